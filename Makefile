@@ -1,0 +1,37 @@
+# make run DATA=mirror:FOLDER   from publishers' files to results/
+# make test                     every test
+# Both build .venv from the hashed lock first, once.
+PYTHON ?= python3
+CORES ?= 2
+DATA ?=
+VENV := .venv
+DONE := $(VENV)/.built
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: run test verify lint clean
+run: $(DONE)
+	@did run --cores $(CORES) $(if $(DATA),--data '$(DATA)') $(ARGS)
+
+test: $(DONE)
+	@python -m pytest -n $(CORES) $(ARGS)
+
+verify: $(DONE)
+	@did verify
+
+lint: $(DONE)
+	@ruff check src tests
+
+# Compiled once here: without bytecode every job would start four times slower.
+$(DONE): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "error: Python 3.11 to 3.13 is needed; found $$($(PYTHON) --version); run: make PYTHON=python3.12 ..."; exit 1; }
+	@rm -rf $(VENV)
+	@echo "building $(VENV) from requirements.lock (about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile -r requirements.lock
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-compile -e .
+	@$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib src >/dev/null || true
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .snakemake logs results data/raw data/interim data/processed

@@ -1,0 +1,141 @@
+# The whole workflow: publishers' files -> observations -> panels -> estimates -> diagnostics -> comparison
+# with what was published -> tables, figures and a summary. `did run` checks the config and calls this.
+from did.workflow import Plan
+
+plan = Plan.load(config.get("evaluation", "config/ics.yaml"), config.get("data"))
+did = f"did --config {plan.config_path} --log {{log}}"
+flags = " ".join(f"--{flag}" for flag in ("offline", "accept") if config.get(flag))
+
+
+rule all:
+    input:
+        plan.raw_files(),
+        plan.results(),
+
+
+# One rule a source, because each has its own list of files.
+for source in plan.sources:
+
+    rule:
+        name:
+            f"fetch_{source}"
+        message:
+            f"fetch {source}"
+        input:
+            plan.registry(source),
+            plan.modules("did.stages.fetch"),
+        output:
+            # `update` keeps what is there, so that only a missing file is fetched again.
+            update(plan.raw_files(source)),
+        params:
+            source=source,
+            data=plan.data,
+        log:
+            f"logs/fetch_{source}.log",
+        shell:
+            f"{did} fetch {{params.source}} --data '{{params.data}}' {flags}"
+
+
+rule observe:
+    message:
+        "observe {wildcards.source}"
+    input:
+        lambda wildcards: plan.raw_files(wildcards.source),
+        lambda wildcards: plan.registry(wildcards.source),
+        lambda wildcards: plan.reader_modules(wildcards.source),
+        plan.reference_files("dtoc_authorities.csv"),
+    output:
+        "data/interim/observations/{source}.parquet",
+    log:
+        "logs/observe_{source}.log",
+    shell:
+        f"{did} observe {{wildcards.source}}"
+
+
+rule align:
+    message:
+        "align {wildcards.indicator}"
+    input:
+        lambda wildcards: plan.observations(wildcards.indicator),
+        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        plan.config_path,
+        plan.reference_files(),
+        plan.modules("did.stages.align"),
+    output:
+        "data/processed/panel/{indicator}.parquet",
+        "data/processed/lineage/{indicator}.parquet",
+    log:
+        "logs/align_{indicator}.log",
+    shell:
+        f"{did} align {{wildcards.indicator}}"
+
+
+rule fit:
+    message:
+        "fit {wildcards.indicator}"
+    input:
+        "data/processed/panel/{indicator}.parquet",
+        plan.config_path,
+        plan.modules("did.stages.fit", *plan.estimator_modules),
+    output:
+        "data/processed/estimates/{indicator}.parquet",
+    log:
+        "logs/fit_{indicator}.log",
+    shell:
+        f"{did} fit {{wildcards.indicator}}"
+
+
+rule diagnose:
+    message:
+        "diagnose {wildcards.indicator}"
+    input:
+        "data/processed/panel/{indicator}.parquet",
+        plan.config_path,
+        plan.modules("did.stages.diagnose"),
+    output:
+        "data/processed/diagnostics/{indicator}.parquet",
+        "data/processed/trends/{indicator}.parquet",
+    log:
+        "logs/diagnose_{indicator}.log",
+    shell:
+        f"{did} diagnose {{wildcards.indicator}}"
+
+
+rule reproduce:
+    message:
+        "reproduce the published numbers"
+    input:
+        expand("data/processed/estimates/{indicator}.parquet", indicator=plan.indicators),
+        plan.evaluation.published,
+        plan.config_path,
+        plan.modules("did.stages.reproduce"),
+    output:
+        "results/reproduction.csv",
+    log:
+        "logs/reproduce.log",
+    shell:
+        f"{did} reproduce"
+
+
+rule report:
+    message:
+        "report"
+    input:
+        expand(
+            "data/processed/{table}/{indicator}.parquet",
+            table=["panel", "lineage", "estimates", "diagnostics", "trends"],
+            indicator=plan.indicators,
+        ),
+        expand("data/raw/{source}/manifest.json", source=plan.sources),
+        "results/reproduction.csv",
+        plan.config_path,
+        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.registry(source) for source in plan.sources],
+        plan.modules("did.stages.report"),
+        plan.templates(),
+    output:
+        plan.report_files(),
+    log:
+        "logs/report.log",
+    shell:
+        f"{did} report"

@@ -1,0 +1,196 @@
+"""The command line: every stage by hand, and the whole workflow."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from did import __version__
+from did.errors import DidError
+
+DATA_HELP = "Where files come from: mirror:FOLDER (with an index.csv) or live. Default: the config's `data`."
+
+
+class State:
+    """What every subcommand needs: the config's path and the log file of a workflow job."""
+
+    def __init__(self, config: str, log: str | None) -> None:
+        self.config = config
+        self.log = Path(log) if log else None
+
+    def evaluation(self):
+        from did.config import load_evaluation
+
+        return load_evaluation(self.config)
+
+    def finish(self, line: str) -> None:
+        """Say what a stage did: on the screen, or as the last line of its log, which the workflow shows."""
+        if self.log is None:
+            click.echo(line)
+        else:
+            from did.provenance import write_text
+
+            write_text(self.log, line + "\n")
+
+
+class Group(click.Group):
+    """Commands that answer a user's mistake with one line and exit code 1, keeping the traceback in the log."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except DidError as error:
+            _fail(context, f"error: {error}", error)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(context, f"error: {place}{error.strerror or error}; check that the place exists, has space and "
+                  "may be written", error)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            _fail(context, f"error: unexpected {type(error).__name__}: {error}; this is a fault of the program, "
+                  "please report it", error)
+
+
+def _fail(context: click.Context, line: str, error: Exception) -> None:
+    click.echo(line, err=True)
+    state = context.obj
+    log = state.log if isinstance(state, State) and state.log else Path("logs/last_error.log")
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(traceback.format_exception(error)) + line + "\n"
+        log.write_text(text, encoding="utf-8")
+    except OSError:
+        pass  # the error itself has been told; a log that cannot be written must not hide it
+    sys.exit(1)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", default="config/ics.yaml", show_default=True, help="The evaluation file.")
+@click.option("--log", default=None, metavar="FILE", help="Write the result line, or the traceback of an error, "
+              "to FILE.")
+@click.version_option(__version__, prog_name="did")
+@click.pass_context
+def main(context: click.Context, config: str, log: str | None) -> None:
+    """Difference-in-differences evaluation of health policy, from publishers' files to tables and figures.
+
+    \b
+    did run --data mirror:../shared/mirror     the whole workflow
+    did fetch nhs_england_dtoc                 one stage by hand
+    """
+    context.obj = State(config, log)
+
+
+
+
+@main.command()
+@click.argument("config", required=False)
+@click.option("--data", default=None, help=DATA_HELP)
+@click.option("--cores", default=2, show_default=True, type=click.IntRange(1), help="Jobs at a time.")
+@click.option("--offline", is_flag=True, help="Never open a network connection.")
+@click.option("--accept", is_flag=True, help="Accept files whose checksum changed at the publisher.")
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+@click.pass_obj
+def run(state: State, config: str | None, data: str | None, cores: int, offline: bool, accept: bool,
+        quiet: bool) -> None:
+    """Run the whole workflow for the evaluation CONFIG; only what is missing or out of date is made.
+
+    \b
+    did run --data mirror:../shared/mirror
+    did run config/ics.yaml --offline
+    """
+    from did import run as workflow
+
+    sys.exit(workflow.run(config or state.config, data=data, cores=cores, offline=offline, accept=accept,
+                          quiet=quiet))
+
+
+@main.command()
+@click.argument("source")
+@click.option("--data", default=None, help=DATA_HELP)
+@click.option("--offline", is_flag=True, help="Never open a network connection.")
+@click.option("--accept", is_flag=True, help="Accept files whose checksum changed at the publisher.")
+@click.pass_obj
+def fetch(state: State, source: str, data: str | None, offline: bool, accept: bool) -> None:
+    """Fetch the files of SOURCE into data/raw/SOURCE and verify them.
+
+    \b
+    did fetch ons_population --data mirror:../shared/mirror
+    """
+    from did.paths import Paths
+    from did.stages import fetch as stage
+
+    evaluation = state.evaluation()
+    state.finish(stage.run(source, sources_folder=evaluation.sources_folder, data=data or evaluation.data,
+                           offline=offline, accept=accept, paths=Paths()))
+
+
+@main.command()
+@click.argument("source")
+@click.pass_obj
+def observe(state: State, source: str) -> None:
+    """Read the fetched files of SOURCE into its observations table."""
+    from did.paths import Paths
+    from did.stages import observe as stage
+
+    state.finish(stage.run(source, sources_folder=state.evaluation().sources_folder, paths=Paths()))
+
+
+def _indicator_stage(name: str, summary: str) -> None:
+    @main.command(name=name, help=summary)
+    @click.argument("indicator")
+    @click.pass_obj
+    def command(state: State, indicator: str) -> None:
+        import importlib
+
+        from did.paths import Paths
+
+        stage = importlib.import_module(f"did.stages.{name}")
+        state.finish(stage.run(indicator, evaluation=state.evaluation(), paths=Paths()))
+
+
+_indicator_stage("align", "Build the panel of INDICATOR under every reading.")
+_indicator_stage("fit", "Fit every estimator to the panel of INDICATOR.")
+_indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
+
+
+def _evaluation_stage(name: str, summary: str) -> None:
+    @main.command(name=name, help=summary)
+    @click.pass_obj
+    def command(state: State) -> None:
+        import importlib
+
+        from did.paths import Paths
+
+        stage = importlib.import_module(f"did.stages.{name}")
+        state.finish(stage.run(evaluation=state.evaluation(), paths=Paths()))
+
+
+_evaluation_stage("reproduce", "Set every published claim beside the estimate that corresponds to it.")
+_evaluation_stage("report", "Write the tables, figures and summary to results/.")
+
+
+@main.command()
+@click.pass_obj
+def verify(state: State) -> None:
+    """Hash every raw file and every result again and compare with results/manifest.json."""
+    from did.paths import Paths
+    from did.stages import verify as stage
+
+    state.finish(stage.run(paths=Paths()))
+
+
+@main.command()
+@click.argument("which", type=click.Choice(["evaluation", "indicator", "source"]))
+def schema(which: str) -> None:
+    """Print the JSON Schema of a config file, for editors."""
+    import json
+
+    from did import config, registry
+
+    model = {"evaluation": config.Evaluation, "indicator": config.Indicator, "source": registry.Source}[which]
+    click.echo(json.dumps(model.model_json_schema(), indent=2))

@@ -1,0 +1,34 @@
+"""The one exception a user may see, and the helpers that word it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DidError(Exception):
+    """A mistake in data, config or usage, worded as one line for the person who can mend it.
+
+    The message names the file, sheet, column, unit, period or config key, says what was expected and
+    what was found, and what to do. The command line prints it without a traceback and exits with 1.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(str(message).split()))
+
+
+def suggest(found: object, allowed: Iterable[object]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest allowed word, else an empty string.
+
+    ``found`` is the word the user wrote, ``allowed`` the words that would have been right.
+    """
+    close = difflib.get_close_matches(str(found), [str(word) for word in allowed], n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def one_of(what: str, found: object, allowed: Iterable[object]) -> None:
+    """Raise DidError unless ``found`` is one of ``allowed``; ``what`` names the key or column."""
+    words = list(allowed)
+    if found not in words:
+        listed = ", ".join(str(word) for word in words)
+        raise DidError(f"{what}: expected one of {listed}; found '{found}'{suggest(found, words)}")

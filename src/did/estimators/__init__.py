@@ -1,0 +1,35 @@
+"""Registry of estimators: a new one is a module with ``estimate(panel, **options) -> Result`` and a line."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+from did.errors import DidError, one_of, suggest
+from did.estimators.base import Panel, Result
+
+__all__ = ["ESTIMATORS", "Panel", "Result", "estimate"]
+
+ESTIMATORS = {
+    "did": "did.estimators.did:estimate",
+    "ldv": "did.estimators.ldv:estimate",
+    "event_study": "did.estimators.event_study:estimate",
+}
+
+
+def estimate(name: str, panel: Panel, **options: object) -> Result:
+    """Return the Result of the estimator ``name`` on ``panel``.
+
+    ``options`` are the keyword arguments of its ``estimate`` function. The module is imported on first use.
+    Raises DidError if the name or an option is unknown (with the closest right word), and whatever the
+    estimator raises.
+    """
+    one_of("estimator", name, ESTIMATORS)
+    module, function = ESTIMATORS[name].split(":")
+    call = getattr(importlib.import_module(module), function)
+    allowed = [word for word in inspect.signature(call).parameters if word != "panel"]
+    for option in options:
+        if option not in allowed:
+            raise DidError(f"option of estimator {name}: expected one of {', '.join(allowed) or 'none'}; "
+                           f"found '{option}'{suggest(option, allowed)}")
+    return call(panel, **options)

@@ -1,0 +1,96 @@
+"""Event study by dynamic two-way fixed effects: one coefficient for every lead and lag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.did import left_out
+from did.estimators.within import two_way_fit
+
+
+def estimate(panel: Panel, *, bin_width: int = 1, reference: int | Sequence[int] = -1) -> Result:
+    """Return the path of effects over event time e = t - g, relative to the reference period.
+
+        Y_it = alpha_i + gamma_t + sum over e not in reference of delta_e dose_i 1[t - g_i = e] + e_it
+
+    All leads and lags are in, none is pooled at the ends. Never-treated units have every indicator 0, as in
+    ``fixest::feols(y ~ i(rel, ref = -1) | unit + period)``. Units treated from the first period have no
+    reference period: they are left out and named in the note. ``bin_width`` above 1 pools event times into
+    bins of that many periods (bin b holds event times b x width to (b + 1) x width - 1, so bin -1 ends just
+    before treatment; the outermost bins may be incomplete), and ``reference`` then counts bins.
+
+    One parameter per event time, estimand ``event_time`` (or ``event_bin_<width>``), in units of the outcome
+    per unit of dose. Reference rows have estimate 0, influence 0 and note ``reference``. Cells without an
+    outcome are left out and counted in the note. With several cohorts a coefficient may mix effects of
+    other event times (Sun and Abraham 2021, Journal of Econometrics 225:175-199).
+
+    Raises DidError if bin_width is not a positive whole number, a reference is not among the event times, no
+    treated unit has a period before treatment, or (with a single reference) no unit is never treated, since
+    a linear trend in event time is then not identified.
+    """
+    if not isinstance(bin_width, int) or bin_width < 1:
+        raise DidError("event_study: bin_width: expected a whole number of periods, 1 or more; found "
+                       f"{bin_width}")
+    references = [reference] if isinstance(reference, int) else list(reference)
+    always = panel.always_treated
+    used_panel = panel.keep(~always) if always.any() else panel
+    treated = ~used_panel.never_treated
+    if not treated.any():
+        raise DidError("event_study: expected a treated unit with a period before treatment; found none; "
+                       "add earlier periods")
+    if treated.all() and len(references) < 2:
+        raise DidError("event_study: expected never-treated units; found every unit treated in the window, "
+                       "where leads and lags are identified only up to a linear trend; add never-treated "
+                       "units or name a second reference period")
+    weight = used_panel.observed_weight
+    bins = np.floor_divide(used_panel.event_time, bin_width)
+    exposed = (weight > 0) & treated[:, None]
+    event_times = np.unique(bins[exposed])
+    for wanted in references:
+        if wanted not in event_times:
+            raise DidError(f"event_study: reference: expected one of the event times {event_times.min()} to "
+                           f"{event_times.max()} with observed outcomes; found {wanted}; choose another")
+    estimated = np.array([e for e in event_times if e not in references])
+    indicators = (bins[:, :, None] == estimated) & treated[:, None, None]
+    fit = two_way_fit(used_panel.outcome, indicators * used_panel.dose[:, None, None], weight)
+
+    has_data = weight.any(axis=1)
+    position = {e: column for column, e in enumerate(estimated)}
+    value, influence, notes = np.zeros(len(event_times)), np.zeros((fit.n_units, len(event_times))), []
+    for row, e in enumerate(event_times):
+        column = position.get(e)
+        if column is not None:
+            value[row], influence[:, row] = fit.coefficient[column], fit.influence[has_data, column]
+        notes.append(join_notes(
+            "reference" if column is None else "",
+            "" if column is None or fit.kept[column] else "not identified: collinear with the others",
+            _span(used_panel, exposed, bins == e) if bin_width > 1 else "",
+        ))
+    behind = np.stack([(exposed & (bins == e)).any(axis=1)[has_data] for e in event_times], axis=1)
+    units = used_panel.units[has_data]
+    return Result(
+        estimator="event_study",
+        parameters=parameter_table("event_time" if bin_width == 1 else f"event_bin_{bin_width}",
+                                   event_time=[int(e) for e in event_times], note=notes),
+        estimate=value,
+        influence=pd.DataFrame(influence, index=units),
+        treated=pd.DataFrame(behind, index=units),
+        n_obs=fit.n_obs,
+        n_parameters=int(fit.kept.sum()) + fit.n_periods,
+        note=join_notes(left_out(used_panel), _left_out_units(panel)),
+    )
+
+
+def _span(panel: Panel, exposed: np.ndarray, members: np.ndarray) -> str:
+    times = panel.event_time[exposed & members]
+    return f"event times {times.min()} to {times.max()}"
+
+
+def _left_out_units(panel: Panel) -> str:
+    always = panel.units[panel.always_treated]
+    return f"treated from the first period, left out: {listed(always)}" if len(always) else ""

@@ -1,0 +1,118 @@
+"""Lagged dependent variable regression: outcomes after onset on treatment and the outcomes before it."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError, suggest
+from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, listed, parameter_table
+from did.estimators.within import period_effects_fit
+
+LAGS = ("all", "last_N", "yearly_means")
+
+
+def estimate(panel: Panel, *, lags: str = "all") -> Result:
+    """Return the effect of treatment given the path of outcomes before onset.
+
+        Y_it = gamma_t + delta D_it + sum over s of theta_s Y_is + e_it,    t from onset on, s before onset
+
+    (O'Neill et al. 2016, Health Services and Outcomes Research Methodology 16:1-21, the lagged dependent
+    variable model). The vector of lags is fixed: the same pre-onset outcomes, with the same coefficients
+    theta, in every period t; gamma_t are period effects. It supposes that treated and control units with the
+    same pre-onset outcomes would have had the same outcomes later, where `did` supposes parallel trends.
+
+    Onset is the earliest cohort's. D_it = dose_i x 1[t >= first treated period of i], so a later cohort
+    counts as untreated until its own onset and its lags still end before the common one.
+
+    ``lags``: ``all`` pre-onset periods; ``last_N`` (``last_24``, ``last_12``) the N periods before onset;
+    ``yearly_means`` the means of whole years counted back from onset (12 months, 4 quarters or 1 year each;
+    the oldest periods that do not fill a year are left out and counted in the note).
+
+    One parameter, estimand ``overall``, in units of the outcome per unit of dose. A unit that lacks a lag it
+    needs, or an outcome after onset, is dropped and named in the note, as are units treated from the first
+    period. K of the small-sample factor is 1 + lags + periods after onset.
+
+    Raises DidError if ``lags`` is not one of the above or asks for more periods than there are, if there are
+    not more units than coefficients on unit-level variables, if dropping units leaves no treated or no
+    control unit, or if the lags explain treatment completely.
+    """
+    candidates = panel.keep(~panel.always_treated)
+    onset = int(candidates.treated_from.min())
+    before, lag_note = _lag_matrix(candidates, onset, lags)
+    after = candidates.outcome[:, onset:]
+    complete = np.isfinite(before).all(axis=1) & (candidates.observed_weight[:, onset:] > 0).all(axis=1)
+    _refuse_thin(candidates, complete, before.shape[1])
+    used, after, before = candidates.keep(complete), after[complete], before[complete]
+
+    n_post = after.shape[1]
+    treatment = np.where(used.treated[:, onset:], used.dose[:, None], 0.0)
+    lagged = np.broadcast_to(before[:, None, :], (*after.shape, before.shape[1]))
+    fit = period_effects_fit(after, np.concatenate([lagged, treatment[:, :, None]], axis=2),
+                             used.observed_weight[:, onset:])
+    if not fit.kept[-1]:
+        raise DidError(f"ldv: expected treatment to vary given the {before.shape[1]} lags; found that they "
+                       f"explain it completely for {used.n_units} units; use fewer lags")
+    n_collinear = int((~fit.kept[:-1]).sum())
+    behind = ~used.never_treated
+    return Result(
+        estimator="ldv",
+        parameters=parameter_table("overall"),
+        estimate=fit.coefficient[-1:],
+        influence=pd.DataFrame(fit.influence[:, -1:], index=used.units),
+        treated=pd.DataFrame(behind[:, None], index=used.units),
+        n_obs=fit.n_obs,
+        n_parameters=int(fit.kept.sum()) + n_post,
+        note=join_notes(
+            lag_note,
+            f"{n_collinear} lags collinear with the others are dropped" if n_collinear else "",
+            _dropped("without a needed lag or an outcome after onset", candidates.units[~complete]),
+            _dropped("treated from the first period", panel.units[panel.always_treated]),
+            "onset is the earliest cohort's; later cohorts count as untreated until their own"
+            if len(np.unique(used.treated_from[behind])) > 1 else "",
+        ),
+    )
+
+
+def _lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, str]:
+    """Return the (units, lags) matrix of pre-onset outcomes, oldest first, and a note that names it."""
+    before = panel.outcome[:, :onset]
+    span = f"{panel.periods[0]} to {panel.periods[onset - 1]}"
+    if lags == "all":
+        return before, f"lags: all {onset} periods, {span}"
+    if lags == "yearly_means":
+        length = PERIODS_PER_YEAR[panel.frequency]
+        n_years, spare = divmod(onset, length)
+        if not n_years:
+            raise DidError(f"ldv: lags 'yearly_means': expected at least {length} periods before onset "
+                           f"{panel.periods[onset]}; found {onset}; use 'all'")
+        means = before[:, spare:].reshape(len(before), n_years, length).mean(axis=2)
+        return means, join_notes(f"lags: means of {n_years} years to {panel.periods[onset - 1]}",
+                                 f"the {spare} oldest periods fill no year and are left out" if spare else "")
+    number = re.fullmatch(r"last_([1-9][0-9]*)", str(lags))
+    if not number:
+        raise DidError(f"ldv: lags: expected one of {', '.join(LAGS)} (such as last_24); found '{lags}'"
+                       f"{suggest(lags, ['all', 'last_24', 'last_12', 'yearly_means'])}")
+    n_lags = int(number.group(1))
+    if n_lags > onset:
+        raise DidError(f"ldv: lags '{lags}': expected at most the {onset} periods before onset "
+                       f"{panel.periods[onset]} ({span}); found {n_lags}; use 'all' or fewer")
+    return before[:, onset - n_lags:], f"lags: last {n_lags} periods before {panel.periods[onset]}"
+
+
+def _refuse_thin(panel: Panel, complete: np.ndarray, n_lags: int) -> None:
+    never = panel.never_treated[complete]
+    if never.all() or len(np.unique(panel.treated_from[complete])) < 2:
+        kind = "treated" if never.all() else "control"
+        raise DidError(f"ldv: expected {kind} units with every lag and every outcome after onset; found none "
+                       f"({int((~complete).sum())} of {panel.n_units} units are incomplete); use fewer lags")
+    if len(never) <= n_lags + 2:
+        raise DidError(f"ldv: expected more units than the {n_lags + 2} coefficients of unit-level variables "
+                       f"(treatment, {n_lags} lags, constant); found {len(never)} complete units; use fewer "
+                       "lags, such as 'last_12' or 'yearly_means'")
+
+
+def _dropped(why: str, units: pd.Index) -> str:
+    return f"{len(units)} units {why} are dropped: {listed(units)}" if len(units) else ""

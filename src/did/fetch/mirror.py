@@ -1,0 +1,124 @@
+"""Mirror mode: files copied from a folder that holds an ``index.csv`` of addresses, paths and checksums."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from did.errors import DidError
+from did.fetch.supply import ChangedEdition, Failure, Progress, Supplied, short
+from did.registry import RawFileEntry
+
+_COLUMNS = ("url", "path", "sha256")
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """One row of ``index.csv``: where a file was published (None: not said), where it lies, its checksum."""
+
+    url: str | None
+    path: str
+    sha256: str
+
+
+def read_index(folder: Path) -> list[IndexRow]:
+    """Return the rows of ``folder/index.csv`` (UTF-8; columns url, path, sha256, others ignored).
+
+    Raises DidError when the index is missing, lacks a column, or names a path outside the folder.
+    """
+    index = folder / "index.csv"
+    try:
+        with open(index, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            found = reader.fieldnames or []
+            for column in _COLUMNS:
+                if column not in found:
+                    wanted = ", ".join(_COLUMNS)
+                    raise DidError(f"{index}: expected the columns {wanted}; found {', '.join(found)}")
+            rows = [
+                IndexRow(row["url"] or None, row["path"] or "", (row["sha256"] or "").lower())
+                for row in reader
+            ]
+    except (FileNotFoundError, NotADirectoryError):
+        raise DidError(
+            f"{index}: a mirror is a folder with an index.csv (columns url, path, sha256); found none; "
+            f"correct the folder after 'mirror:'"
+        ) from None
+    except OSError as error:
+        raise DidError(f"{index}: cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DidError(f"{index}: expected a UTF-8 CSV file; {error}") from None
+    for number, row in enumerate(rows, start=2):
+        if not _inside(folder, row.path):
+            raise DidError(
+                f"{index}: row {number}: column path: expected a path inside the mirror; "
+                f"found '{row.path}'; correct it"
+            )
+    return rows
+
+
+def _inside(folder: Path, path: str) -> bool:
+    """Say whether a relative path stays in the folder, as written and after symbolic links."""
+    written = PurePosixPath(path)
+    if not path or written.is_absolute() or PureWindowsPath(path).is_absolute() or ".." in written.parts:
+        return False
+    return (folder / path).resolve().is_relative_to(folder.resolve())
+
+
+class MirrorSupplier:
+    """Files from a mirror: by checksum in the index, else by path, else from ``tidy`` beside the mirror."""
+
+    def __init__(self, source_id: str, folder: Path, progress: Progress) -> None:
+        self._source_id = source_id
+        self._folder = folder
+        self._rows = read_index(folder)
+        self._progress = progress
+
+    def stop(self) -> None:
+        """Do nothing: copying a file is short."""
+
+    def supply(self, entry: RawFileEntry, work: Path, check: Callable[[Path], None]) -> Supplied:
+        """Copy the file of ``entry`` into ``work`` and check it.
+
+        Raises Failure when the mirror has no such file or its content does not pass the check.
+        """
+        place, address = self._find(entry)
+        part = work / f"{entry.name}.part"
+        shutil.copyfile(place, part)
+        self._progress.received(part.stat().st_size)
+        try:
+            check(part)
+        except ChangedEdition as changed:
+            part.unlink()
+            raise Failure(
+                f"sha256 {short(changed.digest)} in {place}",
+                "the mirror holds another edition or a damaged copy: replace it, or accept it (--accept)",
+            ) from None
+        except Failure as failure:
+            part.unlink()
+            raise Failure(f"{failure.came} in {place}", "replace the file in the mirror") from None
+        return Supplied(part, address, "mirror")
+
+    def _find(self, entry: RawFileEntry) -> tuple[Path, str | None]:
+        """Return where the mirror keeps the file, and the address that its index gives, if any."""
+        path = f"{self._source_id}/{entry.name}"
+        by_checksum = [row for row in self._rows if entry.sha256 and row.sha256 == entry.sha256]
+        by_path = [row for row in self._rows if row.path == path]
+        for row in by_checksum + by_path:
+            if (self._folder / row.path).is_file():
+                return self._folder / row.path, row.url
+        beside = self._folder.resolve().parent / "tidy" / entry.name
+        loose = self._folder / path
+        # Looked at after the index: a file put in by hand, then the small tables kept beside the mirror.
+        for place in (loose, beside):
+            if place.is_file() and (place == beside or _inside(self._folder, path)):
+                return place, None
+        indexed = [row.path for row in by_checksum + by_path]
+        came = f"a row for {indexed[0]} but no such file" if indexed else "neither a row nor a file"
+        raise Failure(
+            f"{came} in the mirror {self._folder} (nor {beside})",
+            f"put the file at {loose}, or add its row to index.csv",
+        )

@@ -1,0 +1,129 @@
+"""Clustered covariances, standard errors, intervals and tests from influence functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from did.estimators.base import Panel, Result, join_notes
+
+COLUMNS = [
+    "treatment", "estimator", "estimand", "cohort", "period", "event_time", "cluster",
+    "estimate", "std_error", "ci_low", "ci_high", "band_low", "band_high", "p_value", "p_adjusted",
+    "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "n_parameters", "df", "note",
+]
+# Below this share of the units' own influence, cluster sums are cancellation and not variation.
+CANCELLED = 1e-9
+
+
+def small_sample_factor(n_clusters: int, n_obs: int, n_parameters: int | None) -> float:
+    """Return G/(G-1) x (N-1)/(N-K); without the second term if K is None; NaN if G < 2 or N <= K.
+
+    The rule of Stata's ``xtreg, fe vce(cluster)``, ``xtdidregress`` and ``regress, vce(cluster)`` and of
+    fixest's default ``ssc()``: K counts regressors and period effects, not the unit effects, which are
+    nested in the clusters (Stata manual [R] regress, methods and formulas; fixest vignette on standard
+    errors).
+    """
+    if n_clusters < 2 or (n_parameters is not None and n_obs <= n_parameters):
+        return np.nan
+    factor = n_clusters / (n_clusters - 1)
+    return factor if n_parameters is None else factor * (n_obs - 1) / (n_obs - n_parameters)
+
+
+def cluster_sums(influence: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the (clusters, parameters) sums of a (units, parameters) influence matrix over labels."""
+    codes, found = pd.factorize(np.asarray(labels), sort=True)
+    sums = np.zeros((len(found), influence.shape[1]))
+    np.add.at(sums, codes, influence)
+    return sums
+
+
+def clustered_covariance(
+    influence: np.ndarray | pd.DataFrame, labels: np.ndarray, n_obs: int, n_parameters: int | None
+) -> np.ndarray:
+    """Return the (parameters, parameters) covariance of estimates, clustered by ``labels``.
+
+    ``influence`` is (units, parameters) as in `Result`; ``labels`` (units,) one cluster label per unit;
+    ``n_obs`` and ``n_parameters`` the N and K of `small_sample_factor`. V = factor x sum over clusters of
+    S_c S_c', S_c the cluster's summed influence (Liang and Zeger 1986, Biometrika 73:13-22; Cameron and
+    Miller 2015, Journal of Human Resources 50:317-372, section II). All NaN if the factor is.
+    """
+    sums = cluster_sums(np.asarray(influence, dtype=float), labels)
+    return small_sample_factor(len(sums), n_obs, n_parameters) * (sums.T @ sums)
+
+
+def labels_of(result: Result, panel: Panel, level: str) -> np.ndarray:
+    """Return the cluster labels at ``level`` of the units a result used, in the order of its influence."""
+    return panel.clusters[level][panel.units.get_indexer(result.influence.index)]
+
+
+def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame:
+    """Return the rows of the estimates table for every cluster level of the panel.
+
+    One row per parameter and cluster level with the columns `COLUMNS`: the estimates table less indicator,
+    reading, sample and is_synthetic, which the caller adds. Intervals cover ``level`` pointwise and, with
+    p_value (two-sided, of no effect), use Student's t with clusters - 1 degrees of freedom. band_low,
+    band_high and p_adjusted are NaN here. n_treated and n_treated_clusters count the treated units a row
+    rests on and the clusters they lie in.
+
+    std_error, interval and p_value are NaN, with the reason in the note, for a reference row, a parameter
+    that is not identified, fewer than two clusters, no more observations than parameters, or no variation
+    between clusters. A row that rests on one treated cluster keeps its error and says so in the note.
+    """
+    from scipy import stats
+
+    influence = result.influence.to_numpy()
+    frames = []
+    for cluster in panel.clusters:
+        labels = labels_of(result, panel, cluster)
+        sums = cluster_sums(influence, labels)
+        n_clusters = len(sums)
+        factor = small_sample_factor(n_clusters, result.n_obs, result.n_parameters)
+        spread = np.sqrt((sums**2).sum(axis=0))
+        varies = spread > CANCELLED * np.abs(influence).sum(axis=0)
+        treated = result.treated.to_numpy()
+        n_treated_clusters = [len(pd.unique(labels[behind])) for behind in treated.T]
+        std_error = np.where(varies, np.sqrt(factor) * spread, np.nan)
+        half_width = stats.t.ppf((1 + level) / 2, max(n_clusters - 1, 1)) * std_error
+        frames.append(result.parameters.assign(
+            treatment=panel.treatment,
+            estimator=result.estimator,
+            cluster=cluster,
+            estimate=result.estimate,
+            std_error=std_error,
+            ci_low=result.estimate - half_width,
+            ci_high=result.estimate + half_width,
+            band_low=np.nan,
+            band_high=np.nan,
+            p_value=2 * stats.t.sf(np.abs(result.estimate) / std_error, max(n_clusters - 1, 1)),
+            p_adjusted=np.nan,
+            n_obs=result.n_obs,
+            n_units=result.n_units,
+            n_treated=treated.sum(axis=0),
+            n_clusters=n_clusters,
+            n_treated_clusters=n_treated_clusters,
+            n_parameters=pd.array([result.n_parameters] * len(result.estimate), dtype="Int64"),
+            df=float(max(n_clusters - 1, 0)),
+            note=[
+                join_notes(own, _caveat(own, n_clusters, factor, n_with, has_error, cluster), result.note)
+                for own, n_with, has_error
+                in zip(result.parameters["note"], n_treated_clusters, varies, strict=True)
+            ],
+        )[COLUMNS])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _caveat(
+    own: str, n_clusters: int, factor: float, n_treated_clusters: int, varies: bool, cluster: str
+) -> str:
+    if own.startswith(("reference", "not identified")):
+        return ""
+    if n_clusters < 2:
+        return f"no standard error: {n_clusters} cluster by {cluster}"
+    if np.isnan(factor):
+        return "no standard error: no more observations than parameters"
+    if not varies:
+        return f"no standard error: no variation between clusters by {cluster}"
+    if n_treated_clusters == 1:
+        return f"one treated cluster by {cluster}: its standard error is too small to rely on"
+    return ""

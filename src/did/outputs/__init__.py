@@ -1,0 +1,1 @@
+"""Figures, tables and pages made from the stages' tables; nothing here estimates anything."""

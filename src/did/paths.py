@@ -1,0 +1,36 @@
+"""Where each stage keeps its files, relative to the project folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders of one project: ``data`` for what stages hand on, ``results`` for what people read."""
+
+    data: Path = Path("data")
+    results: Path = Path("results")
+
+    def raw(self, source: str) -> Path:
+        """Folder of a source's files as published, with their ``manifest.json``."""
+        return self.data / "raw" / source
+
+    def observations(self, source: str) -> Path:
+        return self.data / "interim" / "observations" / f"{source}.parquet"
+
+    def panel(self, indicator: str) -> Path:
+        return self.data / "processed" / "panel" / f"{indicator}.parquet"
+
+    def lineage(self, indicator: str) -> Path:
+        return self.data / "processed" / "lineage" / f"{indicator}.parquet"
+
+    def estimates(self, indicator: str) -> Path:
+        return self.data / "processed" / "estimates" / f"{indicator}.parquet"
+
+    def diagnostics(self, indicator: str) -> Path:
+        return self.data / "processed" / "diagnostics" / f"{indicator}.parquet"
+
+    def trends(self, indicator: str) -> Path:
+        return self.data / "processed" / "trends" / f"{indicator}.parquet"

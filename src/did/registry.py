@@ -1,0 +1,171 @@
+"""The source registry: who publishes which files, where they are, and how the right ones are known.
+
+One YAML file per source in ``config/sources/``. Adding a source that an existing reader can read needs no
+Python: name the reader, its options and the files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from did import yaml_files
+from did.errors import DidError, one_of
+from did.sources import READERS
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PERIOD = re.compile(r"\d{4}(-(0[1-9]|1[0-2])|Q[1-4])?")
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ ()+-]*")
+# Names and endings that the fetch stage writes itself beside the raw files.
+_RESERVED = re.compile(r"manifest\.json|.*\.(new|part)", re.IGNORECASE)
+
+
+def _expect(value: Any, holds: bool, expected: str) -> Any:
+    """Return ``value``, or raise ValueError with what was expected (pydantic adds the place)."""
+    if not holds:
+        raise ValueError(f"expected {expected}; found {value!r}")
+    return value
+
+
+def _check_identifier(value: Any) -> Any:
+    good = isinstance(value, str) and _IDENTIFIER.fullmatch(value) is not None
+    return _expect(value, good, "small letters, digits and underscores, starting with a letter")
+
+
+def _check_name(value: Any) -> Any:
+    plain = isinstance(value, str) and _NAME.fullmatch(value) is not None and ".." not in value
+    expected = "a plain file name (letters, digits, . _ - + and brackets; no folder, no '..')"
+    _expect(value, plain, expected)
+    return _expect(value, _RESERVED.fullmatch(value) is None, "a name that fetching does not use itself")
+
+
+def _check_period(value: Any) -> Any:
+    good = value is None or (isinstance(value, str) and _PERIOD.fullmatch(value) is not None)
+    return _expect(value, good, "quoted ISO text such as '2017-06', '2017Q2' or '2017'")
+
+
+def _check_address(value: Any) -> Any:
+    if value is None:
+        return value
+    expected = "an http or https address without user name or password, or null"
+    try:
+        parts = urlsplit(value) if isinstance(value, str) and not re.search(r"\s", value) else None
+        good = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
+        good = good and "@" not in parts.netloc
+    except ValueError:  # urlsplit on brackets that do not close
+        good = False
+    return _expect(value, good, expected)
+
+
+def _check_sha256(value: Any) -> Any:
+    good = value is None or (isinstance(value, str) and _SHA256.fullmatch(value) is not None)
+    return _expect(value, good, "64 small hexadecimal digits in quotes, or null")
+
+
+def _check_licence(value: Any) -> Any:
+    good = isinstance(value, str) and bool(value.strip())
+    return _expect(value, good, "the licence's name, such as OGL-3.0")
+
+
+Address = Annotated[str | None, BeforeValidator(_check_address)]
+
+
+class RawFileEntry(BaseModel):
+    """One file of a source as the registry knows it: where it is published and how to recognise it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: Annotated[str, BeforeValidator(_check_name)] = Field(
+        description="file name under data/raw/<source id>/"
+    )
+    period: Annotated[str | None, BeforeValidator(_check_period)] = Field(
+        default=None, description="ISO text of the period the file covers; absent if it covers several"
+    )
+    address: Address = Field(
+        default=None,
+        description="the publisher's address; null if none is known (the file is put in by hand)",
+    )
+    archive: Address = Field(default=None, description="second address, tried when the first fails")
+    sha256: Annotated[str | None, BeforeValidator(_check_sha256)] = Field(
+        default=None, description="checksum of the edition in use; null accepts and records whatever comes"
+    )
+    bytes: int | None = Field(default=None, gt=0, description="size of the edition in use, in bytes")
+    note: str = Field(default="", description="what a reader of the registry should know about this file")
+
+
+class Source(BaseModel):
+    """One publisher's series: its description, its reader and its files, in the registry's order."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    id: Annotated[str, BeforeValidator(_check_identifier)] = Field(
+        description="name of the source in configs, tables and folders"
+    )
+    title: str = Field(min_length=1, description="what the series is")
+    publisher: str = Field(min_length=1, description="who publishes it")
+    landing_page: Annotated[str, BeforeValidator(_check_address)] = Field(
+        description="the publisher's page from which the files can be had by hand"
+    )
+    licence: Annotated[str, BeforeValidator(_check_licence)] = Field(description="licence of the files")
+    reader: str = Field(description="reader of the files: " + ", ".join(READERS))
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    quirks: list[str] = Field(default_factory=list, description="what is odd about the files")
+    files: list[RawFileEntry] = Field(min_length=1, description="the files")
+
+
+def load_source(path: str | Path) -> Source:
+    """Read one registry file and return its Source.
+
+    ``path`` is a UTF-8 YAML file with the keys of `Source`, each file with the keys of `RawFileEntry`.
+    Absent optional keys take their defaults; null stands for "not known".
+
+    Raises DidError, naming the file and the key, when: the file is missing or is not YAML; a key is
+    unknown (with the closest right one), missing, written twice or of the wrong type; the reader is
+    unknown; a name is not a plain file name; a checksum is not 64 hexadecimal digits; an address is
+    not http or https; two files share a name (whatever the case of its letters), period, address or checksum.
+    """
+    path = Path(path)
+    source = yaml_files.read(path, Source)
+    one_of(f"{path}: reader", source.reader, READERS)
+    _refuse_repeats(path, source)
+    return source
+
+
+def load_named(name: str, folder: str | Path) -> Source:
+    """Read the source ``name`` from ``<folder>/<name>.yaml``.
+
+    Raises DidError as `load_source` does, for an unknown source (naming the known ones and the nearest), and
+    for an id that is not the file's name.
+    """
+    path = Path(folder) / f"{name}.yaml"
+    known = sorted(file.stem for file in Path(folder).glob("*.yaml"))
+    one_of(f"source file {path}", name, known)
+    source = load_source(path)
+    if source.id != name:
+        raise DidError(f"{path}: key 'id' must be the file's name '{name}'; found '{source.id}'")
+    return source
+
+
+def _refuse_repeats(path: Path, source: Source) -> None:
+    """Raise DidError if two files of the source share what must tell them apart."""
+    for key in ("name", "period", "address", "sha256"):
+        # Names are compared without case: two that differ only in case are one file on some systems.
+        values = [getattr(entry, key) for entry in source.files]
+        if key == "name":
+            values = [value.casefold() for value in values]
+        counts = Counter(value for value in values if value is not None)
+        repeated = next((value for value, count in counts.items() if count > 1), None)
+        if repeated is not None:
+            names = [
+                entry.name for entry, value in zip(source.files, values, strict=True) if value == repeated
+            ]
+            raise DidError(
+                f"{path}: files: {key} '{repeated}' is given to {len(names)} files ({', '.join(names)}); "
+                f"expected a different one for each"
+            )

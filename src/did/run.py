@@ -1,0 +1,55 @@
+"""`did run`: check the config, take the folder, and hand over to Snakemake."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from did.errors import DidError
+from did.fetch import parse_mode
+
+
+def run(config: str, *, data: str | None, cores: int, offline: bool, accept: bool, quiet: bool) -> int:
+    """Run the workflow of the evaluation ``config`` in the current folder and return its exit code.
+
+    Everything that can be wrong in the config files is found before anything runs. One run at a time may
+    work in a folder; the hold ends with the process, so a killed run leaves nothing to clear up.
+
+    Raises DidError for config mistakes, a wrong ``data`` mode, a folder without a Snakefile, and a folder
+    in which another run is at work.
+    """
+    from did.workflow import Plan
+
+    snakefile = Path("Snakefile")
+    if not snakefile.is_file():
+        raise DidError(f"{Path.cwd()}: expected the project's Snakefile here; found none; go to the project folder")
+    plan = Plan.load(config, data)
+    mode = parse_mode(plan.data)
+    if mode.folder is not None and not mode.folder.is_dir():
+        raise DidError(f"data {plan.data}: expected a folder {mode.folder}; found none; correct the path")
+    settings = {"evaluation": config, "data": plan.data}
+    settings |= {name: "yes" for name, on in (("offline", offline), ("accept", accept)) if on}
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", str(cores), "--nolock",
+        # A killed run is taken up again; stages write whole files or none, so what is there may be kept; one
+        # failed step does not stop those that do not need it.
+        "--rerun-incomplete", "--keep-incomplete", "--keep-going",
+        "--workflow-profile", "none", "--logger", "did",
+        "--config", *(f"{key}={value}" for key, value in settings.items()),
+    ]
+    hold = Path(".snakemake") / "did_run.hold"
+    hold.parent.mkdir(exist_ok=True)
+    with open(hold, "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DidError(f"{Path.cwd()}: another run is at work in this folder; wait until it ends") from error
+        # The console script of this environment must be the one that the rules call.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        # One thread a job: jobs run side by side, and sums come out in the same order on every machine.
+        environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment |= {"DID_QUIET": "1"} if quiet else {}
+        return 1 if subprocess.run(command, env=environment, check=False).returncode else 0

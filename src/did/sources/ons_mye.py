@@ -1,0 +1,225 @@
+"""The Office for National Statistics' mid-year population estimates: MYE2 books and the MYEB3 series.
+
+MYE2 has one book a year with persons by single year of age; its sheet names, header rows and columns differ
+from year to year, and one year is a CSV file with thousands commas. MYEB3 is one CSV file of all ages for
+many years, on the codes of its edition. The books of mid-2013 to mid-2016 may be editions from before the
+revision of 2018, which MYEB3 has in it: their districts differ though England is the same, so the two are
+different measures here.
+
+Source: https://www.ons.gov.uk/peoplepopulationandcommunity/populationandmigration/populationestimates
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError
+from did.sources import RawFile
+from did.sources.spreadsheet import (
+    LAYOUT,
+    Sheet,
+    cell_name,
+    fault,
+    fold,
+    header_row,
+    number,
+    plain,
+    raise_first,
+    read_csv,
+    read_sheet,
+    whole_number,
+)
+
+OPTIONS: dict[str, str] = {}
+
+ENGLAND = "E92000001"
+ADULT_AGE = 18
+AGES = range(91)
+AREA_TYPES = {"E06": "lad", "E07": "lad", "E08": "lad", "E09": "lad", "E10": "county", "E12": "region",
+              "E92": "country"}
+REBASED_NOTE = "revised series, all ages, on the area codes of its edition"
+
+_SHEET = re.compile(r"mye2 ?- ?(all|persons)|uk persons|persons uk")
+_CODE = re.compile(r"E\d{8}")
+
+
+def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.DataFrame:
+    """Return observations of resident population at mid-year, in persons.
+
+    From a MYE2 book: ``population_all`` and ``population_adult`` (18 and over, the sum of ages 18 to 90+) of
+    each English district, unitary authority and borough (``lad``), county, region and England; the
+    metropolitan counties and the other nations are left out. From a MYEB3 file: ``population_all_rebased`` of
+    each English district for every year it has. ``period`` is the year of the 30 June.
+
+    DidError, naming file, sheet and cell: no such sheet, age or column; a year other than the file's; text,
+    a negative or a part of a person in a number cell; a code used twice; ages that do not add up to all
+    ages; districts or regions that do not add up to England at any age; two files of one year.
+    """
+    frames = [_read_file(raw) for raw in files]
+    seen: dict[tuple[str, str], str] = {}
+    for raw, frame in zip(files, frames, strict=True):
+        for key in frame[["measure", "period"]].drop_duplicates().itertuples(index=False, name=None):
+            if key in seen:
+                raise DidError(fault(raw.name, f"the only file with {key[0]} of {key[1]}",
+                                     f"it in {seen[key]} too", "remove one of them"))
+            seen[key] = raw.name
+    nan = float("nan")
+    table = pd.concat(frames, ignore_index=True)
+    table = table.assign(source=source_id, frequency="Y", numerator=nan, denominator=nan, status="ok")
+    return table.sort_values("period", kind="stable", ignore_index=True)
+
+
+def _read_file(raw: RawFile) -> pd.DataFrame:
+    """Return the observations of one file, told apart by content: MYEB3 has a column ``ladcode..``."""
+    if raw.path.suffix.casefold() == ".csv":
+        grid, _ = read_csv(raw.path, raw.name)
+        sheet = Sheet(raw.name, grid, is_text=True)
+        frame = _rebased(sheet) if re.match(r"ladcode\d\d", fold(grid[0][0])) else _by_age(sheet, raw)
+    else:
+        sheet = read_sheet(raw.path, raw.name, lambda name: bool(_SHEET.fullmatch(name)), "MYE2 - Persons")
+        frame = _by_age(sheet, raw)
+    return frame.assign(file=raw.name, is_synthetic=raw.is_synthetic)
+
+
+def _by_age(sheet: Sheet, raw: RawFile) -> pd.DataFrame:
+    """Return all ages and adults of every English area of a MYE2 book, after reconciling it."""
+    header = header_row(sheet, ["code", "name", "all ages", *map(str, AGES)])
+    columns = _age_columns(sheet, header)
+    problems: list[str] = []
+    year = _year(sheet, header, raw, problems)
+    places, codes, names = _english_rows(sheet, header, columns, problems)
+    counts = _counts(sheet, places, columns[2:], problems)
+    if not problems:
+        _check_ages(sheet, places, names, columns, counts, problems)
+        _check_england(sheet, places, codes, columns, counts, problems)
+    raise_first(problems)
+    measures = {"population_all": counts[:, 0], "population_adult": counts[:, 1 + ADULT_AGE:].sum(axis=1)}
+    areas = {"area_code": codes, "area_name": names, "area_type": [AREA_TYPES[code[:3]] for code in codes]}
+    return pd.concat([pd.DataFrame(areas | {"measure": measure, "period": year, "value": values, "note": ""})
+                      for measure, values in measures.items()])
+
+
+def _age_columns(sheet: Sheet, header: int) -> list[int]:
+    """Return the columns of code, name, all ages and ages 0 to 90; DidError if one is missing or repeated."""
+    labels = [fold(cell).removesuffix("+") for cell in sheet.grid[header]]
+    wanted = ["code", "name", "all ages", *map(str, AGES)]
+    for label in wanted:
+        if labels.count(label) != 1:
+            found = ", ".join(word for word in labels if word and not word.isdigit())
+            ages = sum(word.isdigit() for word in labels)
+            raise DidError(fault(f"{sheet.where}, row {header + 1}", f"one column '{label}'",
+                                 f"{labels.count(label)} among {found} and {ages} ages", LAYOUT))
+    return [labels.index(label) for label in wanted]
+
+
+def _year(sheet: Sheet, header: int, raw: RawFile, problems: list[str]) -> str:
+    """Return the year after ``mid-`` in the title above the table; a problem if the file's is another."""
+    for row, cells in enumerate(sheet.grid[:header]):
+        for column, cell in enumerate(cells):
+            if found := re.search(r"\bmid-(\d{4})\b", str(cell)):
+                if raw.period not in (None, found[1]):
+                    problems.append(fault(sheet.cell(row, column), f"the year of this file, {raw.period}",
+                                          f"'{plain(cell)}'",
+                                          "fetch it again, or mend its address or period in the registry"))
+                return found[1]
+    raise DidError(fault(sheet.where, "a title with the year, such as 'mid-2013', above the table",
+                         f"none in {header} rows"))
+
+
+def _english_rows(sheet: Sheet, header: int, columns: list[int],
+                  problems: list[str]) -> tuple[list[int], list[str], list[str]]:
+    """Return the places, codes and names of the areas in AREA_TYPES; a code twice, or none, is a problem."""
+    code_column, name_column, all_column = columns[:3]
+    first: dict[str, str] = {}
+    places, codes, names = [], [], []
+    for place in range(header + 1, len(sheet.grid)):
+        cells = sheet.grid[place]
+        code, at = plain(cells[code_column]), sheet.cell(place, code_column)
+        if not code and plain(cells[all_column]):
+            problems.append(fault(at, f"the code of '{plain(cells[name_column])}'", "an empty cell"))
+        if not _CODE.fullmatch(code) or code[:3] not in AREA_TYPES:
+            continue
+        if code in first:
+            problems.append(fault(at, "each area once", f"'{code}' again, first in {first[code]}"))
+        first.setdefault(code, cell_name(place, code_column))
+        places.append(place)
+        codes.append(code)
+        # Names may end in the marker of a footnote, as in "Forest Heath [1]".
+        names.append(re.sub(r" ?\[\d+\]$", "", plain(cells[name_column])))
+    if ENGLAND not in codes:
+        problems.append(fault(sheet.where, f"a row of England, code {ENGLAND}", f"none in {len(codes)} rows"))
+    return places, codes, names
+
+
+def _counts(sheet: Sheet, places: list[int], columns: list[int], problems: list[str]) -> np.ndarray:
+    """Return the persons in ``places`` x ``columns``; a cell that is not a whole number is a problem."""
+    counts = np.zeros((len(places), len(columns)), dtype=np.int64)
+    for row, place in enumerate(places):
+        cells = sheet.grid[place]
+        for index, column in enumerate(columns):
+            try:
+                cell = cells[column] if column < len(cells) else ""
+                counts[row, index] = whole_number(number(cell) if sheet.is_text else cell)
+            except ValueError as found:
+                problems.append(fault(sheet.cell(place, column), "a whole number of persons", found))
+    return counts
+
+
+def _check_ages(sheet: Sheet, places: list[int], names: list[str], columns: list[int],
+                counts: np.ndarray, problems: list[str]) -> None:
+    """All ages that are not the sum of ages 0 to 90+ are problems."""
+    sums = counts[:, 1:].sum(axis=1)
+    for row in np.flatnonzero(sums != counts[:, 0]):
+        problems.append(fault(sheet.cell(places[row], columns[2]),
+                              f"all ages {sums[row]} of {names[row]}, the sum of ages 0 to 90",
+                              counts[row, 0]))
+
+
+def _check_england(sheet: Sheet, places: list[int], codes: list[str], columns: list[int],
+                   counts: np.ndarray, problems: list[str]) -> None:
+    """Districts, or regions, that do not add up to the England row in any column are problems."""
+    types = np.array([AREA_TYPES[code[:3]] for code in codes])
+    england = codes.index(ENGLAND)
+    for area_type, areas in (("lad", "districts"), ("region", "regions")):
+        sums = counts[types == area_type].sum(axis=0)
+        for index in np.flatnonzero(sums != counts[england]):
+            problems.append(fault(sheet.cell(places[england], columns[2 + index]),
+                                  f"England {sums[index]}, the sum of {(types == area_type).sum()} {areas}",
+                                  counts[england, index]))
+
+
+def _rebased(sheet: Sheet) -> pd.DataFrame:
+    """Return the all-age population of each English district in every year of a MYEB3 file."""
+    labels = [fold(cell) for cell in sheet.grid[0]]
+    found = {kind: [column for column, label in enumerate(labels) if label.startswith(kind)]
+             for kind in ("laname", "country", "population_")}
+    for kind, columns in found.items():
+        if not columns:
+            raise DidError(fault(f"{sheet.where}, row 1", f"a column '{kind}...'",
+                                 f"columns {', '.join(labels[:6])} ...", LAYOUT))
+    (name, *_), (country, *_), columns = found.values()
+    years = [labels[column].removeprefix("population_") for column in columns]
+    problems: list[str] = []
+    first: dict[str, str] = {}
+    places = [place for place, cells in enumerate(sheet.grid) if place and plain(cells[country]) == "E"]
+    for place in places:
+        code = plain(sheet.grid[place][0])
+        at = sheet.cell(place, 0)
+        if AREA_TYPES.get(code[:3]) != "lad" or not _CODE.fullmatch(code):
+            problems.append(fault(at, "the code of an English district", f"'{code}'"))
+        if code in first:
+            problems.append(fault(at, "each area once", f"'{code}' again, first in {first[code]}"))
+        first.setdefault(code, cell_name(place, 0))
+    if not places:
+        problems.append(fault(sheet.where, "districts with country E", f"none among {len(sheet.grid)} rows"))
+    counts = _counts(sheet, places, columns, problems)
+    raise_first(problems)
+    areas = {"area_code": [plain(sheet.grid[place][0]) for place in places],
+             "area_name": [plain(sheet.grid[place][name]) for place in places]}
+    same = {"area_type": "lad", "measure": "population_all_rebased", "note": REBASED_NOTE}
+    return pd.concat([pd.DataFrame(areas | same | {"period": year, "value": counts[:, index]})
+                      for index, year in enumerate(years)])

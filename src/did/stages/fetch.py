@@ -1,0 +1,20 @@
+"""Stage 1: a source's files into ``data/raw/<source>``, verified."""
+
+from __future__ import annotations
+
+from did import fetch, registry
+from did.paths import Paths
+
+
+def run(source_name: str, *, sources_folder: str, data: str, offline: bool, accept: bool, paths: Paths) -> str:
+    """Fetch the files of one source and return one line that says how many there are.
+
+    Raises DidError for an unknown source and for every failure that did.fetch describes.
+    """
+    source = registry.load_named(source_name, sources_folder)
+    manifest = fetch.fetch(source, paths.raw(source_name), mode=fetch.parse_mode(data), offline=offline,
+                           accept=accept)
+    size = sum(entry["bytes"] for entry in manifest["files"].values())
+    return f"{source_name}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, verified"
+
+

@@ -1,0 +1,61 @@
+"""Stage 4: every estimator fitted to one indicator's panel."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from did import inference, tables
+from did.config import Evaluation, Reading
+from did.errors import DidError
+from did.estimators import estimate
+from did.estimators.base import PERIODS_PER_YEAR, Panel
+from did.paths import Paths
+
+# Readings other than the reported one are compared on their overall effects; event time is only reported.
+DYNAMIC = ("event_study",)
+
+
+def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
+    """Fit the evaluation's estimators to a panel, write the estimates table and return one line about it.
+
+    Every reading, sample and treatment is fitted; estimators over event time only under the default
+    reading. Raises DidError for everything the estimators describe.
+    """
+    panels = tables.read("panel", paths.panel(indicator))
+    frames = []
+    for name, reading in evaluation.readings.items():
+        frame = panels.loc[panels["reading"] == name]
+        if frame.empty:
+            raise DidError(f"{paths.panel(indicator)}: expected the reading '{name}'; run: did align {indicator}")
+        for sample in evaluation.samples:
+            for treatment in evaluation.treatments:
+                panel = panel_of(frame, sample, treatment, evaluation)
+                for estimator in evaluation.estimators:
+                    if estimator in DYNAMIC and name != evaluation.default_reading:
+                        continue
+                    for options in options_of(estimator, reading, panel):
+                        result = estimate(estimator, panel, **options)
+                        frames.append(inference.summarise(result, panel).assign(
+                            indicator=indicator, reading=name, sample=sample, treatment=treatment,
+                            estimator=estimator))
+    table = pd.concat(frames, ignore_index=True)
+    table["is_synthetic"] = bool(panels["is_synthetic"].any())
+    tables.write("estimates", table, paths.estimates(indicator))
+    return f"{indicator}: {len(table):,} estimates, {len(evaluation.readings)} readings"
+
+
+def panel_of(frame: pd.DataFrame, sample: str, treatment: str, evaluation: Evaluation) -> Panel:
+    """The Panel of one sample and treatment from the panel table of one reading."""
+    if sample == "wave_two_removed":
+        frame = frame.loc[frame["wave"].fillna(0) != evaluation.waves.removable_wave]
+    return Panel.from_frame(frame, treatment=treatment, exposure_column="exposure",
+                            cluster_columns=[level for level in evaluation.clusters if level != "unit"])
+
+
+def options_of(estimator: str, reading: Reading, panel: Panel) -> list[dict]:
+    """The settings an estimator is fitted with: what the reading says, and event time by period and by year."""
+    if estimator == "ldv":
+        return [{"lags": reading.lags}]
+    if estimator == "event_study" and PERIODS_PER_YEAR[panel.frequency] > 1:
+        return [{}, {"bin_width": PERIODS_PER_YEAR[panel.frequency]}]
+    return [{}]

@@ -1,0 +1,33 @@
+"""Stage 2: a source's files read into the observations table."""
+
+from __future__ import annotations
+
+import json
+
+from did import registry, sources, tables
+from did.errors import DidError
+from did.paths import Paths
+
+
+def run(source_name: str, *, sources_folder: str, paths: Paths) -> str:
+    """Read every raw file of one source, write its observations table and return one line about it.
+
+    Raises DidError for an unknown source, files that were not fetched, and everything a reader refuses.
+    """
+    source = registry.load_named(source_name, sources_folder)
+    folder = paths.raw(source_name)
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        raise DidError(f"{folder}: expected fetched files with a manifest.json; found none; "
+                       f"run: did fetch {source_name}")
+    obtained = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    files = [
+        sources.RawFile(path=folder / name, name=name, period=entry.get("period"),
+                        is_synthetic=entry.get("how") == "demo")
+        for name, entry in sorted(obtained.items())
+    ]
+    frame = sources.read(source.reader, source.id, files, source.options)
+    tables.write("observations", frame, paths.observations(source_name))
+    span = f"{frame['period'].min()} to {frame['period'].max()}"
+    areas = frame["area_code"].nunique()
+    return f"{source_name}: {len(files)} files, {len(frame):,} observations, {areas} areas, {span}"

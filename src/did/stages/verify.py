@@ -1,0 +1,33 @@
+"""Re-hash inputs and results against the manifest of the run that made them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from did.errors import DidError
+from did.paths import Paths
+from did.provenance import sha256
+
+
+def run(*, paths: Paths) -> str:
+    """Hash every input and result named in ``results/manifest.json`` again and return one line.
+
+    Raises DidError for a missing manifest, and for a file that is missing or whose checksum differs: the
+    first is named in full, the others counted.
+    """
+    manifest = paths.results / "manifest.json"
+    if not manifest.is_file():
+        raise DidError(f"{manifest}: expected the manifest of a run; found none; run: did run")
+    recorded = json.loads(manifest.read_text(encoding="utf-8"))
+    files = {**recorded["inputs"], **recorded["results"]}
+    wrong = []
+    for name, expected in files.items():
+        path = Path(name)
+        found = sha256(path) if path.is_file() else "no file"
+        if found != expected:
+            wrong.append(f"{name}: expected sha256 {expected}; found {found}")
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise DidError(f"{wrong[0]}{more}; run again to make it anew")
+    return f"{len(files)} files are as recorded"

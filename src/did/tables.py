@@ -1,0 +1,216 @@
+"""The tables between the stages: their columns, keys and allowed values, checked on writing and reading.
+
+Each is a Parquet file. Periods travel as ISO text (``2017-06``, ``2018``) beside their pandas frequency
+(``M``, ``Y``); area codes are strings; every row says whether it was made from synthetic data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+
+from did.errors import DidError
+from did.provenance import atomic
+
+STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
+FATE = ["kept", "merged", "excluded", "imputed", "set_aside"]
+
+
+def _text(nullable: bool = False, **checks) -> pa.Column:
+    return pa.Column(str, nullable=nullable, coerce=True, **checks)
+
+
+def _number(nullable: bool = True) -> pa.Column:
+    return pa.Column(float, nullable=nullable, coerce=True)
+
+
+def _count(nullable: bool = False) -> pa.Column:
+    return pa.Column("Int64" if nullable else "int64", nullable=nullable, coerce=True)
+
+
+def _flag() -> pa.Column:
+    return pa.Column(bool, coerce=True)
+
+
+def _schema(name: str, key: list[str], columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
+    columns = columns | {"is_synthetic": _flag()}
+    return pa.DataFrameSchema(columns, name=name, unique=key, strict=True, ordered=True)
+
+
+SCHEMAS: dict[str, pa.DataFrameSchema] = {
+    "observations": _schema(
+        "observations",
+        ["source", "measure", "area_code", "period"],
+        {
+            "source": _text(),
+            "measure": _text(),
+            "area_code": _text(),
+            "period": _text(),
+            "frequency": _text(checks=pa.Check.isin(["M", "Q", "Y"])),
+            "area_name": _text(),
+            "area_type": _text(),
+            "value": _number(),
+            "numerator": _number(),
+            "denominator": _number(),
+            "status": _text(checks=pa.Check.isin(STATUS)),
+            "file": _text(),
+            "note": _text(),
+        },
+    ),
+    "panel": _schema(
+        "panel",
+        ["reading", "unit", "period"],
+        {
+            "indicator": _text(),
+            "reading": _text(),
+            "unit": _text(),
+            "period": _text(),
+            "frequency": _text(checks=pa.Check.isin(["M", "Q", "Y"])),
+            "unit_name": _text(),
+            "outcome": _number(),
+            "numerator": _number(),
+            "weight": _number(),
+            "system": _text(),
+            "wave": _count(nullable=True),
+            "cohort": _text(nullable=True),
+            "intensity": _number(nullable=False),
+            "exposure": _number(nullable=False),
+            "denominator_status": _text(checks=pa.Check.isin(["ok", "estimated", "carried_forward"])),
+            "region": _text(),
+        },
+    ),
+    "lineage": _schema(
+        "lineage",
+        ["indicator", "reading", "area_code"],
+        {
+            "indicator": _text(),
+            "reading": _text(),
+            "area_code": _text(),
+            "area_name": _text(),
+            "fate": _text(checks=pa.Check.isin(FATE)),
+            "unit": _text(nullable=True),
+            "n_periods": _count(),
+            "total": _number(),
+            "reason": _text(),
+        },
+    ),
+    "estimates": _schema(
+        "estimates",
+        ["indicator", "reading", "sample", "treatment", "estimator", "estimand", "cohort", "period",
+         "event_time", "cluster"],
+        {
+            "indicator": _text(),
+            "reading": _text(),
+            "sample": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "estimand": _text(),
+            "cohort": _text(nullable=True),
+            "period": _text(nullable=True),
+            "event_time": _count(nullable=True),
+            "cluster": _text(),
+            "estimate": _number(),
+            "std_error": _number(),
+            "ci_low": _number(),
+            "ci_high": _number(),
+            "band_low": _number(),
+            "band_high": _number(),
+            "p_value": _number(),
+            "p_adjusted": _number(),
+            "n_obs": _count(),
+            "n_units": _count(),
+            "n_treated": _count(),
+            "n_clusters": _count(),
+            "n_treated_clusters": _count(),
+            "n_parameters": _count(nullable=True),
+            "df": _number(),
+            "note": _text(),
+        },
+    ),
+    "trends": _schema(
+        "trends",
+        ["indicator", "reading", "sample", "period", "group"],
+        {
+            "indicator": _text(),
+            "reading": _text(),
+            "sample": _text(),
+            "period": _text(),
+            "group": _text(checks=pa.Check.isin(["treated", "control"])),
+            "observed_mean": _number(),
+            "linear_trend": _number(),
+            "n_units": _count(),
+        },
+    ),
+    "diagnostics": _schema(
+        "diagnostics",
+        ["indicator", "reading", "sample", "diagnostic", "item"],
+        {
+            "indicator": _text(),
+            "reading": _text(),
+            "sample": _text(),
+            "diagnostic": _text(),
+            "item": _text(),
+            "value": _number(),
+            "statistic": _number(),
+            "df": _number(),
+            "df_denominator": _number(),
+            "p_value": _number(),
+            "status": _text(checks=pa.Check.isin(["done", "skipped"])),
+            "reason": _text(),
+        },
+    ),
+}
+
+
+def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
+    """Return ``frame`` with the columns, order and types of the table ``name``, or raise DidError.
+
+    Missing values are allowed only in the columns the schema marks nullable. DidError names the column
+    (or key) that breaks the contract, the first offending value, and ``where`` the table came from.
+    """
+    schema = SCHEMAS[name]
+    place = f"{where or name}: "
+    missing = [column for column in schema.columns if column not in frame.columns]
+    extra = [column for column in frame.columns if column not in schema.columns]
+    if missing or extra:
+        raise DidError(f"{place}the {name} table needs columns {list(schema.columns)}; "
+                       f"missing {missing}, unexpected {extra}")
+    try:
+        checked = schema.validate(frame[list(schema.columns)])
+    except pa.errors.SchemaError as error:
+        if error.check == "multiple_fields_uniqueness" or "unique" in str(error.check):
+            key = schema.unique
+            twice = frame.loc[frame.duplicated(key), key].iloc[0].tolist()
+            raise DidError(f"{place}key {key} of the {name} table must be unique; "
+                           f"found {twice} more than once") from error
+        cases = error.failure_cases
+        found = cases["failure_case"].iloc[0] if isinstance(cases, pd.DataFrame) and len(cases) else cases
+        column = getattr(error.schema, "name", None)
+        raise DidError(f"{place}column '{column}' of the {name} table fails {error.check}; "
+                       f"found '{found}'") from error
+    return checked.reset_index(drop=True)
+
+
+def write(name: str, frame: pd.DataFrame, path: str | Path) -> None:
+    """Check ``frame`` against the schema ``name`` and write it to ``path`` as Parquet, atomically."""
+    checked = check(name, frame, str(path))
+    with atomic(path) as temporary:
+        checked.to_parquet(temporary, index=False, compression="zstd")
+
+
+def read(name: str, path: str | Path) -> pd.DataFrame:
+    """Read the Parquet table ``name`` from ``path`` and check it.
+
+    Raises DidError if the file is missing, is not Parquet, or breaks the table's contract.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DidError(f"{path}: expected a {name} table; found no file; run the stage that makes it first")
+    try:
+        frame = pd.read_parquet(path)
+    except Exception as error:
+        raise DidError(f"{path}: expected a Parquet {name} table; found a file that cannot be read "
+                       f"({type(error).__name__}); delete it and run again") from error
+    return check(name, frame, str(path))

@@ -1,0 +1,126 @@
+"""Who became treated, when, how strongly, and in which system: a membership table read under named rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from did.config import Reading, Waves
+from did.errors import DidError
+from did.geography import Areas, read_reference
+
+MEMBERSHIP = ["wave", "ics", "system", "authority_as_printed", "kind", "area_code", "area_name",
+              "partner_organisations", "coverage"]
+
+
+def membership(waves: Waves, reading: Reading, areas: Areas, people: pd.DataFrame,
+               folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Resolve the membership table to units under the rules of one reading.
+
+    ``people``: district populations of the last mid-year before the onset: area_code, value.
+    Returns two frames. The first, one row per unit named by the table: ``wave`` (int), ``system`` (code of the
+    listed system that holds most of the unit), ``intensity`` (partner organisations; 0 for waves that are
+    not treated), ``exposure`` (1, or the share of residents inside under ``population_share``), ``note``.
+    The second lists every row of the table that was not used, with its reason: authority, reason.
+
+    Rules: ``metropolitan`` expands metropolitan counties to their districts or leaves them unmatched;
+    ``partial`` takes a partly covered unit as treated if any part is inside, if most residents are, or by
+    their share; ``overlap`` sets the intensity of a unit under two systems of one wave. A unit under two
+    waves takes the earlier.
+
+    Raises DidError for a wave or number of organisations that is not a number, an unknown area code, a
+    partly covered area without listed districts, and a district without population.
+    """
+    folder = Path(folder)
+    table = read_reference(folder / waves.membership, MEMBERSHIP, ["wave", "system", "area_code"])
+    path = folder / waves.membership
+    table["wave"] = _numbers(table, "wave", path).astype(int)
+    table["partner_organisations"] = _numbers(table, "partner_organisations", path)
+    unit_of = areas.authorities.set_index("area_code")["unit"]
+    unknown = table.loc[~table["area_code"].isin(unit_of.index)]
+    if len(unknown):
+        row = unknown.iloc[0]
+        raise DidError(f"{path}: area code '{row.area_code}' ({row.area_name}) is not in "
+                       "upper_tier_authorities.csv; expected an upper-tier authority")
+    table["unit"] = table["area_code"].map(unit_of)
+    table["share"] = _shares(table, areas, people, folder / waves.partial_districts)
+
+    unused = []
+    if reading.metropolitan == "unmatched":
+        county = table["kind"] == "metropolitan county"
+        unused.append(table.loc[county].assign(reason="Reading metropolitan=unmatched: printed as a metropolitan "
+                                               "county, which is not an upper-tier authority"))
+        table = table.loc[~county]
+    inside = table.drop_duplicates(["unit", "wave", "system"]).groupby(["unit", "wave"])["share"].sum()
+    table = table.merge(inside.rename("inside").reset_index(), on=["unit", "wave"])
+    if reading.partial == "majority":
+        minor = table["inside"] < 0.5
+        unused.append(table.loc[minor].assign(reason="Reading partial=majority: fewer than half of residents are "
+                                              "inside"))
+        table = table.loc[~minor]
+    earliest = table.groupby("unit")["wave"].transform("min")
+    unused.append(table.loc[table["wave"] > earliest].assign(reason="The unit is already in an earlier wave"))
+    table = table.loc[table["wave"] == earliest]
+    rows = [_resolve(unit, group, waves, reading) for unit, group in table.groupby("unit", sort=True)]
+    columns = ["unit", "wave", "system", "intensity", "exposure", "note"]
+    dropped = pd.concat(unused)[["area_code", "area_name", "ics", "reason"]]
+    return pd.DataFrame(rows, columns=columns), dropped.reset_index(drop=True)
+
+
+def _numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
+    values = pd.to_numeric(table[column].replace("", None), errors="coerce")
+    wrong = values.isna() & (table[column] != "")
+    if wrong.any():
+        row = table.loc[wrong].iloc[0]
+        raise DidError(f"{path}: column '{column}' of {row.area_name} must be a number; found '{row[column]}'")
+    return values
+
+
+def _shares(table: pd.DataFrame, areas: Areas, people: pd.DataFrame, path: Path) -> pd.Series:
+    """Share of each row's area that lies in its system: 1 for whole areas, by listed districts for parts."""
+    parts = read_reference(path, ["system", "area_code", "lad_code"], ["system", "lad_code"])
+    residents = people.set_index("area_code")["value"]
+    parent = areas.districts.set_index("lad_code")["area_code"]
+    totals = residents.groupby(residents.index.map(parent)).sum()
+    shares = pd.Series(1.0, index=table.index)
+    for index, row in table.loc[table["coverage"] == "part"].iterrows():
+        listed = parts.loc[(parts["system"] == row.system) & (parts["area_code"] == row.area_code), "lad_code"]
+        if listed.empty:
+            raise DidError(f"{path}: expected the districts of {row.area_name} that are in {row.ics} "
+                           f"({row.system}); found none; list them")
+        missing = sorted(set(listed) - set(residents.index))
+        if missing:
+            raise DidError(f"{path}: district '{missing[0]}' of {row.area_name} has no population in the last "
+                           "mid-year before the onset; expected a district code of that year")
+        shares[index] = residents[listed].sum() / totals[row.area_code]
+    return shares
+
+
+def _resolve(unit: str, group: pd.DataFrame, waves: Waves, reading: Reading) -> tuple:
+    """One unit's wave, system, intensity and exposure from the rows that name it."""
+    group = group.drop_duplicates("system").sort_values(["share", "system"], ascending=[False, True])
+    wave = int(group["wave"].iloc[0])
+    treated = wave in waves.treated_waves
+    organisations = group["partner_organisations"].fillna(0.0)
+    rule = {"larger_share": organisations.iloc[0], "min": organisations.min(), "max": organisations.max(),
+            "mean": organisations.mean()}
+    exposure = 1.0
+    notes = []
+    if reading.partial == "population_share":
+        exposure = min(float(group["inside"].iloc[0]), 1.0)
+    if (group["share"] < 1).any():
+        listed = " and ".join(f"{row.ics} ({row.share:.0%} of residents)" for row in group.itertuples())
+        notes.append(f"Partly in {listed}")
+    if len(group) > 1:
+        notes.append(f"intensity by rule overlap={reading.overlap}")
+    intensity = float(rule[reading.overlap]) * exposure if treated else 0.0
+    return unit, wave, group["system"].iloc[0], intensity, exposure if treated else 0.0, "; ".join(notes)
+
+
+def systems(waves: Waves, folder: str | Path) -> pd.DataFrame:
+    """System of every unit whether or not the membership table names it: unit, system, system_name.
+
+    Raises DidError for a missing table or a unit listed twice.
+    """
+    return read_reference(Path(folder) / waves.systems, ["unit", "system", "system_name"], ["unit"])

@@ -1,0 +1,139 @@
+"""What the Snakefile asks: which files each rule needs, and which modules of this package it depends on."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from did import registry
+from did.config import Evaluation, load_evaluation, load_indicator
+from did.estimators import ESTIMATORS
+from did.outputs.contents import report_files
+from did.panel import observations_needed
+from did.paths import Paths
+from did.sources import READERS
+
+PACKAGE = Path(__file__).parent
+
+
+def _file_of(module: str) -> Path | None:
+    base = PACKAGE.joinpath(*module.split(".")[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """Names of modules of this package that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(name for name in found if name.split(".")[0] == PACKAGE.name)
+
+
+def modules(*names: str) -> list[str]:
+    """Files of the named modules and of every module of this package they import, directly or not.
+
+    Snakemake does not notice an edited module by itself, so each rule lists its own as inputs.
+    """
+    seen: dict[str, Path] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        path = _file_of(name)
+        if path is None or name in seen:
+            continue
+        seen[name] = path
+        waiting += _imports(path)
+    return sorted(_from_here(path) for path in set(seen.values()))
+
+
+_source = cache(registry.load_named)
+
+
+def _from_here(path: Path) -> str:
+    """A path inside the project folder is named from there, so that a moved checkout is not out of date."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An evaluation, its indicators and its sources, as lists of files."""
+
+    config_path: str
+    data: str
+    evaluation: Evaluation
+    paths: Paths
+
+    @classmethod
+    def load(cls, config_path: str, data: str | None) -> Plan:
+        """Read the evaluation; ``data`` replaces where its files come from. Raises DidError for mistakes."""
+        evaluation = load_evaluation(config_path)
+        return cls(str(config_path), data or evaluation.data, evaluation, Paths())
+
+    @property
+    def indicators(self) -> list[str]:
+        return list(self.evaluation.indicators)
+
+    @property
+    def sources(self) -> list[str]:
+        """Every source that an indicator needs, in the order they are first named."""
+        return list(dict.fromkeys(source for name in self.indicators for source in self.sources_of(name)))
+
+    def sources_of(self, indicator: str) -> list[str]:
+        return observations_needed(load_indicator(indicator, self.evaluation.indicators_folder))
+
+    def source(self, name: str) -> registry.Source:
+        return _source(name, self.evaluation.sources_folder)
+
+    def registry(self, source: str) -> str:
+        return str(Path(self.evaluation.sources_folder) / f"{source}.yaml")
+
+    def indicator_file(self, indicator: str) -> str:
+        return str(Path(self.evaluation.indicators_folder) / f"{indicator}.yaml")
+
+    def raw_files(self, source: str | None = None) -> list[str]:
+        """The files of one source, or of all, with their manifests."""
+        if source is None:
+            return [file for each in self.sources for file in self.raw_files(each)]
+        folder = self.paths.raw(source)
+        entries = self.source(source).files
+        return [str(folder / name) for name in [*(entry.name for entry in entries), "manifest.json"]]
+
+    def observations(self, indicator: str) -> list[str]:
+        return [str(self.paths.observations(source)) for source in self.sources_of(indicator)]
+
+    def reference_files(self, *names: str) -> list[str]:
+        """The named reference tables, or all of them."""
+        folder = Path(self.evaluation.reference)
+        return [str(folder / name) for name in names] or sorted(str(path) for path in folder.glob("*.csv"))
+
+    def modules(self, *names: str) -> list[str]:
+        return modules(*names)
+
+    def templates(self) -> list[str]:
+        return sorted(_from_here(path) for path in (PACKAGE / "outputs" / "templates").iterdir())
+
+    def reader_modules(self, source: str) -> list[str]:
+        reader = self.source(source).reader
+        return modules("did.stages.observe", READERS[reader])
+
+    @property
+    def estimator_modules(self) -> list[str]:
+        """Modules of the evaluation's estimators, which are found by name and not by an import statement."""
+        return [ESTIMATORS[name].split(":")[0] for name in self.evaluation.estimators]
+
+    def report_files(self) -> list[str]:
+        """What the report stage writes."""
+        return [str(self.paths.results / name) for name in report_files(self.evaluation)]
+
+    def results(self) -> list[str]:
+        return [str(self.paths.results / "reproduction.csv"), *self.report_files()]

@@ -1,0 +1,85 @@
+"""Snakemake's log as a user of `did run` wants it: one plain line a step, a progress bar, short errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from logging import ERROR, LogRecord
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+
+class LogHandler(LogHandlerBase):
+    """Prints each step when it ends, with the line its stage wrote to its log file.
+
+    The bar is drawn only on a terminal and leaves nothing behind. A failed step shows nothing here: its own
+    one-line error has already been printed, and the details are in its log file.
+    """
+
+    def __post_init__(self) -> None:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = console
+        self.jobs: dict[int, tuple[str, list[str]]] = {}
+        self.done = 0
+        self.total = 0
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        self.quiet = bool(os.environ.get("DID_QUIET"))
+        self.bar = Progress(*columns, console=console, transient=True, disable=self.quiet or not sys.stderr.isatty())
+        self.task = None
+
+    def emit(self, record: LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if event == LogEvent.RUN_INFO:
+            self.total = (getattr(record, "stats", None) or {}).get("total", 1) - 1  # all but the target `all`
+            self.bar.start()
+            self.task = self.bar.add_task("", total=self.total)
+        elif event == LogEvent.JOB_INFO:
+            name = getattr(record, "rule_msg", None) or getattr(record, "rule_name", "step")
+            self.jobs[record.jobid] = (str(name), [str(path) for path in getattr(record, "log", None) or []])
+        elif event == LogEvent.JOB_FINISHED:
+            self._finished(getattr(record, "job_id", None))
+        elif event is None and record.levelno >= ERROR and record.getMessage():
+            self.console.print(record.getMessage(), markup=False)
+        elif event == LogEvent.ERROR:
+            self.console.print(str(record.getMessage()), markup=False)
+
+    def _finished(self, job: int | None) -> None:
+        name, logs = self.jobs.get(job, ("", []))
+        if not logs:  # the target that only gathers
+            return
+        self.done += 1
+        written = Path(logs[0]).read_text(encoding="utf-8", errors="replace").splitlines() if logs else []
+        line = written[-1] if written else name
+        if self.quiet:
+            return
+        self.console.print(f"[{self.done}/{self.total}] {name.split()[0]} {line}", markup=False)
+        if self.task is not None:
+            self.bar.update(self.task, advance=1, description=name)
+
+    def close(self) -> None:
+        self.bar.stop()
+        super().close()
+
+    @property
+    def writes_to_stream(self) -> bool:
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        return False

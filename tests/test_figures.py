@@ -1,0 +1,342 @@
+"""Figures: what is written, that it repeats byte for byte, and that texts are large, inside and apart."""
+
+from __future__ import annotations
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from did.errors import DidError
+from did.outputs import style
+from did.outputs.event_figures import event_study
+from did.outputs.figures import coefficient_panes
+from did.outputs.text import (
+    csv_text,
+    decimals_for,
+    interval,
+    listed,
+    markdown_cell,
+    markdown_table,
+    number,
+    p_value,
+    period_name,
+    plural,
+)
+from did.outputs.trend_figures import parallel_trends
+from did.tables import check
+
+OUTCOMES = {"out_a": "All causes", "out_b": "A rather long name of an outcome", "out_c": "Both"}
+WORDS = {"title": "Effect of the policy on the outcome, by part",
+         "subtitle": "Days per 100,000, England, 2011 to 2020.", "source": "a publisher."}
+
+
+def row(**values):
+    """One row of the estimates table; ``estimate`` and ``std_error`` give the interval (t of 2)."""
+    base = dict(indicator="out_a", reading="default", sample="full", treatment="binary", estimator="ldv",
+                estimand="overall", cohort=None, period=None, event_time=None, cluster="unit", estimate=1.0,
+                std_error=0.5, band_low=np.nan, band_high=np.nan, p_value=0.04, p_adjusted=np.nan, n_obs=4917,
+                n_units=149, n_treated=30, n_clusters=149, n_treated_clusters=30, n_parameters=108, df=148.0,
+                note="", is_synthetic=False) | values
+    base["ci_low"] = base["estimate"] - 2 * base["std_error"]
+    base["ci_high"] = base["estimate"] + 2 * base["std_error"]
+    return base
+
+
+@pytest.fixture
+def estimates():
+    rows = []
+    cells = itertools.product(OUTCOMES, ["full", "wave_two_removed"], ["binary", "intensity"], ["unit", "system"])
+    for place, (indicator, sample, treatment, cluster) in enumerate(cells):
+        scale = 1.0 if treatment == "binary" else 0.05
+        rows.append(row(indicator=indicator, sample=sample, treatment=treatment, cluster=cluster,
+                        estimate=scale * (41.37 - 7 * (place // 2)), std_error=scale * (15.5 + place),
+                        n_clusters=149 if cluster == "unit" else 42,
+                        n_treated_clusters=30 if cluster == "unit" else 8))
+    return check("estimates", pd.DataFrame(rows)[list(check_columns())])
+
+
+def check_columns():
+    from did.tables import SCHEMAS
+
+    return SCHEMAS["estimates"].columns
+
+
+def path_of_effects(times, clusters=("unit", "system")):
+    rows = [row(estimator="event_study", estimand="event_time", cluster=cluster, event_time=time,
+                estimate=0.0 if time == -1 else 30 * np.sin(time / 9) + 2 * time,
+                std_error=np.nan if time == -1 else 20.0 + abs(time) / (4 if cluster == "unit" else 2),
+                note="reference" if time == -1 else "", n_treated_clusters=30 if cluster == "unit" else 8)
+            for cluster in clusters for time in times]
+    return check("estimates", pd.DataFrame(rows)[list(check_columns())])
+
+
+def trends(periods, gap=60.0):
+    steps = np.arange(len(periods))
+    frames = [pd.DataFrame({"period": periods, "group": group, "observed_mean": 300 + lift + 40 * np.sin(steps / 6),
+                            "linear_trend": 300 + lift + 0.5 * steps, "n_units": n})
+              for group, lift, n in (("treated", gap, 30), ("control", 0.0, 119))]
+    return pd.concat(frames, ignore_index=True)
+
+
+TESTS = pd.DataFrame([
+    {"item": "binary, unit clusters", "value": 1.69, "statistic": 3.801161, "df": 1.0, "df_denominator": 148.0,
+     "p_value": 0.053107, "status": "done", "reason": ""},
+    {"item": "binary, system clusters", "value": 1.69, "statistic": np.nan, "df": np.nan, "df_denominator": np.nan,
+     "p_value": np.nan, "status": "skipped", "reason": "1 cluster: no clustered covariance"}])
+MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M")]
+PUBLISHED = pd.DataFrame([["out_a", "binary", "full", 40.0], ["out_a", "binary", "full", 40.0],
+                          ["out_b", "intensity", "full", -0.3], ["out_c", "binary", "full", np.nan]],
+                         columns=["indicator", "treatment", "sample", "published_value"])
+PANES = dict(outcomes=OUTCOMES, estimator="ldv", reading="default", published=PUBLISHED,
+             axis_labels={"binary": "days per 100,000", "intensity": "days per 100,000, per organisation"}, **WORDS)
+EVENT = dict(indicator="out_a", reading="default", sample="full", treatment="binary",
+             value_label="Days per 100,000, difference from reference", **WORDS)
+TREND = dict(onset="2017-06", value_label="Days per 100,000", tests=TESTS, **WORDS)
+
+
+def draw(kind, stem, estimates, **options):
+    if kind == "panes":
+        return coefficient_panes(estimates, stem=stem, **PANES | options)
+    if kind == "months":
+        return event_study(path_of_effects(range(-74, 33)), stem=stem, tick_every=12, **EVENT | options)
+    if kind == "years":
+        return event_study(path_of_effects(range(-6, 3)), stem=stem, **EVENT | options)
+    return parallel_trends(trends(MONTHS), stem=stem, **TREND | options)
+
+
+KINDS = ["panes", "months", "years", "trends"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_four_files_the_same_bytes_twice(kind, tmp_path, estimates):
+    first = draw(kind, tmp_path / "one" / "figure", estimates)
+    second = draw(kind, tmp_path / "two" / "figure", estimates)
+    assert [path.name for path in first] == ["figure.svg", "figure.png", "figure.csv", "figure.txt"]
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == sorted(path.name for path in first)
+    svg = first[0].read_text(encoding="utf-8")
+    assert WORDS["title"] in svg and "dc:date" not in svg
+    assert first[1].read_bytes()[:4] == b"\x89PNG" and b"Software" not in first[1].read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_of_matplotlib_are_left_alone(kind, tmp_path, estimates):
+    before = dict(matplotlib.rcParams)
+    draw(kind, tmp_path / "figure", estimates)
+    assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_texts_are_large_horizontal_inside_and_apart(kind, synthetic, tmp_path, estimates, monkeypatch):
+    figures = []
+    savefig = style.Figure.savefig
+    monkeypatch.setattr(style.Figure, "savefig", lambda self, *a, **k: (figures.append(self), savefig(self, *a, **k)))
+    draw(kind, tmp_path / "figure", estimates, is_synthetic=synthetic)
+    figure = figures[0]
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    with matplotlib.rc_context(style.SETTINGS):
+        figure.draw(renderer)
+        texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()
+                 and text.get_gid() != "synthetic"]
+        boxes = [text.get_window_extent(renderer) for text in texts]
+    # Ticks outside the axes' limits are kept by matplotlib but never drawn.
+    shown = [(text, box) for text, box in zip(texts, boxes, strict=True) if _drawn(text, figure)]
+    assert len(shown) > 10
+    width, height = figure.get_size_inches() * figure.dpi
+    for text, box in shown:
+        assert text.get_fontsize() >= 12, text.get_text()
+        assert text.get_rotation() == 0, text.get_text()
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, text.get_text()
+    for (text, box), (other, second) in itertools.combinations(shown, 2):
+        across = min(box.x1, second.x1) - max(box.x0, second.x0)
+        up = min(box.y1, second.y1) - max(box.y0, second.y0)
+        assert across <= 1 or up <= 2.5, (text.get_text(), other.get_text())
+
+
+def _drawn(text, figure):
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            for tick in axis.get_major_ticks():
+                if text in (tick.label1, tick.label2):
+                    low, high = sorted(axis.get_view_interval())
+                    return low <= tick.get_loc() <= high
+    return True
+
+
+def test_panes_numbers_equal_the_input(tmp_path, estimates):
+    draw("panes", tmp_path / "figure", estimates)
+    numbers = pd.read_csv(tmp_path / "figure.csv")
+    key = ["indicator", "sample", "treatment", "cluster"]
+    both = numbers.merge(estimates, on=key, suffixes=("", "_in"), validate="one_to_one")
+    assert len(both) == len(numbers) == len(estimates) == 24
+    for column in ("estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"):
+        assert (both[column] == both[f"{column}_in"]).all()
+    printed = numbers.dropna(subset="published_value")
+    assert set(printed["published_value"]) == {40.0, -0.3} and len(printed) == 4
+    assert not numbers["is_synthetic"].any()
+
+
+def test_panes_alternative_text_says_the_estimates(tmp_path, estimates):
+    draw("panes", tmp_path / "figure", estimates)
+    text = (tmp_path / "figure.txt").read_text(encoding="utf-8")
+    assert "Binary, full sample, All causes: 41.4 days per 100,000, 95% interval 10.4 to 72.4 clustered by area" in text
+    assert "printed +40" in text and "printed −0.3" in text
+    for value in estimates.loc[estimates["cluster"] == "unit", ["estimate", "std_error"]].itertuples():
+        assert number(value.estimate, decimals_for(value.std_error)) in text
+
+
+def test_panes_of_one_outcome_and_of_five(tmp_path, estimates):
+    one = coefficient_panes(estimates, stem=tmp_path / "one", **PANES | {"outcomes": {"out_a": "Mortality"},
+                                                                        "published": None})
+    more = pd.concat([estimates, estimates.assign(indicator=estimates["indicator"] + "2")], ignore_index=True)
+    five = {"out_a": "Met", "out_b": "Partially met", "out_c": "Always", "out_a2": "Sometimes", "out_b2": "Good"}
+    coefficient_panes(more, stem=tmp_path / "five", **PANES | {"outcomes": five})
+    assert len(pd.read_csv(one[2])) == 8 and len(pd.read_csv(tmp_path / "five.csv")) == 40
+
+
+def test_panes_without_an_interval_or_an_estimate(tmp_path, estimates):
+    estimates.loc[estimates["indicator"] == "out_b", ["std_error", "ci_low", "ci_high", "p_value"]] = np.nan
+    estimates = estimates[~((estimates["indicator"] == "out_c") & (estimates["sample"] == "full"))]
+    coefficient_panes(estimates, stem=tmp_path / "figure", **PANES)
+    assert (tmp_path / "figure.svg").read_text(encoding="utf-8").count("not estimated") == 2
+    assert "95% interval not available" in (tmp_path / "figure.txt").read_text(encoding="utf-8")
+
+
+def test_panes_errors_name_what_is_wrong(tmp_path, estimates):
+    with pytest.raises(DidError, match="estimator 'nearest'.*found ldv"):
+        coefficient_panes(estimates, stem=tmp_path / "f", **PANES | {"estimator": "nearest"})
+    with pytest.raises(DidError, match="found more for .*out_a"):
+        coefficient_panes(pd.concat([estimates, estimates]), stem=tmp_path / "f", **PANES)
+    with pytest.raises(DidError, match="no ldv estimate of nothing"):
+        coefficient_panes(estimates, stem=tmp_path / "f", **PANES | {"outcomes": {"nothing": "Nothing"}})
+    twice = PUBLISHED.assign(published_value=[40.0, 41.0, 1.0, 2.0])
+    with pytest.raises(DidError, match="published values.*found two for .*out_a"):
+        coefficient_panes(estimates, stem=tmp_path / "f", **PANES | {"published": twice})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_synthetic_is_said_everywhere(kind, tmp_path, estimates):
+    if kind == "panes":  # the rows' own mark is enough
+        paths = draw(kind, tmp_path / "figure", estimates.assign(is_synthetic=True))
+    else:
+        paths = draw(kind, tmp_path / "figure", estimates, is_synthetic=True)
+    svg = paths[0].read_text(encoding="utf-8")
+    assert ">SYNTHETIC<" in svg and "Synthetic data, not the publisher's." in svg
+    assert pd.read_csv(paths[2])["is_synthetic"].all()
+    assert paths[3].read_text(encoding="utf-8").startswith("Synthetic data")
+    plain = draw(kind, tmp_path / "plain", estimates)
+    assert "SYNTHETIC" not in plain[0].read_text(encoding="utf-8")
+
+
+def test_event_study_counts_units_and_keeps_every_number(tmp_path):
+    frame = path_of_effects(range(-74, 33))
+    event_study(frame, stem=tmp_path / "figure", **EVENT)
+    numbers = pd.read_csv(tmp_path / "figure.csv")
+    assert len(numbers) == 214 and numbers["event_time"].tolist()[:107] == list(range(-74, 33))
+    unit = frame[frame["cluster"] == "unit"].sort_values("event_time")
+    assert np.array_equal(numbers["estimate"][:107], unit["estimate"])
+    text = (tmp_path / "figure.txt").read_text(encoding="utf-8")
+    assert "30 treated areas in 8 systems, 119 comparison areas." in text
+    after = unit.loc[unit["event_time"] >= 0, "estimate"]
+    assert f"from {number(after.min(), 1)} to {number(after.max(), 1)}" in text
+
+
+def test_event_study_refuses_repeated_and_absent_rows(tmp_path):
+    frame = path_of_effects(range(-6, 3))
+    with pytest.raises(DidError, match="out_a .*found event time -6, cluster 'unit' twice"):
+        event_study(pd.concat([frame, frame]), stem=tmp_path / "f", **EVENT)
+    with pytest.raises(DidError, match="indicator 'out_z'"):
+        event_study(frame, stem=tmp_path / "f", **EVENT | {"indicator": "out_z"})
+
+
+def test_event_study_names_what_was_not_estimated_and_draws_bands(tmp_path):
+    frame = path_of_effects(range(-6, 3))
+    frame.loc[frame["event_time"] == 2, ["estimate", "std_error", "ci_low", "ci_high"]] = np.nan
+    frame["band_low"], frame["band_high"] = frame["ci_low"] - 10, frame["ci_high"] + 10
+    paths = event_study(frame, stem=tmp_path / "figure", **EVENT)
+    assert "Not estimated at event times 2." in paths[3].read_text(encoding="utf-8")
+    assert pd.read_csv(paths[2])["band_low"].notna().any()
+
+
+def test_trends_print_the_test_and_why_one_was_skipped(tmp_path):
+    paths = draw("trends", tmp_path / "figure", None)
+    text = paths[3].read_text(encoding="utf-8")
+    assert "F(1, 148) = 3.80, p = 0.053 (binary, unit clusters)" in text
+    assert "not done (binary, system clusters): 1 cluster: no clustered covariance" in text
+    frame = trends(MONTHS)
+    before = frame.loc[(frame["group"] == "treated") & (frame["period"] < "2017-06"), "observed_mean"].mean()
+    assert number(before, 1) in text
+    numbers = pd.read_csv(paths[2]).sort_values(["group", "period"])
+    expected = frame.sort_values(["group", "period"])
+    assert np.array_equal(numbers["observed_mean"], expected["observed_mean"])
+    assert np.array_equal(numbers["linear_trend"], expected["linear_trend"])
+
+
+def test_trends_of_half_a_year(tmp_path):
+    frame = trends([str(month) for month in pd.period_range("2017-04", "2017-09", freq="M")])
+    paths = parallel_trends(frame, stem=tmp_path / "figure", **TREND)
+    svg = paths[0].read_text(encoding="utf-8")
+    assert ">2017-04<" in svg and ">2017-09<" in svg
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.5, -80.0])
+def test_trends_by_year_and_with_lines_that_meet(gap, tmp_path):
+    frame = trends([str(year) for year in range(2012, 2019)], gap=gap)
+    frame.loc[3, "observed_mean"] = np.nan
+    paths = parallel_trends(frame, stem=tmp_path / "figure", **TREND | {"onset": "2018", "tests": None})
+    assert all(path.stat().st_size > 0 for path in paths)
+
+
+def test_trends_errors_name_what_is_wrong(tmp_path):
+    frame = trends(MONTHS)
+    for bad, words, options in [
+        (frame.drop(columns="n_units"), "missing .*n_units", {}),
+        (frame[frame["group"] == "treated"], "group 'control'", {}),
+        (pd.concat([frame, frame]), "more than once", {}),
+        (frame, "onset '2021-01' among the periods 2011-04 to 2020-02", {"onset": "2021-01"}),
+    ]:
+        with pytest.raises(DidError, match=words):
+            parallel_trends(bad, stem=tmp_path / "f", **TREND | options)
+
+
+def test_numbers_in_words():
+    assert [decimals_for(error) for error in (120, 15.5, 3.1, 0.68, 0.16, 0.05, 0, np.nan)] == [1, 1, 1, 2, 2, 3, 2, 2]
+    assert number(-1234.56, 1) == "−1,234.6" and number(40, 0, signed=True) == "+40"
+    assert number(-0.04, 1) == "0.0" and number(np.nan) == "not available"
+    assert interval(-1, 2.25, 2) == "−1.00 to 2.25" and interval(np.nan, 2) == "not available"
+    assert [p_value(p) for p in (0.0004, 0.0084, 0.0498, 0.0502, 0.99996, np.nan)] == [
+        "p < 0.001", "p = 0.008", "p = 0.0498", "p = 0.0502", "p > 0.999", "p not available"]
+    assert [period_name(p) for p in ("2017-06", "2018", "2017Q2")] == ["June 2017", "2018", "quarter 2 of 2017"]
+    with pytest.raises(DidError, match="period '2017-13'"):
+        period_name("2017-13")
+    assert listed([]) == "none" and listed("ab") == "a and b" and listed("abcd", at_most=2) == "a, b and 2 more"
+    assert plural(1, "area") == "1 area" and plural(4917, "row") == "4,917 rows"
+
+
+def test_cells_cannot_break_a_table():
+    frame = pd.DataFrame({"name": ["a|b", "line\nbreak", "<b>*x*</b>", None], "value": [1, 2, 3, 4]})
+    lines = markdown_table(frame, right=["value"]).split("\n")
+    assert len(lines) == 6 and lines[1] == "| --- | ---: |"
+    assert lines[2] == "| a\\|b | 1 |" and lines[3] == "| line break | 2 |"
+    assert markdown_cell("<b>*x*</b>") == "&lt;b>\\*x\\*&lt;/b>" and markdown_cell("p < 0.01") == "p < 0.01"
+
+
+def test_csv_keeps_every_digit_and_runs_no_formula(tmp_path):
+    values = np.array([0.1 + 0.2, 1 / 3, -1e-17, np.nan])
+    frame = pd.DataFrame({"x": values, "text": ["=1+1", "+40", "-", "@x"],
+                          "sign": ["-0.3", "- (n.s.)", "+cmd|x", None]})
+    text = csv_text(frame)
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    back = pd.read_csv(tmp_path / "t.csv", dtype={"text": str, "sign": str})
+    assert np.array_equal(back["x"], values, equal_nan=True)
+    assert back["text"].tolist() == ["'=1+1", "+40", "-", "'@x"]
+    assert back["sign"].tolist()[:3] == ["-0.3", "- (n.s.)", "'+cmd|x"]
+    assert "\r" not in text

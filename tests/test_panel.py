@@ -1,0 +1,222 @@
+"""From observations to panel: boundaries, membership, population, lineage."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from did import geography, panel, tables, waves
+from did.config import Reading, load_evaluation, load_indicator
+from did.errors import DidError
+
+ROOT = Path(__file__).resolve().parents[1]
+MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M")]
+DORSET = ["E06000028", "E06000029", "E10000009"]
+STABLE = "E06000058+E06000059"
+
+
+@pytest.fixture(autouse=True)
+def in_project(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def areas():
+    return geography.load_areas("data/reference")
+
+
+@pytest.fixture
+def evaluation():
+    return load_evaluation("config/ics.yaml")
+
+
+def observed(area_code, period, value, *, measure="total", area_type="utla", frequency="M", source="s"):
+    return {"source": source, "measure": measure, "area_code": area_code, "period": period,
+            "frequency": frequency, "area_name": area_code, "area_type": area_type, "value": float(value),
+            "numerator": None, "denominator": None, "status": "ok", "file": "made.csv", "note": "",
+            "is_synthetic": True}
+
+
+@pytest.fixture
+def observations(areas):
+    """Counts of 1, 2, 3, ... by authority and month on the boundaries of each month, and 1,000 adults and
+    250 children in every district."""
+    old = sorted(set(areas.authorities["area_code"]) - {"E06000058", "E06000059", "E06000060"})
+    new = sorted(set(areas.authorities["area_code"]) - {*DORSET, "E10000002"})
+    value = {code: number for number, code in enumerate(sorted(areas.authorities["area_code"]), start=1)}
+    rows = []
+    for month in MONTHS:
+        codes = old if month < "2019-05" else [c for c in new if c != "E06000060"] + ["E10000002"]
+        if month >= "2020-01":
+            codes = new
+        rows += [observed(code, month, value[code]) for code in codes]
+        if month < "2020-01":
+            rows.append(observed("9900", month, 7, area_type="outside_england"))
+            rows.append(observed("E92000001", month, sum(value[c] for c in codes) + 7, area_type="country"))
+    counts = tables.check("observations", pd.DataFrame(rows))
+    first = counts["period"] < "2020-01"
+    people = []
+    districts = areas.districts["lad_code"].tolist()
+    for year in range(2011, 2020):
+        for measure, each in (("population_adult", 1000), ("population_all", 1250)):
+            if year >= 2013:
+                people += [observed(d, str(year), each, measure=measure, area_type="lad", frequency="Y")
+                           for d in districts]
+        people += [observed(d, str(year), 1200, measure="population_all_rebased", area_type="lad", frequency="Y")
+                   for d in districts]
+    return {"nhs_england_dtoc": counts.loc[first], "nhs_england_dtoc_2020": counts.loc[~first],
+            "ons_population": tables.check("observations", pd.DataFrame(people))}
+
+
+def build(evaluation, observations, reading="default", indicator="dtoc_total"):
+    return panel.build(load_indicator(indicator, "config/indicators"), evaluation, reading, observations)
+
+
+def test_panel_is_balanced_and_totals_are_kept(evaluation, observations):
+    frame, _ = build(evaluation, observations)
+    tables.check("panel", frame)
+    assert len(frame) == 149 * 107 == 15_943
+    assert (frame["period"] >= "2017-06").sum() == 4_917
+    counted = pd.concat([observations["nhs_england_dtoc"], observations["nhs_england_dtoc_2020"]])
+    expected = counted.loc[counted["area_type"] == "utla"].groupby("period")["value"].sum()
+    pd.testing.assert_series_equal(frame.groupby("period")["numerator"].sum(), expected, check_names=False)
+
+
+def test_counts_are_summed_before_they_are_divided(evaluation, observations, areas):
+    frame, _ = build(evaluation, observations)
+    row = frame.loc[(frame["unit"] == STABLE) & (frame["period"] == "2016-01")].iloc[0]
+    counts = observations["nhs_england_dtoc"]
+    january = counts.loc[counts["area_code"].isin(DORSET) & (counts["period"] == "2016-01"), "value"].sum()
+    parts = areas.authorities.loc[areas.authorities["unit"] == STABLE, "area_code"]
+    adults = 1000 * areas.districts["area_code"].isin(parts).sum()
+    assert row["numerator"] == january
+    assert row["outcome"] == pytest.approx(january / adults * 100_000)
+
+
+def test_population_before_2013_is_estimated_and_2020_carried_forward(evaluation, observations, areas):
+    frame, _ = build(evaluation, observations)
+    status = frame.groupby(frame["period"].str[:4])["denominator_status"].agg(set)
+    assert status["2011"] == status["2012"] == {"estimated"}
+    assert status["2013"] == {"ok"}
+    assert status["2020"] == {"carried_forward"}
+    bolton = frame.loc[(frame["unit"] == "E08000001")].set_index("period")["weight"]
+    assert bolton["2012-03"] == pytest.approx(1200 * 1000 / 1250)
+    assert bolton["2020-02"] == bolton["2019-12"] == 1000
+
+
+def test_the_published_reading(evaluation, observations):
+    frame, _ = build(evaluation, observations)
+    units = frame.drop_duplicates("unit").set_index("unit")
+    treated = units.loc[units["cohort"].notna()]
+    assert len(treated) == 30 and set(treated["cohort"]) == {"2017-06"}
+    assert treated["system"].nunique() == 8
+    assert (units["wave"] == 2).sum() == 9 and units.loc[units["wave"] == 2, "cohort"].isna().all()
+    assert units["system"].nunique() == 42
+    assert treated.groupby("system").size()["QOP"] == 10
+    # Surrey is under Frimley (14) and Surrey Heartlands (10); most residents are in the second.
+    assert units.loc["E10000030", ["system", "intensity"]].tolist() == ["QXU", 10.0]
+    assert set(units.loc[units["cohort"].isna(), "intensity"]) == {0.0}
+
+
+def test_readings_of_the_membership_table(evaluation, observations):
+    units = {name: build(evaluation, observations, name)[0].drop_duplicates("unit").set_index("unit")
+             for name in evaluation.readings}
+    n_treated = {name: int(frame["cohort"].notna().sum()) for name, frame in units.items()}
+    assert n_treated["metropolitan_unmatched"] == 26
+    assert n_treated["boundaries_dropped"] == 29 and len(units["boundaries_dropped"]) == 148
+    # Hampshire and Cumbria have less than half of their residents in a wave-one system.
+    assert n_treated["partial_majority"] == 28
+    assert units["overlap_max"].loc["E10000030", "intensity"] == 14
+    share = units["partial_population_share"].loc["E10000014", "exposure"]
+    hampshire = geography.load_areas("data/reference").districts["area_code"].eq("E10000014").sum()
+    assert share == pytest.approx(2 / hampshire)
+
+
+def test_lineage_lists_every_area_with_a_reason(evaluation, observations):
+    frame, lineage = build(evaluation, observations)
+    tables.check("lineage", lineage)
+    fate = lineage.set_index("area_code")["fate"]
+    assert set(fate[[*DORSET, "E06000058", "E06000059"]]) == {"merged"}
+    assert fate["9900"] == fate["E92000001"] == "set_aside"
+    assert fate["E06000053"] == "excluded"  # Isles of Scilly: population and no counts
+    assert (lineage["reason"] != "").all()
+    assert lineage.loc[fate.isin(["kept", "merged"]).to_numpy(), "total"].sum() == frame["numerator"].sum()
+    assert frame["is_synthetic"].all() and lineage["is_synthetic"].all()
+
+
+def message(evaluation, observations) -> str:
+    with pytest.raises(DidError) as caught:
+        build(evaluation, observations)
+    return str(caught.value)
+
+
+def test_a_missing_month_is_named(evaluation, observations):
+    counts = observations["nhs_england_dtoc"]
+    observations["nhs_england_dtoc"] = counts.loc[counts["period"] != "2015-03"]
+    assert "none for 2015-03" in message(evaluation, observations)
+
+
+def test_an_area_missing_in_one_month_is_named(evaluation, observations):
+    counts = observations["nhs_england_dtoc"]
+    lost = (counts["period"] == "2015-03") & counts["area_code"].isin(["E08000001", "E92000001"])
+    observations["nhs_england_dtoc"] = counts.loc[~lost]
+    assert "unit E08000001 has no count in 2015-03" in message(evaluation, observations)
+
+
+def test_an_unknown_code_is_named(evaluation, observations):
+    counts = observations["nhs_england_dtoc"].copy()
+    counts["area_code"] = counts["area_code"].replace("E08000001", "E08999999")
+    observations["nhs_england_dtoc"] = counts
+    assert "area code 'E08999999'" in message(evaluation, observations)
+
+
+def test_areas_that_do_not_add_up_to_england_are_refused(evaluation, observations):
+    counts = observations["nhs_england_dtoc"].copy()
+    counts.loc[(counts["area_code"] == "E08000001") & (counts["period"] == "2015-03"), "value"] += 1
+    observations["nhs_england_dtoc"] = counts
+    assert "authorities in 2015-03 must add up to the England row" in message(evaluation, observations)
+
+
+def test_sources_that_overlap_are_refused(evaluation, observations):
+    extra = observations["nhs_england_dtoc"].loc[lambda frame: frame["period"] == "2019-12"]
+    observations["nhs_england_dtoc_2020"] = pd.concat([observations["nhs_england_dtoc_2020"], extra])
+    assert "is in more than one source" in message(evaluation, observations)
+
+
+def test_a_missing_count_is_not_taken_for_zero(evaluation, observations):
+    counts = observations["nhs_england_dtoc_2020"].copy()
+    counts.loc[counts.index[3], "value"] = None
+    observations["nhs_england_dtoc_2020"] = counts
+    assert "a missing count is not zero" in message(evaluation, observations)
+
+
+def test_every_row_of_table_a1_is_used_or_listed(evaluation, areas):
+    people = pd.DataFrame({"area_code": areas.districts["lad_code"], "value": 1000.0})
+    reading = Reading(denominator="adults", metropolitan="unmatched", partial="majority")
+    units, unused = waves.membership(evaluation.waves, reading, areas, people, "data/reference")
+    table = geography.read_reference("data/reference/table_a1_upper_tier.csv", waves.MEMBERSHIP,
+                                     ["wave", "system", "area_code"])
+    used = set(table["area_code"].map(areas.authorities.set_index("area_code")["unit"])) & set(units["unit"])
+    resolved = table["area_code"].map(areas.authorities.set_index("area_code")["unit"]).isin(used)
+    assert set(table.loc[~resolved, "area_code"]) == set(unused["area_code"])
+
+
+def test_reference_tables_agree_with_one_another(areas):
+    systems = geography.read_reference("data/reference/upper_tier_systems.csv", ["unit", "system"], ["unit"])
+    assert set(systems["unit"]) == set(areas.authorities["unit"])
+    assert len(systems) == 149
+    upper = set(areas.authorities["area_code"])
+    assert set(areas.districts["area_code"]) - upper == {"E06000053"}
+    parts = geography.read_reference("data/reference/table_a1_partial_districts.csv",
+                                     ["system", "area_code", "lad_code"], ["system", "lad_code"])
+    parent = areas.districts.set_index("lad_code")["area_code"]
+    assert (parts["lad_code"].map(parent) == parts["area_code"]).all()
+
+
+def test_a_code_in_two_units_is_caught_when_it_is_read(tmp_path):
+    for name in ("upper_tier_authorities.csv", "local_authorities.csv"):
+        (tmp_path / name).write_bytes((ROOT / "data/reference" / name).read_bytes())
+    path = tmp_path / "upper_tier_authorities.csv"
+    path.write_text(path.read_text() + "E08000001,Bolton,E08000002,Bury,North West,\n")
+    with pytest.raises(DidError, match="area_code must be unique; found .*E08000001.* twice"):
+        geography.load_areas(tmp_path)

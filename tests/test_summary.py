@@ -1,0 +1,267 @@
+"""The summary page: numbers from the tables, fixed wording, escaped text, honest labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from did.errors import DidError
+from did.outputs.facts import Facts
+from did.outputs.summary import additivity, answer, overview, summary_markdown, where_zero_lies
+from did.outputs.summary_tables import beside_table, comparison_table, trend_tests_table
+from did.tables import SCHEMAS, check
+
+PARTS = {"days_nhs": 10.0, "days_care": 25.0, "days_both": 5.0}
+FACTS = Facts(
+    title="Integrated systems", question="Did outcomes change?", total="days_total", parts=tuple(PARTS),
+    outcomes={"days_total": "All causes", "days_nhs": "NHS", "days_care": "Social care", "days_both": "Both"},
+    measure="delayed days per 100,000 adults per month", dose="additional organisation", first="2011-04",
+    last="2020-02", onset="2017-06", n_published=36, n_published_numbers=6, direction="lower_better",
+    published_conclusion="no significant link", data="mirror", context=("Reviews began in July 2017 | in some areas.",),
+    sources=("A publisher, Open Government Licence v3.0.",), figures=(("figures/a.png", "A chart [of] effects"),),
+)
+
+
+def estimate_row(indicator, treatment, sample, estimator, cluster, value, error, reading="default"):
+    whole = estimator == "did"
+    return dict(
+        indicator=indicator, reading=reading, sample=sample, treatment=treatment, estimator=estimator,
+        estimand="overall", cohort=None, period=None, event_time=None, cluster=cluster, estimate=value,
+        std_error=error, ci_low=value - 2 * error, ci_high=value + 2 * error, band_low=np.nan, band_high=np.nan,
+        p_value=0.0084 if cluster == "unit" else 0.0498, p_adjusted=np.nan, n_obs=15943 if whole else 4917,
+        n_units=149, n_treated=30, n_clusters=149 if cluster == "unit" else 42,
+        n_treated_clusters=30 if cluster == "unit" else 8, n_parameters=108, df=148.0, note="", is_synthetic=False)
+
+
+@pytest.fixture
+def estimates():
+    """DiD effects add up exactly; lagged-dependent-variable effects of the total do not."""
+    rows = []
+    for indicator, treatment, sample, estimator, cluster in itertools.product(
+            FACTS.outcomes, FACTS.treatments, FACTS.samples, ("did", "ldv"), FACTS.clusters):
+        scale = 1.0 if treatment == "binary" else 0.05
+        value = PARTS.get(indicator, sum(PARTS.values())) * scale
+        if estimator == "ldv":
+            value = 41.4 * scale if indicator == "days_total" else 0.5 * value
+        error = scale * (15.3 if cluster == "unit" else 25.3)
+        rows.append(estimate_row(indicator, treatment, sample, estimator, cluster, value, error))
+    rows.append(rows[0] | {"estimator": "event_study", "event_time": -1})
+    for cluster, treatment in itertools.product(FACTS.clusters, FACTS.treatments):
+        rows.append(estimate_row("days_total", treatment, "full", "ldv", cluster, 31.6, 13.0, "lags_last_12"))
+    return check("estimates", pd.DataFrame(rows)[list(SCHEMAS["estimates"].columns)])
+
+
+@pytest.fixture
+def reproduction(estimates):
+    """Two claims with a number, one with a band only, one with nothing printed."""
+    claims = [("D1", "days_total", "binary", "full", 40.0, "+", "p<0.01", 4917, "about 40, p < 0.01"),
+              ("D2", "days_nhs", "binary", "full", np.nan, "", "not significant", 4917, "no | effect"),
+              ("D4", "days_total", "binary", "wave_two_removed", np.nan, "", "", np.nan, "not stated"),
+              ("D8", "days_nhs", "intensity", "full", -0.3, "-", "not significant", 4917, "-0.3")]
+    ours = estimates.set_index(["indicator", "treatment", "sample", "estimator", "reading", "cluster"])
+    rows = []
+    for (claim, indicator, treatment, sample, value, sign, band, n, text), cluster in itertools.product(
+            claims, FACTS.clusters):
+        own = ours.loc[(indicator, treatment, sample, "ldv", "default", cluster)]
+        rows.append(dict(
+            claim=claim, figure="6", pane="", indicator=indicator, outcome=indicator, estimator="ldv",
+            treatment=treatment, sample=sample, published_value=value, published_sign=sign,
+            published_significance=band, published_n=n, as_printed=text, reading="default", cluster=cluster,
+            **own[["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated",
+                   "n_clusters", "note", "is_synthetic"]].to_dict(),
+            p_holm=min(1.0, 4 * own["p_value"]), difference=own["estimate"] - value,
+            value_agrees="not printed" if np.isnan(value) else "no",
+            sign_agrees={"": "not printed", "+": "yes", "-": "no"}[sign],
+            significance_agrees="not printed" if not band else "yes" if cluster == "unit" else "no",
+            n_agrees="not printed" if np.isnan(n) else "yes", status="printed" if band else "not printed"))
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def diagnostics():
+    rows = []
+    for indicator, sample, treatment, cluster in itertools.product(
+            FACTS.outcomes, FACTS.samples, FACTS.treatments, FACTS.clusters):
+        base = dict(indicator=indicator, reading="default", sample=sample, item=f"{treatment}, {cluster} clusters",
+                    value=1.69, is_synthetic=False)
+        unit = cluster == "unit"
+        rows += [base | dict(diagnostic="linear_pretrend", statistic=3.8, df=1.0,
+                             df_denominator=148.0 if unit else 41.0, p_value=0.0531, status="done", reason=""),
+                 base | dict(diagnostic="joint_leads", statistic=np.nan, df=np.nan, df_denominator=np.nan,
+                             p_value=np.nan, status="skipped", reason="covariance of rank 40 for 73 leads"),
+                 base | dict(diagnostic="joint_leads_bin_12", statistic=1.7, df=6.0, p_value=0.12, status="done",
+                             df_denominator=148.0 if unit else 41.0,
+                             reason="rank 6 for 6 leads" + ("" if unit else "; few treated clusters"))]
+    return check("diagnostics", pd.DataFrame(rows)[list(SCHEMAS["diagnostics"].columns)])
+
+
+@pytest.fixture
+def lineage():
+    rows = [("E06000028", "Bournemouth", "merged", "E1+E2", 97, 500.0, "reorganised in 2019"),
+            ("E06000029", "Poole", "merged", "E1+E2", 97, 250.0, "reorganised in 2019"),
+            ("9900", "Wales | Cymru", "set_aside", None, 105, 3000.0, "residents of elsewhere"),
+            ("E06000053", "Isles of Scilly", "excluded", None, 0, np.nan, "no counts")]
+    rows += [(f"E{code}", f"Area {code}", "kept", f"E{code}", 107, 10.0, "same boundary") for code in range(148)]
+    frame = pd.DataFrame(rows, columns=["area_code", "area_name", "fate", "unit", "n_periods", "total", "reason"])
+    frame = frame.assign(indicator="days_total", reading="default", is_synthetic=False)
+    return check("lineage", frame[list(SCHEMAS["lineage"].columns)])
+
+
+@pytest.fixture
+def tables(reproduction, estimates, diagnostics, lineage):
+    return dict(reproduction=reproduction, estimates=estimates, diagnostics=diagnostics, lineage=lineage)
+
+
+@pytest.fixture
+def ours(estimates):
+    return estimates[estimates["event_time"].isna() & (estimates["reading"] == "default")]
+
+
+def test_page_is_the_same_twice_and_every_table_is_whole(tables):
+    page = summary_markdown(facts=FACTS, **tables)
+    assert page == summary_markdown(facts=FACTS, **{name: table.copy() for name, table in tables.items()})
+    assert page.endswith("\n") and not page.endswith("\n\n") and "nan" not in page.lower().replace("finance", "")
+    blocks = re.findall(r"(?:^\|.*\n)+", page, flags=re.M)
+    assert len(blocks) == 5
+    for block in blocks:
+        counts = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(counts) == 1, block
+
+
+def test_inputs_are_left_as_they_were(tables):
+    before = {name: table.copy(deep=True) for name, table in tables.items()}
+    summary_markdown(facts=FACTS, **tables)
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(table, before[name])
+
+
+def test_answer_states_estimate_intervals_counts_and_comparison(ours, reproduction):
+    text = answer(ours, FACTS, reproduction, "binary")
+    assert "From June 2017 on, the outcome of the 30 treated areas was 41.4 delayed days per 100,000 adults per " \
+           "month higher than that of comparison areas with the same outcomes before then (119 comparison areas; " \
+           "lagged dependent variable; N = 4,917)" in text
+    assert "10.8 to 72.0 (p = 0.008) clustered by area (149 clusters, 30 treated)" in text
+    assert "−9.2 to 92.0 (p = 0.0498) clustered by system (42 clusters, 8 treated)" in text
+    assert "Clustered by area the interval lies above zero; clustered by system it includes zero." in text
+    assert "The report prints +40: ours differs by +1.4" in text
+    assert "By difference-in-differences the estimate is 40.0" in text
+    assert "for each additional organisation" in answer(ours, FACTS, reproduction, "intensity")
+
+
+def test_no_result_is_called_significant(ours, reproduction, tables):
+    for treatment in FACTS.treatments:
+        assert "significant" not in answer(ours, FACTS, reproduction, treatment)
+    page = summary_markdown(facts=dataclasses.replace(FACTS, published_conclusion=""), **tables)
+    assert "significant" not in page.split("## Beside what was printed")[0]
+    assert "***" not in page
+
+
+def test_a_negative_estimate_is_lower_and_below_zero(ours, reproduction):
+    lower = ours.assign(estimate=-ours["estimate"], ci_low=-ours["ci_high"], ci_high=-ours["ci_low"])
+    text = answer(lower, FACTS, reproduction, "binary")
+    assert "41.4 delayed days per 100,000 adults per month lower than" in text
+    assert "Clustered by area the interval lies below zero" in text
+    rows = [row for _, row in ours.head(2).assign(ci_low=np.nan).iterrows()]
+    assert where_zero_lies(rows, FACTS) == "Clustered by area and by system the interval is not available."
+
+
+def test_overview_counts_estimates_and_intervals(ours):
+    text = overview(ours, FACTS)
+    assert text.startswith("All causes: 8 of 8 estimates")
+    assert "clustered by area in 8 and clustered by system in 0" in text
+
+
+def test_comparison_says_what_agrees_and_escapes(tables, reproduction):
+    table = comparison_table(reproduction, FACTS).set_index("Cell")
+    assert table.loc["D1", "Agrees"] == "value no; sign yes; significance yes by area, no by system; N yes"
+    assert table.loc["D4", "Agrees"] == "nothing printed" and table.loc["D4", "Printed"] == "not stated"
+    assert table.loc["D1", "95% interval by area"] == "10.8 to 72.0 (p = 0.008; adjusted p = 0.034)"
+    page = summary_markdown(facts=FACTS, **tables)
+    assert "no \\| effect" in page and "Wales \\| Cymru" in page and "A chart \\[of\\] effects" in page
+    assert "0 of 2 values (to the digits printed), 1 of 2 signs, 3 of 3 statements of significance and 3 of 3 " \
+           "numbers of observations" in page
+
+
+def test_printed_cell_without_its_words(reproduction):
+    table = comparison_table(reproduction.drop(columns=["as_printed", "p_holm"]), FACTS).set_index("Cell")
+    assert table.loc["D1", "Printed"] == "+40, p<0.01"
+    assert table.loc["D8", "Printed"] == "−0.3, not significant"
+    assert table.loc["D4", "Printed"] == "not stated"
+    assert table.loc["D1", "95% interval by area"] == "10.8 to 72.0 (p = 0.008)"
+
+
+def test_both_estimators_and_clusterings_stand_side_by_side(ours):
+    table = beside_table(ours, FACTS)
+    assert len(table) == 16
+    assert list(table.columns) == ["Outcome", "Treatment, sample", "LDV", "LDV 95% by area", "LDV 95% by system",
+                                   "DiD", "DiD 95% by area", "DiD 95% by system"]
+    assert table.iloc[0].tolist()[2:] == ["41.4", "10.8 to 72.0", "−9.2 to 92.0", "40.0", "9.4 to 70.6",
+                                          "−10.6 to 90.6"]
+    gone = beside_table(ours[ours["indicator"] != "days_both"], FACTS)
+    assert gone.iloc[-1]["LDV"] == "not estimated"
+
+
+def test_effects_add_up_where_they_must(ours):
+    text = additivity(ours, FACTS)
+    assert "By difference-in-differences the effects add up: 10.00 + 25.00 + 5.00 = 40.00" in text
+    assert "By lagged dependent variable the effects do not add up: 5.00 + 12.50 + 2.50 = 20.00, the total's is " \
+           "41.40 (largest gap of 4 cells: 21.40)" in text
+    wrong = ours.assign(estimate=ours["estimate"].where(ours["indicator"] != "days_nhs", 11.0))
+    assert "difference-in-differences the effects do not add up" in additivity(wrong, FACTS)
+    assert "check was not possible" in additivity(ours[ours["indicator"] != "days_nhs"], FACTS)
+
+
+def test_trend_tests_with_reasons(diagnostics, tables):
+    table = trend_tests_table(diagnostics, FACTS)
+    assert len(table) == 8 and not any("All leads" in column for column in table.columns)
+    assert table.iloc[0]["Linear trend test, by area"] == "F(1, 148) = 3.80, p = 0.053"
+    assert table.iloc[0]["Difference in slope"] == "+1.69"
+    page = summary_markdown(facts=FACTS, **tables)
+    assert "- All leads jointly, 16 tests skipped: covariance of rank 40 for 73 leads." in page
+    assert "- Leads in bins of 12 months, 8 tests done: few treated clusters." in page
+
+
+def test_data_facts_and_printed_facts(tables):
+    page = summary_markdown(facts=FACTS, **tables)
+    assert "149 areas and 107 periods: 15,943 rows, none missing. 33 periods from onset on, 4,917 rows." in page
+    assert "| merged into E1+E2 | 2 | Bournemouth; Poole | 750 | reorganised in 2019 |" in page
+    assert "| kept | 148 |  | 1,480 | same boundary |" in page
+    assert "| excluded | 1 | Isles of Scilly | not available | no counts |" in page
+    assert "prints 6 of its 36 coefficients as numbers, 2 of the 4 here (D1 and D8)" in page
+    assert 'concludes "no significant link", and prints otherwise for 1 cell here: All causes, binary (p < 0.01)' \
+           in page
+    assert "36 tests; 1.8 of them" in page and "Reviews began in July 2017 \\| in some areas." in page
+    assert "| lags_last_12 | 31.6 |" in page
+
+
+def test_synthetic_data_are_announced_first(tables):
+    assert "SYNTHETIC" not in summary_markdown(facts=FACTS, **tables)
+    for name, table in tables.items():
+        page = summary_markdown(facts=FACTS, **tables | {name: table.assign(is_synthetic=True)})
+        assert page.split("\n")[2].startswith("> **SYNTHETIC DATA.**"), name
+
+
+def test_page_without_the_extras(tables):
+    bare = dataclasses.replace(FACTS, parts=(), figures=(), sources=(), context=(), published_conclusion="", data="")
+    estimates = tables["estimates"]
+    page = summary_markdown(facts=bare, **tables | {"estimates": estimates[estimates["reading"] == "default"],
+                                                    "diagnostics": tables["diagnostics"].iloc[:0]})
+    assert "add up" not in page and "open choices" not in page and "![" not in page
+
+
+def test_errors_name_what_is_missing(tables, ours, reproduction):
+    with pytest.raises(DidError, match="reading 'other'.*found default and lags_last_12"):
+        summary_markdown(facts=dataclasses.replace(FACTS, reading="other"), **tables)
+    with pytest.raises(DidError, match="reproduction table: expected rows of reading 'default'; found other"):
+        summary_markdown(facts=FACTS, **tables | {"reproduction": reproduction.assign(reading="other")})
+    with pytest.raises(DidError, match="indicator 'days_total'"):
+        summary_markdown(facts=FACTS, **tables | {"lineage": tables["lineage"].assign(indicator="x")})
+    with pytest.raises(DidError, match="expected a ldv estimate of days_total"):
+        answer(ours[ours["estimator"] == "did"], FACTS, reproduction, "binary")
+    with pytest.raises(DidError, match="expected one row"):
+        answer(pd.concat([ours, ours]), FACTS, reproduction, "binary")

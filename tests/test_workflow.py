@@ -1,0 +1,218 @@
+"""The whole workflow as a user runs it: what is made, what is made again, and what survives a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import small_project
+from workbooks import write_dtoc
+
+MIRROR = "mirror:../mirror"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A project whose workflow has run once; tests copy it and leave it as it is."""
+    project = small_project.make(tmp_path_factory.mktemp("a folder é") / "project")
+    done = small_project.run(project, "run", "--data", MIRROR)
+    assert done.returncode == 0, done.stderr
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Path:
+    shutil.copytree(finished.parent, tmp_path / "copy", copy_function=shutil.copy2)
+    return tmp_path / "copy" / "project"
+
+
+def contents(project: Path) -> dict[str, str]:
+    """Checksum of every result, and of every table between the stages."""
+    files = [*sorted((project / "results").rglob("*")), *sorted((project / "data").rglob("*.parquet"))]
+    return {str(path.relative_to(project)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files if path.is_file()}
+
+
+def steps(text: str) -> list[str]:
+    """The steps that a run says it has done."""
+    return sorted(set(re.findall(r"^\[\d+/\d+\] (\w+)", text, flags=re.MULTILINE)))
+
+
+def test_the_run_makes_everything(finished):
+    listed = json.loads((finished / "results/manifest.json").read_text())
+    for name in ["results/summary.md", "results/reproduction.csv", "results/estimates.csv",
+                 "results/figures/coefficients_dtoc_ldv.svg", "results/figures/trends_dtoc_total_full.png"]:
+        assert (finished / name).stat().st_size > 0
+        assert name in listed["results"]
+    assert len(listed["inputs"]) > 27
+    assert small_project.run(finished, "verify").returncode == 0
+
+
+def test_nothing_is_made_again_when_nothing_changed(project):
+    before = contents(project)
+    again = small_project.run(project, "run", "--data", MIRROR)
+    assert again.returncode == 0 and steps(again.stderr) == []
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize(("module", "expected"), [
+    ("sources/dtoc_la_workbook.py", ["align", "diagnose", "fit", "observe", "report", "reproduce"]),
+    ("waves.py", ["align", "diagnose", "fit", "report", "reproduce"]),
+    ("estimators/ldv.py", ["fit", "report", "reproduce"]),
+    ("diagnostics/group_trends.py", ["diagnose", "report"]),
+    ("outputs/summary.py", ["report"]),
+    ("stages/verify.py", []),
+])
+def test_an_edited_module_reruns_its_stage_and_what_follows(project, module, expected):
+    path = project / "src/did" / module
+    path.write_text(path.read_text() + "\n# edited\n")
+    done = small_project.run(project, "run", "--data", MIRROR)
+    assert done.returncode == 0, done.stderr
+    assert steps(done.stderr) == expected
+    if "observe" in expected:
+        assert "observe nhs_england_dtoc:" in done.stderr and "observe ons_population" not in done.stderr
+
+
+def test_an_edited_indicator_reruns_its_own_jobs(project):
+    path = project / "config/indicators/dtoc_total.yaml"
+    path.write_text(path.read_text().replace("per: 100000", "per: 1000"))
+    done = small_project.run(project, "run", "--data", MIRROR)
+    assert steps(done.stderr) == ["align", "diagnose", "fit", "report", "reproduce"]
+
+
+def test_a_deleted_raw_file_is_fetched_again_alone(project):
+    raw = project / "data/raw/nhs_england_dtoc"
+    before = json.loads((raw / "manifest.json").read_text())["files"]
+    lost = raw / "LA-Type-B-2017-03.xls"
+    lost.unlink()
+    time.sleep(1.1)  # times in the manifest are whole seconds
+    done = small_project.run(project, "run", "--data", MIRROR)
+    assert done.returncode == 0, done.stderr
+    after = json.loads((raw / "manifest.json").read_text())["files"]
+    changed = [name for name in after if after[name]["retrieved_at"] != before[name]["retrieved_at"]]
+    assert lost.exists() and changed == [lost.name]
+    assert "fetch ons_population" not in done.stderr
+
+
+def test_a_killed_run_ends_in_the_bytes_of_an_undisturbed_one(finished, tmp_path):
+    shutil.copytree(finished.parent / "mirror", tmp_path / "mirror")
+    project = tmp_path / "project"
+    shutil.copytree(finished, project, ignore=shutil.ignore_patterns("raw", "interim", "processed", "results", "logs",
+                                                                      ".snakemake"))
+    draw = random.Random()
+    command = [sys.executable, "-c", "from did.cli import main; main()", "run", "--data", MIRROR]
+    for _ in range(4):
+        process = subprocess.Popen(command, cwd=project, env=small_project.environment(project),
+                                   start_new_session=True, stderr=subprocess.DEVNULL)
+        time.sleep(draw.uniform(0.5, 6))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = small_project.run(project, "run", "--data", MIRROR)
+    assert done.returncode == 0, done.stderr
+    assert contents(project) == contents(finished)
+    assert not [path for path in project.rglob(".*.part")]
+
+
+def failure(project: Path, *arguments: str) -> str:
+    """The one line a user sees when a run fails."""
+    done = small_project.run(project, "run", *arguments)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr + done.stdout
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_a_bad_workbook_stops_the_run_with_one_line(project):
+    raw = project / "data/raw/nhs_england_dtoc"
+    path = raw / "LA-Type-B-2017-03.xls"
+    areas = [small_project.Area(nhs, code, name, "North West", (5, 3, 1)) for code, nhs, name in
+             [("E08000001", "304", "Bolton"), ("E08000002", "305", "Bury")]]
+    write_dtoc(path, "2017-03", areas, cells={"F17": "many"})
+    _accept(raw, path)
+    line = failure(project, "--data", MIRROR)
+    assert "LA-Type-B-2017-03.xls" in line and "F17" in line and "many" in line
+    assert "Traceback" in (project / "logs/observe_nhs_england_dtoc.log").read_text()
+    assert (project / "results/summary.md").exists()  # the last good result is not destroyed
+
+
+def _accept(raw: Path, path: Path) -> None:
+    """Make the changed file the registered one, so that only its content is wrong."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    registry = raw.parents[2] / "config/sources/nhs_england_dtoc.yaml"
+    manifest = json.loads((raw / "manifest.json").read_text())
+    old = manifest["files"][path.name]["sha256"]
+    registry.write_text(registry.read_text().replace(old, digest))
+    mirror = raw.parents[3] / "mirror"
+    shutil.copy(path, mirror / "nhs_england_dtoc" / path.name)
+    index = mirror / "index.csv"
+    index.write_text(index.read_text().replace(old, digest))
+
+
+def test_a_missing_month_stops_the_run_with_one_line(project):
+    registry = project / "config/sources/nhs_england_dtoc.yaml"
+    text = registry.read_text()
+    start = text.index("- name: LA-Type-B-2018-05.xls")
+    registry.write_text(text[:start])
+    line = failure(project, "--data", MIRROR)
+    assert "none for 2018-05" in line
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), [
+    ("seed:", "sed:", "'sed' is not known; did you mean 'seed'?"),
+    ("- dtoc_total", "- dtoc_totl", "indicator 'dtoc_totl' is not known"),
+    ("onset: 2017-06", "onset: 2019-06", "waves.onset"),
+    ("onset: 2017-06", "onset: 2016-06", "waves.onset"),
+])
+def test_a_mistake_in_the_config_stops_before_anything_runs(project, old, new, expected):
+    path = project / "config/ics.yaml"
+    text = path.read_text().replace("'2017-06'", "2017-06")
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    assert expected in failure(project, "--data", MIRROR)
+
+
+@pytest.mark.parametrize(("data", "expected"), [
+    ("mirror:../nowhere", "nowhere"),
+    ("mirrror:../mirror", "mirror:"),
+])
+def test_a_wrong_data_mode_is_one_line(project, data, expected):
+    assert expected in failure(project, "--data", data)
+
+
+def test_two_runs_in_one_folder(project):
+    import fcntl
+
+    with open(project / ".snakemake/did_run.hold", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        assert "another run is at work in this folder" in failure(project, "--data", MIRROR)
+
+
+def test_a_changed_result_is_found_by_verify(project):
+    with open(project / "results/estimates.csv", "a") as handle:
+        handle.write("1\n")
+    done = small_project.run(project, "verify")
+    assert done.returncode == 1
+    assert "results/estimates.csv: expected sha256" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_wrong_usage_is_exit_code_2(finished):
+    done = small_project.run(finished, "fitt")
+    assert done.returncode == 2 and "No such command" in done.stderr
+
+
+def test_help_is_quick_and_light(finished):
+    code = "import sys; import did, did.cli; print([m for m in ('pandas','numpy','snakemake') if m in sys.modules])"
+    light = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert light.stdout.strip() == "[]"
