@@ -1,4 +1,5 @@
-# make run DATA=mirror:FOLDER   from publishers' files to results/
+# make run                      the whole evaluation on demonstration data
+# make run DATA=mirror:FOLDER   the same on the publishers' files
 # make test                     every test
 # Both build .venv from the hashed lock first, once.
 PYTHON ?= python3

@@ -4,6 +4,8 @@ from did.workflow import Plan
 
 plan = Plan.load(config.get("evaluation", "config/ics.yaml"), config.get("data"))
 did = f"did --config {plan.config_path} --log {{log}}"
+data = f"--data '{plan.data}'"
+without = f"--without '{','.join(plan.unavailable)}'"
 flags = " ".join(f"--{flag}" for flag in ("offline", "accept") if config.get(flag))
 
 
@@ -24,6 +26,7 @@ for source in plan.sources:
         input:
             plan.registry(source),
             plan.modules("did.stages.fetch"),
+            plan.maker_modules(source),
         output:
             # `update` keeps what is there, so that only a missing file is fetched again.
             update(plan.raw_files(source)),
@@ -33,7 +36,7 @@ for source in plan.sources:
         log:
             f"logs/fetch_{source}.log",
         shell:
-            f"{did} fetch {{params.source}} --data '{{params.data}}' {flags}"
+            f"{did} fetch {{params.source}} {data} {flags}"
 
 
 rule observe:
@@ -45,11 +48,11 @@ rule observe:
         lambda wildcards: plan.reader_modules(wildcards.source),
         plan.reference_files("dtoc_authorities.csv"),
     output:
-        "data/interim/observations/{source}.parquet",
+        f"{plan.paths.data}/interim/observations/{{source}}.parquet",
     log:
         "logs/observe_{source}.log",
     shell:
-        f"{did} observe {{wildcards.source}}"
+        f"{did} observe {{wildcards.source}} {data}"
 
 
 rule align:
@@ -62,50 +65,50 @@ rule align:
         plan.reference_files(),
         plan.modules("did.stages.align"),
     output:
-        "data/processed/panel/{indicator}.parquet",
-        "data/processed/lineage/{indicator}.parquet",
+        f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
+        f"{plan.paths.data}/processed/lineage/{{indicator}}.parquet",
     log:
         "logs/align_{indicator}.log",
     shell:
-        f"{did} align {{wildcards.indicator}}"
+        f"{did} align {{wildcards.indicator}} {data}"
 
 
 rule fit:
     message:
         "fit {wildcards.indicator}"
     input:
-        "data/processed/panel/{indicator}.parquet",
+        f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.config_path,
         plan.modules("did.stages.fit", *plan.estimator_modules),
     output:
-        "data/processed/estimates/{indicator}.parquet",
+        f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
     log:
         "logs/fit_{indicator}.log",
     shell:
-        f"{did} fit {{wildcards.indicator}}"
+        f"{did} fit {{wildcards.indicator}} {data}"
 
 
 rule diagnose:
     message:
         "diagnose {wildcards.indicator}"
     input:
-        "data/processed/panel/{indicator}.parquet",
+        f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.config_path,
         plan.modules("did.stages.diagnose"),
     output:
-        "data/processed/diagnostics/{indicator}.parquet",
-        "data/processed/trends/{indicator}.parquet",
+        f"{plan.paths.data}/processed/diagnostics/{{indicator}}.parquet",
+        f"{plan.paths.data}/processed/trends/{{indicator}}.parquet",
     log:
         "logs/diagnose_{indicator}.log",
     shell:
-        f"{did} diagnose {{wildcards.indicator}}"
+        f"{did} diagnose {{wildcards.indicator}} {data}"
 
 
 rule reproduce:
     message:
         "reproduce the published numbers"
     input:
-        expand("data/processed/estimates/{indicator}.parquet", indicator=plan.indicators),
+        expand(f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet", indicator=plan.indicators),
         plan.evaluation.published,
         plan.config_path,
         plan.modules("did.stages.reproduce"),
@@ -114,7 +117,7 @@ rule reproduce:
     log:
         "logs/reproduce.log",
     shell:
-        f"{did} reproduce"
+        f"{did} reproduce {data} {without}"
 
 
 rule report:
@@ -122,11 +125,11 @@ rule report:
         "report"
     input:
         expand(
-            "data/processed/{table}/{indicator}.parquet",
+            f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
             table=["panel", "lineage", "estimates", "diagnostics", "trends"],
             indicator=plan.indicators,
         ),
-        expand("data/raw/{source}/manifest.json", source=plan.sources),
+        expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         "results/reproduction.csv",
         plan.config_path,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
@@ -138,4 +141,4 @@ rule report:
     log:
         "logs/report.log",
     shell:
-        f"{did} report"
+        f"{did} report {data} {without}"

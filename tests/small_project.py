@@ -116,16 +116,16 @@ def _config(folder: Path) -> None:
             path.unlink()
     place = folder / "config/indicators/dtoc_total.yaml"
     indicator = yaml.safe_load(place.read_text())
-    indicator["sources"] = ["nhs_england_dtoc"]
+    indicator["numerator"]["source"] = "nhs_england_dtoc"
     indicator["windows"] = {"default": {"first": MONTHS[0], "last": MONTHS[-1]}}
     place.write_text(yaml.safe_dump(indicator, sort_keys=False))
     place = folder / "config/ics.yaml"
     evaluation = yaml.safe_load(place.read_text())
     evaluation["indicators"] = ["dtoc_total"]
     evaluation["families"] = {"dtoc": {"title": "Delayed transfers", "headline": "dtoc_total"}}
-    evaluation["readings"] = {"default": {"denominator": "adults", "lags": "last_3"},
+    evaluation["readings"] = {"default": {"lags": "last_3"},
                               "all_ages": {"denominator": "all_ages", "lags": "last_3"}}
     evaluation["waves"]["onset"] = "2017-06"
     place.write_text(yaml.safe_dump(evaluation, sort_keys=False))
-    claims = pd.read_csv(folder / "config/published/ics_dtoc.csv", dtype=str, keep_default_na=False)
-    claims.loc[claims["indicator"] == "dtoc_total"].to_csv(folder / "config/published/ics_dtoc.csv", index=False)
+    claims = pd.read_csv(folder / "config/published/ics.csv", dtype=str, keep_default_na=False)
+    claims.loc[claims["indicator"] == "dtoc_total"].to_csv(folder / "config/published/ics.csv", index=False)

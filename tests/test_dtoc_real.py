@@ -49,7 +49,7 @@ def test_the_published_numbers_of_observations(built):
 def test_months_add_up_to_england_less_residents_of_elsewhere(built, observations):
     for indicator, measure in {"dtoc_total": "total", "dtoc_nhs": "nhs", "dtoc_social_care": "social_care",
                                "dtoc_both": "both"}.items():
-        rows = observations["nhs_england_dtoc"].query("measure == @measure")
+        rows = observations["nhs_england_dtoc"].loc[lambda frame, name=measure: frame["measure"] == name]
         england = rows.query("area_type == 'country'").set_index("period")["value"]
         elsewhere = rows.query("area_type == 'outside_england'").groupby("period")["value"].sum()
         ours = built[indicator].groupby("period")["numerator"].sum()

@@ -22,7 +22,7 @@ import yaml
 
 import misbehaving_server as server_does
 from did.errors import DidError
-from did.fetch import DataMode, fetch, parse_mode
+from did.fetch import DataMode, fetch, obtainable, parse_mode
 from did.fetch.supply import Limits, progress_bar
 from did.registry import RawFileEntry, Source, load_source
 from misbehaving_server import Server
@@ -128,9 +128,9 @@ def test_the_accepted_modes() -> None:
     assert parse_mode("mirror:C:/some folder") == DataMode("mirror", Path("C:/some folder"))
 
 
-@pytest.mark.parametrize("text", ["", "mirror", "mirror:", "live:x", "mirrors:x", "demo", "/some/folder"])
+@pytest.mark.parametrize("text", ["", "mirror", "mirror:", "live:x", "mirrors:x", "demo:", "/some/folder"])
 def test_another_mode_lists_the_accepted_ones(text: str) -> None:
-    with pytest.raises(DidError, match=r"data mode: expected one of mirror:FOLDER, live; found"):
+    with pytest.raises(DidError, match=r"data mode: expected one of demo, mirror:FOLDER, live; found"):
         parse_mode(text)
 
 
@@ -649,6 +649,9 @@ def test_no_progress_bar_in_a_pipe(capfd: pytest.CaptureFixture) -> None:
 def test_every_file_of_the_registry_comes_from_the_mirror(tmp_path: Path) -> None:
     for source in map(load_source, sorted(SOURCES.glob("*.yaml"))):
         folder = tmp_path / source.id
+        if source.by_hand:
+            assert obtainable(source, folder, parse_mode(f"mirror:{MIRROR}")) == []
+            continue
         manifest = fetch(source, folder, mode=parse_mode(f"mirror:{MIRROR}"))
         assert _visible(folder) == sorted([entry.name for entry in source.files] + ["manifest.json"])
         for entry in source.files:
@@ -683,3 +686,35 @@ def test_workbooks_come_over_http_from_the_paths_of_the_registry(server: Server,
     assert [record["bytes"] for record in manifest["files"].values()] == [entry.bytes for entry in entries]
     for entry in entries:
         assert _digest((tmp_path / entry.name).read_bytes()) == entry.sha256
+
+
+def _by_hand(tmp_path: Path) -> Source:
+    """A source of two years that its publisher does not serve to every network."""
+    entries = [RawFileEntry(name=f"survey_{year}.csv", period=str(year)) for year in (2012, 2013)]
+    return Source(id="survey", title="A survey", publisher="P", landing_page="https://example.org/surveys",
+                  licence="OGL-3.0", reader="tidy_csv", by_hand=True, files=entries)
+
+
+def test_files_put_in_by_hand_are_taken_and_the_others_not_missed(tmp_path: Path) -> None:
+    source, folder, mirror = _by_hand(tmp_path), tmp_path / "survey", tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "index.csv").write_text("url,path,sha256\n")
+    mode = parse_mode(f"mirror:{mirror}")
+    with pytest.raises(DidError, match="survey: no file is at hand; download them from https://example.org/surveys"):
+        fetch(source, folder, mode=mode)
+    folder.mkdir(exist_ok=True)
+    (folder / "survey_2013.csv").write_text("a,b\n1,2\n")
+    assert [entry.name for entry in obtainable(source, folder, mode)] == ["survey_2013.csv"]
+    for how in (mode, parse_mode("live")):
+        manifest = fetch(source, folder, mode=how)
+        assert {name: entry["how"] for name, entry in manifest["files"].items()} == {"survey_2013.csv": "manual"}
+
+
+def test_demo_mode_writes_every_file_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    source = load_source(SOURCES / "preventable_mortality.yaml")
+    first = fetch(source, tmp_path / "a", mode=parse_mode("demo"))
+    second = fetch(source, tmp_path / "b", mode=parse_mode("demo"), offline=True)
+    assert first == second
+    assert {entry["how"] for entry in first["files"].values()} == {"demo"}
+    assert (tmp_path / "a" / "manifest.json").read_bytes() == (tmp_path / "b" / "manifest.json").read_bytes()

@@ -14,7 +14,8 @@ from matplotlib.text import Text
 from did.errors import DidError
 from did.outputs import style
 from did.outputs.event_figures import event_study
-from did.outputs.figures import coefficient_panes
+from did.outputs.facts import DAGGER, annotated
+from did.outputs.figures import coefficient_panes, coefficient_single
 from did.outputs.text import (
     csv_text,
     decimals_for,
@@ -94,6 +95,7 @@ PUBLISHED = pd.DataFrame([["out_a", "binary", "full", 40.0], ["out_a", "binary",
                          columns=["indicator", "treatment", "sample", "published_value"])
 PANES = dict(outcomes=OUTCOMES, estimator="ldv", reading="default", published=PUBLISHED,
              axis_labels={"binary": "days per 100,000", "intensity": "days per 100,000, per organisation"}, **WORDS)
+SINGLE = PANES | dict(outcomes={"out_a": "Mortality"}, axis_label="deaths; intensity: per organisation")
 EVENT = dict(indicator="out_a", reading="default", sample="full", treatment="binary",
              value_label="Days per 100,000, difference from reference", **WORDS)
 TREND = dict(onset="2017-06", value_label="Days per 100,000", tests=TESTS, **WORDS)
@@ -102,6 +104,8 @@ TREND = dict(onset="2017-06", value_label="Days per 100,000", tests=TESTS, **WOR
 def draw(kind, stem, estimates, **options):
     if kind == "panes":
         return coefficient_panes(estimates, stem=stem, **PANES | options)
+    if kind == "single":
+        return coefficient_single(estimates, stem=stem, **SINGLE | options)
     if kind == "months":
         return event_study(path_of_effects(range(-74, 33)), stem=stem, tick_every=12, **EVENT | options)
     if kind == "years":
@@ -109,7 +113,7 @@ def draw(kind, stem, estimates, **options):
     return parallel_trends(trends(MONTHS), stem=stem, **TREND | options)
 
 
-KINDS = ["panes", "months", "years", "trends"]
+KINDS = ["panes", "single", "months", "years", "trends"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -201,6 +205,50 @@ def test_panes_of_one_outcome_and_of_five(tmp_path, estimates):
     assert len(pd.read_csv(one[2])) == 8 and len(pd.read_csv(tmp_path / "five.csv")) == 40
 
 
+def test_one_pane_has_a_row_per_treatment_and_sample(tmp_path, estimates):
+    published = pd.DataFrame([["out_a", "binary", "full", -0.18], ["out_a", "binary", "wave_two_removed", 0.5]],
+                             columns=["indicator", "treatment", "sample", "published_value"])
+    paths = coefficient_single(estimates, stem=tmp_path / "figure", **SINGLE | {"published": published})
+    svg = paths[0].read_text(encoding="utf-8")
+    order = [svg.index(f">{name}<") for name in ("Binary", "Binary*", "Intensity", "Intensity*")]
+    assert order == sorted(order) and "* wave two removed." in svg
+    assert svg.count(">as printed<") == 2 and ">−0.18<" in svg and ">+0.5<" in svg
+    numbers = pd.read_csv(paths[2])
+    assert numbers[["treatment", "sample", "cluster"]].values.tolist() == [
+        list(cell) for cell in itertools.product(["binary", "intensity"], ["full", "wave_two_removed"],
+                                                 ["unit", "system"])]
+    own = estimates[estimates["indicator"] == "out_a"].merge(
+        numbers, on=["treatment", "sample", "cluster"], suffixes=("", "_drawn"), validate="one_to_one")
+    assert len(own) == 8 and (own["estimate"] == own["estimate_drawn"]).all()
+    assert numbers["published_value"].tolist()[:4] == [-0.18, -0.18, 0.5, 0.5]
+    text = paths[3].read_text(encoding="utf-8")
+    assert "Chart of coefficients in one pane." in text and "printed −0.18" in text
+
+
+def test_one_pane_of_several_outcomes_names_them(tmp_path, estimates):
+    paths = coefficient_single(estimates, stem=tmp_path / "figure", **SINGLE | {"outcomes": OUTCOMES})
+    assert "Both: binary" in paths[0].read_text(encoding="utf-8") and len(pd.read_csv(paths[2])) == 24
+    with pytest.raises(DidError, match="estimator 'nearest'"):
+        coefficient_single(estimates, stem=tmp_path / "f", **SINGLE | {"estimator": "nearest"})
+
+
+@pytest.mark.parametrize("kind", ["panes", "single"])
+def test_few_treated_units_get_a_mark_and_a_footnote(kind, tmp_path, estimates):
+    few = annotated(estimates, minimum={"out_a": 31}, weighted=[])
+    svg = draw(kind, tmp_path / "figure", few)[0].read_text(encoding="utf-8")
+    assert svg.count(f"{DAGGER}<") == 4 and f">{DAGGER} Rests on fewer treated areas" in svg
+    assert DAGGER not in draw(kind, tmp_path / "plain", estimates)[0].read_text(encoding="utf-8")
+
+
+def test_event_study_marks_event_times_on_few_treated(tmp_path):
+    frame = path_of_effects(range(-6, 3))
+    frame.loc[frame["event_time"] == 2, "n_treated"] = 3
+    paths = event_study(annotated(frame, minimum={"out_a": 5}, weighted=[]), stem=tmp_path / "figure", **EVENT)
+    svg = paths[0].read_text(encoding="utf-8")
+    assert svg.count(f">{DAGGER}<") == 1 and f">{DAGGER} Rests on fewer" in svg
+    assert DAGGER in paths[3].read_text(encoding="utf-8")
+
+
 def test_panes_without_an_interval_or_an_estimate(tmp_path, estimates):
     estimates.loc[estimates["indicator"] == "out_b", ["std_error", "ci_low", "ci_high", "p_value"]] = np.nan
     estimates = estimates[~((estimates["indicator"] == "out_c") & (estimates["sample"] == "full"))]
@@ -224,16 +272,26 @@ def test_panes_errors_name_what_is_wrong(tmp_path, estimates):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_synthetic_is_said_everywhere(kind, tmp_path, estimates):
-    if kind == "panes":  # the rows' own mark is enough
+    if kind in ("panes", "single"):  # the rows' own mark is enough
         paths = draw(kind, tmp_path / "figure", estimates.assign(is_synthetic=True))
     else:
         paths = draw(kind, tmp_path / "figure", estimates, is_synthetic=True)
     svg = paths[0].read_text(encoding="utf-8")
-    assert ">SYNTHETIC<" in svg and "Synthetic data, not the publisher's." in svg
+    assert ">SYNTHETIC<" in svg and f">SYNTHETIC: {WORDS['title'][:20]}" in svg
+    assert ">SYNTHETIC data, not the publishers'." in svg
+    assert "made-up data in the publishers' formats (a publisher" in svg
+    assert svg.count(">SYNTHETIC<") == 1
     assert pd.read_csv(paths[2])["is_synthetic"].all()
-    assert paths[3].read_text(encoding="utf-8").startswith("Synthetic data")
+    assert paths[3].read_text(encoding="utf-8").startswith("SYNTHETIC data")
     plain = draw(kind, tmp_path / "plain", estimates)
     assert "SYNTHETIC" not in plain[0].read_text(encoding="utf-8")
+
+
+def test_a_tall_figure_has_the_watermark_twice_however_often_it_is_drawn():
+    for height, times in ((4, 1), (11, 2)):
+        figure, _ = style.page(height, is_synthetic=True, **WORDS)
+        style.watermark(figure)
+        assert [text.get_gid() for text in figure.texts].count("synthetic") == times
 
 
 def test_event_study_counts_units_and_keeps_every_number(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from did import geography, panel, tables, waves
 from did.config import Reading, load_evaluation, load_indicator
 from did.errors import DidError
+from did.reference import read_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M")]
@@ -22,7 +23,7 @@ def in_project(monkeypatch):
 
 @pytest.fixture
 def areas():
-    return geography.load_areas("data/reference")
+    return geography.UpperTier("data/reference")
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_the_published_reading(evaluation, observations):
 
 def test_readings_of_the_membership_table(evaluation, observations):
     units = {name: build(evaluation, observations, name)[0].drop_duplicates("unit").set_index("unit")
-             for name in evaluation.readings}
+             for name in evaluation.readings_of(load_indicator("dtoc_total", "config/indicators"))}
     n_treated = {name: int(frame["cohort"].notna().sum()) for name, frame in units.items()}
     assert n_treated["metropolitan_unmatched"] == 26
     assert n_treated["boundaries_dropped"] == 29 and len(units["boundaries_dropped"]) == 148
@@ -128,7 +129,7 @@ def test_readings_of_the_membership_table(evaluation, observations):
     assert n_treated["partial_majority"] == 28
     assert units["overlap_max"].loc["E10000030", "intensity"] == 14
     share = units["partial_population_share"].loc["E10000014", "exposure"]
-    hampshire = geography.load_areas("data/reference").districts["area_code"].eq("E10000014").sum()
+    hampshire = geography.UpperTier("data/reference").districts["area_code"].eq("E10000014").sum()
     assert share == pytest.approx(2 / hampshire)
 
 
@@ -160,7 +161,7 @@ def test_an_area_missing_in_one_month_is_named(evaluation, observations):
     counts = observations["nhs_england_dtoc"]
     lost = (counts["period"] == "2015-03") & counts["area_code"].isin(["E08000001", "E92000001"])
     observations["nhs_england_dtoc"] = counts.loc[~lost]
-    assert "unit E08000001 has no count in 2015-03" in message(evaluation, observations)
+    assert "unit E08000001 has no figure in 2015-03" in message(evaluation, observations)
 
 
 def test_an_unknown_code_is_named(evaluation, observations):
@@ -174,7 +175,7 @@ def test_areas_that_do_not_add_up_to_england_are_refused(evaluation, observation
     counts = observations["nhs_england_dtoc"].copy()
     counts.loc[(counts["area_code"] == "E08000001") & (counts["period"] == "2015-03"), "value"] += 1
     observations["nhs_england_dtoc"] = counts
-    assert "authorities in 2015-03 must add up to the England row" in message(evaluation, observations)
+    assert "areas in 2015-03 must add up to the England row" in message(evaluation, observations)
 
 
 def test_sources_that_overlap_are_refused(evaluation, observations):
@@ -193,8 +194,8 @@ def test_a_missing_count_is_not_taken_for_zero(evaluation, observations):
 def test_every_row_of_table_a1_is_used_or_listed(evaluation, areas):
     people = pd.DataFrame({"area_code": areas.districts["lad_code"], "value": 1000.0})
     reading = Reading(denominator="adults", metropolitan="unmatched", partial="majority")
-    units, unused = waves.membership(evaluation.waves, reading, areas, people, "data/reference")
-    table = geography.read_reference("data/reference/table_a1_upper_tier.csv", waves.MEMBERSHIP,
+    units, unused = waves.membership(evaluation.waves, reading, areas, "upper_tier", people, "data/reference")
+    table = read_reference("data/reference/table_a1_upper_tier.csv", waves.MEMBERSHIP,
                                      ["wave", "system", "area_code"])
     used = set(table["area_code"].map(areas.authorities.set_index("area_code")["unit"])) & set(units["unit"])
     resolved = table["area_code"].map(areas.authorities.set_index("area_code")["unit"]).isin(used)
@@ -202,12 +203,12 @@ def test_every_row_of_table_a1_is_used_or_listed(evaluation, areas):
 
 
 def test_reference_tables_agree_with_one_another(areas):
-    systems = geography.read_reference("data/reference/upper_tier_systems.csv", ["unit", "system"], ["unit"])
+    systems = read_reference("data/reference/upper_tier_systems.csv", ["unit", "system"], ["unit"])
     assert set(systems["unit"]) == set(areas.authorities["unit"])
     assert len(systems) == 149
     upper = set(areas.authorities["area_code"])
     assert set(areas.districts["area_code"]) - upper == {"E06000053"}
-    parts = geography.read_reference("data/reference/table_a1_partial_districts.csv",
+    parts = read_reference("data/reference/table_a1_partial_districts.csv",
                                      ["system", "area_code", "lad_code"], ["system", "lad_code"])
     parent = areas.districts.set_index("lad_code")["area_code"]
     assert (parts["lad_code"].map(parent) == parts["area_code"]).all()
@@ -219,4 +220,4 @@ def test_a_code_in_two_units_is_caught_when_it_is_read(tmp_path):
     path = tmp_path / "upper_tier_authorities.csv"
     path.write_text(path.read_text() + "E08000001,Bolton,E08000002,Bury,North West,\n")
     with pytest.raises(DidError, match="area_code must be unique; found .*E08000001.* twice"):
-        geography.load_areas(tmp_path)
+        geography.UpperTier(tmp_path)

@@ -1,4 +1,4 @@
-"""The summary page: numbers from the tables, fixed wording, escaped text, honest labels."""
+"""The summary pages: numbers from the tables, fixed wording, escaped text, honest labels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 
 from did.errors import DidError
-from did.outputs.facts import Facts
-from did.outputs.summary import additivity, answer, overview, summary_markdown, where_zero_lies
-from did.outputs.summary_tables import beside_table, comparison_table, trend_tests_table
+from did.outputs.facts import DAGGER, FEW_TREATED, WEIGHTED_RATE, Facts, Front, annotated, few_treated_note
+from did.outputs.front import front_markdown
+from did.outputs.identities import additivity, sum_to_zero
+from did.outputs.summary import answer, direction_sentence, overview, summary_markdown, where_zero_lies
+from did.outputs.summary_tables import beside_table, comparison_table, lineage_table, trend_tests_table, years_table
 from did.tables import SCHEMAS, check
 
 PARTS = {"days_nhs": 10.0, "days_care": 25.0, "days_both": 5.0}
@@ -21,8 +23,9 @@ FACTS = Facts(
     title="Integrated systems", question="Did outcomes change?", total="days_total", parts=tuple(PARTS),
     outcomes={"days_total": "All causes", "days_nhs": "NHS", "days_care": "Social care", "days_both": "Both"},
     measure="delayed days per 100,000 adults per month", dose="additional organisation", first="2011-04",
-    last="2020-02", onset="2017-06", n_published=36, n_published_numbers=6, direction="lower_better",
+    last="2020-02", onset="2017-06", n_published=36, n_published_numbers=6, page="summary_days.md",
     published_conclusion="no significant link", data="mirror", context=("Reviews began in July 2017 | in some areas.",),
+    directions=dict.fromkeys(["days_total", *PARTS], "lower_better"),
     sources=("A publisher, Open Government Licence v3.0.",), figures=(("figures/a.png", "A chart [of] effects"),),
 )
 
@@ -228,13 +231,13 @@ def test_trend_tests_with_reasons(diagnostics, tables):
 
 def test_data_facts_and_printed_facts(tables):
     page = summary_markdown(facts=FACTS, **tables)
-    assert "149 areas and 107 periods: 15,943 rows, none missing. 33 periods from onset on, 4,917 rows." in page
+    assert "149 areas and 107 months: 15,943 rows, none missing. 33 months from onset on, 4,917 rows." in page
     assert "| merged into E1+E2 | 2 | Bournemouth; Poole | 750 | reorganised in 2019 |" in page
     assert "| kept | 148 |  | 1,480 | same boundary |" in page
     assert "| excluded | 1 | Isles of Scilly | not available | no counts |" in page
     assert "prints 6 of its 36 coefficients as numbers, 2 of the 4 here (D1 and D8)" in page
-    assert 'concludes "no significant link", and prints otherwise for 1 cell here: All causes, binary (p < 0.01)' \
-           in page
+    assert 'concludes "no significant link", and prints otherwise for 1 cell here: All causes, binary, full sample ' \
+           "(p < 0.01)" in page
     assert "36 tests; 1.8 of them" in page and "Reviews began in July 2017 \\| in some areas." in page
     assert "| lags_last_12 | 31.6 |" in page
 
@@ -265,3 +268,153 @@ def test_errors_name_what_is_missing(tables, ours, reproduction):
         answer(ours[ours["estimator"] == "did"], FACTS, reproduction, "binary")
     with pytest.raises(DidError, match="expected one row"):
         answer(pd.concat([ours, ours]), FACTS, reproduction, "binary")
+
+
+# --- several families ------------------------------------------------------------------------------------
+
+
+SHARES = {"met": -1.25, "partly": 0.5, "not_met": 0.75}
+
+
+@pytest.fixture
+def shares():
+    """Effects on three answers that exhaust one base, by year: zero in sum by DiD and not by the other."""
+    rows = [estimate_row(name, treatment, sample, estimator, cluster, value + 0.25 * (estimator == "ldv"), 0.3)
+            for (name, value), treatment, sample, estimator, cluster in itertools.product(
+                SHARES.items(), FACTS.treatments, FACTS.samples, ("did", "ldv"), FACTS.clusters)]
+    rows += [estimate_row("met", "binary", "full", "event_study", cluster, float(time + 1), 0.3)
+             | {"estimand": "event_time", "event_time": time, "note": "reference" if time == -1 else ""}
+             for cluster in FACTS.clusters for time in (-2, -1, 0)]
+    return check("estimates", pd.DataFrame(rows)[list(SCHEMAS["estimates"].columns)])
+
+
+SURVEY = dataclasses.replace(
+    FACTS, title="Survey", outcomes={"met": "Met", "partly": "Partly", "not_met": "Not met"}, total="met", parts=(),
+    sum_to_zero=tuple(SHARES), measure="% of patients", effect="percentage points", first="2012", last="2018",
+    onset="2018", frequency="Y", directions={"met": "higher_better", "not_met": "lower_better"}, estimator="did",
+    other_estimator="ldv", page="summary_survey.md", context=("The questionnaire was redesigned.",))
+REASON = "No file is at hand; put it into data/raw/survey/."
+FRONT = Front(
+    title="Integrated systems", question="Did outcomes change?", place="England", onset="2017-06", families=[FACTS],
+    n_published=6, n_published_numbers=2, published_conclusion="no significant link", citation="A report, 2022.",
+    context=("Waves were | not drawn by lot.",), unavailable=[("Survey", "Met and Not met", REASON)])
+
+
+def cannot_run(reproduction):
+    """The claims, and two on an indicator that this run has no files for."""
+    lost = reproduction[reproduction["claim"].isin(["D1", "D2"])].copy()
+    numbers = ["estimate", "std_error", "ci_low", "ci_high", "p_value", "p_holm", "n_obs", "n_units", "n_treated",
+               "n_clusters", "difference"]
+    lost[numbers] = np.nan
+    lost = lost.assign(claim=lost["claim"].str.replace("D", "G"), indicator="met", outcome="Survey: met",
+                       status="cannot run", note=REASON, published_value=np.nan,
+                       **dict.fromkeys([f"{fact}_agrees" for fact in ("value", "sign", "significance", "n")],
+                                       "cannot run"))
+    return pd.concat([lost, reproduction], ignore_index=True)
+
+
+def test_front_page_has_answers_every_cell_and_what_is_not_there(tables):
+    rows = cannot_run(tables["reproduction"])
+    page = front_markdown(front=FRONT, reproduction=rows, estimates=tables["estimates"])
+    assert page == front_markdown(front=FRONT, reproduction=rows.copy(), estimates=tables["estimates"].copy())
+    assert "### [Integrated systems](summary_days.md)" in page and "SYNTHETIC" not in page
+    own = tables["estimates"].query("event_time.isna() and reading == 'default'")
+    assert answer(own, FACTS, tables["reproduction"], "binary") in page
+    table = re.search(r"(?:^\|.*\n)+", page, flags=re.M)[0].splitlines()
+    assert len(table) == 2 + rows["claim"].nunique() == 8
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1
+    assert table[2] == "| G1 | Survey: met | LDV | Binary, full sample | about 40, p < 0.01 | cannot run |  |  |  |"
+    assert table[4].startswith("| D1 | days_total | LDV | Binary, full sample | about 40, p < 0.01 | 41.4 | 10.8 to ")
+    assert f"- **Survey** (Met and Not met). {REASON}" in page
+    assert "prints 2 of its 6 coefficients as numbers (D1 and D8)" in page and "of the 6 here" not in page
+    assert "Waves were \\| not drawn by lot." in page and "nan" not in page
+    assert "Of the 4 published cells estimated here" in page and "2 cells cannot be run with the files at hand." in page
+
+
+def test_agreement_counts_leave_out_what_cannot_run(tables):
+    with_lost = front_markdown(front=FRONT, reproduction=cannot_run(tables["reproduction"]),
+                               estimates=tables["estimates"])
+    assert "0 of 2 values (to the digits printed), 1 of 2 signs, 3 of 3 statements of significance and 3 of 3 " \
+           "numbers of observations" in with_lost
+
+
+@pytest.mark.parametrize("name", ["reproduction", "estimates"])
+def test_front_page_announces_synthetic_data(tables, name):
+    given = {"reproduction": tables["reproduction"], "estimates": tables["estimates"]}
+    page = front_markdown(front=FRONT, **given | {name: given[name].assign(is_synthetic=True)})
+    assert page.split("\n")[2].startswith("> **SYNTHETIC DATA.**")
+
+
+def test_shares_of_one_base_sum_to_zero(shares):
+    own = shares[shares["event_time"].isna()]
+    text = sum_to_zero(own, SURVEY)
+    assert "By difference-in-differences the effects add up to zero: (−1.250) + 0.500 + 0.750 = 0.000 (largest sum " \
+           "of 4 cells: below a millionth of the largest effect)" in text
+    assert "By lagged dependent variable the effects do not add up to zero: (−1.000) + 0.750 + 1.000 = 0.750" in text
+    assert text.index("difference-in-differences") < text.index("lagged")
+    wrong = own.assign(estimate=own["estimate"].where(own["indicator"] != "met", 0.0))
+    assert "By difference-in-differences the effects do not add up" in sum_to_zero(wrong, SURVEY)
+    assert "check was not possible" in sum_to_zero(own[own["indicator"] != "met"], SURVEY)
+
+
+def test_page_of_a_yearly_family_without_claims(tables, shares, lineage, diagnostics):
+    survey = dict(reproduction=tables["reproduction"], estimates=pd.concat([tables["estimates"], shares]),
+                  diagnostics=pd.concat([diagnostics, diagnostics.assign(indicator="met").drop_duplicates(
+                      ["reading", "sample", "diagnostic", "item"])]),
+                  lineage=lineage.assign(indicator="met"))
+    page = summary_markdown(facts=SURVEY, **survey)
+    assert "Beside what was printed" not in page and "[All families](summary.md)" in page
+    assert "From 2018 on, the outcome of the 30 treated areas was 1.25 percentage points lower than if it had changed" \
+           in page
+    assert "149 areas and 7 years: 15,943 rows" in page and "1 year from onset on" in page
+    assert "per year (F(1, 148)" in page and "bins of 12" not in page.lower().replace("**", "")
+    assert "| Years since onset | Difference |" in page and "| −1 | 0 (reference) |" in page
+    assert "A positive effect is better for Met; worse for Not met; neither for Partly." in page
+    assert "The questionnaire was redesigned." in page and "(−1.250) + 0.500 + 0.750 = 0.000" in page
+
+
+def test_years_table_of_yearly_figures(shares):
+    table = years_table(shares, SURVEY).splitlines()
+    assert [line.split("|")[1].strip() for line in table[2:]] == ["−2", "−1", "0"]
+    assert table[-1].startswith("| 0 | +1.00 | 0.40 to 1.60 |")
+
+
+def test_direction_in_words():
+    assert direction_sentence(FACTS) == "A positive effect is the worse outcome."
+    assert direction_sentence(dataclasses.replace(FACTS, directions={})) == ""
+
+
+def test_estimates_on_few_treated_units_are_noted_and_marked(estimates, reproduction, tables):
+    few = annotated(estimates, minimum={"days_nhs": 31, "days_total": 30}, weighted=["days_both"])
+    marked = few["note"].str.contains(FEW_TREATED)
+    assert marked.equals(few["indicator"] == "days_nhs") and "30, fewer than 31" in few.loc[marked, "note"].iloc[0]
+    assert few["note"].str.contains(WEIGHTED_RATE).equals(few["indicator"] == "days_both")
+    assert few.drop(columns="note").equals(estimates.drop(columns="note"))
+    pd.testing.assert_frame_equal(annotated(few, minimum={"days_nhs": 31}, weighted=["days_both"]), few)
+    page = summary_markdown(facts=FACTS, **tables | {"estimates": few})
+    assert few_treated_note(few["note"], "areas") in page
+    table = beside_table(few[few["event_time"].isna() & (few["reading"] == "default")], FACTS).set_index("Outcome")
+    assert table.loc["NHS", "LDV"].str.endswith(DAGGER).all()
+    assert not table.loc["Social care", "LDV"].str.endswith(DAGGER).any()
+    head = answer(few.query("event_time.isna() and reading == 'default'"),
+                  dataclasses.replace(FACTS, total="days_nhs"), reproduction, "binary")
+    assert "The estimate rests on few treated units: 30, fewer than 31." in head
+    assert few_treated_note(estimates["note"], "areas") == ""
+
+
+def test_an_estimate_beside_a_printed_value_has_its_decimals(reproduction):
+    rows = reproduction.assign(published_value=reproduction["published_value"].where(
+        reproduction["claim"] != "D1", 40.123))
+    table = comparison_table(rows, FACTS).set_index("Cell")
+    assert table.loc["D1", "Ours"] == "41.400" and table.loc["D2", "Ours"] == "5.0"
+
+
+def test_many_mergers_stand_in_one_row_and_rates_have_no_total(lineage):
+    merged = lineage[lineage["fate"] == "merged"]
+    many = pd.concat([lineage, *(merged.assign(area_code=merged["area_code"] + str(n), unit=f"U{n}", reason=f"on {n}")
+                                 for n in range(6))], ignore_index=True)
+    table = lineage_table(many, FACTS).set_index("What became of it")
+    assert table.loc["merged into 7 areas", "Areas"] == "14" and table.loc["merged into 7 areas", "Total"] == "5,250"
+    assert "lineage.csv" in table.loc["merged into 7 areas", "Why"] and len(table) == 4
+    rates = lineage.assign(total=lineage["total"].where(lineage["fate"] == "set_aside"))
+    assert "Total" not in lineage_table(rates, FACTS)

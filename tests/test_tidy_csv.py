@@ -69,6 +69,38 @@ def test_long_with_numerator_and_denominator(tmp_path):
     assert table["area_name"].eq("E06000001").all() and table["period"].eq("2017").all()
 
 
+TYPED = {key: value for key, value in LONG.items() if key != "area_type"} | {"area_type_column": "kind"}
+TYPED_TEXT = """year,code,kind,indicator,rate
+2017,E38000001,old,deaths,50.5
+2019,E38000001,new,deaths,49.5
+"""
+
+
+def test_area_type_by_row_and_a_note(tmp_path):
+    path = written(tmp_path, TYPED_TEXT)
+    assert read(path, TYPED)["area_type"].tolist() == ["old", "new"] and read(path, TYPED)["note"].eq("").all()
+    table = read(path, TYPED | {"area_types": {"ccg_2019": "old", "ccg_2020": "new"}, "note": "a rate"})
+    assert table["area_type"].tolist() == ["ccg_2019", "ccg_2020"] and table["note"].eq("a rate").all()
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"area_types": {"ccg_2019": "old"}}, ["row 3, column 'kind'", "one of old", "found 'new'"]),
+    ({"area_type": "ccg"}, ["'area_type'", "found area_type and area_type_column"]),
+    ({"area_types": "ccg"}, ["'area_types'", "found 'ccg'"]),
+    ({"area_type_column": "sort"}, ["column 'sort'"]),
+    ({"note": 3}, ["'note'", "found '3'"]),
+])
+def test_bad_area_types(tmp_path, change, words):
+    text = message(written(tmp_path, TYPED_TEXT), TYPED | change)
+    for word in words:
+        assert word in text
+
+
+def test_empty_area_type_and_types_without_their_column(tmp_path):
+    assert "an empty cell" in message(written(tmp_path, TYPED_TEXT.replace(",new,", ",,")), TYPED)
+    assert "'area_types'" in message(written(tmp_path, LONG_TEXT), LONG | {"area_types": {"a": "b"}})
+
+
 def test_long_without_a_map_takes_the_measures_as_written(tmp_path):
     assert set(read(written(tmp_path, LONG_TEXT), LONG)["measure"]) == {"deaths", "births"}
 

@@ -12,15 +12,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from did.errors import DidError, suggest
-from did.geography import read_reference
+from did.reference import read_reference
 
 OPEN = "9999-12-31"
 _DAY = pd.Timedelta(days=1)
+
+
+class Shared(dict):
+    """A mapping that frames carry in ``attrs`` without a copy at every step, which would take seconds."""
+
+    def __deepcopy__(self, memo: dict) -> Shared:
+        return self
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ class Chain:
         moved["new_name"] = moved["new"].map(after["name"])
         boundary = moved["old"].map(before["gss_code"]) != moved["old"].map(after["gss_code"])
         moved["reason"] = _reasons(moved, boundary & moved["old"].isin(after.index))
-        moved.attrs = {"from": from_date, "to": to_date, "codes": self._described()}
+        moved.attrs = {"from": from_date, "to": to_date, "codes": self._described}
         return moved[["old", "old_name", "new", "new_name", "share", "reason"]]
 
     def to_ods(self, codes: Iterable[str], date: str, where: str = "") -> pd.Series:
@@ -105,17 +113,18 @@ class Chain:
 
     def describe(self, code: str) -> str:
         """Return what a code of any date and either system stands for, or "" if the chain does not know it."""
-        return self._described().get(code, "")
+        return self._described.get(code, "")
 
-    def _described(self) -> dict[str, str]:
+    @cached_property
+    def _described(self) -> Shared:
         """What every code of either system stands for, and when it was in use."""
         lives: dict[str, tuple[str, str, str]] = {}
         for row in self.codes.sort_values("open_date").itertuples():
             for code in {row.code, row.gss_code} - {""}:
                 opened = lives[code][1] if code in lives else row.open_date
                 lives[code] = (row.name, opened, row.close_date)
-        return {code: f"{name}, in use from {opened}" + (f" to {closed}" if closed < OPEN else " on")
-                for code, (name, opened, closed) in lives.items()}
+        return Shared({code: f"{name}, in use from {opened}" + (f" to {closed}" if closed < OPEN else " on")
+                       for code, (name, opened, closed) in lives.items()})
 
     def detect(self, codes: Iterable[str], near: str, where: str = "") -> str:
         """Return the date of the configuration that ``codes`` (ODS or GSS) belong to.

@@ -12,7 +12,8 @@ import click
 from did import __version__
 from did.errors import DidError
 
-DATA_HELP = "Where files come from: mirror:FOLDER (with an index.csv) or live. Default: the config's `data`."
+DATA_HELP = ("Where files come from: demo (made up), mirror:FOLDER (with an index.csv) or live. "
+             "Default: the config's `data`.")
 
 
 class State:
@@ -22,10 +23,15 @@ class State:
         self.config = config
         self.log = Path(log) if log else None
 
-    def evaluation(self):
+    def setting(self, data: str | None):
+        """The evaluation, its data mode (``data``, or the config's) and the folders of that mode."""
         from did.config import load_evaluation
+        from did.fetch import parse_mode
+        from did.paths import Paths
 
-        return load_evaluation(self.config)
+        evaluation = load_evaluation(self.config)
+        mode = parse_mode(data or evaluation.data)
+        return evaluation, mode, Paths.of(mode.kind)
 
     def finish(self, line: str) -> None:
         """Say what a stage did: on the screen, or as the last line of its log, which the workflow shows."""
@@ -79,7 +85,8 @@ def main(context: click.Context, config: str, log: str | None) -> None:
     """Difference-in-differences evaluation of health policy, from publishers' files to tables and figures.
 
     \b
-    did run --data mirror:../shared/mirror     the whole workflow
+    did run                                    the whole workflow on demonstration data
+    did run --data mirror:../shared/mirror     the same on the publishers' files
     did fetch nhs_england_dtoc                 one stage by hand
     """
     context.obj = State(config, log)
@@ -109,9 +116,14 @@ def run(state: State, config: str | None, data: str | None, cores: int, offline:
                           quiet=quiet))
 
 
+data_option = click.option("--data", default=None, metavar="MODE", help=DATA_HELP)
+without_option = click.option("--without", default="", metavar="NAMES", help="Indicators that are not available in "
+                              "this run, with commas between them.")
+
+
 @main.command()
 @click.argument("source")
-@click.option("--data", default=None, help=DATA_HELP)
+@data_option
 @click.option("--offline", is_flag=True, help="Never open a network connection.")
 @click.option("--accept", is_flag=True, help="Accept files whose checksum changed at the publisher.")
 @click.pass_obj
@@ -121,36 +133,36 @@ def fetch(state: State, source: str, data: str | None, offline: bool, accept: bo
     \b
     did fetch ons_population --data mirror:../shared/mirror
     """
-    from did.paths import Paths
     from did.stages import fetch as stage
 
-    evaluation = state.evaluation()
-    state.finish(stage.run(source, sources_folder=evaluation.sources_folder, data=data or evaluation.data,
-                           offline=offline, accept=accept, paths=Paths()))
+    evaluation, mode, paths = state.setting(data)
+    state.finish(stage.run(source, sources_folder=evaluation.sources_folder, mode=mode, offline=offline, accept=accept,
+                           paths=paths))
 
 
 @main.command()
 @click.argument("source")
+@data_option
 @click.pass_obj
-def observe(state: State, source: str) -> None:
+def observe(state: State, source: str, data: str | None) -> None:
     """Read the fetched files of SOURCE into its observations table."""
-    from did.paths import Paths
     from did.stages import observe as stage
 
-    state.finish(stage.run(source, sources_folder=state.evaluation().sources_folder, paths=Paths()))
+    evaluation, _, paths = state.setting(data)
+    state.finish(stage.run(source, sources_folder=evaluation.sources_folder, paths=paths))
 
 
 def _indicator_stage(name: str, summary: str) -> None:
     @main.command(name=name, help=summary)
     @click.argument("indicator")
+    @data_option
     @click.pass_obj
-    def command(state: State, indicator: str) -> None:
+    def command(state: State, indicator: str, data: str | None) -> None:
         import importlib
 
-        from did.paths import Paths
-
+        evaluation, _, paths = state.setting(data)
         stage = importlib.import_module(f"did.stages.{name}")
-        state.finish(stage.run(indicator, evaluation=state.evaluation(), paths=Paths()))
+        state.finish(stage.run(indicator, evaluation=evaluation, paths=paths))
 
 
 _indicator_stage("align", "Build the panel of INDICATOR under every reading.")
@@ -160,18 +172,37 @@ _indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
 
 def _evaluation_stage(name: str, summary: str) -> None:
     @main.command(name=name, help=summary)
+    @data_option
+    @without_option
     @click.pass_obj
-    def command(state: State) -> None:
+    def command(state: State, data: str | None, without: str) -> None:
         import importlib
 
-        from did.paths import Paths
-
+        evaluation, _, paths = state.setting(data)
         stage = importlib.import_module(f"did.stages.{name}")
-        state.finish(stage.run(evaluation=state.evaluation(), paths=Paths()))
+        left_out = [word for word in without.split(",") if word]
+        state.finish(stage.run(evaluation=evaluation, paths=paths, without=left_out))
 
 
 _evaluation_stage("reproduce", "Set every published claim beside the estimate that corresponds to it.")
 _evaluation_stage("report", "Write the tables, figures and summary to results/.")
+
+
+@main.command()
+@click.argument("target", type=click.Choice(["demo"]))
+@click.option("--settings", default="config/demo.yaml", show_default=True, help="What to make up, and from which seed.")
+@click.option("--output", default="data/demo/raw", show_default=True, help="Folder to write to, one folder a source.")
+@click.pass_obj
+def simulate(state: State, target: str, settings: str, output: str) -> None:
+    """Write demonstration data in the publishers' own formats: real areas, made-up figures, planted effects.
+
+    \b
+    did simulate demo --output somewhere
+    """
+    from did.stages import simulate as stage
+
+    evaluation, *_ = state.setting("demo")
+    state.finish(stage.run(evaluation, settings=settings, output=output))
 
 
 @main.command()

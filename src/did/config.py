@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from did import yaml_files
 from did.errors import DidError, suggest
@@ -23,14 +23,39 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
-class Denominator(Strict):
-    """The population that an indicator's counts are divided by."""
+class Population(Strict):
+    """A population by district that counts are divided by."""
 
     source: str = Field(description="Source that holds the population.")
     measure: str = Field(description="Measure of that source, by local authority district and year.")
     all_ages: str = Field(description="All-age measure, used to check and to estimate earlier years.")
     earlier: str | None = Field(None, description="All-age measure for years before the first of `measure`; "
                                 "the area's first-year share of `measure` in `all_ages` is applied to it.")
+
+
+class Counts(Strict):
+    """Counts of one or more measures, added up."""
+
+    source: str | list[str] = Field(description="Source of the counts, or sources joined end to end in time.")
+    measures: list[str] = Field(min_length=1, description="Measures to add up.")
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources as a list."""
+        return [self.source] if isinstance(self.source, str) else list(self.source)
+
+
+class Measure(Strict):
+    """One measure of one source."""
+
+    source: str = Field(description="Source.")
+    measure: str = Field(description="Measure of that source.")
+
+
+class Rate(Measure):
+    """A rate published without its counts; where areas merge it is averaged with weights."""
+
+    weights: Measure = Field(description="Population that weights the rate where areas merge.")
 
 
 class Window(Strict):
@@ -40,39 +65,75 @@ class Window(Strict):
     last: str = Field(description="Last period, in the indicator's frequency.")
 
 
+def _kind(value: object) -> str:
+    """Which kind of denominator is meant: counts have `measures`, a population has one `measure`."""
+    return "counts" if isinstance(value, Counts) or (isinstance(value, dict) and "measures" in value) else "population"
+
+
 class Indicator(Strict):
-    """One outcome: where its counts come from, what they are divided by, and how to read them."""
+    """One outcome: where its figures come from, how they are combined, and how to read them."""
 
     id: Identifier = Field(description="Name of the indicator; the file is `<id>.yaml`.")
     title: str = Field(description="Full title, for headings.")
     label: str = Field(description="Short label, for axes.")
-    sources: list[str] = Field(min_length=1, description="Sources of the counts, joined end to end in time.")
-    measure: str = Field(description="Measure of those sources.")
-    per: float = Field(gt=0, description="The rate is per this many of the denominator.")
-    denominators: dict[str, Denominator] = Field(min_length=1, description="Populations to choose from; a "
-                                                 "reading names one.")
-    unit_of_measure: str = Field(description="Unit of the rate; `{denominator}` stands for the reading's.")
+    numerator: Counts | None = Field(None, description="Counts that make the outcome; they are summed over areas "
+                                     "and then divided.")
+    denominators: dict[str, Annotated[Annotated[Population, Tag("population")] | Annotated[Counts, Tag("counts")],
+                                      Discriminator(_kind)]] = Field(
+        default_factory=dict, description="What the counts are divided by: populations or counts. The first is the "
+        "default; a reading may name another.")
+    rate: Rate | None = Field(None, description="In place of numerator and denominators: a rate without counts.")
+    per: float = Field(gt=0, description="The outcome is per this many of the denominator.")
+    unit_of_measure: str = Field(description="Unit of the outcome; `{denominator}` stands for the reading's.")
     direction: Literal["higher_better", "lower_better", "none"] = Field(description="Which way is better.")
-    geography: Literal["upper_tier"] = Field(description="Target areas.")
-    aggregation: Literal["sum"] = Field(description="How areas are combined: counts are summed.")
+    geography: str = Field(description="Target areas: upper_tier, or a chain and a year such as ccg_2020.")
+    aggregation: Literal["sum", "population_weighted"] = Field(description="How areas are combined: counts are "
+                                                               "summed, rates are weighted.")
     frequency: Literal["M", "Q", "Y"] = Field(description="Frequency of the periods.")
+    onset_rule: Literal["containing", "following"] = Field("containing", description="First treated period: the "
+                                                           "one that contains the onset, or the one after it.")
     windows: dict[str, Window] = Field(min_length=1, description="Named windows; a reading names one.")
     published_estimator: str = Field(description="Estimator the published evaluation used.")
     family: str = Field(description="Outcomes reported together.")
+    minimum_treated: int = Field(1, ge=1, description="Estimates on fewer treated units carry a note.")
     caveats: list[str] = Field(default_factory=list, description="What a reader must know.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Indicator:
+        if (self.rate is None) == (self.numerator is None) or bool(self.denominators) != bool(self.numerator):
+            raise ValueError("expected either numerator and denominators, or rate; found "
+                             f"{', '.join(key for key in ('numerator', 'denominators', 'rate') if getattr(self, key))}")
+        if (self.aggregation == "sum") != (self.rate is None):
+            raise ValueError(f"aggregation must be sum for counts and population_weighted for a rate; found "
+                             f"{self.aggregation}")
+        return self
+
+    def denominator_name(self, reading: Reading) -> str | None:
+        """Name of the denominator under a reading; None for a rate."""
+        return reading.denominator or next(iter(self.denominators), None)
+
+    def onset(self, first: str) -> pd.Period:
+        """First treated period of this indicator when treatment begins in the month ``first``."""
+        containing = pd.Period(first, freq="M").asfreq(self.frequency)
+        return containing if self.onset_rule == "containing" else containing + 1
 
 
 class Reading(Strict):
     """One way to settle what a published evaluation leaves open. Every key is a named choice."""
 
+    families: list[str] | None = Field(None, description="Families it concerns; all if absent.")
     window: str = Field("default", description="Which of the indicator's windows.")
     boundaries: Literal["merged", "dropped"] = Field("merged", description="Reorganised areas: merged into "
                                                      "the smallest stable area, or dropped.")
-    denominator: str = Field(description="Which of the indicator's denominators.")
+    drop_periods: list[str] = Field(default_factory=list, description="Periods to leave out.")
+    denominator: str | None = Field(None, description="Which of the indicator's denominators; the first if absent.")
     lags: Lags = Field("all", description="Lag vector of the lagged-dependent-variable model: all, "
                        "yearly_means, or last_N.")
     metropolitan: Literal["expanded", "unmatched"] = Field("expanded", description="Metropolitan counties in "
                                                            "the membership table: expanded or left unmatched.")
+    predecessors: Literal["resolved", "as_printed"] = Field("resolved", description="Members printed under the name "
+                                                            "of a successor: resolved to the areas of the panel, "
+                                                            "or joined on the printed name only.")
     partial: Literal["any_part", "majority", "population_share"] = Field("any_part", description="Areas only "
                                                                          "partly in a system.")
     overlap: Literal["larger_share", "min", "max", "mean"] = Field("larger_share", description="Dose of an "
@@ -82,9 +143,10 @@ class Reading(Strict):
 class Waves(Strict):
     """Who became treated, when, and what system each area belongs to."""
 
-    membership: str = Field(description="Table of wave, system, area and dose.")
-    partial_districts: str = Field(description="Districts of partly covered areas that are in the system.")
-    systems: str = Field(description="System of every unit, for clustering.")
+    membership: dict[str, str] = Field(description="Geography -> table of wave, system, area and dose.")
+    partial_districts: dict[str, str] = Field(default_factory=dict, description="Geography -> districts of partly "
+                                              "covered areas that are in the system.")
+    systems: dict[str, str] = Field(description="Geography -> system of every unit, for clustering.")
     treated_waves: list[int] = Field(min_length=1, description="Waves that count as treated.")
     onset: str = Field(description="First treated month of the treated waves, written 2017-06.")
     removable_wave: int = Field(description="Wave taken out of the sample `wave_two_removed`.")
@@ -97,6 +159,16 @@ class Family(Strict):
     figure: str = Field("", description="Figure of the publication whose layout is followed.")
     headline: str = Field(description="Indicator the summary answers for.")
     parts: list[str] = Field(default_factory=list, description="Indicators whose counts add up to the headline's.")
+    sum_to_zero: list[str] = Field(default_factory=list, description="Indicators that share one base and exhaust it: "
+                                   "their effects by difference-in-differences add up to zero.")
+    layout: Literal["panes", "single"] = Field("panes", description="Coefficients in four panes, or in one.")
+
+
+class Context(Strict):
+    """A printed fact that a reader must know."""
+
+    text: str = Field(description="The fact, in our words.")
+    families: list[str] | None = Field(None, description="Families it concerns; all if absent.")
 
 
 class Publication(Strict):
@@ -106,7 +178,7 @@ class Publication(Strict):
     coefficients: int = Field(gt=0, description="Coefficients in the whole publication.")
     printed_numbers: int = Field(ge=0, description="How many of them are printed as numbers.")
     conclusion: str = Field(description="Its conclusion, in part, as printed.")
-    context: list[str] = Field(default_factory=list, description="Facts a reader must know, in our words.")
+    context: list[Context] = Field(default_factory=list, description="Facts a reader must know.")
 
 
 class Evaluation(Strict):
@@ -134,6 +206,11 @@ class Evaluation(Strict):
     clusters: list[Literal["unit", "system"]] = Field(min_length=1, description="Levels of clustering.")
     default_reading: str = Field(description="The reading that is reported.")
     readings: dict[str, Reading] = Field(min_length=1, description="Named readings.")
+
+    def readings_of(self, indicator: Indicator) -> dict[str, Reading]:
+        """The readings that concern an indicator, by name."""
+        return {name: reading for name, reading in self.readings.items()
+                if reading.families is None or indicator.family in reading.families}
 
 
 def period(text: str, frequency: str, where: str) -> pd.Period:
@@ -185,6 +262,15 @@ def load_evaluation(path: str | Path) -> Evaluation:
         raise DidError(f"{path}: key 'default_reading' must name a reading ({', '.join(evaluation.readings)}); "
                        f"found '{evaluation.default_reading}'"
                        f"{suggest(evaluation.default_reading, evaluation.readings)}")
+    for name, reading in evaluation.readings.items():
+        for family in reading.families or []:
+            if family not in evaluation.families:
+                raise DidError(f"{path}: key 'readings.{name}.families' must name families "
+                               f"({', '.join(evaluation.families)}); found '{family}'"
+                               f"{suggest(family, evaluation.families)}")
+    if evaluation.readings[evaluation.default_reading].families is not None:
+        raise DidError(f"{path}: key 'readings.{evaluation.default_reading}.families' must be absent: the default "
+                       "reading concerns every indicator")
     for estimator in evaluation.estimators:
         if estimator not in ESTIMATORS:
             raise DidError(f"{path}: key 'estimators' expected {', '.join(ESTIMATORS)}; "
@@ -201,23 +287,31 @@ def load_evaluation(path: str | Path) -> Evaluation:
                            f"found {', '.join(evaluation.families)}{suggest(indicator.family, evaluation.families)}")
         _check_indicator(path, evaluation, indicator, onset)
     for key, family in evaluation.families.items():
-        for name in [family.headline, *family.parts]:
+        for name in [family.headline, *family.parts, *family.sum_to_zero]:
             if name not in evaluation.indicators:
                 raise DidError(f"{path}: key 'families.{key}' names indicator '{name}', which is not in 'indicators'"
                                f"{suggest(name, evaluation.indicators)}")
     return evaluation
 
 
-def _check_indicator(path: Path, evaluation: Evaluation, indicator: Indicator, onset: pd.Period) -> None:
-    """Raise DidError unless each reading fits the indicator and the onset lies inside its window."""
-    for name, reading in evaluation.readings.items():
+def _check_indicator(path: Path, evaluation: Evaluation, indicator: Indicator, first: pd.Period) -> None:
+    """Raise DidError unless the evaluation knows the indicator's areas, each reading that concerns it fits, and the
+    onset lies inside its window."""
+    for key in ("membership", "systems"):
+        if indicator.geography not in getattr(evaluation.waves, key):
+            known = getattr(evaluation.waves, key)
+            raise DidError(f"{path}: key 'waves.{key}' must name a table for geography '{indicator.geography}' of "
+                           f"indicator {indicator.id}; found {', '.join(known)}{suggest(indicator.geography, known)}")
+    for name, reading in evaluation.readings_of(indicator).items():
         for kind, word, allowed in (("window", reading.window, indicator.windows),
                                     ("denominator", reading.denominator, indicator.denominators)):
-            if word not in allowed:
+            if word is not None and word not in allowed:
                 raise DidError(f"{path}: key 'readings.{name}.{kind}' must be one that indicator {indicator.id} "
                                f"has ({', '.join(allowed)}); found '{word}'{suggest(word, allowed)}")
         window = indicator.windows[reading.window]
-        first, last = (period(text, indicator.frequency, "") for text in (window.first, window.last))
-        if not first < onset.asfreq(indicator.frequency) <= last:
+        start, end = (period(text, indicator.frequency, "") for text in (window.first, window.last))
+        onset = indicator.onset(str(first))
+        if not start < onset <= end:
             raise DidError(f"{path}: key 'waves.onset' must fall after the first period and by the last of the "
-                           f"{indicator.id} window {first} to {last} (reading {name}); found {onset}")
+                           f"{indicator.id} window {start} to {end} (reading {name}); found {first}"
+                           + ("" if str(onset) == str(first) else f", so {onset}"))

@@ -85,31 +85,34 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
         n_treated_clusters = [len(pd.unique(labels[behind])) for behind in treated.T]
         std_error = np.where(varies, np.sqrt(factor) * spread, np.nan)
         half_width = stats.t.ppf((1 + level) / 2, max(n_clusters - 1, 1)) * std_error
-        frames.append(result.parameters.assign(
-            treatment=panel.treatment,
-            estimator=result.estimator,
-            cluster=cluster,
-            estimate=result.estimate,
-            std_error=std_error,
-            ci_low=result.estimate - half_width,
-            ci_high=result.estimate + half_width,
-            band_low=np.nan,
-            band_high=np.nan,
-            p_value=2 * stats.t.sf(np.abs(result.estimate) / std_error, max(n_clusters - 1, 1)),
-            p_adjusted=np.nan,
-            n_obs=result.n_obs,
-            n_units=result.n_units,
-            n_treated=treated.sum(axis=0),
-            n_clusters=n_clusters,
-            n_treated_clusters=n_treated_clusters,
-            n_parameters=pd.array([result.n_parameters] * len(result.estimate), dtype="Int64"),
-            df=float(max(n_clusters - 1, 0)),
-            note=[
-                join_notes(own, _caveat(own, n_clusters, factor, n_with, has_error, cluster), result.note)
-                for own, n_with, has_error
-                in zip(result.parameters["note"], n_treated_clusters, varies, strict=True)
-            ],
-        )[COLUMNS])
+        n_parameters = pd.array([result.n_parameters] * len(result.estimate), dtype="Int64")
+        note = [
+            join_notes(own, _caveat(own, n_clusters, factor, n_with, has_error, cluster), result.note)
+            for own, n_with, has_error
+            in zip(result.parameters["note"], n_treated_clusters, varies, strict=True)
+        ]
+        columns = {name: result.parameters[name] for name in ("estimand", "cohort", "period", "event_time")} | {
+            "treatment": panel.treatment,
+            "estimator": result.estimator,
+            "cluster": cluster,
+            "estimate": result.estimate,
+            "std_error": std_error,
+            "ci_low": result.estimate - half_width,
+            "ci_high": result.estimate + half_width,
+            "band_low": np.nan,
+            "band_high": np.nan,
+            "p_value": 2 * stats.t.sf(np.abs(result.estimate) / std_error, max(n_clusters - 1, 1)),
+            "p_adjusted": np.nan,
+            "n_obs": result.n_obs,
+            "n_units": result.n_units,
+            "n_treated": treated.sum(axis=0),
+            "n_clusters": n_clusters,
+            "n_treated_clusters": n_treated_clusters,
+            "n_parameters": n_parameters,
+            "df": float(max(n_clusters - 1, 0)),
+            "note": note,
+        }
+        frames.append(pd.DataFrame(columns)[COLUMNS])
     return pd.concat(frames, ignore_index=True)
 
 

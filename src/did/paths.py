@@ -13,6 +13,12 @@ class Paths:
     data: Path = Path("data")
     results: Path = Path("results")
 
+    @classmethod
+    def of(cls, mode_kind: str) -> Paths:
+        """Paths of a data mode. Demonstration data have a folder of their own, so that made-up and real files and
+        tables can never be taken for each other; results are of the last run."""
+        return cls(data=Path("data/demo")) if mode_kind == "demo" else cls()
+
     def raw(self, source: str) -> Path:
         """Folder of a source's files as published, with their ``manifest.json``."""
         return self.data / "raw" / source

@@ -115,6 +115,8 @@ class Source(BaseModel):
     licence: Annotated[str, BeforeValidator(_check_licence)] = Field(description="licence of the files")
     reader: str = Field(description="reader of the files: " + ", ".join(READERS))
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
+    by_hand: bool = Field(default=False, description="the publisher does not serve every network: files put in by hand "
+                          "are expected, those that are there are used, and without any the source is not available")
     quirks: list[str] = Field(default_factory=list, description="what is odd about the files")
     files: list[RawFileEntry] = Field(min_length=1, description="the files")
 

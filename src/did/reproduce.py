@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from did.errors import DidError, suggest
-from did.geography import read_reference
+from did.reference import read_reference
 
 CLAIM_COLUMNS = ["claim", "figure", "pane", "indicator", "outcome", "estimator", "treatment", "sample", "value",
                  "unit", "sign", "significance", "n_obs", "as_printed"]
@@ -52,13 +53,15 @@ def rounds_to(estimate: float, printed: str) -> bool:
     return round(Decimal(repr(float(estimate))), -exact.as_tuple().exponent) == exact
 
 
-def compare(claims: pd.DataFrame, estimates: pd.DataFrame, reading: str) -> pd.DataFrame:
+def compare(claims: pd.DataFrame, estimates: pd.DataFrame, reading: str,
+            reasons: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Set each claim beside our estimate under one reading: one row per claim and level of clustering.
 
     ``claims`` as from load_claims; ``estimates`` the estimates table. Agreement on value (rounds to the
     printed digits), sign, significance band and number of observations is ``yes``, ``no`` or
-    ``not printed``. ``p_holm`` adjusts over the claims of one figure, estimator and clustering (Holm 1979).
-    The columns that begin with ``did_`` repeat the cell by difference-in-differences.
+    ``not printed``; ``cannot run`` for claims on the indicators of ``reasons`` (indicator -> why it is not
+    available), whose estimates are missing. ``p_holm`` adjusts over the claims of one figure, estimator and
+    clustering (Holm 1979). The columns that begin with ``did_`` repeat the cell by difference-in-differences.
 
     Raises DidError if a claim has no estimate, naming it.
     """
@@ -68,7 +71,12 @@ def compare(claims: pd.DataFrame, estimates: pd.DataFrame, reading: str) -> pd.D
            .set_index(["indicator", "treatment", "sample", "cluster"])
            [["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]].add_prefix("did_"))
     rows = []
+    clusters = list(dict.fromkeys(ours["cluster"]))
+    synthetic = bool(estimates["is_synthetic"].any())
     for claim in claims.itertuples():
+        if claim.indicator in (reasons or {}):
+            rows += [_missing(claim, reading, cluster, reasons[claim.indicator], synthetic) for cluster in clusters]
+            continue
         cell = ours.loc[(ours[key] == [getattr(claim, name) for name in key]).all(axis=1)]
         if cell.empty:
             raise DidError(f"claim {claim.claim}: no estimate of {claim.indicator} by {claim.estimator}, "
@@ -76,20 +84,41 @@ def compare(claims: pd.DataFrame, estimates: pd.DataFrame, reading: str) -> pd.D
         rows += [_row(claim, estimate, did) for estimate in cell.itertuples()]
     table = pd.DataFrame(rows)
     table["p_holm"] = (table.groupby(["figure", "estimator", "cluster"])["p_value"]
-                       .transform(lambda p: multipletests(p, method="holm")[1]))
+                       .transform(_holm))
     return table
+
+
+def _holm(p: pd.Series) -> pd.Series:
+    """Holm-adjusted p-values of those that are there."""
+    adjusted = p.copy()
+    if p.notna().any():
+        adjusted[p.notna()] = multipletests(p.dropna(), method="holm")[1]
+    return adjusted
+
+
+def _printed(claim) -> dict:
+    """What the claim says, as columns."""
+    return {
+        "claim": claim.claim, "figure": claim.figure, "pane": claim.pane, "indicator": claim.indicator,
+        "outcome": claim.outcome, "estimator": claim.estimator, "treatment": claim.treatment,
+        "sample": claim.sample, "unit": claim.unit, "published_value": float(claim.value) if claim.value else None,
+        "published_sign": claim.sign, "published_significance": claim.significance,
+        "published_n": int(claim.n_obs) if claim.n_obs else None, "as_printed": claim.as_printed,
+    }
+
+
+def _missing(claim, reading: str, cluster: str, reason: str, synthetic: bool) -> dict:
+    agree = dict.fromkeys(["value_agrees", "value_in_interval", "sign_agrees", "significance_agrees", "n_agrees"],
+                          "cannot run")
+    return _printed(claim) | {"reading": reading, "cluster": cluster, **agree, "status": "cannot run", "note": reason,
+                              "is_synthetic": synthetic}
 
 
 def _row(claim, estimate, did: pd.DataFrame) -> dict:
     value = float(claim.value) if claim.value else None
     printed = any([claim.value, claim.sign, claim.significance])
     beside = did.loc[(claim.indicator, claim.treatment, claim.sample, estimate.cluster)]
-    return {
-        "claim": claim.claim, "figure": claim.figure, "pane": claim.pane, "indicator": claim.indicator,
-        "outcome": claim.outcome, "estimator": claim.estimator, "treatment": claim.treatment,
-        "sample": claim.sample, "unit": claim.unit, "published_value": value, "published_sign": claim.sign,
-        "published_significance": claim.significance,
-        "published_n": int(claim.n_obs) if claim.n_obs else None, "as_printed": claim.as_printed,
+    return _printed(claim) | {
         "reading": estimate.reading, "cluster": estimate.cluster, "estimate": estimate.estimate,
         "std_error": estimate.std_error, "ci_low": estimate.ci_low, "ci_high": estimate.ci_high,
         "p_value": estimate.p_value, "n_obs": estimate.n_obs, "n_units": estimate.n_units,

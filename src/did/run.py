@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from did.errors import DidError
-from did.fetch import parse_mode
 
 
 def run(config: str, *, data: str | None, cores: int, offline: bool, accept: bool, quiet: bool) -> int:
@@ -27,9 +26,6 @@ def run(config: str, *, data: str | None, cores: int, offline: bool, accept: boo
     if not snakefile.is_file():
         raise DidError(f"{Path.cwd()}: expected the project's Snakefile here; found none; go to the project folder")
     plan = Plan.load(config, data)
-    mode = parse_mode(plan.data)
-    if mode.folder is not None and not mode.folder.is_dir():
-        raise DidError(f"data {plan.data}: expected a folder {mode.folder}; found none; correct the path")
     settings = {"evaluation": config, "data": plan.data}
     settings |= {name: "yes" for name, on in (("offline", offline), ("accept", accept)) if on}
     command = [
@@ -40,6 +36,11 @@ def run(config: str, *, data: str | None, cores: int, offline: bool, accept: boo
         "--workflow-profile", "none", "--logger", "did",
         "--config", *(f"{key}={value}" for key, value in settings.items()),
     ]
+    if plan.unavailable and not quiet:
+        from did.availability import reason
+
+        print(f"not available in this run: {', '.join(plan.unavailable)}. "
+              f"{reason(plan.evaluation, plan.unavailable[0], plan.paths)}", file=sys.stderr)
     hold = Path(".snakemake") / "did_run.hold"
     hold.parent.mkdir(exist_ok=True)
     with open(hold, "w") as handle:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
 
 from did.config import Reading, Waves
 from did.errors import DidError
-from did.geography import Areas, read_reference
+from did.geography import ChainAreas, UpperTier
+from did.reference import read_reference
 
 MEMBERSHIP = ["wave", "ics", "system", "authority_as_printed", "kind", "area_code", "area_name",
               "partner_organisations", "coverage"]
 
 
-def membership(waves: Waves, reading: Reading, areas: Areas, people: pd.DataFrame,
-               folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Resolve the membership table to units under the rules of one reading.
+def membership(waves: Waves, reading: Reading, areas: UpperTier | ChainAreas, geography: str,
+               people: pd.DataFrame | None, folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Resolve the membership table of a geography to units under the rules of one reading.
 
-    ``people``: district populations of the last mid-year before the onset: area_code, value.
-    Returns two frames. The first, one row per unit named by the table: ``wave`` (int), ``system`` (code of the
-    listed system that holds most of the unit), ``intensity`` (partner organisations; 0 for waves that are
-    not treated), ``exposure`` (1, or the share of residents inside under ``population_share``), ``note``.
-    The second lists every row of the table that was not used, with its reason: authority, reason.
+    ``people``: district populations of the last mid-year before the onset (area_code, value), needed where an
+    area is only partly covered. Returns two frames. The first, one row per unit named by the table: ``wave``
+    (int), ``system`` (code of the listed system that holds most of the unit), ``intensity`` (partner
+    organisations; 0 for waves that are not treated), ``exposure`` (1, or the share of residents inside under
+    ``population_share``), ``note``. The second lists every row of the table that was not used, with its reason:
+    area_code, area_name, ics, reason.
 
     Rules: ``metropolitan`` expands metropolitan counties to their districts or leaves them unmatched;
+    ``predecessors`` resolves members printed under a successor's name, or joins on the printed name only;
     ``partial`` takes a partly covered unit as treated if any part is inside, if most residents are, or by
     their share; ``overlap`` sets the intensity of a unit under two systems of one wave. A unit under two
     waves takes the earlier.
@@ -33,25 +37,29 @@ def membership(waves: Waves, reading: Reading, areas: Areas, people: pd.DataFram
     partly covered area without listed districts, and a district without population.
     """
     folder = Path(folder)
-    table = read_reference(folder / waves.membership, MEMBERSHIP, ["wave", "system", "area_code"])
-    path = folder / waves.membership
+    path = folder / waves.membership[geography]
+    table = read_reference(path, MEMBERSHIP, ["wave", "system", "area_code"])
     table["wave"] = _numbers(table, "wave", path).astype(int)
     table["partner_organisations"] = _numbers(table, "partner_organisations", path)
-    unit_of = areas.authorities.set_index("area_code")["unit"]
-    unknown = table.loc[~table["area_code"].isin(unit_of.index)]
+    unknown = table.loc[~table["area_code"].isin(areas.unit_of.index)]
     if len(unknown):
         row = unknown.iloc[0]
-        raise DidError(f"{path}: area code '{row.area_code}' ({row.area_name}) is not in "
-                       "upper_tier_authorities.csv; expected an upper-tier authority")
-    table["unit"] = table["area_code"].map(unit_of)
-    table["share"] = _shares(table, areas, people, folder / waves.partial_districts)
+        raise DidError(f"{path}: area code '{row.area_code}' ({row.area_name}) is not an area of {geography} or one "
+                       "that became part of it; correct the code")
+    table["unit"] = table["area_code"].map(areas.unit_of)
+    table["share"] = 1.0
+    if (table["coverage"] == "part").any():
+        table["share"] = _shares(table, areas, people, folder / waves.partial_districts[geography])
 
     unused = []
-    if reading.metropolitan == "unmatched":
-        county = table["kind"] == "metropolitan county"
-        unused.append(table.loc[county].assign(reason="Reading metropolitan=unmatched: printed as a metropolitan "
-                                               "county, which is not an upper-tier authority"))
-        table = table.loc[~county]
+    left_out = {"metropolitan county": (reading.metropolitan == "unmatched", "Reading metropolitan=unmatched: printed "
+                                        "as a metropolitan county, which is not an upper-tier authority"),
+                "ccg predecessor": (reading.predecessors == "as_printed", "Reading predecessors=as_printed: the "
+                                    "printed name is of a successor that did not exist in the panel's year")}
+    for kind, (leave, reason) in left_out.items():
+        hit = leave & (table["kind"] == kind)
+        unused.append(table.loc[hit].assign(reason=reason))
+        table = table.loc[~hit]
     inside = table.drop_duplicates(["unit", "wave", "system"]).groupby(["unit", "wave"])["share"].sum()
     table = table.merge(inside.rename("inside").reset_index(), on=["unit", "wave"])
     if reading.partial == "majority":
@@ -62,7 +70,10 @@ def membership(waves: Waves, reading: Reading, areas: Areas, people: pd.DataFram
     earliest = table.groupby("unit")["wave"].transform("min")
     unused.append(table.loc[table["wave"] > earliest].assign(reason="The unit is already in an earlier wave"))
     table = table.loc[table["wave"] == earliest]
-    rows = [_resolve(unit, group, waves, reading) for unit, group in table.groupby("unit", sort=True)]
+    table = table.drop_duplicates(["unit", "system"]).sort_values(["unit", "share", "system"],
+                                                                  ascending=[True, False, True])
+    rows = [_resolve(unit, list(group), waves, reading)
+            for unit, group in groupby(table.itertuples(index=False), key=lambda row: row.unit)]
     columns = ["unit", "wave", "system", "intensity", "exposure", "note"]
     dropped = pd.concat(unused)[["area_code", "area_name", "ics", "reason"]]
     return pd.DataFrame(rows, columns=columns), dropped.reset_index(drop=True)
@@ -77,7 +88,7 @@ def _numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
     return values
 
 
-def _shares(table: pd.DataFrame, areas: Areas, people: pd.DataFrame, path: Path) -> pd.Series:
+def _shares(table: pd.DataFrame, areas: UpperTier, people: pd.DataFrame, path: Path) -> pd.Series:
     """Share of each row's area that lies in its system: 1 for whole areas, by listed districts for parts."""
     parts = read_reference(path, ["system", "area_code", "lad_code"], ["system", "lad_code"])
     residents = people.set_index("area_code")["value"]
@@ -97,30 +108,26 @@ def _shares(table: pd.DataFrame, areas: Areas, people: pd.DataFrame, path: Path)
     return shares
 
 
-def _resolve(unit: str, group: pd.DataFrame, waves: Waves, reading: Reading) -> tuple:
-    """One unit's wave, system, intensity and exposure from the rows that name it."""
-    group = group.drop_duplicates("system").sort_values(["share", "system"], ascending=[False, True])
-    wave = int(group["wave"].iloc[0])
+def _resolve(unit: str, rows: list, waves: Waves, reading: Reading) -> tuple:
+    """One unit's wave, system, intensity and exposure from the rows that name it, the largest share first."""
+    wave = int(rows[0].wave)
     treated = wave in waves.treated_waves
-    organisations = group["partner_organisations"].fillna(0.0)
-    rule = {"larger_share": organisations.iloc[0], "min": organisations.min(), "max": organisations.max(),
-            "mean": organisations.mean()}
-    exposure = 1.0
+    organisations = [0.0 if pd.isna(row.partner_organisations) else row.partner_organisations for row in rows]
+    rule = {"larger_share": organisations[0], "min": min(organisations), "max": max(organisations),
+            "mean": sum(organisations) / len(organisations)}
+    exposure = min(float(rows[0].inside), 1.0) if reading.partial == "population_share" else 1.0
     notes = []
-    if reading.partial == "population_share":
-        exposure = min(float(group["inside"].iloc[0]), 1.0)
-    if (group["share"] < 1).any():
-        listed = " and ".join(f"{row.ics} ({row.share:.0%} of residents)" for row in group.itertuples())
+    if any(row.share < 1 for row in rows):
+        listed = " and ".join(f"{row.ics} ({row.share:.0%} of residents)" for row in rows)
         notes.append(f"Partly in {listed}")
-    if len(group) > 1:
+    if len(rows) > 1:
         notes.append(f"intensity by rule overlap={reading.overlap}")
     intensity = float(rule[reading.overlap]) * exposure if treated else 0.0
-    return unit, wave, group["system"].iloc[0], intensity, exposure if treated else 0.0, "; ".join(notes)
+    return unit, wave, rows[0].system, intensity, exposure if treated else 0.0, "; ".join(notes)
 
 
-def systems(waves: Waves, folder: str | Path) -> pd.DataFrame:
-    """System of every unit whether or not the membership table names it: unit, system, system_name.
-
-    Raises DidError for a missing table or a unit listed twice.
+def systems(waves: Waves, geography: str, folder: str | Path) -> pd.DataFrame:
+    """System of every unit whether or not the membership table names it: unit, system, system_name, and region if
+    the table has it. Raises DidError for a missing table or a unit listed twice.
     """
-    return read_reference(Path(folder) / waves.systems, ["unit", "system", "system_name"], ["unit"])
+    return read_reference(Path(folder) / waves.systems[geography], ["unit", "system", "system_name"], ["unit"])

@@ -8,11 +8,15 @@ from functools import cache
 from pathlib import Path
 
 from did import registry
+from did.availability import reason, unavailable
 from did.config import Evaluation, load_evaluation, load_indicator
+from did.errors import DidError
 from did.estimators import ESTIMATORS
+from did.fetch import DataMode, obtainable, parse_mode
 from did.outputs.contents import report_files
 from did.panel import observations_needed
 from did.paths import Paths
+from did.simulate import WRITERS
 from did.sources import READERS
 
 PACKAGE = Path(__file__).parent
@@ -66,26 +70,43 @@ def _from_here(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """An evaluation, its indicators and its sources, as lists of files."""
+    """An evaluation, its indicators and its sources, as lists of files.
+
+    ``unavailable`` are the indicators that this data mode has no files for; the workflow leaves them out and the
+    results say so.
+    """
 
     config_path: str
     data: str
     evaluation: Evaluation
+    mode: DataMode
     paths: Paths
+    unavailable: tuple[str, ...]
 
     @classmethod
     def load(cls, config_path: str, data: str | None) -> Plan:
-        """Read the evaluation; ``data`` replaces where its files come from. Raises DidError for mistakes."""
+        """Read the evaluation; ``data`` replaces where its files come from.
+
+        Raises DidError for mistakes in any config file, a wrong mode, and if no indicator is available.
+        """
         evaluation = load_evaluation(config_path)
-        return cls(str(config_path), data or evaluation.data, evaluation, Paths())
+        mode = parse_mode(data or evaluation.data)
+        if mode.kind == "mirror" and not mode.folder.is_dir():
+            raise DidError(f"data {data}: expected a folder {mode.folder}; found none; correct the path")
+        paths = Paths.of(mode.kind)
+        lost = unavailable(evaluation, mode, paths)
+        if len(lost) == len(evaluation.indicators):
+            raise DidError(f"{config_path}: no indicator is available: {reason(evaluation, lost[0], paths)}")
+        return cls(str(config_path), data or evaluation.data, evaluation, mode, paths, tuple(lost))
 
     @property
     def indicators(self) -> list[str]:
-        return list(self.evaluation.indicators)
+        """The indicators that are evaluated in this run."""
+        return [name for name in self.evaluation.indicators if name not in self.unavailable]
 
     @property
     def sources(self) -> list[str]:
-        """Every source that an indicator needs, in the order they are first named."""
+        """Every source that an indicator of this run needs, in the order they are first named."""
         return list(dict.fromkeys(source for name in self.indicators for source in self.sources_of(name)))
 
     def sources_of(self, indicator: str) -> list[str]:
@@ -105,7 +126,8 @@ class Plan:
         if source is None:
             return [file for each in self.sources for file in self.raw_files(each)]
         folder = self.paths.raw(source)
-        entries = self.source(source).files
+        entry = self.source(source)
+        entries = obtainable(entry, folder, self.mode) if entry.by_hand else entry.files
         return [str(folder / name) for name in [*(entry.name for entry in entries), "manifest.json"]]
 
     def observations(self, indicator: str) -> list[str]:
@@ -133,7 +155,13 @@ class Plan:
 
     def report_files(self) -> list[str]:
         """What the report stage writes."""
-        return [str(self.paths.results / name) for name in report_files(self.evaluation)]
+        return [str(self.paths.results / name) for name in report_files(self.evaluation, list(self.unavailable))]
+
+    def maker_modules(self, source: str) -> list[str]:
+        """What a source's demonstration files are made by and from; nothing in other modes."""
+        if self.mode.kind != "demo":
+            return []
+        return [str(self.mode.folder), *self.reference_files(), *modules("did.simulate", WRITERS[source])]
 
     def results(self) -> list[str]:
         return [str(self.paths.results / "reproduction.csv"), *self.report_files()]

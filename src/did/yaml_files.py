@@ -66,7 +66,7 @@ def _sentence(path: Path, node: yaml.Node, value: dict, model: type[BaseModel], 
     # An unknown key explains the missing one it was meant to be, so it is told first.
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     first, rest = problems[0], problems[1:]
-    location, kind, found = first["loc"], first["type"], first["input"]
+    location, kind, found = _written(first["loc"], value), first["type"], first["input"]
     line = _line_of(node, location)
     place = f"{path}" + (f" line {line}" if line else "") + f": key '{_named(location, value)}'"
     if kind == "extra_forbidden":
@@ -84,6 +84,18 @@ def _sentence(path: Path, node: yaml.Node, value: dict, model: type[BaseModel], 
         others = ", ".join(_named(problem["loc"], value) for problem in rest[:5])
         sentence += f" (and {len(rest)} more: {others})"
     return sentence
+
+
+def _written(location: tuple, value: Any) -> tuple:
+    """``location`` without the steps that name a kind of model and not a key of the file."""
+    kept = []
+    for step in location[:-1]:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            continue
+        kept.append(step)
+    return (*kept, *location[-1:])
 
 
 def _line_of(node: yaml.Node, location: tuple) -> int | None:

@@ -16,8 +16,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 class LogHandler(LogHandlerBase):
     """Prints each step when it ends, with the line its stage wrote to its log file.
 
-    The bar is drawn only on a terminal and leaves nothing behind. A failed step shows nothing here: its own
-    one-line error has already been printed, and the details are in its log file.
+    The bar is drawn only on a terminal and leaves nothing behind. A failed step has printed its own one-line
+    error; here it is told where the details are.
     """
 
     def __post_init__(self) -> None:
@@ -30,6 +30,7 @@ class LogHandler(LogHandlerBase):
         self.quiet = bool(os.environ.get("DID_QUIET"))
         self.bar = Progress(*columns, console=console, transient=True, disable=self.quiet or not sys.stderr.isatty())
         self.task = None
+        self.failed = False
 
     def emit(self, record: LogRecord) -> None:
         event = getattr(record, "event", None)
@@ -42,10 +43,14 @@ class LogHandler(LogHandlerBase):
             self.jobs[record.jobid] = (str(name), [str(path) for path in getattr(record, "log", None) or []])
         elif event == LogEvent.JOB_FINISHED:
             self._finished(getattr(record, "job_id", None))
-        elif event is None and record.levelno >= ERROR and record.getMessage():
+        elif event == LogEvent.JOB_ERROR:
+            self.failed = True
+            name, logs = self.jobs.get(record.jobid, (getattr(record, "rule_name", "a step"), []))
+            details = f"; details in {logs[0]}" if logs else ""
+            self.console.print(f"stopped: {name}{details}", markup=False)
+        elif record.levelno >= ERROR and not self.failed and record.getMessage():
+            # A fault of the workflow itself. After a failed step the rest of Snakemake's words only repeat it.
             self.console.print(record.getMessage(), markup=False)
-        elif event == LogEvent.ERROR:
-            self.console.print(str(record.getMessage()), markup=False)
 
     def _finished(self, job: int | None) -> None:
         name, logs = self.jobs.get(job, ("", []))

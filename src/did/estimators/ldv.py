@@ -33,7 +33,8 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
 
     One parameter, estimand ``overall``, in units of the outcome per unit of dose. A unit that lacks a lag it
     needs, or an outcome after onset, is dropped and named in the note, as are units treated from the first
-    period. K of the small-sample factor is 1 + lags + periods after onset.
+    period; a period without any outcome is left out, of the lags if ``all`` are asked for. K of the
+    small-sample factor is 1 + lags + periods after onset.
 
     Raises DidError if ``lags`` is not one of the above or asks for more periods than there are, if there are
     not more units than coefficients on unit-level variables, if dropping units leaves no treated or no
@@ -42,16 +43,23 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
     candidates = panel.keep(~panel.always_treated)
     onset = int(candidates.treated_from.min())
     before, lag_note = _lag_matrix(candidates, onset, lags)
-    after = candidates.outcome[:, onset:]
-    complete = np.isfinite(before).all(axis=1) & (candidates.observed_weight[:, onset:] > 0).all(axis=1)
+    # A period that no unit has is left out of the study, and not a reason to drop every unit.
+    post = onset + np.flatnonzero((candidates.observed_weight[:, onset:] > 0).any(axis=0))
+    after, weight = candidates.outcome[:, post], candidates.observed_weight[:, post]
+    complete = np.isfinite(before).all(axis=1) & (weight > 0).all(axis=1)
     _refuse_thin(candidates, complete, before.shape[1])
-    used, after, before = candidates.keep(complete), after[complete], before[complete]
+    used, after, before, weight = candidates.keep(complete), after[complete], before[complete], weight[complete]
 
     n_post = after.shape[1]
-    treatment = np.where(used.treated[:, onset:], used.dose[:, None], 0.0)
+    n_obs = int((weight > 0).sum())
+    treatment = np.where(used.treated[:, post], used.dose[:, None], 0.0)
+    if (treatment == treatment[:, :1]).all() and (weight == weight[:, :1]).all():
+        # Every regressor is fixed over the post period: the pooled fit is that of the units' means, each with the
+        # weight of its periods, to the last digit of algebra and some thirty times faster.
+        after, treatment = after.mean(axis=1, keepdims=True), treatment[:, :1]
+        weight = weight.sum(axis=1, keepdims=True)
     lagged = np.broadcast_to(before[:, None, :], (*after.shape, before.shape[1]))
-    fit = period_effects_fit(after, np.concatenate([lagged, treatment[:, :, None]], axis=2),
-                             used.observed_weight[:, onset:])
+    fit = period_effects_fit(after, np.concatenate([lagged, treatment[:, :, None]], axis=2), weight)
     if not fit.kept[-1]:
         raise DidError(f"ldv: expected treatment to vary given the {before.shape[1]} lags; found that they "
                        f"explain it completely for {used.n_units} units; use fewer lags")
@@ -63,7 +71,7 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
         estimate=fit.coefficient[-1:],
         influence=pd.DataFrame(fit.influence[:, -1:], index=used.units),
         treated=pd.DataFrame(behind[:, None], index=used.units),
-        n_obs=fit.n_obs,
+        n_obs=n_obs,
         n_parameters=int(fit.kept.sum()) + n_post,
         note=join_notes(
             lag_note,
@@ -81,7 +89,9 @@ def _lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, str]:
     before = panel.outcome[:, :onset]
     span = f"{panel.periods[0]} to {panel.periods[onset - 1]}"
     if lags == "all":
-        return before, f"lags: all {onset} periods, {span}"
+        seen = np.isfinite(before).any(axis=0)
+        return before[:, seen], join_notes(f"lags: all {int(seen.sum())} periods, {span}", "" if seen.all() else
+                                           f"without {listed(panel.periods[:onset][~seen])}, which no unit has")
     if lags == "yearly_means":
         length = PERIODS_PER_YEAR[panel.frequency]
         n_years, spare = divmod(onset, length)

@@ -33,21 +33,23 @@ from did.registry import RawFileEntry, Source
 
 MANIFEST = "manifest.json"
 WORKING_FOLDER = ".partial"
-MODES = ("mirror:FOLDER", "live")
+MODES = ("demo", "mirror:FOLDER", "live")
+DEMO = Path("config/demo.yaml")
 
 Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class DataMode:
-    """Where files come from: ``kind`` is mirror or live; ``folder`` is the mirror's folder, else None."""
+    """Where files come from: ``kind`` is demo, mirror or live; ``folder`` is the mirror's folder, or the settings of
+    the demo, else None."""
 
     kind: str
     folder: Path | None = None
 
 
 def parse_mode(text: str) -> DataMode:
-    """Return the DataMode that ``mirror:FOLDER`` or ``live`` stands for.
+    """Return the DataMode that ``demo`` (or ``demo:SETTINGS.yaml``), ``mirror:FOLDER`` or ``live`` stands for.
 
     Raises DidError, listing the accepted forms, for anything else and for a mirror without a folder.
     """
@@ -56,7 +58,9 @@ def parse_mode(text: str) -> DataMode:
         return DataMode("mirror", Path(rest.strip()).expanduser())
     if kind == "live" and not colon:
         return DataMode("live")
-    hint = "; name the folder after 'mirror:'" if kind == "mirror" else suggest(kind, ["mirror", "live"])
+    if kind == "demo" and (rest.strip() or not colon):
+        return DataMode("demo", Path(rest.strip()) if colon else DEMO)
+    hint = "; name the folder after 'mirror:'" if kind == "mirror" else suggest(kind, ["demo", "mirror", "live"])
     raise DidError(f"data mode: expected one of {', '.join(MODES)}; found '{text}'{hint}")
 
 
@@ -93,11 +97,17 @@ def fetch(
     the folder; ``offline`` is set and a file is missing or damaged; a file cannot be written.
     """
     folder = Path(folder)
+    if mode.kind == "demo":
+        return _make_up(source, folder, mode)
     job = _Job(source, folder, accept)
+    entries = obtainable(source, folder, mode) if source.by_hand else source.files
+    if not entries:
+        raise DidError(f"{source.id}: no file is at hand; download them from {source.landing_page}, put them into "
+                       f"{folder} under the names of the registry ({source.files[0].name}, ...) and run again")
     records: dict[str, Record] = {}
     problems: dict[str, DidError] = {}
     wanted: list[RawFileEntry] = []
-    for entry in source.files:
+    for entry in entries:
         with _collected(problems, entry, job):
             by_hand = mode.kind == "live" and entry.address is None and entry.archive is None
             record = job.promoted(entry) or (None if refresh and not by_hand else job.kept(entry))
@@ -122,9 +132,45 @@ def fetch(
     manifest = {
         "source": source.id,
         "mode": mode.kind,
-        "files": {entry.name: records[entry.name] for entry in source.files},
+        "files": {entry.name: records[entry.name] for entry in entries},
     }
     return job.finish(manifest)
+
+
+def obtainable(source: Source, folder: str | Path, mode: DataMode) -> list[RawFileEntry]:
+    """Return the files of a source that are at hand, or that the mode can look for, without opening a socket.
+
+    In demo mode all; otherwise those in ``folder``, those that the mirror has, and in live mode those with an
+    address. Raises DidError for a mirror without an index.
+    """
+    if mode.kind == "demo":
+        return list(source.files)
+
+    def has_address(entry: RawFileEntry) -> bool:
+        return entry.address is not None or entry.archive is not None
+
+    has = has_address
+    if mode.kind == "mirror":
+        from did.fetch.mirror import lister
+
+        has = lister(source.id, mode.folder)
+    return [entry for entry in source.files if (Path(folder) / entry.name).is_file() or has(entry)]
+
+
+def _make_up(source: Source, folder: Path, mode: DataMode) -> dict[str, Any]:
+    """Write every file of the source as demonstration data, and their manifest. Always all: it takes seconds, and a
+    file of other settings is never left among them."""
+    from did.simulate import write_source
+    from did.simulate.truth import load_demo
+
+    paths = write_source(source, folder, load_demo(mode.folder))
+    manifest = {"source": source.id, "mode": "demo", "files": {
+        entry.name: {"address": None, "retrieved_at": None, "bytes": path.stat().st_size, "sha256": sha256(path),
+                     "expected_sha256": None, "accepted": False, "licence": "made up: not a publisher's file",
+                     "how": "demo", "period": entry.period}
+        for entry, path in zip(source.files, paths, strict=True)}}
+    write_json(folder / MANIFEST, manifest)
+    return manifest
 
 
 def _supplier(source: Source, mode: DataMode, limits: Limits, progress: Progress) -> Supplier:

@@ -85,7 +85,7 @@ class MirrorSupplier:
 
         Raises Failure when the mirror has no such file or its content does not pass the check.
         """
-        place, address = self._find(entry)
+        place, address = find(self._source_id, self._folder, self._rows, entry)
         part = work / f"{entry.name}.part"
         shutil.copyfile(place, part)
         self._progress.received(part.stat().st_size)
@@ -102,23 +102,41 @@ class MirrorSupplier:
             raise Failure(f"{failure.came} in {place}", "replace the file in the mirror") from None
         return Supplied(part, address, "mirror")
 
-    def _find(self, entry: RawFileEntry) -> tuple[Path, str | None]:
-        """Return where the mirror keeps the file, and the address that its index gives, if any."""
-        path = f"{self._source_id}/{entry.name}"
-        by_checksum = [row for row in self._rows if entry.sha256 and row.sha256 == entry.sha256]
-        by_path = [row for row in self._rows if row.path == path]
-        for row in by_checksum + by_path:
-            if (self._folder / row.path).is_file():
-                return self._folder / row.path, row.url
-        beside = self._folder.resolve().parent / "tidy" / entry.name
-        loose = self._folder / path
-        # Looked at after the index: a file put in by hand, then the small tables kept beside the mirror.
-        for place in (loose, beside):
-            if place.is_file() and (place == beside or _inside(self._folder, path)):
-                return place, None
-        indexed = [row.path for row in by_checksum + by_path]
-        came = f"a row for {indexed[0]} but no such file" if indexed else "neither a row nor a file"
-        raise Failure(
-            f"{came} in the mirror {self._folder} (nor {beside})",
-            f"put the file at {loose}, or add its row to index.csv",
-        )
+
+def find(source_id: str, folder: Path, rows: list[IndexRow], entry: RawFileEntry) -> tuple[Path, str | None]:
+    """Return where the mirror keeps a file, and the address that its index gives, if any.
+
+    Looked for by checksum in the index, by path, as a file put in by hand, and among the small tables kept in
+    ``tidy`` beside the mirror. Raises Failure if there is none.
+    """
+    path = f"{source_id}/{entry.name}"
+    by_checksum = [row for row in rows if entry.sha256 and row.sha256 == entry.sha256]
+    by_path = [row for row in rows if row.path == path]
+    for row in by_checksum + by_path:
+        if (folder / row.path).is_file():
+            return folder / row.path, row.url
+    beside = folder.resolve().parent / "tidy" / entry.name
+    loose = folder / path
+    for place in (loose, beside):
+        if place.is_file() and (place == beside or _inside(folder, path)):
+            return place, None
+    indexed = [row.path for row in by_checksum + by_path]
+    came = f"a row for {indexed[0]} but no such file" if indexed else "neither a row nor a file"
+    raise Failure(
+        f"{came} in the mirror {folder} (nor {beside})",
+        f"put the file at {loose}, or add its row to index.csv",
+    )
+
+
+def lister(source_id: str, folder: Path) -> Callable[[RawFileEntry], bool]:
+    """Return the question whether the mirror has a file of the source; raises DidError as `read_index`."""
+    rows = read_index(folder)
+
+    def has(entry: RawFileEntry) -> bool:
+        try:
+            find(source_id, folder, rows, entry)
+        except Failure:
+            return False
+        return True
+
+    return has

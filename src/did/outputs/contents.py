@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from did.config import Evaluation, load_indicator
 
 TABLES = ["estimates.csv", "diagnostics.csv", "lineage.csv"]
 FIGURE_PARTS = ["svg", "png", "csv", "txt"]
 
 
-def families(evaluation: Evaluation) -> dict[str, list[str]]:
-    """Family -> its indicators, both in the order of the evaluation file."""
-    found: dict[str, list[str]] = {}
+def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, list[str]]:
+    """Family -> its indicators that are available, both in the order of the evaluation file.
+
+    ``without`` are the indicators that this run has no files for; a family with no other one is not listed.
+    """
+    found: dict[str, list[str]] = {family: [] for family in evaluation.families}
     for name in evaluation.indicators:
-        family = load_indicator(name, evaluation.indicators_folder).family
-        found.setdefault(family, []).append(name)
-    return found
+        if name not in without:
+            found[load_indicator(name, evaluation.indicators_folder).family].append(name)
+    return {family: names for family, names in found.items() if names}
 
 
-def figures(evaluation: Evaluation) -> list[str]:
+def figures(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
     """Names of the figures, without folder and ending: coefficients, trend graphs, event studies."""
+    return _figures(evaluation, families(evaluation, without))
+
+
+def _figures(evaluation: Evaluation, by_family: dict[str, list[str]]) -> list[str]:
+    indicators = [name for names in by_family.values() for name in names]
     static = [name for name in evaluation.estimators if name != "event_study"]
-    names = [f"coefficients_{family}_{estimator}" for family in families(evaluation) for estimator in static]
-    names += [f"trends_{indicator}_{sample}" for indicator in evaluation.indicators
-              for sample in evaluation.samples]
+    names = [f"coefficients_{family}_{estimator}" for family in by_family for estimator in static]
+    names += [f"trends_{indicator}_{sample}" for indicator in indicators for sample in evaluation.samples]
     if "event_study" in evaluation.estimators:
-        names += [f"event_study_{indicator}" for indicator in evaluation.indicators]
+        names += [f"event_study_{indicator}" for indicator in indicators]
     return names
 
 
-def report_files(evaluation: Evaluation) -> list[str]:
-    """Every file of the report stage, relative to the results folder; each figure is a picture twice (SVG and
-    PNG), its numbers (CSV) and its alternative text (TXT)."""
-    pictures = [f"figures/{name}.{part}" for name in figures(evaluation) for part in FIGURE_PARTS]
-    return [*TABLES, *pictures, "summary.md", "manifest.json"]
+def report_files(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
+    """Every file of the report stage, relative to the results folder.
+
+    Each figure is a picture twice (SVG and PNG), its numbers (CSV) and its alternative text (TXT); each family
+    has a page, and ``summary.md`` is the page in front of them.
+    """
+    by_family = families(evaluation, without)
+    pictures = [f"figures/{name}.{part}" for name in _figures(evaluation, by_family) for part in FIGURE_PARTS]
+    pages = [family_page(family) for family in by_family]
+    return [*TABLES, *pictures, "summary.md", *pages, "manifest.json"]
+
+
+def family_page(family: str) -> str:
+    """Name of a family's page in the results folder."""
+    return f"summary_{family}.md"

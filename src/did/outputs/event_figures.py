@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from did.errors import DidError
 from did.outputs import style
-from did.outputs.facts import CLUSTERS, select
+from did.outputs.facts import CLUSTERS, DAGGER, few_treated_note, rests_on_few, select
 from did.outputs.figures import NUMBERS
 from did.outputs.text import decimals_for, listed, number, plural
 
@@ -72,7 +72,10 @@ def event_study(
     rows = rows.sort_values(["cluster", "event_time"],
                             key=lambda column: column.map(order) if column.name == "cluster" else column)
     subtitle = f"{subtitle} {_treated(rows, units, list(clusters))}"
-    figure, bottom = style.page(4.55, title=title, subtitle=subtitle, source=source, is_synthetic=is_synthetic)
+    few = rows[rows["note"].map(rests_on_few) & ~_is_reference(rows)]
+    footnote = few_treated_note(rows["note"], units)
+    figure, bottom = style.page(4.55, title=title, subtitle=subtitle, source=source, is_synthetic=is_synthetic,
+                                footnote=footnote)
     axes = style.add_axes(figure, 0.85, bottom + 0.55, style.WIDTH - 1.05, 3.4)
     with matplotlib.rc_context(style.SETTINGS):
         axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
@@ -85,9 +88,12 @@ def event_study(
         axes.plot(reference["event_time"], reference["estimate"], marker="o", markersize=8, zorder=5,
                   markerfacecolor="white", markeredgecolor=style.MARKS[0][1], markeredgewidth=2, linestyle="none")
         _event_axis(axes, rows["event_time"], tick_every, time_label)
+        for time in sorted(set(few["event_time"])):
+            axes.annotate(DAGGER, (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 4), ha="center",
+                          textcoords="offset points", fontproperties=style.font(bold=True))
         _key(figure, axes, clusters, many, value_label)
     alt_text = _event_alt_text(title, subtitle, rows, clusters, time_label, value_label)
-    return style.save(figure, stem, alt_text, rows[NUMBERS], is_synthetic)
+    return style.save(figure, stem, f"{alt_text} {footnote}".strip(), rows[NUMBERS], is_synthetic)
 
 
 def _is_reference(rows: pd.DataFrame) -> pd.Series:

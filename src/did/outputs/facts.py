@@ -1,8 +1,8 @@
-"""What the summary page is told beside the tables, and the words it uses for estimators and tests."""
+"""What the summary pages are told beside the tables, and the words they use for estimators and tests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -25,26 +25,37 @@ TESTS = {
     "joint_leads": "All leads jointly",
     "joint_leads_bin_12": "Leads in bins of 12 months",
 }
+# How long a period of each frequency is called.
+PERIODS = {"M": "month", "Q": "quarter", "Y": "year"}
+# Mark of an estimate on few treated units, and how its note begins.
+DAGGER = "\N{DAGGER}"
+FEW_TREATED = "rests on few treated units"
+WEIGHTED_RATE = "outcome is a rate without counts, combined over areas with population weights"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the summary says that is not in a table: names, settings, and facts printed by the publication.
+    """What a family's page says that is not in a table: names, settings, and facts printed by the publication.
 
-    title, question : of the evaluation.
+    title : of the family; question : of the evaluation.
     outcomes : indicator -> its name, in the order of the tables; ``total`` is the headline one, and ``parts`` are
-        the indicators whose counts add up to its counts (may be empty).
-    measure : unit of the outcomes, as "delayed days per 100,000 adults per month".
+        the indicators whose counts add up to its counts (may be empty); ``sum_to_zero`` are indicators that share
+        one base and exhaust it (may be empty).
+    measure : unit of the outcomes, as "delayed days per 100,000 adults per month"; effect : unit of the effects
+        on the headline outcome, where it is another ("percentage points"); "" if it is not.
     dose : what one more unit of the intensity treatment is, as "additional partner organisation".
     place, units : "England"; what units are called, "areas".
-    direction : ``lower_better``, ``higher_better`` or ``none``.
-    first, last, onset : periods, ISO text.
+    directions : indicator -> ``lower_better``, ``higher_better`` or ``none``.
+    first, last, onset : periods, ISO text; frequency : ``M``, ``Q`` or ``Y``.
     reading : the reading reported; estimator : the published one, reported first; other_estimator : beside it.
     data : where the files came from, as the manifest says; sources : lines naming the publishers and licences.
     figures : (path relative to the page, alternative text) of the figures to show.
     n_published, n_published_numbers : coefficients in the whole publication, and how many it prints as numbers.
     published_conclusion : its summary sentence, quoted in part; "" if none.
     context : printed facts a reader must know, one sentence or two each, in the order shown.
+    caveats : what a reader must know about the indicators' figures.
+    unavailable : (outcomes, why) of those of the family that this run has no files for.
+    page : file name of the family's page.
     """
 
     title: str
@@ -58,10 +69,13 @@ class Facts:
     n_published: int
     n_published_numbers: int
     parts: Sequence[str] = ()
+    sum_to_zero: Sequence[str] = ()
+    effect: str = ""
+    frequency: str = "M"
     dose: str = "additional unit of intensity"
     place: str = "England"
     units: str = "areas"
-    direction: str = "none"
+    directions: Mapping[str, str] = field(default_factory=dict)
     reading: str = "default"
     estimator: str = "ldv"
     other_estimator: str = "did"
@@ -70,9 +84,79 @@ class Facts:
     sources: Sequence[str] = ()
     figures: Sequence[tuple[str, str]] = ()
     context: Sequence[str] = ()
+    caveats: Sequence[str] = ()
+    unavailable: Sequence[tuple[str, str]] = ()
+    page: str = "summary.md"
     samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
     treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
     clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
+
+    @property
+    def effect_unit(self) -> str:
+        """Unit of the effects."""
+        return self.effect or self.measure
+
+
+def tests_of(facts: Facts) -> dict[str, str]:
+    """Return the tests of trends that the page shows: figures by year have no bins of months."""
+    return {test: name for test, name in TESTS.items() if facts.frequency == "M" or "_bin_" not in test}
+
+
+@dataclass(frozen=True)
+class Front:
+    """What the page in front of the families' pages says that is not in a table.
+
+    title, question, place : of the evaluation; onset : first treated month, ISO text.
+    families : the families that are available, in order.
+    unavailable : (family, its outcomes, why and how to supply) of what this run has no files for.
+    n_published, n_published_numbers, published_conclusion, context, reading : as in ``Facts``; citation of the
+        publication.
+    """
+
+    title: str
+    question: str
+    place: str
+    onset: str
+    families: Sequence[Facts]
+    n_published: int
+    n_published_numbers: int
+    published_conclusion: str = ""
+    citation: str = ""
+    reading: str = "default"
+    context: Sequence[str] = ()
+    unavailable: Sequence[tuple[str, str, str]] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
+    treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
+    clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
+
+
+def annotated(estimates: pd.DataFrame, *, minimum: Mapping[str, int], weighted: Collection[str]) -> pd.DataFrame:
+    """Return the estimates table with what the indicators' settings add to its notes.
+
+    ``minimum`` maps an indicator to the number of treated units below which an estimate is noted to rest on few;
+    ``weighted`` are the indicators whose outcome is a rate combined with population weights. Notes that
+    are there already are not repeated.
+    """
+    least = estimates["indicator"].map(minimum).fillna(0)
+    few = [f"{FEW_TREATED}: {treated:,}, fewer than {int(bound):,}" if treated < bound else ""
+           for treated, bound in zip(estimates["n_treated"], least, strict=True)]
+    rate = [WEIGHTED_RATE if indicator in weighted else "" for indicator in estimates["indicator"]]
+    notes = ["; ".join([note] * bool(note) + [extra for extra in more if extra and extra not in note])
+             for note, *more in zip(estimates["note"], few, rate, strict=True)]
+    return estimates.assign(note=pd.Series(notes, index=estimates.index, dtype="str"))
+
+
+def rests_on_few(note: object) -> bool:
+    """Does an estimate's note say that it rests on few treated units?"""
+    return isinstance(note, str) and FEW_TREATED in note
+
+
+def few_treated_note(notes: Iterable[object], units: str) -> str:
+    """Return the footnote that explains the mark of estimates on few treated units; "" if no note says so."""
+    if not any(rests_on_few(note) for note in notes):
+        return ""
+    return f"{DAGGER} Rests on fewer treated {units} than the minimum set for the outcome."
 
 
 def select(estimates: pd.DataFrame, **where: object) -> pd.DataFrame:

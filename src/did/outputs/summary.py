@@ -1,4 +1,4 @@
-"""The one-page summary in Markdown, made from the tables of the stages by fixed wording rules.
+"""The page of one family of outcomes in Markdown, made from the tables of the stages by fixed wording rules.
 
 Every number comes from the tables passed in, or is a printed fact passed in `Facts`; nothing is estimated here.
 No result is called significant: estimate, interval, p-value and counts are given, and where zero lies.
@@ -12,7 +12,19 @@ import jinja2
 import pandas as pd
 
 from did.errors import DidError
-from did.outputs.facts import ESTIMATORS, TESTS, Facts, estimator_name, only, select
+from did.outputs.facts import (
+    ESTIMATORS,
+    PERIODS,
+    Facts,
+    Front,
+    estimator_name,
+    few_treated_note,
+    only,
+    rests_on_few,
+    select,
+    tests_of,
+)
+from did.outputs.identities import additivity, sum_to_zero
 from did.outputs.summary_tables import (
     beside_table,
     comparison_table,
@@ -46,25 +58,27 @@ def summary_markdown(
     diagnostics: pd.DataFrame,
     lineage: pd.DataFrame,
 ) -> str:
-    """Return the summary page as Markdown text, ending in one line break.
+    """Return the page of one family as Markdown text, ending in one line break.
 
     ``reproduction`` holds one row per published claim and cluster level; ``estimates``, ``diagnostics`` and
-    ``lineage`` are those tables with the rows of all indicators. The reading of ``facts`` is reported; other
-    readings in ``estimates`` are listed for the headline outcome. If any row of any table is synthetic, the page
-    begins by saying so. Texts from the tables are escaped, so that none can break the page.
+    ``lineage`` are those tables; rows of indicators that are not in ``facts.outcomes`` are left aside. The reading
+    of ``facts`` is reported; other readings in ``estimates`` are listed for the headline outcome. Without claims
+    on the family the page has no comparison. If any row used is synthetic, the page begins by saying so. Texts from
+    the tables are escaped, so that none can break the page.
 
     Raises DidError if the headline outcome has no estimate by the published estimator, or a table lacks the
     reading.
     """
+    reproduction, estimates, diagnostics, lineage = (
+        table[table["indicator"].isin(list(facts.outcomes))]
+        for table in (reproduction, estimates, diagnostics, lineage))
     overall = estimates[estimates["event_time"].isna() & estimates["cluster"].isin(list(facts.clusters))]
     ours = select(overall, reading=facts.reading)
-    rows = _reported(reproduction, facts)
+    rows = reported(reproduction, facts)
     synthetic = any(bool(table["is_synthetic"].any()) for table in (reproduction, estimates, diagnostics, lineage))
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("did.outputs", "templates"), trim_blocks=True,
-                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False,
-                                     keep_trailing_newline=True)
-    environment.filters["cell"] = markdown_cell
-    text = environment.get_template("summary.md.j2").render(
+    fates = lineage_table(lineage, facts)
+    return rendered(
+        "summary.md.j2",
         facts=facts,
         synthetic=synthetic,
         period=f"{period_name(facts.first)} to {period_name(facts.last)}",
@@ -73,30 +87,58 @@ def summary_markdown(
         trend=trend_sentence(diagnostics, facts),
         answers=[answer(ours, facts, rows, treatment) for treatment in facts.treatments
                  if ((ours["treatment"] == treatment) & (ours["indicator"] == facts.total)).any()],
-        cells=cells_sentence(rows, facts),
-        comparison=markdown_table(comparison_table(rows, facts), right=["Ours", "N"]),
-        agreement=agreement_sentence(rows, facts),
+        cells=cells_sentence(rows, facts) if len(rows) else "",
+        comparison=markdown_table(comparison_table(rows, facts), right=["Ours", "N"]) if len(rows) else "",
+        agreement=agreement_sentence(rows, facts) if len(rows) else "",
+        few=few_treated_note(ours["note"], facts.units),
         beside=markdown_table(beside_table(ours, facts)),
         readings=readings_table(overall, facts),
         years=years_table(estimates, facts),
         tests=markdown_table(trend_tests_table(diagnostics, facts)),
         notes=test_notes(diagnostics, facts),
         data_facts=data_facts(ours, facts),
-        lineage=markdown_table(lineage_table(lineage, facts), right=["Areas", "Total"]),
+        caveats=facts.caveats,
+        lineage=markdown_table(fates, right=["Areas", "Total"]),
+        has_totals="Total" in fates,
         printed=printed_facts(rows, ours, facts),
         estimator=estimator_name(facts.estimator),
         other=estimator_name(facts.other_estimator),
         measure=facts.measure[:1].upper() + facts.measure[1:],
+        direction=direction_sentence(facts),
+        period_word=PERIODS[facts.frequency],
     )
-    return text.rstrip("\n") + "\n"
 
 
-def _reported(reproduction: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+def rendered(template: str, **values: object) -> str:
+    """Return a page of the templates folder as text ending in one line break; the filter ``cell`` escapes."""
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("did.outputs", "templates"), trim_blocks=True,
+                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False,
+                                     keep_trailing_newline=True)
+    environment.filters["cell"] = markdown_cell
+    return environment.get_template(template).render(**values).rstrip("\n") + "\n"
+
+
+def reported(reproduction: pd.DataFrame, facts: Facts | Front) -> pd.DataFrame:
+    """Return the rows of the reported reading and cluster levels; DidError if there are claims but no such row."""
     rows = reproduction[reproduction["reading"].eq(facts.reading) & reproduction["cluster"].isin(list(facts.clusters))]
-    if rows.empty:
+    if rows.empty and len(reproduction):
         raise DidError(f"reproduction table: expected rows of reading '{facts.reading}'; found "
                        f"{listed(sorted(set(reproduction['reading'])))}; run the reproduce stage again")
     return rows
+
+
+def direction_sentence(facts: Facts) -> str:
+    """Return for which outcomes a positive effect is the better or the worse; "" if no direction is known."""
+    groups: dict[str, list[str]] = {}
+    for indicator, outcome in facts.outcomes.items():
+        groups.setdefault(facts.directions.get(indicator, "none"), []).append(outcome)
+    words = {"higher_better": "better", "lower_better": "worse"}
+    if len(groups) == 1:
+        word = words.get(next(iter(groups)))
+        return f"A positive effect is the {word} outcome." if word else ""
+    words["none"] = "neither"
+    parts = [f"{words[key]} for {listed(groups[key])}" for key in words if key in groups]
+    return f"A positive effect is {'; '.join(parts)}."
 
 
 def where_zero_lies(rows: Sequence[pd.Series], facts: Facts) -> str:
@@ -140,7 +182,7 @@ def trend_sentence(diagnostics: pd.DataFrame, facts: Facts) -> str:
         return ""
     slope = tests[0][0]
     return (f"Before {period_name(facts.onset)} the slope of the treated {facts.units} differed from that of the "
-            f"comparison {facts.units} by {slope_text(slope)} {facts.measure} per period "
+            f"comparison {facts.units} by {slope_text(slope)} {facts.effect_unit}, per {PERIODS[facts.frequency]} "
             f"({listed(f'{f_test_text(row)} clustered {name}' for row, name in tests)}). Difference-in-differences "
             "assumes no such difference; a lagged dependent variable assumes instead that areas with the same past "
             "would have gone on alike, which cannot be tested with these data.")
@@ -160,9 +202,12 @@ def answer(ours: pd.DataFrame, facts: Facts, reproduction: pd.DataFrame, treatme
         raise DidError(f"estimates table: expected a {facts.estimator} estimate of {facts.total} ({treatment}, "
                        f"{sample}) under reading '{facts.reading}'; found none; run the fit stage for it")
     row = rows[0]
-    decimals = decimals_for(row["std_error"])
+    claim = only(reproduction, **cell, estimator=facts.estimator, cluster=next(iter(facts.clusters)))
+    value = None if claim is None or pd.isna(claim["published_value"]) else float(claim["published_value"])
+    decimals = max(decimals_for(row["std_error"]), 0 if value is None else short_decimals(value))
     n_control = int(row["n_units"] - row["n_treated"])
-    size = f"{number(abs(row['estimate']), decimals)} {facts.measure} {'higher' if row['estimate'] >= 0 else 'lower'}"
+    size = (f"{number(abs(row['estimate']), decimals)} {facts.effect_unit} "
+            f"{'higher' if row['estimate'] >= 0 else 'lower'}")
     whom = ESTIMATORS.get(facts.estimator, ("", "than that of comparison {units}"))[1].format(units=facts.units)
     head = (f"**{facts.treatments[treatment]} treatment, {facts.samples[sample]}.** From "
             f"{period_name(facts.onset)} on, the outcome of the {count(row['n_treated'])} treated {facts.units} was "
@@ -171,16 +216,16 @@ def answer(ours: pd.DataFrame, facts: Facts, reproduction: pd.DataFrame, treatme
             f"({count(n_control)} comparison {facts.units}; {estimator_name(facts.estimator)}; "
             f"N = {count(row['n_obs'])}).")
     sentences = [head, f"{_intervals(rows, facts, decimals)}. {where_zero_lies(rows, facts)}"]
-    claim = only(reproduction, **cell, estimator=facts.estimator, cluster=next(iter(facts.clusters)))
-    if claim is not None and pd.notna(claim["published_value"]):
-        value = claim["published_value"]
+    if value is not None:
         inside = [facts.clusters[row["cluster"]] for row in rows if row["ci_low"] <= value <= row["ci_high"]]
         sentences.append(f"The report prints {number(value, short_decimals(value), signed=True)}: ours differs by "
                          f"{number(row['estimate'] - value, decimals, signed=True)}, and the printed value is "
                          + (f"inside the interval clustered {' and '.join(inside)}." if inside
                             else "outside the interval."))
+    if rests_on_few(row["note"]):
+        sentences.append(f"The estimate {markdown_cell(row['note'])}.")
     others = [only(ours, **cell, estimator=facts.other_estimator, cluster=cluster) for cluster in facts.clusters]
-    others = [other for other in others if other is not None]
+    others = [other for other in others if other is not None and facts.other_estimator != facts.estimator]
     if others:
         decimals = decimals_for(others[0]["std_error"])
         sentences.append(f"By {estimator_name(facts.other_estimator)} the estimate is "
@@ -196,8 +241,12 @@ def _intervals(rows: Sequence[pd.Series], facts: Facts, decimals: int) -> str:
     return f"95% interval {listed(spans)}"
 
 
-def cells_sentence(rows: pd.DataFrame, facts: Facts) -> str:
-    """Return how many of the published cells have an interval that leaves out zero, raw and adjusted."""
+def cells_sentence(rows: pd.DataFrame, facts: Facts | Front) -> str:
+    """Return how many of the published cells have an interval that leaves out zero, raw and adjusted.
+
+    Cells that could not be run are not counted.
+    """
+    rows = rows[rows["estimate"].notna()]
     parts = []
     for cluster, name in facts.clusters.items():
         here = rows[rows["cluster"] == cluster]
@@ -208,22 +257,31 @@ def cells_sentence(rows: pd.DataFrame, facts: Facts) -> str:
         if "p_holm" in here:
             part += f" (adjusted p below 0.05 in {int((here['p_holm'] < 0.05).sum())})"
         parts.append(part)
-    return (f"Of the {rows['claim'].nunique()} published cells, our 95% interval leaves out zero, "
+    if not parts:
+        return ""
+    return (f"Of the {rows['claim'].nunique()} published cells estimated here, our 95% interval leaves out zero, "
             f"{listed(parts)}.")
 
 
-def agreement_sentence(rows: pd.DataFrame, facts: Facts) -> str:
+def agreement_sentence(rows: pd.DataFrame, facts: Facts | Front) -> str:
     """Return how many printed facts of each kind agree, errors clustered as published (the first level)."""
     rows = rows[rows["cluster"] == next(iter(facts.clusters))]
     parts = []
     for column, name in (("value", "values (to the digits printed)"), ("sign", "signs"),
                          ("significance", "statements of significance"), ("n", "numbers of observations")):
-        stated = rows[rows[f"{column}_agrees"] != "not printed"]
+        stated = rows[rows[f"{column}_agrees"].isin(["yes", "no"])]
         if len(stated):
             parts.append(f"{int(stated[f'{column}_agrees'].eq('yes').sum())} of {len(stated)} {name}")
-    nothing = int(rows["status"].eq("not printed").sum())
-    return (f"With errors clustered {next(iter(facts.clusters.values()))}, as published, we agree with "
-            f"{listed(parts)}. Of {plural(nothing, 'cell')} the report states no value, sign or significance.")
+    sentences = []
+    if parts:
+        sentences.append(f"With errors clustered {next(iter(facts.clusters.values()))}, as published, we agree with "
+                         f"{listed(parts)}.")
+    nothing, lost = (int(rows["status"].eq(status).sum()) for status in ("not printed", "cannot run"))
+    if nothing:
+        sentences.append(f"Of {plural(nothing, 'cell')} the report states no value, sign or significance.")
+    if lost:
+        sentences.append(f"{plural(lost, 'cell')} cannot be run with the files at hand.")
+    return " ".join(sentences)
 
 
 def test_notes(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
@@ -231,81 +289,68 @@ def test_notes(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
 
     A caveat is what follows the first semicolon of a done test's reason.
     """
-    rows = diagnostics[diagnostics["reading"].eq(facts.reading) & diagnostics["diagnostic"].isin(list(TESTS))
+    rows = diagnostics[diagnostics["reading"].eq(facts.reading) & diagnostics["diagnostic"].isin(list(tests_of(facts)))
                        & diagnostics["item"].str.startswith(f"{next(iter(facts.treatments))}, ")]
     rows = rows.assign(why=[row.reason if row.status == "skipped" else row.reason.partition("; ")[2]
                             for row in rows.itertuples()])
-    return [f"{TESTS[test]}, {plural(len(group), 'test')} {status}: {markdown_cell(why)}."
+    return [f"{tests_of(facts)[test]}, {plural(len(group), 'test')} {status}: {markdown_cell(why)}."
             for (test, status, why), group in rows[rows["why"] != ""].groupby(["diagnostic", "status", "why"])]
 
 
 def data_facts(ours: pd.DataFrame, facts: Facts) -> str:
-    """Return the size of the panel and of its post-onset part, from the estimates' own counts."""
-    sample, treatment = next(iter(facts.samples)), next(iter(facts.treatments))
-    cell = {"indicator": facts.total, "treatment": treatment, "sample": sample,
-            "cluster": next(iter(facts.clusters))}
-    whole, later = (only(ours, **cell, estimator=name) for name in (facts.other_estimator, facts.estimator))
+    """Return the size of the panel and of its post-onset part, from the estimates' own counts.
+
+    The estimator on most rows uses the whole panel; another on fewer rows uses those from onset on.
+    """
+    cell = {"indicator": facts.total, "treatment": next(iter(facts.treatments)),
+            "sample": next(iter(facts.samples)), "cluster": next(iter(facts.clusters))}
+    rows = [only(ours, **cell, estimator=name)
+            for name in dict.fromkeys([facts.estimator, facts.other_estimator])]
+    rows = sorted((row for row in rows if row is not None), key=lambda row: row["n_obs"])
+    whole = rows[-1]
     n_periods = pd.Period(facts.last).ordinal - pd.Period(facts.first).ordinal + 1
     n_later = pd.Period(facts.last).ordinal - pd.Period(facts.onset).ordinal + 1
-    row = later if whole is None else whole
-    text = f"{count(row['n_units'])} {facts.units} and {plural(n_periods, 'period')}"
-    if whole is not None:
+    text = f"{count(whole['n_units'])} {facts.units} and {plural(n_periods, PERIODS[facts.frequency])}"
+    if len(rows) > 1:
         cells = int(whole["n_units"]) * n_periods
         missing = cells - int(whole["n_obs"])
         text += f": {count(whole['n_obs'])} rows" + (", none missing" if not missing else
                                                     f" of {count(cells)}, {count(missing)} missing")
-    text += f". {plural(n_later, 'period')} from onset on"
-    return text + (f", {count(later['n_obs'])} rows." if later is not None else ".")
+    text += f". {plural(n_later, PERIODS[facts.frequency])} from onset on"
+    return text + (f", {count(rows[0]['n_obs'])} rows." if len(rows) > 1 else ".")
 
 
 def printed_facts(reproduction: pd.DataFrame, ours: pd.DataFrame, facts: Facts) -> list[str]:
     """Return the facts a reader of the results must have, numbers from the tables, then those of ``context``."""
+    lines = [] if reproduction.empty else claim_facts(reproduction, facts)
+    if facts.parts:
+        lines.append(additivity(ours, facts))
+    if facts.sum_to_zero:
+        lines.append(sum_to_zero(ours, facts))
+    return lines + [markdown_cell(line) for line in facts.context]
+
+
+def claim_facts(reproduction: pd.DataFrame, facts: Facts | Front) -> list[str]:
+    """Return what must be known of the claims: how many are numbers, where they differ from the report's
+    conclusion, and how many tests there are."""
     claims = reproduction.drop_duplicates("claim")
     printed = claims[claims["published_value"].notna()]
-    lines = [f"The report prints {facts.n_published_numbers} of its {facts.n_published} coefficients as numbers, "
-             f"{len(printed)} of the {len(claims)} here ({listed(printed['claim'])}). The rest can be compared on "
-             "sign and significance only, or not at all."]
+    here = "" if len(claims) == facts.n_published else f", {len(printed)} of the {len(claims)} here"
+    named = f" ({listed(printed['claim'])})" if len(printed) else ""
+    lines = [f"The report prints {facts.n_published_numbers} of its {facts.n_published} coefficients as numbers"
+             f"{here}{named}. The rest can be compared on sign and significance only, or not at all."]
     bands = claims["published_significance"].fillna("").str.replace(" ", "")
     below = claims[bands.str.startswith("p<")]
     if facts.published_conclusion and len(below):
         cells = listed(f"{facts.outcomes.get(row.indicator, row.outcome)}, "
-                       f"{facts.treatments.get(row.treatment, row.treatment).lower()} "
+                       f"{facts.treatments.get(row.treatment, row.treatment).lower()}, "
+                       f"{facts.samples.get(row.sample, row.sample)} "
                        f"(p < {row.published_significance.partition('<')[2].strip()})" for row in below.itertuples())
         lines.append(f"The report concludes \"{facts.published_conclusion}\", and prints otherwise for "
-                     f"{plural(len(below), 'cell')} here: {cells}.")
-    if facts.parts:
-        lines.append(additivity(ours, facts))
+                     f"{plural(len(below), 'cell')}{'' if not here else ' here'}: {cells}.")
     chance = facts.n_published * 0.05
     lines.append(f"The report makes {facts.n_published} tests; {chance:.1f} of them would fall below p = 0.05 by "
-                 "chance if there were no effect at all. Holm-adjusted p-values stand beside the raw ones above"
+                 "chance if there were no effect at all. Holm-adjusted p-values stand beside the raw ones"
+                 f"{' on the page of each family' if isinstance(facts, Front) else ''}"
                  f"{', over the cells of one figure, estimator and clustering' if 'p_holm' in reproduction else ''}.")
-    return lines + [markdown_cell(line) for line in facts.context]
-
-
-def additivity(ours: pd.DataFrame, facts: Facts) -> str:
-    """Return whether the parts' effects add up to the total's, by both estimators, over treatments and samples.
-
-    Counts of the parts add up to the total's, so the coefficients of an estimator linear in the outcome must;
-    they are said to add up if the gap is below a millionth of the total in every cell.
-    """
-    sentences = [f"Counts of {listed(facts.outcomes[part] for part in facts.parts)} add up to those of "
-                 f"{facts.outcomes[facts.total]}."]
-    first = ours[ours["cluster"] == next(iter(facts.clusters))]
-    for estimator in (facts.other_estimator, facts.estimator):
-        wide = first[first["estimator"] == estimator].pivot_table(
-            index=["treatment", "sample"], columns="indicator", values="estimate", sort=False)
-        needed = [facts.total, *facts.parts]
-        if wide.empty or not set(needed) <= set(wide.columns):
-            sentences.append(f"By {estimator_name(estimator)} the check was not possible: not every part is estimated.")
-            continue
-        wide = wide[needed].dropna()
-        gap = (wide[facts.total] - wide[list(facts.parts)].sum(axis=1)).abs()
-        row = wide.iloc[0]
-        added = row[list(facts.parts)]
-        shown = f"{' + '.join(number(value, 2) for value in added)} = {number(added.sum(), 2)}"
-        holds = bool((gap <= 1e-6 * wide[facts.total].abs()).all())
-        largest = "below a millionth of the total" if holds else number(gap.max(), 2)
-        sentences.append(f"By {estimator_name(estimator)} the effects {'add' if holds else 'do not add'} up: "
-                         f"{shown}, the total's is {number(row[facts.total], 2)} (largest gap of "
-                         f"{plural(len(wide), 'cell')}: {largest}).")
-    return " ".join(sentences)
+    return lines

@@ -1,10 +1,12 @@
-"""The tables of the summary page, as frames of text made from the tables of the stages."""
+"""The tables of the summary pages, as frames of text made from the tables of the stages."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
-from did.outputs.facts import ABBREVIATIONS, TESTS, Facts, only, select
+from did.outputs.facts import ABBREVIATIONS, DAGGER, PERIODS, Facts, Front, only, rests_on_few, select, tests_of
 from did.outputs.text import (
     count,
     decimals_for,
@@ -15,30 +17,55 @@ from did.outputs.text import (
     short_decimals,
 )
 
+# Units that others merged into are listed one by one up to this many.
+MERGERS = 6
 
-def comparison_table(rows: pd.DataFrame, facts: Facts) -> pd.DataFrame:
-    """Return one row of text per published claim: what was printed, ours by every clustering, what agrees."""
+
+def comparison_table(rows: pd.DataFrame, facts: Facts | Front, *, whole: bool = True) -> pd.DataFrame:
+    """Return one row of text per published claim: what was printed, ours by every clustering, what agrees.
+
+    A claim that could not be run says so. Without ``whole`` the columns are fewer: no p-values, and the estimator
+    instead of the number of observations.
+    """
     lines = []
     for claim, group in rows.groupby("claim", sort=False):
         first = group.iloc[0]
-        decimals = decimals_for(first["std_error"])
-        line = {
-            "Cell": claim,
-            "Outcome": facts.outcomes.get(first["indicator"], first["outcome"]),
+        line = {"Cell": claim, "Outcome": facts.outcomes.get(first["indicator"], first["outcome"])}
+        if not whole:
+            line["By"] = ABBREVIATIONS.get(first["estimator"], first["estimator"])
+        line |= {
             "Treatment, sample": f"{facts.treatments.get(first['treatment'], first['treatment'])}, "
                                  f"{facts.samples.get(first['sample'], first['sample'])}",
             "Printed": _printed(first),
-            "Ours": number(first["estimate"], decimals),
+            "Ours": "cannot run" if first["status"] == "cannot run" else _estimate(first),
         }
         for row in group.to_dict("records"):
-            name = facts.clusters[row["cluster"]]
-            adjusted = f"; adjusted {p_value(row['p_holm'])}" if pd.notna(row.get("p_holm")) else ""
-            line[f"95% interval {name}"] = (f"{interval(row['ci_low'], row['ci_high'], decimals)} "
-                                            f"({p_value(row['p_value'])}{adjusted})")
-        line["N"] = count(first["n_obs"])
+            line[f"95% interval {facts.clusters[row['cluster']]}"] = _interval(row, whole)
+        if whole:
+            line["N"] = count(first["n_obs"]) if first["status"] != "cannot run" else ""
         line["Agrees"] = _agreement(group, facts)
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def _estimate(row: pd.Series) -> str:
+    return number(row["estimate"], _decimals(row)) + (DAGGER if rests_on_few(row["note"]) else "")
+
+
+def _decimals(row: Mapping) -> int:
+    """Return the decimals of an estimate: by its standard error, and at least those of a printed value beside it."""
+    value = row.get("published_value")
+    printed = 0 if value is None or pd.isna(value) else short_decimals(value)
+    return max(decimals_for(row["std_error"]), printed)
+
+
+def _interval(row: dict, whole: bool) -> str:
+    """Return the interval of one estimate, and if ``whole`` its p-values; "" if it could not be run."""
+    if row["status"] == "cannot run":
+        return ""
+    text = interval(row["ci_low"], row["ci_high"], _decimals(row))
+    adjusted = f"; adjusted {p_value(row['p_holm'])}" if pd.notna(row.get("p_holm")) else ""
+    return f"{text} ({p_value(row['p_value'])}{adjusted})" if whole else text
 
 
 def _printed(row: pd.Series) -> str:
@@ -53,9 +80,11 @@ def _printed(row: pd.Series) -> str:
 def _agreement(group: pd.DataFrame, facts: Facts) -> str:
     """Return ``value no; sign yes; significance yes by area, no by system; N yes``, of what was printed."""
     first, parts = group.iloc[0], []
+    if first["status"] == "cannot run":
+        return ""
     for column, name in (("value", "value"), ("sign", "sign"), ("significance", "significance"), ("n", "N")):
         verdicts = dict(zip(group["cluster"], group[f"{column}_agrees"], strict=True))
-        if first[f"{column}_agrees"] == "not printed":
+        if first[f"{column}_agrees"] not in ("yes", "no"):
             continue
         same = len(set(verdicts.values())) == 1
         said = first[f"{column}_agrees"] if same else ", ".join(
@@ -71,14 +100,14 @@ def beside_table(ours: pd.DataFrame, facts: Facts) -> pd.DataFrame:
         for treatment, treatment_name in facts.treatments.items():
             for sample, sample_name in facts.samples.items():
                 line = {"Outcome": outcome, "Treatment, sample": f"{treatment_name}, {sample_name}"}
-                for estimator in (facts.estimator, facts.other_estimator):
+                for estimator in dict.fromkeys([facts.estimator, facts.other_estimator]):
                     for place, (cluster, name) in enumerate(facts.clusters.items()):
                         row = only(ours, indicator=indicator, treatment=treatment, sample=sample,
                                     estimator=estimator, cluster=cluster)
                         short = ABBREVIATIONS.get(estimator, estimator)
                         decimals = decimals_for(None if row is None else row["std_error"])
                         if place == 0:
-                            line[short] = "not estimated" if row is None else number(row["estimate"], decimals)
+                            line[short] = "not estimated" if row is None else _estimate(row)
                         line[f"{short} 95% {name}"] = ("" if row is None
                                                        else interval(row["ci_low"], row["ci_high"], decimals))
                 lines.append(line)
@@ -109,19 +138,22 @@ def readings_table(overall: pd.DataFrame, facts: Facts) -> str:
 
 
 def years_table(estimates: pd.DataFrame, facts: Facts) -> str:
-    """Return the headline outcome's event study in bins of a year as a Markdown table; "" if there is none.
+    """Return the headline outcome's event study by year as a Markdown table; "" if there is none.
 
-    First treatment and first sample; differences between treated and comparison units from that of the bin
-    before onset.
+    In bins of a year, or for figures by year as it is. First treatment and first sample; differences between
+    treated and comparison units from that of the bin before onset.
     """
     rows = estimates[estimates["indicator"].eq(facts.total) & estimates["reading"].eq(facts.reading)
-                     & estimates["estimand"].str.startswith("event_bin")
                      & estimates["sample"].eq(next(iter(facts.samples)))
                      & estimates["treatment"].eq(next(iter(facts.treatments)))]
+    binned = rows[rows["estimand"].str.startswith("event_bin")]
+    if binned.empty and facts.frequency == "Y":
+        binned = rows[rows["estimand"].eq("event_time")]
     lines = []
-    for time, group in rows.groupby("event_time", sort=True):
-        width = int(group["estimand"].iloc[0].rsplit("_", 1)[1])
-        line = {"Periods since onset": f"{number(time * width, 0)} to {number((time + 1) * width - 1, 0)}"}
+    for time, group in binned.groupby("event_time", sort=True):
+        width = int(group["estimand"].iloc[0].rpartition("event_bin_")[2]) if facts.frequency != "Y" else 1
+        span = number(time, 0) if width == 1 else f"{number(time * width, 0)} to {number((time + 1) * width - 1, 0)}"
+        line = {f"{PERIODS[facts.frequency].capitalize()}s since onset": span}
         for place, (cluster, name) in enumerate(facts.clusters.items()):
             row = only(group, cluster=cluster)
             if row is None:
@@ -146,7 +178,7 @@ def trend_tests_table(diagnostics: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     for indicator, outcome in facts.outcomes.items():
         for sample, sample_name in facts.samples.items():
             line = {"Outcome": outcome, "Sample": sample_name}
-            for test, test_name in TESTS.items():
+            for test, test_name in tests_of(facts).items():
                 for place, (cluster, name) in enumerate(facts.clusters.items()):
                     row = only(rows, indicator=indicator, sample=sample, diagnostic=test,
                                 item=f"{treatment}, {cluster} clusters")
@@ -157,6 +189,8 @@ def trend_tests_table(diagnostics: pd.DataFrame, facts: Facts) -> pd.DataFrame:
                     line[f"{test_name}, {name}"] = f_test_text(row)
             lines.append(line)
     table = pd.DataFrame(lines).fillna("")
+    if table.empty:
+        return table
     return table.loc[:, ~table.isin(["skipped", ""]).all()]
 
 
@@ -176,17 +210,26 @@ def f_test_text(row: pd.Series) -> str:
 def lineage_table(lineage: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """Return what became of the headline outcome's areas, one row of text per fate, unit merged into and reason.
 
-    Names are listed for up to 12 areas; the lineage table has them all. DidError if the reading is not there.
+    Names are listed for up to 12 areas, and units that others merged into for up to `MERGERS`; the lineage table
+    has them all. DidError if the reading is not there.
     """
     rows = select(lineage, indicator=facts.total, reading=facts.reading)
-    keys = [rows["fate"], rows["unit"].where(rows["fate"].eq("merged")).fillna(""), rows["reason"].fillna("")]
+    unit = rows["unit"].where(rows["fate"].eq("merged")).fillna("")
+    reason = rows["reason"].fillna("")
+    n_units = unit[unit != ""].nunique()
+    if n_units > MERGERS:
+        merged = unit != ""
+        unit = unit.mask(merged, f"{count(n_units)} areas")
+        reason = reason.mask(merged, "Each with its reason in lineage.csv")
     lines = []
-    for (fate, unit, reason), group in rows.groupby(keys, sort=True):
+    for (fate, into, why), group in rows.groupby([rows["fate"], unit, reason], sort=True):
         lines.append({
-            "What became of it": f"merged into {unit}" if unit else fate.replace("_", " "),
+            "What became of it": f"merged into {into}" if into else fate.replace("_", " "),
             "Areas": count(len(group)),
             "Names": "; ".join(sorted(group["area_name"])) if len(group) <= 12 else "",
             "Total": number(group["total"].sum(min_count=1), 0),
-            "Why": reason,
+            "Why": why,
         })
-    return pd.DataFrame(lines)
+    table = pd.DataFrame(lines)
+    # Rates have no totals; that of a row set aside would mean nothing.
+    return table.drop(columns="Total") if rows.loc[rows["fate"] != "set_aside", "total"].isna().all() else table

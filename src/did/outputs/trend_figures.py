@@ -21,6 +21,7 @@ COLUMNS = ["period", "group", "observed_mean", "linear_trend", "n_units"]
 LOOKS = [(style.PALETTE[0], "-", "o"), (style.PALETTE[3], (0, (5, 2)), "^")]
 PANELS = {"observed_mean": "Observed means", "linear_trend": "Linear-trends model"}
 PLOT, HEAD, FOOT, GAP, LEFT = 3.3, 0.62, 0.38, 0.3, 0.75
+MARK = 0.22  # room for a group's marker before its name
 
 
 def trend_test(row: pd.Series) -> str:
@@ -72,12 +73,13 @@ def parallel_trends(
     """
     frame = _checked(group_trends, onset, groups)
     if tests is not None and len(tests):
-        sentence = "; ".join(trend_test(row) for _, row in tests.iterrows())
+        # The numbers of one test are kept on one line.
+        sentence = "; ".join(trend_test(row).replace(", ", ",\N{NO-BREAK SPACE}", 1) for _, row in tests.iterrows())
         subtitle = f"{subtitle}\nTest that the trends before {period_name(onset)} are parallel: {sentence}."
     figure, bottom = style.page(PLOT + HEAD + FOOT, title=title, subtitle=subtitle, source=source,
                                 is_synthetic=is_synthetic)
     names = {group: _name(frame, group, groups[group], units) for group in groups}
-    label_width = max(style.text_width(line, bold=True) for lines in names.values() for line in lines) + 0.2
+    label_width = max(style.text_width(line, bold=True) for lines in names.values() for line in lines) + MARK + 0.2
     width = (style.WIDTH - LEFT - GAP - label_width - style.EDGE) / len(PANELS)
     values = frame[list(PANELS)].to_numpy(float)
     low, high = np.nanmin(values), np.nanmax(values)
@@ -138,7 +140,7 @@ def _panel(axes: Axes, frame: pd.DataFrame, column: str, onset: str, groups: lis
     axes.axvline(onset_at - 0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
     span = frame["_at"].max() - frame["_at"].min()
     rightward = onset_at - frame["_at"].min() < 0.6 * span
-    axes.annotate(period_name(onset), (onset_at - 0.5, limits[1]), xytext=(5 if rightward else -5, -2),
+    axes.annotate(f"from {period_name(onset)}", (onset_at - 0.5, limits[1]), xytext=(5 if rightward else -5, -2),
                   textcoords="offset points", va="top", ha="left" if rightward else "right",
                   fontproperties=style.font(), bbox=style.CLEAR)
     edge = 0.02 * span + 0.5
@@ -173,7 +175,7 @@ def _time_axis(axes: Axes, frame: pd.DataFrame) -> None:
 
 
 def _label_ends(axes: Axes, frame: pd.DataFrame, column: str, names: Mapping[str, list[str]]) -> None:
-    """Write each group's name to the right of the end of its line, moved apart where two would touch."""
+    """Write each group's marker and name right of the end of its line, moved apart where two would touch."""
     low, high = axes.get_ylim()
     step = style.line_height() / PLOT * (high - low)
     ends = {}
@@ -185,11 +187,14 @@ def _label_ends(axes: Axes, frame: pd.DataFrame, column: str, names: Mapping[str
     if len(order) == 2 and ends[order[1]] - ends[order[0]] < needed:
         middle = np.clip((ends[order[0]] + ends[order[1]]) / 2, low + needed, high - needed)
         ends = {order[0]: middle - needed / 2, order[1]: middle + needed / 2}
-    for group, lines in names.items():
+    inch = 1 / (axes.get_position().width * style.WIDTH)
+    for (colour, _, marker), (group, lines) in zip(LOOKS, names.items(), strict=False):
+        axes.plot(1 + 0.6 * MARK * inch, ends[group] + 0.5 * step, marker=marker, color=colour, markersize=7,
+                  transform=axes.get_yaxis_transform(), clip_on=False)
         for place, text in enumerate(lines):
-            axes.annotate(text, (1, ends[group] + (0.5 - place) * step), xycoords=("axes fraction", "data"),
-                          xytext=(6, 0), textcoords="offset points", va="center", annotation_clip=False,
-                          fontproperties=style.font(bold=place == 0))
+            axes.annotate(text, (1 + MARK * inch, ends[group] + (0.5 - place) * step),
+                          xycoords=("axes fraction", "data"), xytext=(2, 0), textcoords="offset points",
+                          va="center", annotation_clip=False, fontproperties=style.font(bold=place == 0))
 
 
 def _alt_text(title, subtitle, frame, onset, groups, value_label) -> str:

@@ -19,15 +19,19 @@ OPTIONS = {
     "frequency": "M, Q or Y",
     "area_code_column": "column of the area's code",
     "area_name_column": "column of the area's name (default: none, and the code is the name)",
-    "area_type": "what every area is: utla, lad, county, region, country ...",
+    "area_type": "what every area is: utla, lad, ccg_2019, region, country ...",
+    "area_type_column": "column of the area's type, instead of area_type, where it differs by row",
+    "area_types": "with area_type_column: area type -> its word in the file (default: as written)",
     "measures": "wide: measure -> its column; long: measure -> its word in the file (default: as written)",
     "measure_column": "long: column of the measure",
     "value_column": "long: column of the value",
     "numerator_column": "long: column of the numerator (default: none)",
     "denominator_column": "long: column of the denominator (default: none)",
+    "note": "what to note on every observation, such as that it is a rate without a count (default: nothing)",
     "encoding": "text encoding of the files (default utf-8, with or without a mark)",
 }
-COMMON = ["layout", "period_column", "frequency", "area_code_column", "area_type"]
+COMMON = ["layout", "period_column", "frequency", "area_code_column"]
+MAPPINGS = ["measures", "area_types"]
 NEEDED = {"wide": ["measures"], "long": ["measure_column", "value_column"]}
 ONLY_LONG = ["measure_column", "value_column", "numerator_column", "denominator_column"]
 
@@ -38,11 +42,12 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     Values are numbers in whatever unit the file has, written with or without thousands commas. An empty
     value is kept as missing, with status ``missing``. Periods become ISO text of the frequency; see
     :func:`did.sources.spreadsheet.iso_period` for how they may be written. The key is measure, area and
-    period over all files.
+    period over all files. A value that is a rate has no numerator or denominator unless columns give them.
 
     DidError, naming file, row (line of the file) and column: an option missing or meant for the other
     layout; a column missing, with the columns found; a row of another length; an empty code; a period or
-    number that is not one; a measure not among ``measures``; the same key twice; no rows.
+    number that is not one; a measure not among ``measures``, or an area type not among ``area_types``; the
+    same key twice; no rows.
     """
     _check_options(source_id, options)
     first: dict[tuple[str, str, str], str] = {}
@@ -61,12 +66,18 @@ def _check_options(source_id: str, options: dict[str, Any]) -> None:
     for key in NEEDED[options["layout"]]:
         if key not in options:
             raise DidError(f"{where} '{key}' is missing: expected {OPTIONS[key]}; add it to the source")
+    given = [key for key in ("area_type", "area_type_column") if key in options]
+    if len(given) != 1:
+        raise DidError(f"{where} 'area_type' is missing: expected {OPTIONS['area_type']}, or area_type_column; "
+                       f"found {' and '.join(given) or 'neither'}; give one of them")
+    if "area_types" in options and "area_type_column" not in options:
+        raise DidError(f"{where} 'area_types': expected area_type_column beside it; found none; add the column")
     for key in options:
         if options["layout"] == "wide" and key in ONLY_LONG:
             raise DidError(f"{where} '{key}' is for layout long: expected none; found layout wide; remove it")
-        if key == "measures" and (not isinstance(options[key], dict) or not options[key]):
-            raise DidError(f"{where} 'measures': expected {OPTIONS[key]}; found '{options[key]}'")
-        if key != "measures" and not (isinstance(options[key], str) and options[key]):
+        if key in MAPPINGS and (not isinstance(options[key], dict) or not options[key]):
+            raise DidError(f"{where} '{key}': expected {OPTIONS[key]}; found '{options[key]}'")
+        if key not in MAPPINGS and not (isinstance(options[key], str) and options[key]):
             raise DidError(f"{where} '{key}': expected text, {OPTIONS[key]}; found '{options[key]}'")
 
 
@@ -92,8 +103,7 @@ def _read_file(raw: RawFile, options: dict[str, Any], first: dict[tuple[str, str
             first.setdefault(key, where)
             records.append(record)
     raise_first(problems)
-    return pd.DataFrame(records).assign(area_type=options["area_type"], file=raw.name, note="",
-                                        is_synthetic=raw.is_synthetic)
+    return pd.DataFrame(records).assign(file=raw.name, note=options.get("note", ""), is_synthetic=raw.is_synthetic)
 
 
 def _columns(raw: RawFile, header: list[str], options: dict[str, Any]) -> dict[str, int]:
@@ -138,7 +148,11 @@ def _records(where: str, row: list[str], columns: dict[str, int], options: dict[
         problems.append(fault(f"{where}, column '{options['area_code_column']}'", "an area's code",
                               "an empty cell", "mend the cell"))
         return []
-    area = {"period": period, "area_code": code, "area_name": cell("area_name_column") or code}
+    area_type = _area_type(where, cell("area_type_column"), options, problems)
+    if not area_type:
+        return []
+    area = {"period": period, "area_code": code, "area_name": cell("area_name_column") or code,
+            "area_type": area_type}
     records = []
     for measure, column in _measures(where, cell("measure_column"), options, problems).items():
         value = amount(column)
@@ -147,6 +161,20 @@ def _records(where: str, row: list[str], columns: dict[str, int], options: dict[
                                "denominator": amount(options.get("denominator_column")),
                                "status": "ok" if value == value else "missing"})
     return records
+
+
+def _area_type(where: str, word: str, options: dict[str, Any], problems: list[str]) -> str:
+    """Return what the row's area is, "" after adding to ``problems``; ``word`` is the cell of its column."""
+    if "area_type" in options:
+        return options["area_type"]
+    names = {str(value): str(area_type) for area_type, value in options.get("area_types", {}).items()} or {word: word}
+    if not word or word not in names:
+        problems.append(fault(f"{where}, column '{options['area_type_column']}'",
+                              f"one of {', '.join(names)}" if word else "an area type",
+                              f"'{word}'{suggest(word, names)}" if word else "an empty cell",
+                              "mend the cell or the source's option 'area_types'"))
+        return ""
+    return names[word]
 
 
 def _measures(where: str, word: str, options: dict[str, Any], problems: list[str]) -> dict[str, str]:

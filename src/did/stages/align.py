@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from did import panel, tables
 from did.config import Evaluation, load_indicator
 from did.paths import Paths
@@ -17,12 +15,10 @@ def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
     indicator = load_indicator(indicator_name, evaluation.indicators_folder)
     observations = {name: tables.read("observations", paths.observations(name))
                     for name in panel.observations_needed(indicator)}
-    built = [panel.build(indicator, evaluation, name, observations) for name in evaluation.readings]
-    panels = pd.concat([each for each, _ in built], ignore_index=True)
+    panels, lineage = panel.build_all(indicator, evaluation, observations)
     tables.write("panel", panels, paths.panel(indicator_name))
-    tables.write("lineage", pd.concat([each for _, each in built], ignore_index=True),
-                 paths.lineage(indicator_name))
+    tables.write("lineage", lineage, paths.lineage(indicator_name))
     default = panels.loc[panels["reading"] == evaluation.default_reading]
     treated = default.loc[default["cohort"].notna(), "unit"].nunique()
     return (f"{indicator_name}: {default['unit'].nunique()} units x {default['period'].nunique()} periods, "
-            f"{treated} treated, {len(built)} readings")
+            f"{treated} treated, {panels['reading'].nunique()} readings")

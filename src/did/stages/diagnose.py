@@ -8,6 +8,7 @@ from did import tables
 from did.config import Evaluation
 from did.diagnostics.group_trends import group_trends
 from did.diagnostics.pretrends import pretrend_rows
+from did.estimators.base import PERIODS_PER_YEAR
 from did.paths import Paths
 from did.stages.fit import panel_of
 
@@ -23,7 +24,9 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
         keys = {"indicator": indicator, "reading": evaluation.default_reading, "sample": sample,
                 "is_synthetic": bool(panels["is_synthetic"].any())}
         for treatment in evaluation.treatments:
-            tests.append(pretrend_rows(panel_of(frame, sample, treatment, evaluation)).assign(**keys))
+            panel = panel_of(frame, sample, treatment, evaluation)
+            rows = pretrend_rows(panel, bin_width=PERIODS_PER_YEAR[panel.frequency])
+            tests.append(rows.assign(**keys))
         trends.append(group_trends(panel_of(frame, sample, "binary", evaluation)).assign(**keys))
     diagnostics = pd.concat(tests, ignore_index=True)
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))

@@ -6,15 +6,17 @@ from did import fetch, registry
 from did.paths import Paths
 
 
-def run(source_name: str, *, sources_folder: str, data: str, offline: bool, accept: bool, paths: Paths) -> str:
+def run(source_name: str, *, sources_folder: str, mode: fetch.DataMode, offline: bool, accept: bool,
+        paths: Paths) -> str:
     """Fetch the files of one source and return one line that says how many there are.
 
     Raises DidError for an unknown source and for every failure that did.fetch describes.
     """
     source = registry.load_named(source_name, sources_folder)
-    manifest = fetch.fetch(source, paths.raw(source_name), mode=fetch.parse_mode(data), offline=offline,
+    manifest = fetch.fetch(source, paths.raw(source_name), mode=mode, offline=offline,
                            accept=accept)
     size = sum(entry["bytes"] for entry in manifest["files"].values())
-    return f"{source_name}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, verified"
+    what = "SYNTHETIC" if mode.kind == "demo" else "verified"
+    return f"{source_name}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, {what}"
 
 

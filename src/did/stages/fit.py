@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from did import inference, tables
-from did.config import Evaluation, Reading
+from did.config import Evaluation, Reading, load_indicator
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.base import PERIODS_PER_YEAR, Panel
@@ -22,8 +22,9 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     reading. Raises DidError for everything the estimators describe.
     """
     panels = tables.read("panel", paths.panel(indicator))
-    frames = []
-    for name, reading in evaluation.readings.items():
+    readings = evaluation.readings_of(load_indicator(indicator, evaluation.indicators_folder))
+    frames = {}
+    for name, reading in readings.items():
         frame = panels.loc[panels["reading"] == name]
         if frame.empty:
             raise DidError(f"{paths.panel(indicator)}: expected the reading '{name}'; run: did align {indicator}")
@@ -35,13 +36,11 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                         continue
                     for options in options_of(estimator, reading, panel):
                         result = estimate(estimator, panel, **options)
-                        frames.append(inference.summarise(result, panel).assign(
-                            indicator=indicator, reading=name, sample=sample, treatment=treatment,
-                            estimator=estimator))
-    table = pd.concat(frames, ignore_index=True)
+                        frames[indicator, name, sample, len(frames)] = inference.summarise(result, panel)
+    table = pd.concat(frames, names=["indicator", "reading", "sample", "fit"]).reset_index(level=[0, 1, 2])
     table["is_synthetic"] = bool(panels["is_synthetic"].any())
     tables.write("estimates", table, paths.estimates(indicator))
-    return f"{indicator}: {len(table):,} estimates, {len(evaluation.readings)} readings"
+    return f"{indicator}: {len(table):,} estimates, {len(readings)} readings"
 
 
 def panel_of(frame: pd.DataFrame, sample: str, treatment: str, evaluation: Evaluation) -> Panel:

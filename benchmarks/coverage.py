@@ -1,0 +1,134 @@
+"""How often 95% intervals cover the truth, by estimator and design: 200 made-up panels each.
+
+    .venv/bin/python benchmarks/coverage.py        # writes docs/coverage.md, two or three minutes
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from did import inference
+from did.diagnostics.pretrends import linear_pretrend
+from did.estimators import estimate
+from did.estimators.base import Panel
+from did.provenance import write_text
+from did.simulate.panels import panel
+
+ROOT = Path(__file__).resolve().parents[1]
+REPLICATIONS = 200
+SEED = 20170615
+
+
+@dataclass(frozen=True)
+class Case:
+    """A design, what it is good for, the treatment and the level of clustering that is right for it."""
+
+    name: str
+    what: str
+    settings: dict = field(default_factory=dict)
+    treatment: str = "binary"
+    right: str = "unit"
+    holds: tuple[str, ...] = ("did", "ldv")
+
+
+COMMON = {"n_units": 120, "n_periods": 16, "cohorts": {10: 36}, "effect": 5.0, "persistence": 0.5}
+CASES = [
+    Case("parallel trends", "serially correlated noise of each unit's own"),
+    Case("effects that differ and grow", "one onset; the target is the mean effect on the treated",
+         {"heterogeneity": 3.0, "dynamic": 0.5}),
+    Case("shocks shared by systems", "the 3 units of a system share 30% of the variance; 24 of 80 whole systems "
+         "are treated", {"n_units": 240, "cohorts": {10: 72}, "units_per_system": 3, "system_share": 0.3},
+         right="system", holds=("did",)),
+    Case("few treated systems", "as before, with 4 units in each of 42 systems and 8 systems treated, as in the "
+         "evaluation",
+         {"n_units": 168, "cohorts": {10: 32}, "units_per_system": 4, "system_share": 0.3}, holds=()),
+    Case("intensity", "doses of 7 to 32, the effect per unit of dose", {"intensity": (7, 32), "effect": 0.5},
+         treatment="intensity"),
+    Case("staggered onsets, equal effects", "two onsets, the same effect in both", {"cohorts": {7: 20, 12: 20}},
+         holds=("did",)),
+    Case("staggered onsets, growing effects", "two onsets, effects that grow: two-way fixed effects compare later "
+         "with earlier treated", {"cohorts": {7: 20, 12: 20}, "dynamic": 2.0}, holds=()),
+    Case("diverging trends", "the treated drift by 1 a period from the start", {"diverging": 1.0}, holds=()),
+]
+
+
+def replicate(case: Case, number: int) -> list[dict]:
+    """Return the estimates of one made-up panel: estimator, cluster level, whether covered, error, width."""
+    settings = COMMON | case.settings
+    frame, truth = panel(**settings, seed=SEED + 1000 * CASES.index(case) + number)
+    data = Panel.from_frame(frame, treatment=case.treatment)
+    # What the units drawn stand for: their own draws of the effect are part of the sampling error.
+    target = settings["effect"] + settings.get("dynamic", 0.0) * truth["event_time"].mean()
+    trend = linear_pretrend(data).set_index("item")["p_value"]
+    rows = []
+    for estimator in ("did", "ldv"):
+        table = inference.summarise(estimate(estimator, data), data)
+        for row in table.itertuples():
+            item = f"{case.treatment}, {row.cluster} clusters"
+            rows.append({"estimator": estimator, "cluster": row.cluster, "error": row.estimate - target,
+                         "covered": row.ci_low <= target <= row.ci_high, "std_error": row.std_error,
+                         "flagged": trend[item] < 0.05})
+    return rows
+
+
+def coverage(case: Case, replications: int = REPLICATIONS) -> pd.DataFrame:
+    """Return, by estimator and cluster level: coverage, bias, spread of estimates, mean error, share flagged."""
+    rows = pd.DataFrame([row for number in range(replications) for row in replicate(case, number)])
+    grouped = rows.groupby(["estimator", "cluster"], sort=False)
+    table = grouped.agg(coverage=("covered", "mean"), bias=("error", "mean"), spread=("error", "std"),
+                        std_error=("std_error", "mean"), flagged=("flagged", "mean")).reset_index()
+    right = (table["cluster"] == case.right) & table["estimator"].isin(case.holds)
+    return table.assign(case=case.name, expected=np.where(right, "covers", ""))
+
+
+def report(tables: list[pd.DataFrame]) -> str:
+    """Return the page as Markdown."""
+    lines = [
+        "# Coverage of intervals in simulation", "",
+        f"Made by `benchmarks/coverage.py`: {REPLICATIONS} panels per design from `did.simulate.panels.panel`, unless "
+        f"said otherwise {COMMON['n_units']} units x {COMMON['n_periods']} periods with 36 treated from the eleventh "
+        f"period on, noise of standard deviation 10 with autocorrelation {COMMON['persistence']}, effect "
+        f"{COMMON['effect']:g}. The lags of `ldv` are all periods before onset. A 95% interval that is right covers "
+        "the truth in 92% to 98% of 200 panels. \"Flagged\" is the share of panels in which the linear pre-trend test "
+        "rejects at 5%.", "",
+        "| design | estimator | clusters | covers | bias | spread of estimates | mean std. error | flagged | |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for table in tables:
+        for row in table.itertuples():
+            verdict = "correctly specified" if row.expected else ""
+            lines.append(f"| {row.case} | {row.estimator} | {row.cluster} | {row.coverage:.1%} | {row.bias:+.2f} "
+                         f"| {row.spread:.2f} | {row.std_error:.2f} | {row.flagged:.0%} | {verdict} |")
+    lines += ["", "The designs:", ""] + [f"- **{case.name}**: {case.what}." for case in CASES]
+    lines += [
+        "", "What fails, and where:", "",
+        "- Where trends diverge neither `did` nor `ldv` covers; the linear pre-trend test says so. The lags of `ldv` "
+        "take up a part of the drift, not all of it.",
+        "- Where systems share shocks and whole systems are treated, clustering by unit gives intervals that are too "
+        "narrow; cluster by system.",
+        "- Clustered by system, `ldv` is still somewhat too narrow there: it spends a coefficient on each lag, and the "
+        "small-sample factor does not make up for that with few clusters.",
+        "- With staggered onsets and effects that grow, `did` is biased towards zero.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Write docs/coverage.md; 1 if a correctly specified estimator covers outside 92% to 98%."""
+    start = time.process_time()
+    tables = [coverage(case) for case in CASES]
+    write_text(ROOT / "docs" / "coverage.md", report(tables))
+    right = pd.concat(tables).query("expected == 'covers'")
+    print(pd.concat(tables).round(3).to_string(index=False))
+    print(f"{time.process_time() - start:.0f} s CPU")
+    return int(not right["coverage"].between(0.92, 0.98).all())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Which indicators can be evaluated with the files at hand, and what to say about those that cannot."""
+
+from __future__ import annotations
+
+from did import registry
+from did.config import Evaluation, load_indicator
+from did.fetch import DataMode, obtainable
+from did.panel import observations_needed
+from did.paths import Paths
+
+
+def unavailable(evaluation: Evaluation, mode: DataMode, paths: Paths) -> list[str]:
+    """Indicators of the evaluation whose sources cannot be had in this mode, in the order of the evaluation.
+
+    A source that the registry marks ``by_hand`` counts as not to be had if none of its files is at hand; every
+    other source is taken to be obtainable, and fetching says what is wrong if it is not.
+    Raises DidError for mistakes in indicator and registry files, and for a mirror without an index.
+    """
+    lost = {source for source in sources_of(evaluation) if _lost(source, evaluation, mode, paths)}
+    return [name for name in evaluation.indicators
+            if lost & set(observations_needed(load_indicator(name, evaluation.indicators_folder)))]
+
+
+def sources_of(evaluation: Evaluation) -> list[str]:
+    """Every source that an indicator of the evaluation needs, in the order they are first named."""
+    return list(dict.fromkeys(
+        source for name in evaluation.indicators
+        for source in observations_needed(load_indicator(name, evaluation.indicators_folder))))
+
+
+def _lost(name: str, evaluation: Evaluation, mode: DataMode, paths: Paths) -> bool:
+    source = registry.load_named(name, evaluation.sources_folder)
+    return source.by_hand and not obtainable(source, paths.raw(name), mode)
+
+
+def reason(evaluation: Evaluation, indicator: str, paths: Paths) -> str:
+    """Why an indicator is not available and how to supply what it needs, in two sentences."""
+    needed = observations_needed(load_indicator(indicator, evaluation.indicators_folder))
+    by_hand = [source for name in needed
+               if (source := registry.load_named(name, evaluation.sources_folder)).by_hand]
+    parts = []
+    for source in by_hand:
+        first, last = source.files[0].name, source.files[-1].name
+        parts.append(f"{source.title} ({source.publisher}): no file is at hand, and the publisher does not serve "
+                     f"them to every network. Download them from {source.landing_page}, put them into "
+                     f"{paths.raw(source.id)}/ as {first} to {last}, and run again")
+    return "; ".join(parts)

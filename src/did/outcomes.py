@@ -1,0 +1,199 @@
+"""Outcomes by unit and period: counts over a population, counts over counts, or rates combined with weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from did import geography
+from did.config import Counts, Indicator, Population, Rate
+from did.errors import DidError
+
+Observations = Mapping[str, pd.DataFrame]
+COLUMNS = ["unit", "period", "outcome", "numerator", "weight", "denominator_status"]
+
+
+def outcome(indicator: Indicator, denominator: str | None, observations: Observations, areas, periods: pd.Index,
+            where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the outcome of every unit and period, and what became of every area.
+
+    ``periods``: ISO texts wanted. The first frame has unit, period, outcome (numerator / weight x per),
+    numerator (the count; missing for rates), weight (the denominator, or the population that weighed a
+    rate) and denominator_status. The second is the lineage without indicator and reading.
+
+    Raises DidError for a measure or period without figures, areas that do not add up to England, an unknown
+    code, and a unit or period without a denominator.
+    """
+    if indicator.rate is not None:
+        return _rates(indicator.rate, observations, areas, periods, where)
+    chosen = indicator.denominators[denominator]
+    numerator, lineage, beside = _counts(indicator.numerator, observations, areas, periods, where)
+    numerator = numerator.rename(columns={"value": "numerator"})
+    if isinstance(chosen, Counts):
+        summed, *_ = _counts(chosen, observations, areas, periods, where)
+        panel = numerator.merge(summed.rename(columns={"value": "weight"}), on=["unit", "period"], how="left",
+                                validate="one_to_one").assign(denominator_status="ok")
+        lost = pd.DataFrame()
+    else:
+        people, lost = _population(chosen, observations, areas, periods, where)
+        panel = numerator.assign(year=numerator["period"].str[:4]).merge(people, on=["unit", "year"], how="left",
+                                                                         validate="many_to_one")
+    bare = panel.loc[~(panel["weight"] > 0) & panel["numerator"].notna()]
+    if len(bare):
+        row = bare.iloc[0]
+        raise DidError(f"{where}: unit {row.unit} has no denominator in {row.period}; expected more than 0; "
+                       f"found {row.weight}")
+    panel["outcome"] = panel["numerator"] / panel["weight"] * indicator.per
+    return panel[COLUMNS], _with_aside(lineage, beside, lost, panel)
+
+
+def select(source: pd.DataFrame, measure: str, periods: pd.Index, where: str) -> pd.DataFrame:
+    """Observations of one measure in the wanted periods; DidError if there is no such measure."""
+    rows = source.loc[source["measure"] == measure]
+    if rows.empty:
+        found = ", ".join(sorted(source["measure"].unique()))
+        raise DidError(f"{where}: expected the measure '{measure}'; found {found}")
+    return rows.loc[rows["period"].isin(periods)]
+
+
+def _counts(counts: Counts, observations: Observations, areas, periods: pd.Index,
+            where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Counts by unit and period, their lineage, and the rows that stand beside areas (England, elsewhere)."""
+    parts = [select(observations[source], measure, periods, f"{where}, source {source}")
+             for source in counts.sources for measure in counts.measures]
+    joined = pd.concat(parts)
+    _every_period(joined, periods, where)
+    twice = joined.duplicated(["area_code", "period", "measure"])
+    if twice.any():
+        row = joined.loc[twice].iloc[0]
+        raise DidError(f"{where}: {row.area_code} ({row.area_name}) in {row.period} is in more than one source "
+                       f"({', '.join(counts.sources)}); they must not overlap in time")
+    if len(counts.measures) > 1:
+        keys = ["area_code", "period", "area_type"]
+        joined = joined.groupby(keys, as_index=False).agg(
+            area_name=("area_name", "last"), value=("value", lambda values: values.sum(skipna=False)))
+    aside = joined["area_type"].isin(geography.ASIDE)
+    inside, beside = joined.loc[~aside], joined.loc[aside]
+    _reconcile(inside, beside, where)
+    summed, lineage = areas.counts(inside, where)
+    _complete(summed, periods, where)
+    return summed, lineage, beside
+
+
+def _every_period(joined: pd.DataFrame, periods: pd.Index, where: str) -> None:
+    missing = sorted(set(periods) - set(joined["period"]))
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise DidError(f"{where}: expected figures for every period {min(periods)} to {max(periods)}; none for "
+                       f"{missing[0]}{more}; add the file to its source or choose another window")
+
+
+def _reconcile(inside: pd.DataFrame, beside: pd.DataFrame, where: str) -> None:
+    """Areas must add up to the England row less residents of elsewhere, in periods that have one."""
+    total = inside.groupby("period")["value"].sum()
+    england = beside.loc[beside["area_type"] == "country"].set_index("period")["value"]
+    elsewhere = beside.loc[beside["area_type"] == "outside_england"].groupby("period")["value"].sum()
+    expected = england.sub(elsewhere, fill_value=0).loc[england.index]
+    wrong = expected.index[(total.reindex(expected.index) - expected).abs() > 0.5]
+    if len(wrong):
+        first = wrong[0]
+        raise DidError(f"{where}: areas in {first} must add up to the England row less residents of elsewhere, "
+                       f"{expected[first]:.0f}; found {total.get(first):.0f}")
+
+
+def _complete(summed: pd.DataFrame, periods: pd.Index, where: str) -> None:
+    n_periods = summed.groupby("unit")["period"].nunique()
+    short = n_periods.index[n_periods < len(periods)]
+    if len(short):
+        have = set(summed.loc[summed["unit"] == short[0], "period"])
+        gap = next(period for period in sorted(periods) if period not in have)
+        raise DidError(f"{where}: unit {short[0]} has no figure in {gap}; expected every period "
+                       f"{min(periods)} to {max(periods)} ({len(short)} units are incomplete)")
+
+
+def _population(population: Population, observations: Observations, areas, periods: pd.Index,
+                where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Population by unit and calendar year, with how each year came about; and areas outside every unit.
+
+    Years before the first of the measure are estimated: earlier all-age count x the unit's first-year share.
+    Years after the last take the last year's value.
+    """
+    source = observations[population.source]
+
+    def wide(measure: str) -> pd.DataFrame:
+        rows = source.loc[(source["measure"] == measure) & source["area_type"].isin(["lad", "country"])]
+        if rows.empty:
+            found = ", ".join(sorted(source["measure"].unique()))
+            raise DidError(f"{where}: source {population.source} has no measure '{measure}'; found {found}")
+        return areas.population(rows, where).pivot(index="unit", columns="period", values="value")
+
+    people = wide(population.measure)
+    years = sorted({period[:4] for period in periods})
+    first, last = people.columns.min(), people.columns.max()
+    status = dict.fromkeys(people.columns, "ok")
+    before = [year for year in years if year < first]
+    if before:
+        if population.earlier is None:
+            raise DidError(f"{where}: no population before mid-{first}; expected one for {before[0]}; "
+                           "give the key 'earlier' of the denominator or begin the window later")
+        earlier, share = wide(population.earlier), people[first] / wide(population.all_ages)[first]
+        for year in before:
+            if year not in earlier:
+                raise DidError(f"{where}: measure {population.earlier} has no year {year}; begin the window later")
+            people[year] = earlier[year] * share
+            status[year] = "ok" if population.measure == population.all_ages else "estimated"
+    for year in (year for year in years if year > last):
+        people[year] = people[last]
+        status[year] = "carried_forward"
+    gap = [year for year in years if year not in people]
+    if gap:
+        raise DidError(f"{where}: source {population.source} has no {population.measure} for mid-{gap[0]}; "
+                       "add that year's file")
+    long = people[years].rename_axis(columns="year").stack().rename("weight").reset_index()
+    long["denominator_status"] = long["year"].map(status)
+    inside = long["unit"].isin(areas.units["unit"])
+    lost = long.loc[~inside].drop_duplicates("unit")[["unit"]].rename(columns={"unit": "area_code"})
+    names = areas.districts.set_index("lad_code")["lad_name"]
+    lost["area_name"] = lost["area_code"].map(names).fillna(lost["area_code"])
+    return long.loc[inside], lost
+
+
+def _rates(rate: Rate, observations: Observations, areas, periods: pd.Index,
+           where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rates by unit and period, combined with weights where areas merged."""
+    rows = select(observations[rate.source], rate.measure, periods, f"{where}, source {rate.source}")
+    _every_period(rows, periods, where)
+    weights = observations[rate.weights.source]
+    weights = weights.loc[weights["measure"] == rate.weights.measure]
+    aside = rows["area_type"].isin(geography.ASIDE)
+    moved, lineage = areas.rates(rows.loc[~aside], weights.loc[~weights["area_type"].isin(geography.ASIDE)], where)
+    _complete(moved, periods, where)
+    panel = moved.rename(columns={"value": "outcome", "status": "denominator_status"}).assign(numerator=float("nan"))
+    lineage["reason"] += "; rate without counts, combined with population weights where areas merged"
+    return panel[COLUMNS], _with_aside(lineage, rows.loc[aside], pd.DataFrame(), panel)
+
+
+def _with_aside(kept: pd.DataFrame, beside: pd.DataFrame, lost: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
+    """Every area of the sources, and what became of it."""
+    aside = (beside.groupby(["area_code", "area_type"], as_index=False)
+             .agg(area_name=("area_name", "last"), n_periods=("period", "nunique"), total=("value", "sum")))
+    reason = {"country": "England row: used to check, not a unit",
+              "outside_england": "Residents of elsewhere treated in England: in the England row, in no authority",
+              "unplaced_practice": "Practice that no file places in an area: left out"}
+    aside = aside.assign(fate="set_aside", unit=None,
+                         reason=aside["area_type"].map(reason).fillna("Not an area of the target geography"))
+    frames = [kept, aside.drop(columns="area_type")]
+    if len(lost):
+        frames.append(lost.assign(fate="excluded", unit=None, n_periods=0, total=float("nan"),
+                                  reason="Population is published for it and counts are not"))
+    lineage = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+    note = {"estimated": "estimated", "carried_forward": "that of the nearest year"}
+    for status, words in note.items():
+        years = sorted({period[:4] for period in panel.loc[panel["denominator_status"] == status, "period"]})
+        if years:
+            units = set(panel.loc[panel["denominator_status"] == status, "unit"])
+            hit = lineage["unit"].isin(units)
+            lineage.loc[hit, "reason"] += f"; denominator of {years[0]}" + (
+                f" to {years[-1]}" if len(years) > 1 else "") + f" {words}"
+    return lineage

@@ -1,0 +1,46 @@
+"""The page in front of the families' pages: the answers in short, every published cell, and what is not there."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from did.outputs.facts import Facts, Front, few_treated_note
+from did.outputs.summary import agreement_sentence, answer, cells_sentence, claim_facts, rendered, reported
+from did.outputs.summary_tables import comparison_table
+from did.outputs.text import markdown_cell, markdown_table, period_name
+
+
+def front_markdown(*, front: Front, reproduction: pd.DataFrame, estimates: pd.DataFrame) -> str:
+    """Return the front page as Markdown text, ending in one line break.
+
+    ``reproduction`` holds one row per published claim and cluster level, those that could not be run included;
+    ``estimates`` is that table. Each family that is available has one paragraph on its headline outcome under its
+    first treatment, by the wording rules of its own page, and says how many printed facts agree. If any row of
+    either table is synthetic, the page begins by saying so.
+
+    Raises DidError if a family's headline outcome has no estimate by the published estimator, or the reproduction
+    table lacks the reading.
+    """
+    rows = reported(reproduction, front)
+    first = next(iter(front.clusters))
+    return rendered(
+        "front.md.j2",
+        front=front,
+        synthetic=bool(reproduction["is_synthetic"].any() or estimates["is_synthetic"].any()),
+        onset=period_name(front.onset),
+        answers=[(facts, _answer(facts, estimates, rows)) for facts in front.families],
+        comparison=markdown_table(comparison_table(rows, front, whole=False), right=["Ours"]) if len(rows) else "",
+        agreement=agreement_sentence(rows, front) if len(rows) else "",
+        cells=cells_sentence(rows, front),
+        few=few_treated_note(rows.loc[rows["cluster"] == first, "note"], front.families[0].units),
+        printed=[*(claim_facts(rows, front) if len(rows) else []), *map(markdown_cell, front.context)],
+    )
+
+
+def _answer(facts: Facts, estimates: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """Return the headline answer of one family, and how many printed facts of the family agree."""
+    overall = estimates[estimates["event_time"].isna() & estimates["cluster"].isin(list(facts.clusters))
+                        & estimates["reading"].eq(facts.reading)]
+    rows = rows[rows["indicator"].isin(list(facts.outcomes))]
+    text = f"{markdown_cell(facts.outcomes[facts.total])}. {answer(overall, facts, rows, next(iter(facts.treatments)))}"
+    return f"{text} {agreement_sentence(rows, facts)}".strip()

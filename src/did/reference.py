@@ -1,0 +1,36 @@
+"""Reference tables: small CSV files of facts, read as text with their columns and keys checked."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from did.errors import DidError
+
+
+def read_reference(path: str | Path, columns: list[str], key: list[str]) -> pd.DataFrame:
+    """Read a reference CSV as text (an empty cell is ""), and check its columns and that ``key`` is unique.
+
+    Raises DidError for a missing file, a missing column or a key that occurs twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DidError(f"{path}: expected a reference table; found no file; restore it")
+    state = path.stat()
+    return _read(path, tuple(columns), tuple(key), state.st_mtime_ns, state.st_size).copy()
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, columns: tuple[str, ...], key: tuple[str, ...], *_state: int) -> pd.DataFrame:
+    """One reading of each state of a file, because every reading of an evaluation asks for the same tables."""
+    columns, key = list(columns), list(key)
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise DidError(f"{path}: expected columns {columns}; missing {missing}; found {list(frame.columns)}")
+    twice = frame.loc[frame.duplicated(key), key]
+    if len(twice):
+        raise DidError(f"{path}: {', '.join(key)} must be unique; found {twice.iloc[0].tolist()} twice")
+    return frame

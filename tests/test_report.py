@@ -1,0 +1,135 @@
+"""The report stage on made-up panels: what it writes, and what becomes of outcomes that cannot be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from did import tables
+from did.config import load_evaluation, load_indicator
+from did.outputs import contents
+from did.paths import Paths
+from did.reference import read_reference
+from did.reproduce import CLAIM_COLUMNS
+from did.simulate.panels import panel
+from did.stages import diagnose, fit, report, reproduce
+
+ROOT = Path(__file__).resolve().parents[1]
+INDICATORS = ["gpps_needs_met", "preventable_mortality"]
+
+
+@pytest.fixture(autouse=True)
+def in_project(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def published_evaluation():
+    return load_evaluation("config/ics.yaml")
+
+
+@pytest.fixture
+def small(published_evaluation, tmp_path):
+    """The evaluation on two outcomes, one reading and made-up panels, fitted; and where its files are."""
+    claims = read_reference("config/published/ics.csv", CLAIM_COLUMNS, ["claim"])
+    claims.loc[claims["indicator"].isin(INDICATORS)].to_csv(tmp_path / "claims.csv", index=False)
+    families = {name: family.model_copy(update={"headline": indicator, "parts": [], "sum_to_zero": []})
+                for name, indicator in zip(["gpps", "mortality"], INDICATORS, strict=True)
+                for family in [published_evaluation.families[name]]}
+    readings = {"default": published_evaluation.readings["default"]}
+    evaluation = published_evaluation.model_copy(update={
+        "indicators": INDICATORS, "families": families, "readings": readings,
+        "published": str(tmp_path / "claims.csv")})
+    paths = Paths(data=tmp_path / "data", results=tmp_path / "results")
+    for seed, name in enumerate(INDICATORS):
+        indicator = load_indicator(name, evaluation.indicators_folder)
+        window = indicator.windows["default"]
+        n_periods = int(window.last) - int(window.first) + 1
+        onset = int(str(indicator.onset(evaluation.waves.onset))) - int(window.first)
+        frame, _ = panel(24, n_periods, {onset: 4}, 2.0, seed=seed, frequency="Y", first=window.first,
+                         units_per_system=2, intensity=(7, 32))
+        tables.write("panel", frame.assign(indicator=name), paths.panel(name))
+        lineage = pd.DataFrame({"indicator": name, "reading": "default", "area_code": frame["unit"].unique()})
+        tables.write("lineage", lineage.assign(area_name=lineage["area_code"], fate="kept", unit=lineage["area_code"],
+                                               n_periods=n_periods, total=1.0, reason="made up", is_synthetic=True),
+                     paths.lineage(name))
+        for stage in (fit, diagnose):
+            stage.run(name, evaluation=evaluation, paths=paths)
+    return evaluation, paths
+
+
+def run(evaluation, paths, without) -> set[str]:
+    reproduce.run(evaluation=evaluation, paths=paths, without=without)
+    report.run(evaluation=evaluation, paths=paths, without=without)
+    return {str(path.relative_to(paths.results)) for path in paths.results.rglob("*") if path.is_file()}
+
+
+def test_what_is_written_is_what_was_listed_and_says_synthetic(small):
+    evaluation, paths = small
+    written = run(evaluation, paths, [])
+    assert written == {"reproduction.csv", *contents.report_files(evaluation)}
+    for page in ("summary.md", "summary_gpps.md", "summary_mortality.md"):
+        assert "> **SYNTHETIC DATA.**" in (paths.results / page).read_text(encoding="utf-8").split("\n\n")[1]
+    for path in paths.results.rglob("*.csv"):
+        assert pd.read_csv(path, low_memory=False)["is_synthetic"].all(), path
+    for path in (paths.results / "figures").glob("*.svg"):
+        assert ">SYNTHETIC<" in path.read_text(encoding="utf-8"), path
+
+
+def test_rates_and_few_treated_units_are_marked_in_the_tables(small):
+    evaluation, paths = small
+    run(evaluation, paths, [])
+    estimates = pd.read_csv(paths.results / "estimates.csv", low_memory=False)
+    rate = estimates["indicator"] == "preventable_mortality"
+    assert estimates["note"].str.contains("combined over areas with population weights").equals(rate)
+    assert estimates["note"].str.contains("rests on few treated units: 4, fewer than 5").all()
+    for table in ("estimates", "diagnostics", "lineage"):
+        frame = pd.read_csv(paths.results / f"{table}.csv", low_memory=False)
+        kinds = frame.groupby("indicator")["aggregation"].unique()
+        assert kinds["preventable_mortality"].tolist() == ["population_weighted"]
+        assert kinds["gpps_needs_met"].tolist() == ["sum"]
+    svg = (paths.results / "figures/coefficients_mortality_did.svg").read_text(encoding="utf-8")
+    assert "weighted by population" in svg.replace("\n", " ") and ">† Rests on fewer treated areas" in svg
+    assert "Office for National Statistics" in svg and "Ipsos" not in svg
+
+
+def test_an_outcome_that_cannot_be_had_leaves_nothing_behind(small):
+    evaluation, paths = small
+    without = ["gpps_needs_met"]
+    before = run(evaluation, paths, [])
+    after = run(evaluation, paths, without)
+    assert after == {"reproduction.csv", *contents.report_files(evaluation, without)}
+    assert before - after and all("gpps" in name for name in before - after)
+    page = (paths.results / "summary.md").read_text(encoding="utf-8")
+    assert "## Not available in this run" in page and "- **GP Patient Survey** (Needs met). " in page
+    assert str(paths.raw("gpps")) in page and page.count("| cannot run |") == 4
+    assert "summary_gpps.md" not in page and "[Preventable mortality](summary_mortality.md)" in page
+    table = pd.read_csv(paths.results / "reproduction.csv")
+    assert table.loc[table["status"] == "cannot run", "claim"].nunique() == 4
+
+
+def test_files_of_the_published_evaluation(published_evaluation):
+    families = contents.families(published_evaluation)
+    assert list(families) == list(published_evaluation.families)
+    assert [name for names in families.values() for name in names] == published_evaluation.indicators
+    figures = contents.figures(published_evaluation)
+    claims = read_reference("config/published/ics.csv", CLAIM_COLUMNS, ["claim"])
+    graphs = {f"trends_{name}_{sample}" for name in claims["indicator"] for sample in published_evaluation.samples}
+    assert len(graphs) == 18 and graphs <= set(figures)
+    survey = families["gpps"]
+    left = contents.report_files(published_evaluation, survey)
+    assert not [name for name in left if "gpps" in name] and "summary_mortality.md" in left
+    one = contents.families(published_evaluation, survey[1:])
+    assert one["gpps"] == survey[:1] and one["dtoc"] == families["dtoc"]
+
+
+def test_caveats_and_units_say_which_outcomes_they_concern(published_evaluation):
+    members = [load_indicator(name, "config/indicators") for name in contents.families(published_evaluation)["gpps"]]
+    text = report._measures(members, published_evaluation)
+    assert "% of patients (Good overall experience)" in text
+    caveats = report._caveats(members)
+    assert len(caveats) == len(set(caveats))
+    assert any(caveat.startswith("Good overall experience: ") for caveat in caveats)
+    assert {report.effect_unit(each, published_evaluation) for each in members} == {"percentage points"}
