@@ -120,17 +120,50 @@ rule reproduce:
         f"{did} reproduce {data} {without}"
 
 
+# One rule a family, because each has its own list of figures.
+for family, members in plan.families.items():
+
+    rule:
+        name:
+            f"draw_{family}"
+        message:
+            f"draw {family}"
+        input:
+            expand(
+                f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
+                table=["estimates", "diagnostics", "trends"],
+                indicator=members,
+            ),
+            plan.evaluation.published,
+            plan.config_path,
+            [plan.indicator_file(indicator) for indicator in members],
+            [plan.registry(source) for source in plan.sources],
+            plan.modules("did.stages.draw"),
+        output:
+            plan.draw_files(family),
+        params:
+            family=family,
+        # Drawn while other families are still being fitted, not all at the end.
+        priority:
+            1
+        log:
+            f"logs/draw_{family}.log",
+        shell:
+            f"{did} draw {{params.family}} {data} {without}"
+
+
 rule report:
     message:
         "report"
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["panel", "lineage", "estimates", "diagnostics", "trends"],
+            table=["lineage", "estimates", "diagnostics"],
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         "results/reproduction.csv",
+        plan.draw_files(),
         plan.config_path,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],

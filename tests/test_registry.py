@@ -189,7 +189,7 @@ def test_a_missing_key_and_the_number_of_problems(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("id: [", "line 1: expected YAML"),
+        ("id: [", ": expected YAML; found"),
         ("id: a\nid: b\n", "line 2: expected YAML; found key 'id' is written twice"),
         ("- a\n", "expected a mapping with the keys id, title"),
         ("", "expected a mapping with the keys"),

@@ -14,7 +14,7 @@ from did.paths import Paths
 from did.reference import read_reference
 from did.reproduce import CLAIM_COLUMNS
 from did.simulate.panels import panel
-from did.stages import diagnose, fit, report, reproduce
+from did.stages import diagnose, draw, fit, report, reproduce
 
 ROOT = Path(__file__).resolve().parents[1]
 INDICATORS = ["gpps_needs_met", "preventable_mortality"]
@@ -62,6 +62,8 @@ def small(published_evaluation, tmp_path):
 
 def run(evaluation, paths, without) -> set[str]:
     reproduce.run(evaluation=evaluation, paths=paths, without=without)
+    for family in contents.families(evaluation, without):
+        draw.run(family, evaluation=evaluation, paths=paths, without=without)
     report.run(evaluation=evaluation, paths=paths, without=without)
     return {str(path.relative_to(paths.results)) for path in paths.results.rglob("*") if path.is_file()}
 
@@ -69,7 +71,7 @@ def run(evaluation, paths, without) -> set[str]:
 def test_what_is_written_is_what_was_listed_and_says_synthetic(small):
     evaluation, paths = small
     written = run(evaluation, paths, [])
-    assert written == {"reproduction.csv", *contents.report_files(evaluation)}
+    assert written == {"reproduction.csv", *contents.report_files(evaluation), *contents.draw_files(evaluation)}
     for page in ("summary.md", "summary_gpps.md", "summary_mortality.md"):
         assert "> **SYNTHETIC DATA.**" in (paths.results / page).read_text(encoding="utf-8").split("\n\n")[1]
     for path in paths.results.rglob("*.csv"):
@@ -100,7 +102,8 @@ def test_an_outcome_that_cannot_be_had_leaves_nothing_behind(small):
     without = ["gpps_needs_met"]
     before = run(evaluation, paths, [])
     after = run(evaluation, paths, without)
-    assert after == {"reproduction.csv", *contents.report_files(evaluation, without)}
+    assert after == {"reproduction.csv", *contents.report_files(evaluation, without),
+                     *contents.draw_files(evaluation, without)}
     assert before - after and all("gpps" in name for name in before - after)
     page = (paths.results / "summary.md").read_text(encoding="utf-8")
     assert "## Not available in this run" in page and "- **GP Patient Survey** (Needs met). " in page
@@ -114,12 +117,12 @@ def test_files_of_the_published_evaluation(published_evaluation):
     families = contents.families(published_evaluation)
     assert list(families) == list(published_evaluation.families)
     assert [name for names in families.values() for name in names] == published_evaluation.indicators
-    figures = contents.figures(published_evaluation)
+    figures = [name for family in families for name in contents.figures(published_evaluation, family)]
     claims = read_reference("config/published/ics.csv", CLAIM_COLUMNS, ["claim"])
     graphs = {f"trends_{name}_{sample}" for name in claims["indicator"] for sample in published_evaluation.samples}
     assert len(graphs) == 18 and graphs <= set(figures)
     survey = families["gpps"]
-    left = contents.report_files(published_evaluation, survey)
+    left = [*contents.report_files(published_evaluation, survey), *contents.draw_files(published_evaluation, survey)]
     assert not [name for name in left if "gpps" in name] and "summary_mortality.md" in left
     one = contents.families(published_evaluation, survey[1:])
     assert one["gpps"] == survey[:1] and one["dtoc"] == families["dtoc"]

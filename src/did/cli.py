@@ -184,8 +184,21 @@ def _evaluation_stage(name: str, summary: str) -> None:
         state.finish(stage.run(evaluation=evaluation, paths=paths, without=left_out))
 
 
+@main.command()
+@click.argument("family")
+@data_option
+@without_option
+@click.pass_obj
+def draw(state: State, family: str, data: str | None, without: str) -> None:
+    """Draw the figures of a FAMILY of outcomes."""
+    from did.stages import draw as stage
+
+    evaluation, _, paths = state.setting(data)
+    state.finish(stage.run(family, evaluation=evaluation, paths=paths, without=[w for w in without.split(",") if w]))
+
+
 _evaluation_stage("reproduce", "Set every published claim beside the estimate that corresponds to it.")
-_evaluation_stage("report", "Write the tables, figures and summary to results/.")
+_evaluation_stage("report", "Write the tables and summary pages to results/.")
 
 
 @main.command()

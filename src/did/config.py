@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -232,10 +233,17 @@ def load_indicator(name: str, folder: str | Path) -> Indicator:
     """
     folder = Path(folder)
     path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.yaml"))
-        raise DidError(f"indicator '{name}' is not known: expected a file {path}; "
-                       f"found {', '.join(known) or 'none'}{suggest(name, known)}")
+    if path.is_file():
+        state = path.stat()
+        return _read_indicator(name, path, state.st_mtime_ns, state.st_size)
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
+    raise DidError(f"indicator '{name}' is not known: expected a file {path}; "
+                   f"found {', '.join(known) or 'none'}{suggest(name, known)}")
+
+
+@lru_cache(maxsize=1024)
+def _read_indicator(name: str, path: Path, *_state: int) -> Indicator:
+    """One reading of each state of a file: a stage asks for the same indicators many times."""
     indicator = yaml_files.read(path, Indicator)
     if indicator.id != name:
         raise DidError(f"{path}: key 'id' must be the file's name '{name}'; found '{indicator.id}'")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from did import warm
 from did.errors import DidError
 
 
@@ -53,4 +54,5 @@ def run(config: str, *, data: str | None, cores: int, offline: bool, accept: boo
         # One thread a job: jobs run side by side, and sums come out in the same order on every machine.
         environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         environment |= {"DID_QUIET": "1"} if quiet else {}
-        return 1 if subprocess.run(command, env=environment, check=False).returncode else 0
+        with warm.server(environment) as warmed:
+            return 1 if subprocess.run(command, env=warmed, check=False).returncode else 0

@@ -13,7 +13,7 @@ from did.config import Evaluation, load_evaluation, load_indicator
 from did.errors import DidError
 from did.estimators import ESTIMATORS
 from did.fetch import DataMode, obtainable, parse_mode
-from did.outputs.contents import report_files
+from did.outputs.contents import draw_files, families, report_files
 from did.panel import observations_needed
 from did.paths import Paths
 from did.simulate import WRITERS
@@ -155,7 +155,16 @@ class Plan:
 
     def report_files(self) -> list[str]:
         """What the report stage writes."""
-        return [str(self.paths.results / name) for name in report_files(self.evaluation, list(self.unavailable))]
+        return [str(self.paths.results / name) for name in report_files(self.evaluation, self.unavailable)]
+
+    @property
+    def families(self) -> dict[str, list[str]]:
+        """Family -> its indicators in this run."""
+        return families(self.evaluation, self.unavailable)
+
+    def draw_files(self, family: str | None = None) -> list[str]:
+        """What the draw stage writes for a family, or for all."""
+        return [str(self.paths.results / name) for name in draw_files(self.evaluation, self.unavailable, family)]
 
     def maker_modules(self, source: str) -> list[str]:
         """What a source's demonstration files are made by and from; nothing in other modes."""
@@ -164,4 +173,4 @@ class Plan:
         return [str(self.mode.folder), *self.reference_files(), *modules("did.simulate", WRITERS[source])]
 
     def results(self) -> list[str]:
-        return [str(self.paths.results / "reproduction.csv"), *self.report_files()]
+        return [str(self.paths.results / "reproduction.csv"), *self.draw_files(), *self.report_files()]

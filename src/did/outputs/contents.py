@@ -1,4 +1,4 @@
-"""What the report stage writes, as a list of files known before anything is computed."""
+"""What the draw and report stages write, as lists of files known before anything is computed."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str,
     return {family: names for family, names in found.items() if names}
 
 
-def figures(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
-    """Names of the figures, without folder and ending: coefficients, trend graphs, event studies."""
-    return _figures(evaluation, families(evaluation, without))
-
-
-def _figures(evaluation: Evaluation, by_family: dict[str, list[str]]) -> list[str]:
-    indicators = [name for names in by_family.values() for name in names]
+def figures(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> list[str]:
+    """Names of a family's figures, without folder and ending: coefficients, trend graphs, event studies."""
+    indicators = families(evaluation, without)[family]
     static = [name for name in evaluation.estimators if name != "event_study"]
-    names = [f"coefficients_{family}_{estimator}" for family in by_family for estimator in static]
+    names = [f"coefficients_{family}_{estimator}" for estimator in static]
     names += [f"trends_{indicator}_{sample}" for indicator in indicators for sample in evaluation.samples]
     if "event_study" in evaluation.estimators:
         names += [f"event_study_{indicator}" for indicator in indicators]
     return names
 
 
-def report_files(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
-    """Every file of the report stage, relative to the results folder.
+def draw_files(evaluation: Evaluation, without: Collection[str] = (), family: str | None = None) -> list[str]:
+    """Every file of the draw stage, of one family or of all, relative to the results folder.
 
-    Each figure is a picture twice (SVG and PNG), its numbers (CSV) and its alternative text (TXT); each family
-    has a page, and ``summary.md`` is the page in front of them.
+    Each figure is a picture twice (SVG and PNG), its numbers (CSV) and its alternative text (TXT).
     """
-    by_family = families(evaluation, without)
-    pictures = [f"figures/{name}.{part}" for name in _figures(evaluation, by_family) for part in FIGURE_PARTS]
-    pages = [family_page(family) for family in by_family]
-    return [*TABLES, *pictures, "summary.md", *pages, "manifest.json"]
+    drawn = [family] if family else list(families(evaluation, without))
+    return [f"figures/{name}.{part}" for each in drawn for name in figures(evaluation, each, without)
+            for part in FIGURE_PARTS]
+
+
+def report_files(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
+    """Every file of the report stage, relative to the results folder: tables, a page for each family, the page
+    in front of them, and the manifest."""
+    pages = [family_page(family) for family in families(evaluation, without)]
+    return [*TABLES, "summary.md", *pages, "manifest.json"]
 
 
 def family_page(family: str) -> str:

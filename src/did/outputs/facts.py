@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from did.errors import DidError
@@ -182,9 +183,10 @@ def estimator_name(name: str) -> str:
 
 def only(rows: pd.DataFrame, **where: object) -> pd.Series | None:
     """Return the one row with these values, or None if there is none; DidError if there are several."""
-    found = rows
+    hit = np.ones(len(rows), dtype=bool)
     for column, value in where.items():
-        found = found[found[column] == value]
+        hit &= (rows[column] == value).to_numpy(dtype=bool, na_value=False)
+    found = rows.iloc[np.flatnonzero(hit)]
     if len(found) > 1:
         raise DidError(f"summary: expected one row with {where}; found {len(found)}; pass one estimand per estimator")
     return found.iloc[0] if len(found) else None

@@ -1,0 +1,105 @@
+"""Stage 7: the figures of one family of outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+
+from did import tables
+from did.config import Evaluation, Indicator, load_indicator
+from did.errors import one_of
+from did.estimators.base import PERIODS_PER_YEAR
+from did.outputs import contents
+from did.outputs.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
+from did.outputs.event_figures import event_study
+from did.outputs.facts import ESTIMATORS, PERIODS, SAMPLES, annotated
+from did.outputs.figures import coefficient_panes, coefficient_single
+from did.outputs.trend_figures import parallel_trends
+from did.paths import Paths
+from did.reproduce import load_claims
+
+
+def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
+    """Draw every figure that ``contents.draw_files`` lists for a family and return one line about them.
+
+    ``without`` are the indicators that this run has no files for. Raises DidError for an unknown family and a table
+    that is missing or breaks its contract.
+    """
+    by_family = contents.families(evaluation, without)
+    one_of("family", family, by_family)
+    members = [load_indicator(name, evaluation.indicators_folder) for name in by_family[family]]
+    frames = {table: pd.concat([tables.read(table, getattr(paths, table)(each.id)) for each in members],
+                               ignore_index=True)
+              for table in ("estimates", "diagnostics", "trends")}
+    estimates = annotate(frames["estimates"], members)
+    claims = load_claims(evaluation.published, evaluation.indicators)
+    claims["published_value"] = pd.to_numeric(claims["value"], errors="coerce")
+    sources = sources_of(members, evaluation)
+    _coefficients(members, evaluation, estimates, claims, source_line(members, sources), paths)
+    for indicator in members:
+        source = source_line([indicator], sources)
+        _trends(indicator, evaluation, frames, source, paths)
+        if "event_study" in evaluation.estimators:
+            _event_study(indicator, evaluation, estimates, source, paths)
+    return f"{family}: {len(contents.figures(evaluation, family, without))} figures"
+
+
+def annotate(estimates: pd.DataFrame, members: Collection[Indicator]) -> pd.DataFrame:
+    """Estimates with the notes that follow from their indicators: few treated units, rates without counts."""
+    return annotated(estimates, minimum={each.id: each.minimum_treated for each in members},
+                     weighted=[each.id for each in members if each.rate is not None])
+
+
+def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: pd.DataFrame,
+                  claims: pd.DataFrame, source: str, paths: Paths) -> None:
+    """Draw a family's coefficients by every estimator but the event study, in the layout its entry names."""
+    family = evaluation.families[members[0].family]
+    units = dict.fromkeys(effect_unit(each, evaluation) for each in members)
+    unit = next(iter(units)) if len(units) == 1 else "unit of each outcome"
+    for estimator in evaluation.estimators:
+        if estimator == "event_study":
+            continue
+        printed = claims.loc[claims["estimator"] == estimator]
+        name = ESTIMATORS.get(estimator, (estimator,))[0]
+        common = dict(
+            outcomes={each.id: each.label for each in members}, estimator=estimator,
+            reading=evaluation.default_reading,
+            stem=paths.results / "figures" / f"coefficients_{members[0].family}_{estimator}",
+            title=f"{family.title}: effects by {name}", subtitle=subtitle(unit, members[0], evaluation),
+            source=source,
+            axis_labels={"binary": unit, "intensity": f"{unit}, per {evaluation.dose}"},
+            published=printed if len(printed) else None, units=evaluation.units)
+        overall = estimates.loc[estimates["estimand"] == "overall"]
+        if family.layout == "single":
+            coefficient_single(overall, **common, axis_label=f"{unit}; intensity: per {evaluation.dose}")
+        else:
+            coefficient_panes(overall, **common)
+
+
+def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame], source: str,
+            paths: Paths) -> None:
+    name, tests, trends = indicator.id, frames["diagnostics"], frames["trends"]
+    unit = measure(indicator, evaluation)
+    for sample in evaluation.samples:
+        rows = trends.loc[(trends["indicator"] == name) & (trends["sample"] == sample)]
+        linear = tests.loc[(tests["indicator"] == name) & (tests["sample"] == sample)
+                           & (tests["diagnostic"] == "linear_pretrend") & tests["item"].str.startswith("binary")]
+        parallel_trends(
+            rows, onset=onset(indicator, evaluation), stem=paths.results / "figures" / f"trends_{name}_{sample}",
+            title=f"{indicator.title}, {SAMPLES[sample]}", subtitle=subtitle(unit, indicator, evaluation),
+            source=source, value_label=unit, tests=linear, units=evaluation.units,
+            is_synthetic=bool(rows["is_synthetic"].any()))
+
+
+def _event_study(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, source: str,
+                 paths: Paths) -> None:
+    event_study(
+        estimates.loc[estimates["estimand"] == "event_time"], indicator=indicator.id,
+        reading=evaluation.default_reading, sample=evaluation.samples[0], treatment=evaluation.treatments[0],
+        stem=paths.results / "figures" / f"event_study_{indicator.id}",
+        title=f"{indicator.title}: by time since onset",
+        subtitle=subtitle(measure(indicator, evaluation), indicator, evaluation),
+        source=source, value_label=effect_unit(indicator, evaluation),
+        time_label=f"{PERIODS[indicator.frequency].capitalize()}s since onset",
+        tick_every=PERIODS_PER_YEAR[indicator.frequency], units=evaluation.units)

@@ -1,0 +1,117 @@
+"""A warm start for the jobs of a local run: one process imports the heavy packages and forks for every job.
+
+Importing pandas, statsmodels and matplotlib costs a second or two, more than most jobs do. `did run` starts this
+server beside Snakemake; the `did` that a rule calls finds it by an environment variable, hands over its arguments
+and its standard streams, and ends with the job's exit code. Without a server, as by hand or on a cluster, the same
+command runs in its own process. Nothing is shared between jobs: each is a fresh fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+VARIABLE = "DID_WARM_SOCKET"
+PRELOAD = ["did.stages.align", "did.stages.diagnose", "did.stages.draw", "did.stages.fetch", "did.stages.fit",
+           "did.stages.observe",
+           "did.stages.report", "did.stages.reproduce", "did.estimators.did", "scipy.stats"]
+
+
+def hand_over(arguments: list[str]) -> int | None:
+    """Run ``arguments`` by the server that the environment names and return the exit code.
+
+    Returns None if there is no server to ask. A job that ends without an exit code (killed, out of memory) is
+    told on standard error and counts as failed.
+    """
+    address = os.environ.get(VARIABLE)
+    if not address:
+        return None
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(address)
+        except OSError:
+            return None
+        request = json.dumps({"arguments": arguments, "folder": os.getcwd()}).encode()
+        socket.send_fds(connection, [len(request).to_bytes(4, "big") + request], [0, 1, 2])
+        answer = connection.recv(1)
+    if not answer:
+        print(f"error: {' '.join(arguments)}: the job ended without an exit code; it was killed, perhaps for want of "
+              "memory; run again", file=sys.stderr)
+        return 1
+    return answer[0]
+
+
+@contextlib.contextmanager
+def server(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Start a server for as long as the block lasts; yield ``environment`` with the variable that names it."""
+    with tempfile.TemporaryDirectory(prefix="did-") as folder:
+        address = str(Path(folder) / "socket")
+        process = subprocess.Popen([sys.executable, "-m", "did.warm", address], env=environment,
+                                   stdin=subprocess.DEVNULL)
+        try:
+            yield environment | {VARIABLE: address}
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def serve(address: str) -> None:
+    """Import what jobs need, then fork for every connection until the parent process is gone."""
+    import importlib
+
+    parent = os.getppid()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen(64)
+    listener.settimeout(1.0)
+    for name in PRELOAD:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the system: their answer is the exit code
+    while os.getppid() == parent:
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            continue
+        if os.fork() == 0:
+            listener.close()
+            _job(connection)
+        connection.close()
+
+
+def _job(connection: socket.socket) -> None:
+    """Take one request, run it on the caller's standard streams, answer with its exit code and end."""
+    code = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        received, streams, *_ = socket.recv_fds(connection, 65536, 3)
+        length = int.from_bytes(received[:4], "big")
+        while len(received) < length + 4:
+            received += connection.recv(65536)
+        request = json.loads(received[4:])
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
+        os.chdir(request["folder"])
+
+        from did.cli import main
+
+        main(request["arguments"], prog_name="did")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        connection.send(bytes([code & 255]))
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
