@@ -221,3 +221,41 @@ def test_a_code_in_two_units_is_caught_when_it_is_read(tmp_path):
     path.write_text(path.read_text() + "E08000001,Bolton,E08000002,Bury,North West,\n")
     with pytest.raises(DidError, match="area_code must be unique; found .*E08000001.* twice"):
         geography.UpperTier(tmp_path)
+
+
+@pytest.fixture
+def ccgs():
+    return geography.load("ccg_2020", "data/reference")
+
+
+def counts_of(*rows) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["area_code", "period", "value"]).assign(area_name=lambda f: f["area_code"])
+
+
+def test_a_ccg_is_placed_by_what_it_is_whatever_the_year(ccgs):
+    """Bedfordshire stayed itself to 2020; Gateshead, closed in 2015, is in Newcastle Gateshead; GSS codes do as well."""
+    frame = counts_of(("06F", "2012", 10), ("00F", "2012", 3), ("E38000163", "2012", 4), ("13T", "2012", 5))
+    summed, lineage = ccgs.counts(frame.loc[lambda f: f["area_code"] != "E38000163"], "test")
+    assert summed.set_index("unit")["value"].to_dict() == {"06F": 10, "13T": 8}
+    assert lineage.set_index("area_code")["fate"].to_dict() == {"00F": "merged", "06F": "kept", "13T": "kept"}
+
+
+def test_a_code_of_a_later_configuration_is_refused(ccgs):
+    with pytest.raises(DidError, match="X2C4Y.*another configuration.*in use from 2021-04-01"):
+        ccgs.counts(counts_of(("X2C4Y", "2018", 1)), "gpps")
+    with pytest.raises(DidError, match="E54000005"):
+        ccgs.counts(counts_of(("E54000005", "2018", 1)), "gpps")
+
+
+def test_a_suppressed_count_makes_its_unit_missing_and_not_smaller(ccgs):
+    summed, _ = ccgs.counts(counts_of(("00F", "2014", 3), ("00G", "2014", float("nan")), ("06F", "2014", 1)), "test")
+    values = summed.set_index("unit")["value"]
+    assert pd.isna(values["13T"]) and values["06F"] == 1
+
+
+def test_the_split_of_cumbria_keeps_its_total_and_is_listed(ccgs):
+    summed, lineage = ccgs.counts(counts_of(("01H", "2016", 1000), ("01H", "2018", 500)), "test")
+    before = summed.loc[summed["period"] == "2016"].set_index("unit")["value"]
+    assert set(before.index) == {"01H", "01K"} and before.sum() == pytest.approx(1000)
+    assert summed.loc[summed["period"] == "2018", ["unit", "value"]].values.tolist() == [["01H", 500]]
+    assert lineage["fate"].tolist() == ["imputed"]

@@ -216,3 +216,11 @@ def test_help_is_quick_and_light(finished):
     code = "import sys; import did, did.cli; print([m for m in ('pandas','numpy','snakemake') if m in sys.modules])"
     light = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert light.stdout.strip() == "[]"
+
+
+def test_what_a_killed_write_left_is_removed_by_the_next_run(project):
+    left = [project / "results/figures/.trends.png.abc.part", project / "data/processed/panel/.x.parquet.1.part"]
+    for path in left:
+        path.write_bytes(b"half")
+    assert small_project.run(project, "run", "--data", MIRROR).returncode == 0
+    assert not any(path.exists() for path in left)

@@ -32,6 +32,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: str | Path) -> None:
+    """Delete what `atomic` had begun in ``folder`` when its process was killed. Only for one that works alone there."""
+    for path in Path(folder).rglob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8 with ``\\n`` line ends, atomically."""
     with atomic(path) as temporary:

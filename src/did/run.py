@@ -10,6 +10,7 @@ from pathlib import Path
 
 from did import warm
 from did.errors import DidError
+from did.provenance import remove_unfinished
 
 
 def run(config: str, *, data: str | None, cores: int, offline: bool, accept: bool, quiet: bool) -> int:
@@ -49,6 +50,8 @@ def run(config: str, *, data: str | None, cores: int, offline: bool, accept: boo
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise DidError(f"{Path.cwd()}: another run is at work in this folder; wait until it ends") from error
+        for folder in (plan.paths.data, plan.paths.results, Path("logs")):
+            remove_unfinished(folder)
         # The console script of this environment must be the one that the rules call.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         # One thread a job: jobs run side by side, and sums come out in the same order on every machine.
