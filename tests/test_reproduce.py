@@ -78,3 +78,13 @@ def test_what_was_not_printed_is_not_compared(tmp_path):
 def test_a_claim_without_an_estimate_is_named(tmp_path):
     with pytest.raises(DidError, match="claim D1: no estimate of b by ldv"):
         reproduce.compare(load(tmp_path, GOOD.replace(",a,", ",b,")), estimates(), "default")
+
+
+def test_a_claim_that_cannot_run_says_why_and_counts_stay_whole_numbers(tmp_path):
+    claims = load(tmp_path, GOOD, GOOD.replace("D1", "B1").replace(",a,", ",b,"))
+    table = reproduce.compare(claims, estimates(), "default", {"b": "no files"})
+    lost = table.loc[table["claim"] == "B1"]
+    assert set(lost["status"]) == {"cannot run"} and set(lost["note"]) == {"no files"} and lost["estimate"].isna().all()
+    assert set(lost["value_agrees"]) == {"cannot run"}
+    assert list(table.columns) == reproduce.TABLE_COLUMNS
+    assert table["n_obs"].dtype == "Int64" and table.loc[table["claim"] == "D1", "n_obs"].tolist() == [4917, 4917]

@@ -14,6 +14,15 @@ from did.reference import read_reference
 
 CLAIM_COLUMNS = ["claim", "figure", "pane", "indicator", "outcome", "estimator", "treatment", "sample", "value",
                  "unit", "sign", "significance", "n_obs", "as_printed"]
+COUNTS = ["published_n", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "did_n_obs"]
+TABLE_COLUMNS = [
+    "claim", "figure", "pane", "indicator", "outcome", "estimator", "treatment", "sample", "unit", "as_printed",
+    "published_value", "published_sign", "published_significance", "published_n", "reading", "cluster", "estimate",
+    "std_error", "ci_low", "ci_high", "p_value", "p_holm", "n_obs", "n_units", "n_treated", "n_clusters",
+    "n_treated_clusters", "difference", "value_agrees", "value_in_interval", "sign_agrees", "significance_agrees",
+    "n_agrees", "status", "did_estimate", "did_std_error", "did_ci_low", "did_ci_high", "did_p_value", "did_n_obs",
+    "note", "is_synthetic",
+]
 BANDS = {"p<0.01": lambda p: p < 0.01, "p<0.05": lambda p: p < 0.05, "not significant": lambda p: p >= 0.05}
 
 
@@ -71,18 +80,20 @@ def compare(claims: pd.DataFrame, estimates: pd.DataFrame, reading: str,
            .set_index(["indicator", "treatment", "sample", "cluster"])
            [["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]].add_prefix("did_"))
     rows = []
+    cells = dict(iter(ours.groupby(key)))
     clusters = list(dict.fromkeys(ours["cluster"]))
     synthetic = bool(estimates["is_synthetic"].any())
     for claim in claims.itertuples():
         if claim.indicator in (reasons or {}):
             rows += [_missing(claim, reading, cluster, reasons[claim.indicator], synthetic) for cluster in clusters]
             continue
-        cell = ours.loc[(ours[key] == [getattr(claim, name) for name in key]).all(axis=1)]
-        if cell.empty:
+        cell = cells.get(tuple(getattr(claim, name) for name in key))
+        if cell is None:
             raise DidError(f"claim {claim.claim}: no estimate of {claim.indicator} by {claim.estimator}, "
                            f"{claim.treatment}, {claim.sample} under reading {reading}; add them to the evaluation")
         rows += [_row(claim, estimate, did) for estimate in cell.itertuples()]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).reindex(columns=TABLE_COLUMNS)
+    table = table.astype(dict.fromkeys(COUNTS, "Int64"))
     table["p_holm"] = (table.groupby(["figure", "estimator", "cluster"])["p_value"]
                        .transform(_holm))
     return table
