@@ -125,3 +125,16 @@ def test_files_that_are_not_a_config(project, content, expected):
 def test_window_that_runs_backwards(project):
     edit("config/indicators/dtoc_total.yaml", "last: 2020-02", "last: 2010-02")
     assert "'windows.default' must end after it begins" in message()
+
+
+def test_waves_by_date_need_dates_and_estimators(project):
+    edit("config/ics.yaml", "staggered_estimators: [did,", "staggered_estimators: [dod,")
+    assert "key 'staggered_estimators' expected" in message()
+    edit("config/ics.yaml", "staggered_estimators: [dod, callaway_santanna, sun_abraham, imputation, stacked]",
+         "staggered_estimators: []")
+    assert "'readings.waves_by_date.cohorts' is by_wave" in message()
+
+
+def test_a_wave_with_a_date_that_is_no_month(project):
+    edit("config/ics.yaml", "onsets: {1: 2017-06, 2: 2018-05}", "onsets: {1: 2017-06, 2: May 2018}")
+    assert "'waves.onsets.2': expected months, written 2017-06; found 'May 2018'" in message()

@@ -39,7 +39,7 @@ def random_frame(seed: int, *, n_units: int = 14, n_periods: int = 9, staggered:
 
 def rows_of(frame: pd.DataFrame, name: str, treatment: str = "binary") -> pd.DataFrame:
     panel = Panel.from_frame(frame, treatment=treatment)
-    return summarise(estimate(name, panel, **OPTIONS[name]), panel)
+    return summarise(estimate(name, panel, **OPTIONS.get(name, {})), panel)
 
 
 def numbers(rows: pd.DataFrame) -> np.ndarray:
@@ -362,7 +362,7 @@ def test_an_estimate_that_cannot_be_made_is_refused_in_one_line(name, options, f
 def test_results_are_the_same_object_type_for_every_name_in_the_registry():
     panel = Panel.from_frame(random_frame(13))
     for name in ESTIMATORS:
-        result = estimate(name, panel, **OPTIONS[name])
+        result = estimate(name, panel, **OPTIONS.get(name, {}))
         assert isinstance(result, Result) and result.estimator == name
         assert result.influence.index.equals(panel.units)
         assert result.influence.shape == (14, len(result.parameters)) == result.treated.shape

@@ -201,6 +201,49 @@ _evaluation_stage("reproduce", "Set every published claim beside the estimate th
 _evaluation_stage("report", "Write the tables and summary pages to results/.")
 
 
+@main.command(name="estimate")
+@click.argument("panel", metavar="PANEL.csv")
+@click.option("--outcome", required=True, metavar="COLUMN", help="What is explained.")
+@click.option("--unit", required=True, metavar="COLUMN", help="Unit of the panel.")
+@click.option("--period", required=True, metavar="COLUMN", help="Period: 2003, 2017-06, 2017Q2 or 1, 2, 3.")
+@click.option("--cohort", required=True, metavar="COLUMN", help="First treated period of the unit; 0, empty, inf or "
+              "never = never treated.")
+@click.option("--cluster", multiple=True, metavar="COLUMN", help="Cluster errors by this too, not only by unit.")
+@click.option("--weights", metavar="COLUMN", help="Weight of each row.")
+@click.option("--covariates", multiple=True, metavar="COLUMNS", help="With commas between them; see --method.")
+@click.option("--dose", metavar="COLUMN", help="Intensity of treatment; the effect is then per unit of it.")
+@click.option("--estimator", "estimators", multiple=True, metavar="NAMES", help="One or several; a name "
+              "that is none lists them all. Default: did and event_study.")
+@click.option("--control-group", type=click.Choice(["not_yet_treated", "never_treated"]), help="Whom to compare with.")
+@click.option("--base-period", type=click.Choice(["universal", "varying"]), help="What effects before treatment are "
+              "relative to: the last period before it, or the one before each.")
+@click.option("--anticipation", type=click.IntRange(0), metavar="K", help="Periods before treatment with an effect.")
+@click.option("--method", type=click.Choice(["unconditional", "reg", "ipw", "dr"]), help="How covariates enter: "
+              "regression, inverse probability weights or both. Default with --covariates: dr.")
+@click.option("--unbalanced", type=click.Choice(["trim", "pairwise"]), help="Drop units with gaps, or use what each "
+              "comparison has.")
+@click.option("--lags", metavar="LAGS", help="Outcomes before treatment that ldv takes: all, last_N or yearly_means.")
+@click.option("--frequency", default="auto", show_default=True, type=click.Choice(["auto", "M", "Q", "Y"]),
+              help="What the periods are.")
+@click.option("--output", metavar="FILE.csv", help="Write every estimate there.")
+@click.pass_obj
+def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], frequency: str, output: str | None,
+                   **given: Any) -> None:
+    """Fit estimators to PANEL.csv: a header, then one row per unit and period. Needs no config or workflow.
+
+    \b
+    did estimate panel.csv --outcome y --unit id --period time --cohort g
+    did estimate panel.csv --outcome y --unit id --period time --cohort g --cluster cluster --output estimates.csv
+    """
+    from did.stages import estimate as stage
+
+    names = ("outcome", "unit", "period", "cohort", "cluster", "weights", "covariates", "dose")
+    columns = stage.parse_columns(**{name: given.pop(name) for name in names})
+    options = {name: value for name, value in given.items() if value is not None}
+    state.finish(stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, output=output,
+                           options=options))
+
+
 @main.command()
 @click.argument("target", type=click.Choice(["demo"]))
 @click.option("--settings", default="config/demo.yaml", show_default=True, help="What to make up, and from which seed.")

@@ -132,6 +132,9 @@ class Reading(Strict):
                        "yearly_means, or last_N.")
     metropolitan: Literal["expanded", "unmatched"] = Field("expanded", description="Metropolitan counties in "
                                                            "the membership table: expanded or left unmatched.")
+    cohorts: Literal["published", "by_wave"] = Field("published", description="Who counts as treated from when: the "
+                                                     "treated waves, all from the one onset; or every wave in "
+                                                     "`waves.onsets` from its own month.")
     predecessors: Literal["resolved", "as_printed"] = Field("resolved", description="Members printed under the name "
                                                             "of a successor: resolved to the areas of the panel, "
                                                             "or joined on the printed name only.")
@@ -150,6 +153,8 @@ class Waves(Strict):
     systems: dict[str, str] = Field(description="Geography -> system of every unit, for clustering.")
     treated_waves: list[int] = Field(min_length=1, description="Waves that count as treated.")
     onset: str = Field(description="First treated month of the treated waves, written 2017-06.")
+    onsets: dict[int, str] = Field(default_factory=dict, description="Wave -> its first treated month, for readings "
+                                   "with cohorts by_wave.")
     removable_wave: int = Field(description="Wave taken out of the sample `wave_two_removed`.")
 
 
@@ -204,6 +209,8 @@ class Evaluation(Strict):
     treatments: list[Literal["binary", "intensity"]] = Field(min_length=1, description="Treatments.")
     samples: list[Literal["full", "wave_two_removed"]] = Field(min_length=1, description="Samples.")
     estimators: list[str] = Field(min_length=1, description="Estimators, by name.")
+    staggered_estimators: list[str] = Field(default_factory=list, description="Estimators of readings with cohorts "
+                                            "by_wave: full sample, binary treatment.")
     clusters: list[Literal["unit", "system"]] = Field(min_length=1, description="Levels of clustering.")
     default_reading: str = Field(description="The reading that is reported.")
     readings: dict[str, Reading] = Field(min_length=1, description="Named readings.")
@@ -279,11 +286,18 @@ def load_evaluation(path: str | Path) -> Evaluation:
     if evaluation.readings[evaluation.default_reading].families is not None:
         raise DidError(f"{path}: key 'readings.{evaluation.default_reading}.families' must be absent: the default "
                        "reading concerns every indicator")
-    for estimator in evaluation.estimators:
-        if estimator not in ESTIMATORS:
-            raise DidError(f"{path}: key 'estimators' expected {', '.join(ESTIMATORS)}; "
-                           f"found '{estimator}'{suggest(estimator, ESTIMATORS)}")
-    for key in ("indicators", "treatments", "samples", "estimators", "clusters"):
+    for key in ("estimators", "staggered_estimators"):
+        for estimator in getattr(evaluation, key):
+            if estimator not in ESTIMATORS:
+                raise DidError(f"{path}: key '{key}' expected {', '.join(ESTIMATORS)}; "
+                               f"found '{estimator}'{suggest(estimator, ESTIMATORS)}")
+    for name, reading in evaluation.readings.items():
+        if reading.cohorts == "by_wave" and not (evaluation.waves.onsets and evaluation.staggered_estimators):
+            raise DidError(f"{path}: key 'readings.{name}.cohorts' is by_wave: keys 'waves.onsets' and "
+                           "'staggered_estimators' must say from when and by what; found one of them empty")
+    for wave, month in evaluation.waves.onsets.items():
+        period(month, "M", f"{path}: key 'waves.onsets.{wave}'")
+    for key in ("indicators", "treatments", "samples", "estimators", "staggered_estimators", "clusters"):
         words = getattr(evaluation, key)
         if len(set(words)) < len(words):
             raise DidError(f"{path}: key '{key}' names something twice; found {words}")

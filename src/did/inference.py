@@ -62,9 +62,11 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
 
     One row per parameter and cluster level with the columns `COLUMNS`: the estimates table less indicator,
     reading, sample and is_synthetic, which the caller adds. Intervals cover ``level`` pointwise and, with
-    p_value (two-sided, of no effect), use Student's t with clusters - 1 degrees of freedom. band_low,
-    band_high and p_adjusted are NaN here. n_treated and n_treated_clusters count the treated units a row
-    rests on and the clusters they lie in.
+    p_value (two-sided, of no effect), use Student's t with clusters - 1 degrees of freedom, or, for a result
+    whose distribution is ``normal``, the standard normal without any small-sample factor (df is then missing:
+    the convention of R's did package, whose error is sqrt(mean(influence^2) / n)). band_low, band_high and
+    p_adjusted are NaN here (see `did.bootstrap`). n_treated and n_treated_clusters count the treated units a
+    row rests on and the clusters they lie in.
 
     std_error, interval and p_value are NaN, with the reason in the note, for a reference row, a parameter
     that is not identified, fewer than two clusters, no more observations than parameters, or no variation
@@ -78,13 +80,16 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
         labels = labels_of(result, panel, cluster)
         sums = cluster_sums(influence, labels)
         n_clusters = len(sums)
+        normal = result.distribution == "normal"
         factor = small_sample_factor(n_clusters, result.n_obs, result.n_parameters)
+        factor = 1.0 if normal and n_clusters > 1 else factor
+        reference = stats.norm if normal else stats.t(max(n_clusters - 1, 1))
         spread = np.sqrt((sums**2).sum(axis=0))
         varies = spread > CANCELLED * np.abs(influence).sum(axis=0)
         treated = result.treated.to_numpy()
         n_treated_clusters = [len(pd.unique(labels[behind])) for behind in treated.T]
         std_error = np.where(varies, np.sqrt(factor) * spread, np.nan)
-        half_width = stats.t.ppf((1 + level) / 2, max(n_clusters - 1, 1)) * std_error
+        half_width = reference.ppf((1 + level) / 2) * std_error
         n_parameters = pd.array([result.n_parameters] * len(result.estimate), dtype="Int64")
         note = [
             join_notes(own, _caveat(own, n_clusters, factor, n_with, has_error, cluster), result.note)
@@ -101,7 +106,7 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
             "ci_high": result.estimate + half_width,
             "band_low": np.nan,
             "band_high": np.nan,
-            "p_value": 2 * stats.t.sf(np.abs(result.estimate) / std_error, max(n_clusters - 1, 1)),
+            "p_value": 2 * reference.sf(np.abs(result.estimate) / std_error),
             "p_adjusted": np.nan,
             "n_obs": result.n_obs,
             "n_units": result.n_units,
@@ -109,7 +114,7 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
             "n_clusters": n_clusters,
             "n_treated_clusters": n_treated_clusters,
             "n_parameters": n_parameters,
-            "df": float(max(n_clusters - 1, 0)),
+            "df": np.nan if normal else float(max(n_clusters - 1, 0)),
             "note": note,
         }
         frames.append(pd.DataFrame(columns)[COLUMNS])

@@ -105,12 +105,21 @@ def _units(indicator: Indicator, evaluation: Evaluation, reading: Reading, areas
     if len(lost):
         raise DidError(f"{where}: unit {lost['unit'].iloc[0]} ({lost['unit_name'].iloc[0]}) has no system in "
                        f"{evaluation.waves.systems[indicator.geography]}; add it")
-    onset = str(indicator.onset(evaluation.waves.onset))
-    treated = units["wave"].isin(evaluation.waves.treated_waves)
-    units["cohort"] = pd.Series(onset, index=units.index, dtype="str").where(treated)
+    units["cohort"] = units["wave"].map(_first_periods(indicator, evaluation, reading)).astype("str")
     units[["intensity", "exposure"]] = units[["intensity", "exposure"]].fillna(0.0)
+    # A wave that the membership rules leave untreated has no exposure of its own; treated by date, it has all.
+    units["exposure"] = units["exposure"].where(units["cohort"].isna() | (units["exposure"] > 0), 1.0)
     units["wave"] = units["wave"].astype("Int64")
     return units.drop(columns="system_listed"), unused
+
+
+def _first_periods(indicator: Indicator, evaluation: Evaluation, reading: Reading) -> dict[int, str]:
+    """First treated period of each wave that is treated within the window, under a reading."""
+    months = dict.fromkeys(evaluation.waves.treated_waves, evaluation.waves.onset)
+    if reading.cohorts == "by_wave":
+        months = evaluation.waves.onsets
+    last = period(indicator.windows[reading.window].last, indicator.frequency, "window")
+    return {wave: str(onset) for wave, month in months.items() if (onset := indicator.onset(month)) <= last}
 
 
 def _residents(population: Population, evaluation: Evaluation, observations: Observations,

@@ -14,6 +14,11 @@ ESTIMATORS = {
     "did": "did.estimators.did:estimate",
     "ldv": "did.estimators.ldv:estimate",
     "event_study": "did.estimators.event_study:estimate",
+    "callaway_santanna": "did.estimators.callaway_santanna:estimate",
+    "sun_abraham": "did.estimators.sun_abraham:estimate",
+    "imputation": "did.estimators.imputation:estimate",
+    "imputation_leads": "did.estimators.imputation:leads",
+    "stacked": "did.estimators.stacked:estimate",
 }
 
 

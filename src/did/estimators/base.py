@@ -11,6 +11,8 @@ import pandas as pd
 from did.errors import DidError, one_of
 
 TREATMENTS = ("binary", "intensity")
+LATER_COHORTS = ("error", "never_treated_in_window")
+DISTRIBUTIONS = ("t", "normal")
 PERIODS_PER_YEAR = {"M": 12, "Q": 4, "Y": 1}
 
 
@@ -29,6 +31,8 @@ class Panel:
     treatment     ``binary`` or ``intensity``: what ``dose`` holds
     clusters      level -> (units,) labels; always has ``unit``; every level is a grouping of whole units
     weight        (units, periods) non-negative regression weights, or None for equal weights
+    covariates    name -> (units, periods) floats in the covariate's own unit of measure, NaN = not observed;
+                  empty unless asked for
     """
 
     outcome: np.ndarray
@@ -40,6 +44,7 @@ class Panel:
     treatment: str
     clusters: dict[str, np.ndarray]
     weight: np.ndarray | None = None
+    covariates: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def n_units(self) -> int:
@@ -87,6 +92,7 @@ class Panel:
             dose=self.dose[units],
             clusters={level: labels[units] for level, labels in self.clusters.items()},
             weight=None if self.weight is None else self.weight[units],
+            covariates={name: values[units] for name, values in self.covariates.items()},
         )
 
     @classmethod
@@ -98,26 +104,32 @@ class Panel:
         cluster_columns: Sequence[str] = ("system",),
         weight_column: str | None = None,
         exposure_column: str | None = None,
+        covariate_columns: Sequence[str] = (),
+        later_cohorts: str = "error",
         where: str = "panel",
     ) -> Panel:
         """Return the panel held by the rows of one reading of a panel table.
 
         ``frame`` has one row per unit and period with the columns unit, period, frequency, outcome, cohort,
-        intensity (only for ``treatment="intensity"``), ``cluster_columns``, ``weight_column`` and
-        ``exposure_column`` (for ``treatment="binary"``: the share of a treated unit that is exposed, its dose
-        in place of 1); others are ignored. ``cohort`` is the first treated period, missing for a unit not
-        treated in the window; the dose of such a unit is taken as 0 whatever the table holds. A missing outcome
-        and an absent unit-period are both NaN. The frame is not changed; the order of its rows does not matter.
+        intensity (only for ``treatment="intensity"``), ``cluster_columns``, ``weight_column``,
+        ``covariate_columns`` (numbers; a missing one stays missing) and ``exposure_column`` (for
+        ``treatment="binary"``: the share of a treated unit that is exposed, its dose in place of 1); others are
+        ignored. ``cohort`` is the first treated period, missing for a unit not treated in the window; the dose
+        of such a unit is taken as 0 whatever the table holds. A cohort after the last period is an error unless
+        ``later_cohorts="never_treated_in_window"``, which counts its units as never treated in the window. A
+        missing outcome and an absent unit-period are both NaN. The frame is not changed; the order of its rows
+        does not matter.
 
         Raises DidError, beginning with ``where``, if: a column is missing or there is no row; there are
         several readings or frequencies; a period or cohort is not a period of the frequency; periods have a
         gap; a unit-period comes twice; cohort, intensity or a cluster varies within a unit; a cluster label
-        is missing; a cohort lies outside the window; an outcome is not a finite number; a treated unit has no
-        positive intensity; a weight is missing or negative; there is no treated unit, no control (every unit
-        starts in the same period), or no period before treatment.
+        is missing; a cohort lies outside the window; an outcome or covariate is not a finite number; a treated
+        unit has no positive intensity; a weight is missing or negative; there is no treated unit, no control
+        (every unit starts in the same period), or no period before treatment.
         """
         one_of(f"{where}: treatment", treatment, TREATMENTS)
-        needed = ["unit", "period", "frequency", "outcome", "cohort", *cluster_columns]
+        one_of(f"{where}: later_cohorts", later_cohorts, LATER_COHORTS)
+        needed = ["unit", "period", "frequency", "outcome", "cohort", *cluster_columns, *covariate_columns]
         dose_column = "intensity" if treatment == "intensity" else exposure_column
         needed += [dose_column] if dose_column else []
         needed += [weight_column] if weight_column else []
@@ -142,7 +154,7 @@ class Panel:
             return filled
 
         cohort = _constant_within(rows["cohort"], unit_code, units, where)
-        treated_from = _first_treated(cohort, units, first_period, periods, frequency, where)
+        treated_from = _first_treated(cohort, units, first_period, periods, frequency, later_cohorts, where)
         never = treated_from == len(periods)
         _refuse_undefined_design(treated_from, units, periods, where)
         dose = np.where(never, 0.0, 1.0)
@@ -158,7 +170,9 @@ class Panel:
         outcome, weight = array("outcome"), None
         if weight_column:
             weight = _weights(array(weight_column), outcome, units, periods, where)
-        return cls(outcome, units, periods, frequency, treated_from, dose, treatment, clusters, weight)
+        covariates = {column: array(column) for column in covariate_columns}
+        return cls(outcome, units, periods, frequency, treated_from, dose, treatment, clusters, weight,
+                   covariates)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +190,8 @@ class Result:
     n_parameters  K of the small-sample factor: regressors and period effects; unit effects are nested in the
                   clusters and not counted. Missing (None) where no such factor applies
     note          what was left out, and choices made, in words; empty if nothing
+    distribution  ``t``: Student's t with clusters - 1 degrees of freedom and the small-sample factor;
+                  ``normal``: standard normal and no factor at all, as R's did package
     """
 
     estimator: str
@@ -186,6 +202,7 @@ class Result:
     n_obs: int
     n_parameters: int | None
     note: str = ""
+    distribution: str = "t"
 
     @property
     def n_units(self) -> int:
@@ -296,12 +313,16 @@ def _constant_within(column: pd.Series, unit_code: np.ndarray, units: pd.Index, 
     return pd.Series(labels).reindex(first).set_axis(units)
 
 
-def _first_treated(cohort, units, first_period: int, periods, frequency: str, where: str) -> np.ndarray:
+def _first_treated(
+    cohort, units, first_period: int, periods, frequency: str, later_cohorts: str, where: str
+) -> np.ndarray:
     treated_from = np.full(len(units), len(periods))
     for text in cohort.dropna().unique():
         members = (cohort == text).fillna(False).to_numpy(dtype=bool)
         what = f"{where}: column 'cohort', unit {units[members][0]}"
         position = _ordinal(text, frequency, what) - first_period
+        if position >= len(periods) and later_cohorts == "never_treated_in_window":
+            continue
         if not 0 <= position < len(periods):
             raise DidError(f"{what}: expected a first treated period in {periods[0]} to {periods[-1]}, or "
                            f"empty if never treated in the window; found {text}; mend the cohort or the "

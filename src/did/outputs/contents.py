@@ -30,7 +30,15 @@ def figures(evaluation: Evaluation, family: str, without: Collection[str] = ()) 
     names += [f"trends_{indicator}_{sample}" for indicator in indicators for sample in evaluation.samples]
     if "event_study" in evaluation.estimators:
         names += [f"event_study_{indicator}" for indicator in indicators]
+    if staggered_reading(evaluation):
+        names += [f"estimators_{indicator}" for indicator in indicators]
     return names
+
+
+def staggered_reading(evaluation: Evaluation) -> str | None:
+    """The first reading that treats each wave from its own date and concerns every indicator, if there is one."""
+    return next((name for name, reading in evaluation.readings.items()
+                 if reading.cohorts == "by_wave" and reading.families is None), None)
 
 
 def draw_files(evaluation: Evaluation, without: Collection[str] = (), family: str | None = None) -> list[str]:

@@ -71,8 +71,8 @@ def event_study(
     order = {cluster: place for place, cluster in enumerate(clusters)}
     rows = rows.sort_values(["cluster", "event_time"],
                             key=lambda column: column.map(order) if column.name == "cluster" else column)
-    subtitle = f"{subtitle} {_treated(rows, units, list(clusters))}"
-    few = rows[rows["note"].map(rests_on_few) & ~_is_reference(rows)]
+    subtitle = f"{subtitle} {treated_words(rows, units, list(clusters))}"
+    few = rows[rows["note"].map(rests_on_few) & ~is_reference(rows)]
     footnote = few_treated_note(rows["note"], units)
     figure, bottom = style.page(4.55, title=title, subtitle=subtitle, source=source, is_synthetic=is_synthetic,
                                 footnote=footnote)
@@ -81,13 +81,13 @@ def event_study(
         axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
         axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
         many = rows["event_time"].nunique() > 40
-        draw = _bands if many else _points
+        draw = draw_bands if many else draw_points
         for place, cluster in enumerate(clusters):
             draw(axes, rows[rows["cluster"] == cluster], place, len(clusters))
-        reference = rows[(rows["cluster"] == next(iter(clusters))) & _is_reference(rows)]
+        reference = rows[(rows["cluster"] == next(iter(clusters))) & is_reference(rows)]
         axes.plot(reference["event_time"], reference["estimate"], marker="o", markersize=8, zorder=5,
                   markerfacecolor="white", markeredgecolor=style.MARKS[0][1], markeredgewidth=2, linestyle="none")
-        _event_axis(axes, rows["event_time"], tick_every, time_label)
+        event_axis(axes, rows["event_time"], tick_every, time_label)
         for time in sorted(set(few["event_time"])):
             axes.annotate(DAGGER, (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 4), ha="center",
                           textcoords="offset points", fontproperties=style.font(bold=True))
@@ -96,12 +96,12 @@ def event_study(
     return style.save(figure, stem, f"{alt_text} {footnote}".strip(), rows[NUMBERS], is_synthetic)
 
 
-def _is_reference(rows: pd.DataFrame) -> pd.Series:
+def is_reference(rows: pd.DataFrame) -> pd.Series:
     named = rows["note"].str.contains("reference", na=False)
     return rows["estimate"].eq(0) & (named | rows["std_error"].isna())
 
 
-def _treated(rows: pd.DataFrame, units: str, clusters: Sequence[str]) -> str:
+def treated_words(rows: pd.DataFrame, units: str, clusters: Sequence[str]) -> str:
     """Return ``30 treated areas in 8 systems, 119 comparison areas.`` from the counts in the rows."""
     treated, everyone = int(rows["n_treated"].max()), int(rows["n_units"].max())
     groups = "".join(
@@ -110,10 +110,10 @@ def _treated(rows: pd.DataFrame, units: str, clusters: Sequence[str]) -> str:
     return f"{treated:,} treated {units}{groups}, {everyone - treated:,} comparison {units}."
 
 
-def _points(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
+def draw_points(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
     """Point and whisker per event time; further cluster levels stand a little to the right."""
     marker, colour, dashes = style.MARKS[place % len(style.MARKS)]
-    rows = rows[rows["estimate"].notna() & ~_is_reference(rows)]
+    rows = rows[rows["estimate"].notna() & ~is_reference(rows)]
     at = rows["event_time"] + (place - (among - 1) / 2) * 0.28
     if rows["band_low"].notna().any():
         axes.vlines(at, rows["band_low"], rows["band_high"], color=colour, linewidth=7, alpha=0.25, zorder=2)
@@ -124,11 +124,11 @@ def _points(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
     axes.plot(at, rows["estimate"], marker=marker, color=colour, markersize=7, linestyle="none", zorder=4)
 
 
-def _bands(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
+def draw_bands(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
     """First cluster level: line and filled band; further ones: dashed edges of their band."""
     _, colour, dashes = style.MARKS[place % len(style.MARKS)]
     rows = rows[rows["estimate"].notna()]
-    low, high = (rows[end].where(~_is_reference(rows), 0.0) for end in ("ci_low", "ci_high"))
+    low, high = (rows[end].where(~is_reference(rows), 0.0) for end in ("ci_low", "ci_high"))
     if place == 0:
         axes.fill_between(rows["event_time"], low, high, color=colour, alpha=0.25, linewidth=0, zorder=2)
         axes.plot(rows["event_time"], rows["estimate"], color=colour, linewidth=2, zorder=4)
@@ -140,7 +140,7 @@ def _bands(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
                           linewidth=0, zorder=1.5)
 
 
-def _event_axis(axes: Axes, times: pd.Series, every: int | None, label: str) -> None:
+def event_axis(axes: Axes, times: pd.Series, every: int | None, label: str) -> None:
     first, last = int(times.min()), int(times.max())
     if every is None:
         every = next(step for step in (1, 2, 5, 10, 12, 24, 60, 120, 10**6) if (last - first) / step <= 16)
@@ -180,7 +180,7 @@ def _key(figure: Figure, axes: Axes, clusters: Mapping[str, str], many: bool, va
 
 def _event_alt_text(title, subtitle, rows, clusters, time_label, value_label) -> str:
     first = rows[rows["cluster"] == next(iter(clusters))]
-    drawn = first[first["estimate"].notna() & ~_is_reference(first)]
+    drawn = first[first["estimate"].notna() & ~is_reference(first)]
     sentences = [f"Chart of effects by event time. {title}. {subtitle} {time_label} from "
                  f"{number(first['event_time'].min(), 0)} to {number(first['event_time'].max(), 0)}."]
     measure = value_label[:1].lower() + value_label[1:]

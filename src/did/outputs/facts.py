@@ -21,6 +21,15 @@ ESTIMATORS = {
     "did": ("difference-in-differences", "than if it had changed as that of the comparison {units} did"),
 }
 ABBREVIATIONS = {"ldv": "LDV", "did": "DiD"}
+# What estimators for waves treated from their own dates are called, in the order they are shown.
+STAGGERED = {
+    "did": "Two-way fixed effects",
+    "event_study": "Two-way fixed effects by event time",
+    "callaway_santanna": "Callaway and Sant'Anna",
+    "sun_abraham": "Sun and Abraham",
+    "imputation": "Imputation (Borusyak, Jaravel and Spiess)",
+    "stacked": "Stacked",
+}
 TESTS = {
     "linear_pretrend": "Linear trend test",
     "joint_leads": "All leads jointly",
@@ -48,6 +57,7 @@ class Facts:
     place, units : "England"; what units are called, "areas".
     directions : indicator -> ``lower_better``, ``higher_better`` or ``none``.
     first, last, onset : periods, ISO text; frequency : ``M``, ``Q`` or ``Y``.
+    staggered : the reading that treats each wave from its own date, "" if there is none.
     reading : the reading reported; estimator : the published one, reported first; other_estimator : beside it.
     data : where the files came from, as the manifest says; sources : lines naming the publishers and licences.
     figures : (path relative to the page, alternative text) of the figures to show.
@@ -77,6 +87,7 @@ class Facts:
     place: str = "England"
     units: str = "areas"
     directions: Mapping[str, str] = field(default_factory=dict)
+    staggered: str = ""
     reading: str = "default"
     estimator: str = "ldv"
     other_estimator: str = "did"

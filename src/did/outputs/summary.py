@@ -32,6 +32,7 @@ from did.outputs.summary_tables import (
     lineage_table,
     readings_table,
     slope_text,
+    staggered_table,
     trend_tests_table,
     years_table,
 )
@@ -94,6 +95,7 @@ def summary_markdown(
         beside=markdown_table(beside_table(ours, facts)),
         readings=readings_table(overall, facts),
         years=years_table(estimates, facts),
+        staggered=staggered_table(estimates, facts),
         tests=markdown_table(trend_tests_table(diagnostics, facts)),
         notes=test_notes(diagnostics, facts),
         data_facts=data_facts(ours, facts),

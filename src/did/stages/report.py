@@ -92,6 +92,7 @@ def _facts(family: str, members: list[Indicator], evaluation: Evaluation, source
         n_published_numbers=publication.printed_numbers, published_conclusion=publication.conclusion,
         dose=evaluation.dose, place=evaluation.place, units=evaluation.units,
         directions={name: each.direction for name, each in by_name.items()}, reading=evaluation.default_reading,
+        staggered=contents.staggered_reading(evaluation) or "",
         estimator=headline.published_estimator, other_estimator=others[0] if others else headline.published_estimator,
         sources=[f"{each.title}: {each.publisher}, {each.licence}, {each.landing_page}"
                  for each in used(members, sources)],

@@ -1,0 +1,169 @@
+"""Averages of group-time effects: overall, by event time, by cohort, by calendar period."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError, one_of
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.callaway_santanna import CohortOfUnits, cohort_of_units
+
+KINDS = ("simple", "event_time", "cohort", "calendar")
+
+
+def aggregate(
+    result: Result,
+    panel: Panel,
+    kind: str = "simple",
+    *,
+    min_event_time: int | None = None,
+    max_event_time: int | None = None,
+    balance_event_time: int | None = None,
+) -> Result:
+    """Return averages of the group-time effects of ``result``, with cohorts weighted by their size.
+
+    ``result`` is of `did.estimators.callaway_santanna`, ``panel`` the panel it was estimated on. A cohort's
+    size is its units' sampling weight in their first period (their number if unweighted).
+
+    ``simple``       ``overall``: every cell from treatment on
+    ``event_time``   one ``event_time`` row each; ``overall_event_time``: their plain mean from 0 on
+    ``cohort``       one ``cohort`` row each, the plain mean of its cells from treatment on;
+                     ``overall_cohort``: their mean by size
+    ``calendar``     one ``calendar`` row per period from the first onset on; ``overall_calendar``: their
+                     plain mean
+
+    in units of the outcome. ``max_event_time`` limits every kind, ``min_event_time`` only event times (as in R's
+    did). ``balance_event_time`` e keeps the cohorts observed to event time e, and the event times for which
+    all of them are. Influence includes that of estimating the sizes: weight_i x (sum over the cohort's cells
+    in the average of (ATT - average)) / (sum of sizes). Cells that are not identified are left out and
+    counted in the note. Callaway and Sant'Anna 2021, Journal of Econometrics 225:200-230, section 3; equal to
+    R's did 2.5.1 ``aggte(na.rm = TRUE)``.
+
+    Raises DidError if ``result`` is not group-time effects, ``kind`` is unknown, balancing is asked of another
+    kind than event_time, or no cell falls into the average.
+    """
+    one_of("aggregate: kind", kind, KINDS)
+    if set(result.parameters["estimand"]) != {"att_gt"}:
+        raise DidError("aggregate: expected the group-time effects (att_gt) of callaway_santanna; found "
+                       f"{listed(result.parameters['estimand'].unique())}; aggregate those")
+    if balance_event_time is not None and kind != "event_time":
+        raise DidError(f"aggregate: balance_event_time: expected kind event_time; found {kind}; leave it out")
+    cells = _Cells.of(result, panel, cohort_of_units(result, panel))
+    upper = np.inf if max_event_time is None else max_event_time
+    lower = -np.inf if min_event_time is None else min_event_time
+    post = cells.identified & (cells.event_time >= 0) & (cells.event_time <= upper)
+    if kind == "event_time":
+        chosen = cells.identified & (cells.event_time >= lower) & (cells.event_time <= upper)
+        if balance_event_time is not None:
+            chosen &= _balanced(cells, balance_event_time)
+        return _finish(result, cells, chosen, cells.event_time, kind, sized=True)
+    if kind == "simple":
+        return _finish(result, cells, post, np.zeros(len(post), dtype=int), kind, sized=True)
+    if kind == "cohort":
+        return _finish(result, cells, post, cells.cohort, kind, sized=False)
+    return _finish(result, cells, post, cells.period, kind, sized=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cells:
+    """Group-time cells as arrays: position of cohort and period, event time, size of the cohort."""
+
+    units: CohortOfUnits
+    cohort: np.ndarray
+    period: np.ndarray
+    periods: pd.Index
+    event_time: np.ndarray
+    identified: np.ndarray
+    size_of: np.ndarray
+
+    @classmethod
+    def of(cls, result: Result, panel: Panel, units: CohortOfUnits) -> _Cells:
+        parameters = result.parameters
+        member = units.code >= 0
+        size = np.bincount(units.code[member], units.weight[member], len(units.labels))
+        return cls(units, units.labels.get_indexer(parameters["cohort"]),
+                   panel.periods.get_indexer(parameters["period"]), panel.periods,
+                   parameters["event_time"].to_numpy(dtype=int), np.isfinite(result.estimate), size)
+
+
+def _balanced(cells: _Cells, horizon: int) -> np.ndarray:
+    """Return the (cells,) mask of cohorts observed to ``horizon`` and event times they all share."""
+    first, last = cells.period.min(), cells.period.max()
+    reached = last - (cells.period - cells.event_time) >= horizon
+    return reached & (cells.event_time <= horizon) & (cells.event_time >= horizon - last + first)
+
+
+def _finish(
+    result: Result, cells: _Cells, chosen: np.ndarray, group: np.ndarray, kind: str, *, sized: bool
+) -> Result:
+    """Average the chosen cells by ``group``, then the averages to the overall effect of the kind."""
+    if not chosen.any() or (kind == "event_time" and not (cells.event_time[chosen] >= 0).any()):
+        raise DidError(f"aggregate: {kind}: expected a cell at or after treatment within the event times asked "
+                       "for; found none; widen min_event_time, max_event_time or balance_event_time")
+    found, code = np.unique(group[chosen], return_inverse=True)
+    rows = np.flatnonzero(chosen)
+    weight = np.zeros((len(chosen), len(found)))
+    weight[rows, code] = cells.size_of[cells.cohort[rows]] if sized else 1.0
+    total = weight.sum(axis=0)
+    attainable = np.nan_to_num(result.estimate)
+    value = attainable @ weight / total
+    influence = result.influence.to_numpy() @ (weight / total)
+    if sized:
+        # Effect of the estimated sizes, by cohort and average; 0 where an average has one cohort.
+        spread = np.zeros((len(cells.size_of), len(found)))
+        np.add.at(spread, (cells.cohort[rows], code), (attainable[rows] - value[code]) / total[code])
+        influence += _of_units(cells, spread)
+    behind = result.treated.to_numpy().astype(np.float32) @ (weight > 0).astype(np.float32) > 0
+    if kind == "simple":
+        table = parameter_table("overall")
+    else:
+        share = np.full(len(found), 1 / len(found))
+        if kind == "event_time":
+            share = (found >= 0) / (found >= 0).sum()
+        elif kind == "cohort":
+            share = cells.size_of[found] / cells.size_of[found].sum()
+        overall = share @ value
+        combined = influence @ share
+        if kind == "cohort":
+            spread = np.zeros(len(cells.size_of))
+            spread[found] = (value - overall) / cells.size_of[found].sum()
+            combined += _of_units(cells, spread)
+        one_cell = behind[:, share > 0].any(axis=1)
+        notes = _notes(result, chosen, group, found)
+        table = pd.concat([
+            parameter_table(kind, note=notes,
+                            event_time=found if kind == "event_time" else None,
+                            cohort=cells.units.labels[found] if kind == "cohort" else None,
+                            period=cells.periods[found] if kind == "calendar" else None),
+            parameter_table(f"overall_{kind}"),
+        ], ignore_index=True)
+        value = np.append(value, overall)
+        influence = np.column_stack([influence, combined])
+        behind = np.column_stack([behind, one_cell])
+    n_lost = int((~cells.identified).sum())
+    return dataclasses.replace(
+        result,
+        parameters=table,
+        estimate=value,
+        influence=pd.DataFrame(influence, index=result.influence.index),
+        treated=pd.DataFrame(behind, index=result.influence.index),
+        note=join_notes(result.note, f"{n_lost} of {len(chosen)} cells not identified and left out of averages"
+                        if n_lost else ""),
+    )
+
+
+def _of_units(cells: _Cells, by_cohort: np.ndarray) -> np.ndarray:
+    """Return each unit's weight times its cohort's row of ``by_cohort``, 0 for units of no cohort."""
+    padded = np.concatenate([by_cohort, np.zeros((1, *by_cohort.shape[1:]))])
+    weight = cells.units.weight if by_cohort.ndim == 1 else cells.units.weight[:, None]
+    return weight * padded[cells.units.code]
+
+
+def _notes(result: Result, chosen: np.ndarray, group: np.ndarray, found: np.ndarray) -> list[str]:
+    """Return "reference" for averages made of reference cells only."""
+    reference = (result.parameters["note"] == "reference").to_numpy()
+    only = [bool(reference[chosen & (group == one)].all()) for one in found]
+    return ["reference" if is_reference else "" for is_reference in only]

@@ -1,0 +1,186 @@
+"""Group-time average treatment effects of Callaway and Sant'Anna."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError, one_of
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.drdid import METHODS
+from did.estimators.group_time import Cohort, Sample, cohorts_of, effects
+
+CONTROL_GROUPS = ("not_yet_treated", "never_treated")
+BASE_PERIODS = ("varying", "universal")
+UNBALANCED = ("trim", "pairwise")
+
+
+def estimate(
+    panel: Panel,
+    *,
+    control_group: str = "not_yet_treated",
+    base_period: str = "varying",
+    anticipation: int = 0,
+    method: str = "unconditional",
+    unbalanced: str = "trim",
+) -> Result:
+    """Return the average effect on cohort g in period t, for every cohort and period.
+
+        ATT(g, t) = E[Y_t - Y_b | cohort g] - E[Y_t - Y_b | controls]
+
+    b is the last period more than ``anticipation`` before g; in periods before g the previous period under
+    ``base_period="varying"``. Controls are the ``never_treated``, or every unit ``not_yet_treated`` by max(t,
+    b) + anticipation. ``method`` adjusts for ``panel.covariates``, in a linear form: ``reg`` by regression,
+    ``ipw`` by the odds of treatment, ``dr`` by both (doubly robust); without covariates all are the same.
+    Covariates and ``panel.weight`` (sampling weights) are those of the earlier of t and b. Callaway and
+    Sant'Anna 2021, Journal of Econometrics 225:200-230; Sant'Anna and Zhao 2020, Journal of Econometrics
+    219:101-122. Equal to R's did 2.5.1 without bootstrap.
+
+    One parameter ``att_gt`` per cohort and period, with event_time t - g, in units of the outcome; a universal
+    base period is a row of estimate 0 noted ``reference``. Errors follow R's did: normal, without a
+    small-sample factor. A cell that is not identified has estimate NaN and says why; a cohort of one unit is
+    noted. Units with a missing outcome, weight or covariate are dropped and named (``unbalanced="trim"``), or
+    left out of the cells they are missing from (``"pairwise"``). Periods nobody has are skipped, cohorts
+    without a base period are dropped, and without never-treated units the periods from the last cohort on
+    (less anticipation) are dropped and that cohort serves as control; the note says so.
+
+    Raises DidError if an option is unknown or the treatment is not binary; there is no never-treated unit
+    under ``never_treated``; fewer than two periods, no treated unit or no control is left; or no cell is
+    identified.
+    """
+    one_of("callaway_santanna: control_group", control_group, CONTROL_GROUPS)
+    one_of("callaway_santanna: base_period", base_period, BASE_PERIODS)
+    one_of("callaway_santanna: method", method, METHODS)
+    one_of("callaway_santanna: unbalanced", unbalanced, UNBALANCED)
+    if isinstance(anticipation, bool) or not isinstance(anticipation, int) or anticipation < 0:
+        raise DidError("callaway_santanna: anticipation: expected a whole number of periods, 0 or more; found "
+                       f"{anticipation}")
+    if panel.treatment != "binary":
+        raise DidError("callaway_santanna: treatment: expected binary, since a cohort's effect is not per unit "
+                       f"of dose; found {panel.treatment}; use estimator did or event_study for doses")
+    kept, sample, firsts, note = _sample(panel, control_group, anticipation, method, unbalanced == "trim")
+    cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation)
+    value, influence, treated, reasons = effects(
+        sample, cohorts, never_treated_only=control_group == "never_treated", method=method)
+    if all(reasons):
+        raise DidError(f"callaway_santanna: expected a cohort and period that can be estimated by {method}; "
+                       f"found none: {reasons[0]}; use other covariates or another method")
+    if method == "unconditional" and panel.covariates:
+        note = join_notes(note, f"covariates not used: {listed(panel.covariates)}")
+    units = panel.units[kept]
+    return Result(
+        estimator="callaway_santanna",
+        parameters=_parameters(panel, sample, cohorts, reasons, treated.sum(axis=0)),
+        estimate=value,
+        influence=pd.DataFrame(influence, index=units, copy=False),
+        treated=pd.DataFrame(treated, index=units, copy=False),
+        n_obs=int(np.isfinite(sample.outcome).sum()),
+        n_parameters=None,
+        note=note,
+        distribution="normal",
+    )
+
+
+def _sample(
+    panel: Panel, control_group: str, anticipation: int, method: str, trim: bool
+) -> tuple[np.ndarray, Sample, np.ndarray, str]:
+    """Return the mask of the units used, the sample, the cohorts' first positions, and what was left out."""
+    names = [] if method == "unconditional" else list(panel.covariates)
+    covariates = np.stack([panel.covariates[name] for name in names]) if names else np.empty(
+        (0, *panel.outcome.shape))
+    present = np.isfinite(panel.outcome)
+    first, notes = panel.treated_from, []
+    positions = np.flatnonzero(present.any(axis=0))
+    if len(positions) < panel.n_periods:
+        skipped = panel.periods[~present.any(axis=0)]
+        notes.append(f"no outcome in {listed(skipped)}: skipped, and the period before serves as base")
+    never = panel.never_treated
+    if not never.any():
+        if control_group == "never_treated":
+            raise DidError("callaway_santanna: control_group never_treated: expected units never treated in "
+                           f"the window; found all {panel.n_units} treated by "
+                           f"{panel.periods[first.max()]}; use not_yet_treated or add controls")
+        last = first.max()
+        positions = positions[positions < last - anticipation]
+        never = first == last
+        notes.append(f"no never-treated units: cohort {panel.periods[last]} serves as control and "
+                     f"{panel.periods[max(last - anticipation, 0)]} and later are left out")
+    if len(positions) < 2:
+        raise DidError("callaway_santanna: expected two periods or more with outcomes before every unit is "
+                       f"treated; found {len(positions)}; add periods or controls")
+    early = ~never & (first - anticipation <= positions[0])
+    if early.any():
+        notes.append(f"no period before treatment{' and anticipation' if anticipation else ''}, left out: "
+                     f"{listed(panel.units[early])}")
+    kept = ~early
+    usable = present & (panel.observed_weight > 0) if panel.weight is not None else present
+    usable = (usable & np.isfinite(covariates).all(axis=0))[:, positions]
+    incomplete = kept & (~usable.all(axis=1) if trim else ~usable.any(axis=1))
+    if incomplete.any():
+        what = " or ".join(["an outcome", *(["a weight"] if panel.weight is not None else []),
+                            *(["a covariate"] if names else [])])
+        often = "in a period" if trim else "in every period"
+        notes.append(f"{int(incomplete.sum())} units without {what} {often}, left out: "
+                     f"{listed(panel.units[incomplete])}")
+        kept &= ~incomplete
+    if not trim and not usable[kept].all():
+        notes.append("units with a missing period are used in the cells they have both periods for")
+    firsts = np.unique(first[kept & ~never])
+    if not len(firsts) or not (never & kept).any() and len(firsts) < 2:
+        side = "treated unit with a period before treatment" if not len(firsts) else "control unit"
+        raise DidError(f"callaway_santanna: expected a {side}; found none among the {int(kept.sum())} units "
+                       f"with outcomes ({join_notes(*notes) or 'nothing was left out'}); add units or periods"
+                       + (", or use unbalanced pairwise" if incomplete.any() and trim else ""))
+    outcome = panel.outcome[kept][:, positions]
+    weight = None
+    if panel.weight is not None:
+        weight = panel.observed_weight[kept][:, positions]
+        # Without a weight the unit is not in the period.
+        outcome = np.where(weight > 0, outcome, np.nan)
+    beyond = max(panel.n_periods, int(positions[-1]) + anticipation) + 1
+    sample = Sample(outcome, positions, np.where(never, beyond, first)[kept], beyond, weight,
+                    covariates[:, kept][:, :, positions])
+    return kept, sample, firsts, join_notes(*notes)
+
+
+def _parameters(
+    panel: Panel, sample: Sample, cohorts: list[Cohort], reasons: list[str], n_treated: np.ndarray
+) -> pd.DataFrame:
+    cohort = np.concatenate([np.full(len(one.period), one.first) for one in cohorts])
+    period = np.concatenate([sample.positions[one.period] for one in cohorts])
+    reference = np.concatenate([one.period == one.base for one in cohorts])
+    notes = [
+        "reference" if is_reference else f"not identified: {reason}" if reason
+        else "one treated unit: its error leaves out that unit's own variation" if n == 1 else ""
+        for is_reference, reason, n in zip(reference, reasons, n_treated, strict=True)
+    ]
+    return parameter_table("att_gt", cohort=panel.periods[cohort], period=panel.periods[period],
+                           event_time=period - cohort, note=notes)
+
+
+def first_weight(panel: Panel, units: pd.Index) -> np.ndarray:
+    """Return the sampling weight of ``units`` in the first period each is observed (1 if unweighted)."""
+    rows = panel.units.get_indexer(units)
+    if panel.weight is None:
+        return np.ones(len(rows))
+    weight = panel.observed_weight[rows]
+    return weight[np.arange(len(rows)), (weight > 0).argmax(axis=1)]
+
+
+@dataclasses.dataclass(frozen=True)
+class CohortOfUnits:
+    """Code (units,) of each unit's cohort among ``labels`` (-1: none of them) and its weight (units,)."""
+
+    labels: pd.Index
+    code: np.ndarray
+    weight: np.ndarray
+
+
+def cohort_of_units(result: Result, panel: Panel) -> CohortOfUnits:
+    """Return which of a group-time result's cohorts each of its units belongs to, and its sampling weight."""
+    labels = pd.Index(result.parameters["cohort"].unique())
+    first = panel.treated_from[panel.units.get_indexer(result.influence.index)]
+    label = np.append(panel.periods.to_numpy(dtype=object), None)[first]
+    return CohortOfUnits(labels, labels.get_indexer(pd.Index(label)), first_weight(panel, result.influence.index))

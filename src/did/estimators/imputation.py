@@ -1,0 +1,371 @@
+"""Imputation: effects as outcomes less what untreated observations predict (Borusyak, Jaravel and Spiess)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from did.errors import DidError, one_of
+from did.estimators import event_study
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.within import ROUNDING, _independent
+
+ESTIMANDS = ("overall", "event_time", "cohort", "calendar")
+ERROR_WEIGHTS = ("exact", "didimputation")
+
+
+def estimate(
+    panel: Panel,
+    *,
+    estimands: Sequence[str] = ("overall", "event_time"),
+    covariates: Sequence[str] = (),
+    error_weights: str = "exact",
+) -> Result:
+    """Return averages of imputed effects: over all treated cells, by event time, cohort or calendar period.
+
+        untreated cells:  Y_it = alpha_i + gamma_t + X_it beta + e_it
+        treated cells:    tau_it = Y_it - alpha_i - gamma_t - X_it beta
+        estimate = sum w_it tau_it / sum w_it dose_i
+
+    over the treated cells of an estimand, w the panel's weights: the mean effect (binary treatment), or mean
+    effect over mean dose (intensity, so per unit of dose). ``estimands`` are any of ``overall``,
+    ``event_time`` (e >= 0), ``cohort`` and ``calendar``. X holds the panel's
+    ``covariates`` named, if any; they must vary over time. Leads are another regression: `leads`.
+
+    The influence of unit i is sum_t v_it e_it, v the weight of the cell in the estimate: w / sum w dose where
+    treated; -w_it Z_it (Z'wZ)^-1 Z_1'v where not, Z the unit and period dummies. e_it is the residual, or
+    tau_it less dose_i times the v^2-weighted mean effect per dose of its cohort and event time. The error is
+    conservative if effects differ between the units of a cohort at one event time. Source: Borusyak, Jaravel
+    and Spiess 2024, Review of Economic Studies 91:3253-3285 (equations 6, 8 and 10 of the 2021 draft); equal to
+    R ``didimputation`` 0.5.0. With weights, that package squares them in the second v, which is then
+    not the weight of any cell in the estimate; ``error_weights="didimputation"`` repeats this.
+
+    Cells without an outcome or weight are left out and counted in the note. Units without an untreated cell
+    are left out and named, and so are treated cells that no chain of untreated cells links to their unit (in
+    periods when nobody is untreated, say). A parameter resting on a unit alone in its cohort says so: the
+    mean effect is then its own, and its own variation is not in the error. n_parameters is None: no
+    small-sample factor applies, and intervals are normal, as in R.
+
+    Raises DidError if an estimand, covariate or error_weights is unknown, no treated cell can be imputed, or a
+    covariate does not vary in untreated cells beyond unit and period effects and the covariates before it.
+    """
+    chosen = [estimands] if isinstance(estimands, str) else list(dict.fromkeys(estimands))
+    for name in chosen or [""]:
+        one_of("imputation: estimands", name, ESTIMANDS)
+    one_of("imputation: error_weights", error_weights, ERROR_WEIGHTS)
+    for name in covariates:
+        one_of("imputation: covariates", name, panel.covariates)
+    cells = _cells(panel, list(covariates))
+    used = cells.panel
+    untreated, target = cells.untreated, cells.target
+    residual = _without_rounding(_residual(cells), cells)
+    scores = untreated * residual
+    centred = target * (residual - used.dose[:, None] * _mean_effect(residual, cells))
+
+    parts = [_groups(used, target, name) for name in chosen]
+    tables = [table for table, _ in parts]
+    value, influence, behind = [], [], []
+    for table, group in parts:
+        size = _by_group(target * used.dose[:, None], group, len(table)).sum(axis=0)
+        value.append(_by_group(target * residual, group, len(table)).sum(axis=0) / size)
+        own = _by_group(centred, group, len(table)) / size
+        influence.append(own + _first_stage(cells, scores, group, size, error_weights))
+        behind.append(_by_group(target, group, len(table)) > 0)
+    parameters = pd.concat(tables, ignore_index=True)
+    behind = np.hstack(behind)
+    parameters["note"] = _alone(used, target, [group for _, group in parts], tables)
+    has_data = ((untreated + target) > 0).any(axis=1)
+    units = used.units[has_data]
+    return Result(
+        estimator="imputation",
+        parameters=parameters,
+        estimate=np.concatenate(value),
+        influence=pd.DataFrame(np.hstack(influence)[has_data], index=units),
+        treated=pd.DataFrame(behind[has_data], index=units),
+        n_obs=int(((untreated + target) > 0).sum()),
+        n_parameters=None,
+        note=cells.note,
+        distribution="normal",
+    )
+
+
+def leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> Result:
+    """Return differences between treated and control units before treatment, from untreated cells alone.
+
+        Y_it = alpha_i + gamma_t + sum over leads e of delta_e dose_i 1[t - g_i = e] + e_it,    t < g_i
+
+    so that effects of treatment cannot leak into them (Borusyak, Jaravel and Spiess 2024; R
+    ``did_imputation(pretrends = )``). ``n_leads`` counts back from -1 and measures each against all earlier
+    periods; None takes every lead, measured against -1, and keeps that row with the note ``reference``.
+    ``bin_width`` above 1 pools event times as in `event_study`, and ``n_leads`` then counts bins.
+
+    One parameter per lead, estimand ``event_time`` (or ``event_bin_<width>``), in units of the outcome per
+    unit of dose. Units treated from the first period are left out and named. Influence and n_parameters are
+    those of the regression, so the clustered error has its small-sample factor, as in R.
+
+    Raises DidError if bin_width or n_leads is not a positive whole number, or no lead is left beside its
+    reference.
+    """
+    for name, number in (("bin_width", bin_width), ("n_leads", n_leads)):
+        if not (number is None and name == "n_leads") and (not isinstance(number, int) or number < 1):
+            raise DidError(f"imputation_leads: {name}: expected a whole number, 1 or more; found {number}")
+    before = _untreated_part(panel)
+    members = (before.observed_weight > 0) & ~before.never_treated[:, None]
+    found = np.unique(np.floor_divide(before.event_time, bin_width)[members])
+    reference = [-1] if n_leads is None else [int(e) for e in found if e < -n_leads]
+    estimated = [e for e in found if e not in reference]
+    if not estimated or not set(reference) & set(found.tolist()):
+        wanted = "periods before the last" if n_leads is None else f"periods before the {n_leads} leads"
+        raise DidError(f"imputation_leads: expected treated units observed in {wanted} and in the reference; "
+                       f"found event times {listed(found) or 'none'} in bins of {bin_width}; add earlier "
+                       "periods or ask for fewer leads")
+    if before.never_treated.sum() == 0 and len(np.unique(before.treated_from)) == 1:
+        raise DidError("imputation_leads: expected control units; found one cohort and none untreated; add "
+                       "controls")
+    fitted = event_study.estimate(before, bin_width=bin_width, reference=reference)
+    shown = np.array([n_leads is None or e not in reference for e in fitted.parameters["event_time"]])
+    against = "" if n_leads is None else "measured against all earlier periods"
+    return dataclasses.replace(
+        fitted,
+        estimator="imputation_leads",
+        parameters=fitted.parameters[shown].reset_index(drop=True),
+        estimate=fitted.estimate[shown],
+        influence=fitted.influence.loc[:, shown].set_axis(range(int(shown.sum())), axis=1),
+        treated=fitted.treated.loc[:, shown].set_axis(range(int(shown.sum())), axis=1),
+        note=join_notes("untreated observations only", against, _missing(panel), _always(panel)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cells:
+    """The cells an imputation uses: weights where untreated, weights where imputed, outcome, 0 elsewhere.
+
+    covariates is (units, periods, columns), 0 where a cell is not used.
+    """
+
+    panel: Panel
+    outcome: np.ndarray
+    covariates: np.ndarray
+    untreated: np.ndarray
+    target: np.ndarray
+    note: str
+
+
+def _cells(panel: Panel, names: list[str]) -> _Cells:
+    incomplete = np.zeros(panel.outcome.shape, dtype=bool)
+    for name in names:
+        incomplete |= ~np.isfinite(panel.covariates[name])
+    if incomplete.any():
+        panel = dataclasses.replace(panel, outcome=np.where(incomplete, np.nan, panel.outcome))
+    weight = panel.observed_weight
+    without = ((weight <= 0) | panel.treated).all(axis=1) & (weight > 0).any(axis=1)
+    used = panel.keep(~without)
+    weight = used.observed_weight
+    untreated = np.where(used.treated, 0.0, weight)
+    treated = np.where(used.treated, weight, 0.0)
+    target = np.where(_linked(untreated), treated, 0.0)
+    if not (target > 0).any():
+        raise DidError("imputation: expected a treated unit-period with untreated observations of its unit and "
+                       "of its period; found none; add never-treated or later-treated units, or earlier periods")
+    covariates = np.zeros((*weight.shape, len(names)))
+    for column, name in enumerate(names):
+        covariates[:, :, column] = _less_unit_means(used.covariates[name], weight, untreated)
+    outcome = _less_unit_means(used.outcome, weight, untreated)
+    note = _note(panel, without, used, treated, target)
+    cells = _Cells(used, outcome, covariates, untreated, target, note)
+    _refuse_collinear(cells, names)
+    return cells
+
+
+def _less_unit_means(values: np.ndarray, weight: np.ndarray, untreated: np.ndarray) -> np.ndarray:
+    """Return values less their unit's untreated mean: only differences matter, and rounding stays small."""
+    total = untreated.sum(axis=1)
+    filled = np.where(weight > 0, values, 0.0)
+    mean = (untreated * filled).sum(axis=1) / np.where(total > 0, total, 1.0)
+    return np.where(weight > 0, filled - mean[:, None], 0.0)
+
+
+def _refuse_collinear(cells: _Cells, names: list[str]) -> None:
+    gram = np.einsum("utk,ut,utl->kl", *_covariate_residual(cells, cells.untreated))
+    raw = np.einsum("utk,ut,utk->k", cells.covariates, cells.untreated, cells.covariates)
+    kept = _independent(gram, raw)
+    if not kept.all():
+        raise DidError(f"imputation: covariate '{names[int(np.flatnonzero(~kept)[0])]}': expected variation over "
+                       "time in untreated cells beyond unit and period effects and other covariates; found none; "
+                       "leave it out")
+
+
+def _covariate_residual(cells: _Cells, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return covariates less the effects imputed from cells of positive weight, that weight, and them again."""
+    residual = np.empty_like(cells.covariates)
+    for column in range(residual.shape[2]):
+        residual[:, :, column] = _less_effects(cells.covariates[:, :, column], weight)
+    return residual, weight, residual
+
+
+def _less_effects(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return (units, periods) values less unit and period effects fitted with ``weight``, in every cell."""
+    weighted = weight * values
+    unit, period = _solve(weight, weighted.sum(axis=1)[:, None], weighted.sum(axis=0)[:, None])
+    return values - unit - period[:, 0][None, :]
+
+
+def _residual(cells: _Cells) -> np.ndarray:
+    """Return (units, periods) outcomes less what the untreated cells predict."""
+    residual = _less_effects(cells.outcome, cells.untreated)
+    if not cells.covariates.shape[2]:
+        return residual
+    x, weight, _ = _covariate_residual(cells, cells.untreated)
+    slope = np.linalg.solve(np.einsum("utk,ut,utl->kl", x, weight, x),
+                            np.einsum("utk,ut,ut->k", x, weight, residual))
+    return residual - x @ slope
+
+
+def _note(panel: Panel, without: np.ndarray, used: Panel, treated, target) -> str:
+    lost = (treated > 0) & (target <= 0)
+    n_missing = int((used.observed_weight <= 0).sum())
+    return join_notes(
+        f"{n_missing} of {used.outcome.size} unit-periods have no outcome or no weight and are left out"
+        if n_missing else "",
+        f"no untreated observation, left out: {listed(panel.units[without])}" if without.any() else "",
+        f"{int(lost.sum())} treated unit-periods without a comparison are left out, in "
+        f"{listed(used.periods[lost.any(axis=0)])}" if lost.any() else "",
+    )
+
+
+def _linked(untreated: np.ndarray) -> np.ndarray:
+    """Return (units, periods) True where unit and period lie in one connected part of the untreated cells."""
+    links = csr_array(untreated > 0)
+    n_units, n_periods = untreated.shape
+    rows, columns = links.nonzero()
+    graph = csr_array((np.ones(len(rows)), (rows, columns + n_units)), shape=(n_units + n_periods,) * 2)
+    part = connected_components(graph, directed=False)[1]
+    return part[:n_units, None] == part[None, n_units:]
+
+
+def _solve(weight: np.ndarray, by_unit: np.ndarray, by_period: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Solve (Z' diag(weight) Z) [a; b] = [by_unit; by_period], Z the unit and period dummies.
+
+    weight (units, periods); right-hand sides and solutions (units, columns) and (periods, columns). The unit
+    effects are substituted out, as in `within`; the generalised inverse picks one of the equivalent
+    solutions in each connected part.
+    """
+    total = weight.sum(axis=1)
+    share = weight / np.where(total > 0, total, 1.0)[:, None]
+    system = np.diag(weight.sum(axis=0)) - weight.T @ share
+    period = np.linalg.pinv(system, rcond=1e-12, hermitian=True) @ (by_period - share.T @ by_unit)
+    return (by_unit - weight @ period) / np.where(total > 0, total, 1.0)[:, None], period
+
+
+def _without_rounding(residual: np.ndarray, cells: _Cells) -> np.ndarray:
+    """Return residuals with those of a perfect first stage set to zero, so that no error comes of rounding."""
+    first = cells.untreated > 0
+    if np.linalg.norm(residual[first]) <= ROUNDING * np.linalg.norm(cells.panel.outcome[first]):
+        return np.where(first, 0.0, residual)
+    return residual
+
+
+def _mean_effect(effect: np.ndarray, cells: _Cells) -> np.ndarray:
+    """Return each cell's mean effect per dose in its cohort and event time, weighted by squared weights.
+
+    A cohort at one event time is a cohort in one period, so that means run over units by cohort and period.
+    """
+    mean = np.zeros_like(effect)
+    dose = cells.panel.dose[:, None]
+    for start in np.unique(cells.panel.treated_from[~cells.panel.never_treated]):
+        members = cells.panel.treated_from == start
+        squared = cells.target[members] ** 2
+        size = (squared * dose[members] ** 2).sum(axis=0)
+        total = (squared * dose[members] * effect[members]).sum(axis=0)
+        mean[members] = total / np.where(size > 0, size, 1.0)
+    return mean
+
+
+def _groups(panel: Panel, target: np.ndarray, estimand: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the parameters of an estimand and the (units, periods) number of each treated cell's, else -1."""
+    shape = target.shape
+    key = {
+        "overall": np.zeros(shape, dtype=int),
+        "event_time": panel.event_time,
+        "cohort": np.broadcast_to(panel.treated_from[:, None], shape),
+        "calendar": np.broadcast_to(np.arange(panel.n_periods)[None, :], shape),
+    }[estimand]
+    found = np.unique(key[target > 0])
+    group = np.where(target > 0, np.searchsorted(found, key), -1)
+    labels = {
+        "overall": {},
+        "event_time": {"event_time": found.tolist()},
+        "cohort": {"cohort": list(panel.periods[found])} if estimand == "cohort" else {},
+        "calendar": {"period": list(panel.periods[found])} if estimand == "calendar" else {},
+    }[estimand]
+    return parameter_table(estimand, **labels), group
+
+
+def _by_group(values: np.ndarray, group: np.ndarray, n_groups: int, axis: int = 0) -> np.ndarray:
+    """Return the (units, groups) sums of values over periods; with axis 1 the (periods, groups) over units."""
+    rows, columns = np.nonzero(group >= 0)
+    index = rows if axis == 0 else columns
+    cell = index * n_groups + group[rows, columns]
+    sums = np.bincount(cell, weights=values[rows, columns], minlength=values.shape[axis] * n_groups)
+    return sums.reshape(values.shape[axis], n_groups)
+
+
+def _first_stage(cells: _Cells, scores, group, size, error_weights: str) -> np.ndarray:
+    """Return the (units, parameters) influence through the untreated cells: sum_t of v_it e_it.
+
+    Covariates add -scores x M^-1 d: x what the effects leave of them, M their weighted squares over untreated
+    cells and d their mean over an estimand's cells (theorem of Frisch, Waugh and Lovell).
+    """
+    squared = error_weights == "didimputation"
+    target = cells.target**2 if squared else cells.target
+    weight = cells.untreated**2 if squared else cells.untreated
+    by_unit = _by_group(target, group, len(size)) / size
+    by_period = _by_group(target, group, len(size), axis=1) / size
+    unit, period = _solve(weight, by_unit, by_period)
+    influence = -(scores @ period + scores.sum(axis=1)[:, None] * unit)
+    if cells.covariates.shape[2]:
+        x, _, _ = _covariate_residual(cells, weight)
+        shift = np.stack([_by_group(target * x[:, :, k], group, len(size)).sum(axis=0) / size
+                          for k in range(x.shape[2])])
+        squares = np.einsum("utk,ut,utl->kl", x, weight, x)
+        influence -= np.einsum("utk,ut->uk", x, scores) @ np.linalg.solve(squares, shift)
+    return influence
+
+
+def _alone(panel: Panel, target: np.ndarray, groups: list[np.ndarray], tables: list[pd.DataFrame]) -> list[str]:
+    """Return a note per parameter that rests on units alone in their cohort in some period."""
+    alone = np.zeros(target.shape, dtype=bool)
+    for start in np.unique(panel.treated_from[~panel.never_treated]):
+        members = panel.treated_from == start
+        present = target[members] > 0
+        alone[members] = present & (present.sum(axis=0) == 1)
+    notes = []
+    for group, table in zip(groups, tables, strict=True):
+        every = _by_group((target > 0).astype(float), group, len(table)).sum(axis=0)
+        single = _by_group(alone.astype(float), group, len(table)).sum(axis=0)
+        notes += [
+            f"{int(s)} of {int(n)} effects are of a unit alone in its cohort: standard error too small" if s else ""
+            for s, n in zip(single, every, strict=True)
+        ]
+    return notes
+
+
+def _untreated_part(panel: Panel) -> Panel:
+    """Return the panel with weight 0 in treated cells, less units treated from the first period."""
+    kept = panel.keep(~panel.always_treated) if panel.always_treated.any() else panel
+    return dataclasses.replace(kept, weight=np.where(kept.treated, 0.0, kept.observed_weight))
+
+
+def _missing(panel: Panel) -> str:
+    n_missing = int(((panel.observed_weight <= 0) & ~panel.treated).sum())
+    return f"{n_missing} untreated unit-periods have no outcome or no weight and are left out" if n_missing else ""
+
+
+def _always(panel: Panel) -> str:
+    always = panel.units[panel.always_treated]
+    return f"treated from the first period, left out: {listed(always)}" if len(always) else ""

@@ -1,0 +1,231 @@
+"""Stacked event study: one data set per cohort with its clean controls, estimated together."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError, one_of
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.within import ROUNDING, _independent, within
+
+CONTROLS = ("not_yet_treated", "never_treated")
+CONTROL_WEIGHTS = ("equal", "corrected")
+
+
+def estimate(
+    panel: Panel,
+    *,
+    n_leads: int | None = None,
+    n_lags: int | None = None,
+    controls: str = "not_yet_treated",
+    control_weights: str = "equal",
+    static: bool = False,
+) -> Result:
+    """Return effects by event time from the cohorts' own comparisons with units untreated in the window.
+
+        Y_its = alpha_is + gamma_ts + sum over e not -1 of delta_e dose_i 1[t - g_s = e, i in cohort s] + e_its
+
+    Stack s holds cohort s and its clean controls, from n_leads periods before its first treated period g_s to
+    n_lags after it (0 = the first treated period only); clean controls are treated in no period up to g_s +
+    n_lags (``not_yet_treated``, never-treated units among them) or never (``never_treated``). Left empty,
+    n_leads and n_lags are the most that every cohort has. A cohort without the whole window in the panel,
+    or without clean controls, is left out and named, so that every event time rests on the same units.
+
+    Parameters: ``event_time`` for every event time in the window (-1 is the row with note ``reference``) and
+    ``overall``, the mean of the delta_e of e >= 0, as Cengiz, Dube, Lindner and Zipperer 2019 report it
+    (Quarterly Journal of Economics 134:1405-1454); being against event time -1 alone it carries that period's
+    noise. With ``static=True`` one parameter ``overall`` for dose_i 1[t >= g_s] in place of the leads and lags;
+    with one cohort and the whole panel as window it equals `did`, and the event times equal `event_study`. All
+    are in units of the outcome per unit of dose.
+
+    Least squares weighs a cohort's effect by its variance in the stack. ``control_weights="corrected"``
+    weights the controls of stack s by (its share of all treated) / (its share of all stacked controls), both
+    counted in panel weight, which makes delta_e the mean over treated units (Wing, Freedman and
+    Hollingsworth 2024, NBER working paper 32054).
+
+    A control's influence is summed over its stacks, so that clustering by unit or above holds. n_obs
+    counts cells once per stack; n_parameters counts regressors and the period effects of every stack. Cells
+    without an outcome or weight are left out and counted in the note.
+
+    Raises DidError if n_leads is not a whole number of 1 or more, n_lags not one of 0 or more, an option's word
+    is unknown, no cohort has the window and clean controls, or no effect can be told from unit and period
+    effects.
+    """
+    one_of("stacked: controls", controls, CONTROLS)
+    one_of("stacked: control_weights", control_weights, CONTROL_WEIGHTS)
+    n_leads, n_lags = _window(panel, n_leads, n_lags)
+    stacks, note = _stacks(panel, n_leads, n_lags, controls)
+    if control_weights == "corrected":
+        stacks = _corrected(stacks)
+    event_times = np.arange(-n_leads, n_lags + 1)
+    estimated = event_times[event_times != -1]
+    fit = _fit(stacks, event_times, None if static else estimated)
+    if not fit.kept.any():
+        raise DidError("stacked: expected treatment to vary within units and periods; found no variation among "
+                       f"the {fit.n_obs} observed cells of the stacks; check that treated and control units "
+                       "have outcomes before and after onset")
+    used = np.unique(np.concatenate([stack.rows[(stack.weight > 0).any(axis=1)] for stack in stacks]))
+    if static:
+        parameters, combine = parameter_table("overall"), np.ones((1, 1))
+    else:
+        parameters, combine = _event_study_parameters(event_times, estimated, fit.kept)
+    # A parameter that mixes in a dropped column is not identified.
+    lost = (combine[~fit.kept] != 0).any(axis=0)
+    value = np.where(lost, np.nan, np.where(fit.kept, fit.coefficient, 0.0) @ combine)
+    influence = np.zeros((panel.n_units, combine.shape[1]))
+    for stack, part in zip(stacks, fit.influence, strict=True):
+        influence[stack.rows] += part @ combine
+    return Result(
+        estimator="stacked",
+        parameters=parameters,
+        estimate=value,
+        influence=pd.DataFrame(influence[used], index=panel.units[used]),
+        treated=pd.DataFrame(_behind(panel, stacks, parameters, event_times)[used], index=panel.units[used]),
+        n_obs=fit.n_obs,
+        n_parameters=int(fit.kept.sum()) + fit.n_periods,
+        note=join_notes(f"{len(stacks)} stacks of event times {-n_leads} to {n_lags}", note, _missing(stacks)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stack:
+    """One cohort's data set: unit positions, (rows, window) outcome and weight, (rows,) dose, 0 for controls."""
+
+    rows: np.ndarray
+    outcome: np.ndarray
+    weight: np.ndarray
+    dose: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class _StackedFit:
+    coefficient: np.ndarray
+    kept: np.ndarray
+    influence: list[np.ndarray]
+    n_obs: int
+    n_periods: int
+
+
+def _window(panel: Panel, n_leads: int | None, n_lags: int | None) -> tuple[int, int]:
+    starts = panel.treated_from[~panel.never_treated & ~panel.always_treated]
+    if not len(starts):
+        raise DidError("stacked: expected a treated unit with a period before treatment; found none; add "
+                       "earlier periods")
+    for name, number, least in (("n_leads", n_leads, 1), ("n_lags", n_lags, 0)):
+        if number is not None and (not isinstance(number, int) or number < least):
+            raise DidError(f"stacked: {name}: expected a whole number of periods, {least} or more; found {number}")
+    return (
+        int(starts.min()) if n_leads is None else n_leads,
+        int(panel.n_periods - 1 - starts.max()) if n_lags is None else n_lags,
+    )
+
+
+def _stacks(panel: Panel, n_leads: int, n_lags: int, controls: str) -> tuple[list[_Stack], str]:
+    weight = panel.observed_weight
+    stacks, outside, alone = [], [], []
+    for start in np.unique(panel.treated_from[~panel.never_treated]):
+        first, last = start - n_leads, start + n_lags
+        name = panel.periods[start]
+        if first < 0 or last >= panel.n_periods:
+            outside.append(name)
+            continue
+        clean = panel.never_treated if controls == "never_treated" else panel.treated_from > last
+        cohort = panel.treated_from == start
+        window = slice(first, last + 1)
+        seen = (weight[:, window] > 0).any(axis=1)
+        if not (clean & seen).any() or not (cohort & seen).any():
+            alone.append(name)
+            continue
+        rows = np.flatnonzero(cohort | clean)
+        stacks.append(_Stack(rows, panel.outcome[rows, window], weight[rows, window],
+                             np.where(cohort, panel.dose, 0.0)[rows]))
+    note = join_notes(
+        f"cohorts without the whole window, left out: {listed(outside)}" if outside else "",
+        f"cohorts without clean controls or outcomes, left out: {listed(alone)}" if alone else "",
+    )
+    if not stacks:
+        raise DidError(f"stacked: expected a cohort with event times {-n_leads} to {n_lags} and units untreated "
+                       f"throughout ({controls}); found none ({note}); choose a shorter window or other controls")
+    return stacks, note
+
+
+def _corrected(stacks: list[_Stack]) -> list[_Stack]:
+    """Return the stacks with controls weighted to each stack's share of the treated."""
+    treated = np.array([stack.weight[stack.dose > 0].sum() for stack in stacks])
+    control = np.array([stack.weight[stack.dose <= 0].sum() for stack in stacks])
+    factor = (treated / treated.sum()) / (control / control.sum())
+    return [
+        dataclasses.replace(stack, weight=np.where(stack.dose[:, None] > 0, stack.weight, stack.weight * ratio))
+        for stack, ratio in zip(stacks, factor, strict=True)
+    ]
+
+
+def _regressors(stack: _Stack, event_times: np.ndarray, estimated: np.ndarray | None) -> np.ndarray:
+    """Return the (rows, window, columns) leads and lags times dose, or dose after treatment if static."""
+    shown = (event_times >= 0)[:, None] if estimated is None else event_times[:, None] == estimated[None, :]
+    return stack.dose[:, None, None] * shown[None, :, :]
+
+
+def _fit(stacks: list[_Stack], event_times: np.ndarray, estimated: np.ndarray | None) -> _StackedFit:
+    """Fit all stacks by weighted least squares, unit and period effects taken out stack by stack."""
+    columns = [within(_regressors(stack, event_times, estimated), stack.weight) for stack in stacks]
+    weight = [stack.weight for stack in stacks]
+    outcome = [within(stack.outcome, stack.weight) for stack in stacks]
+    gram = sum(np.einsum("utk,utl->kl", x * w[:, :, None], x, optimize=True)
+               for x, w in zip(columns, weight, strict=True))
+    moment = sum(np.einsum("utk,ut->k", x, w * y) for x, w, y in zip(columns, weight, outcome, strict=True))
+    raw = sum(np.einsum("utk,ut->k", _regressors(stack, event_times, estimated) ** 2, stack.weight)
+              for stack in stacks)
+    kept = _independent(gram, raw)
+    coefficient = np.full(len(kept), np.nan)
+    bread = np.zeros((len(kept), len(kept)))
+    if kept.any():
+        bread[np.ix_(kept, kept)] = np.linalg.inv(gram[np.ix_(kept, kept)])
+        coefficient[kept] = bread[np.ix_(kept, kept)] @ moment[kept]
+    fitted = np.where(kept, coefficient, 0.0)
+    residual = [y - x @ fitted for x, y in zip(columns, outcome, strict=True)]
+    level = np.sqrt(sum((stack.outcome[stack.weight > 0] ** 2).sum() for stack in stacks))
+    if np.sqrt(sum((r**2).sum() for r in residual)) <= ROUNDING * level:
+        residual = [np.zeros_like(r) for r in residual]
+    influence = [np.einsum("utk,ut->uk", x, w * r) @ bread
+                 for x, w, r in zip(columns, weight, residual, strict=True)]
+    return _StackedFit(coefficient, kept, influence, sum(int((w > 0).sum()) for w in weight),
+                       sum(int((w > 0).any(axis=0).sum()) for w in weight))
+
+
+def _event_study_parameters(event_times, estimated, kept) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the parameters (overall, then event times) and the matrix that makes them of the coefficients."""
+    notes = ["reference" if e == -1 else "" for e in event_times]
+    after = estimated >= 0
+    combine = np.zeros((len(estimated), 1 + len(event_times)))
+    combine[after, 0] = 1 / after.sum()
+    for column, e in enumerate(event_times):
+        combine[estimated == e, 1 + column] = 1.0
+        if e != -1 and not kept[estimated == e][0]:
+            notes[column] = "not identified: collinear with the others"
+    whole = "mean of event times 0 and later, against -1"
+    overall = parameter_table("overall", note=[
+        whole if kept[after].all() else "not identified: an event time is missing"])
+    path = parameter_table("event_time", event_time=[int(e) for e in event_times], note=notes)
+    return pd.concat([overall, path], ignore_index=True), combine
+
+
+def _behind(panel: Panel, stacks: list[_Stack], parameters: pd.DataFrame, event_times) -> np.ndarray:
+    """Return (units, parameters) True for the treated units with an outcome that a parameter rests on."""
+    behind = np.zeros((panel.n_units, len(parameters)), dtype=bool)
+    for stack in stacks:
+        cells = (stack.weight > 0) & (stack.dose > 0)[:, None]
+        for column, e in enumerate(parameters["event_time"]):
+            seen = cells[:, event_times >= 0] if pd.isna(e) else cells[:, event_times == e]
+            behind[stack.rows, column] |= seen.any(axis=1)
+    return behind
+
+
+def _missing(stacks: list[_Stack]) -> str:
+    n_missing = sum(int((stack.weight <= 0).sum()) for stack in stacks)
+    n_cells = sum(stack.weight.size for stack in stacks)
+    return (f"{n_missing} of {n_cells} stacked unit-periods have no outcome or no weight and are left out"
+            if n_missing else "")

@@ -1,0 +1,249 @@
+"""Interaction-weighted event study of Sun and Abraham."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.within import ROUNDING, _independent
+
+# A contrast of period effects outside what the data determine leaves a remainder of about 1; inside, rounding.
+DETERMINED = 1e-6
+
+
+def estimate(panel: Panel, *, reference: int = -1) -> Result:
+    """Return cohort effects by event time, averaged over cohorts with their shares.
+
+        Y_it = alpha_i + gamma_t + sum over g, e not in the reference of delta_ge 1[g_i = g] 1[t - g = e] + u_it
+
+    delta_e = sum_g share_g delta_ge, with shares of the observed cells at event time e (by weight). Controls
+    are the never treated or, if there are none, the last cohort, with its periods from onset left out. The
+    regression is saturated by cohort and period, so it is solved exactly one cohort at a time: delta_gt is a
+    difference of cohort-specific period effects, and in a balanced panel the group-time effect with
+    never-treated controls and the universal base period. ``panel.covariates`` enter linearly, with one slope
+    for all; those fixed over time drop out. Sun and Abraham 2021, Journal of Econometrics
+    225:175-199, section 4.1.
+
+    Parameters: ``event_time`` rows (the reference is 0, noted ``reference``), ``overall`` (all cells from
+    treatment on by share) and ``cohort`` rows (a cohort's own cells from treatment on), in units of the
+    outcome. Shares count as fixed, and errors, N and K are those of R's ``fixest::sunab``. Missing outcomes are
+    left out and counted; units treated from the first period are left out and named; effects that gaps leave
+    undetermined are left out of the averages and counted.
+
+    Raises DidError if the treatment is not binary, there is no treated unit with a reference period, no
+    control has outcomes, or no effect from treatment on is determined.
+    """
+    if panel.treatment != "binary":
+        raise DidError(f"sun_abraham: treatment: expected binary; found {panel.treatment}; use estimator "
+                       "event_study for doses")
+    if isinstance(reference, bool) or not isinstance(reference, int) or reference >= 0:
+        raise DidError("sun_abraham: reference: expected a whole number of periods before treatment, such as "
+                       f"-1; found {reference}")
+    used, last, note = _controls(panel, reference)
+    weight = used.observed_weight.copy()
+    weight[:, last:] = 0.0
+    for values in used.covariates.values():
+        weight[~np.isfinite(values)] = 0.0
+    fits, n_slopes = _fits(used.outcome, weight, np.minimum(used.treated_from, last),
+                           list(used.covariates.values()))
+    table, value, influence, lost = _cells(used, fits, weight, last, reference)
+    if not (table["event_time"] >= 0).any():
+        raise DidError("sun_abraham: expected an effect from treatment on that the observed cells determine; "
+                       "found none; check that treated and control units have outcomes before and after onset")
+    observed = weight > 0
+    n_obs, has_data = int(observed.sum()), observed.any(axis=1)
+    groups, names = _averages(table)
+    size = table["size"].to_numpy()
+    share = groups * size[:, None] / (groups * size[:, None]).sum(axis=0)
+    cells = observed[:, table["period"]] & (used.treated_from[:, None] == table["cohort"].to_numpy())
+    behind = cells.astype(np.float32) @ groups.astype(np.float32) > 0
+    estimates, influences = value @ share, influence @ share
+    names, estimates, influences, behind = _with_reference(names, estimates, influences, behind, reference, used)
+    units = used.units[has_data]
+    n_missing = int((~observed[:, :last]).sum())
+    return Result(
+        estimator="sun_abraham",
+        parameters=names,
+        estimate=estimates,
+        influence=pd.DataFrame(influences[has_data], index=units),
+        treated=pd.DataFrame(behind[has_data], index=units),
+        n_obs=n_obs,
+        n_parameters=len(table) + n_slopes + int(observed.any(axis=0).sum()),
+        note=join_notes(
+            note,
+            f"{n_missing} of {last * used.n_units} unit-periods have no outcome, weight or covariate and are left out"
+            if n_missing else "",
+            f"{lost} cohort effects are not determined by the observed cells and left out" if lost else "",
+            "shares of cohorts taken as fixed"),
+    )
+
+
+def _controls(panel: Panel, reference: int) -> tuple[Panel, int, str]:
+    """Return the panel without units that lack a reference period, the number of periods used, a note.
+
+    Without never-treated units the last cohort is the control: only the periods before its onset are used.
+    """
+    last = panel.n_periods if panel.never_treated.any() else int(panel.treated_from.max())
+    early = panel.treated_from + reference < 0
+    note = f"no period at event time {reference}, left out: {listed(panel.units[early])}" if early.any() else ""
+    if last < panel.n_periods:
+        note = join_notes(note, f"no never-treated units: cohort {panel.periods[last]} serves as control and "
+                                f"{panel.periods[last]} and later are left out")
+    used = panel.keep(~early) if early.any() else panel
+    if not (used.treated_from < last).any():
+        raise DidError(f"sun_abraham: expected a cohort with a period at event time {reference} and controls "
+                       f"treated later or never; found none ({note or 'one cohort'}); add periods or controls")
+    return used, last, note
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fit:
+    """Period effects of one cohort.
+
+    effect      (periods,) in units of the outcome, up to a constant
+    influence   (all units, periods)
+    projection  (periods, periods) onto the contrasts of effects that the cohort's cells determine
+    """
+
+    effect: np.ndarray
+    influence: np.ndarray
+    projection: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class _System:
+    """Normal equations of one cohort's period effects, its unit effects substituted out (see `within`)."""
+
+    members: np.ndarray
+    weight: np.ndarray
+    per_unit: np.ndarray
+    matrix: np.ndarray
+    inverse: np.ndarray
+
+    @classmethod
+    def of(cls, weight: np.ndarray, members: np.ndarray) -> _System:
+        w = weight[members]
+        total = w.sum(axis=1)
+        per_unit = w / np.where(total > 0, total, 1.0)[:, None]
+        matrix = np.diag(w.sum(axis=0)) - w.T @ per_unit
+        return cls(np.flatnonzero(members), w, per_unit, matrix,
+                   np.linalg.pinv(matrix, rcond=1e-12, hermitian=True))
+
+    def solve(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the period effects (periods,) of (all units, periods) values and the members' residuals."""
+        v = np.where(self.weight > 0, values[self.members], 0.0)
+        centred = v - (self.per_unit * v).sum(axis=1)[:, None]
+        effect = self.inverse @ (self.weight * centred).sum(axis=0)
+        residual = centred - effect + (self.per_unit @ effect)[:, None]
+        residual[self.weight <= 0] = 0.0
+        if np.linalg.norm(residual) <= ROUNDING * np.linalg.norm(v):
+            residual = np.zeros_like(residual)
+        return effect, residual
+
+
+def _fits(
+    outcome: np.ndarray, weight: np.ndarray, cohort: np.ndarray, covariates: list[np.ndarray]
+) -> tuple[dict[int, _Fit], int]:
+    """Return each cohort's period effects, net of covariates with one slope for all, and the slopes' number.
+
+    cohort (units,) codes; covariates each (units, periods). The slope comes from residuals of the cohorts'
+    own effects (Frisch, Waugh and Lovell); its influence passes to the effects. A covariate that the effects
+    explain, such as one fixed over time, is dropped. The influence of a unit on a cohort's effects is
+    S^+ (w_i x residual_i), S the normal equations.
+    """
+    systems = {int(code): _System.of(weight, cohort == code) for code in np.unique(cohort)}
+    solved = {code: [one.solve(values) for values in (outcome, *covariates)] for code, one in systems.items()}
+    stacked = np.concatenate([
+        np.stack([residual for _, residual in solved[code]], axis=2).reshape(-1, 1 + len(covariates))
+        for code in systems])
+    w = np.concatenate([one.weight.ravel() for one in systems.values()])
+    raw = np.array([np.sum(weight * np.where(weight > 0, values, 0.0) ** 2) for values in covariates])
+    gram = stacked.T @ (stacked * w[:, None])
+    kept = _independent(gram[1:, 1:], raw) if covariates else np.zeros(0, dtype=bool)
+    bread = np.linalg.inv(gram[1:, 1:][np.ix_(kept, kept)])
+    slope = bread @ gram[1:, 0][kept]
+    of_slope = np.zeros((len(weight), len(slope)))
+    residuals = {}
+    for code, one in systems.items():
+        x = np.stack([solved[code][1 + k][1] for k in np.flatnonzero(kept)], axis=2) if kept.any() else (
+            np.zeros((*one.weight.shape, 0)))
+        residuals[code] = solved[code][0][1] - x @ slope
+        of_slope[one.members] = np.einsum("utk,ut->uk", x, one.weight * residuals[code]) @ bread
+    fits = {}
+    for code, one in systems.items():
+        x_effect = np.array([solved[code][1 + k][0] for k in np.flatnonzero(kept)]).reshape(
+            len(slope), weight.shape[1])
+        influence = -of_slope @ x_effect if kept.any() else np.zeros(weight.shape)
+        influence[one.members] += (one.weight * residuals[code]) @ one.inverse
+        fits[code] = _Fit(solved[code][0][0] - slope @ x_effect, influence, one.inverse @ one.matrix)
+    return fits, len(slope)
+
+
+def _cells(
+    panel: Panel, fits: dict[int, _Fit], weight: np.ndarray, last: int, reference: int
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, int]:
+    """Return the cells (cohort, period, event_time, size), their effects, influence, and how many are lost."""
+    never = max(fits)
+    control = fits[never]
+    rows, values, influences, lost = [], [], [], 0
+    for first, fit in fits.items():
+        if first == never:
+            continue
+        base = first + reference
+        period = np.array([t for t in range(last) if t != base])
+        size = weight[panel.treated_from == first][:, period].sum(axis=0)
+        period, size = period[size > 0], size[size > 0]
+        contrast = np.zeros((last, len(period)))
+        contrast[period, np.arange(len(period))] = 1.0
+        contrast[base] -= 1.0
+        padded = np.zeros((len(fit.effect), len(period)))
+        padded[:last] = contrast
+        known = np.ones(len(period), dtype=bool)
+        for one in (fit, control):
+            known &= np.abs(one.projection @ padded - padded).max(axis=0) < DETERMINED
+        lost += int((~known).sum())
+        padded, period, size = padded[:, known], period[known], size[known]
+        influence = (fit.influence - control.influence) @ padded
+        rows.append(pd.DataFrame({"cohort": first, "period": period, "event_time": period - first, "size": size}))
+        values.append((fit.effect - control.effect) @ padded)
+        influences.append(influence)
+    return pd.concat(rows, ignore_index=True), np.concatenate(values), np.hstack(influences), lost
+
+
+def _averages(table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return (cells, averages) membership: each event time, all cells from treatment on, each cohort's own."""
+    event_time, cohort = table["event_time"].to_numpy(), table["cohort"].to_numpy()
+    times, post = np.unique(event_time), event_time >= 0
+    cohorts = np.unique(cohort[post])
+    groups = np.column_stack([
+        event_time[:, None] == times, post, (cohort[:, None] == cohorts) & post[:, None],
+    ]).astype(float)
+    names = pd.DataFrame({
+        "estimand": ["event_time"] * len(times) + ["overall"] + ["cohort"] * len(cohorts),
+        "position": [-1] * (len(times) + 1) + list(cohorts),
+        "event_time": [*times, *[None] * (1 + len(cohorts))],
+    })
+    return groups, names
+
+
+def _with_reference(
+    names: pd.DataFrame, estimates: np.ndarray, influences: np.ndarray, behind: np.ndarray, reference: int,
+    panel: Panel,
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    """Put the row of the reference period in its place and label the rows."""
+    times = names.loc[names["estimand"] == "event_time", "event_time"].to_numpy(dtype=int)
+    at = int(np.searchsorted(times, reference))
+    cohorts = names.loc[names["estimand"] == "cohort", "position"].to_numpy(dtype=int)
+    ordered = [int(e) for e in np.insert(times, at, reference)]
+    parameters = pd.concat([
+        parameter_table("event_time", event_time=ordered,
+                        note=["reference" if e == reference else "" for e in ordered]),
+        parameter_table("overall"),
+        parameter_table("cohort", cohort=panel.periods[cohorts]),
+    ], ignore_index=True)
+    return (parameters, np.insert(estimates, at, 0.0), np.insert(influences, at, 0.0, axis=1),
+            np.insert(behind, at, False, axis=1))

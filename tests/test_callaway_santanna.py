@@ -1,0 +1,363 @@
+"""Group-time effects against R's did 2.5.1, closed forms, invariances, and what cannot be estimated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from did.errors import DidError
+from did.estimators import Panel, Result, estimate
+from did.inference import clustered_covariance, labels_of, summarise
+
+GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the "
+                                                              "checkout")
+CONTROLS = {"nevertreated": "never_treated", "notyettreated": "not_yet_treated"}
+POINT, ERROR = 1e-8, 1e-6
+few = settings(max_examples=12, deadline=None)
+seeds = st.integers(0, 10_000)
+OPTIONS = [{}, {"base_period": "universal"}, {"control_group": "never_treated"}, {"anticipation": 1},
+           {"method": "reg"}, {"method": "ipw"}, {"method": "dr"}]
+options = st.sampled_from(OPTIONS)
+
+
+def golden_frame(data: str, variant: str = "") -> pd.DataFrame:
+    """A golden file as a panel table: period t is the year 2000 + t; ``variant`` as the golden ids name it."""
+    raw = pd.read_csv(GOLDEN / "data" / f"{data}.csv").rename(
+        columns={"year": "time", "year_treated": "g", "x1": "x"})
+    raw["g"] = raw["g"].where(raw["g"] < 10_000, 0)
+    if variant.startswith("no never"):
+        raw = raw[raw["g"] > 0]
+    if variant.startswith("g2"):
+        raw["g"] = raw["g"].replace({5: 1})
+    if variant.startswith("gaps"):
+        raw.loc[raw["time"].isin([4, 8]), "y"] = np.nan
+    return pd.DataFrame({
+        "unit": raw["id"].map("u{:04d}".format), "period": (2000 + raw["time"]).astype(str), "frequency": "Y",
+        "outcome": raw["y"], "cohort": (2000 + raw["g"]).astype(str).where(raw["g"] > 0), "x": raw["x"],
+        "w": raw.get("w", 1.0),
+    })
+
+
+def golden_cases() -> list:
+    """Every result of did in the golden files: file, position, identity."""
+    if not GOLDEN.exists():
+        return []
+    return [
+        pytest.param(data, number, id=f"{data}-{entry['id']}")
+        for data in ("sim_40x12", "base_stagg", "sim_149x107")
+        for number, entry in enumerate(json.loads((GOLDEN / "r" / f"{data}_did.json").read_text())["results"])
+    ]
+
+
+def golden_result(data: str, number: int) -> tuple[Panel, Result, dict]:
+    """Our result of the settings a golden identity names, and R's."""
+    entry = json.loads((GOLDEN / "r" / f"{data}_did.json").read_text())["results"][number]
+    parts = entry["id"].split("|")
+    variant = "" if parts[0].startswith("x=") else parts.pop(0)
+    setting = dict(part.split("=") for part in parts)
+    panel = Panel.from_frame(golden_frame(data, variant), cluster_columns=(), covariate_columns=["x"],
+                             weight_column="w" if variant.startswith("weighted") else None)
+    result = estimate("callaway_santanna", panel, control_group=CONTROLS[setting["control"]],
+                      base_period=setting["base"], anticipation=int(setting["anticip"]),
+                      method="unconditional" if setting["x"] == "none" else setting["est"])
+    return panel, result, entry["value"]
+
+
+def errors(result: Result) -> np.ndarray:
+    """Errors by R's rule, NaN for a reference."""
+    size = np.sqrt((result.influence.to_numpy() ** 2).sum(axis=0))
+    return np.where(size > 0, size, np.nan)
+
+
+@needs_golden
+@pytest.mark.parametrize(("data", "number"), golden_cases())
+def test_group_time_effects_and_errors_equal_r(data, number):
+    panel, result, theirs = golden_result(data, number)
+    cells = theirs["att_gt"]
+    assert [int(text) - 2000 for text in result.parameters["cohort"]] == cells["group"]
+    assert [int(text) - 2000 for text in result.parameters["period"]] == cells["t"]
+    np.testing.assert_allclose(result.estimate, np.array(cells["att"], float), rtol=POINT, atol=1e-11)
+    np.testing.assert_allclose(errors(result), np.array(cells["se"], float), rtol=ERROR)
+    assert result.n_units == theirs["n"]
+    assert list(result.parameters["event_time"]) == [t - g for g, t in zip(cells["group"], cells["t"],
+                                                                            strict=True)]
+
+
+@needs_golden
+def test_the_covariance_of_all_cells_equals_r():
+    panel, result, theirs = golden_result("sim_40x12", 0)
+    influence = result.influence.to_numpy()
+    np.testing.assert_allclose(influence.T @ influence, np.array(theirs["V_analytical_over_n"], float),
+                               rtol=ERROR, atol=1e-12)
+
+
+@needs_golden
+def test_intervals_are_normal_without_a_small_sample_factor_as_r():
+    panel, result, theirs = golden_result("sim_40x12", 0)
+    rows = summarise(result, panel)
+    half = theirs["crit_val"] * np.array(theirs["att_gt"]["se"])
+    np.testing.assert_allclose(rows["ci_high"] - rows["estimate"], half, rtol=ERROR)
+    np.testing.assert_allclose(rows["std_error"], theirs["att_gt"]["se"], rtol=ERROR)
+    assert rows["df"].isna().all() and rows["n_parameters"].isna().all()
+
+
+def random_frame(seed: int, *, n_units: int = 30, n_periods: int = 8) -> pd.DataFrame:
+    """Months over New Year: cohorts 2017-11 and 2018-01, never treated, covariate x, 6 systems."""
+    generator = np.random.default_rng(seed)
+    periods = pd.period_range("2017-08", periods=n_periods, freq="M").astype(str)
+    cohorts = [[periods[3], periods[5], None][unit % 3] for unit in range(n_units)]
+    return pd.concat([
+        pd.DataFrame({
+            "unit": f"u{unit:02d}", "period": periods, "frequency": "M", "cohort": cohorts[unit],
+            "outcome": generator.normal(50, 10) + generator.normal(0, 2, n_periods).cumsum(),
+            "x": generator.normal(), "system": f"s{unit % 6}",
+        })
+        for unit in range(n_units)
+    ], ignore_index=True)
+
+
+def panel_of(frame: pd.DataFrame, **more) -> Panel:
+    return Panel.from_frame(frame, covariate_columns=["x"], **more)
+
+
+def numbers(frame: pd.DataFrame, option: dict, **more) -> np.ndarray:
+    panel = panel_of(frame, **more)
+    rows = summarise(estimate("callaway_santanna", panel, **option), panel)
+    return rows[["estimate", "std_error", "p_value"]].to_numpy(float)
+
+
+@few
+@given(seeds, options)
+def test_order_of_rows_does_not_matter_and_input_is_not_changed(seed, option):
+    frame = random_frame(seed)
+    before = frame.copy(deep=True)
+    expected = numbers(frame, option)
+    np.testing.assert_array_equal(numbers(frame.sample(frac=1, random_state=seed), option), expected)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+@few
+@given(seeds, options)
+def test_estimating_does_not_change_the_panel(seed, option):
+    panel = panel_of(random_frame(seed))
+    outcome, x, first = panel.outcome.copy(), panel.covariates["x"].copy(), panel.treated_from.copy()
+    estimate("callaway_santanna", panel, **option)
+    np.testing.assert_array_equal(panel.outcome, outcome)
+    np.testing.assert_array_equal(panel.covariates["x"], x)
+    np.testing.assert_array_equal(panel.treated_from, first)
+
+
+@few
+@given(seeds, options)
+def test_relabelling_units_changes_nothing(seed, option):
+    frame = random_frame(seed)
+    other = frame.assign(unit="z" + (99 - frame["unit"].str[1:].astype(int)).astype(str))
+    np.testing.assert_allclose(numbers(other, option), numbers(frame, option), rtol=1e-7, atol=1e-10)
+
+
+@few
+@given(seeds, options, st.floats(-1e3, 1e3))
+def test_unit_and_period_constants_change_nothing(seed, option, constant):
+    frame = random_frame(seed)
+    shift = constant * frame["unit"].str[1:].astype(int) + constant * frame["period"].str[-2:].astype(int)
+    shifted = frame.assign(outcome=frame["outcome"] + shift)
+    np.testing.assert_allclose(numbers(shifted, option), numbers(frame, option), rtol=1e-5, atol=1e-7)
+
+
+@few
+@given(seeds, options, st.sampled_from([-3.0, 1e-6, 1e6]))
+def test_scaling_the_outcome_scales_estimates_and_errors(seed, option, scale):
+    frame = random_frame(seed)
+    ours, scaled = numbers(frame, option), numbers(frame.assign(outcome=scale * frame["outcome"]), option)
+    np.testing.assert_allclose(scaled[:, 0], scale * ours[:, 0], rtol=1e-7)
+    np.testing.assert_allclose(scaled[:, 1], abs(scale) * ours[:, 1], rtol=1e-7)
+
+
+@few
+@given(seeds, options)
+def test_a_cohort_far_in_the_future_is_never_treated_in_the_window(seed, option):
+    frame = random_frame(seed)
+    later = frame.assign(cohort=frame["cohort"].fillna("2031-05"))
+    np.testing.assert_array_equal(numbers(later, option, later_cohorts="never_treated_in_window"),
+                                  numbers(frame, option))
+    with pytest.raises(DidError, match="2031-05"):
+        panel_of(later)
+
+
+@few
+@given(seeds)
+def test_varying_and_universal_base_agree_after_treatment_and_differ_before(seed):
+    panel = panel_of(random_frame(seed))
+    varying, universal = (estimate("callaway_santanna", panel, base_period=base)
+                          for base in ("varying", "universal"))
+
+    def series(result):
+        return pd.Series(result.estimate, index=pd.MultiIndex.from_frame(
+            result.parameters[["cohort", "period", "event_time"]]))
+
+    both = pd.concat([series(varying), series(universal)], axis=1, join="inner")
+    after = both.index.get_level_values("event_time") >= 0
+    np.testing.assert_array_equal(both[after][0], both[after][1])
+    assert (both[~after][0] != both[~after][1]).any()
+
+
+def test_one_cell_is_the_difference_of_mean_changes():
+    frame = random_frame(1)
+    wide = frame.pivot(index="unit", columns="period", values="outcome")
+    cohort = frame.groupby("unit")["cohort"].first()
+    change = wide["2018-02"] - wide["2017-10"]
+    expected = change[cohort == "2017-11"].mean() - change[cohort.isna()].mean()
+    result = estimate("callaway_santanna", panel_of(frame), control_group="never_treated")
+    chosen = (result.parameters["cohort"] == "2017-11") & (result.parameters["period"] == "2018-02")
+    assert result.estimate[chosen.to_numpy()] == pytest.approx([expected], rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["reg", "ipw", "dr"])
+def test_a_covariate_of_copies_gives_the_difference_within_its_values_reweighted(method):
+    """With a saturated (0/1) covariate every method is the cell-by-cell difference, weighted by the treated."""
+    frame = random_frame(3, n_units=60)
+    frame["x"] = (frame["unit"].str[1:].astype(int) // 3 % 2).astype(float)
+    wide = frame.pivot(index="unit", columns="period", values="outcome")
+    one = frame.groupby("unit")[["cohort", "x"]].first()
+    change = wide["2017-12"] - wide["2017-10"]
+    treated, control = one["cohort"] == "2017-11", one["cohort"].isna()
+    share = one.loc[treated, "x"].value_counts(normalize=True)
+    expected = sum(share[v] * (change[treated & (one["x"] == v)].mean() - change[control & (one["x"] == v)].mean())
+                   for v in share.index)
+    result = estimate("callaway_santanna", panel_of(frame), control_group="never_treated", method=method)
+    chosen = (result.parameters["cohort"] == "2017-11") & (result.parameters["period"] == "2017-12")
+    assert result.estimate[chosen.to_numpy()] == pytest.approx([expected], rel=1e-6)
+
+
+def test_weights_equal_to_copies_of_units_give_the_estimates_of_the_copies():
+    frame = random_frame(4)
+    copies = frame["unit"].str[1:].astype(int) % 3 + 1
+    many = pd.concat([frame[copies > k].assign(unit=frame["unit"] + f"_{k}") for k in range(3)])
+    for method in ("unconditional", "reg", "dr"):
+        weighted = estimate("callaway_santanna", panel_of(frame.assign(w=copies), weight_column="w"),
+                            method=method)
+        copied = estimate("callaway_santanna", panel_of(many), method=method)
+        np.testing.assert_allclose(weighted.estimate, copied.estimate, rtol=1e-6)
+
+
+def test_errors_above_the_unit_are_sums_of_influence():
+    panel = panel_of(random_frame(5))
+    result = estimate("callaway_santanna", panel)
+    rows = summarise(result, panel)
+    sums = result.influence.groupby(labels_of(result, panel, "system")).sum().to_numpy()
+    np.testing.assert_allclose(rows.loc[rows["cluster"] == "system", "std_error"],
+                               np.sqrt((sums**2).sum(axis=0)), rtol=1e-12)
+    covariance = clustered_covariance(result.influence, labels_of(result, panel, "unit"), result.n_obs, None)
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance) * 29 / 30), errors(result), rtol=1e-12)
+
+
+def test_a_missing_outcome_is_trimmed_with_its_unit_or_used_pairwise():
+    frame = random_frame(6)
+    hole = (frame["unit"] == "u04") & (frame["period"] == "2018-03")
+    holed = frame.assign(outcome=frame["outcome"].mask(hole))
+    trimmed = estimate("callaway_santanna", panel_of(holed))
+    assert "1 units without an outcome" in trimmed.note and "u04" in trimmed.note
+    without = estimate("callaway_santanna", panel_of(frame[frame["unit"] != "u04"]))
+    np.testing.assert_array_equal(trimmed.estimate, without.estimate)
+    for method in ("unconditional", "dr"):
+        pairwise = estimate("callaway_santanna", panel_of(holed), unbalanced="pairwise", method=method)
+        full, reduced = (estimate("callaway_santanna", panel_of(one), method=method)
+                         for one in (frame, frame[frame["unit"] != "u04"]))
+        at_hole = (pairwise.parameters["period"] == "2018-03").to_numpy()
+        cohort_of_hole = frame.loc[hole, "cohort"].iloc[0]
+        mine = (pairwise.parameters["cohort"] == cohort_of_hole).to_numpy()
+        np.testing.assert_allclose(pairwise.estimate[at_hole & mine], reduced.estimate[at_hole & mine], rtol=1e-9)
+        np.testing.assert_allclose(pairwise.estimate[~at_hole], full.estimate[~at_hole], rtol=1e-9)
+        assert pairwise.n_obs == trimmed.n_obs + 7
+
+
+def test_a_gap_in_the_periods_is_refused_and_an_empty_period_is_bridged_by_the_one_before():
+    frame = random_frame(7)
+    with pytest.raises(DidError, match="add 2017-10"):
+        panel_of(frame[frame["period"] != "2017-10"])
+    result = estimate("callaway_santanna",
+                      panel_of(frame.assign(outcome=frame["outcome"].mask(frame["period"] == "2017-10"))))
+    assert "no outcome in 2017-10" in result.note
+    assert "2017-10" not in set(result.parameters["period"])
+    assert -1 not in set(result.parameters.loc[result.parameters["cohort"] == "2017-11", "event_time"])
+
+
+def test_two_periods_one_cohort_is_the_two_by_two_difference():
+    frame = random_frame(8)
+    two = frame[frame["period"].isin(["2017-10", "2017-11"])].assign(
+        cohort=frame["cohort"].where(frame["cohort"] == "2017-11"))
+    result = estimate("callaway_santanna", panel_of(two))
+    regression = estimate("did", panel_of(two))
+    assert len(result.estimate) == 1
+    assert result.estimate[0] == pytest.approx(regression.estimate[0], rel=1e-10)
+
+
+def test_a_cohort_of_one_unit_is_estimated_and_noted():
+    frame = random_frame(9)
+    alone = frame[(frame["cohort"] != "2018-01").fillna(True) | (frame["unit"] == "u01")]
+    result = estimate("callaway_santanna", panel_of(alone))
+    of_one = result.parameters["cohort"] == "2018-01"
+    assert result.parameters.loc[of_one, "note"].str.startswith("one treated unit").all()
+    assert (result.parameters.loc[~of_one, "note"] == "").all()
+
+
+def test_a_covariate_constant_within_the_controls_leaves_regression_cells_unidentified():
+    frame = random_frame(10)
+    flat = frame.assign(x=frame["x"].where(frame["cohort"].notna(), 1.0))
+    result = estimate("callaway_santanna", panel_of(flat), method="reg")
+    cells = result.parameters
+    # The other cohort is a control too, and varies, until it is treated.
+    late = (cells["period"] >= "2018-01") | ((cells["cohort"] == "2018-01") & (cells["period"] >= "2017-11"))
+    assert np.isnan(result.estimate[late.to_numpy()]).all()
+    assert result.parameters.loc[late, "note"].str.contains("collinear").all()
+    assert np.isfinite(result.estimate[~late.to_numpy()]).all()
+    rows = summarise(result, panel_of(flat))
+    assert rows.loc[rows["estimate"].isna(), "std_error"].isna().all()
+
+
+def test_units_treated_too_early_are_left_out_by_name():
+    frame = random_frame(11)
+    early = frame.assign(cohort=frame["cohort"].replace("2017-11", "2017-08"))
+    result = estimate("callaway_santanna", panel_of(early))
+    assert "no period before treatment, left out: u00" in result.note
+    assert set(result.parameters["cohort"]) == {"2018-01"}
+
+
+@pytest.mark.parametrize(("change", "option", "words"), [
+    ({}, {"control_group": "nevr_treated"}, "did you mean 'never_treated'"),
+    ({}, {"base_period": "first"}, "base_period"),
+    ({}, {"method": "ols"}, "method"),
+    ({}, {"anticipation": -1}, "anticipation: expected a whole number"),
+    ({"cohort": lambda f: f["cohort"].fillna("2018-03")}, {"control_group": "never_treated"},
+     "expected units never treated"),
+    ({"x": 1.0}, {"method": "reg"}, "collinear"),
+    ({"x": 1.0}, {"method": "ipw"}, "collinear"),
+    ({"x": lambda f: f["cohort"].notna() * 1e3 + f["x"]}, {"method": "ipw", "control_group": "never_treated"},
+     "separate the treated"),
+    ({"cohort": lambda f: f["cohort"].where(f["cohort"].isna(), "2017-08")}, {}, "period before treatment"),
+    ({"cohort": "2017-11"}, {}, "all 30 units first treated"),
+    ({"cohort": lambda f: f["cohort"].where(f["period"] < "2018-01", "2018-01")}, {}, "same value in every"),
+    ({"outcome": lambda f: f["outcome"].mask(f["period"] == f["unit"].str[1:].astype(int).map(
+        lambda n: f["period"].unique()[n % 8]))}, {}, "expected a treated unit"),
+])
+def test_what_cannot_be_estimated_is_one_line(change, option, words):
+    frame = random_frame(12).assign(**change)
+    with pytest.raises(DidError, match=words) as caught:
+        estimate("callaway_santanna", panel_of(frame), **option)
+    assert "\n" not in str(caught.value)
+
+
+def test_duplicates_and_doses_are_refused():
+    frame = random_frame(13)
+    with pytest.raises(DidError, match="more than one"):
+        panel_of(pd.concat([frame, frame.iloc[[3]]]))
+    dosed = panel_of(frame.assign(intensity=frame["cohort"].notna() * 3.0), treatment="intensity")
+    with pytest.raises(DidError, match="treatment: expected binary"):
+        estimate("callaway_santanna", dosed)

@@ -1,0 +1,441 @@
+"""`did estimate` on files as people have them: against fixest's numbers, every kind of period, every fault."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from did import tables
+from did.cli import main
+from did.errors import DidError
+from did.estimators import ESTIMATORS
+from did.panel_csv import Columns, load
+
+GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "estimate.md"
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the checkout")
+COLUMNS = ["--outcome", "y", "--unit", "id", "--period", "t", "--cohort", "g"]
+NAMES = Columns("y", "id", "t", "g")
+
+
+def command(*words: object):
+    return CliRunner().invoke(main, ["estimate", *map(str, words)])
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def table_of(n_units: int = 12, n_periods: int = 6) -> pd.DataFrame:
+    """Units 1 to 4 treated from period 4, 5 to 7 from period 5, the others never; periods 1 to 6."""
+    generator = np.random.default_rng(1)
+    unit, period = (values.ravel() for values in np.meshgrid(np.arange(1, n_units + 1), np.arange(1, n_periods + 1),
+                                                             indexing="ij"))
+    cohort = np.select([unit <= 4, unit <= 7], [4, 5], 0)
+    treated = (cohort > 0) & (period >= cohort)
+    return pd.DataFrame({"id": unit, "t": period, "g": cohort, "c": (unit + 1) // 2, "w": 1.0 + unit % 3,
+                         "d": np.where(cohort > 0, unit, 0),
+                         "y": (generator.normal(size=len(unit)) + unit + 2 * treated).round(6)})
+
+
+def save(frame: pd.DataFrame | str, name: str = "panel.csv", **options) -> str:
+    if isinstance(frame, str):
+        Path(name).write_bytes(frame.encode())
+    else:
+        frame.to_csv(name, index=False, **options)
+    return name
+
+
+def estimates(*words: object) -> pd.DataFrame:
+    outcome = command(*words, "--output", "estimates.csv")
+    assert outcome.exit_code == 0, outcome.output
+    return pd.read_csv("estimates.csv", dtype={"cohort": str, "period": str})
+
+
+def fault(*words: object) -> str:
+    outcome = command(*words)
+    assert outcome.exit_code == 1, outcome.output
+    assert len(outcome.output.splitlines()) == 1 and outcome.output.startswith("error: ")
+    assert "Traceback" not in outcome.output and "unexpected" not in outcome.output
+    return outcome.output
+
+
+# The numbers --------------------------------------------------------------------------------------------------
+
+GOLDEN_FILES = {
+    "sim_40x12": ["--outcome", "y", "--unit", "id", "--period", "time", "--cohort", "g"],
+    "base_stagg": ["--outcome", "y", "--unit", "id", "--period", "year", "--cohort", "year_treated"],
+}
+
+
+def golden(data: str, identity: str) -> dict:
+    results = json.loads((GOLDEN / "r" / f"{data}_fixest.json").read_text())["results"]
+    return next(entry["value"] for entry in results if entry["id"] == identity)["cluster_default_ssc"]["coef"]
+
+
+@needs_golden
+@pytest.mark.parametrize(("data", "identity", "more"), [
+    ("sim_40x12", "", []), ("sim_40x12", "|weighted", ["--weights", "w"]), ("base_stagg", "", [])])
+def test_numbers_equal_fixest(data, identity, more):
+    rows = estimates(GOLDEN / "data" / f"{data}.csv", *GOLDEN_FILES[data], *more)
+    overall = rows.loc[rows["estimator"] == "did"]
+    theirs = golden(data, f"twfe{identity}")
+    np.testing.assert_allclose(overall["estimate"], theirs["estimate"], rtol=1e-8)
+    np.testing.assert_allclose(overall["std_error"], theirs["se"], rtol=1e-6)
+    theirs = golden(data, f"event_study{identity}")
+    times = [int(term.rpartition("::")[2]) for term in theirs["term"]]
+    dynamic = rows.loc[rows["estimator"] == "event_study"].set_index("event_time").loc[times]
+    np.testing.assert_allclose(dynamic["estimate"], theirs["estimate"], rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(dynamic["std_error"], theirs["se"], rtol=1e-6)
+
+
+@needs_golden
+def test_the_screen_says_who_was_compared_and_clustered_how():
+    outcome = command(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], "--cluster", "cluster")
+    assert outcome.exit_code == 0
+    assert "40 units x 12 periods (1 to 12)" in outcome.output
+    assert "32 units treated, cohorts 5, 7, 9; 8 never treated" in outcome.output
+    assert re.search(r"overall +0\.253 +-0\.109 to 0\.615 +40 +32 +15 by cluster", outcome.output)
+    assert "event_time -1" in outcome.output and "reference" in outcome.output
+    assert "*" not in outcome.output
+
+
+def test_output_is_the_estimates_table_with_every_cluster_level_and_the_same_bytes_again():
+    path = save(table_of())
+    rows = estimates(path, *COLUMNS, "--cluster", "c")
+    first = Path("estimates.csv").read_bytes()
+    assert list(rows.columns) == list(tables.SCHEMAS["estimates"].columns)
+    assert set(rows["cluster"]) == {"unit", "c"}
+    assert (rows[["indicator", "reading", "sample"]].drop_duplicates().values == [["y", "-", "full"]]).all()
+    save(table_of().sample(frac=1, random_state=3), "panel.csv")
+    estimates(path, *COLUMNS, "--cluster", "c")
+    assert Path("estimates.csv").read_bytes() == first
+
+
+def test_one_cohort_gives_the_difference_of_mean_changes():
+    frame = table_of().query("g != 5")
+    row = estimates(save(frame), *COLUMNS, "--estimator", "did").iloc[0]
+    after = frame["t"] >= 4
+    change = (frame[after].groupby("id")["y"].mean() - frame[~after].groupby("id")["y"].mean())
+    treated = change.index <= 4
+    assert row["estimate"] == pytest.approx(change[treated].mean() - change[~treated].mean(), rel=1e-10)
+
+
+def test_a_dose_scales_the_effect():
+    frame = table_of().assign(d=lambda f: np.where(f["g"] > 0, 4, 0))
+    path = save(frame)
+    binary = estimates(path, *COLUMNS)
+    dose = estimates(path, *COLUMNS, "--dose", "d")
+    np.testing.assert_allclose(dose["estimate"], binary["estimate"] / 4, rtol=1e-9, atol=1e-12)
+    assert set(dose["treatment"]) == {"intensity"}
+
+
+DID_NAMES = {"never_treated": "nevertreated", "not_yet_treated": "notyettreated"}
+
+
+@needs_golden
+@pytest.mark.parametrize("control_group", list(DID_NAMES))
+@pytest.mark.parametrize("base_period", ["varying", "universal"])
+@pytest.mark.parametrize("method", ["dr", "ipw", "reg"])
+def test_group_time_effects_equal_the_did_package(control_group, base_period, method):
+    rows = estimates(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], "--estimator", "callaway_santanna",
+                     "--control-group", control_group, "--base-period", base_period, "--method", method,
+                     "--covariates", "x", "--anticipation", "1")
+    results = json.loads((GOLDEN / "r" / "sim_40x12_did.json").read_text())["results"]
+    identity = f"x=x|est={method}|control={DID_NAMES[control_group]}|base={base_period}|anticip=1"
+    theirs = next(entry["value"]["att_gt"] for entry in results if entry["id"] == identity)
+    ours = rows.loc[rows["estimand"] == "att_gt"].set_index(["cohort", "period"])
+    cells = [(str(group), str(period)) for group, period in zip(theirs["group"], theirs["t"], strict=True)]
+    ours = ours.loc[cells]
+    np.testing.assert_allclose(ours["estimate"], theirs["att"], rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(ours["std_error"], np.array(theirs["se"], dtype=float), rtol=1e-6)
+
+
+@needs_golden
+def test_averages_of_group_time_effects_are_on_the_screen():
+    outcome = command(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], "--estimator", "callaway_santanna")
+    assert outcome.exit_code == 0
+    for effect in ("overall ", "event_time 0 ", "cohort 5 ", "calendar 12 "):
+        assert f"  {effect}" in outcome.output
+    assert "att_gt" not in outcome.output and "group-time effects are not shown" in outcome.output
+
+
+@pytest.mark.parametrize("name", list(ESTIMATORS))
+def test_every_estimator_of_the_registry_fits_and_shows_the_files_own_periods(name):
+    frame = table_of(n_units=20).assign(t=lambda f: f["t"] + 7, g=lambda f: f["g"].where(f["g"] == 0, f["g"] + 7))
+    rows = estimates(save(frame), *COLUMNS, "--estimator", name, *(["--lags", "last_2"] if name == "ldv" else []))
+    assert np.isfinite(rows["estimate"]).all() and len(rows)
+    assert set(rows["cohort"].dropna()) <= {"11", "12"}
+    assert set(rows["period"].dropna()) <= {str(period) for period in range(8, 14)}
+
+
+def test_covariates_and_options_are_said_or_refused():
+    path = save(table_of(n_units=30))
+    outcome = command(path, *COLUMNS, "--estimator", "did,callaway_santanna", "--covariates", "w")
+    assert outcome.exit_code == 0, outcome.output
+    assert "covariates w enter by --method dr" in outcome.output
+    assert "--covariates is for callaway_santanna; did does not use it" in outcome.output
+    line = fault(path, *COLUMNS, "--covariates", "w")
+    assert line.startswith("error: --covariates: ") and "callaway_santanna" in line
+    assert "--method" in fault(path, *COLUMNS, "--covariates", "w", "--method", "unconditional")
+
+
+# Periods and cohorts ------------------------------------------------------------------------------------------
+
+def as_months(number: int) -> str:
+    return str(pd.Period("2016-09", "M") + number)
+
+
+def as_quarters(number: int) -> str:
+    return str(pd.Period("2016Q4", "Q") + number)
+
+
+KINDS = {
+    "years": (lambda n: str(2000 + n), "2001", "2006", "Y"),
+    "years with decimals": (lambda n: f"{2000 + n}.0", "2001", "2006", "Y"),
+    "whole numbers": (str, "1", "6", "Y"),
+    "whole numbers from 8": (lambda n: str(n + 7), "8", "13", "Y"),
+    "months": (as_months, "2016-10", "2017-03", "M"),
+    "months of Stata": (lambda n: as_months(n).replace("-0", "m").replace("-", "m"), "2016-10", "2017-03", "M"),
+    "quarters": (as_quarters, "2017Q1", "2018Q2", "Q"),
+    "quarters with a space": (lambda n: as_quarters(n).replace("Q", " Q"), "2017Q1", "2018Q2", "Q"),
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("never", ["0", "", "inf", "Inf", "NA", "never"])
+def test_every_kind_of_period_and_of_never_gives_the_same_panel(kind, never):
+    write, first, last, frequency = KINDS[kind]
+    frame = table_of()
+    expected, _ = load(save(frame), NAMES)
+    frame["t"] = frame["t"].map(write)
+    frame["g"] = [write(g) if g else never for g in frame["g"]]
+    panel, notes = load(save(frame, "other.csv"), NAMES)
+    assert (panel.periods[0], panel.periods[-1], panel.frequency) == (first, last, frequency)
+    np.testing.assert_array_equal(panel.treated_from, expected.treated_from)
+    np.testing.assert_array_equal(panel.outcome, expected.outcome)
+    assert notes == []
+
+
+def test_whole_numbers_may_count_months():
+    panel, _ = load(save(table_of()), NAMES, frequency="M")
+    assert panel.frequency == "M" and list(panel.periods) == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_cohorts_outside_the_window_are_said():
+    frame = table_of().replace({"g": {5: 10000}})
+    outcome = command(save(frame), *COLUMNS, "--estimator", "did")
+    assert outcome.exit_code == 0
+    assert ("3 units first treated after the last period, 6 (cohort 10000), are never treated in the window"
+            in outcome.output)
+    panel, _ = load("panel.csv", NAMES)
+    never, _ = load(save(table_of().replace({"g": {5: 0}}), "never.csv"), NAMES)
+    np.testing.assert_array_equal(panel.treated_from, never.treated_from)
+
+    frame = table_of().assign(t=lambda f: f["t"] + 2000, g=lambda f: f["g"].map({0: 0, 4: 2004, 5: 1998}))
+    outcome = command(save(frame), *COLUMNS)
+    assert outcome.exit_code == 0
+    assert "3 units are always treated: first treated at or before the first period, 2001 (cohort 1998)" in \
+        outcome.output
+
+
+# Ways to write a file -----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("change", [
+    lambda text: "\ufeff" + text,
+    lambda text: text.replace("\n", "\r\n"),
+    lambda text: text.replace(",", ";"),
+    lambda text: text.replace(",", "\t"),
+    lambda text: text + "\n\n,,,,,,\n",
+    lambda text: re.sub(r"^(\d+),", r'"\1", ', text, flags=re.M),
+], ids=["byte-order mark", "Windows line ends", "semicolons", "tabs", "empty rows", "quotes and spaces"])
+def test_harmless_ways_to_write_a_file_give_the_same_panel(change):
+    expected, _ = load(save(table_of()), NAMES)
+    panel, _ = load(save(change(Path("panel.csv").read_text()), "other.csv"), NAMES)
+    np.testing.assert_array_equal(panel.outcome, expected.outcome)
+    np.testing.assert_array_equal(panel.treated_from, expected.treated_from)
+
+
+def test_a_missing_outcome_and_an_absent_row_are_not_observed_and_said():
+    frame = table_of().astype({"y": object})
+    frame.loc[3, "y"] = "NA"
+    outcome = command(save(frame.drop(index=10)), *COLUMNS)
+    assert outcome.exit_code == 0
+    assert "no outcome in panel.csv, row 5, column 'y'; taken as not observed" in outcome.output
+    assert "1 of 72 unit-periods have no row" in outcome.output
+    panel, _ = load("panel.csv", NAMES)
+    assert np.isnan(panel.outcome).sum() == 2
+
+
+# Faults -------------------------------------------------------------------------------------------------------
+
+def edited(row: int, column: str, value: object):
+    """A change of one cell; ``row`` counts the lines of the file, the header is line 1."""
+    def change(frame: pd.DataFrame) -> pd.DataFrame:
+        frame = frame.astype({column: object})
+        frame.loc[row - 2, column] = value
+        return frame
+    return change
+
+
+FAULTS = {
+    "text in the outcome": (edited(5, "y", "low"), [], ["row 5, column 'y'", "'low'"]),
+    "thousands": (edited(5, "y", "1,234"), [], ["row 5, column 'y'", "'1,234'", "write 1234, without thousands"]),
+    "decimal comma": (edited(5, "y", "1,25"), [], ["row 5, column 'y'", "'1,25'", "write 1.25"]),
+    "infinite outcome": (edited(5, "y", "inf"), [], ["row 5, column 'y'", "'inf'"]),
+    "underscore": (edited(5, "y", "1_000"), [], ["row 5, column 'y'", "'1_000'"]),
+    "no outcome at all": (lambda f: f.assign(y=""), [], ["column 'y'", "no number in 72 rows"]),
+    "twice": (lambda f: pd.concat([f, f.iloc[[4]]]), [], ["row 74", "unit 1, period 5 again, first in row 6"]),
+    "gap": (lambda f: f[f["t"] != 3], [], ["row 4, column 't'", "found 4 next after 2", "add rows for 3"]),
+    "steps": (lambda f: f.assign(t=f["t"] * 2), [], ["column 't'", "2 apart: number them 1, 2, 3"]),
+    "numbers as months": (lambda f: f.assign(t=f["t"] + 201700), [], ["row 2, column 't'", "201701",
+                                                                      "write 2017-01"]),
+    "days": (lambda f: f.assign(t=f["t"].map("2017-{:02d}-01".format)), [], ["row 2", "write the month, 2017-01"]),
+    "mixed periods": (edited(5, "t", "2017-06"), [], ["row 5, column 't'", "as the first, '1'", "'2017-06'"]),
+    "no period": (edited(5, "t", ""), [], ["row 5, column 't'", "found ''"]),
+    "half a period": (edited(5, "t", "3.5"), [], ["row 5, column 't'", "'3.5'"]),
+    "month 13": (lambda f: f.assign(t=f["t"].map("2017-{:02d}".format).replace("2017-06", "2017-13")), [],
+                 ["row 7, column 't'", "'2017-13'"]),
+    "period 0": (lambda f: f.assign(t=f["t"] - 1), [], ["'0', which could be the period 0", "write never"]),
+    "time-varying cohort": (edited(5, "g", 5), [], ["row 5, column 'g'", "unit 1, as in row 2, '4'", "found '5'"]),
+    "treatment as cohort": (lambda f: f.assign(g=((f["g"] > 0) & (f["t"] >= f["g"])).astype(int)), [],
+                            ["column 'g'", "whether a row is treated"]),
+    "cohort of another kind": (lambda f: f.assign(g=f["g"].replace(5, "2017-06").astype(str)), [],
+                               ["column 'g'", "'2017-06'"]),
+    "negative cohort": (lambda f: f.replace({"g": {5: -1}}), [], ["column 'g'", "'-1'"]),
+    "no unit": (edited(5, "id", ""), [], ["row 5, column 'id'"]),
+    "unit written twice": (edited(5, "id", "1.0"), [], ["row 5, column 'id'", "'1.0' and '1'"]),
+    "nobody treated": (lambda f: f.assign(g=0), [], ["column 'g'", "none among 12 units"]),
+    "everyone at once": (lambda f: f.assign(g=4), [], ["column 'g'", "all 12 first treated in 4"]),
+    "all from the start": (lambda f: f.assign(g=f["g"].clip(0, 1)), [], ["column 'g'", "first period, 1"]),
+    "one period": (lambda f: f[f["t"] == 4], [], ["column 'g'", "first period, 4"]),
+    "cluster varies": (edited(5, "c", 6), ["--cluster", "c"], ["row 5, column 'c'", "unit 1, as in row 2, '1'"]),
+    "no cluster": (edited(5, "c", ""), ["--cluster", "c"], ["row 5, column 'c'", "label of a cluster"]),
+    "negative weight": (edited(5, "w", -1), ["--weights", "w"], ["row 5, column 'w'", "'-1'"]),
+    "no weight": (edited(5, "w", ""), ["--weights", "w"], ["row 5, column 'w'", "found ''"]),
+    "no dose": (lambda f: f.assign(d=f["d"] - 1), ["--dose", "d"], ["row 2, column 'd'", "positive dose for unit 1"]),
+    "dose varies": (edited(5, "d", 9), ["--dose", "d"], ["row 5, column 'd'", "unit 1"]),
+    "frequency": (lambda f: f.assign(t=f["t"] + 2000), ["--frequency", "M"], ["--frequency M", "'2001'"]),
+    "unused option": (lambda f: f, ["--lags", "all"], ["--lags", "(ldv)", "add --estimator ldv"]),
+    "unknown estimator": (lambda f: f, ["--estimator", "dd"], ["--estimator", "'dd'"]),
+    "unknown lags": (lambda f: f, ["--estimator", "ldv", "--lags", "most"], ["panel.csv: ldv: lags", "'most'"]),
+    "output over input": (lambda f: f, ["--output", "panel.csv"], ["--output", "panel.csv"]),
+}
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_each_fault_is_told_in_one_line(name):
+    change, more, expected = FAULTS[name]
+    line = fault(save(change(table_of())), *COLUMNS, *more)
+    for text in expected:
+        assert text in line
+    assert line.count("found") >= 1
+
+
+def test_an_absent_column_is_told_with_the_columns_there_are():
+    line = fault(save(table_of()), "--outcome", "yy", *COLUMNS[2:])
+    assert "--outcome" in line and "id, t, g, c, w, d, y" in line and "found 'yy'" in line
+    assert "did you mean 'y'?" in fault("panel.csv", "--outcome", "Y", *COLUMNS[2:])
+    line = fault(save(table_of().rename(columns={"y": "outcome"})), "--outcome", "outcom", *COLUMNS[2:])
+    assert "did you mean 'outcome'?" in line
+
+
+@pytest.mark.parametrize(("content", "expected"), [
+    (b"", "empty file"),
+    (b"id,t,g,y\n", "found no row"),
+    (b"id,t,g,y\n1,1,0\n", "row 2: expected 4 cells"),
+    (b"id,t,g,y\n1,1,0,2,3\n", "row 2: expected 4 cells"),
+    (b"id,t,g,y,y\n1,1,0,2,3\n", "one column 'y'"),
+    (b"id,t,g,y\n\xe9,1,0,2\n", "row 2: expected UTF-8"),
+    (b"PK\x03\x04 and so on", "a spreadsheet"),
+    (b"id,t,g,y\n1,1,0,\x00\n", "binary data"),
+])
+def test_files_that_are_no_panel(content, expected):
+    Path("panel.csv").write_bytes(content)
+    assert expected in fault("panel.csv", *COLUMNS)
+
+
+def test_a_file_that_is_not_there():
+    save(table_of())
+    assert "did you mean 'panel.csv'?" in fault("panle.csv", *COLUMNS)
+    Path("folder").mkdir()
+    assert "found a folder" in fault("folder", *COLUMNS)
+
+
+def test_leaving_out_a_column_is_wrong_usage():
+    outcome = command(save(table_of()), *COLUMNS[:6])
+    assert outcome.exit_code == 2 and "--cohort" in outcome.output
+
+
+def test_an_event_study_that_cannot_be_fitted_is_said_beside_the_default_estimate():
+    frame = table_of().replace({"g": {0: 5}})
+    outcome = command(save(frame), *COLUMNS)
+    assert outcome.exit_code == 0 and "event_study is not fitted: " in outcome.output
+    assert "never-treated units" in fault("panel.csv", *COLUMNS, "--estimator", "event_study")
+
+
+def test_loading_does_not_depend_on_the_order_of_rows():
+    expected, _ = load(save(table_of()), NAMES)
+    panel, _ = load(save(table_of().sample(frac=1, random_state=5), "other.csv"), NAMES)
+    np.testing.assert_array_equal(panel.outcome, expected.outcome)
+
+
+def commands_of(text: str) -> list[str]:
+    return [line.removeprefix("$ ").strip() for line in text.splitlines() if line.strip().startswith("$ did estimate")]
+
+
+@pytest.mark.parametrize("line", commands_of(DOCS.read_text(encoding="utf-8")))
+def test_the_commands_of_the_docs_work_and_print_what_the_docs_show(line):
+    Path("docs").mkdir()
+    shutil.copy(DOCS.parent / "example_panel.csv", "docs")
+    outcome = command(*shlex.split(line)[2:])
+    assert outcome.exit_code == 0, outcome.output
+    shown = DOCS.read_text(encoding="utf-8").partition(f"$ {line}\n")[2].partition("```")[0].strip()
+    if shown and not shown.startswith("$"):
+        assert outcome.output.strip() == shown
+
+
+def test_the_docs_name_every_estimator():
+    for name in ESTIMATORS:
+        assert f"| `{name}` |" in DOCS.read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_help_work():
+    save(table_of().rename(columns={"t": "time", "c": "cluster"}))
+    text = command("--help").output
+    examples = re.findall(r"^ +did estimate (.+)$", text, flags=re.M)
+    assert len(examples) == 2
+    for example in examples:
+        outcome = command(*shlex.split(example))
+        assert outcome.exit_code == 0, outcome.output
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e7])
+def test_the_screen_keeps_three_digits_at_any_scale(scale):
+    frame = table_of()
+    expected = estimates(save(frame), *COLUMNS, "--estimator", "did")["estimate"].iloc[0] * scale
+    outcome = command(save(frame.assign(y=frame["y"] * scale)), *COLUMNS, "--estimator", "did")
+    shown = re.search(r"overall +(\S+) ", outcome.output).group(1)
+    assert float(shown) == pytest.approx(expected, rel=5e-3)
+
+
+def test_utf16_as_spreadsheets_save_it_is_read():
+    expected, _ = load(save(table_of()), NAMES)
+    Path("other.csv").write_bytes(Path("panel.csv").read_text().replace(",", "\t").encode("utf-16"))
+    panel, notes = load("other.csv", NAMES)
+    np.testing.assert_array_equal(panel.outcome, expected.outcome)
+    assert notes == ["the cells of other.csv are separated by tabs"]
+
+
+def test_an_unknown_frequency_is_refused():
+    with pytest.raises(DidError, match="--frequency"):
+        load(save(table_of()), NAMES, frequency="W")

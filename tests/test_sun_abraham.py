@@ -1,0 +1,89 @@
+"""Interaction-weighted event study against fixest::sunab, group-time effects, and least squares."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+
+from did.errors import DidError
+from did.estimators import Panel, estimate
+from did.inference import summarise
+from test_callaway_santanna import GOLDEN, golden_frame, needs_golden, panel_of, random_frame
+
+
+@needs_golden
+@pytest.mark.parametrize(("data", "identity"), [
+    ("sim_40x12", "sunab"), ("sim_40x12", "sunab+x"), ("sim_40x12", "sunab|weighted"),
+    ("base_stagg", "sunab"), ("base_stagg", "sunab+x"),
+])
+def test_estimates_and_clustered_errors_equal_fixest(data, identity):
+    results = json.loads((GOLDEN / "r" / f"{data}_fixest.json").read_text())["results"]
+    theirs = next(entry["value"] for entry in results if entry["id"] == identity)
+    panel = Panel.from_frame(golden_frame(data), cluster_columns=(),
+                             covariate_columns=["x"] if "+x" in identity else [],
+                             weight_column="w" if "weighted" in identity else None)
+    rows = summarise(estimate("sun_abraham", panel), panel)
+    rows = rows[~rows["note"].str.startswith("reference")]
+    for name, estimand in (("period", "event_time"), ("att", "overall"), ("cohort", "cohort")):
+        table = pd.DataFrame(theirs[name]["coef"]).query("term != '.x'")
+        ours = rows[rows["estimand"] == estimand]
+        np.testing.assert_allclose(ours["estimate"], table["estimate"], rtol=1e-8)
+        np.testing.assert_allclose(ours["std_error"], table["se"], rtol=1e-6)
+    assert (rows["df"] == theirs["att"]["df_t"]).all()
+
+
+def test_effects_of_one_cohort_are_group_time_effects_with_a_universal_base():
+    frame = random_frame(1)
+    one = frame[(frame["cohort"] != "2018-01").fillna(True)]
+    cells = estimate("callaway_santanna", panel_of(one), control_group="never_treated", base_period="universal")
+    path = estimate("sun_abraham", panel_of(one))
+    rows = (path.parameters["estimand"] == "event_time").to_numpy()
+    np.testing.assert_allclose(path.estimate[rows], cells.estimate, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(path.influence.to_numpy()[:, rows], cells.influence, rtol=1e-7, atol=1e-12)
+
+
+def test_an_unbalanced_panel_equals_least_squares_with_every_dummy():
+    frame = random_frame(2).assign(outcome=lambda f: f["outcome"].mask(np.arange(len(f)) % 11 == 3))
+    result = estimate("sun_abraham", panel_of(frame))
+    used = frame.dropna(subset=["outcome"])
+    periods = sorted(frame["period"].unique())
+    place = used["period"].map(periods.index)
+    event_time = (place - used["cohort"].map(periods.index, na_action="ignore")).to_numpy(dtype=float)
+    design = [pd.get_dummies(used["unit"], dtype=float),
+              pd.get_dummies(used["period"], dtype=float).iloc[:, 1:]]
+    names = {}
+    for cohort in ("2017-11", "2018-01"):
+        for e in np.unique(event_time[(used["cohort"] == cohort).fillna(False).to_numpy(dtype=bool)]):
+            if e != -1:
+                chosen = (used["cohort"] == cohort).fillna(False).to_numpy(dtype=bool) & (event_time == e)
+                names[cohort, e] = chosen.sum()
+                design.append(pd.Series(chosen.astype(float), index=used.index, name=f"{cohort}/{e}"))
+    fit = sm.OLS(used["outcome"], pd.concat(design, axis=1)).fit()
+    for e in (-2, 0, 1):
+        size = {cohort: n for (cohort, at), n in names.items() if at == e}
+        expected = sum(n * fit.params[f"{cohort}/{float(e)}"] for cohort, n in size.items()) / sum(size.values())
+        chosen = (result.parameters["event_time"] == e).fillna(False).to_numpy(dtype=bool)
+        assert result.estimate[chosen] == pytest.approx([expected], rel=1e-8)
+
+
+def test_without_never_treated_units_the_last_cohort_is_the_control():
+    frame = random_frame(3)
+    treated = frame[frame["cohort"].notna()]
+    result = estimate("sun_abraham", panel_of(treated))
+    assert "cohort 2018-01 serves as control" in result.note
+    early = treated[treated["period"] < "2018-01"].assign(
+        cohort=lambda f: f["cohort"].where(f["cohort"] == "2017-11"))
+    np.testing.assert_allclose(result.estimate, estimate("sun_abraham", panel_of(early)).estimate, rtol=1e-9,
+                               atol=1e-12)
+
+
+def test_doses_and_references_after_treatment_are_refused():
+    frame = random_frame(4)
+    with pytest.raises(DidError, match="reference"):
+        estimate("sun_abraham", panel_of(frame), reference=1)
+    with pytest.raises(DidError, match="expected binary"):
+        estimate("sun_abraham", panel_of(frame.assign(intensity=2.0), treatment="intensity"))
