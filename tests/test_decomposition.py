@@ -146,3 +146,17 @@ def test_what_the_theorem_does_not_cover_is_answered_in_one_line():
         decompose(Panel.from_frame(frame, treatment="intensity"))
     with pytest.raises(DidError, match="weights that do not change over time; found changes in u00, u01, u02 and"):
         decompose(Panel.from_frame(frame, weight_column="weight"))
+
+
+def test_the_rows_of_the_diagnostics_table_hold_the_weights_and_the_two_way_estimate():
+    from did.simulate.panels import panel
+    from did.stages.diagnose import decomposition_rows
+
+    frame, _ = panel(30, 12, {4: 6, 8: 6}, 1.0, seed=3)
+    data = Panel.from_frame(frame)
+    rows = decomposition_rows(data).set_index("item")
+    assert rows.loc["all", "value"] == pytest.approx(1)
+    assert rows.loc["all", "statistic"] == pytest.approx(float(estimate("did", data).estimate[0]), rel=1e-9)
+    assert 0 < rows.loc["already treated controls", "value"] < rows.loc["timing", "value"]
+    broken = Panel.from_frame(frame.drop(index=frame.index[5]))
+    assert decomposition_rows(broken)["status"].tolist() == ["skipped"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.pretrends import COLUMNS, FEW_TREATED, _f_test, _rank, _row, _skip
+from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, diagnostic_row, f_test, skipped
 from did.errors import DidError
 from did.estimators import imputation
 from did.estimators.base import Panel
@@ -16,7 +16,7 @@ def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int
     """Test that all leads of `did.estimators.imputation.leads` are zero, by an F test at each cluster level.
 
     ``n_leads`` and ``bin_width`` as there: few leads against all earlier periods give the test its power and
-    its size. Rows of the diagnostics table (`pretrends.COLUMNS`), diagnostic ``imputation_leads``
+    its size. Rows of the diagnostics table (`joint_test.COLUMNS`), diagnostic ``imputation_leads``
     (``imputation_leads_<n_leads>``, ``..._bin_<width>``): value is the mean lead in units of the outcome,
     statistic F = b' V^-1 b / q with q and clusters - 1 degrees of freedom, q the number of leads. A row is
     ``skipped`` with its reason where no lead is identified, V has not full rank, or there are no more treated
@@ -34,14 +34,14 @@ def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int
     try:
         result = imputation.leads(panel, n_leads=n_leads, bin_width=bin_width)
     except DidError as error:
-        rows = [_skip(_row(diagnostic, panel, level), str(error)) for level in panel.clusters]
+        rows = [skipped(diagnostic_row(diagnostic, panel, level), str(error)) for level in panel.clusters]
         return pd.DataFrame(rows, columns=COLUMNS)
     identified = ~result.parameters["note"].str.startswith(("reference", "not identified")).to_numpy()
     estimate, influence = result.estimate[identified], result.influence.to_numpy()[:, identified]
     rows = []
     for level in panel.clusters:
         labels = labels_of(result, panel, level)
-        row = _row(diagnostic, panel, level, value=float(estimate.mean()) if len(estimate) else np.nan)
+        row = diagnostic_row(diagnostic, panel, level, value=float(estimate.mean()) if len(estimate) else np.nan)
         rows.append(_tested(row, result, estimate, influence, labels))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -50,13 +50,13 @@ def _tested(row: dict, result, estimate: np.ndarray, influence: np.ndarray, labe
     n_clusters, n_leads = len(pd.unique(labels)), len(estimate)
     n_treated = len(pd.unique(labels[result.treated.to_numpy().any(axis=1)]))
     if not n_leads:
-        return _skip(row, "no lead is identified")
+        return skipped(row, "no lead is identified")
     covariance = clustered_covariance(influence, labels, result.n_obs, result.n_parameters)
-    tested = _f_test(row, estimate, covariance, n_clusters, _rank(influence, labels), "leads")
+    tested = f_test(row, estimate, covariance, n_clusters, covariance_rank(influence, labels), "leads")
     if tested["status"] == "skipped":
         return tested
     if n_treated <= n_leads:
-        return _skip(row, f"{n_treated} treated clusters for {n_leads} leads: the joint test would over-reject")
+        return skipped(row, f"{n_treated} treated clusters for {n_leads} leads: the joint test would over-reject")
     reason = f"rank {n_leads} for {n_leads} leads with {n_treated} treated of {n_clusters} clusters"
     few = n_treated < FEW_TREATED * n_leads
     return tested | {"reason": reason + ("; few treated clusters: rejects too often" if few else "")}

@@ -5,16 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, diagnostic_row, f_test, skipped
 from did.estimators import event_study
 from did.estimators.base import Panel, Result
 from did.estimators.within import Fit, two_way_fit
-from did.inference import cluster_sums, clustered_covariance, labels_of
-
-COLUMNS = ["diagnostic", "item", "value", "statistic", "df", "df_denominator", "p_value", "status", "reason"]
-# Singular values below this share of the largest count as zero when a rank is taken.
-RANK = 1e-9
-# Treated clusters per lead below which a joint test rejects far more often than it says (docs/methods.md).
-FEW_TREATED = 5
+from did.inference import clustered_covariance, labels_of
 
 
 def pretrend_rows(panel: Panel, *, bin_width: int = 12) -> pd.DataFrame:
@@ -65,13 +60,13 @@ def linear_pretrend(panel: Panel) -> pd.DataFrame:
     for level, every_label in panel.clusters.items():
         labels = every_label[used][units]
         n_clusters = len(pd.unique(labels))
-        row = _row("linear_pretrend", panel, level, value=fit.coefficient[1])
+        row = diagnostic_row("linear_pretrend", panel, level, value=fit.coefficient[1])
         if not fit.kept[1]:
-            rows.append(_skip(row, "fewer than two periods before onset: no trend to compare"))
+            rows.append(skipped(row, "fewer than two periods before onset: no trend to compare"))
             continue
         variance = clustered_covariance(influence, labels, fit.n_obs, n_parameters)
-        rows.append(_f_test(row, np.array([fit.coefficient[1]]), variance, n_clusters,
-                            _rank(influence, labels), "slope"))
+        rows.append(f_test(row, np.array([fit.coefficient[1]]), variance, n_clusters,
+                            covariance_rank(influence, labels), "slope"))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -93,9 +88,9 @@ def joint_leads(panel: Panel, *, bin_width: int = 1) -> pd.DataFrame:
         if result is None:
             reason = ("no never-treated unit" if not panel.never_treated.any()
                       else f"no lead besides the reference (bins of {bin_width} periods)")
-            rows.append(_skip(_row(diagnostic, panel, level), reason))
+            rows.append(skipped(diagnostic_row(diagnostic, panel, level), reason))
         else:
-            rows.append(_joint_row(_row(diagnostic, panel, level), result, labels_of(result, panel, level)))
+            rows.append(_joint_row(diagnostic_row(diagnostic, panel, level), result, labels_of(result, panel, level)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -115,45 +110,12 @@ def _joint_row(row: dict, result: Result, labels: np.ndarray) -> dict:
     row["value"] = float(result.estimate[leads].mean())
     n_clusters = len(pd.unique(labels))
     n_treated = len(pd.unique(labels[result.treated.to_numpy().any(axis=1)]))
-    tested = _f_test(row, result.estimate[leads], covariance, n_clusters, _rank(influence, labels), "leads")
+    tested = f_test(row, result.estimate[leads], covariance, n_clusters, covariance_rank(influence, labels), "leads")
     if tested["status"] == "skipped":
         return tested
     n_leads = int(leads.sum())
     if n_treated <= n_leads:
-        return _skip(row, f"{n_treated} treated clusters for {n_leads} leads: the joint test would over-reject")
+        return skipped(row, f"{n_treated} treated clusters for {n_leads} leads: the joint test would over-reject")
     reason = f"rank {n_leads} for {n_leads} leads with {n_treated} treated of {n_clusters} clusters"
     few = n_treated < FEW_TREATED * n_leads
     return tested | {"reason": reason + ("; few treated clusters: rejects too often" if few else "")}
-
-
-def _f_test(row: dict, estimate, covariance, n_clusters: int, rank: int, what: str) -> dict:
-    from scipy import stats
-
-    n_tested = len(estimate)
-    if n_clusters < 2:
-        return _skip(row, f"{n_clusters} cluster: no clustered covariance")
-    if not np.isfinite(covariance).all():
-        return _skip(row, "no more observations than parameters: no clustered covariance")
-    if rank < n_tested:
-        return _skip(row, f"covariance of rank {rank} for {n_tested} {what} with {n_clusters} clusters: "
-                          "no joint test" if n_tested > 1 else "no variation between clusters")
-    statistic = float(estimate @ np.linalg.solve(covariance, estimate)) / n_tested
-    return row | {"statistic": statistic, "df": float(n_tested), "df_denominator": float(n_clusters - 1),
-                  "p_value": float(stats.f.sf(statistic, n_tested, n_clusters - 1))}
-
-
-def _rank(influence: np.ndarray, labels: np.ndarray) -> int:
-    """Return the rank of a clustered covariance, found on the cluster sums (its square root), each scaled."""
-    scale = np.abs(influence).sum(axis=0)
-    sums = cluster_sums(influence, labels)
-    return int(np.linalg.matrix_rank(sums / np.where(scale > 0, scale, 1.0), tol=RANK))
-
-
-def _row(diagnostic: str, panel: Panel, level: str, value: float = np.nan) -> dict:
-    row = dict.fromkeys(COLUMNS, np.nan)
-    return row | {"diagnostic": diagnostic, "item": f"{panel.treatment}, {level} clusters",
-                  "value": float(value), "status": "done", "reason": ""}
-
-
-def _skip(row: dict, reason: str) -> dict:
-    return row | {"status": "skipped", "reason": reason}

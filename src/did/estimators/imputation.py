@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from did.errors import DidError, one_of
 from did.estimators import event_study
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
-from did.estimators.within import ROUNDING, _independent
+from did.estimators.within import ROUNDING, independent_columns
 
 ESTIMANDS = ("overall", "event_time", "cohort", "calendar")
 ERROR_WEIGHTS = ("exact", "didimputation")
@@ -193,7 +193,7 @@ def _less_unit_means(values: np.ndarray, weight: np.ndarray, untreated: np.ndarr
 def _refuse_collinear(cells: _Cells, names: list[str]) -> None:
     gram = np.einsum("utk,ut,utl->kl", *_covariate_residual(cells, cells.untreated))
     raw = np.einsum("utk,ut,utk->k", cells.covariates, cells.untreated, cells.covariates)
-    kept = _independent(gram, raw)
+    kept = independent_columns(gram, raw)
     if not kept.all():
         raise DidError(f"imputation: covariate '{names[int(np.flatnonzero(~kept)[0])]}': expected variation over "
                        "time in untreated cells beyond unit and period effects and other covariates; found none; "

@@ -9,7 +9,7 @@ import pandas as pd
 
 from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
-from did.estimators.within import ROUNDING, _independent, within
+from did.estimators.within import ROUNDING, independent_columns, within
 
 CONTROLS = ("not_yet_treated", "never_treated")
 CONTROL_WEIGHTS = ("equal", "corrected")
@@ -179,7 +179,7 @@ def _fit(stacks: list[_Stack], event_times: np.ndarray, estimated: np.ndarray | 
     moment = sum(np.einsum("utk,ut->k", x, w * y) for x, w, y in zip(columns, weight, outcome, strict=True))
     raw = sum(np.einsum("utk,ut->k", _regressors(stack, event_times, estimated) ** 2, stack.weight)
               for stack in stacks)
-    kept = _independent(gram, raw)
+    kept = independent_columns(gram, raw)
     coefficient = np.full(len(kept), np.nan)
     bread = np.zeros((len(kept), len(kept)))
     if kept.any():

@@ -9,7 +9,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
-from did.estimators.within import ROUNDING, _independent
+from did.estimators.within import ROUNDING, independent_columns
 
 # A contrast of period effects outside what the data determine leaves a remainder of about 1; inside, rounding.
 DETERMINED = 1e-6
@@ -163,7 +163,7 @@ def _fits(
     w = np.concatenate([one.weight.ravel() for one in systems.values()])
     raw = np.array([np.sum(weight * np.where(weight > 0, values, 0.0) ** 2) for values in covariates])
     gram = stacked.T @ (stacked * w[:, None])
-    kept = _independent(gram[1:, 1:], raw) if covariates else np.zeros(0, dtype=bool)
+    kept = independent_columns(gram[1:, 1:], raw) if covariates else np.zeros(0, dtype=bool)
     bread = np.linalg.inv(gram[1:, 1:][np.ix_(kept, kept)])
     slope = bread @ gram[1:, 0][kept]
     of_slope = np.zeros((len(weight), len(slope)))

@@ -98,7 +98,7 @@ def _fit(without_effects: Callable, outcome: np.ndarray, regressors: np.ndarray,
     used = weight > 0
     x, w = without_effects(regressors, weight)[used], weight[used]
     cells = without_effects(outcome, weight)[used]
-    kept = _independent(x.T @ (x * w[:, None]), raw_squares)
+    kept = independent_columns(x.T @ (x * w[:, None]), raw_squares)
     coefficient = np.full(regressors.shape[2], np.nan)
     influence = np.zeros((len(outcome), regressors.shape[2]))
     if kept.any():
@@ -118,7 +118,7 @@ def _fit(without_effects: Callable, outcome: np.ndarray, regressors: np.ndarray,
                int(used.any(axis=0).sum()))
 
 
-def _independent(gram: np.ndarray, raw_squares: np.ndarray) -> np.ndarray:
+def independent_columns(gram: np.ndarray, raw_squares: np.ndarray) -> np.ndarray:
     """Return which columns of a regressor matrix to keep, from its Gram matrix, dropping later ones first.
 
     ``raw_squares`` are the columns' sums of squares before the effects were taken out: a column that lies

@@ -96,6 +96,7 @@ def summary_markdown(
         readings=readings_table(overall, facts),
         years=years_table(estimates, facts),
         staggered=staggered_table(estimates, facts),
+        decomposition=decomposition_sentence(diagnostics, facts),
         tests=markdown_table(trend_tests_table(diagnostics, facts)),
         notes=test_notes(diagnostics, facts),
         data_facts=data_facts(ours, facts),
@@ -141,6 +142,17 @@ def direction_sentence(facts: Facts) -> str:
     words["none"] = "neither"
     parts = [f"{words[key]} for {listed(groups[key])}" for key in words if key in groups]
     return f"A positive effect is {'; '.join(parts)}."
+
+
+def decomposition_sentence(diagnostics: pd.DataFrame, facts: Facts) -> str:
+    """Say how much of the headline's two-way estimate comes from already-treated controls; "" if that is not known."""
+    row = only(diagnostics, indicator=facts.total, reading=facts.staggered, diagnostic="decomposition",
+               item="already treated controls")
+    if row is None:
+        return ""
+    share = number(100 * row["value"], 1)
+    return (f"Of the two-way estimate {share}% of the weight is on comparisons with units already "
+            "treated (Goodman-Bacon), which effects that change over time can turn wrong.")
 
 
 def where_zero_lies(rows: Sequence[pd.Series], facts: Facts) -> str:
