@@ -193,7 +193,7 @@ class Evaluation(Strict):
     id: Identifier = Field(description="Name of the evaluation.")
     title: str = Field(description="Title of the evaluation.")
     question: str = Field(description="The question it answers.")
-    data: str = Field(description="Where files come from: mirror:FOLDER or live.")
+    data: str = Field(description="Where files come from: demo, mirror:FOLDER or live.")
     seed: int = Field(ge=0, description="Seed of every random draw.")
     sources_folder: str = Field("config/sources", description="Folder of source registry files.")
     indicators_folder: str = Field("config/indicators", description="Folder of indicator files.")

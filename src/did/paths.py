@@ -24,6 +24,7 @@ class Paths:
         return self.data / "raw" / source
 
     def observations(self, source: str) -> Path:
+        """Table of a source; the methods below are tables of an indicator, named as in docs/tables.md."""
         return self.data / "interim" / "observations" / f"{source}.parquet"
 
     def panel(self, indicator: str) -> Path:

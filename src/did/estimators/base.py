@@ -12,7 +12,6 @@ from did.errors import DidError, one_of
 
 TREATMENTS = ("binary", "intensity")
 LATER_COHORTS = ("error", "never_treated_in_window")
-DISTRIBUTIONS = ("t", "normal")
 PERIODS_PER_YEAR = {"M": 12, "Q": 4, "Y": 1}
 
 
