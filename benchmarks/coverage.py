@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did import inference
 from did.diagnostics.pretrends import linear_pretrend
 from did.estimators import estimate
 from did.estimators.base import Panel
+from did.inference.clustered import summarise
 from did.provenance import write_text
 from did.simulate.panels import panel
 
@@ -68,7 +68,7 @@ def replicate(case: Case, number: int) -> list[dict]:
     trend = linear_pretrend(data).set_index("item")["p_value"]
     rows = []
     for estimator in ("did", "ldv"):
-        table = inference.summarise(estimate(estimator, data), data)
+        table = summarise(estimate(estimator, data), data)
         for row in table.itertuples():
             item = f"{case.treatment}, {row.cluster} clusters"
             rows.append({"estimator": estimator, "cluster": row.cluster, "error": row.estimate - target,

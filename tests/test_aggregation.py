@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from did.bootstrap import add_bands, bootstrap_error, multiplier_draws, uniform_critical_value
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
-from did.inference import labels_of, summarise
+from did.inference.clustered import labels_of, summarise
+from did.inference.multiplier import add_bands, bootstrap_error, multiplier_draws, uniform_critical_value
 from test_callaway_santanna import (
     ERROR,
     POINT,

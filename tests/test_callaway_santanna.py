@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from did.errors import DidError
 from did.estimators import Panel, Result, estimate
-from did.inference import clustered_covariance, labels_of, summarise
+from did.inference.clustered import clustered_covariance, labels_of, summarise
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the "

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did import fetch, inference, panel, registry, sources, tables
+from did import fetch, panel, registry, sources, tables
 from did.config import load_evaluation, load_indicator
 from did.estimators import Panel, estimate
+from did.inference.clustered import summarise
 
 ROOT = Path(__file__).resolve().parents[1]
 MIRROR = ROOT.parent / "shared" / "mirror"
@@ -84,7 +85,7 @@ def test_the_ldv_estimate_by_ordinary_least_squares_on_post_period_means(built):
         design = np.column_stack([dose.astype(float), np.ones(len(lags)), lags])
         expected = np.linalg.lstsq(design, after, rcond=None)[0][0]
         data = Panel.from_frame(frame, treatment=treatment)
-        rows = inference.summarise(estimate("ldv", data), data)
+        rows = summarise(estimate("ldv", data), data)
         assert rows["estimate"].to_numpy() == pytest.approx(expected, rel=1e-9)
     assert rows.set_index("cluster").loc["unit", "n_obs"] == 4_917
 
@@ -99,5 +100,5 @@ def test_the_printed_effects_are_within_reach(built):
     """+40 and +2 lie in the intervals of the default reading; what is printed as p < 0.01 is below 0.01."""
     for treatment, printed in {"binary": 40, "intensity": 2}.items():
         data = Panel.from_frame(built["dtoc_total"], treatment=treatment)
-        row = inference.summarise(estimate("ldv", data), data).query("cluster == 'unit'").iloc[0]
+        row = summarise(estimate("ldv", data), data).query("cluster == 'unit'").iloc[0]
         assert row["ci_low"] < printed < row["ci_high"] and row["p_value"] < 0.01

@@ -12,7 +12,7 @@ import statsmodels.api as sm
 
 from did.diagnostics.pretrends import joint_leads
 from did.estimators import Panel, estimate
-from did.inference import clustered_covariance, small_sample_factor, summarise
+from did.inference.clustered import clustered_covariance, small_sample_factor, summarise
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the "

@@ -12,7 +12,7 @@ from did import tables
 from did.errors import DidError
 from did.estimators import ESTIMATORS, Panel, Result, estimate
 from did.estimators.within import within
-from did.inference import COLUMNS, clustered_covariance, small_sample_factor, summarise
+from did.inference.clustered import COLUMNS, clustered_covariance, small_sample_factor, summarise
 
 OPTIONS = {"did": {}, "ldv": {"lags": "last_2"}, "event_study": {}}
 few = settings(max_examples=20, deadline=None)

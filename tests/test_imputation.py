@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from did.diagnostics.imputation_leads import imputation_leads
 from did.errors import DidError
 from did.estimators import Panel, Result, estimate
-from did.inference import cluster_sums, small_sample_factor, summarise
+from did.inference.clustered import cluster_sums, small_sample_factor, summarise
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the "

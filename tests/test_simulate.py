@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from did import inference, provenance, sources
+from did import provenance, sources
 from did.config import load_evaluation, load_indicator
 from did.diagnostics.pretrends import linear_pretrend
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.base import Panel
+from did.inference.clustered import summarise
 from did.registry import RawFileEntry, load_named
 from did.simulate import WRITERS, write_source
 from did.simulate.panels import ar1, shared_noise
@@ -281,7 +282,7 @@ def panel_of(*arguments):
 
 
 def fitted(data: Panel, estimator: str, cluster: str = "system") -> pd.Series:
-    return inference.summarise(estimate(estimator, data), data).query("cluster == @cluster").iloc[0]
+    return summarise(estimate(estimator, data), data).query("cluster == @cluster").iloc[0]
 
 
 @pytest.mark.parametrize("name", ["dtoc_nhs", "dtoc_both"])

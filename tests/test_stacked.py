@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from did.errors import DidError
 from did.estimators import Panel, estimate
-from did.inference import summarise
+from did.inference.clustered import summarise
 from test_imputation import random_frame, spread
 
 few = settings(max_examples=12, deadline=None)

@@ -7,7 +7,7 @@ from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.estimators.base import Panel
-from did.inference import summarise
+from did.inference.clustered import summarise
 from did.outputs.staggered_figures import estimators_over_event_time
 from did.simulate.panels import panel
 

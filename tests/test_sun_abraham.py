@@ -11,7 +11,7 @@ import statsmodels.api as sm
 
 from did.errors import DidError
 from did.estimators import Panel, estimate
-from did.inference import summarise
+from did.inference.clustered import summarise
 from test_callaway_santanna import GOLDEN, golden_frame, needs_golden, panel_of, random_frame
 
 

@@ -9,7 +9,7 @@ from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, di
 from did.errors import DidError
 from did.estimators import imputation
 from did.estimators.base import Panel
-from did.inference import clustered_covariance, labels_of
+from did.inference.clustered import clustered_covariance, labels_of
 
 
 def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from did.estimators.base import Panel
-from did.inference import cluster_sums
+from did.inference.clustered import cluster_sums
 
 COLUMNS = ["diagnostic", "item", "value", "statistic", "df", "df_denominator", "p_value", "status", "reason"]
 # Singular values below this share of the largest count as zero when a rank is taken.

@@ -9,7 +9,7 @@ from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, di
 from did.estimators import event_study
 from did.estimators.base import Panel, Result
 from did.estimators.within import Fit, two_way_fit
-from did.inference import clustered_covariance, labels_of
+from did.inference.clustered import clustered_covariance, labels_of
 
 
 def pretrend_rows(panel: Panel, *, bin_width: int = 12) -> pd.DataFrame:

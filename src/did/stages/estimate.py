@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did import inference, tables
+from did import tables
 from did.errors import DidError, one_of
 from did.estimators import ESTIMATORS, estimate
 from did.estimators.base import Panel, Result
+from did.inference.clustered import summarise
 from did.panel_csv import Columns, load
 from did.provenance import write_text
 
@@ -55,7 +56,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         taken = {option: value for option, value in given.items() if option in _options(name)}
         settings[name] = _settings(name, taken)
         try:
-            frames += [inference.summarise(result, panel) for result in _results(name, panel, taken)]
+            frames += [summarise(result, panel) for result in _results(name, panel, taken)]
         except DidError as error:
             if estimators or name == DEFAULTS[0]:
                 raise DidError(f"{path}: {error}") from error

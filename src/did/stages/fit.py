@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-from did import inference, tables
+from did import tables
 from did.config import Evaluation, Reading, load_indicator
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
+from did.inference.clustered import summarise
 from did.paths import Paths
 
 # Readings other than the reported one are compared on their overall effects; event time is only reported.
@@ -38,7 +39,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                     if estimator in DYNAMIC and not staggered and name != evaluation.default_reading:
                         continue
                     for result in results(estimator, panel, reading):
-                        frames[indicator, name, sample, len(frames)] = inference.summarise(result, panel)
+                        frames[indicator, name, sample, len(frames)] = summarise(result, panel)
     table = pd.concat(frames, names=["indicator", "reading", "sample", "fit"]).reset_index(level=[0, 1, 2])
     table["is_synthetic"] = bool(panels["is_synthetic"].any())
     tables.write("estimates", table, paths.estimates(indicator))

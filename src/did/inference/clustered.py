@@ -65,7 +65,7 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
     p_value (two-sided, of no effect), use Student's t with clusters - 1 degrees of freedom, or, for a result
     whose distribution is ``normal``, the standard normal without any small-sample factor (df is then missing:
     the convention of R's did package, whose error is sqrt(mean(influence^2) / n)). band_low, band_high and
-    p_adjusted are NaN here (see `did.bootstrap`). n_treated and n_treated_clusters count the treated units a
+    p_adjusted are NaN here (see `did.inference.multiplier`). n_treated and n_treated_clusters count the treated units a
     row rests on and the clusters they lie in.
 
     std_error, interval and p_value are NaN, with the reason in the note, for a reference row, a parameter

@@ -7,7 +7,7 @@ import pandas as pd
 
 from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result
-from did.inference import CANCELLED, cluster_sums, labels_of
+from did.inference.clustered import CANCELLED, cluster_sums, labels_of
 
 MULTIPLIERS = ("rademacher", "mammen")
 # Interquartile range of the standard normal: 2 x 0.6744897501960817.
@@ -77,7 +77,7 @@ def add_bands(
     seed: int = 20170601,
     multiplier: str = "rademacher",
 ) -> pd.DataFrame:
-    """Return ``rows`` of `did.inference.summarise` with band_low and band_high filled in.
+    """Return ``rows`` of `did.inference.clustered.summarise` with band_low and band_high filled in.
 
     The band estimate -/+ c x std_error covers all parameters of one estimand at once with probability
     ``level``, at each cluster level: c from `uniform_critical_value` over its parameters, and at least the

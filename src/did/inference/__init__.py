@@ -1,0 +1,1 @@
+"""Errors, intervals and tests: clustered, by multiplier and wild bootstrap, by reassignment, and over many outcomes."""
