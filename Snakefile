@@ -104,10 +104,29 @@ rule diagnose:
         f"{did} diagnose {{wildcards.indicator}} {data}"
 
 
+rule vary:
+    message:
+        "vary {wildcards.indicator}"
+    input:
+        lambda wildcards: plan.observations(wildcards.indicator),
+        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        plan.evaluation.published,
+        plan.config_path,
+        plan.reference_files(),
+        plan.modules("did.stages.vary", *plan.estimator_modules),
+    output:
+        f"{plan.paths.data}/processed/readings/{{indicator}}.parquet",
+    log:
+        "logs/vary_{indicator}.log",
+    shell:
+        f"{did} vary {{wildcards.indicator}} {data}"
+
+
 rule reproduce:
     message:
         "reproduce the published numbers"
     input:
+        expand(f"{plan.paths.data}/processed/readings/{{indicator}}.parquet", indicator=plan.indicators),
         expand(f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet", indicator=plan.indicators),
         plan.evaluation.published,
         plan.config_path,
@@ -158,7 +177,7 @@ rule report:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["lineage", "estimates", "diagnostics"],
+            table=["lineage", "estimates", "readings", "diagnostics"],
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),

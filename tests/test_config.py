@@ -136,5 +136,5 @@ def test_waves_by_date_need_dates_and_estimators(project):
 
 
 def test_a_wave_with_a_date_that_is_no_month(project):
-    edit("config/ics.yaml", "onsets: {1: 2017-06, 2: 2018-05}", "onsets: {1: 2017-06, 2: May 2018}")
+    edit("config/ics.yaml", "2: 2018-05, 3", "2: May 2018, 3")
     assert "'waves.onsets.2': expected months, written 2017-06; found 'May 2018'" in message()

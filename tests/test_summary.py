@@ -91,7 +91,7 @@ def diagnostics():
     for indicator, sample, treatment, cluster in itertools.product(
             FACTS.outcomes, FACTS.samples, FACTS.treatments, FACTS.clusters):
         base = dict(indicator=indicator, reading="default", sample=sample, item=f"{treatment}, {cluster} clusters",
-                    value=1.69, is_synthetic=False)
+                    treatment=treatment, estimator="", cluster=cluster, value=1.69, is_synthetic=False)
         unit = cluster == "unit"
         rows += [base | dict(diagnostic="linear_pretrend", statistic=3.8, df=1.0,
                              df_denominator=148.0 if unit else 41.0, p_value=0.0531, status="done", reason=""),
@@ -100,7 +100,7 @@ def diagnostics():
                  base | dict(diagnostic="joint_leads_bin_12", statistic=1.7, df=6.0, p_value=0.12, status="done",
                              df_denominator=148.0 if unit else 41.0,
                              reason="rank 6 for 6 leads" + ("" if unit else "; few treated clusters"))]
-    return check("diagnostics", pd.DataFrame(rows)[list(SCHEMAS["diagnostics"].columns)])
+    return check("diagnostics", pd.DataFrame(rows).reindex(columns=list(SCHEMAS["diagnostics"].columns)))
 
 
 @pytest.fixture
@@ -116,8 +116,15 @@ def lineage():
 
 
 @pytest.fixture
-def tables(reproduction, estimates, diagnostics, lineage):
-    return dict(reproduction=reproduction, estimates=estimates, diagnostics=diagnostics, lineage=lineage)
+def readings(estimates):
+    static = estimates[estimates["event_time"].isna()].assign(design="one_at_a_time", choices="", n_choices=0)
+    return static.reindex(columns=list(SCHEMAS["readings"].columns))
+
+
+@pytest.fixture
+def tables(reproduction, estimates, diagnostics, lineage, readings):
+    return dict(reproduction=reproduction, estimates=estimates, diagnostics=diagnostics, lineage=lineage,
+                readings=readings)
 
 
 @pytest.fixture
@@ -253,6 +260,7 @@ def test_page_without_the_extras(tables):
     bare = dataclasses.replace(FACTS, parts=(), figures=(), sources=(), context=(), published_conclusion="", data="")
     estimates = tables["estimates"]
     page = summary_markdown(facts=bare, **tables | {"estimates": estimates[estimates["reading"] == "default"],
+                                                    "readings": tables["readings"].iloc[:0],
                                                     "diagnostics": tables["diagnostics"].iloc[:0]})
     assert "add up" not in page and "open choices" not in page and "![" not in page
 
@@ -361,7 +369,7 @@ def test_page_of_a_yearly_family_without_claims(tables, shares, lineage, diagnos
     survey = dict(reproduction=tables["reproduction"], estimates=pd.concat([tables["estimates"], shares]),
                   diagnostics=pd.concat([diagnostics, diagnostics.assign(indicator="met").drop_duplicates(
                       ["reading", "sample", "diagnostic", "item"])]),
-                  lineage=lineage.assign(indicator="met"))
+                  lineage=lineage.assign(indicator="met"), readings=tables["readings"])
     page = summary_markdown(facts=SURVEY, **survey)
     assert "Beside what was printed" not in page and "[All families](summary.md)" in page
     assert "From 2018 on, the outcome of the 30 treated areas was 1.25 percentage points lower than if it had changed" \

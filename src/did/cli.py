@@ -168,6 +168,7 @@ def _indicator_stage(name: str, summary: str) -> None:
 _indicator_stage("align", "Build the panel of INDICATOR under every reading.")
 _indicator_stage("fit", "Fit every estimator to the panel of INDICATOR.")
 _indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
+_indicator_stage("vary", "Fit INDICATOR under every reading of what the publication leaves open.")
 
 
 def _evaluation_stage(name: str, summary: str) -> None:
@@ -201,7 +202,7 @@ _evaluation_stage("reproduce", "Set every published claim beside the estimate th
 _evaluation_stage("report", "Write the tables and summary pages to results/.")
 
 
-@main.command(name="estimate")
+@main.command(name="estimate", context_settings={"max_content_width": 110})
 @click.argument("panel", metavar="PANEL.csv")
 @click.option("--outcome", required=True, metavar="COLUMN", help="What is explained.")
 @click.option("--unit", required=True, metavar="COLUMN", help="Unit of the panel.")
@@ -212,36 +213,59 @@ _evaluation_stage("report", "Write the tables and summary pages to results/.")
 @click.option("--weights", metavar="COLUMN", help="Weight of each row.")
 @click.option("--covariates", multiple=True, metavar="COLUMNS", help="With commas between them; see --method.")
 @click.option("--dose", metavar="COLUMN", help="Intensity of treatment; the effect is then per unit of it.")
+@click.option("--frequency", default="auto", show_default=True, type=click.Choice(["auto", "M", "Q", "Y"]),
+              help="What the periods are.")
 @click.option("--estimator", "estimators", multiple=True, metavar="NAMES", help="One or several; a name "
               "that is none lists them all. Default: did and event_study.")
 @click.option("--control-group", type=click.Choice(["not_yet_treated", "never_treated"]), help="Whom to compare with.")
 @click.option("--base-period", type=click.Choice(["universal", "varying"]), help="What effects before treatment are "
               "relative to: the last period before it, or the one before each.")
 @click.option("--anticipation", type=click.IntRange(0), metavar="K", help="Periods before treatment with an effect.")
-@click.option("--method", type=click.Choice(["unconditional", "reg", "ipw", "dr"]), help="How covariates enter: "
-              "regression, inverse probability weights or both. Default with --covariates: dr.")
+@click.option("--method", type=click.Choice(["unconditional", "reg", "ipw", "dr"]), help="How callaway_santanna takes "
+              "covariates: regression, inverse probability weights or both. Default with --covariates: dr.")
 @click.option("--unbalanced", type=click.Choice(["trim", "pairwise"]), help="Drop units with gaps, or use what each "
               "comparison has.")
 @click.option("--lags", metavar="LAGS", help="Outcomes before treatment that ldv takes: all, last_N or yearly_means.")
-@click.option("--frequency", default="auto", show_default=True, type=click.Choice(["auto", "M", "Q", "Y"]),
-              help="What the periods are.")
+@click.option("--reference", metavar="E", help="Event time that effects are relative to; event_study takes several, "
+              "-1,-5.")
+@click.option("--bin-width", type=click.IntRange(1), metavar="K", help="Pool event times, K periods to a bin; "
+              "--reference and --leads then count bins.")
+@click.option("--leads", type=click.IntRange(1), metavar="K", help="Effects before treatment: of imputation_leads, "
+              "against all earlier periods; of stacked, the start of its window.")
+@click.option("--control-weights", type=click.Choice(["equal", "corrected"]), help="How stacked weighs controls.")
+@click.option("--aggregation", multiple=True, metavar="KINDS", help="Averages of callaway_santanna and imputation: "
+              "simple, event_time, cohort, calendar; group_time for the effects themselves.")
+@click.option("--min-event-time", type=int, metavar="E", help="First event time of the average by event time.")
+@click.option("--max-event-time", type=int, metavar="E", help="Last event time of averages; of stacked, the end of "
+              "its window.")
+@click.option("--balance", "balance_event_time", type=click.IntRange(0), metavar="E", help="Average by event time over "
+              "the cohorts observed to event time E.")
+@click.option("--bands", is_flag=True, help="Also give bands that hold for all effects of a kind at once.")
+@click.option("--draws", type=click.IntRange(1), metavar="N", help="Bootstrap draws of the bands. Default: 999.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Seed of the draws. Default: 20170601.")
 @click.option("--output", metavar="FILE.csv", help="Write every estimate there.")
 @click.pass_obj
 def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], frequency: str, output: str | None,
-                   **given: Any) -> None:
+                   bands: bool, draws: int | None, seed: int | None, **given: Any) -> None:
     """Fit estimators to PANEL.csv: a header, then one row per unit and period. Needs no config or workflow.
 
     \b
     did estimate panel.csv --outcome y --unit id --period time --cohort g
     did estimate panel.csv --outcome y --unit id --period time --cohort g --cluster cluster --output estimates.csv
+    did estimate panel.csv --outcome y --unit id --period time --cohort g --estimator imputation,sun_abraham
+    did estimate panel.csv --outcome y --unit id --period time --cohort g --estimator callaway_santanna --bands
     """
     from did.stages import estimate as stage
 
     names = ("outcome", "unit", "period", "cohort", "cluster", "weights", "covariates", "dose")
     columns = stage.parse_columns(**{name: given.pop(name) for name in names})
-    options = {name: value for name, value in given.items() if value is not None}
+    options = {name: value for name, value in given.items() if value is not None and value != ()}
+    if "aggregation" in options:
+        options["aggregation"] = stage.split(options["aggregation"])
+    if "reference" in options:
+        options["reference"] = stage.parse_references(options["reference"])
     state.finish(stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, output=output,
-                           options=options))
+                           options=options, bands=bands, draws=draws, seed=seed))
 
 
 @main.command()

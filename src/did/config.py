@@ -14,6 +14,9 @@ from did import yaml_files
 from did.errors import DidError, suggest
 
 FREQUENCIES = {"M": "months, written 2017-06", "Q": "quarters, written 2017Q2", "Y": "years, written 2018"}
+# Choices of a reading that may be combined in a product.
+PRODUCT_CHOICES = ("window", "boundaries", "denominator", "lags", "metropolitan", "predecessors", "partial", "overlap",
+                   "membership", "controls")
 Lags = Annotated[str, Field(pattern=r"^(all|yearly_means|last_[1-9]\d*)$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -126,15 +129,23 @@ class Reading(Strict):
     window: str = Field("default", description="Which of the indicator's windows.")
     boundaries: Literal["merged", "dropped"] = Field("merged", description="Reorganised areas: merged into "
                                                      "the smallest stable area, or dropped.")
-    drop_periods: list[str] = Field(default_factory=list, description="Periods to leave out.")
+    drop_periods: list[str] = Field(default_factory=list, description="Periods to leave out: each a period or a span "
+                                    "such as 2015-04 to 2017-05.")
     denominator: str | None = Field(None, description="Which of the indicator's denominators; the first if absent.")
     lags: Lags = Field("all", description="Lag vector of the lagged-dependent-variable model: all, "
                        "yearly_means, or last_N.")
     metropolitan: Literal["expanded", "unmatched"] = Field("expanded", description="Metropolitan counties in "
                                                            "the membership table: expanded or left unmatched.")
-    cohorts: Literal["published", "by_wave"] = Field("published", description="Who counts as treated from when: the "
-                                                     "treated waves, all from the one onset; or every wave in "
-                                                     "`waves.onsets` from its own month.")
+    cohorts: Literal["published", "by_wave", "by_system"] = Field("published", description="Who counts as treated "
+                                                                  "from when: the treated waves, all from the one "
+                                                                  "onset; every wave in `waves.onsets` from its own "
+                                                                  "month; or that, and the systems of "
+                                                                  "`waves.system_onsets` from theirs.")
+    membership: str = Field("published", description="Who became treated: published (`waves.membership`), or one of "
+                            "`waves.records`.")
+    controls: Literal["not_treated", "never_treated"] = Field("not_treated", description="Who is compared with: all "
+                                                              "units that do not count as treated; or those alone that "
+                                                              "no wave reaches within the window.")
     predecessors: Literal["resolved", "as_printed"] = Field("resolved", description="Members printed under the name "
                                                             "of a successor: resolved to the areas of the panel, "
                                                             "or joined on the printed name only.")
@@ -142,6 +153,11 @@ class Reading(Strict):
                                                                          "partly in a system.")
     overlap: Literal["larger_share", "min", "max", "mean"] = Field("larger_share", description="Dose of an "
                                                                    "area listed under two systems.")
+
+    @property
+    def staggered(self) -> bool:
+        """True if units are treated from different dates."""
+        return self.cohorts != "published"
 
 
 class Waves(Strict):
@@ -155,6 +171,10 @@ class Waves(Strict):
     onset: str = Field(description="First treated month of the treated waves, written 2017-06.")
     onsets: dict[int, str] = Field(default_factory=dict, description="Wave -> its first treated month, for readings "
                                    "with cohorts by_wave.")
+    system_onsets: dict[str, str] = Field(default_factory=dict, description="System -> its own first treated month, "
+                                          "where that is not its wave's.")
+    records: dict[str, dict[str, str]] = Field(default_factory=dict, description="Name -> geography -> another "
+                                               "membership table, for readings with that membership.")
     removable_wave: int = Field(description="Wave taken out of the sample `wave_two_removed`.")
 
 
@@ -214,6 +234,9 @@ class Evaluation(Strict):
     clusters: list[Literal["unit", "system"]] = Field(min_length=1, description="Levels of clustering.")
     default_reading: str = Field(description="The reading that is reported.")
     readings: dict[str, Reading] = Field(min_length=1, description="Named readings.")
+    products: dict[str, dict[str, list[str]]] = Field(default_factory=dict, description="Family -> choice of a reading "
+                                                      "-> values: every combination of them is fitted beside the "
+                                                      "named readings, the other choices as in the default.")
 
     def readings_of(self, indicator: Indicator) -> dict[str, Reading]:
         """The readings that concern an indicator, by name."""
@@ -283,6 +306,21 @@ def load_evaluation(path: str | Path) -> Evaluation:
                 raise DidError(f"{path}: key 'readings.{name}.families' must name families "
                                f"({', '.join(evaluation.families)}); found '{family}'"
                                f"{suggest(family, evaluation.families)}")
+    for family, choices in evaluation.products.items():
+        where = f"{path}: key 'products.{family}'"
+        if family not in evaluation.families:
+            raise DidError(f"{where}: expected a family ({', '.join(evaluation.families)}); found '{family}'"
+                           f"{suggest(family, evaluation.families)}")
+        for choice, values in choices.items():
+            if choice not in PRODUCT_CHOICES:
+                raise DidError(f"{where}: expected choices among {', '.join(PRODUCT_CHOICES)}; found '{choice}'"
+                               f"{suggest(choice, PRODUCT_CHOICES)}")
+            for value in values:
+                try:
+                    Reading(**{choice: value})
+                except ValueError as error:
+                    raise DidError(f"{where}.{choice}: found '{value}', which no reading may hold; see the choices of "
+                                   "'readings'") from error
     if evaluation.readings[evaluation.default_reading].families is not None:
         raise DidError(f"{path}: key 'readings.{evaluation.default_reading}.families' must be absent: the default "
                        "reading concerns every indicator")
@@ -292,11 +330,17 @@ def load_evaluation(path: str | Path) -> Evaluation:
                 raise DidError(f"{path}: key '{key}' expected {', '.join(ESTIMATORS)}; "
                                f"found '{estimator}'{suggest(estimator, ESTIMATORS)}")
     for name, reading in evaluation.readings.items():
-        if reading.cohorts == "by_wave" and not (evaluation.waves.onsets and evaluation.staggered_estimators):
-            raise DidError(f"{path}: key 'readings.{name}.cohorts' is by_wave: keys 'waves.onsets' and "
+        if reading.membership not in ("published", *evaluation.waves.records):
+            known = ["published", *evaluation.waves.records]
+            raise DidError(f"{path}: key 'readings.{name}.membership' expected {', '.join(known)}; found "
+                           f"'{reading.membership}'{suggest(reading.membership, known)}")
+        if reading.staggered and not (evaluation.waves.onsets and evaluation.staggered_estimators):
+            raise DidError(f"{path}: key 'readings.{name}.cohorts' is {reading.cohorts}: keys 'waves.onsets' and "
                            "'staggered_estimators' must say from when and by what; found one of them empty")
     for wave, month in evaluation.waves.onsets.items():
         period(month, "M", f"{path}: key 'waves.onsets.{wave}'")
+    for system, month in evaluation.waves.system_onsets.items():
+        period(month, "M", f"{path}: key 'waves.system_onsets.{system}'")
     for key in ("indicators", "treatments", "samples", "estimators", "staggered_estimators", "clusters"):
         words = getattr(evaluation, key)
         if len(set(words)) < len(words):

@@ -12,14 +12,12 @@ from did.outcomes import Observations, outcome
 
 def build_all(indicator: Indicator, evaluation: Evaluation,
               observations: Observations) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Build the panel and lineage tables of one indicator under every reading that concerns it.
+    """Build the panel and lineage tables of one indicator under every named reading that concerns it.
 
     As `build`, the readings below one another. What readings share is made once.
     """
-    areas: dict[str, geography.UpperTier | geography.ChainAreas] = {}
-    outcomes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame]] = {}
-    built = [_build(indicator, evaluation, name, observations, areas, outcomes)
-             for name in evaluation.readings_of(indicator)]
+    builder = Builder(indicator, evaluation, observations)
+    built = [builder.build(name) for name in evaluation.readings_of(indicator)]
     return (pd.concat([panel for panel, _ in built], ignore_index=True),
             pd.concat([lineage for _, lineage in built], ignore_index=True))
 
@@ -35,34 +33,73 @@ def build(indicator: Indicator, evaluation: Evaluation, reading_name: str,
     Raises DidError if a period of the window has no figures, an area is missing in some period, a code is
     unknown, the areas do not add up to England, or a unit has no system, wave or denominator.
     """
-    return _build(indicator, evaluation, reading_name, observations, {}, {})
+    return Builder(indicator, evaluation, observations).build(reading_name)
 
 
-def _build(indicator: Indicator, evaluation: Evaluation, reading_name: str, observations: Observations,
-           known_areas: dict, known_outcomes: dict) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`build`, looking up areas and outcomes that an earlier reading has made, and keeping its own."""
-    reading = evaluation.readings[reading_name]
-    where = f"indicator {indicator.id}, reading {reading_name}"
-    if reading.boundaries not in known_areas:
-        known_areas[reading.boundaries] = geography.load(indicator.geography, evaluation.reference, reading.boundaries)
-    areas = known_areas[reading.boundaries]
-    denominator = indicator.denominator_name(reading)
-    key = (reading.window, reading.boundaries, denominator)
-    periods = _periods(indicator, reading)
-    if key not in known_outcomes:
-        known_outcomes[key] = outcome(indicator, denominator, observations, areas, periods, where)
-    panel, lineage = (frame.copy() for frame in known_outcomes[key])
-    units, unused = _units(indicator, evaluation, reading, areas, observations, where)
-    panel.loc[panel["period"].isin(reading.drop_periods), ["outcome", "numerator"]] = float("nan")
-    panel = panel.merge(units, on="unit", how="left", validate="many_to_one")
-    for row in unused.itertuples():
-        lineage.loc[lineage["area_code"] == row.area_code, "reason"] += f"; not treated by {row.ics}: {row.reason}"
-    used = [observations[source] for source in observations_needed(indicator)]
-    keys = {"indicator": indicator.id, "reading": reading_name,
-            "is_synthetic": any(bool(frame["is_synthetic"].any()) for frame in used)}
-    panel = panel.sort_values(["unit", "period"], ignore_index=True)
-    return (panel.assign(frequency=indicator.frequency, **keys),
-            lineage.sort_values("area_code", ignore_index=True).assign(**keys))
+class Builder:
+    """Builds panels of one indicator, keeping the areas, outcomes and memberships that readings share."""
+
+    def __init__(self, indicator: Indicator, evaluation: Evaluation, observations: Observations) -> None:
+        self.indicator, self.evaluation, self.observations = indicator, evaluation, observations
+        self._areas: dict[str, geography.UpperTier | geography.ChainAreas] = {}
+        self._outcomes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame]] = {}
+        self._members: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
+
+    def build(self, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The panel and lineage tables under a named reading; see `build`."""
+        indicator = self.indicator
+        where = f"indicator {indicator.id}, reading {name}"
+        panel, lineage = self._aligned(self.evaluation.readings[name], where)
+        used = [self.observations[source] for source in observations_needed(indicator)]
+        keys = {"indicator": indicator.id, "reading": name,
+                "is_synthetic": any(bool(frame["is_synthetic"].any()) for frame in used)}
+        panel = panel.sort_values(["unit", "period"], ignore_index=True)
+        return (panel.assign(frequency=indicator.frequency, **keys),
+                lineage.sort_values("area_code", ignore_index=True).assign(**keys))
+
+    def panel(self, reading: Reading) -> pd.DataFrame:
+        """The panel under any reading, without the columns indicator, reading and is_synthetic."""
+        panel, _ = self._aligned(reading, f"indicator {self.indicator.id}")
+        return panel.assign(frequency=self.indicator.frequency)
+
+    def _aligned(self, reading: Reading, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        indicator, periods = self.indicator, _periods(self.indicator, reading)
+        if reading.boundaries not in self._areas:
+            self._areas[reading.boundaries] = geography.load(indicator.geography, self.evaluation.reference,
+                                                             reading.boundaries)
+        areas = self._areas[reading.boundaries]
+        key = (reading.window, reading.boundaries, indicator.denominator_name(reading))
+        if key not in self._outcomes:
+            self._outcomes[key] = outcome(indicator, indicator.denominator_name(reading), self.observations, areas,
+                                          periods, where)
+        panel, lineage = (frame.copy() for frame in self._outcomes[key])
+        units, unused, excluded = self._units(reading, areas, where)
+        panel.loc[panel["period"].isin(_dropped(indicator, reading, periods)), ["outcome", "numerator"]] = float("nan")
+        panel = panel.loc[~panel["unit"].isin(excluded["unit"])]
+        panel = panel.merge(units, on="unit", how="left", validate="many_to_one")
+        reasons = lineage["unit"].map(excluded.set_index("unit")["reason"])
+        lineage.loc[reasons.notna(), "fate"] = "excluded"
+        lineage["reason"] = reasons.where(reasons.notna(), lineage["reason"])
+        for row in unused.itertuples():
+            hit = lineage["area_code"] == row.area_code
+            lineage.loc[hit, "reason"] += f"; not treated by {row.ics}: {row.reason}"
+        return panel, lineage
+
+    def _units(self, reading: Reading, areas, where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        key = (reading.boundaries, indicator_members(reading))
+        if key not in self._members:
+            people = None
+            denominator = self.indicator.denominators.get(self.indicator.denominator_name(reading))
+            if isinstance(denominator, Population):
+                people = _residents(denominator, self.evaluation, self.observations, where)
+            self._members[key] = waves.membership(self.evaluation.waves, reading, areas, self.indicator.geography,
+                                                  people, self.evaluation.reference)
+        return _units(self.indicator, self.evaluation, reading, areas, self._members[key], where)
+
+
+def indicator_members(reading: Reading) -> tuple[str, ...]:
+    """The choices of a reading that decide who is a member of what, and how strongly."""
+    return reading.membership, reading.metropolitan, reading.predecessors, reading.partial, reading.overlap
 
 
 def observations_needed(indicator: Indicator) -> list[str]:
@@ -78,24 +115,28 @@ def observations_needed(indicator: Indicator) -> list[str]:
 def _periods(indicator: Indicator, reading: Reading) -> pd.Index:
     window = indicator.windows[reading.window]
     first, last = (period(text, indicator.frequency, "window") for text in (window.first, window.last))
-    wanted = pd.period_range(first, last, freq=indicator.frequency).astype(str)
-    strange = sorted(set(reading.drop_periods) - set(wanted))
-    if strange:
-        raise DidError(f"indicator {indicator.id}: key 'drop_periods' of a reading must name periods {wanted[0]} to "
-                       f"{wanted[-1]}; found '{strange[0]}'")
-    return wanted
+    return pd.period_range(first, last, freq=indicator.frequency).astype(str)
 
 
-def _units(indicator: Indicator, evaluation: Evaluation, reading: Reading, areas, observations: Observations,
-           where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Attributes of every unit (name, region, system, wave, cohort, intensity, exposure), and the rows of the
-    membership table that were not used."""
-    people = None
-    denominator = indicator.denominators.get(indicator.denominator_name(reading))
-    if isinstance(denominator, Population):
-        people = _residents(denominator, evaluation, observations, where)
-    members, unused = waves.membership(evaluation.waves, reading, areas, indicator.geography, people,
-                                       evaluation.reference)
+def _dropped(indicator: Indicator, reading: Reading, periods: pd.Index) -> list[str]:
+    """The periods a reading leaves out, its spans written out."""
+    found = []
+    for text in reading.drop_periods:
+        where = f"indicator {indicator.id}: key 'drop_periods' of a reading"
+        ends = [period(end.strip(), indicator.frequency, where) for end in text.split(" to ")]
+        span = pd.period_range(ends[0], ends[-1], freq=indicator.frequency).astype(str)
+        strange = sorted(set(span) - set(periods))
+        if strange or not len(span):
+            raise DidError(f"{where} must name periods {periods[0]} to {periods[-1]}; found '{text}'")
+        found += list(span)
+    return found
+
+
+def _units(indicator: Indicator, evaluation: Evaluation, reading: Reading, areas, membership: tuple,
+           where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Attributes of every unit (name, region, system, wave, cohort, intensity, exposure), the rows of the
+    membership table that were not used, and the units that the reading leaves out, with the reason."""
+    members, unused, excluded = membership
     systems = waves.systems(evaluation.waves, indicator.geography, evaluation.reference)
     columns = ["unit", "system"] if "region" in areas.units else ["unit", "system", "region"]
     units = areas.units.merge(systems[columns], on="unit", how="left")
@@ -105,21 +146,33 @@ def _units(indicator: Indicator, evaluation: Evaluation, reading: Reading, areas
     if len(lost):
         raise DidError(f"{where}: unit {lost['unit'].iloc[0]} ({lost['unit_name'].iloc[0]}) has no system in "
                        f"{evaluation.waves.systems[indicator.geography]}; add it")
-    units["cohort"] = units["wave"].map(_first_periods(indicator, evaluation, reading)).astype("str")
+    onsets = _first_periods(indicator, evaluation, reading)
+    units["cohort"] = units["wave"].map(onsets)
+    if reading.cohorts == "by_system":
+        own = {system: indicator.onset(month) for system, month in evaluation.waves.system_onsets.items()}
+        treated = units["cohort"].notna() & units["system"].isin(own)
+        units["cohort"] = units["cohort"].where(~treated, units["system"].map(own))
+    last = period(indicator.windows[reading.window].last, indicator.frequency, "window")
+    units["cohort"] = units["cohort"].where(units["cohort"] <= last).astype("str")
+    if reading.controls == "never_treated":
+        reached = {wave: month for wave, month in evaluation.waves.onsets.items() if indicator.onset(month) <= last}
+        others = units.loc[units["cohort"].isna() & units["wave"].isin(reached)]
+        excluded = pd.concat([excluded, pd.DataFrame({
+            "unit": others["unit"], "reason": "Reading controls=never_treated: wave " + others["wave"].astype(int)
+            .astype(str) + " was treated from " + others["wave"].map(reached)})])
     units[["intensity", "exposure"]] = units[["intensity", "exposure"]].fillna(0.0)
     # A wave that the membership rules leave untreated has no exposure of its own; treated by date, it has all.
     units["exposure"] = units["exposure"].where(units["cohort"].isna() | (units["exposure"] > 0), 1.0)
     units["wave"] = units["wave"].astype("Int64")
-    return units.drop(columns="system_listed"), unused
+    return units.drop(columns="system_listed"), unused, excluded
 
 
-def _first_periods(indicator: Indicator, evaluation: Evaluation, reading: Reading) -> dict[int, str]:
-    """First treated period of each wave that is treated within the window, under a reading."""
+def _first_periods(indicator: Indicator, evaluation: Evaluation, reading: Reading) -> dict[int, pd.Period]:
+    """First treated period of each wave that is treated under a reading."""
     months = dict.fromkeys(evaluation.waves.treated_waves, evaluation.waves.onset)
-    if reading.cohorts == "by_wave":
+    if reading.staggered:
         months = evaluation.waves.onsets
-    last = period(indicator.windows[reading.window].last, indicator.frequency, "window")
-    return {wave: str(onset) for wave, month in months.items() if (onset := indicator.onset(month)) <= last}
+    return {wave: indicator.onset(month) for wave, month in months.items()}
 
 
 def _residents(population: Population, evaluation: Evaluation, observations: Observations,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from did.config import Reading, Waves
-from did.errors import DidError
+from did.errors import DidError, one_of
 from did.geography import ChainAreas, UpperTier
 from did.reference import read_reference
 
@@ -17,7 +17,7 @@ MEMBERSHIP = ["wave", "ics", "system", "authority_as_printed", "kind", "area_cod
 
 
 def membership(waves: Waves, reading: Reading, areas: UpperTier | ChainAreas, geography: str,
-               people: pd.DataFrame | None, folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+               people: pd.DataFrame | None, folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Resolve the membership table of a geography to units under the rules of one reading.
 
     ``people``: district populations of the last mid-year before the onset (area_code, value), needed where an
@@ -25,9 +25,11 @@ def membership(waves: Waves, reading: Reading, areas: UpperTier | ChainAreas, ge
     (int), ``system`` (code of the listed system that holds most of the unit), ``intensity`` (partner
     organisations; 0 for waves that are not treated), ``exposure`` (1, or the share of residents inside under
     ``population_share``), ``note``. The second lists every row of the table that was not used, with its reason:
-    area_code, area_name, ics, reason.
+    area_code, area_name, ics, reason. The third, (unit, reason), lists units that joined a system in a month that is
+    not known (``kind`` undated) and are in no other row: neither treated nor untreated.
 
-    Rules: ``metropolitan`` expands metropolitan counties to their districts or leaves them unmatched;
+    Rules: ``membership`` chooses the table; ``metropolitan`` expands metropolitan counties to their districts or
+    leaves them unmatched;
     ``predecessors`` resolves members printed under a successor's name, or joins on the printed name only;
     ``partial`` takes a partly covered unit as treated if any part is inside, if most residents are, or by
     their share; ``overlap`` sets the intensity of a unit under two systems of one wave. A unit under two
@@ -37,7 +39,7 @@ def membership(waves: Waves, reading: Reading, areas: UpperTier | ChainAreas, ge
     partly covered area without listed districts, and a district without population.
     """
     folder = Path(folder)
-    path = folder / waves.membership[geography]
+    path = folder / _table(waves, reading, geography)
     table = read_reference(path, MEMBERSHIP, ["wave", "system", "area_code"])
     table["wave"] = _numbers(table, "wave", path).astype(int)
     table["partner_organisations"] = _numbers(table, "partner_organisations", path)
@@ -50,6 +52,11 @@ def membership(waves: Waves, reading: Reading, areas: UpperTier | ChainAreas, ge
     table["share"] = 1.0
     if (table["coverage"] == "part").any():
         table["share"] = _shares(table, areas, people, folder / waves.partial_districts[geography])
+
+    undated = table.loc[table["kind"] == "undated"]
+    table = table.loc[table["kind"] != "undated"]
+    unknown_date = undated.loc[~undated["unit"].isin(table["unit"]), ["unit", "ics"]].drop_duplicates("unit")
+    unknown_date["reason"] = "Joined " + unknown_date.pop("ics") + " in a month that is not on the record"
 
     unused = []
     left_out = {"metropolitan county": (reading.metropolitan == "unmatched", "Reading metropolitan=unmatched: printed "
@@ -76,7 +83,15 @@ def membership(waves: Waves, reading: Reading, areas: UpperTier | ChainAreas, ge
             for unit, group in groupby(table.itertuples(index=False), key=lambda row: row.unit)]
     columns = ["unit", "wave", "system", "intensity", "exposure", "note"]
     dropped = pd.concat(unused)[["area_code", "area_name", "ics", "reason"]]
-    return pd.DataFrame(rows, columns=columns), dropped.reset_index(drop=True)
+    return pd.DataFrame(rows, columns=columns), dropped.reset_index(drop=True), unknown_date.reset_index(drop=True)
+
+
+def _table(waves: Waves, reading: Reading, geography: str) -> str:
+    """File name of the membership table of a geography under a reading."""
+    if reading.membership == "published":
+        return waves.membership[geography]
+    one_of("reading: membership", reading.membership, ["published", *waves.records])
+    return waves.records[reading.membership][geography]
 
 
 def _numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:

@@ -7,7 +7,10 @@ import numpy as np
 from did.estimators.base import Panel
 from did.inference.clustered import cluster_sums
 
-COLUMNS = ["diagnostic", "item", "value", "statistic", "df", "df_denominator", "p_value", "status", "reason"]
+COLUMNS = ["diagnostic", "item", "treatment", "estimator", "cluster", "value", "std_error", "ci_low", "ci_high",
+           "statistic", "df", "df_denominator", "p_value", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters",
+           "status", "reason"]
+TEXT = {"treatment": "", "estimator": "", "cluster": "", "status": "done", "reason": ""}
 # Singular values below this share of the largest count as zero when a rank is taken.
 RANK = 1e-9
 # Treated clusters per lead below which a joint test rejects far more often than it says (docs/methods.md).
@@ -44,9 +47,9 @@ def covariance_rank(influence: np.ndarray, labels: np.ndarray) -> int:
 
 def diagnostic_row(diagnostic: str, panel: Panel, level: str, value: float = np.nan) -> dict:
     """Return a row of the diagnostics table for one treatment and cluster level, done unless something is changed."""
-    row = dict.fromkeys(COLUMNS, np.nan)
-    return row | {"diagnostic": diagnostic, "item": f"{panel.treatment}, {level} clusters",
-                  "value": float(value), "status": "done", "reason": ""}
+    return dict.fromkeys(COLUMNS, np.nan) | TEXT | {
+        "diagnostic": diagnostic, "item": f"{panel.treatment}, {level} clusters", "treatment": panel.treatment,
+        "cluster": level, "value": float(value)}
 
 
 def skipped(row: dict, reason: str) -> dict:

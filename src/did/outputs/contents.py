@@ -38,7 +38,7 @@ def figures(evaluation: Evaluation, family: str, without: Collection[str] = ()) 
 def staggered_reading(evaluation: Evaluation) -> str | None:
     """The first reading that treats each wave from its own date and concerns every indicator, if there is one."""
     return next((name for name, reading in evaluation.readings.items()
-                 if reading.cohorts == "by_wave" and reading.families is None), None)
+                 if reading.staggered and reading.families is None), None)
 
 
 def draw_files(evaluation: Evaluation, without: Collection[str] = (), family: str | None = None) -> list[str]:

@@ -58,25 +58,27 @@ def summary_markdown(
     estimates: pd.DataFrame,
     diagnostics: pd.DataFrame,
     lineage: pd.DataFrame,
+    readings: pd.DataFrame,
 ) -> str:
     """Return the page of one family as Markdown text, ending in one line break.
 
-    ``reproduction`` holds one row per published claim and cluster level; ``estimates``, ``diagnostics`` and
-    ``lineage`` are those tables; rows of indicators that are not in ``facts.outcomes`` are left aside. The reading
-    of ``facts`` is reported; other readings in ``estimates`` are listed for the headline outcome. Without claims
+    ``reproduction`` holds one row per published claim and cluster level; ``estimates``, ``diagnostics``,
+    ``lineage`` and ``readings`` are those tables; rows of indicators that are not in ``facts.outcomes`` are left aside.
+    The reading of ``facts`` is reported; the named ``readings`` are listed for the headline outcome. Without claims
     on the family the page has no comparison. If any row used is synthetic, the page begins by saying so. Texts from
     the tables are escaped, so that none can break the page.
 
     Raises DidError if the headline outcome has no estimate by the published estimator, or a table lacks the
     reading.
     """
-    reproduction, estimates, diagnostics, lineage = (
+    reproduction, estimates, diagnostics, lineage, readings = (
         table[table["indicator"].isin(list(facts.outcomes))]
-        for table in (reproduction, estimates, diagnostics, lineage))
+        for table in (reproduction, estimates, diagnostics, lineage, readings))
     overall = estimates[estimates["event_time"].isna() & estimates["cluster"].isin(list(facts.clusters))]
     ours = select(overall, reading=facts.reading)
     rows = reported(reproduction, facts)
-    synthetic = any(bool(table["is_synthetic"].any()) for table in (reproduction, estimates, diagnostics, lineage))
+    synthetic = any(bool(table["is_synthetic"].any())
+                    for table in (reproduction, estimates, diagnostics, lineage, readings))
     fates = lineage_table(lineage, facts)
     return rendered(
         "summary.md.j2",
@@ -93,7 +95,7 @@ def summary_markdown(
         agreement=agreement_sentence(rows, facts) if len(rows) else "",
         few=few_treated_note(ours["note"], facts.units),
         beside=markdown_table(beside_table(ours, facts)),
-        readings=readings_table(overall, facts),
+        readings=readings_table(readings, facts),
         years=years_table(estimates, facts),
         staggered=staggered_table(estimates, facts),
         decomposition=decomposition_sentence(diagnostics, facts),

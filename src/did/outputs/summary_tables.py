@@ -125,11 +125,12 @@ def beside_table(ours: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def readings_table(overall: pd.DataFrame, facts: Facts) -> str:
-    """Return the headline outcome under every reading in the first sample, as a Markdown table; "" if one only."""
+def readings_table(readings: pd.DataFrame, facts: Facts) -> str:
+    """Return the headline outcome under every named reading in the first sample, as a Markdown table; "" if one."""
     sample, cluster = next(iter(facts.samples)), next(iter(facts.clusters))
-    here = overall[overall["indicator"].eq(facts.total) & overall["sample"].eq(sample)
-                   & overall["estimator"].eq(facts.estimator) & overall["cluster"].eq(cluster)]
+    here = readings[readings["indicator"].eq(facts.total) & readings["sample"].eq(sample)
+                    & readings["estimator"].eq(facts.estimator) & readings["cluster"].eq(cluster)
+                    & readings["design"].eq("one_at_a_time") & readings["estimate"].notna()]
     if here["reading"].nunique() < 2:
         return ""
     lines = []

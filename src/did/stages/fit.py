@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pandas as pd
 
 from did import tables
@@ -11,35 +14,37 @@ from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
 from did.inference.clustered import summarise
+from did.inference.multiplier import add_bands
 from did.paths import Paths
-
-# Readings other than the reported one are compared on their overall effects; event time is only reported.
-DYNAMIC = ("event_study",)
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """Fit the evaluation's estimators to a panel, write the estimates table and return one line about it.
 
-    Every reading, sample and treatment is fitted; estimators over event time only under the default reading, and the
-    staggered ones under readings that treat each wave from its own date. Raises DidError for everything the
+    The default reading is fitted in every sample and treatment, and by the staggered estimators each reading that
+    treats units from different dates; the other readings are for the vary stage. Raises DidError for everything the
     estimators describe.
     """
     panels = tables.read("panel", paths.panel(indicator))
-    readings = evaluation.readings_of(load_indicator(indicator, evaluation.indicators_folder))
+    readings = {name: reading for name, reading
+                in evaluation.readings_of(load_indicator(indicator, evaluation.indicators_folder)).items()
+                if reading.staggered or name == evaluation.default_reading}
     frames = {}
     for name, reading in readings.items():
         frame = panels.loc[panels["reading"] == name]
         if frame.empty:
             raise DidError(f"{paths.panel(indicator)}: expected the reading '{name}'; run: did align {indicator}")
-        staggered = reading.cohorts == "by_wave"
+        staggered = reading.staggered
         for sample in evaluation.samples[:1] if staggered else evaluation.samples:
             for treatment in evaluation.treatments[:1] if staggered else evaluation.treatments:
                 panel = panel_of(frame, sample, treatment, evaluation)
                 for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
-                    if estimator in DYNAMIC and not staggered and name != evaluation.default_reading:
-                        continue
                     for result in results(estimator, panel, reading):
-                        frames[indicator, name, sample, len(frames)] = summarise(result, panel)
+                        rows = add_bands(summarise(result, panel), result, panel, seed=evaluation.seed)
+                        frames[indicator, name, sample, len(frames)] = rows
+                if treatment == "intensity":
+                    for result, within in within_treated(panel):
+                        frames[indicator, name, sample, len(frames)] = summarise(result, within)
     table = pd.concat(frames, names=["indicator", "reading", "sample", "fit"]).reset_index(level=[0, 1, 2])
     table["is_synthetic"] = bool(panels["is_synthetic"].any())
     tables.write("estimates", table, paths.estimates(indicator))
@@ -52,6 +57,21 @@ def panel_of(frame: pd.DataFrame, sample: str, treatment: str, evaluation: Evalu
         frame = frame.loc[frame["wave"].fillna(0) != evaluation.waves.removable_wave]
     return Panel.from_frame(frame, treatment=treatment, exposure_column="exposure",
                             cluster_columns=[level for level in evaluation.clusters if level != "unit"])
+
+
+def within_treated(panel: Panel) -> list[tuple[Result, Panel]]:
+    """The effect of the dose among treated units alone, with the panel it was fitted to: more of it against less.
+
+    Treatment ``intensity_within_treated``, by difference-in-differences, in units of the outcome per unit of dose. No
+    untreated unit enters, so nothing rests on zero being a dose like the others; what it asks is that units of high
+    and of low dose would have gone on alike (Callaway, Goodman-Bacon and Sant'Anna 2024, working paper 32117 of the
+    NBER, strong parallel trends). Empty where the treated do not differ in dose.
+    """
+    treated = panel.keep(~panel.never_treated)
+    if np.ptp(treated.dose) == 0:
+        return []
+    treated = dataclasses.replace(treated, treatment="intensity_within_treated")
+    return [(estimate("did", treated), treated)]
 
 
 def results(estimator: str, panel: Panel, reading: Reading) -> list[Result]:

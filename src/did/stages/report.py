@@ -36,7 +36,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
                   for names in by_family.values() for name in names}
     frames = {table: pd.concat([tables.read(table, getattr(paths, table)(name)) for name in indicators],
                                ignore_index=True)
-              for table in ("estimates", "diagnostics", "lineage")}
+              for table in ("estimates", "diagnostics", "lineage", "readings")}
     frames["estimates"] = annotate(frames["estimates"], indicators.values())
     reproduction = pd.read_csv(paths.results / "reproduction.csv", keep_default_na=True,
                                dtype={"published_sign": str, "published_significance": str, "note": str})
@@ -55,6 +55,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
              for family, names in by_family.items()]
     for facts in pages:
         text = summary_markdown(facts=facts, reproduction=reproduction, estimates=frames["estimates"],
+                                readings=frames["readings"],
                                 diagnostics=frames["diagnostics"], lineage=frames["lineage"])
         write_text(paths.results / facts.page, text)
     write_text(paths.results / "summary.md", front_markdown(
