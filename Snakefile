@@ -108,6 +108,8 @@ rule vary:
     message:
         "vary {wildcards.indicator}"
     input:
+        # What is wrong with the data is found, and said, by align.
+        f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         lambda wildcards: plan.observations(wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
         plan.evaluation.published,

@@ -125,6 +125,7 @@ def _config(folder: Path) -> None:
     evaluation["families"] = {"dtoc": {"title": "Delayed transfers", "headline": "dtoc_total"}}
     evaluation["readings"] = {"default": {"lags": "last_3"},
                               "all_ages": {"denominator": "all_ages", "lags": "last_3"}}
+    evaluation["products"] = {}
     evaluation["waves"]["onset"] = "2017-06"
     place.write_text(yaml.safe_dump(evaluation, sort_keys=False))
     claims = pd.read_csv(folder / "config/published/ics.csv", dtype=str, keep_default_na=False)

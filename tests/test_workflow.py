@@ -67,9 +67,9 @@ def test_nothing_is_made_again_when_nothing_changed(project):
 
 
 @pytest.mark.parametrize(("module", "expected"), [
-    ("sources/dtoc_la_workbook.py", ["align", "diagnose", "draw", "fit", "observe", "report", "reproduce"]),
-    ("waves.py", ["align", "diagnose", "draw", "fit", "report", "reproduce"]),
-    ("estimators/ldv.py", ["draw", "fit", "report", "reproduce"]),
+    ("sources/dtoc_la_workbook.py", ["align", "diagnose", "draw", "fit", "observe", "report", "reproduce", "vary"]),
+    ("waves.py", ["align", "diagnose", "draw", "fit", "report", "reproduce", "vary"]),
+    ("estimators/ldv.py", ["draw", "fit", "report", "reproduce", "vary"]),
     ("diagnostics/group_trends.py", ["diagnose", "draw", "report"]),
     ("outputs/summary.py", ["report"]),
     ("stages/verify.py", []),
@@ -88,7 +88,7 @@ def test_an_edited_indicator_reruns_its_own_jobs(project):
     path = project / "config/indicators/dtoc_total.yaml"
     path.write_text(path.read_text().replace("per: 100000", "per: 1000"))
     done = small_project.run(project, "run", "--data", MIRROR)
-    assert steps(done.stderr) == ["align", "diagnose", "draw", "fit", "report", "reproduce"]
+    assert steps(done.stderr) == ["align", "diagnose", "draw", "fit", "report", "reproduce", "vary"]
 
 
 def test_a_deleted_raw_file_is_fetched_again_alone(project):

@@ -374,10 +374,22 @@ def _check_indicator(path: Path, evaluation: Evaluation, indicator: Indicator, f
             if word is not None and word not in allowed:
                 raise DidError(f"{path}: key 'readings.{name}.{kind}' must be one that indicator {indicator.id} "
                                f"has ({', '.join(allowed)}); found '{word}'{suggest(word, allowed)}")
-        window = indicator.windows[reading.window]
-        start, end = (period(text, indicator.frequency, "") for text in (window.first, window.last))
-        onset = indicator.onset(str(first))
-        if not start < onset <= end:
-            raise DidError(f"{path}: key 'waves.onset' must fall after the first period and by the last of the "
-                           f"{indicator.id} window {start} to {end} (reading {name}); found {first}"
-                           + ("" if str(onset) == str(first) else f", so {onset}"))
+        _refuse_onset_outside(path, indicator, reading.window, first, f"reading {name}")
+    for kind, allowed in (("window", indicator.windows), ("denominator", indicator.denominators)):
+        for word in evaluation.products.get(indicator.family, {}).get(kind, []):
+            if word not in allowed:
+                raise DidError(f"{path}: key 'products.{indicator.family}.{kind}' must hold what indicator "
+                               f"{indicator.id} has ({', '.join(allowed)}); found '{word}'{suggest(word, allowed)}")
+            if kind == "window":
+                _refuse_onset_outside(path, indicator, word, first, f"products.{indicator.family}")
+
+
+def _refuse_onset_outside(path: Path, indicator: Indicator, name: str, first: pd.Period, where: str) -> None:
+    """Raise DidError unless treatment begins inside a window of the indicator."""
+    window = indicator.windows[name]
+    start, end = (period(text, indicator.frequency, "") for text in (window.first, window.last))
+    onset = indicator.onset(str(first))
+    if not start < onset <= end:
+        raise DidError(f"{path}: key 'waves.onset' must fall after the first period and by the last of the "
+                       f"{indicator.id} window {start} to {end} ({where}); found {first}"
+                       + ("" if str(onset) == str(first) else f", so {onset}"))

@@ -93,7 +93,7 @@ def vary(indicator: Indicator, evaluation: Evaluation, observations: Observation
             rows = made.fitted(variant.reading, estimator, treatment, sample)
             frames.append(rows.assign(reading=variant.name, design=variant.design, choices="; ".join(variant.choices),
                                       n_choices=len(variant.choices), sample=sample))
-    return pd.concat(frames, ignore_index=True)[COLUMNS]
+    return pd.concat(frames, ignore_index=True).reindex(columns=COLUMNS)
 
 
 class _Made:
@@ -102,7 +102,8 @@ class _Made:
     def __init__(self, indicator: Indicator, evaluation: Evaluation, observations: Observations) -> None:
         self.indicator, self.evaluation = indicator, evaluation
         self.builder = panels.Builder(indicator, evaluation, observations)
-        self.panels: dict[tuple, tuple[Panel, np.ndarray] | DidError] = {}
+        self.frames: dict[tuple, pd.DataFrame] = {}
+        self.panels: dict[tuple, tuple[Panel, np.ndarray, np.ndarray]] = {}
         self.rows: dict[tuple, pd.DataFrame] = {}
 
     def fitted(self, reading: Reading, estimator: str, treatment: str, sample: str) -> pd.DataFrame:
@@ -114,18 +115,21 @@ class _Made:
         return self.rows[key]
 
     def _fit(self, reading: Reading, estimator: str, treatment: str, sample: str) -> pd.DataFrame:
+        # What is wrong with the data stops the stage; what a reading leaves an estimator without is said in its row.
+        key = _key(reading)
+        if key not in self.frames:
+            self.frames[key] = self.builder.panel(reading)
         try:
-            panel = self._panel(reading, treatment, sample)
+            panel = self._panel(key, treatment, sample)
             result: Result = estimate(estimator, panel, **({"lags": reading.lags} if estimator == "ldv" else {}))
         except DidError as error:
             return pd.DataFrame([{"treatment": treatment, "estimator": estimator, "cluster": cluster,
                                   "note": f"not fitted: {error}"} for cluster in self.evaluation.clusters])
         return summarise(result, panel)
 
-    def _panel(self, reading: Reading, treatment: str, sample: str) -> Panel:
-        key = _key(reading)
+    def _panel(self, key: tuple, treatment: str, sample: str) -> Panel:
         if key not in self.panels:
-            frame = self.builder.panel(reading)
+            frame = self.frames[key]
             arrays = Panel.from_frame(frame, exposure_column="exposure", where=f"indicator {self.indicator.id}",
                                       cluster_columns=[c for c in self.evaluation.clusters if c != "unit"])
             units = frame.drop_duplicates("unit").set_index("unit").loc[arrays.units]

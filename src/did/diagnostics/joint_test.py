@@ -8,8 +8,8 @@ from did.estimators.base import Panel
 from did.inference.clustered import cluster_sums
 
 COLUMNS = ["diagnostic", "item", "treatment", "estimator", "cluster", "value", "std_error", "ci_low", "ci_high",
-           "statistic", "df", "df_denominator", "p_value", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters",
-           "status", "reason"]
+           "statistic", "df", "df_denominator", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
+           "n_treated_clusters", "status", "reason"]
 TEXT = {"treatment": "", "estimator": "", "cluster": "", "status": "done", "reason": ""}
 # Singular values below this share of the largest count as zero when a rank is taken.
 RANK = 1e-9
