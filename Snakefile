@@ -94,7 +94,9 @@ rule diagnose:
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.config_path,
-        plan.modules("did.stages.diagnose"),
+        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        plan.reference_files(),
+        plan.modules("did.stages.diagnose", *plan.estimator_modules),
     output:
         f"{plan.paths.data}/processed/diagnostics/{{indicator}}.parquet",
         f"{plan.paths.data}/processed/trends/{{indicator}}.parquet",

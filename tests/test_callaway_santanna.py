@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from did.diagnostics.group_time_pretest import pretest
 from did.errors import DidError
 from did.estimators import Panel, Result, estimate
+from did.estimators.aggregation import aggregate
 from did.inference.clustered import clustered_covariance, labels_of, summarise
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
@@ -263,7 +265,7 @@ def test_a_missing_outcome_is_trimmed_with_its_unit_or_used_pairwise():
     hole = (frame["unit"] == "u04") & (frame["period"] == "2018-03")
     holed = frame.assign(outcome=frame["outcome"].mask(hole))
     trimmed = estimate("callaway_santanna", panel_of(holed))
-    assert "1 units without an outcome" in trimmed.note and "u04" in trimmed.note
+    assert "1 unit without an outcome" in trimmed.note and "u04" in trimmed.note
     without = estimate("callaway_santanna", panel_of(frame[frame["unit"] != "u04"]))
     np.testing.assert_array_equal(trimmed.estimate, without.estimate)
     for method in ("unconditional", "dr"):
@@ -316,7 +318,11 @@ def test_a_covariate_constant_within_the_controls_leaves_regression_cells_uniden
     # The other cohort is a control too, and varies, until it is treated.
     late = (cells["period"] >= "2018-01") | ((cells["cohort"] == "2018-01") & (cells["period"] >= "2017-11"))
     assert np.isnan(result.estimate[late.to_numpy()]).all()
-    assert result.parameters.loc[late, "note"].str.contains("collinear").all()
+    assert (result.parameters.loc[late, "note"]
+            == "not identified: covariate x is constant (collinear) among the controls").all()
+    average = aggregate(result, panel_of(flat))
+    assert average.note == (f"{late.sum()} of {len(late)} cells not identified and left out of averages (covariate x "
+                            "is constant (collinear) among the controls)")
     assert np.isfinite(result.estimate[~late.to_numpy()]).all()
     rows = summarise(result, panel_of(flat))
     assert rows.loc[rows["estimate"].isna(), "std_error"].isna().all()
@@ -326,7 +332,7 @@ def test_units_treated_too_early_are_left_out_by_name():
     frame = random_frame(11)
     early = frame.assign(cohort=frame["cohort"].replace("2017-11", "2017-08"))
     result = estimate("callaway_santanna", panel_of(early))
-    assert "no period before treatment, left out: u00" in result.note
+    assert "no period before treatment, left out: cohort 2017-08 (u00, u03, " in result.note
     assert set(result.parameters["cohort"]) == {"2018-01"}
 
 
@@ -337,10 +343,8 @@ def test_units_treated_too_early_are_left_out_by_name():
     ({}, {"anticipation": -1}, "anticipation: expected a whole number"),
     ({"cohort": lambda f: f["cohort"].fillna("2018-03")}, {"control_group": "never_treated"},
      "expected units never treated"),
-    ({"x": 1.0}, {"method": "reg"}, "collinear"),
-    ({"x": 1.0}, {"method": "ipw"}, "collinear"),
     ({"x": lambda f: f["cohort"].notna() * 1e3 + f["x"]}, {"method": "ipw", "control_group": "never_treated"},
-     "separate the treated"),
+     "covariate x separates the treated"),
     ({"cohort": lambda f: f["cohort"].where(f["cohort"].isna(), "2017-08")}, {}, "period before treatment"),
     ({"cohort": "2017-11"}, {}, "all 30 units first treated"),
     ({"cohort": lambda f: f["cohort"].where(f["period"] < "2018-01", "2018-01")}, {}, "same value in every"),
@@ -361,3 +365,137 @@ def test_duplicates_and_doses_are_refused():
     dosed = panel_of(frame.assign(intensity=frame["cohort"].notna() * 3.0), treatment="intensity")
     with pytest.raises(DidError, match="treatment: expected binary"):
         estimate("callaway_santanna", dosed)
+
+
+FLAT = {
+    "one value": lambda f: 0.1 + 0 * f["x"],
+    "one value a period": lambda f: f["period"].str[-2:].astype(float),
+    "one value a cohort": lambda f: f["cohort"].map({"2017-11": 1.1, "2018-01": -2.3}).fillna(0.1),
+    "one value a cohort and period": lambda f: (f["cohort"].notna() + 0.1) * f["period"].str[-2:].astype(float),
+}
+
+
+@pytest.mark.parametrize("shape", list(FLAT))
+@pytest.mark.parametrize("method", ["reg", "ipw", "dr"])
+@pytest.mark.parametrize("control_group", ["not_yet_treated", "never_treated"])
+def test_a_covariate_without_variation_within_cohorts_is_named(shape, method, control_group):
+    frame = random_frame(14, n_units=90)
+    with pytest.raises(DidError, match="^callaway_santanna: covariate 'x': expected values that differ") as caught:
+        estimate("callaway_santanna", panel_of(frame.assign(x=FLAT[shape])), method=method,
+                 control_group=control_group)
+    assert ("one value per cohort" in str(caught.value)) == shape.startswith("one value a cohort")
+
+
+def test_a_covariate_constant_in_the_treated_cohorts_alone_is_used():
+    frame = random_frame(14)
+    result = estimate("callaway_santanna", panel_of(frame.assign(x=frame["x"].where(frame["cohort"].isna(), 0.0))),
+                      method="reg", control_group="never_treated")
+    assert np.isfinite(result.estimate).all()
+
+
+@pytest.mark.parametrize("method", ["reg", "ipw", "dr"])
+def test_a_covariate_collinear_with_others_is_named(method):
+    frame = random_frame(15).assign(z=lambda f: 3 * f["x"] - 1e3)
+    with pytest.raises(DidError, match="covariate z is collinear with x; leave one out"):
+        estimate("callaway_santanna", Panel.from_frame(frame, covariate_columns=["x", "z"]), method=method)
+
+
+def test_cells_with_too_few_controls_for_the_covariates_say_so():
+    frame = random_frame(16, n_units=12).assign(z=lambda f: f["unit"].str[1:].astype(int) ** 2.0)
+    few = frame[frame["cohort"].notna() | frame["unit"].isin(["u02", "u05"])]
+    with pytest.raises(DidError, match="2 units among the controls are too few for a constant and covariates x, z"):
+        estimate("callaway_santanna", Panel.from_frame(few, covariate_columns=["x", "z"]), method="reg",
+                 control_group="never_treated")
+
+
+def test_a_covariate_far_from_zero_counts_as_one():
+    frame = random_frame(17)
+    for method in ("reg", "dr"):
+        near, far = (estimate("callaway_santanna", panel_of(frame.assign(x=frame["x"] + shift)), method=method)
+                     for shift in (0, 1e6))
+        np.testing.assert_allclose(far.estimate, near.estimate, rtol=1e-4)
+
+
+def test_cohorts_that_anticipation_leaves_without_a_base_or_an_effect_are_listed():
+    frame = random_frame(18)
+    early = frame.assign(cohort=frame["cohort"].replace("2017-11", "2017-09"))
+    result = estimate("callaway_santanna", panel_of(early), anticipation=1)
+    assert ("no period before treatment and 1 of anticipation, left out: cohort 2017-09 (u00, u03, u06, u09, u12, u15, "
+            "u18, u21, u24, u27)") in result.note
+    assert set(result.parameters["cohort"]) == {"2018-01"}
+    late = frame.assign(cohort=frame["cohort"].fillna("2018-02"))
+    result = estimate("callaway_santanna", panel_of(late), anticipation=1)
+    assert "cohort 2018-02 serves as control and 2018-01 and later are left out" in result.note
+    assert "no period from treatment on is left, effects before it only: cohort 2018-01 (u01, u04, " in result.note
+    assert (result.parameters.query("cohort == '2018-01'")["event_time"] < 0).all()
+
+
+@pytest.mark.parametrize("name", ["callaway_santanna", "sun_abraham"])
+def test_shares_of_exposure_are_not_used_and_said(name):
+    frame = random_frame(19).assign(share=lambda f: f["cohort"].notna() * 0.5)
+    whole = estimate(name, Panel.from_frame(frame))
+    shares = estimate(name, Panel.from_frame(frame, exposure_column="share"))
+    np.testing.assert_array_equal(shares.estimate, whole.estimate)
+    said = "the dose is not used: effects are per treated unit"
+    assert said in shares.note and said not in whole.note
+
+
+@pytest.mark.parametrize("name", ["did", "event_study", "imputation", "stacked"])
+def test_other_estimators_give_effects_per_unit_of_dose(name):
+    frame = random_frame(19).assign(share=lambda f: f["cohort"].notna() * 0.5)
+    whole, shares = (estimate(name, Panel.from_frame(frame, exposure_column=column)) for column in (None, "share"))
+    np.testing.assert_allclose(shares.estimate, 2 * whole.estimate, rtol=1e-10, atol=1e-12)
+
+
+def test_two_units_have_estimates_and_no_error():
+    frame = random_frame(20, n_units=3)
+    panel = Panel.from_frame(frame[frame["unit"] != "u01"], cluster_columns=())
+    cells = estimate("callaway_santanna", panel)
+    for result in (cells, aggregate(cells, panel), estimate("imputation", panel)):
+        rows = summarise(result, panel)
+        assert np.isfinite(rows["estimate"]).all() and rows["std_error"].isna().all()
+
+
+# The pre-test -------------------------------------------------------------------------------------------------
+
+
+@needs_golden
+@pytest.mark.parametrize(("data", "number"), golden_cases())
+def test_the_pretest_equals_r_and_is_skipped_where_r_has_none(data, number):
+    panel, result, theirs = golden_result(data, number)
+    row, expected = pretest(result, panel).iloc[0], theirs["pretest"]
+    if expected["wald"] is None:
+        assert row["status"] == "skipped" and np.isnan(row["statistic"])
+        assert f"{expected['df']} cells" in row["reason"]
+    else:
+        assert row["status"] == "done" and row["df"] == expected["df"]
+        assert row["statistic"] == pytest.approx(expected["wald"], rel=ERROR)
+        assert row["p_value"] == pytest.approx(expected["p"], rel=ERROR)
+
+
+def test_the_pretest_of_one_cell_is_its_squared_z():
+    frame = random_frame(21)
+    two = frame[frame["period"].isin(["2017-09", "2017-10", "2017-11"])].assign(
+        cohort=frame["cohort"].where(frame["cohort"] == "2017-11"))
+    panel = panel_of(two)
+    result = estimate("callaway_santanna", panel)
+    rows = summarise(result, panel).query("event_time == -1").reset_index(drop=True)
+    tested = pretest(result, panel)
+    assert list(tested["diagnostic"]) == ["group_time_pretest"] * 2 and (tested["df"] == 1).all()
+    np.testing.assert_allclose(tested["statistic"], (rows["estimate"] / rows["std_error"]) ** 2)
+    np.testing.assert_allclose(tested["p_value"], rows["p_value"])
+
+
+def test_the_pretest_without_cells_or_clusters_is_skipped_with_its_reason():
+    frame = random_frame(22)
+    panel = panel_of(frame)
+    by_unit, by_system = pretest(estimate("callaway_santanna", panel), panel).itertuples()
+    assert by_unit.status == "done" and by_unit.reason.endswith("few treated clusters: rejects too often")
+    assert by_system.status == "skipped"
+    assert by_system.reason == "6 cells and 6 clusters: no joint test of more cells than clusters"
+    short = panel_of(frame[frame["period"].between("2017-10", "2017-12")].assign(
+        cohort=frame["cohort"].where(frame["cohort"] == "2017-11")))
+    rows = pretest(estimate("callaway_santanna", short), short)
+    assert (rows["reason"] == "no cell before treatment has an error").all()
+    with pytest.raises(DidError, match="att_gt"):
+        pretest(estimate("did", panel), panel)

@@ -130,8 +130,8 @@ def test_window_that_runs_backwards(project):
 def test_waves_by_date_need_dates_and_estimators(project):
     edit("config/ics.yaml", "staggered_estimators: [did,", "staggered_estimators: [dod,")
     assert "key 'staggered_estimators' expected" in message()
-    edit("config/ics.yaml", "staggered_estimators: [dod, event_study, callaway_santanna, sun_abraham, imputation, stacked]",
-         "staggered_estimators: []")
+    edit("config/ics.yaml", "staggered_estimators: [dod, event_study, callaway_santanna, sun_abraham, imputation, "
+         "stacked]", "staggered_estimators: []")
     assert "'readings.waves_by_date.cohorts' is by_wave" in message()
 
 

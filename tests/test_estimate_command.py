@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shlex
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 from did import tables
 from did.cli import main
 from did.errors import DidError
-from did.estimators import ESTIMATORS
+from did.estimators import ESTIMATORS, estimate
 from did.panel_csv import Columns, load
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
@@ -180,13 +181,105 @@ def test_every_estimator_of_the_registry_fits_and_shows_the_files_own_periods(na
 
 def test_covariates_and_options_are_said_or_refused():
     path = save(table_of(n_units=30))
-    outcome = command(path, *COLUMNS, "--estimator", "did,callaway_santanna", "--covariates", "w")
+    outcome = command(path, *COLUMNS, "--estimator", "ldv,callaway_santanna", "--covariates", "w")
     assert outcome.exit_code == 0, outcome.output
-    assert "covariates w enter by --method dr" in outcome.output
-    assert "--covariates is for callaway_santanna; did does not use it" in outcome.output
-    line = fault(path, *COLUMNS, "--covariates", "w")
+    assert "covariates w enter callaway_santanna by --method dr" in outcome.output
+    assert "--covariates is for callaway_santanna; ldv does not use it" in outcome.output
+    line = fault(path, *COLUMNS, "--estimator", "stacked", "--covariates", "w")
     assert line.startswith("error: --covariates: ") and "callaway_santanna" in line
-    assert "--method" in fault(path, *COLUMNS, "--covariates", "w", "--method", "unconditional")
+    more = ["--estimator", "callaway_santanna", "--covariates", "w"]
+    assert "--method" in fault(path, *COLUMNS, *more, "--method", "unconditional")
+    assert "--method dr: expected --covariates" in fault(path, *COLUMNS, *more[:2], "--method", "dr")
+
+
+@pytest.mark.parametrize("name", ["did", "event_study", "callaway_santanna", "sun_abraham", "imputation"])
+def test_covariates_reach_every_estimator_that_takes_them(name):
+    frame = table_of(n_units=30)
+    frame["x"] = np.random.default_rng(2).normal(size=len(frame))
+    path = save(frame)
+    without, given = (estimates(path, *COLUMNS, "--estimator", name, *more) for more in ([], ["--covariates", "x"]))
+    assert (without["estimate"] - given["estimate"]).abs().max() > 1e-3
+    panel, _ = load(path, dataclasses.replace(NAMES, covariates=("x",)))
+    options = {"method": "dr"} if name == "callaway_santanna" else {"covariates": ["x"]}
+    expected = estimate(name, panel, **options).estimate
+    np.testing.assert_allclose(given["estimate"].iloc[:len(expected)], expected, rtol=1e-12)
+
+
+# Averages, windows and bands ----------------------------------------------------------------------------------
+
+STAGGERED = ["--estimator", "callaway_santanna"]
+
+
+@needs_golden
+@pytest.mark.parametrize(("limit", "more"), [
+    ("dynamic", []), ("dynamic_balance_e1", ["--balance", "1"]), ("dynamic_min_e_m2_max_e_1",
+     ["--min-event-time", "-2", "--max-event-time", "1"])])
+@pytest.mark.parametrize("base", ["varying", "universal"])
+def test_windows_of_the_average_by_event_time_equal_r(limit, more, base):
+    results = json.loads((GOLDEN / "r" / "sim_40x12_did.json").read_text())["results"]
+    identity = f"x=none|est=dr|control=notyettreated|base={base}|anticip=0"
+    theirs = next(entry["value"]["aggte"] for entry in results if entry["id"] == identity)[limit]
+    rows = estimates(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], *STAGGERED, "--base-period", base,
+                     "--aggregation", "event_time", *more)
+    assert list(rows["event_time"].dropna()) == theirs["table"]["egt"]
+    np.testing.assert_allclose(rows["estimate"], [*theirs["table"]["att"], theirs["overall_att"]], rtol=1e-8,
+                               atol=1e-11)
+
+
+def test_aggregations_choose_the_rows_and_their_order():
+    path = save(table_of(n_units=30))
+    rows = estimates(path, *COLUMNS, *STAGGERED, "--aggregation", "cohort,simple")
+    assert list(rows["estimand"].unique()) == ["cohort", "overall_cohort", "overall"]
+    every = estimates(path, *COLUMNS, *STAGGERED)
+    assert every["estimand"].iloc[0] == "att_gt" and "overall_calendar" in set(every["estimand"])
+    outcome = command(path, *COLUMNS, *STAGGERED, "--aggregation", "group_time")
+    assert "att_gt 4 2 -2" in outcome.output and "not shown" not in outcome.output
+    rows = estimates(path, *COLUMNS, "--estimator", "imputation", "--aggregation", "calendar", "--aggregation",
+                     "simple")
+    assert list(rows["estimand"].unique()) == ["calendar", "overall"]
+
+
+def test_bands_fill_their_columns_repeatably_and_cover_the_intervals():
+    path = save(table_of(n_units=30))
+    more = [*COLUMNS, "--estimator", "event_study,did", "--cluster", "c", "--bands"]
+    rows = estimates(path, *more)
+    first = Path("estimates.csv").read_bytes()
+    estimates(path, *more, "--draws", "999", "--seed", "20170601")
+    assert Path("estimates.csv").read_bytes() == first
+    banded = (rows["estimator"] == "event_study") & rows["std_error"].notna()
+    # By cluster the draws are few and lumpy: there the band may be no wider.
+    assert (rows.loc[banded, "band_low"] <= rows.loc[banded, "ci_low"]).all()
+    by_unit = banded & (rows["cluster"] == "unit")
+    assert (rows.loc[by_unit, "band_low"] < rows.loc[by_unit, "ci_low"]).all()
+    assert (rows.loc[by_unit, "band_high"] > rows.loc[by_unit, "ci_high"]).all()
+    assert rows.loc[~banded, ["band_low", "band_high"]].isna().all().all()
+    other = estimates(path, *more, "--seed", "2")
+    assert (other.loc[banded, "band_low"] != rows.loc[banded, "band_low"]).any()
+    np.testing.assert_array_equal(other["ci_low"], rows["ci_low"])
+    outcome = command(path, *more)
+    assert "95% band" in outcome.output
+    assert "no band, as no estimand" in command(path, *COLUMNS, "--estimator", "did", "--bands").output
+
+
+def test_the_pretest_is_on_the_screen():
+    outcome = command(save(table_of(n_units=60)), *COLUMNS, *STAGGERED, "--cluster", "c")
+    text = "callaway_santanna: pre-test that every effect before treatment is zero, {} clusters: chi-square"
+    assert text.format("unit") in outcome.output and text.format("c") in outcome.output
+
+
+def test_references_bins_and_leads_reach_the_estimators():
+    path = save(table_of(n_units=30))
+    rows = estimates(path, *COLUMNS, "--estimator", "event_study,sun_abraham", "--reference", "-2")
+    assert (rows.loc[rows["note"].fillna("").str.startswith("reference"), "event_time"] == -2).all()
+    rows = estimates(path, *COLUMNS, "--estimator", "event_study", "--reference", "-1,-3")
+    assert list(rows.loc[rows["estimate"] == 0, "event_time"]) == [-3, -1]
+    rows = estimates(path, *COLUMNS, "--estimator", "event_study,imputation_leads", "--bin-width", "2")
+    assert set(rows["estimand"]) == {"event_bin_2"}
+    rows = estimates(path, *COLUMNS, "--estimator", "imputation_leads", "--leads", "2")
+    assert list(rows["event_time"]) == [-2, -1]
+    rows = estimates(path, *COLUMNS, "--estimator", "stacked", "--leads", "2", "--max-event-time", "0",
+                     "--control-group", "never_treated", "--control-weights", "corrected")
+    assert list(rows["event_time"].dropna()) == [-2, -1, 0]
 
 
 # Periods and cohorts ------------------------------------------------------------------------------------------
@@ -328,6 +421,23 @@ FAULTS = {
     "unused option": (lambda f: f, ["--lags", "all"], ["--lags", "(ldv)", "add --estimator ldv"]),
     "unknown estimator": (lambda f: f, ["--estimator", "dd"], ["--estimator", "'dd'"]),
     "unknown lags": (lambda f: f, ["--estimator", "ldv", "--lags", "most"], ["panel.csv: ldv: lags", "'most'"]),
+    "covariate of the cohort": (lambda f: f.assign(x=f["g"] * 2), ["--estimator", "callaway_santanna", "--covariates",
+                                "x"], ["panel.csv: ", "covariate 'x'", "one value per cohort", "leave it out"]),
+    "dose for cohorts": (lambda f: f, ["--dose", "d", "--estimator", "sun_abraham"], ["per treated unit", "stacked"]),
+    "unknown average": (lambda f: f, ["--estimator", "callaway_santanna", "--aggregation", "simpel"],
+                        ["--aggregation", "did you mean 'simple'?"]),
+    "average of none": (lambda f: f, ["--aggregation", "simple"], ["--aggregation", "callaway_santanna, imputation"]),
+    "group time of imputation": (lambda f: f, ["--estimator", "imputation", "--aggregation", "group_time"],
+                                 ["--aggregation", "found imputation"]),
+    "balance of none": (lambda f: f, ["--balance", "1"], ["--balance", "(callaway_santanna)"]),
+    "balance of the whole": (lambda f: f, ["--estimator", "callaway_santanna", "--aggregation", "simple", "--balance",
+                                           "1"], ["--balance", "expected event_time", "found --aggregation simple"]),
+    "window without an effect": (lambda f: f, ["--estimator", "callaway_santanna", "--balance", "9"],
+                                 ["balance_event_time", "widen"]),
+    "seed without bands": (lambda f: f, ["--seed", "1"], ["--seed", "add --bands"]),
+    "reference in words": (lambda f: f, ["--reference", "first"], ["--reference", "found 'first'"]),
+    "reference outside": (lambda f: f, ["--estimator", "event_study", "--reference", "-9"], ["reference", "-4 to 2"]),
+    "two references": (lambda f: f, ["--estimator", "sun_abraham", "--reference", "-1,-2"], ["found [-1, -2]"]),
     "output over input": (lambda f: f, ["--output", "panel.csv"], ["--output", "panel.csv"]),
 }
 
@@ -413,7 +523,7 @@ def test_the_examples_of_the_help_work():
     save(table_of().rename(columns={"t": "time", "c": "cluster"}))
     text = command("--help").output
     examples = re.findall(r"^ +did estimate (.+)$", text, flags=re.M)
-    assert len(examples) == 2
+    assert len(examples) == 4
     for example in examples:
         outcome = command(*shlex.split(example))
         assert outcome.exit_code == 0, outcome.output

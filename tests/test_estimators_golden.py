@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 import statsmodels.api as sm
 
 from did.diagnostics.pretrends import joint_leads
-from did.estimators import Panel, estimate
+from did.errors import DidError
+from did.estimators import Panel, did, estimate, event_study, ldv
 from did.inference.clustered import clustered_covariance, small_sample_factor, summarise
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
@@ -38,6 +40,7 @@ def frame_of(data: str, drop: bool = False) -> pd.DataFrame:
         "outcome": raw["y"],
         "cohort": (2000 + raw[cohort]).astype(str).where(treated),
         "weight": raw[weight] if weight else 1.0,
+        "x": raw["x" if "x" in raw else "x1"],
         "region": ((raw[unit] - 1) % 10 + 1 if data == "base_stagg" else (raw[unit] - 1) // 4 +
         1).astype(str), "group": raw["cluster"].astype(str) if "cluster" in raw else "1",
     })
@@ -51,7 +54,7 @@ def golden(data: str, identity: str) -> dict:
 
 
 def panel_of(data: str, *, drop: bool = False, weighted: bool = False, levels: tuple = ()) -> Panel:
-    return Panel.from_frame(frame_of(data, drop), cluster_columns=levels,
+    return Panel.from_frame(frame_of(data, drop), cluster_columns=levels, covariate_columns=("x",),
                             weight_column="weight" if weighted else None)
 
 
@@ -175,6 +178,91 @@ def test_event_study_equals_fixest(data, identity, options, reference):
     normalised = rows.loc[references]
     assert (normalised["estimate"] == 0).all() and normalised["std_error"].isna().all()
     assert (normalised["note"].str.startswith("reference")).all()
+
+
+@needs_golden
+@pytest.mark.parametrize(("name", "identity"), [("did", "twfe+x"), ("event_study", "event_study+x")])
+def test_a_covariate_that_varies_equals_fixest(name, identity):
+    panel = panel_of("base_stagg")
+    expected = golden("base_stagg", identity)
+    theirs = expected["cluster_default_ssc"]["coef"]
+    result = estimate(name, panel, covariates=("x",))
+    ours = summarise(result, panel)
+    ours = ours[~ours["note"].str.startswith("reference")]
+    keep = [place for place, term in enumerate(theirs["term"]) if term != ".x"]
+    np.testing.assert_allclose(ours["estimate"], np.take(theirs["estimate"], keep), rtol=POINT)
+    np.testing.assert_allclose(ours["std_error"], np.take(theirs["se"], keep), rtol=ERROR)
+    np.testing.assert_allclose(ours["p_value"], np.take(theirs["p"], keep), rtol=ERROR)
+    assert (ours["n_obs"] == expected["fit"]["nobs"]).all()
+    assert (ours["n_parameters"] == expected["fit"]["nparams"] - result.n_units + 1).all()
+
+
+@needs_golden
+@pytest.mark.parametrize(("name", "identity"), [("did", "twfe"), ("event_study", "event_study")])
+def test_a_covariate_of_the_unit_is_refused_where_fixest_drops_it(name, identity):
+    """R's result is that without the covariate, under the name of one with it."""
+    panel = panel_of("sim_40x12")
+    with_x, without = (golden("sim_40x12", one)["cluster_default_ssc"]["coef"] for one in (f"{identity}+x", identity))
+    assert with_x["term"] == without["term"]
+    np.testing.assert_allclose(with_x["se"], without["se"], rtol=1e-8)
+    with pytest.raises(DidError, match=f"{name}: covariate 'x': expected changes over time .* one value per unit"):
+        estimate(name, panel, covariates=("x",))
+
+
+@needs_golden
+@pytest.mark.parametrize("name", ["did", "event_study"])
+def test_cells_without_a_covariate_are_those_left_out(name):
+    """A missing covariate and a missing outcome leave out the same cell, and the note counts each."""
+    panel = panel_of("base_stagg")
+    hole = np.zeros(panel.outcome.shape, dtype=bool)
+    hole[3, 2] = hole[40, 5] = hole[60, 0] = True
+    without_x = dataclasses.replace(panel, covariates={"x": np.where(hole, np.nan, panel.covariates["x"])})
+    without_y = dataclasses.replace(panel, outcome=np.where(hole, np.nan, panel.outcome))
+    ours, same = (estimate(name, one, covariates=("x",)) for one in (without_x, without_y))
+    np.testing.assert_allclose(ours.estimate, same.estimate, rtol=1e-10)
+    np.testing.assert_allclose(ours.influence, same.influence, atol=1e-12)
+    assert (ours.n_obs, ours.n_parameters) == (same.n_obs, same.n_parameters)
+    assert "3 of " in ours.note and "unit-periods have an outcome but no x and are left out" in ours.note
+    assert "3 of " in same.note and "have no outcome or no weight and are left out" in same.note
+
+
+@needs_golden
+@pytest.mark.parametrize("name", ["did", "event_study"])
+def test_covariates_without_a_coefficient_are_refused_by_name(name):
+    panel = panel_of("base_stagg")
+    x = panel.covariates["x"]
+    year, unit = np.arange(10.0)[None, :], np.arange(len(x), dtype=float)[:, None]
+    onset = np.where(panel.treated & ~panel.always_treated[:, None], 1.0, 0.0)
+    wrong = {"year": (year + 0 * x, "one value per period"), "unit": (unit + 0 * x, "one value per unit"),
+             "both": (unit + year, "a value per unit plus one per period"), "double": (2 * x + unit, "before it"),
+             "onset": (onset, "expected variation beside treatment"), "empty": (x * np.nan, "no cell")}
+    for word, (values, found) in wrong.items():
+        given = dataclasses.replace(panel, covariates={"x": x, word: values})
+        with pytest.raises(DidError, match=f"{name}: covariate '(x|{word})'.*{found}"):
+            estimate(name, given, covariates=("x", word))
+    with pytest.raises(DidError, match="covariates: expected one of x; found 'X'"):
+        estimate(name, panel, covariates=("X",))
+
+
+@needs_golden
+@pytest.mark.parametrize(("name", "options"), [
+    ("did", {}), ("did", {"covariates": ("x",)}), ("event_study", {}), ("event_study", {"bin_width": 3}),
+    ("event_study", {"reference": (-1, -9), "covariates": ("x",)}), ("ldv", {"lags": "last_1"})])
+def test_design_is_the_regression_behind_the_estimate(name, options):
+    panel = panel_of("base_stagg")
+    result = estimate(name, panel, **options)
+    design = {"did": did, "event_study": event_study, "ldv": ldv}[name].design(panel, **options)
+    fit = design.fit()
+    wanted = list(design.wanted)
+    shown = ~result.parameters["note"].str.startswith("reference").to_numpy()
+    np.testing.assert_array_equal(fit.coefficient[wanted], result.estimate[shown])
+    used = (design.weight > 0).any(axis=1)
+    assert design.units[used].tolist() == result.influence.index.tolist()
+    np.testing.assert_array_equal(fit.influence[used][:, wanted], result.influence.to_numpy()[:, shown])
+    assert len(design.names) == design.regressors.shape[2]
+    if name == "event_study":
+        times = [int(label.split()[1]) for label in np.take(design.names, wanted)]
+        assert times == result.parameters["event_time"][shown].tolist()
 
 
 @needs_golden

@@ -371,3 +371,13 @@ def test_joint_test_says_why_it_cannot_be_done():
     short = frame[frame["period"].isin(["2017-10", "2017-11"]) & (onset != "2018-01")]
     rows = imputation_leads(Panel.from_frame(short))
     assert set(rows["status"]) == {"skipped"} and "periods before" in rows["reason"][0]
+
+
+def test_a_missing_covariate_leaves_its_cell_out_and_is_counted():
+    frame = random_frame(0).assign(x=lambda f: np.random.default_rng(4).normal(size=len(f)))
+    holed = frame.assign(x=frame["x"].mask(frame.index == 5))
+    result = estimate("imputation", Panel.from_frame(holed, covariate_columns=["x"]), covariates=["x"])
+    assert f"1 of {len(frame)} unit-periods have no outcome, weight or covariate and are left out" in result.note
+    without = frame.assign(outcome=frame["outcome"].mask(frame.index == 5))
+    other = estimate("imputation", Panel.from_frame(without, covariate_columns=["x"]), covariates=["x"])
+    np.testing.assert_array_equal(result.estimate, other.estimate)

@@ -124,13 +124,13 @@ def test_the_interval_covers_a_common_effect_that_grows_where_two_way_did_fails(
 def test_not_yet_treated_controls_stay_until_their_own_treatment_and_can_be_left_out():
     frame = random_frame(5)
     panel = Panel.from_frame(frame)
-    never = estimate("stacked", panel, n_leads=3, n_lags=1, controls="never_treated")
+    never = estimate("stacked", panel, n_leads=3, n_lags=1, control_group="never_treated")
     later = estimate("stacked", panel, n_leads=3, n_lags=1)
     assert later.n_obs - never.n_obs == 4 * 5  # the later cohort in the earlier one's stack
     assert (never.influence.index == panel.units).all() and never.n_units == 16
     only = Panel.from_frame(frame.dropna(subset="cohort"))
     result = estimate("stacked", only, n_leads=3, n_lags=1)
-    assert "1 stacks of event times -3 to 1" in result.note
+    assert "1 stack of event times -3 to 1" in result.note
     assert "without clean controls or outcomes, left out: 2018-01" in result.note
     gap = only.outcome[:4, 3] - only.outcome[:4, 2], only.outcome[4:, 3] - only.outcome[4:, 2]
     assert result.estimate[4] == pytest.approx(gap[0].mean() - gap[1].mean(), rel=1e-9)
@@ -183,7 +183,7 @@ def test_an_event_time_nobody_shows_is_not_identified_and_says_so():
 @pytest.mark.parametrize(("options", "words"), [
     ({"n_leads": 0}, ["n_leads", "1 or more", "found 0"]),
     ({"n_lags": -1}, ["n_lags", "0 or more", "found -1"]),
-    ({"controls": "not_yet"}, ["controls", "did you mean 'not_yet_treated'"]),
+    ({"control_group": "not_yet"}, ["control_group", "did you mean 'not_yet_treated'"]),
     ({"control_weights": "wing"}, ["control_weights", "corrected"]),
     ({"n_leads": 7}, ["event times -7 to 3", "shorter window"]),
 ])
@@ -196,7 +196,7 @@ def test_wrong_options_are_answered_in_one_line(options, words):
 def test_nobody_clean_or_nobody_treated_is_answered_in_one_line():
     frame = random_frame(0)
     with pytest.raises(DidError, match="never_treated.*found none"):
-        estimate("stacked", Panel.from_frame(frame.dropna(subset="cohort")), controls="never_treated")
+        estimate("stacked", Panel.from_frame(frame.dropna(subset="cohort")), control_group="never_treated")
     after = frame["period"] >= frame["cohort"].fillna("9")
     hidden = Panel.from_frame(frame.assign(outcome=frame["outcome"].where(~after)))
     with pytest.raises(DidError, match="no variation among"):

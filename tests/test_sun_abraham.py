@@ -87,3 +87,25 @@ def test_doses_and_references_after_treatment_are_refused():
         estimate("sun_abraham", panel_of(frame), reference=1)
     with pytest.raises(DidError, match="expected binary"):
         estimate("sun_abraham", panel_of(frame.assign(intensity=2.0), treatment="intensity"))
+
+
+def test_every_event_time_counts_the_treated_units_behind_it_as_the_event_study_does():
+    frame = random_frame(5)
+    hole = (frame["unit"] == "u00") & (frame["period"] == "2017-10")
+    panel = Panel.from_frame(frame.assign(outcome=frame["outcome"].mask(hole)))
+    path, other = estimate("sun_abraham", panel), estimate("event_study", panel)
+    rows = (path.parameters["estimand"] == "event_time").to_numpy()
+    np.testing.assert_array_equal(path.treated.to_numpy()[:, rows].sum(axis=0), other.treated.sum(axis=0))
+    assert path.treated.to_numpy()[:, path.parameters["note"] == "reference"].sum() == 19
+
+
+def test_covariates_are_chosen_by_name_and_those_without_a_slope_are_named():
+    frame = random_frame(6).assign(z=lambda f: np.random.default_rng(1).normal(size=len(f)))
+    panel = Panel.from_frame(frame, covariate_columns=["x", "z"])
+    every, one, none = (estimate("sun_abraham", panel, covariates=names) for names in (None, ["z"], []))
+    np.testing.assert_allclose(every.estimate, one.estimate, rtol=1e-12)
+    assert "left out: x" in every.note and "left out" not in one.note
+    assert every.n_parameters == one.n_parameters == none.n_parameters + 1
+    np.testing.assert_array_equal(none.estimate, estimate("sun_abraham", Panel.from_frame(frame)).estimate)
+    with pytest.raises(DidError, match="sun_abraham: covariates: expected one of x, z; found 'y'"):
+        estimate("sun_abraham", panel, covariates=["y"])

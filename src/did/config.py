@@ -207,6 +207,16 @@ class Publication(Strict):
     context: list[Context] = Field(default_factory=list, description="Facts a reader must know.")
 
 
+class Robustness(Strict):
+    """What is left out, and into what parts the units are cut, to see what an estimate rests on."""
+
+    leave_out: dict[str, list[str]] = Field(default_factory=dict, description="Name -> codes of units that are left "
+                                            "out together.")
+    ends: dict[str, str] = Field(default_factory=dict, description="Name -> last period that is kept.")
+    thirds: dict[str, dict[str, str]] = Field(default_factory=dict, description="Name of a quantity -> geography -> "
+                                              "table of it (unit, value); effects are given for each third.")
+
+
 class Evaluation(Strict):
     """An evaluation: its data, roll-out, indicators, readings, estimators and outputs."""
 
@@ -232,6 +242,8 @@ class Evaluation(Strict):
     staggered_estimators: list[str] = Field(default_factory=list, description="Estimators of readings with cohorts "
                                             "by_wave: full sample, binary treatment.")
     clusters: list[Literal["unit", "system"]] = Field(min_length=1, description="Levels of clustering.")
+    draws: int = Field(9999, ge=99, description="Draws of the wild bootstrap and of reassignment.")
+    robustness: Robustness = Field(default_factory=Robustness, description="What an estimate is tried without.")
     default_reading: str = Field(description="The reading that is reported.")
     readings: dict[str, Reading] = Field(min_length=1, description="Named readings.")
     products: dict[str, dict[str, list[str]]] = Field(default_factory=dict, description="Family -> choice of a reading "

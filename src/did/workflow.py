@@ -151,7 +151,8 @@ class Plan:
     @property
     def estimator_modules(self) -> list[str]:
         """Modules of the evaluation's estimators, which are found by name and not by an import statement."""
-        return [ESTIMATORS[name].split(":")[0] for name in self.evaluation.estimators]
+        return [ESTIMATORS[name].split(":")[0]
+                for name in dict.fromkeys([*self.evaluation.estimators, *self.evaluation.staggered_estimators])]
 
     def report_files(self) -> list[str]:
         """What the report stage writes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
@@ -92,6 +94,46 @@ def joint_leads(panel: Panel, *, bin_width: int = 1) -> pd.DataFrame:
         else:
             rows.append(_joint_row(diagnostic_row(diagnostic, panel, level), result, labels_of(result, panel, level)))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def leads_of(result: Result, panel: Panel) -> pd.DataFrame:
+    """Test that all leads of any estimator's effects over event time are zero, by its influence functions.
+
+    ``result`` has estimand ``event_time``, with the reference -1. Diagnostic ``joint_leads_<estimator>``; statistic,
+    value and the reasons to skip as in `joint_leads`.
+    """
+    rows = []
+    for level in panel.clusters:
+        row = diagnostic_row(f"joint_leads_{result.estimator}", panel, level) | {"estimator": result.estimator}
+        times = result.parameters["event_time"].fillna(-1).to_numpy(dtype=int)
+        kept = dataclasses.replace(
+            result, parameters=result.parameters.loc[times != -1].reset_index(drop=True),
+            estimate=result.estimate[times != -1], influence=result.influence.loc[:, times != -1],
+            treated=result.treated.loc[:, times != -1])
+        if not (times < -1).any():
+            rows.append(skipped(row, "no lead besides the reference"))
+        else:
+            rows.append(_joint_row(row, kept, labels_of(result, panel, level)))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def recommendation(tests: pd.DataFrame, panel: Panel, published: str) -> pd.DataFrame:
+    """Return the estimator that the published rule would choose, as one row: a record, never a switch.
+
+    The rule: difference-in-differences unless the linear trends before onset differ (`linear_pretrend`, first
+    treatment, clustered by unit, p below 0.05), then the lagged dependent variable (section 22 of the report).
+    ``tests`` are the rows of `pretrend_rows`; ``published`` is the estimator that was reported. value is missing, the
+    reason says which and why, and whether the report used it.
+    """
+    row = diagnostic_row("recommendation", panel, "unit")
+    test = tests.loc[(tests["diagnostic"] == "linear_pretrend") & (tests["cluster"] == "unit")].iloc[0]
+    if test["status"] == "skipped":
+        return pd.DataFrame([skipped(row, f"no linear trend test: {test['reason']}")], columns=COLUMNS)
+    chosen = "ldv" if test["p_value"] < 0.05 else "did"
+    used = "as the report did" if chosen == published else f"the report used {published}"
+    reason = f"{chosen}: linear trends before onset {'differ' if chosen == 'ldv' else 'are not told apart'} (p = " \
+             f"{test['p_value']:.3f} by unit); {used}"
+    return pd.DataFrame([row | {"estimator": chosen, "p_value": test["p_value"], "reason": reason}], columns=COLUMNS)
 
 
 def _has_leads(panel: Panel, bin_width: int) -> bool:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from typing import TYPE_CHECKING
 
 from did.errors import DidError, one_of, suggest
 from did.estimators.base import Panel, Result
 
-__all__ = ["ESTIMATORS", "Panel", "Result", "estimate"]
+if TYPE_CHECKING:
+    from did.estimators.design import Design
+
+__all__ = ["ESTIMATORS", "REGRESSIONS", "Panel", "Result", "design_of", "estimate"]
+
+REGRESSIONS = ("did", "event_study", "ldv")
 
 ESTIMATORS = {
     "did": "did.estimators.did:estimate",
@@ -30,7 +36,20 @@ def estimate(name: str, panel: Panel, **options: object) -> Result:
     estimator raises.
     """
     one_of("estimator", name, ESTIMATORS)
-    module, function = ESTIMATORS[name].split(":")
+    return _called(name, ESTIMATORS[name], panel, options)
+
+
+def design_of(name: str, panel: Panel, **options: object) -> Design:
+    """Return the regression that the estimator ``name`` fits, for the estimators that are one (did, event_study, ldv).
+
+    Raises DidError for another estimator, an unknown option, and whatever its ``design`` raises.
+    """
+    one_of("estimator with a design", name, REGRESSIONS)
+    return _called(name, f"did.estimators.{name}:design", panel, options)
+
+
+def _called(name: str, place: str, panel: Panel, options: dict[str, object]):
+    module, function = place.split(":")
     call = getattr(importlib.import_module(module), function)
     allowed = [word for word in inspect.signature(call).parameters if word != "panel"]
     for option in options:

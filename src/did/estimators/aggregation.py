@@ -112,9 +112,13 @@ def _finish(
     value = attainable @ weight / total
     influence = result.influence.to_numpy() @ (weight / total)
     if sized:
-        # Effect of the estimated sizes, by cohort and average; 0 where an average has one cohort.
+        # Effect of the estimated sizes, by cohort and average; none where an average has one cohort (where the sum
+        # would be rounding).
         spread = np.zeros((len(cells.size_of), len(found)))
         np.add.at(spread, (cells.cohort[rows], code), (attainable[rows] - value[code]) / total[code])
+        has_cohort = np.zeros(spread.shape, dtype=bool)
+        has_cohort[cells.cohort[rows], code] = True
+        spread[:, has_cohort.sum(axis=0) == 1] = 0.0
         influence += _of_units(cells, spread)
     behind = result.treated.to_numpy().astype(np.float32) @ (weight > 0).astype(np.float32) > 0
     if kind == "simple":
@@ -143,16 +147,23 @@ def _finish(
         value = np.append(value, overall)
         influence = np.column_stack([influence, combined])
         behind = np.column_stack([behind, one_cell])
-    n_lost = int((~cells.identified).sum())
     return dataclasses.replace(
         result,
         parameters=table,
         estimate=value,
         influence=pd.DataFrame(influence, index=result.influence.index),
         treated=pd.DataFrame(behind, index=result.influence.index),
-        note=join_notes(result.note, f"{n_lost} of {len(chosen)} cells not identified and left out of averages"
-                        if n_lost else ""),
+        note=join_notes(result.note, _lost(result, cells.identified)),
     )
+
+
+def _lost(result: Result, identified: np.ndarray) -> str:
+    """Return how many cells are not identified and the reasons, the same for any part of the cells."""
+    if identified.all():
+        return ""
+    reasons = result.parameters.loc[~identified, "note"].str.removeprefix("not identified: ").unique()
+    return (f"{int((~identified).sum())} of {len(identified)} cells not identified and left out of averages ("
+            f"{listed(reasons)})")
 
 
 def _of_units(cells: _Cells, by_cohort: np.ndarray) -> np.ndarray:

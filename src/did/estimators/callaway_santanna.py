@@ -9,7 +9,7 @@ import pandas as pd
 
 from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
-from did.estimators.drdid import METHODS
+from did.estimators.drdid import COLLINEAR, METHODS, dependence
 from did.estimators.group_time import Cohort, Sample, cohorts_of, effects
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
@@ -40,15 +40,17 @@ def estimate(
 
     One parameter ``att_gt`` per cohort and period, with event_time t - g, in units of the outcome; a universal
     base period is a row of estimate 0 noted ``reference``. Errors follow R's did: normal, without a
-    small-sample factor. A cell that is not identified has estimate NaN and says why; a cohort of one unit is
-    noted. Units with a missing outcome, weight or covariate are dropped and named (``unbalanced="trim"``), or
-    left out of the cells they are missing from (``"pairwise"``). Periods nobody has are skipped, cohorts
-    without a base period are dropped, and without never-treated units the periods from the last cohort on
-    (less anticipation) are dropped and that cohort serves as control; the note says so.
+    small-sample factor. A cell that is not identified has estimate NaN and says why, naming the covariate; a
+    cohort of one unit is noted. Units with a missing outcome, weight or covariate are dropped and named
+    (``unbalanced="trim"``), or left out of the cells they are missing from (``"pairwise"``). Periods nobody has
+    are skipped, cohorts without a base period are dropped, and without never-treated units the periods from the
+    last cohort on (less anticipation) are dropped and that cohort serves as control. The note names them all,
+    and says if doses other than 1 (shares of exposure) are not used.
 
     Raises DidError if an option is unknown or the treatment is not binary; there is no never-treated unit
-    under ``never_treated``; fewer than two periods, no treated unit or no control is left; or no cell is
-    identified.
+    under ``never_treated``; fewer than two periods, no treated unit or no control is left; a covariate is
+    the same in all units of a cohort (each period), or collinear with those before it; or no cell is
+    identified. (R's did warns of the cells, without the covariate's name, and keeps what the rest gives.)
     """
     one_of("callaway_santanna: control_group", control_group, CONTROL_GROUPS)
     one_of("callaway_santanna: base_period", base_period, BASE_PERIODS)
@@ -57,10 +59,9 @@ def estimate(
     if isinstance(anticipation, bool) or not isinstance(anticipation, int) or anticipation < 0:
         raise DidError("callaway_santanna: anticipation: expected a whole number of periods, 0 or more; found "
                        f"{anticipation}")
-    if panel.treatment != "binary":
-        raise DidError("callaway_santanna: treatment: expected binary, since a cohort's effect is not per unit "
-                       f"of dose; found {panel.treatment}; use estimator did or event_study for doses")
+    dose = without_dose(panel, "callaway_santanna")
     kept, sample, firsts, note = _sample(panel, control_group, anticipation, method, unbalanced == "trim")
+    _refuse_flat(sample)
     cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation)
     value, influence, treated, reasons = effects(
         sample, cohorts, never_treated_only=control_group == "never_treated", method=method)
@@ -78,7 +79,7 @@ def estimate(
         treated=pd.DataFrame(treated, index=units, copy=False),
         n_obs=int(np.isfinite(sample.outcome).sum()),
         n_parameters=None,
-        note=note,
+        note=join_notes(note, dose),
         distribution="normal",
     )
 
@@ -112,8 +113,11 @@ def _sample(
                        f"treated; found {len(positions)}; add periods or controls")
     early = ~never & (first - anticipation <= positions[0])
     if early.any():
-        notes.append(f"no period before treatment{' and anticipation' if anticipation else ''}, left out: "
-                     f"{listed(panel.units[early])}")
+        of_anticipation = f" and {anticipation} of anticipation" if anticipation else ""
+        notes.append(f"no period before treatment{of_anticipation}, left out: {_by_cohort(panel, early)}")
+    late = ~never & (first > positions[-1])
+    if late.any():
+        notes.append(f"no period from treatment on is left, effects before it only: {_by_cohort(panel, late)}")
     kept = ~early
     usable = present & (panel.observed_weight > 0) if panel.weight is not None else present
     usable = (usable & np.isfinite(covariates).all(axis=0))[:, positions]
@@ -122,7 +126,8 @@ def _sample(
         what = " or ".join(["an outcome", *(["a weight"] if panel.weight is not None else []),
                             *(["a covariate"] if names else [])])
         often = "in a period" if trim else "in every period"
-        notes.append(f"{int(incomplete.sum())} units without {what} {often}, left out: "
+        many = "units" if incomplete.sum() > 1 else "unit"
+        notes.append(f"{int(incomplete.sum())} {many} without {what} {often}, left out: "
                      f"{listed(panel.units[incomplete])}")
         kept &= ~incomplete
     if not trim and not usable[kept].all():
@@ -141,8 +146,70 @@ def _sample(
         outcome = np.where(weight > 0, outcome, np.nan)
     beyond = max(panel.n_periods, int(positions[-1]) + anticipation) + 1
     sample = Sample(outcome, positions, np.where(never, beyond, first)[kept], beyond, weight,
-                    covariates[:, kept][:, :, positions])
+                    covariates[:, kept][:, :, positions], tuple(names))
     return kept, sample, firsts, join_notes(*notes)
+
+
+def _by_cohort(panel: Panel, units: np.ndarray) -> str:
+    """Return the units of a (units,) mask in words, by cohort."""
+    first = panel.treated_from
+    return listed([f"cohort {panel.periods[one]} ({listed(panel.units[units & (first == one)])})"
+                  for one in np.unique(first[units])])
+
+
+def _refuse_flat(sample: Sample) -> None:
+    """Raise DidError at a covariate that the cohort or other covariates determine in every period.
+
+    A covariate with one value per cohort cannot be told from the cohorts' own changes: what a regression or a
+    logit makes of it is extrapolation from one cohort to the next. Cells where a covariate fails by itself are
+    left to their own reasons.
+    """
+    cohort = np.unique(sample.first, return_inverse=True)[1]
+    weight = np.ones(sample.outcome.shape) if sample.weight is None else sample.weight
+    seen = np.isfinite(sample.covariates).all(axis=0) & (weight > 0)
+    for column, name in enumerate(sample.names):
+        values = np.where(seen, sample.covariates[column], np.nan)
+        if not any(_varies(values[:, period]) for period in range(values.shape[1])):
+            raise DidError(f"callaway_santanna: covariate '{name}': expected values that differ between units; "
+                           f"found one for all (such as {_first(values)}), collinear with the constant; leave it out")
+        if not any(_varies(values[cohort == one, period]) for one in range(cohort.max() + 1)
+                   for period in range(values.shape[1])):
+            raise DidError(f"callaway_santanna: covariate '{name}': expected values that differ between units of a "
+                           "cohort or between untreated units; found one value per cohort, which cannot be told from "
+                           "the cohort's own change; leave it out")
+    reason = ""
+    for period in range(seen.shape[1] if sample.names else 0):
+        rows = seen[:, period]
+        design = np.column_stack([np.ones(rows.sum()), sample.covariates[:, rows, period].T])
+        reason = dependence(design, weight[rows, period], sample.names, "")
+        if not reason:
+            break
+    if reason:
+        raise DidError(f"callaway_santanna: covariates: expected covariates that add to each other; found in every "
+                       f"period: {reason}; leave one out")
+
+
+def _varies(values: np.ndarray) -> bool:
+    """Return whether the observed values of one period differ by more than rounding."""
+    seen = values[np.isfinite(values)]
+    return len(seen) > 1 and bool(np.ptp(seen) > COLLINEAR * np.abs(seen).max())
+
+
+def _first(values: np.ndarray) -> float:
+    return float(values[np.isfinite(values)][0])
+
+
+def without_dose(panel: Panel, name: str) -> str:
+    """Return the note on doses that the estimator ``name`` does not use, empty if every treated dose is 1.
+
+    Raises DidError if the treatment is not binary: effects of a cohort are per treated unit, not of dose.
+    """
+    if panel.treatment != "binary":
+        raise DidError(f"{name}: treatment: expected binary, since its effects are per treated unit, not per unit of "
+                       f"dose; found {panel.treatment}; use estimator did, event_study, imputation or stacked for "
+                       "doses")
+    used = (panel.dose[~panel.never_treated] != 1).any()
+    return "the dose is not used: effects are per treated unit" if used else ""
 
 
 def _parameters(

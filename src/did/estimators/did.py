@@ -2,56 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from did.errors import DidError
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
-from did.estimators.within import two_way_fit
+from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 
 
-def estimate(panel: Panel) -> Result:
+def design(panel: Panel, *, covariates: Sequence[str] = ()) -> Design:
+    """Return the regression that `estimate` fits: ``treatment``, then the ``covariates``, with two-way effects.
+
+    Outcome, weight and columns are (units, periods) over all units of the panel, in their own units of measure; the
+    column of treatment is the dose from onset on. Cells that lack the outcome or a covariate have weight 0.
+
+    Raises DidError if a covariate is unknown or is explained by unit and period effects.
+    """
+    controls, weight = covariate_columns(panel, covariates, "did")
+    treatment = np.where(panel.treated, panel.dose[:, None], 0.0)
+    return Design(panel.outcome, np.concatenate([treatment[:, :, None], controls], axis=2),
+                  ("treatment", *covariates), (0,), weight, "two_way", panel.units, panel.clusters)
+
+
+def estimate(panel: Panel, *, covariates: Sequence[str] = ()) -> Result:
     """Return the coefficient of treatment in a regression with unit and period effects.
 
-        Y_it = alpha_i + gamma_t + delta D_it + e_it,    D_it = dose_i x 1[t >= first treated period of i]
+        Y_it = alpha_i + gamma_t + delta D_it + X_it beta + e_it,   D_it = dose_i x 1[t >= first treated period of i]
 
-    with the panel's weights. One parameter, estimand ``overall``, in units of the outcome (binary) or of the
-    outcome per unit of dose (intensity). Cells without an outcome are left out and counted in the note;
-    units treated from the first period stay in, where they inform the period effects only. With several
-    cohorts delta is the two-way weighted average of effects, whose weights may be negative (Goodman-Bacon
-    2021, Journal of Econometrics 225:254-277); with one cohort it is the effect on the treated under
-    parallel trends. Published as Stata ``xtdidregress``; equals ``feols(y ~ D | unit + period)``.
+    with the panel's weights; X are the panel's ``covariates`` named, if any. One parameter, estimand ``overall``, in
+    units of the outcome (binary) or of the outcome per unit of dose (intensity). Cells without an outcome, or without
+    a covariate, are left out and counted in the note; units treated from the first period stay in, where they inform
+    the period effects only. With several cohorts delta is the two-way weighted average of effects, whose weights may
+    be negative (Goodman-Bacon 2021, Journal of Econometrics 225:254-277); with one cohort it is the effect on the
+    treated under parallel trends. A covariate that treatment changes takes part of the effect with it. Published as
+    Stata ``xtdidregress``; equals ``feols(y ~ D + x | unit + period)``, which drops the covariates refused here.
 
-    Raises DidError if treatment does not vary over the observed cells once the effects are taken out.
+    Raises DidError if treatment does not vary over the observed cells once the effects are taken out, a covariate is
+    unknown, or a covariate has no coefficient because unit and period effects, treatment or the covariates before it
+    explain it.
     """
-    regressor = np.where(panel.treated, panel.dose[:, None], 0.0)
-    fit = two_way_fit(panel.outcome, regressor[:, :, None], panel.observed_weight)
+    model = design(panel, covariates=covariates)
+    fit = model.fit()
     if not fit.kept[0]:
         raise DidError("did: expected treatment to vary within units and periods; found no variation among "
                        f"the {fit.n_obs} observed cells; check that treated and control units have outcomes "
                        "before and after onset")
-    used = (panel.observed_weight > 0).any(axis=1)
+    refuse_collinear(covariates, fit.kept[1:], "did")
+    used = (model.weight > 0).any(axis=1)
     behind = (~panel.never_treated)[used]
     return Result(
         estimator="did",
         parameters=parameter_table("overall"),
-        estimate=fit.coefficient,
-        influence=pd.DataFrame(fit.influence[used], index=panel.units[used]),
+        estimate=fit.coefficient[:1],
+        influence=pd.DataFrame(fit.influence[used, :1], index=panel.units[used]),
         treated=pd.DataFrame(behind[:, None], index=panel.units[used]),
         n_obs=fit.n_obs,
-        n_parameters=1 + fit.n_periods,
-        note=join_notes(left_out(panel), _always_treated(panel)),
-    )
-
-
-def left_out(panel: Panel) -> str:
-    """Return the note on cells a regression leaves out, empty if the panel is complete."""
-    n_missing = int((panel.observed_weight <= 0).sum())
-    empty = panel.units[(panel.observed_weight <= 0).all(axis=1)]
-    return join_notes(
-        f"{n_missing} of {panel.outcome.size} unit-periods have no outcome or no weight and are left out"
-        if n_missing else "",
-        f"no outcome at all: {listed(empty)}" if len(empty) else "",
+        n_parameters=1 + len(covariates) + fit.n_periods,
+        note=join_notes(left_out(panel, model.weight, covariates), _always_treated(panel)),
     )
 
 

@@ -11,8 +11,11 @@ std_ipw_did_panel and drdid_panel.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+
+from did.estimators.base import listed
 
 METHODS = ("unconditional", "reg", "ipw", "dr")
 # R's did and DRDID: no estimate above the first, controls above the second are not used.
@@ -20,6 +23,8 @@ NO_OVERLAP = 0.999
 TRIMMED = 0.995
 LOGIT_STEPS = 100
 LOGIT_TOLERANCE = 1e-8
+# Below this share of its length, what the columns before leave of a design's column is rounding.
+COLLINEAR = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +74,18 @@ def unconditional(change: np.ndarray, treated: np.ndarray, weight: np.ndarray | 
     return Cells(effect, influence)
 
 
-def regression(change: np.ndarray, treated: np.ndarray, design: np.ndarray, weight: np.ndarray) -> Cells:
+def regression(
+    change: np.ndarray, treated: np.ndarray, design: np.ndarray, weight: np.ndarray, names: Sequence[str]
+) -> Cells:
     """Return mean change of the treated less that predicted for them by the controls' regression.
 
-    design (units, columns) with a constant; weight (units,). No estimate if the controls' design is singular.
+    design (units, columns): a constant, then the covariates ``names``; weight (units,). No estimate if the
+    controls' design is singular.
     """
+    reason = dependence(design[~treated], weight[~treated], names, " among the controls")
+    if reason:
+        return unidentified(change.shape, reason)
     slope, spread = _control_regression(change, treated, design, weight)
-    if slope is None:
-        return unidentified(change.shape, SINGULAR)
     residual = change - design @ slope
     w_treated = weight * treated
     total = w_treated.sum()
@@ -88,34 +97,66 @@ def regression(change: np.ndarray, treated: np.ndarray, design: np.ndarray, weig
 
 
 def inverse_probability(
-    change: np.ndarray, treated: np.ndarray, design: np.ndarray, weight: np.ndarray
+    change: np.ndarray, treated: np.ndarray, design: np.ndarray, weight: np.ndarray, names: Sequence[str]
 ) -> Cells:
     """Return mean change of the treated less that of controls weighted by the odds of treatment.
 
     Odds p/(1-p) from a logit of treatment on ``design``; the weights sum to one; controls with p of at least
     0.995 are left out. No estimate if the logit does not exist or a p reaches 0.999 (no overlap).
     """
-    score, reason = _propensity(treated, design, weight)
+    score, reason = _propensity(treated, design, weight, names)
     if reason:
         return unidentified(change.shape, reason)
     return _weighted(change, np.zeros((design.shape[1], change.shape[1])), None, treated, design, weight, score)
 
 
-def doubly_robust(change: np.ndarray, treated: np.ndarray, design: np.ndarray, weight: np.ndarray) -> Cells:
+def doubly_robust(
+    change: np.ndarray, treated: np.ndarray, design: np.ndarray, weight: np.ndarray, names: Sequence[str]
+) -> Cells:
     """Return `inverse_probability` applied to what the controls' regression leaves of the change.
 
     Right if either the logit or the regression is. No estimate where either has none.
     """
-    score, reason = _propensity(treated, design, weight)
+    score, reason = _propensity(treated, design, weight, names)
+    reason = reason or dependence(design[~treated], weight[~treated], names, " among the controls")
+    if reason:
+        return unidentified(change.shape, reason)
     slope, spread = _control_regression(change, treated, design, weight)
-    if reason or slope is None:
-        return unidentified(change.shape, reason or SINGULAR)
     return _weighted(change, slope, spread, treated, design, weight, score)
 
 
 CONDITIONAL = {"reg": regression, "ipw": inverse_probability, "dr": doubly_robust}
-SINGULAR = "the covariates are collinear (or constant) among the controls"
-OVERLAP = f"the covariates separate the treated from the controls (a propensity score of {NO_OVERLAP} or more)"
+
+
+def dependence(design: np.ndarray, weight: np.ndarray, names: Sequence[str], among: str) -> str:
+    """Return which covariate of a weighted design the columns before it determine, in words; empty if none.
+
+    design (units, columns): a constant, then the covariates ``names``; weight (units,), 0 = left out; ``among``
+    whose design it is.
+    """
+    rows = design[weight > 0]
+    if len(rows) < design.shape[1]:
+        return f"{len(rows)} units{among} are too few for a constant and covariates {listed(names)}"
+    root = np.sqrt(weight[weight > 0])[:, None]
+    column = _dependent(rows * root)
+    if column is None:
+        return ""
+    if _dependent(rows[:, [0, column]] * root) is not None:
+        return f"covariate {names[column - 1]} is constant (collinear){among}"
+    return f"covariate {names[column - 1]} is collinear with {listed(names[:column - 1])}{among}"
+
+
+def _dependent(columns: np.ndarray) -> int | None:
+    """Return the first column of a matrix that those before it determine, None if there is none."""
+    left = np.abs(np.diag(np.linalg.qr(columns, mode="r")))
+    lost = np.flatnonzero(left <= COLLINEAR * np.linalg.norm(columns, axis=0))
+    return int(lost[0]) if len(lost) else None
+
+
+def _no_overlap(names: Sequence[str]) -> str:
+    many = "covariates" if len(names) > 1 else "covariate"
+    return (f"{many} {listed(names)} separate{'' if len(names) > 1 else 's'} the treated from the controls (a "
+            f"propensity score of {NO_OVERLAP} or more)")
 
 
 def _weighted(change, slope, spread, treated, design, weight, score) -> Cells:
@@ -137,25 +178,25 @@ def _weighted(change, slope, spread, treated, design, weight, score) -> Cells:
     return Cells(mean_treated - mean_control, influence)
 
 
-def _control_regression(change, treated, design, weight) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return slopes (columns, cells) of the controls' weighted least squares and (X'WX)^-1, or None twice."""
-    rows, w = design[~treated], weight[~treated]
-    root = np.sqrt(w)[:, None]
-    if len(rows) < design.shape[1] or _singular((rows * root).T @ (rows * root)):
-        return None, None
+def _control_regression(change, treated, design, weight) -> tuple[np.ndarray, np.ndarray]:
+    """Return slopes (columns, cells) of the controls' weighted least squares and (X'WX)^-1."""
+    root = np.sqrt(weight[~treated])[:, None]
     # The triangular factor, and not X'WX, is inverted: half the digits would be lost otherwise.
-    q, r = np.linalg.qr(rows * root)
+    q, r = np.linalg.qr(design[~treated] * root)
     inverse = np.linalg.inv(r)
     return inverse @ (q.T @ (change[~treated] * root)), inverse @ inverse.T
 
 
-def _propensity(treated, design, weight) -> tuple[np.ndarray, str]:
+def _propensity(treated, design, weight, names) -> tuple[np.ndarray, str]:
     """Return (units,) fitted probabilities of the weighted logit, or the reason there are none.
 
     Iterated least squares from R's starting values to R's stopping rule (``glm``: relative change of the
     deviance below 1e-8). Iterating further would be more exact, and would differ from R in the eighth digit.
     """
     weight, target = weight / weight.mean(), treated.astype(float)
+    collinear = dependence(design, weight, names, " among the treated and the controls")
+    if collinear:
+        return target, collinear
     score = (weight * target + 0.5) / (weight + 1)
     linear = np.log(score / (1 - score))
     before = deviance = _deviance(score, target, weight)
@@ -163,8 +204,7 @@ def _propensity(treated, design, weight) -> tuple[np.ndarray, str]:
         curvature = weight * score * (1 - score)
         root = np.sqrt(curvature)[:, None]
         if _singular((design * root).T @ (design * root)):
-            flat = _singular(design.T @ (design * weight[:, None]))
-            return score, "the covariates are collinear (or constant)" if flat else OVERLAP
+            return score, _no_overlap(names)
         working = linear + (target - score) / np.maximum(score * (1 - score), np.finfo(float).tiny)
         q, r = np.linalg.qr(design * root)
         linear = design @ np.linalg.solve(r, q.T @ (root[:, 0] * working))
@@ -172,7 +212,7 @@ def _propensity(treated, design, weight) -> tuple[np.ndarray, str]:
         before, deviance = deviance, _deviance(score, target, weight)
         if abs(deviance - before) < LOGIT_TOLERANCE * (abs(deviance) + 0.1):
             break
-    return (score, "") if score.max() < NO_OVERLAP else (score, OVERLAP)
+    return (score, "") if score.max() < NO_OVERLAP else (score, _no_overlap(names))
 
 
 def _deviance(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,30 +10,95 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
-from did.estimators.did import left_out
-from did.estimators.within import two_way_fit
+from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 
 
-def estimate(panel: Panel, *, bin_width: int = 1, reference: int | Sequence[int] = -1) -> Result:
+@dataclasses.dataclass(frozen=True)
+class _Leads:
+    """The panel without units treated from the first period, and what of it each event time rests on.
+
+    bins (units, periods) event times, in bins; exposed (units, periods) cells of treated units that are used;
+    event_times all bins that occur; estimated those that are not a reference.
+    """
+
+    panel: Panel
+    bins: np.ndarray
+    exposed: np.ndarray
+    event_times: np.ndarray
+    estimated: np.ndarray
+
+
+def design(
+    panel: Panel, *, bin_width: int = 1, reference: int | Sequence[int] = -1, covariates: Sequence[str] = ()
+) -> Design:
+    """Return the regression that `estimate` fits: a column per event time or bin, then ``covariates``, two-way effects.
+
+    Arrays are over the units not treated from the first period, in their own units of measure; the columns of event
+    times are named ``event_time -8`` (or ``event_bin_<width> -1``), hold the dose, and are all wanted. Cells that lack
+    the outcome or a covariate have weight 0. Raises DidError as `estimate`, but for collinear covariates.
+    """
+    return _design(panel, bin_width, reference, covariates)[0]
+
+
+def estimate(
+    panel: Panel, *, bin_width: int = 1, reference: int | Sequence[int] = -1, covariates: Sequence[str] = ()
+) -> Result:
     """Return the path of effects over event time e = t - g, relative to the reference period.
 
-        Y_it = alpha_i + gamma_t + sum over e not in reference of delta_e dose_i 1[t - g_i = e] + e_it
+        Y_it = alpha_i + gamma_t + sum over e not in reference of delta_e dose_i 1[t - g_i = e] + X_it beta + e_it
 
-    All leads and lags are in, none is pooled at the ends. Never-treated units have every indicator 0, as in
-    ``fixest::feols(y ~ i(rel, ref = -1) | unit + period)``. Units treated from the first period have no
-    reference period: they are left out and named in the note. ``bin_width`` above 1 pools event times into
-    bins of that many periods (bin b holds event times b x width to (b + 1) x width - 1, so bin -1 ends just
-    before treatment; the outermost bins may be incomplete), and ``reference`` then counts bins.
+    X are the panel's ``covariates`` named, if any. All leads and lags are in, none is pooled at the ends.
+    Never-treated units have every indicator 0, as in ``fixest::feols(y ~ i(rel, ref = -1) + x | unit + period)``
+    (which drops the covariates refused here). Units treated from the first period have no reference period: they are
+    left out and named in the note. ``bin_width`` above 1 pools event times into bins of that many periods (bin b holds
+    event times b x width to (b + 1) x width - 1, so bin -1 ends just before treatment; the outermost bins may be
+    incomplete), and ``reference`` then counts bins.
 
     One parameter per event time, estimand ``event_time`` (or ``event_bin_<width>``), in units of the outcome
     per unit of dose. Reference rows have estimate 0, influence 0 and note ``reference``. Cells without an
-    outcome are left out and counted in the note. With several cohorts a coefficient may mix effects of
-    other event times (Sun and Abraham 2021, Journal of Econometrics 225:175-199).
+    outcome, or without a covariate, are left out and counted in the note. With several cohorts a coefficient may mix
+    effects of other event times (Sun and Abraham 2021, Journal of Econometrics 225:175-199).
 
     Raises DidError if bin_width is not a positive whole number, a reference is not among the event times, no
     treated unit has a period before treatment, or (with a single reference) no unit is never treated, since
-    a linear trend in event time is then not identified.
+    a linear trend in event time is then not identified; if a covariate is unknown, or has no coefficient because unit
+    and period effects, the event times or the covariates before it explain it.
     """
+    model, leads = _design(panel, bin_width, reference, covariates)
+    fit = model.fit()
+    used_panel, exposed, event_times, n_leads = leads.panel, leads.exposed, leads.event_times, len(leads.estimated)
+    refuse_collinear(covariates, fit.kept[n_leads:], "event_study")
+
+    has_data = model.weight.any(axis=1)
+    position = {e: column for column, e in enumerate(leads.estimated)}
+    value, influence, notes = np.zeros(len(event_times)), np.zeros((fit.n_units, len(event_times))), []
+    for row, e in enumerate(event_times):
+        column = position.get(e)
+        if column is not None:
+            value[row], influence[:, row] = fit.coefficient[column], fit.influence[has_data, column]
+        notes.append(join_notes(
+            "reference" if column is None else "",
+            "" if column is None or fit.kept[column] else "not identified: collinear with the others",
+            _span(used_panel, exposed, leads.bins == e) if bin_width > 1 else "",
+        ))
+    behind = np.stack([(exposed & (leads.bins == e)).any(axis=1)[has_data] for e in event_times], axis=1)
+    units = used_panel.units[has_data]
+    return Result(
+        estimator="event_study",
+        parameters=parameter_table(_estimand(bin_width), event_time=[int(e) for e in event_times], note=notes),
+        estimate=value,
+        influence=pd.DataFrame(influence, index=units),
+        treated=pd.DataFrame(behind, index=units),
+        n_obs=fit.n_obs,
+        n_parameters=int(fit.kept.sum()) + fit.n_periods,
+        note=join_notes(left_out(used_panel, model.weight, covariates), _left_out_units(panel)),
+    )
+
+
+def _design(
+    panel: Panel, bin_width: int, reference: int | Sequence[int], covariates: Sequence[str]
+) -> tuple[Design, _Leads]:
+    """Check the options and return the regression with what its event times rest on."""
     if not isinstance(bin_width, int) or bin_width < 1:
         raise DidError("event_study: bin_width: expected a whole number of periods, 1 or more; found "
                        f"{bin_width}")
@@ -47,9 +113,12 @@ def estimate(panel: Panel, *, bin_width: int = 1, reference: int | Sequence[int]
         raise DidError("event_study: expected never-treated units; found every unit treated in the window, "
                        "where leads and lags are identified only up to a linear trend; add never-treated "
                        "units or name a second reference period")
-    weight = used_panel.observed_weight
+    controls, weight = covariate_columns(used_panel, covariates, "event_study")
     bins = np.floor_divide(used_panel.event_time, bin_width)
     exposed = (weight > 0) & treated[:, None]
+    if not exposed.any():
+        raise DidError("event_study: expected a treated unit with an outcome and all covariates in some period; found "
+                       "none; check their values")
     event_times = np.unique(bins[exposed])
     for wanted in references:
         if wanted not in event_times:
@@ -57,33 +126,17 @@ def estimate(panel: Panel, *, bin_width: int = 1, reference: int | Sequence[int]
                            f"{event_times.max()} with observed outcomes; found {wanted}; choose another")
     estimated = np.array([e for e in event_times if e not in references])
     indicators = (bins[:, :, None] == estimated) & treated[:, None, None]
-    fit = two_way_fit(used_panel.outcome, indicators * used_panel.dose[:, None, None], weight)
+    columns = indicators * used_panel.dose[:, None, None]
+    if covariates:
+        columns = np.concatenate([columns, controls], axis=2)
+    estimand = _estimand(bin_width)
+    model = Design(used_panel.outcome, columns, (*(f"{estimand} {e}" for e in estimated), *covariates),
+                   tuple(range(len(estimated))), weight, "two_way", used_panel.units, used_panel.clusters)
+    return model, _Leads(used_panel, bins, exposed, event_times, estimated)
 
-    has_data = weight.any(axis=1)
-    position = {e: column for column, e in enumerate(estimated)}
-    value, influence, notes = np.zeros(len(event_times)), np.zeros((fit.n_units, len(event_times))), []
-    for row, e in enumerate(event_times):
-        column = position.get(e)
-        if column is not None:
-            value[row], influence[:, row] = fit.coefficient[column], fit.influence[has_data, column]
-        notes.append(join_notes(
-            "reference" if column is None else "",
-            "" if column is None or fit.kept[column] else "not identified: collinear with the others",
-            _span(used_panel, exposed, bins == e) if bin_width > 1 else "",
-        ))
-    behind = np.stack([(exposed & (bins == e)).any(axis=1)[has_data] for e in event_times], axis=1)
-    units = used_panel.units[has_data]
-    return Result(
-        estimator="event_study",
-        parameters=parameter_table("event_time" if bin_width == 1 else f"event_bin_{bin_width}",
-                                   event_time=[int(e) for e in event_times], note=notes),
-        estimate=value,
-        influence=pd.DataFrame(influence, index=units),
-        treated=pd.DataFrame(behind, index=units),
-        n_obs=fit.n_obs,
-        n_parameters=int(fit.kept.sum()) + fit.n_periods,
-        note=join_notes(left_out(used_panel), _left_out_units(panel)),
-    )
+
+def _estimand(bin_width: int) -> str:
+    return "event_time" if bin_width == 1 else f"event_bin_{bin_width}"
 
 
 def _span(panel: Panel, exposed: np.ndarray, members: np.ndarray) -> str:

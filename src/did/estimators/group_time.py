@@ -20,6 +20,7 @@ class Sample:
     never       a position after every period
     weight      (units, periods) or None for equal weights
     covariates  (covariates, units, periods), with no covariate for unconditional estimates
+    names       (covariates,) their names
     """
 
     outcome: np.ndarray
@@ -28,6 +29,7 @@ class Sample:
     never: int
     weight: np.ndarray | None
     covariates: np.ndarray
+    names: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +118,7 @@ class _Block:
         earlier = np.minimum(period, base)
         self.design_of_cell = np.zeros_like(earlier) if constant else earlier
         self.covariates = sample.covariates[:, rows]
+        self.names = sample.names
         self.weight = None if sample.weight is None else sample.weight[rows][:, earlier]
         self.present = np.ones(1, dtype=bool)
         if incomplete:
@@ -160,7 +163,7 @@ def _conditional(block: _Block, method: str) -> tuple[Cells, dict[int, str]]:
             continue
         covariates = block.covariates[:, rows, block.design_of_cell[cells[0]]]
         design = np.column_stack([np.ones(len(rows)), covariates.T])
-        found = CONDITIONAL[method](block.change[np.ix_(rows, cells)], members, design, weight)
+        found = CONDITIONAL[method](block.change[np.ix_(rows, cells)], members, design, weight, block.names)
         effect[cells], influence[np.ix_(rows, cells)] = found.effect, found.influence
         if found.reason:
             names |= {cell: found.reason for cell in cells}

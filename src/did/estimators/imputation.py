@@ -32,8 +32,8 @@ def estimate(
         treated cells:    tau_it = Y_it - alpha_i - gamma_t - X_it beta
         estimate = sum w_it tau_it / sum w_it dose_i
 
-    over the treated cells of an estimand, w the panel's weights: the mean effect (binary treatment), or mean
-    effect over mean dose (intensity, so per unit of dose). ``estimands`` are any of ``overall``,
+    over the treated cells of an estimand, w the panel's weights: the mean effect where every dose is 1, else mean
+    effect over mean dose (intensity or shares of exposure), so per unit of dose. ``estimands`` are any of ``overall``,
     ``event_time`` (e >= 0), ``cohort`` and ``calendar``. X holds the panel's
     ``covariates`` named, if any; they must vary over time. Leads are another regression: `leads`.
 
@@ -45,7 +45,7 @@ def estimate(
     R ``didimputation`` 0.5.0. With weights, that package squares them in the second v, which is then
     not the weight of any cell in the estimate; ``error_weights="didimputation"`` repeats this.
 
-    Cells without an outcome or weight are left out and counted in the note. Units without an untreated cell
+    Cells without an outcome, weight or covariate are left out and counted. Units without an untreated cell
     are left out and named, and so are treated cells that no chain of untreated cells links to their unit (in
     periods when nobody is untreated, say). A parameter resting on a unit alone in its cohort says so: the
     mean effect is then its own, and its own variation is not in the error. n_parameters is None: no
@@ -65,7 +65,8 @@ def estimate(
     untreated, target = cells.untreated, cells.target
     residual = _without_rounding(_residual(cells), cells)
     scores = untreated * residual
-    centred = target * (residual - used.dose[:, None] * _mean_effect(residual, cells))
+    centred = residual - used.dose[:, None] * _mean_effect(residual, cells)
+    centred = target * np.where(np.abs(centred) <= ROUNDING * np.abs(residual), 0.0, centred)
 
     parts = [_groups(used, target, name) for name in chosen]
     tables = [table for table, _ in parts]
@@ -176,7 +177,7 @@ def _cells(panel: Panel, names: list[str]) -> _Cells:
     for column, name in enumerate(names):
         covariates[:, :, column] = _less_unit_means(used.covariates[name], weight, untreated)
     outcome = _less_unit_means(used.outcome, weight, untreated)
-    note = _note(panel, without, used, treated, target)
+    note = _note(panel, without, used, treated, target, names)
     cells = _Cells(used, outcome, covariates, untreated, target, note)
     _refuse_collinear(cells, names)
     return cells
@@ -226,11 +227,12 @@ def _residual(cells: _Cells) -> np.ndarray:
     return residual - x @ slope
 
 
-def _note(panel: Panel, without: np.ndarray, used: Panel, treated, target) -> str:
+def _note(panel: Panel, without: np.ndarray, used: Panel, treated, target, names: list[str]) -> str:
     lost = (treated > 0) & (target <= 0)
     n_missing = int((used.observed_weight <= 0).sum())
+    what = "no outcome, weight or covariate" if names else "no outcome or no weight"
     return join_notes(
-        f"{n_missing} of {used.outcome.size} unit-periods have no outcome or no weight and are left out"
+        f"{n_missing} of {used.outcome.size} unit-periods have {what} and are left out"
         if n_missing else "",
         f"no untreated observation, left out: {listed(panel.units[without])}" if without.any() else "",
         f"{int(lost.sum())} treated unit-periods without a comparison are left out, in "
@@ -328,6 +330,9 @@ def _first_stage(cells: _Cells, scores, group, size, error_weights: str) -> np.n
     by_period = _by_group(target, group, len(size), axis=1) / size
     unit, period = _solve(weight, by_unit, by_period)
     influence = -(scores @ period + scores.sum(axis=1)[:, None] * unit)
+    # Residuals of a unit may cancel under its weights: what is left is rounding and no variation.
+    size_of_terms = np.abs(scores) @ np.abs(period) + np.abs(scores).sum(axis=1)[:, None] * np.abs(unit)
+    influence[np.abs(influence) <= ROUNDING * size_of_terms] = 0.0
     if cells.covariates.shape[2]:
         x, _, _ = _covariate_residual(cells, weight)
         shift = np.stack([_by_group(target * x[:, :, k], group, len(size)).sum(axis=0) / size

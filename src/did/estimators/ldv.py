@@ -9,9 +9,19 @@ import pandas as pd
 
 from did.errors import DidError, suggest
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, listed, parameter_table
-from did.estimators.within import period_effects_fit
+from did.estimators.design import Design
 
 LAGS = ("all", "last_N", "yearly_means")
+
+
+def design(panel: Panel, *, lags: str = "all") -> Design:
+    """Return the regression that `estimate` fits: a column per lag, then ``treatment`` (wanted), with period effects.
+
+    Arrays are over the units used, (units, periods after onset), in units of the outcome and of dose. Where treatment
+    and weight do not change after onset they are (units, 1): the units' means, which have the same coefficient and
+    influence. Raises DidError as `estimate`, but for lags that explain treatment.
+    """
+    return _design(panel, lags)[0]
 
 
 def estimate(panel: Panel, *, lags: str = "all") -> Result:
@@ -40,28 +50,12 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
     not more units than coefficients on unit-level variables, if dropping units leaves no treated or no
     control unit, or if the lags explain treatment completely.
     """
+    model, n_post, lag_note, complete = _design(panel, lags)
     candidates = panel.keep(~panel.always_treated)
-    onset = int(candidates.treated_from.min())
-    before, lag_note = _lag_matrix(candidates, onset, lags)
-    # A period that no unit has is left out of the study, and not a reason to drop every unit.
-    post = onset + np.flatnonzero((candidates.observed_weight[:, onset:] > 0).any(axis=0))
-    after, weight = candidates.outcome[:, post], candidates.observed_weight[:, post]
-    complete = np.isfinite(before).all(axis=1) & (weight > 0).all(axis=1)
-    _refuse_thin(candidates, complete, before.shape[1])
-    used, after, before, weight = candidates.keep(complete), after[complete], before[complete], weight[complete]
-
-    n_post = after.shape[1]
-    n_obs = int((weight > 0).sum())
-    treatment = np.where(used.treated[:, post], used.dose[:, None], 0.0)
-    if (treatment == treatment[:, :1]).all() and (weight == weight[:, :1]).all():
-        # Every regressor is fixed over the post period: the pooled fit is that of the units' means, each with the
-        # weight of its periods, to the last digit of algebra and some thirty times faster.
-        after, treatment = after.mean(axis=1, keepdims=True), treatment[:, :1]
-        weight = weight.sum(axis=1, keepdims=True)
-    lagged = np.broadcast_to(before[:, None, :], (*after.shape, before.shape[1]))
-    fit = period_effects_fit(after, np.concatenate([lagged, treatment[:, :, None]], axis=2), weight)
+    used, n_lags = candidates.keep(complete), len(model.names) - 1
+    fit = model.fit()
     if not fit.kept[-1]:
-        raise DidError(f"ldv: expected treatment to vary given the {before.shape[1]} lags; found that they "
+        raise DidError(f"ldv: expected treatment to vary given the {n_lags} lags; found that they "
                        f"explain it completely for {used.n_units} units; use fewer lags")
     n_collinear = int((~fit.kept[:-1]).sum())
     behind = ~used.never_treated
@@ -71,7 +65,7 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
         estimate=fit.coefficient[-1:],
         influence=pd.DataFrame(fit.influence[:, -1:], index=used.units),
         treated=pd.DataFrame(behind[:, None], index=used.units),
-        n_obs=n_obs,
+        n_obs=used.n_units * n_post,
         n_parameters=int(fit.kept.sum()) + n_post,
         note=join_notes(
             lag_note,
@@ -84,14 +78,48 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
     )
 
 
-def _lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, str]:
-    """Return the (units, lags) matrix of pre-onset outcomes, oldest first, and a note that names it."""
+def _design(panel: Panel, lags: str) -> tuple[Design, int, str, np.ndarray]:
+    """Return the regression, its number of periods after onset, the note on lags, and which units it has.
+
+    The last is a mask over the units not treated from the first period.
+    """
+    candidates = panel.keep(~panel.always_treated)
+    onset = int(candidates.treated_from.min())
+    before, names, lag_note = _lag_matrix(candidates, onset, lags)
+    # A period that no unit has is left out of the study, and not a reason to drop every unit.
+    post = onset + np.flatnonzero((candidates.observed_weight[:, onset:] > 0).any(axis=0))
+    if not len(post):
+        raise DidError(f"ldv: expected outcomes from onset {candidates.periods[onset]} on; found none; end the window "
+                       "later")
+    after, weight = candidates.outcome[:, post], candidates.observed_weight[:, post]
+    complete = np.isfinite(before).all(axis=1) & (weight > 0).all(axis=1)
+    _refuse_thin(candidates, complete, before.shape[1])
+    used, after, before, weight = candidates.keep(complete), after[complete], before[complete], weight[complete]
+
+    n_post = after.shape[1]
+    treatment = np.where(used.treated[:, post], used.dose[:, None], 0.0)
+    if (treatment == treatment[:, :1]).all() and (weight == weight[:, :1]).all():
+        # Every regressor is fixed over the post period: the pooled fit is that of the units' means, each with the
+        # weight of its periods, to the last digit of algebra and some thirty times faster.
+        after, treatment = after.mean(axis=1, keepdims=True), treatment[:, :1]
+        weight = weight.sum(axis=1, keepdims=True)
+    lagged = np.broadcast_to(before[:, None, :], (*after.shape, before.shape[1]))
+    columns = np.concatenate([lagged, treatment[:, :, None]], axis=2)
+    model = Design(after, columns, (*names, "treatment"), (before.shape[1],), weight, "period", used.units,
+                   used.clusters)
+    return model, n_post, lag_note, complete
+
+
+def _lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, list[str], str]:
+    """Return the (units, lags) matrix of pre-onset outcomes, oldest first, their names, and a note on them."""
     before = panel.outcome[:, :onset]
+    names = [f"outcome {period}" for period in panel.periods[:onset]]
     span = f"{panel.periods[0]} to {panel.periods[onset - 1]}"
     if lags == "all":
         seen = np.isfinite(before).any(axis=0)
-        return before[:, seen], join_notes(f"lags: all {int(seen.sum())} periods, {span}", "" if seen.all() else
-                                           f"without {listed(panel.periods[:onset][~seen])}, which no unit has")
+        without = f"without {listed(panel.periods[:onset][~seen])}, which no unit has"
+        return before[:, seen], [name for name, has_data in zip(names, seen, strict=True) if has_data], join_notes(
+            f"lags: all {int(seen.sum())} periods, {span}", "" if seen.all() else without)
     if lags == "yearly_means":
         length = PERIODS_PER_YEAR[panel.frequency]
         n_years, spare = divmod(onset, length)
@@ -99,8 +127,10 @@ def _lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, str]:
             raise DidError(f"ldv: lags 'yearly_means': expected at least {length} periods before onset "
                            f"{panel.periods[onset]}; found {onset}; use 'all'")
         means = before[:, spare:].reshape(len(before), n_years, length).mean(axis=2)
-        return means, join_notes(f"lags: means of {n_years} years to {panel.periods[onset - 1]}",
-                                 f"the {spare} oldest periods fill no year and are left out" if spare else "")
+        years = [f"mean outcome {panel.periods[first]} to {panel.periods[first + length - 1]}"
+                 for first in range(spare, onset, length)]
+        return means, years, join_notes(f"lags: means of {n_years} years to {panel.periods[onset - 1]}",
+                                        f"the {spare} oldest periods fill no year and are left out" if spare else "")
     number = re.fullmatch(r"last_([1-9][0-9]*)", str(lags))
     if not number:
         raise DidError(f"ldv: lags: expected one of {', '.join(LAGS)} (such as last_24); found '{lags}'"
@@ -109,7 +139,8 @@ def _lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, str]:
     if n_lags > onset:
         raise DidError(f"ldv: lags '{lags}': expected at most the {onset} periods before onset "
                        f"{panel.periods[onset]} ({span}); found {n_lags}; use 'all' or fewer")
-    return before[:, onset - n_lags:], f"lags: last {n_lags} periods before {panel.periods[onset]}"
+    note = f"lags: last {n_lags} periods before {panel.periods[onset]}"
+    return before[:, onset - n_lags:], names[onset - n_lags:], note
 
 
 def _refuse_thin(panel: Panel, complete: np.ndarray, n_lags: int) -> None:

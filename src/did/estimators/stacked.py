@@ -11,7 +11,7 @@ from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
 from did.estimators.within import ROUNDING, independent_columns, within
 
-CONTROLS = ("not_yet_treated", "never_treated")
+CONTROL_GROUPS = ("not_yet_treated", "never_treated")
 CONTROL_WEIGHTS = ("equal", "corrected")
 
 
@@ -20,7 +20,7 @@ def estimate(
     *,
     n_leads: int | None = None,
     n_lags: int | None = None,
-    controls: str = "not_yet_treated",
+    control_group: str = "not_yet_treated",
     control_weights: str = "equal",
     static: bool = False,
 ) -> Result:
@@ -54,10 +54,10 @@ def estimate(
     is unknown, no cohort has the window and clean controls, or no effect can be told from unit and period
     effects.
     """
-    one_of("stacked: controls", controls, CONTROLS)
+    one_of("stacked: control_group", control_group, CONTROL_GROUPS)
     one_of("stacked: control_weights", control_weights, CONTROL_WEIGHTS)
     n_leads, n_lags = _window(panel, n_leads, n_lags)
-    stacks, note = _stacks(panel, n_leads, n_lags, controls)
+    stacks, note = _stacks(panel, n_leads, n_lags, control_group)
     if control_weights == "corrected":
         stacks = _corrected(stacks)
     event_times = np.arange(-n_leads, n_lags + 1)
@@ -86,7 +86,8 @@ def estimate(
         treated=pd.DataFrame(_behind(panel, stacks, parameters, event_times)[used], index=panel.units[used]),
         n_obs=fit.n_obs,
         n_parameters=int(fit.kept.sum()) + fit.n_periods,
-        note=join_notes(f"{len(stacks)} stacks of event times {-n_leads} to {n_lags}", note, _missing(stacks)),
+        note=join_notes(f"{len(stacks)} {'stacks' if len(stacks) > 1 else 'stack'} of event times {-n_leads} to "
+                        f"{n_lags}", note, _missing(stacks)),
     )
 
 
@@ -123,7 +124,7 @@ def _window(panel: Panel, n_leads: int | None, n_lags: int | None) -> tuple[int,
     )
 
 
-def _stacks(panel: Panel, n_leads: int, n_lags: int, controls: str) -> tuple[list[_Stack], str]:
+def _stacks(panel: Panel, n_leads: int, n_lags: int, control_group: str) -> tuple[list[_Stack], str]:
     weight = panel.observed_weight
     stacks, outside, alone = [], [], []
     for start in np.unique(panel.treated_from[~panel.never_treated]):
@@ -132,7 +133,7 @@ def _stacks(panel: Panel, n_leads: int, n_lags: int, controls: str) -> tuple[lis
         if first < 0 or last >= panel.n_periods:
             outside.append(name)
             continue
-        clean = panel.never_treated if controls == "never_treated" else panel.treated_from > last
+        clean = panel.never_treated if control_group == "never_treated" else panel.treated_from > last
         cohort = panel.treated_from == start
         window = slice(first, last + 1)
         seen = (weight[:, window] > 0).any(axis=1)
@@ -148,7 +149,7 @@ def _stacks(panel: Panel, n_leads: int, n_lags: int, controls: str) -> tuple[lis
     )
     if not stacks:
         raise DidError(f"stacked: expected a cohort with event times {-n_leads} to {n_lags} and units untreated "
-                       f"throughout ({controls}); found none ({note}); choose a shorter window or other controls")
+                       f"throughout ({control_group}); found none ({note}); choose a shorter window or other controls")
     return stacks, note
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from did.errors import DidError
+from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.callaway_santanna import without_dose
 from did.estimators.within import ROUNDING, independent_columns
 
 # A contrast of period effects outside what the data determine leaves a remainder of about 1; inside, rounding.
 DETERMINED = 1e-6
 
 
-def estimate(panel: Panel, *, reference: int = -1) -> Result:
+def estimate(panel: Panel, *, reference: int = -1, covariates: Sequence[str] | None = None) -> Result:
     """Return cohort effects by event time, averaged over cohorts with their shares.
 
         Y_it = alpha_i + gamma_t + sum over g, e not in the reference of delta_ge 1[g_i = g] 1[t - g = e] + u_it
@@ -24,8 +26,9 @@ def estimate(panel: Panel, *, reference: int = -1) -> Result:
     are the never treated or, if there are none, the last cohort, with its periods from onset left out. The
     regression is saturated by cohort and period, so it is solved exactly one cohort at a time: delta_gt is a
     difference of cohort-specific period effects, and in a balanced panel the group-time effect with
-    never-treated controls and the universal base period. ``panel.covariates`` enter linearly, with one slope
-    for all; those fixed over time drop out. Sun and Abraham 2021, Journal of Econometrics
+    never-treated controls and the universal base period. The panel's ``covariates`` named (None = all
+    of them) enter linearly, with one slope for all; those that the effects or earlier ones explain, such as one
+    fixed over time, drop out, and the note names them. Sun and Abraham 2021, Journal of Econometrics
     225:175-199, section 4.1.
 
     Parameters: ``event_time`` rows (the reference is 0, noted ``reference``), ``overall`` (all cells from
@@ -34,22 +37,24 @@ def estimate(panel: Panel, *, reference: int = -1) -> Result:
     left out and counted; units treated from the first period are left out and named; effects that gaps leave
     undetermined are left out of the averages and counted.
 
-    Raises DidError if the treatment is not binary, there is no treated unit with a reference period, no
-    control has outcomes, or no effect from treatment on is determined.
+    Raises DidError if the treatment is not binary, a covariate is unknown, there is no treated unit with a
+    reference period, no control has outcomes, or no effect from treatment on is determined.
     """
-    if panel.treatment != "binary":
-        raise DidError(f"sun_abraham: treatment: expected binary; found {panel.treatment}; use estimator "
-                       "event_study for doses")
+    dose = without_dose(panel, "sun_abraham")
     if isinstance(reference, bool) or not isinstance(reference, int) or reference >= 0:
         raise DidError("sun_abraham: reference: expected a whole number of periods before treatment, such as "
                        f"-1; found {reference}")
+    covariates = list(panel.covariates if covariates is None else covariates)
+    for name in covariates:
+        one_of("sun_abraham: covariates", name, panel.covariates)
     used, last, note = _controls(panel, reference)
     weight = used.observed_weight.copy()
     weight[:, last:] = 0.0
-    for values in used.covariates.values():
-        weight[~np.isfinite(values)] = 0.0
-    fits, n_slopes = _fits(used.outcome, weight, np.minimum(used.treated_from, last),
-                           list(used.covariates.values()))
+    for name in covariates:
+        weight[~np.isfinite(used.covariates[name])] = 0.0
+    fits, kept = _fits(used.outcome, weight, np.minimum(used.treated_from, last),
+                       [used.covariates[name] for name in covariates])
+    dropped = [name for name, has_slope in zip(covariates, kept, strict=True) if not has_slope]
     table, value, influence, lost = _cells(used, fits, weight, last, reference)
     if not (table["event_time"] >= 0).any():
         raise DidError("sun_abraham: expected an effect from treatment on that the observed cells determine; "
@@ -62,7 +67,9 @@ def estimate(panel: Panel, *, reference: int = -1) -> Result:
     cells = observed[:, table["period"]] & (used.treated_from[:, None] == table["cohort"].to_numpy())
     behind = cells.astype(np.float32) @ groups.astype(np.float32) > 0
     estimates, influences = value @ share, influence @ share
-    names, estimates, influences, behind = _with_reference(names, estimates, influences, behind, reference, used)
+    at_reference = (observed & (used.event_time == reference)).any(axis=1) & (used.treated_from < last)
+    names, estimates, influences, behind = _with_reference(
+        names, estimates, influences, behind, at_reference, reference, used)
     units = used.units[has_data]
     n_missing = int((~observed[:, :last]).sum())
     return Result(
@@ -72,13 +79,16 @@ def estimate(panel: Panel, *, reference: int = -1) -> Result:
         influence=pd.DataFrame(influences[has_data], index=units),
         treated=pd.DataFrame(behind[has_data], index=units),
         n_obs=n_obs,
-        n_parameters=len(table) + n_slopes + int(observed.any(axis=0).sum()),
+        n_parameters=len(table) + int(kept.sum()) + int(observed.any(axis=0).sum()),
         note=join_notes(
             note,
             f"{n_missing} of {last * used.n_units} unit-periods have no outcome, weight or covariate and are left out"
             if n_missing else "",
             f"{lost} cohort effects are not determined by the observed cells and left out" if lost else "",
-            "shares of cohorts taken as fixed"),
+            f"covariates without variation beyond unit and cohort-period effects, left out: {listed(dropped)}"
+            if dropped else "",
+            "shares of cohorts taken as fixed",
+            dose),
     )
 
 
@@ -147,8 +157,8 @@ class _System:
 
 def _fits(
     outcome: np.ndarray, weight: np.ndarray, cohort: np.ndarray, covariates: list[np.ndarray]
-) -> tuple[dict[int, _Fit], int]:
-    """Return each cohort's period effects, net of covariates with one slope for all, and the slopes' number.
+) -> tuple[dict[int, _Fit], np.ndarray]:
+    """Return each cohort's period effects, net of covariates with one slope for all, and which have a slope.
 
     cohort (units,) codes; covariates each (units, periods). The slope comes from residuals of the cohorts'
     own effects (Frisch, Waugh and Lovell); its influence passes to the effects. A covariate that the effects
@@ -180,7 +190,7 @@ def _fits(
         influence = -of_slope @ x_effect if kept.any() else np.zeros(weight.shape)
         influence[one.members] += (one.weight * residuals[code]) @ one.inverse
         fits[code] = _Fit(solved[code][0][0] - slope @ x_effect, influence, one.inverse @ one.matrix)
-    return fits, len(slope)
+    return fits, kept
 
 
 def _cells(
@@ -231,8 +241,8 @@ def _averages(table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
 
 
 def _with_reference(
-    names: pd.DataFrame, estimates: np.ndarray, influences: np.ndarray, behind: np.ndarray, reference: int,
-    panel: Panel,
+    names: pd.DataFrame, estimates: np.ndarray, influences: np.ndarray, behind: np.ndarray,
+    at_reference: np.ndarray, reference: int, panel: Panel,
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
     """Put the row of the reference period in its place and label the rows."""
     times = names.loc[names["estimand"] == "event_time", "event_time"].to_numpy(dtype=int)
@@ -246,4 +256,4 @@ def _with_reference(
         parameter_table("cohort", cohort=panel.periods[cohorts]),
     ], ignore_index=True)
     return (parameters, np.insert(estimates, at, 0.0), np.insert(influences, at, 0.0, axis=1),
-            np.insert(behind, at, False, axis=1))
+            np.insert(behind, at, at_reference, axis=1))

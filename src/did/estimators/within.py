@@ -56,6 +56,15 @@ def within(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """
     used = weight > 0
     flat = np.where(used[:, :, None], values.reshape(*weight.shape, -1), 0.0)
+    units, periods = used.any(axis=1), used.any(axis=0)
+    first = weight[np.ix_(units, periods)]
+    if first.size and (first == first[0, 0]).all():
+        # Complete and unweighted but for whole units and periods: the means are the effects.
+        part = flat[np.ix_(units, periods)]
+        part -= part.mean(axis=1, keepdims=True)
+        part -= part.mean(axis=0, keepdims=True)
+        flat[np.ix_(units, periods)] = part
+        return flat.reshape(values.shape)
     unit_total = weight.sum(axis=1)
     per_unit = weight / np.where(unit_total > 0, unit_total, 1.0)[:, None]
     flat -= np.einsum("ut,utk->uk", per_unit, flat)[:, None, :]

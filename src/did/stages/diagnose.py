@@ -1,51 +1,181 @@
-"""Stage 5: tests of the pre-period, and the trends behind the report's graphs, for one indicator."""
+"""Stage 5: what a reviewer asks of one indicator's estimates, and the trends behind the report's graphs."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
-from did import tables
-from did.config import Evaluation
+from did import tables, waves
+from did.config import Evaluation, Indicator, load_indicator
+from did.diagnostics import alternatives, heterogeneity
+from did.diagnostics.detectable import minimum_detectable_rows
+from did.diagnostics.equivalence import equivalence_rows
+from did.diagnostics.estimate_rows import estimate_rows
+from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
+from did.diagnostics.group_time_pretest import pretest
 from did.diagnostics.group_trends import group_trends
 from did.diagnostics.imputation_leads import imputation_leads
 from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
-from did.diagnostics.pretrends import pretrend_rows
+from did.diagnostics.pretest_power import pretest_power_rows
+from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
+from did.diagnostics.sensitivity import sensitivity_rows
 from did.errors import DidError
+from did.estimators import REGRESSIONS, estimate
+from did.estimators.aggregation import aggregate
 from did.estimators.base import PERIODS_PER_YEAR, Panel
 from did.estimators.decomposition import decompose, shares
+from did.inference.randomisation import randomisation_rows
 from did.outputs.contents import staggered_reading
 from did.paths import Paths
+from did.reference import read_reference
 from did.stages.fit import panel_of
+
+# Draws for coefficients over event time, of which there are many.
+EVENT_DRAWS = 999
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
-    """Run the diagnostics of one indicator under the reported reading, write the diagnostics and trends tables
-    and return one line about them. Raises DidError for a panel the tests cannot use at all.
+    """Run the diagnostics of one indicator, write the diagnostics and trends tables and return one line about them.
+
+    Trends and their tests for every sample and treatment; few-cluster inference and power for every treatment; the rest
+    for the first treatment; all under the reported reading, in the first sample. What concerns estimators for waves
+    from their own dates is under the first reading that has them. A diagnostic that does not apply is a row with status
+    ``skipped`` and its reason. Raises DidError for a panel the tests cannot use at all.
     """
     panels = tables.read("panel", paths.panel(indicator))
+    synthetic = bool(panels["is_synthetic"].any())
+    settings = load_indicator(indicator, evaluation.indicators_folder)
     frame = panels.loc[panels["reading"] == evaluation.default_reading]
-    tests, trends = [], []
+    found, trends = [], []
     for sample in evaluation.samples:
         keys = {"indicator": indicator, "reading": evaluation.default_reading, "sample": sample,
-                "is_synthetic": bool(panels["is_synthetic"].any())}
+                "is_synthetic": synthetic}
         for treatment in evaluation.treatments:
             panel = panel_of(frame, sample, treatment, evaluation)
-            rows = pretrend_rows(panel, bin_width=PERIODS_PER_YEAR[panel.frequency])
-            tests.append(rows.assign(**keys))
+            rows = [pretrend_rows(panel, bin_width=PERIODS_PER_YEAR[panel.frequency])]
+            if sample == evaluation.samples[0]:
+                rows += _about_design(panel, evaluation)
+                if treatment == evaluation.treatments[0]:
+                    rows += [recommendation(rows[0], panel, settings.published_estimator),
+                             *_about_trends(panel), *_about_rows(panel, frame, settings, evaluation)]
+            found += [each.assign(**keys) for each in rows]
         trends.append(group_trends(panel_of(frame, sample, "binary", evaluation)).assign(**keys))
     staggered = staggered_reading(evaluation)
     if staggered:
         panel = panel_of(panels.loc[panels["reading"] == staggered], evaluation.samples[0], evaluation.treatments[0],
                          evaluation)
-        rows = [imputation_leads(panel, bin_width=PERIODS_PER_YEAR[panel.frequency]), decomposition_rows(panel)]
-        tests.append(pd.concat(rows, ignore_index=True).assign(
-            indicator=indicator, reading=staggered, sample=evaluation.samples[0],
-            is_synthetic=bool(panels["is_synthetic"].any())))
-    diagnostics = pd.concat(tests, ignore_index=True)
+        found += [rows.assign(indicator=indicator, reading=staggered, sample=evaluation.samples[0],
+                              is_synthetic=synthetic) for rows in _about_staggered(panel)]
+    diagnostics = pd.concat([rows.astype({"reason": "str"}) for rows in found if len(rows)], ignore_index=True)
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))
     tables.write("trends", pd.concat(trends, ignore_index=True), paths.trends(indicator))
-    skipped = int((diagnostics["status"] == "skipped").sum())
-    return f"{indicator}: {len(diagnostics)} diagnostics, {skipped} of them skipped with a reason"
+    n_skipped = int((diagnostics["status"] == "skipped").sum())
+    return f"{indicator}: {len(diagnostics)} diagnostics, {n_skipped} of them skipped with a reason"
+
+
+def _static(evaluation: Evaluation) -> tuple[list[str], dict[str, dict]]:
+    """The evaluation's regressions with one effect, and their options under the reported reading."""
+    lags = evaluation.readings[evaluation.default_reading].lags
+    names = [name for name in evaluation.estimators if name in REGRESSIONS and name != "event_study"]
+    return names, {"ldv": {"lags": lags}}
+
+
+def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
+    """Few clusters, reassignment, and what effect the design could have found."""
+    names, options = _static(evaluation)
+    level = evaluation.clusters[-1]
+    rows = [few_cluster_rows(panel, level, estimators=names, options=options, draws=evaluation.draws,
+                             seed=evaluation.seed),
+            randomisation_rows(panel, estimators=tuple(names), level=level, draws=evaluation.draws,
+                               seed=evaluation.seed, lags=options["ldv"]["lags"])]
+    for name in names:
+        each = minimum_detectable_rows(estimate(name, panel, **options.get(name, {})), panel)
+        rows.append(each.assign(item=each["treatment"] + f", {name}, " + each["cluster"] + " clusters"))
+    return rows
+
+
+def _about_trends(panel: Panel) -> list[pd.DataFrame]:
+    """Power of the pre-test, equivalence, bounds under unparallel trends, wild bootstrap of the event study."""
+    width = PERIODS_PER_YEAR[panel.frequency]
+    level = list(panel.clusters)[-1]
+    rows = [event_wild_rows(panel, level, bin_width=width, draws=EVENT_DRAWS, seed=20170601)]
+    try:
+        study = estimate("event_study", panel, bin_width=width)
+    except DidError as error:
+        row = diagnostic_row("sensitivity", panel, level)
+        return [*rows, pd.DataFrame([skipped(row, str(error))], columns=COLUMNS)]
+    for each in panel.clusters:
+        rows += [pretest_power_rows(study, panel, each), equivalence_rows(study, panel, each),
+                 _sensitivity(study, panel, each)]
+    return rows
+
+
+def _sensitivity(study, panel: Panel, level: str) -> pd.DataFrame:
+    """`sensitivity_rows` as rows of the diagnostics table: intervals, and the breakdown value of each method."""
+    rows = []
+    done = set()
+    for each in sensitivity_rows(study, panel, level).to_dict("records"):
+        base = diagnostic_row(f"sensitivity_{each['method']}", panel, level) | {"estimator": "event_study"}
+        if each["status"] == "skipped":
+            rows.append(skipped(base | {"item": f"{each['target']}, {level} clusters"}, each["reason"]))
+            continue
+        rows.append(base | {"item": f"{each['target']}, m {each['m']:.4g}, {level} clusters", "value": each["estimate"],
+                            "statistic": each["m"], "ci_low": each["ci_low"], "ci_high": each["ci_high"],
+                            "reason": each["reason"]})
+        if each["method"] != "original" and (each["method"], each["target"]) not in done:
+            done.add((each["method"], each["target"]))
+            within = pd.notna(each["breakdown"]) and each["breakdown"] != float("inf")
+            rows.append(base | {
+                "item": f"{each['target']}, breakdown, {level} clusters",
+                "value": each["breakdown"] if within else None,
+                "reason": "largest m at which the interval leaves out zero" if within else
+                "the interval leaves out zero at every m tried"})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> list[pd.DataFrame]:
+    """What happens when something is left out, and effects of parts of the treated."""
+    names, options = _static(evaluation)
+    common = dict(original=panel, estimators=names, options=options)
+    level = evaluation.clusters[-1]
+    called = {level: {}}
+    if level == "system":
+        table = waves.systems(evaluation.waves, indicator.geography, evaluation.reference)
+        called[level] = dict(zip(table["system"], table["system_name"], strict=True))
+    without = estimate_rows("leave_one_out", alternatives.without_each_cluster(panel, level, called[level]), **common)
+    rows = [without]
+    for name in names:
+        own = without.loc[(without["estimator"] == name) & (without["cluster"] == level)]
+        value = float(estimate(name, panel, **options.get(name, {})).estimate[0])
+        rows.append(alternatives.jackknife(own, value, panel, level))
+    robust = evaluation.robustness
+    left_out = alternatives.left_out(panel, robust.leave_out, robust.ends)
+    rows += [estimate_rows("drop_year", alternatives.without_each_year(panel), **common),
+             estimate_rows("placebo_onset", alternatives.placebo_onsets(panel), **common),
+             estimate_rows("other_controls", alternatives.other_controls(panel, frame), **common),
+             estimate_rows("left_out", left_out, **common),
+             estimate_rows("by_system", heterogeneity.by_cluster(panel, level, called[level]), **common),
+             estimate_rows("by_wave", heterogeneity.by_wave(panel, frame), **common)]
+    dose = frame.drop_duplicates("unit").set_index("unit")["intensity"].reindex(panel.units).to_numpy()
+    rows.append(estimate_rows("by_intensity", heterogeneity.by_dose(panel, dose), **common))
+    for name, tables_of in robust.thirds.items():
+        values = None
+        if indicator.geography in tables_of:
+            held = read_reference(Path(evaluation.reference) / tables_of[indicator.geography], ["unit", "value"],
+                                  ["unit"])
+            values = pd.to_numeric(held.set_index("unit")["value"])
+        rows.append(estimate_rows(f"by_{name}", heterogeneity.by_covariate(panel, values, name), **common))
+    return rows
+
+
+def _about_staggered(panel: Panel) -> list[pd.DataFrame]:
+    """Pre-tests of the estimators for several onsets, and what the two-way estimate is made of."""
+    rows = [imputation_leads(panel, bin_width=PERIODS_PER_YEAR[panel.frequency]), decomposition_rows(panel)]
+    cells = estimate("callaway_santanna", panel, base_period="universal")
+    rows += [leads_of(aggregate(cells, panel, "event_time"), panel),
+             pretest(estimate("callaway_santanna", panel, base_period="varying"), panel)]
+    return [*rows, *(leads_of(estimate(name, panel), panel) for name in ("sun_abraham", "stacked"))]
 
 
 def decomposition_rows(panel: Panel) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,101 +19,189 @@ from did.panel_csv import Columns, load
 from did.provenance import write_text
 
 DEFAULTS = ("did", "event_study")
-AGGREGATION = "did.estimators.aggregation"
-AGGREGATIONS = ("simple", "event_time", "cohort", "calendar")
+STAGGERED = "callaway_santanna"
 GROUP_TIME = "att_gt"
-RIGHT = (1, 2, 3, 4)  # the columns of numbers on the screen
+# What an aggregation is called by the estimators that make it: of group-time effects, and of imputed ones.
+AGGREGATIONS = {"simple": "overall", "event_time": "event_time", "cohort": "cohort", "calendar": "calendar",
+                "group_time": None}
+WINDOW = ("min_event_time", "max_event_time", "balance_event_time")
+# Options whose keyword differs between estimators.
+KEYWORDS = {"leads": "n_leads", "max_event_time": "n_lags", "aggregation": "estimands"}
+RIGHT = ("estimate", "95% interval", "95% band", "units", "treated")
 
 
 def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), frequency: str = "auto",
-        output: str | Path | None = None, options: Mapping[str, object] | None = None) -> str:
+        output: str | Path | None = None, options: Mapping[str, object] | None = None, bands: bool = False,
+        draws: int | None = None, seed: int | None = None) -> str:
     """Fit ``estimators`` to the panel file at ``path`` and return the text for the screen.
 
     ``estimators`` are names of the registry, in the order to fit; none = `did` and `event_study`. ``options`` are
-    keyword arguments of the estimators: each is passed to those that take it. Group-time effects are followed by
-    their aggregations, simple, by event time, by cohort and by calendar period. With ``output``, the estimates table
+    named as on the command line, with underscores: each is passed to the estimators that take it, covariates too.
+    Group-time effects are followed by the averages ``aggregation`` names (default all) over the event times
+    ``min_event_time`` to ``max_event_time`` or balanced to ``balance_event_time``, and by the pre-test of parallel
+    trends. ``bands`` adds bands that hold for all effects of an estimand at once, from ``draws`` draws (default 999)
+    of the multiplier bootstrap with ``seed`` (`did.inference.multiplier`). With ``output``, the estimates table
     (`did.tables`) of every row and cluster level is written there as CSV with all digits.
 
-    Raises DidError for everything `did.panel_csv.load` and the estimators raise, an estimator that is not there, an
-    option that none of the estimators takes, covariates that none of them uses, and an output that is the input.
+    Raises DidError for everything `did.panel_csv.load` and the estimators raise, an estimator or aggregation that is
+    not there, an option that none of the estimators takes, draws or a seed without bands, and an output that is the
+    input.
     """
     given = dict(options or {})
     chosen = list(dict.fromkeys(estimators)) or list(DEFAULTS)
     for name in chosen:
         one_of("--estimator", name, ESTIMATORS)
-    notes = []
+    for word in given.get("aggregation", ()):
+        one_of("--aggregation", word, AGGREGATIONS)
     if columns.covariates:
-        given.setdefault("method", "dr")
-        notes.append(f"covariates {', '.join(columns.covariates)} enter by --method {given['method']}")
-    _refuse_unused(chosen, given, columns)
+        given["covariates"] = list(columns.covariates)
+    bootstrap = _bootstrap(bands, draws, seed)
+    _refuse_unused(chosen, given)
     if output is not None and Path(output).resolve() == Path(path).resolve():
         raise DidError(f"--output: expected another file than the panel; found {output}; name a new file")
-    panel, read = load(path, columns, frequency=frequency)
-    notes = [*read, *notes]
+    panel, notes = load(path, columns, frequency=frequency)
     frames, unfitted, settings = [], [], {}
     for name in chosen:
-        taken = {option: value for option, value in given.items() if option in _options(name)}
-        settings[name] = _settings(name, taken)
+        taken = {option: value for option, value in given.items() if _takes(name, option)}
+        keywords = _keywords(name, taken)
+        settings[name] = _settings(name, keywords)
         try:
-            frames += [summarise(result, panel) for result in _results(name, panel, taken)]
+            results, tests = _results(name, panel, keywords, taken)
+            frames += [_rows(result, panel, bootstrap) for result in results]
+            notes += tests
         except DidError as error:
             if estimators or name == DEFAULTS[0]:
                 raise DidError(f"{path}: {error}") from error
             unfitted.append(f"{name} is not fitted: {error}")
-        notes += [f"--{word} is for {', '.join(_takers(chosen, option))}; {name} does not use it"
-                  for option, word in _words(given, columns) if option not in taken]
+        if "covariates" in taken and "method" in keywords:
+            notes.append(f"covariates {', '.join(columns.covariates)} enter {name} by --method {keywords['method']}")
+        notes += [f"--{_flag(option)} is for {', '.join(_takers(chosen, option))}; {name} does not use it"
+                  for option in given if option not in taken]
     table = pd.concat(frames, ignore_index=True)
+    if bands and table["band_low"].isna().all():
+        notes.append("--bands: no band, as no estimand has two effects or more with an error")
     if output is not None:
         write_text(output, _estimates_csv(table, columns.outcome))
         notes.append(f"{len(table)} estimates are in {output}")
     return _screen(path, columns, panel, table, settings, [*notes, *unfitted])
 
 
-def _results(name: str, panel: Panel, options: Mapping[str, object]) -> list[Result]:
-    """The result of an estimator, and the aggregations of group-time effects after it."""
-    result = estimate(name, panel, **options)
-    if not (result.parameters["estimand"] == GROUP_TIME).any() or importlib.util.find_spec(AGGREGATION) is None:
-        return [result]
-    aggregate = importlib.import_module(AGGREGATION).aggregate
-    return [result, *(aggregate(result, panel, kind=kind) for kind in AGGREGATIONS)]
+def _results(
+    name: str, panel: Panel, keywords: Mapping[str, object], taken: Mapping[str, object]
+) -> tuple[list[Result], list[str]]:
+    """The results of an estimator, with the averages of group-time effects, and its pre-test in words."""
+    result = estimate(name, panel, **keywords)
+    if name != STAGGERED:
+        return [result], []
+    from did.diagnostics.group_time_pretest import pretest
+    from did.estimators.aggregation import aggregate
+
+    kinds = taken.get("aggregation", ("group_time", *(kind for kind in AGGREGATIONS if kind != "group_time")))
+    window = {option: taken[option] for option in WINDOW if option in taken}
+    results = [result if kind == "group_time" else aggregate(result, panel, kind, **_window_of(kind, window))
+               for kind in kinds]
+    return results, [_tested(row) for row in pretest(result, panel).itertuples()]
 
 
-def _options(name: str) -> dict[str, object]:
+def _window_of(kind: str, window: Mapping[str, object]) -> dict[str, object]:
+    """The limits on event time that a kind of average takes: balancing and the first one are for event times."""
+    return {option: value for option, value in window.items() if kind == "event_time" or option == "max_event_time"}
+
+
+def _tested(row) -> str:
+    what = f"{STAGGERED}: pre-test that every effect before treatment is zero, {row.cluster} clusters"
+    if row.status == "skipped":
+        return f"{what}: skipped, {row.reason}"
+    p_value = f"p {row.p_value:.3f}" if row.p_value >= 0.001 else "p below 0.001"
+    return f"{what}: chi-square {row.statistic:.2f}, df {row.df:.0f}, {p_value} ({row.reason})"
+
+
+def _rows(result: Result, panel: Panel, bootstrap: Mapping[str, int] | None) -> pd.DataFrame:
+    rows = summarise(result, panel)
+    if bootstrap is None:
+        return rows
+    from did.inference.multiplier import add_bands
+
+    return add_bands(rows, result, panel, **bootstrap)
+
+
+def _bootstrap(bands: bool, draws: int | None, seed: int | None) -> dict[str, int] | None:
+    """The settings of the bootstrap that were given, None without bands."""
+    settings = {word: value for word, value in (("draws", draws), ("seed", seed)) if value is not None}
+    if settings and not bands:
+        word = next(iter(settings))
+        raise DidError(f"--{word}: expected --bands with it, which it is for; found none; add --bands or leave out "
+                       f"--{word}")
+    return settings if bands else None
+
+
+def _parameters(name: str) -> dict[str, object]:
     """The keyword arguments an estimator takes, with their defaults."""
     module, function = ESTIMATORS[name].split(":")
     call = getattr(importlib.import_module(module), function)
     return {word: given.default for word, given in inspect.signature(call).parameters.items() if word != "panel"}
 
 
-def _settings(name: str, taken: Mapping[str, object]) -> str:
-    """What an estimator is fitted with, its defaults among it, such as `lags all`."""
-    used = {option: taken.get(option, default) for option, default in _options(name).items()}
-    words = [f"{option} {value}" for option, value in used.items()
-             if isinstance(value, str | int) and value is not False]
-    return f" ({', '.join(words)})" if words else ""
+def _takes(name: str, option: str) -> bool:
+    """Whether an estimator, or the averages after it, has a use for an option."""
+    taken = _parameters(name)
+    if name == STAGGERED and option in ("covariates", "aggregation", *WINDOW):
+        return True
+    return option in taken or KEYWORDS.get(option) in taken
 
 
 def _takers(names: Sequence[str], option: str) -> list[str]:
-    return [name for name in names if option in _options(name)]
+    return [name for name in names if _takes(name, option)]
 
 
-def _words(given: Mapping[str, object], columns: Columns) -> list[tuple[str, str]]:
-    """Each option with its words on the command line; the method stands for the covariates it is for."""
-    words = [(option, option.replace("_", "-")) for option in given]
-    return [(option, "covariates" if option == "method" and columns.covariates else word) for option, word in words]
+def _flag(option: str) -> str:
+    """The words of an option on the command line."""
+    return {"balance_event_time": "balance"}.get(option, option.replace("_", "-"))
 
 
-def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object], columns: Columns) -> None:
-    if columns.covariates and given["method"] == "unconditional":
+def _keywords(name: str, taken: Mapping[str, object]) -> dict[str, object]:
+    """The options an estimator takes, as its own keyword arguments."""
+    known = _parameters(name)
+    keywords = {option if option in known else KEYWORDS.get(option): value for option, value in taken.items()}
+    keywords = {word: value for word, value in keywords.items() if word in known}
+    if "estimands" in keywords:
+        keywords["estimands"] = [AGGREGATIONS[word] for word in keywords["estimands"]]
+        if None in keywords["estimands"]:
+            raise DidError(f"--aggregation: expected group_time with {STAGGERED} only; found {name}; leave out one of "
+                           "the two")
+    if name == STAGGERED and "covariates" in taken:
+        keywords.setdefault("method", "dr")
+    return keywords
+
+
+def _settings(name: str, keywords: Mapping[str, object]) -> str:
+    """What an estimator is fitted with, its defaults among it, such as `lags all`."""
+    used = {option: keywords.get(option, default) for option, default in _parameters(name).items()}
+    lists = {option: " and ".join(map(str, value)) for option, value in used.items() if isinstance(value, list)}
+    words = [f"{option} {lists.get(option, value)}" for option, value in used.items()
+             if isinstance(value, str | int | list) and value is not False]
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object]) -> None:
+    method = given.get("method")
+    if method == "unconditional" and "covariates" in given:
         raise DidError("--method: expected reg, ipw or dr with --covariates; found unconditional, which uses none; "
                        "leave one of the two out")
-    for option, word in _words(given, columns):
+    if method not in (None, "unconditional") and "covariates" not in given:
+        raise DidError(f"--method {method}: expected --covariates, since it says how they enter; found none; name "
+                       "covariates or leave out --method")
+    for option in ("balance_event_time", "min_event_time"):
+        if option in given and "event_time" not in given.get("aggregation", ("event_time",)):
+            raise DidError(f"--{_flag(option)}: expected event_time among the averages, which it is for; found "
+                           f"--aggregation {', '.join(given['aggregation'])}; leave one of the two out")
+    for option in given:
         if _takers(chosen, option):
             continue
         who = _takers(list(ESTIMATORS), option)
         advice = f"add --estimator {who[0]} or leave" if who else "leave"
-        raise DidError(f"--{word}: expected an estimator that uses it ({', '.join(who) or 'none is there'}); found "
-                       f"{', '.join(chosen)}; {advice} out --{word}")
+        raise DidError(f"--{_flag(option)}: expected an estimator that uses it ({', '.join(who) or 'none is there'}); "
+                       f"found {', '.join(chosen)}; {advice} out --{_flag(option)}")
 
 
 def _estimates_csv(table: pd.DataFrame, outcome: str) -> str:
@@ -130,14 +217,18 @@ def _estimates_csv(table: pd.DataFrame, outcome: str) -> str:
 def _screen(path: str | Path, columns: Columns, panel: Panel, table: pd.DataFrame, settings: Mapping[str, str],
             notes: Sequence[str]) -> str:
     levels = [level for level in panel.clusters if level != "unit"] or ["unit"]
-    shown = table.loc[table["cluster"].isin(levels) & (table["estimand"] != GROUP_TIME)]
-    hidden = int((table["estimand"] == GROUP_TIME).sum() / len(panel.clusters))
+    group_time = table["estimand"] == GROUP_TIME
+    # Too many for a screen, unless nothing else was asked for.
+    alone = group_time[table["estimator"] == STAGGERED].all()
+    shown = table.loc[table["cluster"].isin(levels) & (alone | ~group_time)]
+    hidden = 0 if alone else int(group_time.sum() / len(panel.clusters))
     lines = _heading(path, columns, panel)
     footnotes: list[str] = []
     for name, rows in shown.groupby("estimator", sort=False):
         lines += ["", f"{name}{settings.get(name, '')}", *_block(rows, footnotes)]
     if hidden:
-        notes = [*notes, f"{hidden} group-time effects are not shown; --output writes them"]
+        many = "effects are" if hidden > 1 else "effect is"
+        notes = [*notes, f"{hidden} group-time {many} not shown; --aggregation group_time shows, --output writes them"]
     if footnotes:
         lines += ["", *(f"[{number}] {text}" for number, text in enumerate(footnotes, 1))]
     lines += ["", *(f"note: {note}" for note in notes)] if notes else []
@@ -168,21 +259,24 @@ def _block(rows: pd.DataFrame, footnotes: list[str]) -> list[str]:
     Notes of single rows are numbered, each text once, and appended to ``footnotes``.
     """
     decimals = _decimals(rows)
+    band = rows["band_low"].notna().any()
     notes = [[part for part in str(note).split("; ") if part] for note in rows["note"]]
     common = [part for part in notes[0] if all(part in parts for parts in notes)]
-    cells = [["effect", "estimate", "95% interval", "units", "treated", "clusters", "note"]]
+    heading = ["effect", "estimate", "95% interval", *(["95% band"] if band else []), "units", "treated", "clusters",
+               "note"]
+    cells = [heading]
     for row, parts in zip(rows.itertuples(), notes, strict=True):
-        low, high = (_number(value, decimals) for value in (row.ci_low, row.ci_high))
         cells.append([
-            _effect(row), _number(row.estimate, decimals), f"{low} to {high}" if np.isfinite(row.ci_low) else "-",
+            _effect(row), _number(row.estimate, decimals), _span(row.ci_low, row.ci_high, decimals),
+            *([_span(row.band_low, row.band_high, decimals)] if band else []),
             str(row.n_units), str(row.n_treated), f"{row.n_clusters} by {row.cluster}",
             " ".join(_mark(part, footnotes) for part in parts if part not in common),
         ])
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     lines = [f"  {'; '.join(common)}"] if common else []
     for line in cells:
-        placed = [cell.rjust(width) if column in RIGHT else cell.ljust(width)
-                  for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
+        placed = [cell.rjust(width) if name in RIGHT else cell.ljust(width)
+                  for name, cell, width in zip(heading, line, widths, strict=True)]
         lines.append(f"  {'  '.join(placed)}".rstrip())
     return lines
 
@@ -214,6 +308,10 @@ def _decimals(rows: pd.DataFrame) -> int | None:
     return 3
 
 
+def _span(low: float, high: float, decimals: int | None) -> str:
+    return f"{_number(low, decimals)} to {_number(high, decimals)}" if np.isfinite(low) else "-"
+
+
 def _number(value: float, decimals: int | None) -> str:
     if not np.isfinite(value):
         return "-"
@@ -231,3 +329,18 @@ def split(words: Sequence[str]) -> list[str]:
     """Return the names of one or several comma-separated words, each once, in order."""
     names = [name.strip() for word in words for name in word.split(",")]
     return list(dict.fromkeys(name for name in names if name))
+
+
+def parse_references(text: str) -> int | list[int]:
+    """Return the reference period or periods of a command line, such as -1 or -1,-5.
+
+    Raises DidError if one is not a whole number.
+    """
+    words = split([text])
+    try:
+        numbers = [int(word) for word in words]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise DidError(f"--reference: expected event times such as -1 or -1,-5; found '{text}'; write whole numbers")
+    return numbers[0] if len(numbers) == 1 else numbers

@@ -1,0 +1,48 @@
+"""An estimate under a changed panel, as rows of the diagnostics table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
+from did.errors import DidError
+from did.estimators import estimate
+from did.estimators.base import Panel
+from did.inference.clustered import summarise
+
+KEPT = ["std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
+        "n_treated_clusters"]
+
+
+def estimate_rows(diagnostic: str, variants: Iterator[tuple[str, Panel | str]], *, original: Panel,
+                  estimators: Sequence[str], options: dict[str, dict]) -> pd.DataFrame:
+    """Return the overall estimate of each variant of a panel by each estimator, one row per cluster level.
+
+    ``variants`` gives (what was changed, the changed panel), or (what, why it cannot be made). value is the estimate,
+    statistic its t, both with intervals as in `did.inference.clustered.summarise`; item is ``<treatment>, <estimator>,
+    <what>, <level> clusters``. ``options`` maps an estimator to its keyword arguments. A variant that cannot be made or
+    fitted is ``skipped`` with the reason. Rows of `joint_test.COLUMNS`, in the order of the variants.
+    """
+    rows = []
+    for what, panel in variants:
+        for estimator in estimators:
+            rows += _rows(diagnostic, what, panel, original, estimator, options.get(estimator, {}))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _rows(diagnostic: str, what: str, panel: Panel | str, original: Panel, estimator: str, options: dict) -> list[dict]:
+    def row(level: str) -> dict:
+        return diagnostic_row(diagnostic, original, level) | {
+            "estimator": estimator, "item": f"{original.treatment}, {estimator}, {what}, {level} clusters"}
+
+    if isinstance(panel, str):
+        return [skipped(row(level), panel) for level in original.clusters]
+    try:
+        found = summarise(estimate(estimator, panel, **options), panel)
+    except DidError as error:
+        return [skipped(row(level), str(error)) for level in original.clusters]
+    return [row(each["cluster"]) | {name: each[name] for name in KEPT} | {
+        "value": each["estimate"], "statistic": each["estimate"] / each["std_error"], "df_denominator": each["df"],
+        "reason": each["note"]} for each in found.to_dict("records")]

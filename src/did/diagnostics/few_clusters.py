@@ -1,0 +1,84 @@
+"""Inference that respects how few clusters were treated, as rows of the diagnostics table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
+from did.errors import DidError
+from did.estimators import design_of, estimate
+from did.estimators.base import Panel
+from did.inference.bias_reduced import bias_reduced
+from did.inference.wild import wild_bootstrap
+
+CORRECTED = {"CR2": "bias_reduced_cr2", "CR3": "bias_reduced_cr3"}
+
+
+def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], options: dict[str, dict], draws: int,
+                     seed: int) -> pd.DataFrame:
+    """Return leverage-corrected errors and wild cluster bootstraps of each regression estimator at one cluster level.
+
+    Diagnostics ``bias_reduced_cr2`` and ``_cr3`` (value the estimate; std_error, interval and p_value with
+    Satterthwaite's df in df_denominator) and ``wild_bootstrap`` (null imposed, Rademacher) and ``wild_bootstrap_webb``
+    (statistic t, p_value and interval from ``draws`` draws). Item ``<treatment>, <estimator>, <level> clusters``.
+    Skipped with the reason where there is no such error. ``options`` maps an estimator to its keyword arguments.
+    Raises whatever the estimators and `did.inference` do.
+    """
+    rows = []
+    for estimator in estimators:
+        model = design_of(estimator, panel, **options.get(estimator, {}))
+        result = estimate(estimator, panel, **options.get(estimator, {}))
+        base = {"estimator": estimator, "item": f"{panel.treatment}, {estimator}, {level} clusters",
+                "n_obs": result.n_obs, "n_units": result.n_units, "n_treated": int(result.treated.any(axis=1).sum()),
+                "n_treated_clusters": _n_treated(result, panel, level)}
+        for kind, name in CORRECTED.items():
+            found = bias_reduced(model, level, kind).iloc[0]
+            rows.append(_row(diagnostic_row(name, panel, level) | base, found, {
+                "std_error": found["std_error"], "df_denominator": found["df"],
+                "statistic": found["estimate"] / found["std_error"]}))
+        for weights, name in (("rademacher", "wild_bootstrap"), ("webb", "wild_bootstrap_webb")):
+            found = wild_bootstrap(model, level, draws=draws, seed=seed, weights=weights, n_obs=result.n_obs,
+                                   n_parameters=result.n_parameters).iloc[0]
+            rows.append(_row(diagnostic_row(name, panel, level) | base, found, {"statistic": found["t_statistic"]}))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, seed: int) -> pd.DataFrame:
+    """Return the wild cluster bootstrap of every coefficient of the event study in bins of ``bin_width`` periods.
+
+    Diagnostic ``wild_bootstrap_event``, item ``<treatment>, bins of <width>, event time <bin>, <level> clusters``;
+    skipped where the event study does not exist. Columns as in `few_cluster_rows`.
+    """
+    try:
+        model = design_of("event_study", panel, bin_width=bin_width)
+        result = estimate("event_study", panel, bin_width=bin_width)
+    except DidError as error:
+        row = diagnostic_row("wild_bootstrap_event", panel, level) | {"estimator": "event_study"}
+        return pd.DataFrame([skipped(row, str(error))], columns=COLUMNS)
+    found = wild_bootstrap(model, level, draws=draws, seed=seed, n_obs=result.n_obs, n_parameters=result.n_parameters)
+    times = result.parameters.loc[~result.parameters["note"].str.startswith("reference"), "event_time"]
+    rows = []
+    for time, each in zip(times, found.to_dict("records"), strict=True):
+        row = diagnostic_row("wild_bootstrap_event", panel, level) | {
+            "estimator": "event_study", "n_obs": result.n_obs, "n_units": result.n_units,
+            "item": f"{panel.treatment}, bins of {bin_width}, event time {time}, {level} clusters"}
+        rows.append(_row(row, each, {"statistic": each["t_statistic"]}))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(row: dict, found, more: dict) -> dict:
+    """A row with what a method found; skipped where it found no p-value."""
+    row = row | {"value": found["estimate"]}
+    if not np.isfinite(found["p_value"]):
+        return skipped(row, found["note"] or "no test")
+    ends = {end: found[end] if np.isfinite(found[end]) else np.nan for end in ("ci_low", "ci_high")}
+    return row | ends | more | {"p_value": found["p_value"], "n_clusters": found["n_clusters"],
+                                "reason": found["note"]}
+
+
+def _n_treated(result, panel: Panel, level: str) -> int:
+    labels = panel.clusters[level][panel.units.get_indexer(result.influence.index)]
+    return len(pd.unique(labels[result.treated.to_numpy().any(axis=1)]))

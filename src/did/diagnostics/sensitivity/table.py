@@ -1,0 +1,173 @@
+"""Intervals and breakdown values of an event study's effects under bounds on differential trends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from did.diagnostics.joint_test import FEW_TREATED, covariance_rank
+from did.diagnostics.sensitivity.breakdown import relative_magnitudes_breakdown, smoothness_breakdown
+from did.diagnostics.sensitivity.path import TARGETS, EventPath, original_interval
+from did.diagnostics.sensitivity.relative_magnitudes import relative_magnitudes_interval
+from did.diagnostics.sensitivity.smoothness import Frontier, slope_change_bounds, slope_change_unit
+from did.errors import DidError, one_of
+from did.estimators.base import Panel, Result, listed
+from did.inference.clustered import cluster_sums, clustered_covariance, labels_of
+
+COLUMNS = ["method", "target", "m", "level", "estimate", "ci_low", "ci_high", "breakdown", "status", "reason"]
+METHODS = ("original", "relative_magnitudes", "smoothness")
+
+
+def sensitivity_rows(
+    result: Result,
+    panel: Panel,
+    level: str,
+    *,
+    targets: Sequence[str] = TARGETS,
+    m_bars: Sequence[float] = (0.0, 0.5, 1.0, 2.0),
+    m_units: Sequence[float] = (0.0, 0.5, 1.0),
+    largest: float = 10.0,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Return how far effects hold if trends were not parallel: intervals per bound, and breakdown values.
+
+    ``result`` is an event study with the one reference -1 (`did.estimators.event_study`, by period or in bins) or
+    the event-time averages of `did.estimators.aggregation` from universal-base group-time effects; ``panel`` the
+    panel it was estimated on, ``level`` one of its cluster levels. ``targets`` are ``first`` (the effect at event
+    time 0) and ``average`` (plain mean of the effects from 0 on). Rows by target, with the columns `COLUMNS`:
+
+    method     ``original`` (parallel trends), ``relative_magnitudes`` (one row per entry of ``m_bars``: after
+               treatment trends part per period by at most m times the most they did before; hybrid test), or
+               ``smoothness`` (one row per entry of ``m_units``: the slope of the difference changes per period
+               by at most m; fixed-length interval)
+    m          Mbar, a ratio; or M in units of the outcome per period (per bin), ``m_units`` times the largest
+               absolute change of slope among the estimated leads; 0 for ``original``
+    level      the cluster level
+    estimate   of the target under parallel trends, with ``ci_low`` and ``ci_high``, in units of the outcome per unit
+               of dose; intervals use the normal distribution, as the method does
+    breakdown  the m, same for all rows of a method and target, up to which the interval leaves out zero: 0 if it
+               includes zero at 0, infinite if only beyond the largest tried (``largest`` for Mbar, ``largest``
+               units for M); missing for ``original``
+    status     ``done`` or ``skipped``; then one row of the method and target without numbers
+    reason     why skipped; or what the row rests on, and a breakdown beyond the largest tried
+
+    Skipped: a reference other than -1 alone, event times that are not consecutive or not identified, no lead
+    (relative magnitudes) or fewer than two (smoothness), no effect from 0 on, a singular covariance, one treated
+    cluster; smoothness also with no more treated clusters than leads, since its estimator could then be chosen so
+    that their noise cancels. Rambachan and Roth 2023, Review of Economic Studies 90:2555-2591.
+
+    Raises DidError for an unknown cluster level or target, a negative entry of ``m_bars`` or ``m_units``, a
+    confidence outside 0.5 to 1, or a result that is not an event study.
+    """
+    one_of("sensitivity: level", level, panel.clusters)
+    for target in targets:
+        one_of("sensitivity: targets", target, TARGETS)
+    for name, values in (("m_bars", m_bars), ("m_units", m_units), ("largest", [largest])):
+        wrong = [value for value in values if not (np.isfinite(value) and value >= 0)]
+        if wrong:
+            raise DidError(f"sensitivity: {name}: expected numbers, 0 or more; found {listed(wrong)}; mend them")
+    if not 0.5 < confidence < 1:
+        raise DidError(f"sensitivity: confidence: expected a share between 0.5 and 1; found {confidence}; "
+                       "0.95 is usual")
+    path, reasons = _path_of(result, panel, level)
+    rows: list[dict] = []
+    for target in targets:
+        keys = {"target": target, "level": level}
+        for method in METHODS:
+            if reasons[method][0] == "skipped":
+                found: list[dict] = [{}]
+            elif method == "original":
+                low, high = original_interval(path, target, confidence=confidence)
+                found = [{"m": 0.0, "ci_low": low, "ci_high": high}]
+            elif method == "relative_magnitudes":
+                found = list(_relative_magnitudes(path, target, m_bars, largest, confidence))
+            else:
+                found = list(_smoothness(path, target, m_units, largest, confidence))
+            status, reason = reasons[method]
+            estimate = np.nan if status == "skipped" else float(path.weights(target) @ path.estimate[path.n_pre:])
+            for row in found:
+                said = "; ".join(part for part in (row.pop("reason", ""), reason) if part)
+                rows.append(keys | {"method": method, "status": status, "reason": said, "estimate": estimate} | row)
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    numbers = ["m", "estimate", "ci_low", "ci_high", "breakdown"]
+    return frame.astype(dict.fromkeys(numbers, float))
+
+
+def _relative_magnitudes(
+    path: EventPath, target: str, m_bars: Sequence[float], largest: float, confidence: float
+) -> Iterator[dict]:
+    breakdown = relative_magnitudes_breakdown(path, target, largest=largest, confidence=confidence)
+    reason = f"breakdown beyond the largest Mbar tried, {largest:g}" if np.isinf(breakdown) else ""
+    for m_bar in m_bars:
+        low, high = relative_magnitudes_interval(path, target, m_bar, confidence=confidence)
+        yield {"m": m_bar, "ci_low": low, "ci_high": high, "breakdown": breakdown, "reason": reason}
+
+
+def _smoothness(
+    path: EventPath, target: str, m_units: Sequence[float], largest: float, confidence: float
+) -> Iterator[dict]:
+    frontier, unit = Frontier.of(path, target), slope_change_unit(path)
+    breakdown = smoothness_breakdown(frontier, largest=largest * unit, confidence=confidence)
+    beyond = f"breakdown beyond the largest M tried, {largest * unit:.4g}; " if np.isinf(breakdown) else ""
+    at_least = slope_change_bounds(path, confidence=confidence)[0]
+    for share in m_units:
+        low, high = frontier.interval(share * unit, confidence=confidence)
+        yield {"m": share * unit, "ci_low": low, "ci_high": high, "breakdown": breakdown,
+               "reason": f"{beyond}M is {share:g} x {unit:.4g}, the largest change of slope among the leads (at least "
+                         f"{at_least:.4g} with {confidence:.0%} confidence)"}
+
+
+def _path_of(result: Result, panel: Panel, level: str) -> tuple[EventPath | None, dict[str, tuple[str, str]]]:
+    """Return the coefficients around the reference, or None, and every method's status and reason."""
+    parameters = result.parameters
+    rows = parameters["estimand"].isin(["event_time"]) | parameters["estimand"].str.startswith("event_bin_")
+    if not rows.any():
+        raise DidError("sensitivity: expected an event study (event_time or event_bin_<width>); found "
+                       f"{listed(parameters['estimand'].unique())}; aggregate by event time first")
+
+    def skip(reason: str, methods: Sequence[str] = METHODS) -> dict[str, tuple[str, str]]:
+        return {method: ("skipped", reason) for method in methods}
+
+    used = parameters[rows].sort_values("event_time")
+    time = used["event_time"].to_numpy(dtype=int)
+    is_reference = used["note"].str.startswith("reference").to_numpy()
+    if time[is_reference].tolist() != [-1]:
+        found = listed(time[is_reference]) or "none (group-time effects need the universal base)"
+        return None, skip(f"reference: expected event time -1 alone; found {found}")
+    gaps = np.flatnonzero(np.diff(time) != 1)
+    if len(gaps):
+        return None, skip(f"event times not consecutive: none between {time[gaps[0]]} and {time[gaps[0] + 1]}")
+    kept = used.index.to_numpy()[~is_reference]
+    n_pre, n_post = int((time < -1).sum()), int((time >= 0).sum())
+    missing = used["note"].str.startswith("not identified").to_numpy() | ~np.isfinite(result.estimate[used.index])
+    if missing.any():
+        return None, skip(f"not identified at event times {listed(time[missing])}")
+    if n_pre < 1 or n_post < 1:
+        return None, skip(f"{n_pre} coefficients before the reference and {n_post} after: one needed on each side")
+    influence, labels = result.influence.to_numpy()[:, kept], labels_of(result, panel, level)
+    covariance = _covariance(result, influence, labels)
+    rank, n_clusters = covariance_rank(influence, labels), len(pd.unique(labels))
+    if rank < len(kept) or not np.isfinite(covariance).all():
+        return None, skip(f"singular covariance: rank {rank} for {len(kept)} coefficients with {n_clusters} clusters")
+    n_treated = len(pd.unique(labels[result.treated.to_numpy()[:, kept].any(axis=1)]))
+    if n_treated < 2:
+        return None, skip("one treated cluster: its standard error is too small to rely on")
+    few = "; few treated clusters: intervals may be too short" if n_treated < FEW_TREATED * n_pre else ""
+    done = {method: ("done", f"{n_pre} leads and {n_post} effects with {n_treated} treated of {n_clusters} "
+                             f"clusters{few}") for method in METHODS}
+    if n_pre < 2:
+        done |= skip("one coefficient before the reference: a change of slope needs two", ("smoothness",))
+    elif n_treated <= n_pre:
+        done |= skip(f"{n_treated} treated clusters for {n_pre} leads: the interval would be too short",
+                     ("smoothness",))
+    return EventPath(result.estimate[kept], covariance, n_pre), done
+
+
+def _covariance(result: Result, influence: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the covariance that the result's own intervals use: without a small-sample factor if it is normal."""
+    if result.distribution == "normal":
+        sums = cluster_sums(influence, labels)
+        return sums.T @ sums
+    return clustered_covariance(influence, labels, result.n_obs, result.n_parameters)

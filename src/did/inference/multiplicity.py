@@ -1,0 +1,118 @@
+"""Many outcomes, one question: p-values adjusted for their number, with or without the dependence between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError
+from did.estimators.base import Panel, Result
+from did.inference.clustered import cluster_sums, labels_of, small_sample_factor
+from did.inference.multiplier import multiplier_draws
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Return p-values adjusted by Holm 1979 (Scandinavian J. of Statistics 6:65-70), (outcomes,).
+
+    The chance of one or more false rejections stays below the level, whatever the dependence. A missing p-value
+    stays missing and does not count among the outcomes. Raises DidError for one outside 0 to 1.
+    """
+    return _adjusted(p, "holm")
+
+
+def benjamini_hochberg(p: Sequence[float]) -> np.ndarray:
+    """Return p-values adjusted by Benjamini and Hochberg 1995 (J. Royal Statistical Society B 57:289-300), (outcomes,).
+
+    The expected share of false rejections among the rejections stays below the level, if outcomes are independent or
+    positively dependent. A missing p-value stays missing and does not count. Raises DidError for one outside 0 to 1.
+    """
+    return _adjusted(p, "fdr_bh")
+
+
+def romano_wolf(estimates: Sequence[float], std_errors: Sequence[float], draws: np.ndarray) -> np.ndarray:
+    """Return p-values of two-sided tests adjusted by step-down of the largest |t|, (outcomes,).
+
+    ``draws`` (draws, outcomes) are bootstrap deviations of the estimates about their centre, with the dependence
+    between outcomes in each row (`joint_draws`), in the units of estimates and std_errors (outcomes,). With |t| in
+    falling order, the adjusted p-value of the j-th is (1 + number of draws whose largest |deviation| / error over the
+    j-th and all after it reaches |t_j|) / (1 + draws), and no smaller than the one before (Romano and Wolf 2005,
+    Econometrica 73:1237-1282; 2016, Statistics & Probability Letters 113:38-40). The chance of one or more false
+    rejections stays near or below the level, with more power than Holm's where outcomes go together. Errors are not
+    drawn anew.
+
+    An outcome without an estimate, a positive error or draws gets NaN and does not count. Raises DidError if shapes do
+    not fit or there is no draw.
+    """
+    estimates, std_errors = np.asarray(estimates, dtype=float), np.asarray(std_errors, dtype=float)
+    draws = np.asarray(draws, dtype=float)
+    if estimates.shape != std_errors.shape or draws.ndim != 2 or draws.shape[1:] != estimates.shape or not len(draws):
+        raise DidError(f"romano_wolf: expected draws x outcomes deviations for {estimates.shape} estimates; found "
+                       f"errors {std_errors.shape} and draws {draws.shape}")
+    used = np.flatnonzero(np.isfinite(estimates) & (std_errors > 0) & np.isfinite(draws).all(axis=0))
+    adjusted = np.full(len(estimates), np.nan)
+    if not len(used):
+        return adjusted
+    statistic = np.abs(estimates[used] / std_errors[used])
+    order = np.argsort(-statistic, kind="stable")
+    spread = np.abs(draws[:, used[order]] / std_errors[used[order]])
+    largest_from_here = np.maximum.accumulate(spread[:, ::-1], axis=1)[:, ::-1]
+    reached = (largest_from_here >= statistic[order]).sum(axis=0)
+    adjusted[used[order]] = np.maximum.accumulate((1 + reached) / (1 + len(draws)))
+    return adjusted
+
+
+def joint_draws(
+    results: Sequence[Result], panels: Sequence[Panel], level: str, draws: int = 999, seed: int = 20170601,
+    *, multiplier: str = "rademacher",
+) -> np.ndarray:
+    """Return (draws, parameters) bootstrap deviations of several results that share one multiplier per cluster label.
+
+    ``panels`` are those of ``results``, one each; columns are the parameters of the first result, then of the second,
+    and so on. Units may differ between results (districts in one, practices in another) as long as ``level`` has the
+    same labels in both, such as systems: a cluster moves all outcomes at once, so their dependence is kept. A cluster
+    a result does not have adds nothing to it. Deviations are in units of each outcome and carry the square root of
+    its small-sample factor, so that their spread is its standard error; NaN where that is not defined (fewer than two
+    clusters). Draws as `did.inference.multiplier.multiplier_draws`, whose errors are raised too.
+
+    Raises DidError if results and panels differ in number or are none, a panel lacks the level, or two results have no
+    label in common.
+    """
+    if not results or len(results) != len(panels):
+        raise DidError(f"joint_draws: expected results and as many panels; found {len(results)} and {len(panels)}")
+    lacking = [number for number, panel in enumerate(panels) if level not in panel.clusters]
+    if lacking:
+        raise DidError(f"joint_draws: panel {lacking[0] + 1}: expected cluster level '{level}'; found "
+                       f"{', '.join(panels[lacking[0]].clusters)}; choose a level all panels have")
+    labels = [labels_of(result, panel, level) for result, panel in zip(results, panels, strict=True)]
+    found = [np.unique(one.astype(str)) for one in labels]
+    for number, names in enumerate(found[1:], start=2):
+        for earlier in range(number - 1):
+            if not np.isin(names, found[earlier]).any():
+                raise DidError(f"joint_draws: level '{level}': expected labels that results share; found none in "
+                               f"common between results {earlier + 1} and {number}; choose a level all share")
+    every = np.unique(np.concatenate(found))
+    blocks = []
+    for result, own, names in zip(results, labels, found, strict=True):
+        factor = (1.0 if result.distribution == "normal" and len(names) > 1
+                  else small_sample_factor(len(names), result.n_obs, result.n_parameters))
+        block = np.zeros((len(every), len(result.estimate)))
+        block[np.searchsorted(every, names)] = cluster_sums(result.influence.to_numpy(), own.astype(str))
+        blocks.append(np.sqrt(factor) * block)
+    return multiplier_draws(np.hstack(blocks), every, draws=draws, seed=seed, multiplier=multiplier)
+
+
+def _adjusted(p: Sequence[float], method: str) -> np.ndarray:
+    from statsmodels.stats.multitest import multipletests
+
+    values = np.asarray(pd.to_numeric(pd.Series(p)), dtype=float)
+    present = ~np.isnan(values)
+    wrong = present & ~((values >= 0) & (values <= 1))
+    if wrong.any():
+        raise DidError(f"p-values: expected numbers from 0 to 1; found {values[wrong][0]} at position "
+                       f"{int(np.flatnonzero(wrong)[0]) + 1}")
+    adjusted = values.copy()
+    if present.any():
+        adjusted[present] = multipletests(values[present], method=method)[1]
+    return adjusted

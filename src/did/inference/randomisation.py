@@ -1,0 +1,430 @@
+"""Randomisation inference: how unusual an estimate is among all ways of handing the same waves to other clusters.
+
+An assignment is a vector z of the clusters' doses, one element per cluster and onset. With effects and lags taken out
+once (Frisch, Waugh and Lovell) of the columns X that tell a cluster after an onset from all else, and of the outcome y,
+it has the treatment f = X z and, cluster by cluster c,
+
+    estimate = sum_c f_c'y_c / sum_c f_c'f_c,    score_c = f_c'y_c - estimate f_c'f_c,    t = estimate / std_error
+
+so a draw is a row of a matrix product and nothing is fitted again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from decimal import Decimal
+from itertools import combinations
+from math import factorial, prod
+
+import numpy as np
+import pandas as pd
+
+from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
+from did.errors import DidError, one_of
+from did.estimators import estimate as fit
+from did.estimators.base import Panel, Result, join_notes, listed
+from did.estimators.ldv import _lag_matrix
+from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
+from did.inference.clustered import CANCELLED, small_sample_factor
+
+ESTIMATORS = ("did", "ldv")
+STATISTICS = ("studentised", "estimate")
+# Statistics closer than this share of the observed one are tied: they differ by rounding.
+TIED = 1e-8
+# Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws.
+LARGEST, BLOCK = 200_000_000, 4_000_000
+# Roots further out than this many standard errors are those of a leading coefficient that is zero but for rounding.
+FAR = 1e6
+
+
+@dataclasses.dataclass(frozen=True)
+class Randomisation:
+    """A randomisation test that treatment does nothing, and the interval of constant effects it does not reject.
+
+    treatment           ``binary`` or ``intensity``
+    estimator, statistic, level   what was asked for
+    estimate            in units of the outcome, per unit of dose
+    value               the statistic of the observed assignment: t if studentised, else the estimate
+    p_value             two-sided: share of assignments whose statistic is as large in size as the observed one
+    ci_low, ci_high     smallest interval that holds every constant effect not rejected; infinite where unbounded
+    draws               assignments compared: all of them if ``enumerated``, else the number drawn
+    enumerated          True if every distinct assignment was tried
+    n_assignments       number of distinct assignments, the observed one included
+    smallest_p          p-value the most extreme assignment would have
+    n_clusters, n_treated_clusters   clusters that change places, and those of them treated in the window
+    status, reason      ``done``, or ``skipped`` and why; numbers not reached are then missing or zero
+    note                choices made and what was left out, in words
+    """
+
+    treatment: str
+    estimator: str
+    statistic: str
+    level: str
+    estimate: float = np.nan
+    value: float = np.nan
+    p_value: float = np.nan
+    ci_low: float = np.nan
+    ci_high: float = np.nan
+    draws: int = 0
+    enumerated: bool = False
+    n_assignments: int = 0
+    smallest_p: float = np.nan
+    n_clusters: int = 0
+    n_treated_clusters: int = 0
+    status: str = "done"
+    reason: str = ""
+    note: str = ""
+
+
+def randomisation(
+    panel: Panel,
+    *,
+    estimator: str = "did",
+    statistic: str = "studentised",
+    level: str = "system",
+    draws: int = 9999,
+    seed: int = 20170601,
+    lags: str = "all",
+    coverage: float = 0.95,
+) -> Randomisation:
+    """Return the test that reassigns whole clusters of ``level`` to the panel's onsets and doses.
+
+    The pairs of onset and dose of the clusters are dealt out anew, so every wave keeps its number of clusters and units
+    follow their cluster. All distinct assignments are tried if there are at most ``draws`` of them, and p is the exact
+    share with |T*| >= |T|, the observed one included; else ``draws`` are drawn with replacement and
+    p = (1 + number with |T*| >= |T|) / (1 + draws). Ties, up to rounding, count as large, and so do assignments whose
+    statistic does not exist (the note counts them). Exact if all assignments were equally likely and treatment does
+    nothing to any unit (Rosenbaum 2002, Observational Studies, chapter 2).
+
+    ``estimator``: ``did`` or ``ldv`` (with ``lags``), as `did.estimators`. ``statistic``: ``studentised``, by the
+    standard error clustered at ``level``, is also right in large samples where effects average zero but groups differ
+    in variance (Canay, Romano and Shaikh 2017, Econometrica 85:1013-1030; Young 2019, Q. J. Econ. 134:557-598;
+    MacKinnon and Webb 2020, J. Econometrics 218:435-450, compare both); ``estimate`` is not. ``ldv`` keeps the lags of
+    the earliest onset, which is the same date in every assignment.
+
+    Cells without an outcome or weight are left out as by the estimator, and stay out in every assignment; clusters
+    without a usable unit do not change places. Where doses differ within a cluster, its plain mean over used units is
+    carried, by the observed assignment as by all others: it can only be compared with others made by its own rule. The
+    estimate is then that of mean doses, and the note gives both.
+
+    The interval (Rosenbaum 2002, chapter 2) inverts the test: b is rejected if the outcome less b x dose x treatment
+    has p <= 1 - ``coverage``. It is found from the roots of one polynomial per assignment, and is for an effect per
+    unit of dose that is equal for all treated units and periods, also where there are several onsets.
+
+    Skipped, with the reason, if units of a cluster differ in onset, all clusters have one onset and dose, the observed
+    statistic does not exist, or the panel is unbalanced and too large. Raises DidError for an unknown estimator,
+    statistic or level, ``draws`` below 1, a ``coverage`` outside 0 to 1, and whatever the estimator raises.
+    """
+    one_of("randomisation: estimator", estimator, ESTIMATORS)
+    one_of("randomisation: statistic", statistic, STATISTICS)
+    one_of("randomisation: level", level, panel.clusters)
+    if draws < 1:
+        raise DidError(f"randomisation: draws: expected 1 or more; found {draws}; ask for more")
+    if not 0 < coverage < 1:
+        raise DidError(f"randomisation: coverage: expected a share between 0 and 1; found {coverage}; use 0.95")
+    asked = Randomisation(panel.treatment, estimator, statistic, level)
+    options = {"lags": lags} if estimator == "ldv" else {}
+    result = fit(estimator, panel, **options)
+    rows = panel.units.get_indexer(result.influence.index)
+    # In the order of the units, so that the names of clusters do not matter to the draws.
+    codes, names = pd.factorize(panel.clusters[level][rows])
+    mixed = _first_mixed(panel.treated_from[rows], codes)
+    if mixed is not None:
+        dates = [*panel.periods, "never"]
+        found = [dates[at] for at in np.unique(panel.treated_from[rows][codes == mixed])]
+        return _skip(asked, f"{level} {names[mixed]} is mixed, its units first treated in {listed(found)}: whole "
+                            "clusters cannot change places")
+    panel, result, dose_note = _mean_doses(panel, result, rows, codes, names, options)
+    labels, observed = _labels(panel, rows, codes)
+    if len(labels) < 2:
+        return _skip(asked, f"all {len(names)} clusters by {level} have one onset and dose: no other assignment")
+    onsets = np.unique(labels[labels[:, 0] < panel.n_periods, 0]).astype(int)
+    cells = _cells(panel, rows, codes, onsets, estimator, lags)
+    if cells is None:
+        return _skip(asked, f"{len(rows)} units x {panel.n_periods} periods and {len(names)} clusters by {level} are "
+                            "too many to hold; use fewer, or a complete panel")
+    n_assignments = _count(np.bincount(observed))
+    enumerated = n_assignments <= draws
+    assignments = _enumerate(observed) if enumerated else np.random.default_rng(seed).permuted(
+        np.broadcast_to(observed, (draws, len(observed))), axis=1)
+    doses = np.where(labels[:, [0]] == onsets, labels[:, [1]], 0.0)
+    sums = _sums(cells, doses, observed, assignments)
+    factor = small_sample_factor(len(names), result.n_obs, result.n_parameters)
+    value, others = _statistics(sums, statistic, factor)
+    asked = dataclasses.replace(
+        asked, estimate=float(result.estimate[0]), n_assignments=n_assignments, n_clusters=len(names),
+        n_treated_clusters=int((labels[observed, 0] < panel.n_periods).sum()))
+    if not np.isfinite(value):
+        return _skip(asked, f"the observed assignment has no clustered standard error by {level} "
+                            f"({len(names)} clusters): use the statistic 'estimate'")
+    n_undefined = int(np.isinf(others).sum())
+    plus = 0 if enumerated else 1
+
+    def p_of(size: float) -> float:
+        return float((plus + (others >= size * (1 - TIED)).sum()) / (plus + len(others)))
+
+    low, high = _interval(sums, statistic, 1 - coverage, plus)
+    return dataclasses.replace(
+        asked,
+        value=float(value),
+        p_value=p_of(abs(value)),
+        ci_low=low,
+        ci_high=high,
+        draws=len(others),
+        enumerated=enumerated,
+        smallest_p=p_of(others[np.isfinite(others)].max()) if enumerated else 1 / (1 + draws),
+        note=join_notes(
+            f"all {n_assignments} assignments" if enumerated
+            else f"{draws} draws of {Decimal(n_assignments):.2e} assignments",
+            dose_note,
+            f"{n_undefined} assignments without a statistic count as extreme" if n_undefined else "",
+            f"interval of constant effects not rejected at {1 - coverage:.2g}",
+            "" if np.isfinite([low, high]).all() else "unbounded: too many assignments are as extreme at any effect",
+            result.note,
+        ),
+    )
+
+
+def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS, **options: object) -> pd.DataFrame:
+    """Return `randomisation` of each estimator as rows of the diagnostics table (`did.diagnostics.joint_test.COLUMNS`).
+
+    value is the estimate, statistic the observed statistic, the reason of a test that is done its note; an infinite end
+    of the interval is missing. ``options`` and errors as `randomisation`; ``lags`` matters to ldv only.
+    """
+    rows = []
+    for estimator in estimators:
+        test = randomisation(panel, estimator=estimator, **options)
+        row = diagnostic_row("randomisation", panel, test.level, value=test.estimate) | {
+            "item": f"{panel.treatment}, {estimator}, {test.level} clusters", "estimator": estimator}
+        low, high = (end if np.isfinite(end) else np.nan for end in (test.ci_low, test.ci_high))
+        rows.append(skipped(row, test.reason) if test.status == "skipped" else row | {
+            "statistic": test.value, "p_value": test.p_value, "ci_low": low, "ci_high": high, "reason": test.note,
+            "n_clusters": test.n_clusters, "n_treated_clusters": test.n_treated_clusters})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _skip(asked: Randomisation, reason: str) -> Randomisation:
+    return dataclasses.replace(asked, status="skipped", reason=reason)
+
+
+def _first_mixed(values: np.ndarray, codes: np.ndarray) -> int | None:
+    """Return the first cluster in which the (units,) values differ, None if there is none."""
+    frame = pd.Series(values).groupby(codes)
+    differs = np.flatnonzero((frame.min() != frame.max()).to_numpy())
+    return int(differs[0]) if len(differs) else None
+
+
+def _mean_doses(panel: Panel, result: Result, rows, codes, names, options) -> tuple[Panel, Result, str]:
+    """Return panel and result with each cluster's mean dose, and the note on it; unchanged where doses are equal."""
+    dose = panel.dose[rows]
+    mixed = _first_mixed(dose, codes)
+    if mixed is None:
+        return panel, result, ""
+    mean = np.bincount(codes, weights=dose) / np.bincount(codes)
+    carried = panel.dose.copy()
+    carried[rows] = mean[codes]
+    with_means = dataclasses.replace(panel, dose=carried)
+    inside = dose[codes == mixed]
+    means_result = fit(result.estimator, with_means, **options)
+    return with_means, means_result, (
+        f"doses differ within {names[mixed]} ({inside.min():.4g} to {inside.max():.4g}): each cluster carries its mean "
+        f"dose; the estimate with each unit's own dose is {result.estimate[0]:.6g}")
+
+
+def _labels(panel: Panel, rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct (onset position, dose) pairs of clusters and (clusters,) which of them each one has."""
+    first = np.unique(codes, return_index=True)[1]
+    pairs = np.column_stack([panel.treated_from[rows][first], panel.dose[rows][first]])
+    labels, observed = np.unique(pairs, axis=0, return_inverse=True)
+    return labels, observed.ravel()
+
+
+def _count(sizes: np.ndarray) -> int:
+    """Return the number of distinct orders of a list that holds each label ``sizes`` times."""
+    return factorial(int(sizes.sum())) // prod(factorial(int(size)) for size in sizes)
+
+
+def _enumerate(observed: np.ndarray) -> np.ndarray:
+    """Return (assignments, clusters) every distinct order of the (clusters,) label numbers, the observed included."""
+    sizes = np.bincount(observed)
+    filled = np.full((1, len(observed)), -1)
+    for label, size in enumerate(sizes):
+        free = np.nonzero(filled < 0)[1].reshape(len(filled), -1)
+        chosen = np.array(list(combinations(range(free.shape[1]), int(size))))
+        at = free[:, chosen]
+        filled = np.repeat(filled, len(chosen), axis=0)
+        filled[np.arange(len(filled))[:, None], at.reshape(len(filled), -1)] = label
+    return filled
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cells:
+    """A regression with its effects and lags taken out, in rows sorted by cluster.
+
+    columns  (rows, clusters x onsets) 1 in a cluster's cells from an onset on, before the effects are taken out
+    outcome  (rows,)
+    starts   (clusters,) first row of each cluster
+    squares  (clusters x onsets,) sums of squares of the columns before the effects were taken out
+    """
+
+    columns: np.ndarray
+    outcome: np.ndarray
+    starts: np.ndarray
+    squares: np.ndarray
+
+
+def _cells(panel: Panel, rows, codes, onsets: np.ndarray, estimator: str, lags: str) -> _Cells | None:
+    """Return the reduced regression of the units ``rows``, None where it would not fit into memory."""
+    weight = panel.observed_weight[rows]
+    seen = (weight > 0).any(axis=0)
+    lagged = np.empty((len(rows), 0))
+    if estimator == "ldv":
+        candidates = panel.keep(~panel.always_treated)
+        onset = int(candidates.treated_from.min())
+        lagged = _lag_matrix(candidates, onset, lags)[0][candidates.units.get_indexer(panel.units[rows])]
+        seen &= np.arange(panel.n_periods) >= onset
+    periods = np.flatnonzero(seen)
+    outcome, weight = panel.outcome[np.ix_(rows, periods)], weight[:, periods]
+    after = periods[:, None] >= onsets
+    if (weight > 0).all() and (weight == weight[:, :1]).all():
+        # Treatment is equal in all periods between two onsets and, without lags, in all units of a cluster. Their
+        # weighted means have the same coefficient and the same scores of clusters.
+        _, first, segment, length = np.unique(
+            after.sum(axis=1), return_index=True, return_inverse=True, return_counts=True)
+        outcome = outcome @ (np.eye(len(length)) / length)[segment]
+        weight, after = weight[:, :1] * length, after[first]
+        if estimator == "did":
+            member = np.eye(codes.max() + 1)[codes].T
+            outcome = (member @ (weight * outcome)) / (member @ weight)
+            weight, codes = member @ weight, np.arange(len(member))
+            lagged = np.empty((len(codes), 0))
+    n_clusters = int(codes.max()) + 1
+    if weight.size * n_clusters * len(onsets) > LARGEST:
+        return None
+    columns = np.zeros((*weight.shape, n_clusters, len(onsets)))
+    columns[np.arange(len(codes)), :, codes] = after
+    columns = columns.reshape(*weight.shape, -1)
+    squares = np.einsum("ut,utk->k", weight, columns)
+    lagged = np.broadcast_to(lagged[:, None, :], (*weight.shape, lagged.shape[1]))
+    every = np.concatenate([lagged, columns, outcome[:, :, None]], axis=2)
+    used = weight > 0
+    every = (within if estimator == "did" else demean_periods)(every, weight)[used] * np.sqrt(weight[used])[:, None]
+    controls, every = every[:, : lagged.shape[2]], every[:, lagged.shape[2] :]
+    if controls.shape[1]:
+        kept = independent_columns(controls.T @ controls, np.einsum("ut,utk->k", weight, lagged**2))
+        basis = np.linalg.qr(controls[:, kept])[0]
+        every = every - basis @ (basis.T @ every)
+    # Units of the outcome do not decide which rows are nothing but rounding.
+    scale = np.linalg.norm(every[:, -1]) or 1.0
+    every[:, -1] /= scale
+    owner = np.broadcast_to(codes[:, None], weight.shape)[used]
+    blocks = [_fewest_rows(every[owner == code]) for code in range(n_clusters)]
+    starts = np.cumsum([0] + [len(block) for block in blocks[:-1]])
+    reduced = np.concatenate(blocks)
+    return _Cells(reduced[:, :-1], reduced[:, -1] * scale, starts, squares)
+
+
+def _fewest_rows(block: np.ndarray) -> np.ndarray:
+    """Return a matrix with the inner products of the columns of ``block`` in as few rows as its rank, one at least."""
+    square = np.linalg.qr(block, mode="r") if len(block) > block.shape[1] else block
+    _, size, axes = np.linalg.svd(square, full_matrices=False)
+    n_rows = max(1, int((size > ROUNDING * size[0]).sum()))
+    return size[:n_rows, None] * axes[:n_rows]
+
+
+def _sums(cells: _Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.ndarray) -> pd.DataFrame:
+    """Return the sums every statistic is made of, one row per assignment after a first row for the observed one.
+
+    numerator f'y, denominator f'f, variance the sum of squared scores; ``own`` and v0 are numerator and variance for
+    the outcome less the observed estimate x observed treatment; overlap f'(observed f), and v1 and v2 such that a
+    further x of effect leaves the variance v0 - 2 v1 x + v2 x^2. ``identified``, ``varies``: estimate, error exist.
+    """
+    codes = np.concatenate([observed[None, :], assignments])
+    actual = cells.columns @ doses[observed].ravel()
+    estimate = actual @ cells.outcome / (actual @ actual)
+    step = max(1, BLOCK // max(cells.columns.shape))
+    blocks = []
+    for start in range(0, len(codes), step):
+        z = doses[codes[start : start + step]].reshape(-1, cells.columns.shape[1])
+        treatment = z @ cells.columns.T
+        product, square, cross = (np.add.reduceat(treatment * other, cells.starts, axis=1)
+                                  for other in (cells.outcome, treatment, actual))
+        denominator = square.sum(axis=1)
+        identified = denominator > COLLINEAR * (z**2 @ cells.squares)
+        safe = np.where(identified, denominator, 1.0)[:, None]
+        found = product.sum(axis=1, keepdims=True) / safe
+        score = product - found * square
+        centred = product - estimate * cross
+        score_left = centred - centred.sum(axis=1, keepdims=True) / safe * square
+        per_effect = cross - cross.sum(axis=1, keepdims=True) / safe * square
+        variance = (score**2).sum(axis=1)
+        size = np.abs(product).sum(axis=1) + np.abs(found[:, 0]) * denominator
+        blocks.append(pd.DataFrame({
+            "numerator": product.sum(axis=1), "denominator": denominator, "variance": variance,
+            "own": centred.sum(axis=1), "overlap": cross.sum(axis=1), "v0": (score_left**2).sum(axis=1),
+            "v1": (score_left * per_effect).sum(axis=1), "v2": (per_effect**2).sum(axis=1),
+            "identified": identified, "varies": identified & (np.sqrt(variance) > CANCELLED * size),
+        }))
+    return pd.concat(blocks, ignore_index=True)
+
+
+def _statistics(sums: pd.DataFrame, statistic: str, factor: float) -> tuple[float, np.ndarray]:
+    """Return the observed statistic (NaN if it does not exist) and the sizes of the others (infinite if not)."""
+    spread = sums["denominator"] if statistic == "estimate" else np.sqrt(factor * sums["variance"])
+    exists = sums["identified"] if statistic == "estimate" else sums["varies"] & np.isfinite(factor)
+    value = (sums["numerator"] / spread.where(exists)).to_numpy()
+    return value[0], np.where(exists[1:], np.abs(value[1:]), np.inf)
+
+
+def _interval(sums: pd.DataFrame, statistic: str, alpha: float, plus: int) -> tuple[float, float]:
+    """Return the ends of the smallest interval that holds every constant effect with p above ``alpha``.
+
+    At the effect b = estimate + unit x, an assignment is as extreme as the observed one where a polynomial in x, of
+    degree 2 for the estimate and 4 if studentised, is not negative. ``plus`` is 1 if assignments were drawn.
+    """
+    observed, others = sums.iloc[0], sums.iloc[1:]
+    estimate = observed["numerator"] / observed["denominator"]
+    exists = others["identified" if statistic == "estimate" else "varies"].to_numpy()
+    own, overlap, v0, v1, v2, denominator = (
+        others.loc[exists, name].to_numpy() for name in ("own", "overlap", "v0", "v1", "v2", "denominator"))
+    if statistic == "estimate":
+        own, overlap = own / denominator, overlap / denominator
+        unit = float(np.abs(own).max(initial=0.0)) or 1.0
+        powers = [own**2, -2 * unit * own * overlap, unit**2 * (overlap**2 - 1)]
+        scale = own**2 + unit**2 * (overlap**2 + 1)
+    else:
+        unit = np.sqrt(observed["variance"]) / observed["denominator"]
+        powers = [own**2, -2 * unit * own * overlap, (unit * overlap) ** 2 - v0, 2 * unit * v1, -(unit**2) * v2]
+        scale = own**2 + (unit * overlap) ** 2 + v0 + 2 * unit * np.abs(v1) + unit**2 * v2
+    powers = np.column_stack(powers) / np.where(scale > 0, scale, 1.0)[:, None]
+    # The observed assignment, and its mirror image where there is one, are tied at every effect.
+    free = np.abs(powers).max(axis=1, initial=0.0) > TIED
+    roots, opens = _real_roots(powers[free])
+    turns = np.argsort(roots, axis=None)
+    order = np.arange(roots.shape[1]) % 2
+    change = np.where((order == 0) ^ opens[:, None], 1, -1).ravel()[turns]
+    at = roots.ravel()[turns]
+    change, at = change[np.isfinite(at)], at[np.isfinite(at)]
+    always = plus + len(others) - int(free.sum())
+    extreme = always + int(opens.sum()) + np.concatenate([[0], np.cumsum(change)])
+    kept = np.flatnonzero(extreme / (len(others) + plus) > alpha)
+    if not len(kept):
+        return float(estimate), float(estimate)
+    bounds = np.concatenate([[-np.inf], estimate + unit * at, [np.inf]])
+    return float(bounds[kept[0]]), float(bounds[kept[-1] + 1])
+
+
+def _real_roots(powers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the (rows, degree) sorted real roots of polynomials, infinite where there are fewer, and (rows,) whether
+    the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, of even degree."""
+    degree = powers.shape[1] - 1
+    leading = np.where(np.abs(powers[:, -1]) > 1e-14, powers[:, -1], np.where(powers[:, -1] > 0, 1e-14, -1e-14))
+    companion = np.zeros((len(powers), degree, degree))
+    companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1.0
+    companion[:, :, -1] = -powers[:, :-1] / leading[:, None]
+    found = np.linalg.eigvals(companion)
+    real = np.where(found.imag == 0, found.real, np.inf)
+    # Every root left out on the left turns the sign of what lies left of the first root kept.
+    opens = (leading > 0) ^ ((real < -FAR).sum(axis=1) % 2 == 1)
+    real[np.abs(real) > FAR] = np.inf
+    return np.sort(real, axis=1), opens

@@ -1,0 +1,334 @@
+"""Wild cluster bootstrap-t of any coefficient of a regression with fixed effects.
+
+A draw gives each cluster h one random v_h with mean 0 and variance 1, multiplies the residuals r of its cells by it,
+and fits the regression again. All that is needed of the new fit is linear in v. With x the tested column less effects
+and other columns (Frisch, Waugh and Lovell), x_h and r_h variables that are 0 outside cluster h, and M the projection
+off effects and all columns, the tested one included,
+
+    estimate* - null = sum_h v_h x_h'r_h / x'x,    score*_g = sum_h A_gh v_h,  A_gh = x_g' M r_h,
+    t* = (estimate* - null) x'x / sqrt(sum_g score*_g^2)
+
+so all draws are one matrix product with the clusters x clusters matrix A (Roodman, Nielsen, MacKinnon and Webb 2019,
+Stata Journal 19:4-60). Period effects mix clusters, so A is not diagonal. With u the residuals of the fit, residuals
+that impose a null are r = u + (estimate - null) x: numerator and scores are linear in the null as well, and an interval
+needs no further fit. Inner products are weighted by the regression weights throughout.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError, one_of
+from did.estimators.base import join_notes
+from did.estimators.design import Design
+from did.estimators.within import Fit
+from did.inference.clustered import CANCELLED, small_sample_factor
+
+WEIGHTS = ("rademacher", "webb", "normal")
+COLUMNS = [
+    "column", "cluster", "estimate", "t_statistic", "p_value", "ci_low", "ci_high", "n_clusters", "n_treated_clusters",
+    "draws", "enumerated", "weights", "impose_null", "note",
+]
+# Up to this many clusters all 2^G sign vectors are used.
+ENUMERATED = 12
+# Statistics closer than this share are tied: they differ by rounding.
+TIED = 1e-8
+# A draw has no statistic when its variance is below this share of what the clusters' products add up to.
+VANISHED = 1e-14
+# Numbers of one block of draws.
+BLOCK = 4_000_000
+# Where the ends of an interval are looked for, in standard errors from the estimate, and how often the step is halved.
+STEPS = np.concatenate([np.arange(0.0, 10.0, 0.5), np.geomspace(10.0, 10_000.0, 11)])
+HALVINGS = 30
+
+
+def wild_bootstrap(
+    design: Design,
+    level: str,
+    *,
+    column: str | int | Sequence[str | int] | None = None,
+    draws: int = 9999,
+    seed: int = 20170601,
+    weights: str = "rademacher",
+    impose_null: bool = True,
+    confidence: bool = True,
+    level_of_interval: float = 0.95,
+    n_obs: int | None = None,
+    n_parameters: int | None = None,
+) -> pd.DataFrame:
+    """Return the wild cluster bootstrap-t test of no effect, and its interval, one row per coefficient.
+
+    Method: Cameron, Gelbach and Miller 2008, Review of Economics and Statistics 90:414-427. ``impose_null`` multiplies
+    the residuals of the regression without the tested column (WCR, their recommendation); False those of the full
+    one, and t* is centred on the estimate (WCU). ``weights``: ``rademacher`` +1 or -1; ``webb`` six points +-sqrt(1/2),
+    +-1, +-sqrt(3/2) (Webb 2023, Canadian J. Economics 56:839-858), for few clusters; ``normal`` standard normal.
+    With ``rademacher`` and at most 12 clusters all 2^G sign vectors are used once, whatever ``draws`` and ``seed``.
+
+    ``design`` the regression; ``level`` a key of its clusters; ``column`` names or positions of the columns to test, by
+    default those the design wants. Cells without an outcome or weight are left out, and clusters without a cell left.
+    All columns get the same draws. Draws are dealt to clusters in the order of their first unit by name, so neither the
+    order of units nor the names of clusters matter.
+
+    p_value is the share of draws with |t*| > |t|, as in R's fwildclusterboot: ties, up to rounding, do not count, so
+    the two sign vectors that repeat the data are in the number of draws only; draws without a t* count as larger
+    and are noted. The interval holds the effects between the outermost two with p above 1 - ``level_of_interval``
+    (searched in steps of half a standard error to 10, then doubled to 10,000, and halved to the end): under
+    ``impose_null`` the test inverted, else estimate -+ c x std_error with c the quantile of |t*|. An end not found
+    there is infinite, with a note. ``confidence=False`` leaves it out (NaN).
+
+    Columns: estimate, ci_low, ci_high in units of the outcome per unit of the column; t_statistic = estimate /
+    std_error with the small-sample factor G/(G-1) x (N-1)/(N-K) of the estimates table, which cancels in p and interval
+    (fwildclusterboot takes K = 1 by default). N and K are ``n_obs`` and ``n_parameters``, by default the design's cells
+    and its columns plus periods: give the estimator's where the design holds means over periods. n_treated_clusters
+    counts clusters where the column is not always 0; draws; enumerated; note.
+
+    Statistic, p and interval are NaN, with the reason in the note, for a column that is collinear, fewer than two
+    clusters, no more cells than parameters (t only) and no variation between clusters. With one treated cluster, or one
+    without treatment, the note says that the bootstrap fails (MacKinnon and Webb 2017, J. Applied Econometrics
+    32:233-254): it hardly ever rejects with the null imposed, and far too often without. Raises DidError for an
+    unknown level, column or kind of weights, ``draws`` below 1, an interval level outside 0 to 1, and a unit without a
+    cluster label.
+    """
+    one_of("wild bootstrap: level", level, design.clusters)
+    one_of("wild bootstrap: weights", weights, WEIGHTS)
+    if draws < 1:
+        raise DidError(f"wild bootstrap: draws: expected 1 or more; found {draws}; ask for more")
+    if not 0 < level_of_interval < 1:
+        raise DidError("wild bootstrap: level_of_interval: expected a share between 0 and 1; found "
+                       f"{level_of_interval}; use 0.95")
+    columns = _positions(design, column)
+    design, starts = _by_cluster(design, level)
+    fit, n_clusters = design.fit(), len(starts)
+    n_obs = fit.n_obs if n_obs is None else n_obs
+    n_parameters = int(fit.kept.sum()) + fit.n_periods if n_parameters is None else n_parameters
+    factor = small_sample_factor(n_clusters, n_obs, n_parameters)
+    has_treatment = ((design.regressors[:, :, columns] != 0) & (design.weight > 0)[:, :, None]).any(axis=1)
+    n_treated = (np.add.reduceat(has_treatment, starts, axis=0) > 0).sum(axis=0)
+    kernels = {at: kernel for at, kernel in _kernels(design, fit, starts, columns, impose_null).items()
+               if kernel.spread > CANCELLED * np.abs(fit.influence[:, at]).sum()} if n_clusters > 1 else {}
+    statistics = _draw(kernels, n_clusters, weights, draws, seed)
+    enumerated = _enumerates(weights, n_clusters)
+    alpha = round(1 - level_of_interval, 12)
+    rows = []
+    for at, n_with in zip(columns, n_treated, strict=True):
+        row = dict.fromkeys(COLUMNS, np.nan) | {
+            "column": design.names[at], "cluster": level, "estimate": fit.coefficient[at], "n_clusters": n_clusters,
+            "n_treated_clusters": int(n_with), "draws": 0, "enumerated": False, "weights": weights,
+            "impose_null": impose_null,
+        }
+        if at not in kernels:
+            rows.append(row | {"note": _reason(bool(fit.kept[at]), n_clusters, level)})
+            continue
+        drawn, spread = statistics[at], kernels[at].spread
+        value = fit.coefficient[[at]] / spread
+        row |= {"t_statistic": value[0] / np.sqrt(factor), "p_value": drawn.p_value(value)[0], "enumerated": enumerated,
+                "draws": 2**n_clusters if enumerated else draws}
+        if confidence:
+            row["ci_low"] = fit.coefficient[at] - spread * _outermost(drawn, 1, alpha)
+            row["ci_high"] = fit.coefficient[at] + spread * _outermost(drawn, -1, alpha)
+        rows.append(row | {"note": _note(row, int(drawn.undefined(value).sum()), alpha)})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _positions(design: Design, column) -> list[int]:
+    """Return the positions of the columns asked for by name or position, the wanted ones if none is."""
+    if column is None:
+        return list(design.wanted)
+    found = []
+    for name in [column] if isinstance(column, str | int | np.integer) else column:
+        if isinstance(name, str):
+            one_of("wild bootstrap: column", name, design.names)
+            name = design.names.index(name)
+        if not 0 <= name < len(design.names):
+            raise DidError(f"wild bootstrap: column: expected a position from 0 to {len(design.names) - 1}; found "
+                           f"{name}; give the column's name")
+        found.append(int(name))
+    return found
+
+
+def _by_cluster(design: Design, level: str) -> tuple[Design, np.ndarray]:
+    """Return the design of the units with a cell to use, sorted by cluster, and (clusters,) the first unit of each."""
+    weight = np.where(np.isfinite(design.outcome), design.weight, 0.0)
+    by_name = np.argsort(design.units.astype(str), kind="stable")
+    used = by_name[(weight[by_name] > 0).any(axis=1)]
+    if not len(used):
+        raise DidError("wild bootstrap: expected cells with an outcome and a weight; found none; check the outcome")
+    labels = np.asarray(design.clusters[level])
+    codes, _ = pd.factorize(labels[used])
+    if (codes < 0).any():
+        raise DidError(f"wild bootstrap: level '{level}', unit {design.units[used[codes < 0]][0]}: expected a cluster "
+                       "label; found none; give every unit one")
+    order = used[np.argsort(codes, kind="stable")]
+    ordered = dataclasses.replace(
+        design, outcome=design.outcome[order], regressors=design.regressors[order], weight=weight[order],
+        units=design.units[order], clusters={level: labels[order]})
+    return ordered, np.unique(np.sort(codes), return_index=True)[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kernel:
+    """What the draws of one coefficient are made of, in units of the coefficient; a cluster's v multiplies a column.
+
+    numerator  (2, clusters): first of the residuals u of the fit, then what one unit of (estimate - null) adds
+    scores     (2, clusters, clusters): the same
+    spread     standard error without a small-sample factor
+    """
+
+    numerator: np.ndarray
+    scores: np.ndarray
+    spread: float
+
+
+def _kernels(design: Design, fit: Fit, starts: np.ndarray, columns: list[int], impose_null: bool) -> dict[int, _Kernel]:
+    """Return the kernel of each of ``columns`` that is kept, from a design in units sorted by cluster.
+
+    ``starts`` (clusters,) is the first unit of each cluster. Without the null the second parts are 0.
+    """
+
+    def by_cluster(values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values, starts, axis=0)
+
+    def on_periods(values: np.ndarray) -> np.ndarray:
+        return by_cluster(values * root)
+
+    def on_columns(values: np.ndarray) -> np.ndarray:
+        return by_cluster(np.einsum("utk,ut->uk", basis, values))
+
+    # Every cell times the root of its weight.
+    root = np.sqrt(design.weight)
+    kept = np.flatnonzero(fit.kept)
+    reduced = design.without_effects(design.regressors[:, :, kept]) * root[:, :, None]
+    basis, triangle = np.linalg.qr(reduced.reshape(-1, len(kept)))
+    basis, inverse = basis.reshape(reduced.shape), np.linalg.inv(triangle)
+    residual = np.nan_to_num(fit.residual) * root
+    # Unit effects lie within clusters and are out of every variable. What is left of the period effects mixes
+    # clusters: the equations of `did.estimators.within`.
+    normal = np.diag(design.weight.sum(axis=0))
+    if design.effects == "two_way":
+        normal = normal - design.weight.T @ (design.weight / design.weight.sum(axis=1, keepdims=True))
+    normal = np.linalg.pinv(normal, rcond=1e-12, hermitian=True)
+    kernels = {}
+    for place, at in enumerate(kept):
+        if at not in columns:
+            continue
+        bread = inverse[place]
+        # The column less effects and other columns, over its sum of squares: estimate = sum of lever x outcome.
+        lever = basis @ bread
+        numerator, scores = [], []
+        for values in (residual, lever / (bread @ bread) * float(impose_null)):
+            numerator.append(by_cluster((lever * values).sum(axis=1)))
+            scores.append(np.diag(numerator[-1]) - on_periods(lever) @ normal @ on_periods(values).T
+                          - on_columns(lever) @ on_columns(values).T)
+        kernels[int(at)] = _Kernel(np.array(numerator), np.array(scores), float(np.linalg.norm(numerator[0])))
+    return kernels
+
+
+@dataclasses.dataclass(frozen=True)
+class _Draws:
+    """The bootstrap distribution of one coefficient as polynomials in the null, z = (estimate - null) / spread.
+
+    larger    (draws, 5) from the constant up: positive where |t*(z)| > |z| by more than rounding
+    variance  (draws, 3): not positive where there is no t*
+    """
+
+    larger: np.ndarray
+    variance: np.ndarray
+
+    @classmethod
+    def of(cls, n0, n1, v0, v1, v2, size: np.ndarray) -> _Draws:
+        """Return them from t*(z) = (n0 + n1 z) / sqrt(v0 + 2 v1 z + v2 z^2), each (draws,); ``size`` of v0 and v2."""
+        ties = (1 + TIED) ** 2
+        return cls(np.column_stack([n0**2, 2 * n0 * n1, n1**2 - ties * v0, -2 * ties * v1, -ties * v2]),
+                   np.column_stack([v0 - VANISHED * size[0], 2 * v1, v2 - VANISHED * size[1]]))
+
+    def undefined(self, z: np.ndarray) -> np.ndarray:
+        """Return (draws, nulls) where a draw has no t*."""
+        return self.variance @ np.vander(z, 3, increasing=True).T <= 0
+
+    def p_value(self, z: np.ndarray) -> np.ndarray:
+        """Return (nulls,) the share of draws with |t*(z)| > |z| or without a t*."""
+        return ((self.larger @ np.vander(z, 5, increasing=True).T > 0) | self.undefined(z)).mean(axis=0)
+
+
+def _enumerates(weights: str, n_clusters: int) -> bool:
+    return weights == "rademacher" and n_clusters <= ENUMERATED
+
+
+def _draw(kernels: dict[int, _Kernel], n_clusters: int, weights: str, draws: int, seed: int) -> dict[int, _Draws]:
+    """Return the draws of each coefficient. Sign vectors v and -v have one |t*|: one of each pair is enumerated."""
+    if not kernels:
+        return {}
+    if _enumerates(weights, n_clusters):
+        blocks = [np.array([(1.0, *signs) for signs in product((1.0, -1.0), repeat=n_clusters - 1)])]
+    else:
+        generator, step = np.random.default_rng(seed), max(1, BLOCK // n_clusters)
+        blocks = (_multipliers(generator, (min(step, draws - start), n_clusters), weights)
+                  for start in range(0, draws, step))
+    # From units of the coefficient to standard errors.
+    numerators = {at: kernel.numerator / [[kernel.spread], [1.0]] for at, kernel in kernels.items()}
+    scores = {at: kernel.scores / [[[kernel.spread]], [[1.0]]] for at, kernel in kernels.items()}
+    parts = {at: [] for at in kernels}
+    for multipliers in blocks:
+        for at in kernels:
+            first, second = (multipliers @ part.T for part in scores[at])
+            squares = [(first**2).sum(axis=1), (first * second).sum(axis=1), (second**2).sum(axis=1)]
+            parts[at].append(np.stack([*(numerators[at] @ multipliers.T), *squares]))
+    return {at: _Draws.of(*np.concatenate(parts[at], axis=1), size=(scores[at] ** 2).sum(axis=(1, 2)))
+            for at in kernels}
+
+
+def _multipliers(generator: np.random.Generator, shape: tuple[int, int], weights: str) -> np.ndarray:
+    """Return ``shape`` independent numbers of mean 0 and variance 1."""
+    if weights == "normal":
+        return generator.standard_normal(shape)
+    points = np.array([-1.0, 1.0])
+    if weights == "webb":
+        points = np.sqrt([1.5, 1.0, 0.5])
+        points = np.concatenate([-points, points])
+    return points[generator.integers(0, len(points), size=shape)]
+
+
+def _outermost(draws: _Draws, side: int, alpha: float) -> float:
+    """Return how many standard errors the interval reaches from the estimate, down (``side`` 1) or up (-1)."""
+    kept = np.flatnonzero(draws.p_value(side * STEPS) > alpha)
+    if not len(kept):
+        return 0.0
+    if kept[-1] == len(STEPS) - 1:
+        return np.inf
+    inside, outside = STEPS[kept[-1]], STEPS[kept[-1] + 1]
+    for _ in range(HALVINGS):
+        middle = (inside + outside) / 2
+        accepted = draws.p_value(np.array([side * middle]))[0] > alpha
+        inside, outside = (middle, outside) if accepted else (inside, middle)
+    return (inside + outside) / 2
+
+
+def _reason(kept: bool, n_clusters: int, level: str) -> str:
+    if not kept:
+        return "not identified: collinear with earlier columns and effects"
+    if n_clusters < 2:
+        return f"no bootstrap: {n_clusters} cluster by {level}"
+    return f"no bootstrap: no variation between clusters by {level}"
+
+
+def _note(row: dict, n_undefined: int, alpha: float) -> str:
+    n_clusters, n_treated, level = row["n_clusters"], row["n_treated_clusters"], row["cluster"]
+    lonely = {n_clusters - 1: "one cluster without treatment", 1: "one treated cluster"}.get(n_treated, "")
+    n_distinct = 2 ** (n_clusters - 1)
+    n_undefined *= 2 if row["enumerated"] else 1
+    open_ends = [end for end in ("ci_low", "ci_high") if np.isinf(row[end])]
+    return join_notes(
+        f"all {row['draws']} sign vectors, the seed does not matter" if row["enumerated"] else "",
+        f"only {n_distinct} sign vectors differ by more than their sign: too few for a test at {alpha:.3g}"
+        if row["enumerated"] and n_distinct * alpha < 1 else "",
+        f"{lonely} by {level}: the wild bootstrap is known to fail (MacKinnon and Webb 2017)" if lonely else "",
+        "no draw is larger: p is below the share of one draw" if row["p_value"] == 0 else "",
+        f"{n_undefined} draws without a statistic count as larger" if n_undefined else "",
+        f"{' and '.join(open_ends)}: none within {STEPS[-1]:,.0f} standard errors" if open_ends else "",
+        "no t statistic: no more observations than parameters" if np.isnan(row["t_statistic"]) else "",
+    )

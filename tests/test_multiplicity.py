@@ -1,0 +1,171 @@
+"""Adjusted p-values: by hand, by a plain step-down, and between the bounds that theory gives."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from did.errors import DidError
+from did.estimators import Panel, callaway_santanna, did, event_study
+from did.inference.clustered import clustered_covariance, summarise
+from did.inference.multiplicity import benjamini_hochberg, holm, joint_draws, romano_wolf
+from did.inference.multiplier import multiplier_draws
+from did.simulate.panels import panel as simulated
+
+
+def test_holm_and_benjamini_hochberg_by_hand_with_a_missing_one():
+    p = [0.01, np.nan, 0.04, 0.03]
+    np.testing.assert_allclose(holm(p), [0.03, np.nan, 0.06, 0.06])
+    np.testing.assert_allclose(benjamini_hochberg(p), [0.03, np.nan, 0.04, 0.04])
+    assert np.isnan(holm([np.nan, None])).all() and len(holm([])) == 0
+
+
+def test_holm_serves_a_grouped_column_of_a_table():
+    table = pd.DataFrame({"figure": [1, 1, 2, 2], "p": [0.01, 0.04, 0.02, np.nan]})
+    np.testing.assert_allclose(table.groupby("figure")["p"].transform(holm), [0.02, 0.04, 0.02, np.nan])
+
+
+@pytest.mark.parametrize("adjust", [holm, benjamini_hochberg])
+def test_a_p_value_outside_0_to_1_is_named(adjust):
+    with pytest.raises(DidError, match="found 1.2 at position 2"):
+        adjust([0.5, 1.2])
+
+
+def step_down(statistic: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """The definition, one hypothesis at a time."""
+    adjusted, left, floor = np.empty(len(statistic)), list(range(len(statistic))), 0.0
+    while left:
+        worst = max(left, key=lambda j: statistic[j])
+        reached = sum(max(row[j] for j in left) >= statistic[worst] for row in draws)
+        floor = max(floor, (1 + reached) / (1 + len(draws)))
+        adjusted[worst] = floor
+        left.remove(worst)
+    return adjusted
+
+
+def raw(estimate: np.ndarray, error: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    return (1 + (np.abs(draws / error) >= np.abs(estimate / error)).sum(axis=0)) / (1 + len(draws))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_romano_wolf_is_the_step_down_done_one_by_one(seed):
+    generator = np.random.default_rng(seed)
+    error = generator.uniform(0.5, 3, 6)
+    draws = generator.normal(size=(99, 6)) @ generator.normal(size=(6, 6)) / 2 * error
+    estimate = generator.normal(0, 2, 6) * error
+    adjusted = romano_wolf(estimate, error, draws)
+    np.testing.assert_allclose(adjusted, step_down(np.abs(estimate / error), np.abs(draws / error)))
+    unadjusted = raw(estimate, error, draws)
+    assert (adjusted >= unadjusted).all()
+    order = np.argsort(-np.abs(estimate / error))
+    assert (np.diff(adjusted[order]) >= 0).all()
+    # order of the outcomes, signs and units of measure do not matter
+    shuffled, scale = generator.permutation(6), generator.uniform(1, 9, 6)
+    np.testing.assert_allclose(romano_wolf(-scale * estimate, scale * error, scale * draws), adjusted)
+    np.testing.assert_allclose(romano_wolf(estimate[shuffled], error[shuffled], draws[:, shuffled]), adjusted[shuffled])
+
+
+def test_dependence_is_rewarded_and_independence_is_holm():
+    generator = np.random.default_rng(1)
+    n, n_draws = 8, 40_000
+    estimate = np.linspace(3.2, 1.2, n)
+    error = np.ones(n)
+    own, common = generator.standard_normal((n_draws, n)), generator.standard_normal((n_draws, 1))
+    together = romano_wolf(estimate, error, 0.99 * common + np.sqrt(1 - 0.99**2) * own)
+    apart = romano_wolf(estimate, error, own)
+    p = 2 * stats.norm.sf(estimate)
+    assert (together <= holm(p)).all() and together[1] < 0.5 * holm(p)[1]
+    # independent: 1 - (1 - p)^k in place of k p, step by step
+    sidak = np.maximum.accumulate(1 - (1 - p) ** np.arange(n, 0, -1))
+    np.testing.assert_allclose(apart, sidak, atol=4 * np.sqrt(0.25 / n_draws))
+    assert (apart <= holm(p) + 0.01).all() and abs(apart[0] - holm(p)[0]) < 0.003
+    # the same outcome eight times is one test
+    copies = romano_wolf(np.full(n, 2.0), error, np.repeat(own[:, :1], n, axis=1))
+    np.testing.assert_allclose(copies, raw(np.array([2.0]), np.ones(1), own[:, :1])[0])
+
+
+def test_family_wise_error_is_kept_where_all_are_null():
+    generator = np.random.default_rng(2)
+    root = np.linalg.cholesky(0.6 + 0.4 * np.eye(5))
+    draws = generator.standard_normal((9999, 5)) @ root.T
+    wrong = [(romano_wolf(generator.standard_normal(5) @ root.T, np.ones(5), draws) < 0.05).any() for _ in range(1000)]
+    assert np.mean(wrong) == pytest.approx(0.05, abs=0.022)
+
+
+def test_outcomes_without_an_error_do_not_count():
+    draws = np.random.default_rng(3).standard_normal((50, 4))
+    draws[:, 3] = np.nan
+    adjusted = romano_wolf([2.0, np.nan, 1.0, 5.0], [1.0, 1.0, 1.0, 1.0], draws)
+    assert np.isnan(adjusted[[1, 3]]).all()
+    np.testing.assert_allclose(adjusted[[0, 2]], romano_wolf([2.0, 1.0], [1.0, 1.0], draws[:, [0, 2]]))
+    assert np.isnan(romano_wolf([1.0], [0.0], draws[:, :1])).all()
+
+
+def test_shapes_that_do_not_fit_are_named():
+    with pytest.raises(DidError, match=r"expected draws x outcomes deviations for \(2,\) estimates"):
+        romano_wolf([1.0, 2.0], [1.0, 1.0], np.zeros((10, 3)))
+
+
+def made(seed: int, n_units: int, per_system: int, n_treated: int) -> Panel:
+    frame, _ = simulated(n_units, 12, {6: n_treated}, 2.0, seed=seed, units_per_system=per_system, system_share=0.4)
+    return Panel.from_frame(frame)
+
+
+def test_joint_draws_share_multipliers_between_outcomes_of_different_units():
+    # 20 systems of 2 districts in one, of 5 practices in the other
+    panels = [made(1, 40, 2, 16), made(2, 100, 5, 40)]
+    results = [did.estimate(one) for one in panels]
+    draws = joint_draws(results, panels, "system", draws=40_000, seed=9)
+    errors = [summarise(result, one).set_index("cluster").loc["system", "std_error"]
+              for result, one in zip(results, panels, strict=True)]
+    np.testing.assert_allclose(draws.std(axis=0), errors, rtol=0.02)
+    sums = np.stack([result.influence[0].groupby(one.clusters["system"]).sum()
+                     for result, one in zip(results, panels, strict=True)], axis=1)
+    expected = (sums[:, 0] @ sums[:, 1]) / np.sqrt((sums**2).sum(axis=0).prod())
+    assert np.corrcoef(draws.T)[0, 1] == pytest.approx(expected, abs=0.02)
+    again = joint_draws(results, panels, "system", draws=100, seed=9)
+    assert again.tobytes() == joint_draws(results, panels, "system", draws=100, seed=9).tobytes()
+
+
+def test_the_same_outcome_twice_has_the_same_draws_and_a_part_of_the_units_its_own_share():
+    panel = made(4, 40, 2, 16)
+    part = panel.keep(np.arange(40) >= 4)
+    results = [did.estimate(panel), did.estimate(panel), did.estimate(part)]
+    draws = joint_draws(results, [panel, panel, part], "system", draws=300)
+    assert (draws[:, 0] == draws[:, 1]).all()
+    # the first two systems are not in the third: leaving their multipliers out gives its draws
+    correlation = np.corrcoef(draws.T)[0, 2]
+    assert 0.8 < correlation < 1
+
+
+def test_one_result_has_the_draws_of_the_multiplier_bootstrap_with_its_factor():
+    panel = made(5, 40, 2, 16)
+    result = event_study.estimate(panel, bin_width=3)
+    labels = panel.clusters["system"]
+    plain = multiplier_draws(result.influence, labels, draws=50, seed=1)
+    influence = result.influence.to_numpy()
+    with_factor = clustered_covariance(influence, labels, result.n_obs, result.n_parameters)[0, 0]
+    factor = with_factor / (pd.DataFrame(influence).groupby(labels).sum()[0] ** 2).sum()
+    np.testing.assert_allclose(joint_draws([result], [panel], "system", draws=50, seed=1), np.sqrt(factor) * plain)
+    normal = callaway_santanna.estimate(panel)
+    np.testing.assert_allclose(joint_draws([normal], [panel], "system", draws=50, seed=1),
+                               multiplier_draws(normal.influence, labels, draws=50, seed=1))
+
+
+def test_mistakes_of_joint_draws_are_named():
+    panel = made(6, 20, 2, 8)
+    result = did.estimate(panel)
+    elsewhere = dataclasses.replace(panel, clusters=panel.clusters | {
+        "system": np.char.add("X", panel.clusters["system"].astype(str))})
+    with pytest.raises(DidError, match="found 1 and 2"):
+        joint_draws([result], [panel, panel], "system")
+    with pytest.raises(DidError, match="panel 1: expected cluster level 'region'; found unit, system"):
+        joint_draws([result], [panel], "region")
+    with pytest.raises(DidError, match="none in common between results 1 and 2"):
+        joint_draws([result, result], [panel, elsewhere], "system")
+    with pytest.raises(DidError, match="multiplier"):
+        joint_draws([result], [panel], "system", multiplier="normal")
