@@ -82,6 +82,7 @@ rule fit:
         plan.modules("did.stages.fit", *plan.estimator_modules),
     output:
         f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
+        f"{plan.paths.data}/processed/influence/{{indicator}}.parquet",
     log:
         "logs/fit_{indicator}.log",
     shell:
@@ -181,7 +182,7 @@ rule report:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["lineage", "estimates", "readings", "diagnostics"],
+            table=["panel", "lineage", "estimates", "influence", "readings", "diagnostics"],
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),

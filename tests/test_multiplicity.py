@@ -169,3 +169,33 @@ def test_mistakes_of_joint_draws_are_named():
         joint_draws([result, result], [panel, elsewhere], "system")
     with pytest.raises(DidError, match="multiplier"):
         joint_draws([result], [panel], "system", multiplier="normal")
+
+
+def test_families_of_a_table_are_adjusted_together():
+    """The shares of the influence table give the draws that the results themselves give."""
+    from did.estimators import estimate
+    from did.inference.clustered import cluster_shares, summarise
+    from did.inference.multiplicity import family_tests
+    from did.simulate.panels import panel as made
+
+    names, estimates, shares, results, panels = ["a", "b", "c"], [], [], [], []
+    for seed, name in enumerate(names):
+        frame, _ = made(24, 12, {6: 8}, 0.5 * seed, seed=seed, frequency="Y", first="2001", units_per_system=2)
+        panel = Panel.from_frame(frame)
+        result = estimate("did", panel)
+        keys = {"indicator": name, "sample": "full"}
+        rows = summarise(result, panel).assign(**keys, is_synthetic=True)
+        estimates.append(rows)
+        shares.append(cluster_shares(result, panel).assign(**keys, treatment="binary", estimator="did"))
+        own = shares[-1].groupby("cluster")["value"].apply(lambda value: np.sqrt((value**2).sum()))
+        np.testing.assert_allclose(own[rows["cluster"]], rows["std_error"], rtol=1e-12)
+        results.append(result)
+        panels.append(panel)
+    table = family_tests(pd.concat(estimates), pd.concat(shares), {"family": names}, draws=499, seed=3)
+    assert table["n_tests"].eq(3).all() and len(table) == 6
+    here = table.loc[table["cluster"] == "system"]
+    draws = joint_draws(results, panels, "system", draws=499, seed=3)
+    expected = romano_wolf(here["estimate"], here["std_error"], draws)
+    np.testing.assert_allclose(here["p_romano_wolf"], expected, rtol=1e-12)
+    np.testing.assert_allclose(here["p_holm"], holm(here["p_value"]), rtol=1e-12)
+    assert (here["p_romano_wolf"] >= here["p_value"] - 0.05).all()

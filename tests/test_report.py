@@ -57,6 +57,10 @@ def small(published_evaluation, tmp_path):
                      paths.lineage(name))
         for stage in (fit, diagnose):
             stage.run(name, evaluation=evaluation, paths=paths)
+        estimates = tables.read("estimates", paths.estimates(name))
+        static = estimates["estimand"].eq("overall") & estimates["treatment"].isin(evaluation.treatments)
+        overall = estimates.loc[static].assign(design="one_at_a_time", choices="", n_choices=0)
+        tables.write("readings", overall[list(tables.SCHEMAS["readings"].columns)], paths.readings(name))
     return evaluation, paths
 
 

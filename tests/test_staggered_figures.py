@@ -8,10 +8,13 @@ from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.estimators.base import Panel
 from did.inference.clustered import summarise
-from did.outputs.staggered_figures import estimators_over_event_time
+from did.inference.multiplier import add_bands
+from did.outputs.facts import DAGGER, FEW_TREATED
+from did.outputs.staggered_figures import _average, _limits, estimators_over_event_time
 from did.simulate.panels import panel
 
-NAMES = {"callaway_santanna": "Callaway and Sant'Anna", "imputation": "Imputation", "stacked": "Stacked"}
+NAMES = {"did": "Two-way fixed effects", "event_study": "Two-way fixed effects by event time",
+         "callaway_santanna": "Callaway and Sant'Anna", "imputation": "Imputation", "stacked": "Stacked"}
 
 
 @pytest.fixture(scope="module")
@@ -20,38 +23,77 @@ def estimates() -> pd.DataFrame:
     frame, _ = panel(40, 10, {4: 8, 6: 6}, 2.0, seed=5, units_per_system=2, noise=0.5, frequency="Y", first="2005")
     data = Panel.from_frame(frame)
     group_time = estimate("callaway_santanna", data, base_period="universal")
-    results = [aggregate(group_time, data, "simple"), aggregate(group_time, data, "event_time"),
-               estimate("imputation", data)]
-    rows = pd.concat([summarise(result, data) for result in results], ignore_index=True)
+    results = [estimate("did", data), estimate("event_study", data), estimate("imputation", data),
+               aggregate(group_time, data, "simple"), aggregate(group_time, data, "event_time")]
+    rows = pd.concat([add_bands(summarise(result, data), result, data, draws=199, seed=3) for result in results],
+                     ignore_index=True)
     return rows.assign(indicator="made_up", reading="waves_by_date", is_synthetic=True)
 
 
-def draw(rows, folder):
+def draw(rows, folder, **options):
     return estimators_over_event_time(rows, estimators=NAMES, stem=folder / "side", title="A made-up outcome",
                                       subtitle="Points, somewhere.", source="nobody; own calculation",
-                                      time_label="Years since onset", tick_every=1)
+                                      time_label="Years since onset", tick_every=1, **options)
 
 
 def test_numbers_and_words_are_those_of_the_estimates(estimates, tmp_path):
     paths = draw(estimates, tmp_path)
     assert sorted(path.suffix for path in paths) == [".csv", ".png", ".svg", ".txt"]
     numbers = pd.read_csv(tmp_path / "side.csv")
-    drawn = estimates[estimates["estimand"] == "event_time"]
-    assert len(numbers) == len(drawn) and set(numbers["estimator"]) == {"callaway_santanna", "imputation"}
-    assert numbers["estimate"].sum() == pytest.approx(drawn["estimate"].sum())
-    imputed = (estimates["estimand"] == "overall") & (estimates["estimator"] == "imputation")
-    overall = estimates.loc[imputed, "estimate"].iloc[0]
+    for estimand in ("event_time", "overall"):
+        drawn = estimates[estimates["estimand"] == estimand]
+        kept = numbers[numbers["estimand"] == estimand]
+        assert len(kept) == len(drawn) and set(kept["estimator"]) == set(drawn["estimator"])
+        for column in ("estimate", "ci_low", "ci_high", "band_low", "band_high"):
+            assert kept[column].sum() == pytest.approx(drawn[column].sum()), column
+    assert numbers["band_low"].notna().any() and numbers["published_value"].isna().all()
     words = (tmp_path / "side.txt").read_text()
-    assert f"Imputation: average {overall:.2f}" in words and "SYNTHETIC" in words
+    assert f"Imputation: average {overall(estimates, 'imputation'):.2f}" in words and "SYNTHETIC" in words
     svg = (tmp_path / "side.svg").read_text()
     assert ">Treated systems at each tick<" in svg and ">Stacked<" not in svg
+    assert "prints no number" in words and "Published" not in svg and DAGGER not in svg
+    assert ">Uniform 95% band by area<" in svg and ">Uniform 95% band by system<" in svg
+
+
+def overall(rows, estimator):
+    return rows.loc[(rows["estimand"] == "overall") & (rows["estimator"] == estimator), "estimate"].iloc[0]
+
+
+def test_two_way_effects_stand_under_their_one_coefficient(estimates, tmp_path):
+    draw(estimates, tmp_path)
+    words, svg = (tmp_path / "side.txt").read_text(), (tmp_path / "side.svg").read_text()
+    assert f"Two-way fixed effects by event time: one coefficient {overall(estimates, 'did'):.2f} (95%" in words
+    assert f">One coefficient {overall(estimates, 'did'):.2f} (95%" in svg and ">Two-way fixed effects<" not in svg
+    assert _average(estimates.iloc[:0], {"unit": "by area"}) == "no average"
+
+
+def test_a_printed_number_is_a_named_line_in_every_panel(estimates, tmp_path):
+    draw(estimates, tmp_path, published=(-1.5, "lagged dependent variable"))
+    svg, words = (tmp_path / "side.svg").read_text(), (tmp_path / "side.txt").read_text()
+    assert svg.count(">Published −1.5, lagged dependent variable<") == 1 and "Published −1.5, lagged" in words
+    assert svg.count(">−1.5<") == 3 + svg.count('text-anchor="end">−1.5<')  # at the end of each line
+    assert "prints no number" not in svg
+    assert pd.read_csv(tmp_path / "side.csv")["published_value"].eq(-1.5).all()
+
+
+def test_a_far_printed_number_and_every_band_are_inside_the_axes(estimates):
+    rows = estimates[estimates["estimand"] == "event_time"]
+    low, high = _limits(rows, (40.0, "difference-in-differences"))
+    assert low < rows["band_low"].min() and high > 40.0
+    assert _limits(rows, None)[1] > rows["band_high"].max()
+
+
+def test_counts_of_few_treated_are_marked(estimates, tmp_path):
+    few = estimates.assign(note=estimates["note"].where(estimates["event_time"].ne(4), f"{FEW_TREATED}: 6"))
+    draw(few, tmp_path)
+    svg = (tmp_path / "side.svg").read_text()
+    assert svg.count(f"{DAGGER}<") == 1 and f"{DAGGER} Rests on fewer" in svg
 
 
 def test_the_same_figure_has_the_same_bytes(estimates, tmp_path):
     first, second = draw(estimates, tmp_path / "a"), draw(estimates.sample(frac=1, random_state=1), tmp_path / "b")
     for one, other in zip(sorted(first), sorted(second), strict=True):
-        if one.suffix in (".png", ".svg"):
-            assert one.read_bytes() == other.read_bytes()
+        assert one.read_bytes() == other.read_bytes()
 
 
 def test_nothing_to_draw_is_an_error(estimates, tmp_path):

@@ -11,9 +11,30 @@ import pandas as pd
 import pytest
 
 from did.errors import DidError
-from did.outputs.facts import DAGGER, FEW_TREATED, WEIGHTED_RATE, Facts, Front, annotated, few_treated_note
+from did.outputs.facts import (
+    DAGGER,
+    FEW_TREATED,
+    STAGGERED,
+    WEIGHTED_RATE,
+    Facts,
+    Front,
+    LargestDose,
+    annotated,
+    few_treated_note,
+)
 from did.outputs.front import front_markdown
 from did.outputs.identities import additivity, sum_to_zero
+from did.outputs.staggered_text import (
+    DOSE_ASSUMES,
+    agreement,
+    before_treatment,
+    calendar_table,
+    dose_sentence,
+    estimator_notes,
+    intensity_table,
+    other_readings_table,
+    waves_table,
+)
 from did.outputs.summary import answer, direction_sentence, overview, summary_markdown, where_zero_lies
 from did.outputs.summary_tables import beside_table, comparison_table, lineage_table, trend_tests_table, years_table
 from did.tables import SCHEMAS, check
@@ -137,7 +158,7 @@ def test_page_is_the_same_twice_and_every_table_is_whole(tables):
     assert page == summary_markdown(facts=FACTS, **{name: table.copy() for name, table in tables.items()})
     assert page.endswith("\n") and not page.endswith("\n\n") and "nan" not in page.lower().replace("finance", "")
     blocks = re.findall(r"(?:^\|.*\n)+", page, flags=re.M)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         counts = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(counts) == 1, block
@@ -426,3 +447,172 @@ def test_many_mergers_stand_in_one_row_and_rates_have_no_total(lineage):
     assert "lineage.csv" in table.loc["merged into 7 areas", "Why"] and len(table) == 4
     rates = lineage.assign(total=lineage["total"].where(lineage["fate"] == "set_aside"))
     assert "Total" not in lineage_table(rates, FACTS)
+
+
+# --- each wave from its own date, and the dose -------------------------------------------------------------
+
+
+WAVES = dataclasses.replace(FACTS, staggered="waves")
+AVERAGES = {"did": 50.0, "callaway_santanna": 45.0, "sun_abraham": 44.0, "imputation": 60.0, "stacked": 40.0}
+
+
+def staggered_rows(averages=AVERAGES, reading="waves", error=10.0, **columns):
+    """Averages, effects by wave and by month, and two-way leads by year, every interval estimate -+ 2 errors."""
+    rows = []
+    for cluster in FACTS.clusters:
+        wider = error * (1.5 if cluster == "system" else 1)
+
+        def row(estimator, value, cluster=cluster, wider=wider, **where):
+            return estimate_row("days_total", "binary", "full", estimator, cluster, value, wider, reading) | where
+
+        rows += [row(estimator, value) for estimator, value in averages.items()]
+        rows += [row("callaway_santanna", value, estimand="cohort", cohort=cohort, n_treated=n)
+                 for cohort, value, n in (("2017-06", 40.0, 30), ("2018-05", 70.0, 9))]
+        rows += [row("callaway_santanna", value, estimand="calendar", period=period, n_treated=n)
+                 for period, value, n in (("2017-11", 10.0, 30), ("2017-12", 20.0, 30), ("2018-01", -6.0, 39))]
+        rows += [row("event_study", value, estimand="event_bin_12", event_time=time)
+                 for time, value in ((-3, -80.0), (-2, 5.0), (0, 40.0))]
+        rows.append(row("event_study", 0.0, estimand="event_bin_12", event_time=-1, note="reference")
+                    | dict.fromkeys(["std_error", "ci_low", "ci_high"], np.nan))
+    frame = pd.DataFrame(rows)[list(SCHEMAS["estimates"].columns)].assign(**columns)
+    return check("estimates", frame)
+
+
+def leads(p_value, status="done", reason="rank 7 for 7 leads"):
+    """The joint test of the imputation estimator's leads, at both levels of clustering."""
+    rows = [dict(indicator="days_total", reading="waves", sample="full", diagnostic="imputation_leads_bin_12",
+                 item=f"binary, {cluster} clusters", treatment="binary", estimator="", cluster=cluster, value=-5.0,
+                 statistic=4.36, df=7.0, df_denominator=41.0, p_value=p_value, status=status, reason=reason,
+                 is_synthetic=False) for cluster in FACTS.clusters]
+    return check("diagnostics", pd.DataFrame(rows).reindex(columns=list(SCHEMAS["diagnostics"].columns)))
+
+
+def test_agreement_counts_intervals_by_system_and_sides_of_zero(reproduction):
+    text = agreement(staggered_rows(), reproduction, WAVES)
+    assert text.startswith("The report prints +40 (lagged dependent variable, one date for all): it lies inside the "
+                           "95% interval clustered by system of all 5.")
+    assert "Two-way fixed effects give 50.0; the other 4 estimates run from 40.0 to 60.0, and the interval of " \
+           "two-way fixed effects overlaps that of all 4." in text
+    assert "the 5 estimates and the printed number, all lie above zero; the interval leaves out zero in 5 of 5." in text
+    assert "**By these rules the printed number, the two-way estimate and the staggered ones agree**" in text
+    assert "significant" not in text
+
+
+@pytest.mark.parametrize(("averages", "words", "differ"), [
+    (AVERAGES | {"imputation": 75.0}, "clustered by system of 4 of the 5 (not Imputation).", "the printed number"),
+    (AVERAGES | {"imputation": 111.0, "stacked": 19.5, "did": 50.0}, "overlaps that of 3 of the 4 (not Imputation).",
+     "the printed number, size and leaving out zero"),
+    (AVERAGES | {"did": 29.0, "stacked": -1.0}, "5 lie above zero and 1 below",
+     "the printed number, sign and leaving out zero"),
+    (AVERAGES | {"stacked": 28.0}, "the interval leaves out zero in 4 of 5.", "leaving out zero"),
+    (dict.fromkeys(AVERAGES, 140.0), "of none of the 5.", "the printed number"),
+])
+def test_one_broken_rule_is_enough_to_disagree(reproduction, averages, words, differ):
+    text = agreement(staggered_rows(averages), reproduction, WAVES)
+    assert words in text and f"do not all agree (on {differ})**" in text
+
+
+def test_agreement_without_a_printed_number_or_two_way_estimate(reproduction):
+    nothing = reproduction[reproduction["claim"] == "D2"]
+    text = agreement(staggered_rows(), nothing, WAVES)
+    assert text.startswith("The report prints no number for this cell. Two-way")
+    assert "Of the 5 estimates, all lie above zero" in text
+    assert "rules the two-way estimate and the staggered ones agree**" in text
+    robust = agreement(staggered_rows({"imputation": -5.0, "stacked": -6.0}), nothing, WAVES)
+    assert "Two-way" not in robust and "Of the 2 estimates, all lie below zero" in robust
+    assert agreement(staggered_rows({"did": 1.0}), nothing, WAVES) == ""
+
+
+@pytest.mark.parametrize(("p_value", "words"), [
+    (0.001, "**In 2 of 4 tests p is below 0.05: the treated areas may not have moved as the others did before"),
+    (0.2, "**In none of 4 tests is p below 0.05**; with few treated systems"),
+])
+def test_before_treatment_follows_from_the_tests(diagnostics, p_value, words):
+    text = before_treatment(staggered_rows(), pd.concat([diagnostics, leads(p_value)]), WAVES)
+    assert words in text and "significant" not in text
+    assert "Their joint test: F(7, 41) = 4.36, p " in text
+    assert "Linear trend test, with one date for all: F(1, 148) = 3.80, p = 0.053 clustered by area; F(1, 41)" in text
+    assert "run from −80.0 to +5.0; the 95% interval clustered by system leaves out zero in 1 of 2." in text
+
+
+def test_before_treatment_when_all_or_none_of_the_tests_say_something(diagnostics):
+    low = pd.concat([diagnostics.assign(p_value=0.01), leads(0.01, reason="rank 7; few treated clusters")])
+    text = before_treatment(staggered_rows(), low, WAVES)
+    assert "**In all 4 tests p is below 0.05: the treated areas did not move as the others did" in text
+    assert "clustered by system (few treated clusters)." in text
+    why = "8 treated clusters for 9 leads: x | y"
+    text = before_treatment(staggered_rows(), leads(np.nan, "skipped", why), WAVES)
+    assert "skipped clustered by system (8 treated clusters for 9 leads: x \\| y)" in text
+    assert "None of these tests could be run" in text
+    assert before_treatment(staggered_rows().iloc[:0], diagnostics.iloc[:0], WAVES) == ""
+
+
+def test_effects_by_wave_carry_both_intervals_and_the_mark_of_few():
+    rows = annotated(staggered_rows(), minimum={"days_total": 10}, weighted=[])
+    first, second = waves_table(rows, WAVES).splitlines()[2:]
+    assert first == "| June 2017 | 40.0 | 20.0 to 60.0 | 10.0 to 70.0 | 149 (30) | 8 |"
+    assert second.startswith(f"| May 2018 | 70.0{DAGGER} | 50.0 to 90.0 | 40.0 to 100.0 | 149 (9) |")
+    assert waves_table(rows[rows["estimand"] != "cohort"], WAVES) == ""
+
+
+def test_effects_by_calendar_year_are_means_of_months_or_the_years_themselves():
+    lines = calendar_table(staggered_rows(), WAVES).splitlines()
+    assert lines[0] == "| Year | Months | Mean effect | Least to largest month | Treated areas |"
+    assert lines[2:] == ["| 2017 | 2 | 15.0 | 10.0 to 20.0 | 30 |", "| 2018 | 1 | −6.0 | −6.0 to −6.0 | 39 |"]
+    rows = staggered_rows()
+    yearly = rows[rows["period"].eq("2018-01")].assign(period="2018")
+    lines = calendar_table(yearly, dataclasses.replace(WAVES, frequency="Y")).splitlines()
+    assert lines[2:] == ["| 2018 | −6.0 | −26.0 to 14.0 | −36.0 to 24.0 | 149 (39) | 8 |"]
+
+
+def test_other_readings_are_one_table_without_the_one_reported(estimates):
+    rows = pd.concat([estimates, staggered_rows(), staggered_rows(reading="record"), staggered_rows({"did": 9.0}, "x")])
+    rows = rows[rows["indicator"].eq("days_total") & rows["sample"].eq("full") & rows["treatment"].eq("binary")]
+    lines = other_readings_table(rows, WAVES).splitlines()[2:]
+    # A reading with the two-way estimate alone, as the reported one, is not one with dates of its own.
+    assert [line[2:].split(" | ")[:2] for line in lines] == [["record", STAGGERED[name]] for name in AVERAGES]
+    assert lines[0].endswith("| 50.0 | 30.0 to 70.0 | 20.0 to 80.0 | 149 (30) | 8 |")
+    assert other_readings_table(estimates, WAVES) == ""
+
+
+def test_notes_of_some_averages_only():
+    rows = staggered_rows(note=WEIGHTED_RATE)
+    rows.loc[rows["estimator"] == "stacked", "note"] += "; 2 stacks | of event times"
+    assert estimator_notes(rows) == "Stacked: 2 stacks \\| of event times."
+
+
+def test_dose_beside_the_binary_effect(estimates):
+    own = estimates.query("reading == 'default' and event_time.isna()")
+    within = own[own["treatment"].eq("intensity") & own["estimator"].eq("did")].assign(
+        treatment="intensity_within_treated", n_units=30)
+    lines = intensity_table(pd.concat([own, within]), FACTS).splitlines()
+    assert len(lines) == 2 + 6
+    assert lines[2] == "| Binary: treated or not | full sample | 40.0 | 9.4 to 70.6 | −10.6 to 90.6 | 149 (30) | 8 |"
+    assert lines[4].startswith("| Dose × post, for each additional organisation | full sample | 2.00 | 0.47 to 3.53 |")
+    assert lines[7].startswith("| Dose, among the treated only, for each additional organisation | wave two removed |")
+    assert "| 30 (30) |" in lines[7]
+    assert intensity_table(own[own["treatment"] == "binary"], FACTS) == ""
+
+
+def test_what_must_be_known_of_the_dose():
+    facts = dataclasses.replace(FACTS, dose_counted="Counted later.",
+                                largest_dose=LargestDose(["North | West"], 32.0, 10, 30))
+    assert dose_sentence(facts) == ("Counted later. The largest dose (32) is that of North \\| West: 10 of the 30 "
+                                    f"treated areas (33%), which weigh accordingly. {DOSE_ASSUMES}")
+    assert dose_sentence(FACTS) == DOSE_ASSUMES
+
+
+def test_page_with_waves_of_their_own_dates_and_a_dose_among_the_treated(tables):
+    within = tables["estimates"].query("treatment == 'intensity' and estimator == 'did'").assign(
+        treatment="intensity_within_treated")
+    given = tables | {"estimates": pd.concat([tables["estimates"], within, staggered_rows()]),
+                      "diagnostics": pd.concat([tables["diagnostics"], leads(0.001)])}
+    page = summary_markdown(facts=WAVES, **given)
+    for words in ("## Each wave from its own date", "**By these rules", "**In 2 of 4 tests", "By wave (Callaway",
+                  "plain means of the months", "## By dose", "Sun and Abraham with the last one before it"):
+        assert words in page, words
+    assert "significant" not in page.split("## Each wave from its own date")[1].split("## Trends before")[0]
+    assert "***" not in page and "Other dates" not in page
+    before = summary_markdown(facts=WAVES, **given | {"estimates": pd.concat([tables["estimates"], staggered_rows()])})
+    for heading in ("## Answer", "## Both estimators, both clusterings"):
+        assert page.split(heading)[1].split("## ")[0] == before.split(heading)[1].split("## ")[0]

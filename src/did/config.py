@@ -94,11 +94,20 @@ class Indicator(Strict):
     aggregation: Literal["sum", "population_weighted"] = Field(description="How areas are combined: counts are "
                                                                "summed, rates are weighted.")
     frequency: Literal["M", "Q", "Y"] = Field(description="Frequency of the periods.")
+    years: Literal["calendar", "financial"] = Field("calendar", description="With frequency Y: calendar years, or "
+                                                    "financial years from April to March, each named by the year in "
+                                                    "which it begins: 2017 is 2017/18.")
     onset_rule: Literal["containing", "following"] = Field("containing", description="First treated period: the "
                                                            "one that contains the onset, or the one after it.")
     windows: dict[str, Window] = Field(min_length=1, description="Named windows; a reading names one.")
     published_estimator: str = Field(description="Estimator the published evaluation used.")
     family: str = Field(description="Outcomes reported together.")
+    family_title: str = Field("", description="Title of the family, where no evaluation describes it.")
+    evaluations: list[str] = Field(default_factory=list, description="Evaluations (their id) that take this indicator "
+                                   "up although they do not name it.")
+    residents: Measure | None = Field(None, description="Source and all-age measure of population by district, which "
+                                      "says how much of a partly covered area is inside; for upper-tier authorities "
+                                      "where no denominator is a population.")
     minimum_treated: int = Field(1, ge=1, description="Estimates on fewer treated units carry a note.")
     caveats: list[str] = Field(default_factory=list, description="What a reader must know.")
 
@@ -110,15 +119,28 @@ class Indicator(Strict):
         if (self.aggregation == "sum") != (self.rate is None):
             raise ValueError(f"aggregation must be sum for counts and population_weighted for a rate; found "
                              f"{self.aggregation}")
+        if self.years == "financial" and self.frequency != "Y":
+            raise ValueError(f"years may be financial with frequency Y only; found {self.frequency}")
         return self
 
     def denominator_name(self, reading: Reading) -> str | None:
         """Name of the denominator under a reading; None for a rate."""
         return reading.denominator or next(iter(self.denominators), None)
 
+    def population(self, reading: Reading) -> Measure | None:
+        """Source and all-age measure of the population by district, for areas that are only partly covered."""
+        denominator = self.denominators.get(self.denominator_name(reading))
+        if isinstance(denominator, Population):
+            return Measure(source=denominator.source, measure=denominator.all_ages)
+        return self.residents
+
     def onset(self, first: str) -> pd.Period:
-        """First treated period of this indicator when treatment begins in the month ``first``."""
-        containing = pd.Period(first, freq="M").asfreq(self.frequency)
+        """First treated period of this indicator when treatment begins in the month ``first``.
+
+        Of financial years it is named by the year in which it begins: June 2017 and February 2018 lie in 2017.
+        """
+        shift = 3 if self.years == "financial" else 0
+        containing = (pd.Period(first, freq="M") - shift).asfreq(self.frequency)
         return containing if self.onset_rule == "containing" else containing + 1
 
 
@@ -233,6 +255,8 @@ class Evaluation(Strict):
     place: str = Field(description="Where, as in the subtitles of figures.")
     units: str = Field(description="What units are called.")
     dose: str = Field(description="What one more unit of intensity is.")
+    dose_counted: str = Field("", description="When the dose was counted, as `in April 2021`, if that was after the "
+                              "onset.")
     families: dict[str, Family] = Field(min_length=1, description="Families of outcomes.")
     indicators: list[str] = Field(min_length=1, description="Indicators to evaluate.")
     waves: Waves
@@ -357,6 +381,7 @@ def load_evaluation(path: str | Path) -> Evaluation:
         words = getattr(evaluation, key)
         if len(set(words)) < len(words):
             raise DidError(f"{path}: key '{key}' names something twice; found {words}")
+    evaluation = _with_volunteers(evaluation)
     onset = period(evaluation.waves.onset, "M", f"{path}: key 'waves.onset'")
     for name in evaluation.indicators:
         indicator = load_indicator(name, evaluation.indicators_folder)
@@ -370,6 +395,24 @@ def load_evaluation(path: str | Path) -> Evaluation:
                 raise DidError(f"{path}: key 'families.{key}' names indicator '{name}', which is not in 'indicators'"
                                f"{suggest(name, evaluation.indicators)}")
     return evaluation
+
+
+def _with_volunteers(evaluation: Evaluation) -> Evaluation:
+    """Add the indicators whose own file names the evaluation, and their families where it describes none.
+
+    They are not in the evaluation's file, so that adding one re-runs nothing of the others.
+    """
+    names, families = list(evaluation.indicators), dict(evaluation.families)
+    for file in sorted(Path(evaluation.indicators_folder).glob("*.yaml")):
+        # A file under work that names no evaluation must not stop the others, so it is not read as an indicator.
+        if file.stem in names or b"evaluations:" not in file.read_bytes():
+            continue
+        indicator = load_indicator(file.stem, evaluation.indicators_folder)
+        if evaluation.id in indicator.evaluations:
+            names.append(indicator.id)
+            families.setdefault(indicator.family, Family(title=indicator.family_title or indicator.title,
+                                                         headline=indicator.id, layout="single"))
+    return evaluation.model_copy(update={"indicators": names, "families": families})
 
 
 def _check_indicator(path: Path, evaluation: Evaluation, indicator: Indicator, first: pd.Period) -> None:

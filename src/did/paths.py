@@ -36,6 +36,9 @@ class Paths:
     def estimates(self, indicator: str) -> Path:
         return self.data / "processed" / "estimates" / f"{indicator}.parquet"
 
+    def influence(self, indicator: str) -> Path:
+        return self.data / "processed" / "influence" / f"{indicator}.parquet"
+
     def readings(self, indicator: str) -> Path:
         return self.data / "processed" / "readings" / f"{indicator}.parquet"
 

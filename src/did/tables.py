@@ -129,6 +129,19 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "note": _text(),
         },
     ),
+    "influence": _schema(
+        "influence",
+        ["indicator", "sample", "treatment", "estimator", "cluster", "label"],
+        {
+            "indicator": _text(),
+            "sample": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "cluster": _text(),
+            "label": _text(),
+            "value": _number(),
+        },
+    ),
     "readings": _schema(
         "readings",
         ["indicator", "reading", "sample", "treatment", "estimator", "cluster"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -57,6 +59,23 @@ def labels_of(result: Result, panel: Panel, level: str) -> np.ndarray:
     return panel.clusters[level][panel.units.get_indexer(result.influence.index)]
 
 
+def cluster_shares(result: Result, panel: Panel) -> pd.DataFrame:
+    """Return each cluster's share of a single-parameter result, so that estimates can be tested together.
+
+    One row per level and cluster: cluster, label, value = sqrt(factor) x the cluster's summed influence, in units
+    of the outcome; the root of the sum of squares over a level is the standard error `summarise` gives. NaN where
+    there is no factor.
+    """
+    frames = []
+    for cluster in panel.clusters:
+        labels = labels_of(result, panel, cluster).astype(str)
+        names = np.unique(labels)
+        factor = small_sample_factor(len(names), result.n_obs, result.n_parameters)
+        value = np.sqrt(factor) * cluster_sums(result.influence.to_numpy(), labels)[:, 0]
+        frames.append(pd.DataFrame({"cluster": cluster, "label": names, "value": value}))
+    return pd.concat(frames, ignore_index=True)
+
+
 def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame:
     """Return the rows of the estimates table for every cluster level of the panel.
 
@@ -72,53 +91,73 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
     that is not identified, fewer than two clusters, no more observations than parameters, or no variation
     between clusters. A row that rests on one treated cluster keeps its error and says so in the note.
     """
-    from scipy import stats
+    blocks = by_cluster(result, panel, level)
+    n_rows = len(blocks) * len(result.estimate)
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]} | {
+        name: pd.concat([result.parameters[name]] * len(blocks), ignore_index=True)
+        for name in ("estimand", "cohort", "period", "event_time")
+    } | {
+        "treatment": panel.treatment,
+        "estimator": result.estimator,
+        "band_low": np.nan,
+        "band_high": np.nan,
+        "p_adjusted": np.nan,
+        "n_obs": result.n_obs,
+        "n_units": result.n_units,
+        "n_parameters": pd.array([result.n_parameters] * n_rows, dtype="Int64"),
+    }
+    return pd.DataFrame(columns)[COLUMNS]
 
-    influence = result.influence.to_numpy()
-    frames = []
-    for cluster in panel.clusters:
-        labels = labels_of(result, panel, cluster)
+
+def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[str, np.ndarray]]:
+    """Return what `summarise` computes, without a frame: a dict of (parameters,) columns per cluster level.
+
+    For callers that summarise hundreds of results and make one frame of all.
+    """
+    influence, treated = result.influence.to_numpy(), result.treated.to_numpy()
+    places = panel.units.get_indexer(result.influence.index)
+    own = result.parameters["note"].tolist()
+    normal = result.distribution == "normal"
+    blocks = []
+    for cluster, every in panel.clusters.items():
+        labels = every[places]
         sums = cluster_sums(influence, labels)
         n_clusters = len(sums)
-        normal = result.distribution == "normal"
         factor = small_sample_factor(n_clusters, result.n_obs, result.n_parameters)
         factor = 1.0 if normal and n_clusters > 1 else factor
-        reference = stats.norm if normal else stats.t(max(n_clusters - 1, 1))
+        reference = _reference(None if normal else max(n_clusters - 1, 1))
         spread = np.sqrt((sums**2).sum(axis=0))
         varies = spread > CANCELLED * np.abs(influence).sum(axis=0)
-        treated = result.treated.to_numpy()
-        n_treated_clusters = [len(pd.unique(labels[behind])) for behind in treated.T]
+        n_treated_clusters = [len(set(labels[behind])) for behind in treated.T]
         std_error = np.where(varies, np.sqrt(factor) * spread, np.nan)
         half_width = reference.ppf((1 + level) / 2) * std_error
-        n_parameters = pd.array([result.n_parameters] * len(result.estimate), dtype="Int64")
         note = [
-            join_notes(own, _caveat(own, n_clusters, factor, n_with, has_error, cluster), result.note)
-            for own, n_with, has_error
-            in zip(result.parameters["note"], n_treated_clusters, varies, strict=True)
+            join_notes(text, _caveat(text, n_clusters, factor, n_with, has_error, cluster), result.note)
+            for text, n_with, has_error in zip(own, n_treated_clusters, varies, strict=True)
         ]
-        columns = {name: result.parameters[name] for name in ("estimand", "cohort", "period", "event_time")} | {
-            "treatment": panel.treatment,
-            "estimator": result.estimator,
-            "cluster": cluster,
+        n = len(result.estimate)
+        blocks.append({
+            "cluster": np.repeat(cluster, n).astype(object),
             "estimate": result.estimate,
             "std_error": std_error,
             "ci_low": result.estimate - half_width,
             "ci_high": result.estimate + half_width,
-            "band_low": np.nan,
-            "band_high": np.nan,
             "p_value": 2 * reference.sf(np.abs(result.estimate) / std_error),
-            "p_adjusted": np.nan,
-            "n_obs": result.n_obs,
-            "n_units": result.n_units,
             "n_treated": treated.sum(axis=0),
-            "n_clusters": n_clusters,
-            "n_treated_clusters": n_treated_clusters,
-            "n_parameters": n_parameters,
-            "df": np.nan if normal else float(max(n_clusters - 1, 0)),
-            "note": note,
-        }
-        frames.append(pd.DataFrame(columns)[COLUMNS])
-    return pd.concat(frames, ignore_index=True)
+            "n_clusters": np.repeat(n_clusters, n),
+            "n_treated_clusters": np.array(n_treated_clusters, dtype=np.int64),
+            "df": np.repeat(np.nan if normal else float(max(n_clusters - 1, 0)), n),
+            "note": np.array(note, dtype=object),
+        })
+    return blocks
+
+
+@cache
+def _reference(df: int | None):
+    """Student's t with ``df`` degrees of freedom; the standard normal for None."""
+    from scipy import stats
+
+    return stats.norm if df is None else stats.t(df)
 
 
 def _caveat(

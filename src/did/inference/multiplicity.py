@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -101,6 +101,41 @@ def joint_draws(
         block[np.searchsorted(every, names)] = cluster_sums(result.influence.to_numpy(), own.astype(str))
         blocks.append(np.sqrt(factor) * block)
     return multiplier_draws(np.hstack(blocks), every, draws=draws, seed=seed, multiplier=multiplier)
+
+
+def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, families: Mapping[str, Sequence[str]], *,
+                 draws: int = 9999, seed: int = 20170601) -> pd.DataFrame:
+    """Return the overall estimates of each family of outcomes with p-values adjusted over the family.
+
+    ``estimates`` rows of the estimates table of one reading (overall effects; others are left aside); ``influence`` the
+    table of that name: each cluster's scaled share of an estimate; ``families`` family -> its indicators. Outcomes of
+    one sample, treatment, estimator and cluster level are adjusted together. Columns: family, the keys, estimate,
+    std_error, p_value, p_holm, p_benjamini_hochberg, p_romano_wolf, n_tests and is_synthetic. An estimate without an
+    error has no adjusted p-value and is not counted. Raises DidError for an estimate whose influence is missing.
+    """
+    keys = ["sample", "treatment", "estimator", "cluster"]
+    overall = estimates.loc[estimates["estimand"] == "overall"]
+    shares = influence.set_index(["indicator", *keys]).sort_index()
+    found = []
+    for family, members in families.items():
+        here = overall.loc[overall["indicator"].isin(members)]
+        for cell, rows in here.groupby(keys, sort=False):
+            rows = rows.set_index("indicator").loc[[name for name in members if name in set(rows["indicator"])]]
+            try:
+                sums = pd.concat({name: shares.loc[(name, *cell)].set_index("label")["value"] for name in rows.index},
+                                 axis=1).fillna(0.0).sort_index()
+            except KeyError as error:
+                raise DidError(f"influence table: expected {family}, {', '.join(cell)}; found no {error}; run the fit "
+                               "stage again") from error
+            deviations = multiplier_draws(sums.to_numpy(), sums.index.to_numpy(), draws=draws, seed=seed)
+            found.append(rows.reset_index()[["indicator", "estimate", "std_error", "p_value", "is_synthetic"]].assign(
+                family=family, **dict(zip(keys, cell, strict=True)), p_holm=holm(rows["p_value"]),
+                p_benjamini_hochberg=benjamini_hochberg(rows["p_value"]),
+                p_romano_wolf=romano_wolf(rows["estimate"], rows["std_error"], deviations),
+                n_tests=int(rows["p_value"].notna().sum())))
+    columns = ["family", "indicator", *keys, "estimate", "std_error", "p_value", "p_holm", "p_benjamini_hochberg",
+               "p_romano_wolf", "n_tests", "is_synthetic"]
+    return pd.concat(found, ignore_index=True)[columns]
 
 
 def _adjusted(p: Sequence[float], method: str) -> np.ndarray:

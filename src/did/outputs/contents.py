@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from did.config import Evaluation, load_indicator
 
-TABLES = ["estimates.csv", "diagnostics.csv", "lineage.csv"]
+TABLES = ["estimates.csv", "diagnostics.csv", "lineage.csv", "many_tests.csv"]
 FIGURE_PARTS = ["svg", "png", "csv", "txt"]
 
 

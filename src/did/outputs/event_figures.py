@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib
 import matplotlib.lines
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,6 +18,10 @@ from did.outputs.facts import CLUSTERS, DAGGER, few_treated_note, rests_on_few, 
 from did.outputs.figures import NUMBERS
 from did.outputs.text import decimals_for, listed, number, plural
 
+MANY = 40  # event times from which on a line with bands is drawn, not points with whiskers
+KEY_ROW = 0.26  # inches
+BAND_ALPHA = 0.12
+DOTS = (0, (1, 1.5))
 
 def event_study(
     estimates: pd.DataFrame,
@@ -40,7 +45,8 @@ def event_study(
     """Draw the effects by event time with their pointwise 95% intervals, and save the figure.
 
     Up to 40 event times are points with whiskers, more are a line with bands. A uniform band, where the table
-    has one, lies behind. The reference period is a hollow marker at zero.
+    has one, lies behind its pointwise interval and is named in the key. The reference period is a hollow marker
+    at zero.
 
     Parameters
     ----------
@@ -74,13 +80,15 @@ def event_study(
     subtitle = f"{subtitle} {treated_words(rows, units, list(clusters))}"
     few = rows[rows["note"].map(rests_on_few) & ~is_reference(rows)]
     footnote = few_treated_note(rows["note"], units)
-    figure, bottom = style.page(4.55, title=title, subtitle=subtitle, source=source, is_synthetic=is_synthetic,
+    many = rows["event_time"].nunique() > MANY
+    key = key_rows(clusters, many, bool(rows["band_low"].notna().any()))
+    deep = len(key) * KEY_ROW
+    figure, bottom = style.page(4.37 + deep, title=title, subtitle=subtitle, source=source, is_synthetic=is_synthetic,
                                 footnote=footnote)
     axes = style.add_axes(figure, 0.85, bottom + 0.55, style.WIDTH - 1.05, 3.4)
     with matplotlib.rc_context(style.SETTINGS):
         axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
         axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-        many = rows["event_time"].nunique() > 40
         draw = draw_bands if many else draw_points
         for place, cluster in enumerate(clusters):
             draw(axes, rows[rows["cluster"] == cluster], place, len(clusters))
@@ -91,7 +99,10 @@ def event_study(
         for time in sorted(set(few["event_time"])):
             axes.annotate(DAGGER, (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 4), ha="center",
                           textcoords="offset points", fontproperties=style.font(bold=True))
-        _key(figure, axes, clusters, many, value_label)
+        above = bottom + 0.55 + 3.4 + 0.11
+        draw_key(figure, key, above)
+        figure.text(style.EDGE / style.WIDTH, (above + deep + 0.13) / figure.get_size_inches()[1], value_label,
+                    va="center", fontproperties=style.font())
     alt_text = _event_alt_text(title, subtitle, rows, clusters, time_label, value_label)
     return style.save(figure, stem, f"{alt_text} {footnote}".strip(), rows[NUMBERS], is_synthetic)
 
@@ -125,19 +136,22 @@ def draw_points(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
 
 
 def draw_bands(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
-    """First cluster level: line and filled band; further ones: dashed edges of their band."""
+    """First cluster level: line, filled interval and lighter uniform band; further ones: dashed and dotted edges."""
     _, colour, dashes = style.MARKS[place % len(style.MARKS)]
     rows = rows[rows["estimate"].notna()]
-    low, high = (rows[end].where(~is_reference(rows), 0.0) for end in ("ci_low", "ci_high"))
+    times = rows["event_time"]
+    interval, band = ([rows[end].where(~is_reference(rows), 0.0) for end in ends]
+                      for ends in (("ci_low", "ci_high"), ("band_low", "band_high")))
     if place == 0:
-        axes.fill_between(rows["event_time"], low, high, color=colour, alpha=0.25, linewidth=0, zorder=2)
-        axes.plot(rows["event_time"], rows["estimate"], color=colour, linewidth=2, zorder=4)
-    else:
-        for edge in (low, high):
-            axes.plot(rows["event_time"], edge, color=colour, linewidth=1.5, linestyle=dashes, zorder=3)
+        axes.fill_between(times, *band, color=colour, alpha=BAND_ALPHA, linewidth=0, zorder=1.5)
+        axes.fill_between(times, *interval, color=colour, alpha=0.25, linewidth=0, zorder=2)
+        axes.plot(times, rows["estimate"], color=colour, linewidth=2, zorder=4)
+        return
+    for edge in interval:
+        axes.plot(times, edge, color=colour, linewidth=1.5, linestyle=dashes, zorder=3)
     if rows["band_low"].notna().any():
-        axes.fill_between(rows["event_time"], rows["band_low"], rows["band_high"], color=colour, alpha=0.12,
-                          linewidth=0, zorder=1.5)
+        for edge in band:
+            axes.plot(times, edge, color=colour, linewidth=1, linestyle=DOTS, zorder=2.5)
 
 
 def event_axis(axes: Axes, times: pd.Series, every: int | None, label: str) -> None:
@@ -158,24 +172,47 @@ def event_axis(axes: Axes, times: pd.Series, every: int | None, label: str) -> N
     axes.set_axisbelow(True)
 
 
-def _key(figure: Figure, axes: Axes, clusters: Mapping[str, str], many: bool, value_label: str) -> None:
-    """Over the plot: the unit of the axis, and a sample of each interval's line beside its name."""
-    across, up = figure.get_size_inches()
-    box = axes.get_position()
-    y = box.y1 + 0.42 / up
-    figure.text(style.EDGE / across, y, value_label, va="center", fontproperties=style.font())
-    x, y = style.EDGE, box.y1 + 0.16 / up
+def key_rows(clusters: Mapping[str, str], many: bool, bands: bool, *more: tuple[list[dict], str]) -> list[list]:
+    """Return the entries of the key in rows no wider than the figure; an entry is its lines' settings and words."""
+    entries: list[tuple[list[dict], str]] = []
     for place, name in enumerate(clusters.values()):
         marker, colour, dashes = style.MARKS[place % len(style.MARKS)]
-        filled = many and place == 0
-        ends = [x / across, (x + 0.24) / across, (x + 0.48) / across]
-        for heavy in [True, False] if filled else [False]:
-            figure.add_artist(matplotlib.lines.Line2D(
-                ends, [y, y, y], color=colour, linestyle="-" if filled else dashes, linewidth=12 if heavy else 2,
-                alpha=0.25 if heavy else 1, marker=None if many else marker, markevery=[1], markersize=7))
-        words = f"{'Estimate, ' if place == 0 else ''}95% interval clustered {name}"
-        figure.text((x + 0.55) / across, y, words, va="center", fontproperties=style.font())
-        x += 0.55 + style.text_width(words) + 0.35
+        line = {"color": colour, "linewidth": 2, "linestyle": dashes, "marker": None if many else marker}
+        fill = {"color": colour, "linewidth": 12, "alpha": 0.25}
+        entries.append(([fill, line] if many and place == 0 else [line],
+                        f"{'Estimate, ' if place == 0 else ''}95% interval clustered {name}"))
+    for place, name in enumerate(clusters.values() if bands else []):
+        colour = style.MARKS[place % len(style.MARKS)][1]
+        if many and place:
+            line = {"color": colour, "linewidth": 1, "linestyle": DOTS}
+        else:
+            line = {"color": colour, "linewidth": 12 if many else 7, "alpha": BAND_ALPHA if many else 0.25}
+        entries.append(([line], f"Uniform 95% band {name}"))
+    rows: list[list] = [[]]
+    for entry in [*entries, *more]:
+        wide = sum(_key_width(words) for _, words in [*rows[-1], entry])
+        if rows[-1] and wide > style.WIDTH - style.EDGE:
+            rows.append([])
+        rows[-1].append(entry)
+    return rows
+
+
+def _key_width(words: str) -> float:
+    return 0.55 + style.text_width(words) + 0.3
+
+
+def draw_key(figure: Figure, rows: list[list], bottom: float) -> None:
+    """Draw the key of ``key_rows``, ``KEY_ROW`` inches a row, from ``bottom`` inches of the figure up."""
+    across, up = figure.get_size_inches()
+    with matplotlib.rc_context(style.SETTINGS):
+        for above, row in enumerate(reversed(rows)):
+            x, y = style.EDGE, (bottom + (above + 0.5) * KEY_ROW) / up
+            for lines, words in row:
+                ends = [x / across, (x + 0.24) / across, (x + 0.48) / across]
+                for settings in lines:
+                    figure.add_artist(matplotlib.lines.Line2D(ends, [y, y, y], markevery=[1], markersize=7, **settings))
+                figure.text((x + 0.55) / across, y, words, va="center", fontproperties=style.font())
+                x += _key_width(words)
 
 
 def _event_alt_text(title, subtitle, rows, clusters, time_label, value_label) -> str:

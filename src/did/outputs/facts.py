@@ -30,6 +30,8 @@ STAGGERED = {
     "imputation": "Imputation (Borusyak, Jaravel and Spiess)",
     "stacked": "Stacked",
 }
+# Over event time -> the estimator whose one coefficient is its average.
+AVERAGE_BY = {"event_study": "did"}
 TESTS = {
     "linear_pretrend": "Linear trend test",
     "joint_leads": "All leads jointly",
@@ -44,6 +46,16 @@ WEIGHTED_RATE = "outcome is a rate without counts, combined over areas with popu
 
 
 @dataclass(frozen=True)
+class LargestDose:
+    """Who has most of the dose: names of the systems, the dose, how many of the treated units have it."""
+
+    systems: Sequence[str]
+    dose: float
+    n_units: int
+    n_treated: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """What a family's page says that is not in a table: names, settings, and facts printed by the publication.
 
@@ -53,7 +65,9 @@ class Facts:
         one base and exhaust it (may be empty).
     measure : unit of the outcomes, as "delayed days per 100,000 adults per month"; effect : unit of the effects
         on the headline outcome, where it is another ("percentage points"); "" if it is not.
-    dose : what one more unit of the intensity treatment is, as "additional partner organisation".
+    dose : what one more unit of the intensity treatment is, as "additional partner organisation";
+        dose_counted : a sentence on what the dose is and of when, "" if nothing need be said; largest_dose : who has
+        most of it under the reported reading, None if no unit has a dose.
     place, units : "England"; what units are called, "areas".
     directions : indicator -> ``lower_better``, ``higher_better`` or ``none``.
     first, last, onset : periods, ISO text; frequency : ``M``, ``Q`` or ``Y``.
@@ -84,6 +98,8 @@ class Facts:
     effect: str = ""
     frequency: str = "M"
     dose: str = "additional unit of intensity"
+    dose_counted: str = ""
+    largest_dose: LargestDose | None = None
     place: str = "England"
     units: str = "areas"
     directions: Mapping[str, str] = field(default_factory=dict)

@@ -14,6 +14,7 @@ import pandas as pd
 from did.errors import DidError
 from did.outputs.facts import (
     ESTIMATORS,
+    FEW_TREATED,
     PERIODS,
     Facts,
     Front,
@@ -25,6 +26,7 @@ from did.outputs.facts import (
     tests_of,
 )
 from did.outputs.identities import additivity, sum_to_zero
+from did.outputs.staggered_text import dose_sentence, intensity_table, staggered_section
 from did.outputs.summary_tables import (
     beside_table,
     comparison_table,
@@ -32,7 +34,6 @@ from did.outputs.summary_tables import (
     lineage_table,
     readings_table,
     slope_text,
-    staggered_table,
     trend_tests_table,
     years_table,
 )
@@ -94,11 +95,13 @@ def summary_markdown(
         comparison=markdown_table(comparison_table(rows, facts), right=["Ours", "N"]) if len(rows) else "",
         agreement=agreement_sentence(rows, facts) if len(rows) else "",
         few=few_treated_note(ours["note"], facts.units),
+        few_words=few_treated_note([FEW_TREATED], facts.units),
         beside=markdown_table(beside_table(ours, facts)),
         readings=readings_table(readings, facts),
         years=years_table(estimates, facts),
-        staggered=staggered_table(estimates, facts),
-        decomposition=decomposition_sentence(diagnostics, facts),
+        staggered=staggered_section(estimates, rows, diagnostics, facts),
+        intensity=intensity_table(ours, facts),
+        dose=dose_sentence(facts),
         tests=markdown_table(trend_tests_table(diagnostics, facts)),
         notes=test_notes(diagnostics, facts),
         data_facts=data_facts(ours, facts),
@@ -144,17 +147,6 @@ def direction_sentence(facts: Facts) -> str:
     words["none"] = "neither"
     parts = [f"{words[key]} for {listed(groups[key])}" for key in words if key in groups]
     return f"A positive effect is {'; '.join(parts)}."
-
-
-def decomposition_sentence(diagnostics: pd.DataFrame, facts: Facts) -> str:
-    """Say how much of the headline's two-way estimate comes from already-treated controls; "" if that is not known."""
-    row = only(diagnostics, indicator=facts.total, reading=facts.staggered, diagnostic="decomposition",
-               item="already treated controls")
-    if row is None:
-        return ""
-    share = number(100 * row["value"], 1)
-    return (f"Of the two-way estimate {share}% of the weight is on comparisons with units already "
-            "treated (Goodman-Bacon), which effects that change over time can turn wrong.")
 
 
 def where_zero_lies(rows: Sequence[pd.Series], facts: Facts) -> str:

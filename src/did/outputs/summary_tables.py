@@ -10,7 +10,6 @@ from did.outputs.facts import (
     ABBREVIATIONS,
     DAGGER,
     PERIODS,
-    STAGGERED,
     Facts,
     Front,
     only,
@@ -177,37 +176,6 @@ def years_table(estimates: pd.DataFrame, facts: Facts) -> str:
             line[f"95% {name}"] = "" if reference else interval(row["ci_low"], row["ci_high"], decimals)
         lines.append(line)
     return markdown_table(pd.DataFrame(lines), right=["Difference"]) if lines else ""
-
-
-def staggered_table(estimates: pd.DataFrame, facts: Facts) -> tuple[str, str]:
-    """Return the headline outcome's average effect by every staggered estimator, each wave from its own date, as a
-    Markdown table, and a sentence on how far apart they lie; "" twice if there is no such reading."""
-    rows = estimates[estimates["indicator"].eq(facts.total) & estimates["reading"].eq(facts.staggered)
-                     & estimates["estimand"].eq("overall")]
-    lines, values = [], []
-    for estimator, name in STAGGERED.items():
-        line = {"Estimator": name}
-        for place, (cluster, words) in enumerate(facts.clusters.items()):
-            row = only(rows, estimator=estimator, cluster=cluster)
-            if row is None:
-                continue
-            decimals = decimals_for(row["std_error"])
-            if place == 0:
-                line["Average effect"] = number(row["estimate"], decimals)
-                line[f"{facts.units.capitalize()} (treated)"] = f"{count(row['n_units'])} ({count(row['n_treated'])})"
-                values.append((row["estimate"], decimals, row["ci_low"] > 0 or row["ci_high"] < 0))
-            line[f"95% {words}"] = interval(row["ci_low"], row["ci_high"], decimals)
-            if cluster != "unit":
-                line[f"Treated {cluster}s"] = count(row["n_treated_clusters"])
-        if len(line) > 1:
-            lines.append(line)
-    if not lines:
-        return "", ""
-    low, high = min(values), max(values)
-    away = sum(value[2] for value in values)
-    sentence = (f"The {len(values)} estimates run from {number(low[0], low[1])} to {number(high[0], high[1])}; the 95% "
-                f"interval clustered {next(iter(facts.clusters.values()))} leaves out zero in {away}.")
-    return markdown_table(pd.DataFrame(lines), right=["Average effect"]), sentence
 
 
 def trend_tests_table(diagnostics: pd.DataFrame, facts: Facts) -> pd.DataFrame:

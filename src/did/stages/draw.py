@@ -13,7 +13,7 @@ from did.estimators.base import PERIODS_PER_YEAR
 from did.outputs import contents
 from did.outputs.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
 from did.outputs.event_figures import event_study
-from did.outputs.facts import ESTIMATORS, PERIODS, SAMPLES, STAGGERED, annotated
+from did.outputs.facts import ESTIMATORS, PERIODS, SAMPLES, STAGGERED, annotated, estimator_name, only
 from did.outputs.figures import coefficient_panes, coefficient_single
 from did.outputs.staggered_figures import estimators_over_event_time
 from did.outputs.trend_figures import parallel_trends
@@ -44,7 +44,7 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
         if "event_study" in evaluation.estimators:
             _event_study(indicator, evaluation, estimates, source, paths)
         if contents.staggered_reading(evaluation):
-            _estimators(indicator, evaluation, estimates, source, paths)
+            _estimators(indicator, evaluation, estimates, claims, source, paths)
     return f"{family}: {len(contents.figures(evaluation, family, without))} figures"
 
 
@@ -108,14 +108,17 @@ def _event_study(indicator: Indicator, evaluation: Evaluation, estimates: pd.Dat
         tick_every=PERIODS_PER_YEAR[indicator.frequency], units=evaluation.units)
 
 
-def _estimators(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, source: str,
-                paths: Paths) -> None:
+def _estimators(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, claims: pd.DataFrame,
+                source: str, paths: Paths) -> None:
     rows = estimates.loc[(estimates["indicator"] == indicator.id)
                          & (estimates["reading"] == contents.staggered_reading(evaluation))]
+    claim = only(claims.loc[claims["published_value"].notna()], indicator=indicator.id,
+                 estimator=indicator.published_estimator, treatment="binary", sample="full")
     estimators_over_event_time(
         rows, estimators={name: STAGGERED[name] for name in evaluation.staggered_estimators if name in STAGGERED},
         stem=paths.results / "figures" / f"estimators_{indicator.id}",
         title=f"{indicator.title}: estimators side by side",
         subtitle=subtitle(effect_unit(indicator, evaluation), indicator, evaluation), source=source,
         time_label=f"{PERIODS[indicator.frequency].capitalize()}s since onset",
+        published=None if claim is None else (claim["published_value"], estimator_name(claim["estimator"])),
         tick_every=PERIODS_PER_YEAR[indicator.frequency], units=evaluation.units)

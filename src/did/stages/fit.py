@@ -13,13 +13,13 @@ from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
-from did.inference.clustered import summarise
+from did.inference.clustered import cluster_shares, summarise
 from did.inference.multiplier import add_bands
 from did.paths import Paths
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
-    """Fit the evaluation's estimators to a panel, write the estimates table and return one line about it.
+    """Fit the evaluation's estimators to a panel, write the estimates and influence tables, return one line about it.
 
     The default reading is fitted in every sample and treatment, and by the staggered estimators each reading that
     treats units from different dates; the other readings are for the vary stage. Raises DidError for everything the
@@ -29,7 +29,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     readings = {name: reading for name, reading
                 in evaluation.readings_of(load_indicator(indicator, evaluation.indicators_folder)).items()
                 if reading.staggered or name == evaluation.default_reading}
-    frames = {}
+    frames, shares = {}, {}
     for name, reading in readings.items():
         frame = panels.loc[panels["reading"] == name]
         if frame.empty:
@@ -42,12 +42,18 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                     for result in results(estimator, panel, reading):
                         rows = add_bands(summarise(result, panel), result, panel, seed=evaluation.seed)
                         frames[indicator, name, sample, len(frames)] = rows
+                        if not staggered and list(result.parameters["estimand"]) == ["overall"]:
+                            shares[indicator, sample, treatment, estimator] = cluster_shares(result, panel)
                 if treatment == "intensity":
                     for result, within in within_treated(panel):
                         frames[indicator, name, sample, len(frames)] = summarise(result, within)
+                        shares[indicator, sample, within.treatment, "did"] = cluster_shares(result, within)
     table = pd.concat(frames, names=["indicator", "reading", "sample", "fit"]).reset_index(level=[0, 1, 2])
     table["is_synthetic"] = bool(panels["is_synthetic"].any())
     tables.write("estimates", table, paths.estimates(indicator))
+    influence = pd.concat(shares, names=["indicator", "sample", "treatment", "estimator", "row"]).reset_index(
+        level=[0, 1, 2, 3])
+    tables.write("influence", influence.assign(is_synthetic=table["is_synthetic"].iloc[0]), paths.influence(indicator))
     return f"{indicator}: {len(table):,} estimates, {len(readings)} readings"
 
 

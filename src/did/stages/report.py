@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from did import registry, tables
+from did import registry, tables, waves
 from did.availability import reason
 from did.config import Evaluation, Indicator, load_indicator
+from did.inference.multiplicity import family_tests
 from did.outputs import contents
 from did.outputs.describe import effect_unit, measure, onset, sources_of, span, used
-from did.outputs.facts import Facts, Front
+from did.outputs.facts import Facts, Front, LargestDose
 from did.outputs.front import front_markdown
 from did.outputs.summary import summary_markdown
 from did.outputs.text import listed, write_csv
@@ -36,7 +37,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
                   for names in by_family.values() for name in names}
     frames = {table: pd.concat([tables.read(table, getattr(paths, table)(name)) for name in indicators],
                                ignore_index=True)
-              for table in ("estimates", "diagnostics", "lineage", "readings")}
+              for table in ("estimates", "influence", "diagnostics", "lineage", "readings")}
     frames["estimates"] = annotate(frames["estimates"], indicators.values())
     reproduction = pd.read_csv(paths.results / "reproduction.csv", keep_default_na=True,
                                dtype={"published_sign": str, "published_significance": str, "note": str})
@@ -45,13 +46,17 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     if without:
         every = {*contents.report_files(evaluation), *contents.draw_files(evaluation)}
         _remove_stale(every - {*written, *drawn}, paths)
+    tests = family_tests(frames["estimates"].loc[frames["estimates"]["reading"] == evaluation.default_reading],
+                         frames["influence"], by_family, draws=evaluation.draws, seed=evaluation.seed)
+    write_csv(paths.results / "many_tests.csv", tests)
+    frames["estimates"] = _adjusted(frames["estimates"], tests, evaluation)
     sources = sources_of(indicators.values(), evaluation)
     aggregation = {name: each.aggregation for name, each in indicators.items()}
     for table in ("estimates", "diagnostics", "lineage"):
         frame = frames[table]
         write_csv(paths.results / f"{table}.csv", frame.assign(aggregation=frame["indicator"].map(aggregation)))
     missing = _unavailable(evaluation, without, paths)
-    pages = [_facts(family, [indicators[name] for name in names], evaluation, sources, missing)
+    pages = [_facts(family, [indicators[name] for name in names], evaluation, sources, missing, paths)
              for family, names in by_family.items()]
     for facts in pages:
         text = summary_markdown(facts=facts, reproduction=reproduction, estimates=frames["estimates"],
@@ -64,6 +69,21 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     return f"{len(written) + len(drawn)} files in {paths.results}/; read {paths.results / 'summary.md'} first"
 
 
+def _adjusted(estimates: pd.DataFrame, tests: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
+    """The estimates with p_adjusted of the reported overall effects: Romano and Wolf's over the family."""
+    keys = ["indicator", "sample", "treatment", "estimator", "cluster"]
+    adjusted = estimates[keys].merge(tests[[*keys, "p_romano_wolf"]], on=keys, how="left", validate="many_to_one")
+    reported = (estimates["reading"] == evaluation.default_reading) & (estimates["estimand"] == "overall")
+    values = pd.Series(adjusted["p_romano_wolf"].to_numpy(), index=estimates.index)
+    return estimates.assign(p_adjusted=values.where(reported, estimates["p_adjusted"]))
+
+
+def _counted(evaluation: Evaluation) -> str:
+    """When the dose was counted, as a sentence; "" if that is not said."""
+    when = evaluation.dose_counted
+    return f"The dose was counted {when}, after the effects it is to explain." if when else ""
+
+
 def _remove_stale(names: Iterable[str], paths: Paths) -> None:
     """Delete files of indicators that are not available now: they are of another run, perhaps of made-up data."""
     for name in names:
@@ -71,7 +91,7 @@ def _remove_stale(names: Iterable[str], paths: Paths) -> None:
 
 
 def _facts(family: str, members: list[Indicator], evaluation: Evaluation, sources: dict[str, registry.Source],
-           missing: list[tuple[str, str, str]]) -> Facts:
+           missing: list[tuple[str, str, str]], paths: Paths) -> Facts:
     """What a family's page says that is in no table. If the headline is not available the first member stands in.
 
     ``missing`` as from ``_unavailable``.
@@ -91,7 +111,8 @@ def _facts(family: str, members: list[Indicator], evaluation: Evaluation, source
         measure=_measures(members, evaluation), effect=effect_unit(headline, evaluation), first=first, last=last,
         onset=onset(headline, evaluation), frequency=headline.frequency, n_published=publication.coefficients,
         n_published_numbers=publication.printed_numbers, published_conclusion=publication.conclusion,
-        dose=evaluation.dose, place=evaluation.place, units=evaluation.units,
+        dose=evaluation.dose, dose_counted=_counted(evaluation),
+        largest_dose=_largest_dose(headline, evaluation, paths), place=evaluation.place, units=evaluation.units,
         directions={name: each.direction for name, each in by_name.items()}, reading=evaluation.default_reading,
         staggered=contents.staggered_reading(evaluation) or "",
         estimator=headline.published_estimator, other_estimator=others[0] if others else headline.published_estimator,
@@ -102,6 +123,20 @@ def _facts(family: str, members: list[Indicator], evaluation: Evaluation, source
         context=[fact.text for fact in publication.context if family in (fact.families or [])],
         caveats=_caveats(members),
         unavailable=[(labels, why) for name, labels, why in missing if name == shown.title])
+
+
+def _largest_dose(indicator: Indicator, evaluation: Evaluation, paths: Paths) -> LargestDose | None:
+    """The systems with the largest dose of an indicator's treated units under the reported reading."""
+    panel = tables.read("panel", paths.panel(indicator.id))
+    treated = panel.loc[(panel["reading"] == evaluation.default_reading) & panel["cohort"].notna()
+                        & (panel["intensity"] > 0)].drop_duplicates("unit")
+    if treated.empty:
+        return None
+    most = treated.loc[treated["intensity"] == treated["intensity"].max()]
+    names = waves.systems(evaluation.waves, indicator.geography, evaluation.reference)
+    names = names.drop_duplicates("system").set_index("system")["system_name"]
+    return LargestDose(systems=[names.get(system, system) for system in sorted(set(most["system"]))],
+                       dose=float(most["intensity"].iloc[0]), n_units=len(most), n_treated=len(treated))
 
 
 def _caveats(members: list[Indicator]) -> list[str]:
