@@ -1,26 +1,31 @@
 # make run                      the whole evaluation on demonstration data
 # make run DATA=mirror:FOLDER   the same on the publishers' files
 # make test                     every test
+# make bench                    time the estimators beside other packages' (ten minutes, its own .bench-venv)
 # Both build .venv from the hashed lock first, once.
 PYTHON ?= python3
 CORES ?= 2
 DATA ?=
 VENV := .venv
 DONE := $(VENV)/.built
+BENCH := .bench-venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test verify lint clean
+.PHONY: run test bench verify lint clean
 run: $(DONE)
 	@did run --cores $(CORES) $(if $(DATA),--data '$(DATA)') $(ARGS)
 
 test: $(DONE)
 	@python -m pytest -n $(CORES) $(ARGS)
 
+bench: $(BENCH)/.built
+	@$(BENCH)/bin/python benchmarks/estimators.py $(ARGS)
+
 verify: $(DONE)
 	@did verify
 
 lint: $(DONE)
-	@ruff check src tests
+	@ruff check src tests benchmarks
 
 # Compiled once here: without bytecode every job would start four times slower.
 $(DONE): requirements.lock pyproject.toml
@@ -34,5 +39,15 @@ $(DONE): requirements.lock pyproject.toml
 	@$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib src >/dev/null || true
 	@touch $@
 
+# Every peer is pinned with all it needs: nothing is resolved here.
+$(BENCH)/.built: requirements.lock benchmarks/requirements.txt pyproject.toml
+	@rm -rf $(BENCH)
+	@echo "building $(BENCH) from requirements.lock and benchmarks/requirements.txt (about two minutes)"
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/requirements.txt
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .snakemake logs results data/raw data/interim data/processed
+	rm -rf $(VENV) $(BENCH) .snakemake logs results data/raw data/interim data/processed

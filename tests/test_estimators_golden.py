@@ -255,10 +255,11 @@ def test_design_is_the_regression_behind_the_estimate(name, options):
     fit = design.fit()
     wanted = list(design.wanted)
     shown = ~result.parameters["note"].str.startswith("reference").to_numpy()
-    np.testing.assert_array_equal(fit.coefficient[wanted], result.estimate[shown])
+    np.testing.assert_allclose(fit.coefficient[wanted], result.estimate[shown], rtol=1e-10, atol=1e-13)
     used = (design.weight > 0).any(axis=1)
     assert design.units[used].tolist() == result.influence.index.tolist()
-    np.testing.assert_array_equal(fit.influence[used][:, wanted], result.influence.to_numpy()[:, shown])
+    np.testing.assert_allclose(fit.influence[used][:, wanted], result.influence.to_numpy()[:, shown], rtol=1e-10,
+                               atol=1e-13)
     assert len(design.names) == design.regressors.shape[2]
     if name == "event_study":
         times = [int(label.split()[1]) for label in np.take(design.names, wanted)]
@@ -398,3 +399,27 @@ def test_two_way_fit_equals_linearmodels(drop: int) -> None:
     factor = groups / (groups - 1) * (n - 1) / (n - k)
     assert ours["estimate"] == pytest.approx(theirs.params["treated"], rel=1e-8)
     assert ours["std_error"] == pytest.approx(theirs.std_errors["treated"] * factor**0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("case", ["complete", "gaps and weights"])
+def test_indicators_written_out_or_not_give_one_fit(case):
+    """The fit by sums over cells is the fit on the columns themselves."""
+    from did.estimators.indicator_fit import indicator_fit
+    from did.estimators.within import two_way_fit
+
+    generator = np.random.default_rng(5)
+    outcome, value = generator.normal(size=(30, 14)), generator.uniform(0.5, 2, (30, 14))
+    column = np.arange(14)[None, :] - generator.integers(4, 10, 30)[:, None] + 9
+    column[20:] = -1
+    column[column == 8] = -1
+    weight = np.ones((30, 14))
+    if case != "complete":
+        outcome[generator.random((30, 14)) < 0.1] = np.nan
+        weight = generator.uniform(0, 2, (30, 14)) * (generator.random((30, 14)) < 0.95)
+    written = (column[:, :, None] == np.arange(column.max() + 1)) * value[:, :, None]
+    ours = indicator_fit(outcome, column, value, weight, column.max() + 1)
+    dense = two_way_fit(outcome, written, weight)
+    np.testing.assert_array_equal(ours.kept, dense.kept)
+    for name in ("coefficient", "influence", "residual"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(dense, name), rtol=1e-9, atol=1e-11, err_msg=name)
+    assert (ours.n_obs, ours.n_units, ours.n_periods) == (dense.n_obs, dense.n_units, dense.n_periods)

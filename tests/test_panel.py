@@ -270,3 +270,58 @@ def test_each_wave_from_its_own_date(evaluation, observations):
     published, _ = build(evaluation, observations)
     pd.testing.assert_frame_equal(frame[["unit", "period", "outcome", "system"]],
                                   published[["unit", "period", "outcome", "system"]])
+
+
+def test_the_public_record_names_other_systems_and_six_waves(evaluation, observations):
+    frame, lineage = build(evaluation, observations, "waves_of_record")
+    units = frame.drop_duplicates("unit").set_index("unit")
+    # Berkshire West and Buckinghamshire are in wave one of the record, and in Table A1 they are not.
+    assert set(units.loc[["E06000037", "E06000038", "E06000041", "E10000002"], "cohort"]) == {"2017-06"}
+    assert units.loc["E06000002", "cohort"] == "2019-06" and units.loc["E10000025", "wave"] == 3
+    # Cumbria joined with its north, in wave two; waves four to six come after the window.
+    assert units.loc["E10000006", ["wave", "cohort"]].tolist() == [2, "2018-05"]
+    assert units["cohort"].value_counts().to_dict() == {"2017-06": 32, "2018-05": 10, "2019-06": 19}
+    assert units.loc[units["wave"] >= 4, "cohort"].isna().all() and (units["wave"] >= 4).sum() == 87
+    # Blackburn joined a system that grew in a month nobody wrote down: neither treated nor untreated.
+    gone = lineage.set_index("area_code").loc["E06000008"]
+    assert "E06000008" not in units.index and gone["fate"] == "excluded" and "not on the record" in gone["reason"]
+
+
+def test_a_system_may_have_an_onset_of_its_own(evaluation, observations):
+    frame, _ = build(evaluation, observations, "onsets_by_system")
+    manchester = frame.loc[frame["system"] == "QOP", "cohort"]
+    assert set(manchester) == {"2016-04"} and frame.loc[frame["system"] == "QVV", "cohort"].eq("2017-06").all()
+
+
+def test_controls_that_no_wave_reaches(evaluation, observations):
+    every, _ = build(evaluation, observations, "membership_record")
+    frame, lineage = build(evaluation, observations, "controls_never_treated")
+    gone = set(every["unit"]) - set(frame["unit"])
+    waves_of = every.drop_duplicates("unit").set_index("unit")["wave"]
+    assert set(waves_of[list(gone)]) == {2, 3} and len(gone) == 29
+    reasons = lineage.loc[lineage["unit"].isin(gone), "reason"]
+    assert reasons.str.contains("wave 2 was treated from 2018-05|wave 3 was treated from 2019-06").all()
+    assert (frame.loc[frame["cohort"].isna(), "wave"] >= 4).all()
+
+
+def test_a_span_of_periods_is_left_out(evaluation, observations):
+    frame, _ = build(evaluation, observations, "onset_left_out")
+    missing = frame.loc[frame["outcome"].isna(), "period"].unique()
+    assert list(missing) == [str(month) for month in pd.period_range("2015-04", "2017-05", freq="M")]
+    wrong = evaluation.readings["default"].model_copy(update={"drop_periods": ["2015-04 to 2031-01"]})
+    evaluation = evaluation.model_copy(update={"readings": evaluation.readings | {"default": wrong}})
+    with pytest.raises(DidError, match="'drop_periods' of a reading must name periods 2011-04 to 2020-02; found"):
+        build(evaluation, observations)
+
+
+def test_the_record_tables_agree_with_the_waves(areas):
+    """Every system of the record is in both membership tables, in its wave, and every area in some row."""
+    listed = read_reference("data/reference/ics_waves.csv", ["wave", "system", "system_name"],
+                            ["wave", "system_name"])
+    for name, everyone in (("record_upper_tier.csv", set(areas.units["unit"])), ("record_ccg.csv", None)):
+        table = read_reference(f"data/reference/{name}", waves.MEMBERSHIP, ["wave", "system", "area_code"])
+        dated = table.loc[table["kind"] != "undated"]
+        assert set(zip(dated["wave"], dated["ics"], strict=True)) == set(
+            zip(listed["wave"], listed["system_name"], strict=True))
+        if everyone:
+            assert everyone <= set(table["area_code"].map(areas.unit_of).fillna(table["area_code"]))

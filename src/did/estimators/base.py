@@ -290,7 +290,7 @@ def _consecutive_periods(column: pd.Series, frequency: str, where: str) -> tuple
 
 def _refuse_duplicates(unit_code, period_code, units, periods, where: str) -> None:
     cell = unit_code * len(periods) + period_code
-    if len(np.unique(cell)) < len(cell):
+    if np.bincount(cell).max() > 1:
         twice = int(pd.Series(cell)[pd.Series(cell).duplicated()].iloc[0])
         raise DidError(f"{where}: unit {units[twice // len(periods)]}, period "
                        f"{periods[twice % len(periods)]}: expected one row; found more than one; remove the "

@@ -11,6 +11,8 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
+from did.estimators.indicator_fit import indicator_fit
+from did.estimators.within import Fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +20,8 @@ class _Leads:
     """The panel without units treated from the first period, and what of it each event time rests on.
 
     bins (units, periods) event times, in bins; exposed (units, periods) cells of treated units that are used;
-    event_times all bins that occur; estimated those that are not a reference.
+    event_times all bins that occur; estimated those that are not a reference; controls (units, periods, covariates);
+    weight (units, periods) 0 where a cell is left out.
     """
 
     panel: Panel
@@ -26,6 +29,8 @@ class _Leads:
     exposed: np.ndarray
     event_times: np.ndarray
     estimated: np.ndarray
+    controls: np.ndarray
+    weight: np.ndarray
 
 
 def design(
@@ -37,7 +42,13 @@ def design(
     times are named ``event_time -8`` (or ``event_bin_<width> -1``), hold the dose, and are all wanted. Cells that lack
     the outcome or a covariate have weight 0. Raises DidError as `estimate`, but for collinear covariates.
     """
-    return _design(panel, bin_width, reference, covariates)[0]
+    leads = _leads_of(panel, bin_width, reference, covariates)
+    used = leads.panel
+    columns = (leads.bins[:, :, None] == leads.estimated) & ~used.never_treated[:, None, None]
+    columns = np.concatenate([columns * used.dose[:, None, None], leads.controls], axis=2)
+    names = (*(f"{_estimand(bin_width)} {e}" for e in leads.estimated), *covariates)
+    return Design(used.outcome, columns, names, tuple(range(len(leads.estimated))), leads.weight, "two_way",
+                  used.units, used.clusters)
 
 
 def estimate(
@@ -64,12 +75,15 @@ def estimate(
     a linear trend in event time is then not identified; if a covariate is unknown, or has no coefficient because unit
     and period effects, the event times or the covariates before it explain it.
     """
-    model, leads = _design(panel, bin_width, reference, covariates)
-    fit = model.fit()
-    used_panel, exposed, event_times, n_leads = leads.panel, leads.exposed, leads.event_times, len(leads.estimated)
-    refuse_collinear(covariates, fit.kept[n_leads:], "event_study")
+    leads = _leads_of(panel, bin_width, reference, covariates)
+    used_panel, exposed, event_times = leads.panel, leads.exposed, leads.event_times
+    if covariates:
+        fit = design(panel, bin_width=bin_width, reference=reference, covariates=covariates).fit()
+        refuse_collinear(covariates, fit.kept[len(leads.estimated):], "event_study")
+    else:
+        fit = _indicators(leads)
 
-    has_data = model.weight.any(axis=1)
+    has_data = leads.weight.any(axis=1)
     position = {e: column for column, e in enumerate(leads.estimated)}
     value, influence, notes = np.zeros(len(event_times)), np.zeros((fit.n_units, len(event_times))), []
     for row, e in enumerate(event_times):
@@ -91,14 +105,20 @@ def estimate(
         treated=pd.DataFrame(behind, index=units),
         n_obs=fit.n_obs,
         n_parameters=int(fit.kept.sum()) + fit.n_periods,
-        note=join_notes(left_out(used_panel, model.weight, covariates), _left_out_units(panel)),
+        note=join_notes(left_out(used_panel, leads.weight, covariates), _left_out_units(panel)),
     )
 
 
-def _design(
-    panel: Panel, bin_width: int, reference: int | Sequence[int], covariates: Sequence[str]
-) -> tuple[Design, _Leads]:
-    """Check the options and return the regression with what its event times rest on."""
+def _indicators(leads: _Leads) -> Fit:
+    """The fit of `design` without covariates; each cell has one event time, so no column need be written out."""
+    at = np.searchsorted(leads.estimated, leads.bins).clip(0, len(leads.estimated) - 1)
+    found = (leads.estimated[at] == leads.bins) & ~leads.panel.never_treated[:, None]
+    dose = np.broadcast_to(leads.panel.dose[:, None], leads.bins.shape)
+    return indicator_fit(leads.panel.outcome, np.where(found, at, -1), dose, leads.weight, len(leads.estimated))
+
+
+def _leads_of(panel: Panel, bin_width: int, reference: int | Sequence[int], covariates: Sequence[str]) -> _Leads:
+    """Check the options and return what the event times rest on."""
     if not isinstance(bin_width, int) or bin_width < 1:
         raise DidError("event_study: bin_width: expected a whole number of periods, 1 or more; found "
                        f"{bin_width}")
@@ -125,14 +145,7 @@ def _design(
             raise DidError(f"event_study: reference: expected one of the event times {event_times.min()} to "
                            f"{event_times.max()} with observed outcomes; found {wanted}; choose another")
     estimated = np.array([e for e in event_times if e not in references])
-    indicators = (bins[:, :, None] == estimated) & treated[:, None, None]
-    columns = indicators * used_panel.dose[:, None, None]
-    if covariates:
-        columns = np.concatenate([columns, controls], axis=2)
-    estimand = _estimand(bin_width)
-    model = Design(used_panel.outcome, columns, (*(f"{estimand} {e}" for e in estimated), *covariates),
-                   tuple(range(len(estimated))), weight, "two_way", used_panel.units, used_panel.clusters)
-    return model, _Leads(used_panel, bins, exposed, event_times, estimated)
+    return _Leads(used_panel, bins, exposed, event_times, estimated, controls, weight)
 
 
 def _estimand(bin_width: int) -> str:

@@ -35,9 +35,10 @@ def small_sample_factor(n_clusters: int, n_obs: int, n_parameters: int | None) -
 def cluster_sums(influence: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the (clusters, parameters) sums of a (units, parameters) influence matrix over labels."""
     codes, found = pd.factorize(np.asarray(labels), sort=True)
-    sums = np.zeros((len(found), influence.shape[1]))
-    np.add.at(sums, codes, influence)
-    return sums
+    order = np.argsort(codes, kind="stable")
+    if len(found) == len(codes):
+        return influence[order]
+    return np.add.reduceat(influence[order], np.searchsorted(codes[order], np.arange(len(found))), axis=0)
 
 
 def clustered_covariance(

@@ -1,0 +1,184 @@
+"""Estimates on changed panels: what is left out is left out, and what is found is what a refit finds."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from did import tables
+from did.diagnostics import alternatives, heterogeneity
+from did.diagnostics.estimate_rows import estimate_rows
+from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
+from did.diagnostics.joint_test import COLUMNS
+from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
+from did.estimators import Panel, design_of, estimate
+from did.estimators.aggregation import aggregate
+from did.inference.bias_reduced import bias_reduced
+from did.inference.clustered import summarise
+from did.simulate.panels import panel as simulated
+
+OPTIONS = {"ldv": {"lags": "last_2"}}
+COMMON = {"estimators": ["did", "ldv"], "options": OPTIONS}
+
+
+@pytest.fixture
+def frame():
+    made, _ = simulated(60, 16, {8: 15}, 3.0, seed=4, frequency="Y", first="2001", units_per_system=5,
+                        intensity=(7, 32))
+    return made
+
+
+@pytest.fixture
+def panel(frame):
+    return Panel.from_frame(frame)
+
+
+def cell(rows, **where):
+    for column, value in where.items():
+        rows = rows.loc[rows[column] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]
+
+
+def test_rows_of_a_variant_are_the_estimates_of_its_panel(panel):
+    rows = estimate_rows("x", iter([("as it is", panel), ("not", "it cannot be")]), original=panel, **COMMON)
+    assert list(rows.columns) == COLUMNS
+    for name in ("did", "ldv"):
+        expected = summarise(estimate(name, panel, **OPTIONS.get(name, {})), panel).set_index("cluster")
+        for level in ("unit", "system"):
+            found = cell(rows, estimator=name, cluster=level, item=f"binary, {name}, as it is, {level} clusters")
+            for ours, theirs in (("value", "estimate"), ("std_error", "std_error"), ("ci_low", "ci_low"),
+                                 ("p_value", "p_value"), ("n_units", "n_units"),
+                                 ("n_treated_clusters", "n_treated_clusters")):
+                assert found[ours] == expected.loc[level, theirs], ours
+    skipped = rows.loc[rows["status"] == "skipped"]
+    assert len(skipped) == 4 and set(skipped["reason"]) == {"it cannot be"}
+
+
+def test_each_system_is_left_out_treated_ones_first(panel):
+    variants = list(alternatives.without_each_cluster(panel, "system", {"S01": "One"}))
+    labels = panel.clusters["system"]
+    treated = sorted(set(labels[~panel.never_treated]))
+    assert len(variants) == len(set(labels))
+    assert [what.split("(")[-1][:-1] for what, _ in variants[: len(treated)]] == treated
+    for what, kept in variants:
+        label = what.split("(")[-1][:-1]
+        assert set(labels) - set(kept.clusters["system"]) == {label}
+    assert any(what == "without One (S01)" for what, _ in variants) == ("S01" in set(labels))
+
+
+def test_the_jackknife_is_that_of_refits_and_of_the_design(panel):
+    """MacKinnon, Nielsen and Webb's CV3 around the full estimate, twice: from refits and from the hat matrix."""
+    rows = estimate_rows("leave_one_out", alternatives.without_each_cluster(panel, "system", {}), original=panel,
+                         **COMMON)
+    for name in ("did", "ldv"):
+        options = OPTIONS.get(name, {})
+        own = rows.loc[(rows["estimator"] == name) & (rows["cluster"] == "system")]
+        value = float(estimate(name, panel, **options).estimate[0])
+        found = alternatives.jackknife(own, value, panel, "system").iloc[0]
+        expected = bias_reduced(design_of(name, panel, **options), "system", "CR3_jackknife").iloc[0]
+        assert found["std_error"] == pytest.approx(expected["std_error"], rel=1e-6)
+        assert found["n_clusters"] == 12 and found["df_denominator"] == 11
+        lost = own.assign(status=["skipped", *own["status"][1:]], reason="why")
+        assert alternatives.jackknife(lost, value, panel, "system").iloc[0]["status"] == "skipped"
+
+
+def test_years_and_ends_leave_out_outcomes_only(panel):
+    for what, kept in alternatives.without_each_year(panel):
+        gone = np.isnan(kept.outcome).all(axis=0)
+        assert list(panel.periods[gone]) == [what.removeprefix("without ")]
+    ((what, kept), (_, nothing)) = alternatives.left_out(panel, {}, {"early": "2010-04", "late": "2016"})
+    assert list(panel.periods[~np.isnan(kept.outcome).all(axis=0)]) == [str(year) for year in range(2001, 2011)]
+    assert "nothing to leave out" in nothing
+
+
+def test_placebos_see_nothing_after_onset(panel):
+    variants = list(alternatives.placebo_onsets(panel))
+    assert [what for what, _ in variants] == [f"placebo onset {year}" for year in range(2008, 2002, -1)]
+    for what, early in variants:
+        assert early.n_periods == 8 and (early.never_treated == panel.never_treated).all()
+        assert early.periods[early.treated_from[~early.never_treated][0]] == what.split()[-1]
+    changed = alternatives.placebo_onsets(
+        Panel.from_frame(pd.DataFrame({"unit": np.repeat(panel.units, panel.n_periods)}).assign(
+            period=np.tile(panel.periods, panel.n_units), frequency="Y",
+            outcome=np.where(panel.treated, 1e6, panel.outcome).ravel(),
+            cohort=np.repeat([panel.periods[t] if t < panel.n_periods else None for t in panel.treated_from],
+                             panel.n_periods),
+            system=np.repeat(panel.clusters["system"], panel.n_periods))))
+    for (_, one), (_, other) in zip(variants, changed, strict=True):
+        assert estimate("did", one).estimate == pytest.approx(estimate("did", other).estimate)
+
+
+def test_groups_that_leave_nothing_are_said(panel):
+    treated = list(panel.units[~panel.never_treated])
+    found = dict(alternatives.left_out(panel, {"all": treated, "none": ["zz"]}, {}))
+    assert found["without all (15, 15 treated)"] == "no treated unit is left"
+    assert found["without none"] == "none of its areas is in the panel"
+
+
+def test_other_controls_keep_every_treated_unit(panel, frame):
+    region = {unit: ("North" if number < 30 else "South") for number, unit in enumerate(panel.units)}
+    variants = dict(alternatives.other_controls(panel, frame.assign(region=frame["unit"].map(region))))
+    near = variants["controls in the regions of the treated"]
+    regions = {region[unit] for unit in panel.units[~panel.never_treated]}
+    assert {region[unit] for unit in near.units[near.never_treated]} <= regions
+    for kept in variants.values():
+        assert (~kept.never_treated).sum() == 15
+
+
+def test_parts_of_the_treated_make_up_the_whole(panel, frame):
+    """With one onset and a balanced panel, did is a difference of means: parts weighted by their units give it."""
+    whole = float(estimate("did", panel).estimate[0])
+    for variants in (heterogeneity.by_cluster(panel, "system", {}),
+                     heterogeneity.by_dose(panel, np.where(panel.never_treated, 0, np.arange(60.0))),
+                     heterogeneity.by_wave(panel, frame)):
+        parts = [kept for _, kept in variants]
+        weights = [int((~kept.never_treated).sum()) for kept in parts]
+        assert sum(weights) == 15
+        values = [float(estimate("did", kept).estimate[0]) for kept in parts]
+        assert np.average(values, weights=weights) == pytest.approx(whole)
+    same = list(heterogeneity.by_dose(panel, panel.dose))
+    assert same == [("by intensity", "the treated units' intensity takes fewer than three values")]
+
+
+def test_thirds_of_a_covariate_hold_every_known_unit_once(panel):
+    values = pd.Series(np.arange(60.0), index=panel.units).iloc[:-3]
+    variants = list(heterogeneity.by_covariate(panel, values, "wealth"))
+    assert len(variants) == 3
+    seen = [unit for _, kept in variants if not isinstance(kept, str) for unit in kept.units]
+    assert len(seen) == len(set(seen)) and not set(seen) & set(panel.units[-3:])
+    assert list(heterogeneity.by_covariate(panel, None, "wealth"))[0][1] == "no table of wealth for these areas"
+
+
+def test_few_cluster_rows_fit_the_table(panel):
+    rows = few_cluster_rows(panel, "system", draws=399, seed=1, **COMMON)
+    assert len(rows) == 8 and (rows["status"] == "done").all() and set(rows["n_treated_clusters"]) == {3}
+    checked = tables.check("diagnostics", rows.assign(indicator="i", reading="r", sample="s", is_synthetic=True))
+    assert checked["p_value"].between(0, 1).all()
+    events = event_wild_rows(panel, "system", bin_width=1, draws=399, seed=1)
+    study = estimate("event_study", panel)
+    kept = study.parameters["event_time"] != -1
+    assert events["value"].tolist() == pytest.approx(list(study.estimate[kept]))
+
+
+def test_leads_of_any_estimator(panel):
+    cells = estimate("callaway_santanna", panel, base_period="universal")
+    rows = leads_of(aggregate(cells, panel, "event_time"), panel)
+    unit = cell(rows, cluster="unit")
+    assert unit["diagnostic"] == "joint_leads_callaway_santanna" and unit["status"] == "done" and unit["df"] == 7
+    # One onset and no covariate: the leads are those of the event study, whatever the estimator.
+    study = leads_of(estimate("event_study", panel), panel)
+    assert unit["value"] == pytest.approx(cell(study, cluster="unit")["value"])
+
+
+def test_the_recommendation_is_the_published_rule(panel):
+    tests = pretrend_rows(panel, bin_width=1)
+    for p_value, published, words in ((0.2, "did", "did: .*not told apart.*as the report did"),
+                                      (0.01, "did", "ldv: .*differ.*the report used did")):
+        changed = tests.assign(p_value=tests["p_value"].where(tests["diagnostic"] != "linear_pretrend", p_value))
+        row = recommendation(changed, panel, published).iloc[0]
+        assert row["reason"].startswith(words[:3]) and row["p_value"] == p_value
+        assert re.search(words, row["reason"])
