@@ -2,6 +2,7 @@
 # make run DATA=mirror:FOLDER   the same on the publishers' files
 # make test                     every test
 # make bench                    time the estimators beside other packages' (ten minutes, its own .bench-venv)
+# make docs                     the docs as a site in site/ (its own .docs-venv)
 # Both build .venv from the hashed lock first, once.
 PYTHON ?= python3
 CORES ?= 2
@@ -9,9 +10,10 @@ DATA ?=
 VENV := .venv
 DONE := $(VENV)/.built
 BENCH := .bench-venv
+DOCS := .docs-venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test bench verify lint clean
+.PHONY: run test bench docs verify lint clean
 run: $(DONE)
 	@did run --cores $(CORES) $(if $(DATA),--data '$(DATA)') $(ARGS)
 
@@ -20,6 +22,10 @@ test: $(DONE)
 
 bench: $(BENCH)/.built
 	@$(BENCH)/bin/python benchmarks/estimators.py $(ARGS)
+
+docs: $(DOCS)/.built
+	@$(DOCS)/bin/mkdocs build --quiet --strict
+	@echo "site/index.html"
 
 verify: $(DONE)
 	@did verify
@@ -49,5 +55,12 @@ $(BENCH)/.built: requirements.lock benchmarks/requirements.txt pyproject.toml
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(DOCS)/.built: docs/requirements.txt
+	@rm -rf $(DOCS)
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r docs/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(BENCH) .snakemake logs results data/raw data/interim data/processed
+	rm -rf $(VENV) $(BENCH) $(DOCS) site .snakemake logs results data/raw data/interim data/processed data/*/raw \
+		data/*/interim data/*/processed

@@ -34,7 +34,7 @@ for source in plan.sources:
             source=source,
             data=plan.data,
         log:
-            f"logs/fetch_{source}.log",
+            f"{plan.paths.logs}/fetch_{source}.log",
         shell:
             f"{did} fetch {{params.source}} {data} {flags}"
 
@@ -46,11 +46,11 @@ rule observe:
         lambda wildcards: plan.raw_files(wildcards.source),
         lambda wildcards: plan.registry(wildcards.source),
         lambda wildcards: plan.reader_modules(wildcards.source),
-        plan.reference_files("dtoc_authorities.csv"),
+        lambda wildcards: plan.reader_tables(wildcards.source),
     output:
         f"{plan.paths.data}/interim/observations/{{source}}.parquet",
     log:
-        "logs/observe_{source}.log",
+        f"{plan.paths.logs}/observe_{{source}}.log",
     shell:
         f"{did} observe {{wildcards.source}} {data}"
 
@@ -68,7 +68,7 @@ rule align:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         f"{plan.paths.data}/processed/lineage/{{indicator}}.parquet",
     log:
-        "logs/align_{indicator}.log",
+        f"{plan.paths.logs}/align_{{indicator}}.log",
     shell:
         f"{did} align {{wildcards.indicator}} {data}"
 
@@ -84,7 +84,7 @@ rule fit:
         f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
         f"{plan.paths.data}/processed/influence/{{indicator}}.parquet",
     log:
-        "logs/fit_{indicator}.log",
+        f"{plan.paths.logs}/fit_{{indicator}}.log",
     shell:
         f"{did} fit {{wildcards.indicator}} {data}"
 
@@ -102,7 +102,7 @@ rule diagnose:
         f"{plan.paths.data}/processed/diagnostics/{{indicator}}.parquet",
         f"{plan.paths.data}/processed/trends/{{indicator}}.parquet",
     log:
-        "logs/diagnose_{indicator}.log",
+        f"{plan.paths.logs}/diagnose_{{indicator}}.log",
     shell:
         f"{did} diagnose {{wildcards.indicator}} {data}"
 
@@ -115,14 +115,14 @@ rule vary:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         lambda wildcards: plan.observations(wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
-        plan.evaluation.published,
+        plan.claims_files(),
         plan.config_path,
         plan.reference_files(),
         plan.modules("did.stages.vary", *plan.estimator_modules),
     output:
         f"{plan.paths.data}/processed/readings/{{indicator}}.parquet",
     log:
-        "logs/vary_{indicator}.log",
+        f"{plan.paths.logs}/vary_{{indicator}}.log",
     shell:
         f"{did} vary {{wildcards.indicator}} {data}"
 
@@ -133,13 +133,16 @@ rule reproduce:
     input:
         expand(f"{plan.paths.data}/processed/readings/{{indicator}}.parquet", indicator=plan.indicators),
         expand(f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet", indicator=plan.indicators),
-        plan.evaluation.published,
+        plan.claims_files(),
         plan.config_path,
+        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.reproduce"),
+        plan.templates(),
     output:
-        "results/reproduction.csv",
+        plan.reproduce_files(),
     log:
-        "logs/reproduce.log",
+        f"{plan.paths.logs}/reproduce.log",
     shell:
         f"{did} reproduce {data} {without}"
 
@@ -155,13 +158,14 @@ for family, members in plan.families.items():
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-                table=["estimates", "diagnostics", "trends"],
+                table=["panel", "estimates", "diagnostics", "trends", "readings"],
                 indicator=members,
             ),
-            plan.evaluation.published,
+            plan.claims_files(),
             plan.config_path,
             [plan.indicator_file(indicator) for indicator in members],
-            [plan.registry(source) for source in plan.sources],
+            [plan.registry(source) for indicator in members for source in plan.sources_of(indicator)],
+            plan.reference_files(),
             plan.modules("did.stages.draw"),
         output:
             plan.draw_files(family),
@@ -171,7 +175,7 @@ for family, members in plan.families.items():
         priority:
             1
         log:
-            f"logs/draw_{family}.log",
+            f"{plan.paths.logs}/draw_{family}.log",
         shell:
             f"{did} draw {{params.family}} {data} {without}"
 
@@ -186,7 +190,7 @@ rule report:
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
-        "results/reproduction.csv",
+        plan.reproduce_files(),
         plan.draw_files(),
         plan.config_path,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
@@ -196,6 +200,6 @@ rule report:
     output:
         plan.report_files(),
     log:
-        "logs/report.log",
+        f"{plan.paths.logs}/report.log",
     shell:
         f"{did} report {data} {without}"

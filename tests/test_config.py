@@ -7,6 +7,7 @@ import pytest
 
 from did.config import load_evaluation, load_indicator
 from did.errors import DidError
+from did.file_checks import check_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -100,10 +101,39 @@ def test_unknown_window_and_denominator(project):
     assert "did you mean 'all_ages'?" in message()
 
 
+def lines() -> list[str]:
+    with pytest.raises(DidError) as caught:
+        load_evaluation("config/ics.yaml", also=check_files)
+    assert all("\n" not in line for line in caught.value.lines)
+    return caught.value.lines
+
+
 def test_several_mistakes_are_counted(project):
     edit("config/ics.yaml", "seed: 20170615", "seed: -1")
     edit("config/ics.yaml", "samples: [full,", "samples: [ful,")
-    assert "(and 1 more: samples.1)" in message()
+    assert "key 'seed'" in message() and "(and 1 more mistake)" in message()
+    assert "input should be 'full' or 'wave_two_removed'; found 'ful'; did you mean 'full'?" in lines()[1]
+
+
+def test_all_mistakes_of_all_files_are_told_at_once_with_their_lines(project):
+    edit("config/ics.yaml", "default_reading: default", "default_reading: main")
+    edit("config/ics.yaml", "estimators: [did, ldv, event_study]", "estimators: [did, lvd, event_study]")
+    edit("config/ics.yaml", "2: 2018-05, 3", "2: May 2018, 3")
+    edit("config/ics.yaml", "  - dtoc_nhs\n", "  - dtoc_nsh\n")
+    edit("config/indicators/dtoc_both.yaml", "direction:", "dirction:")
+    edit("config/indicators/gpps_needs_met.yaml", "frequency: Y", "frequency: yearly")
+    edit("config/sources/ons_population.yaml", "reader: ons_mye", "reader: ons_mey")
+    edit("config/published/ics.csv", ",dtoc_total,", ",dtoc_totl,")
+    text = Path("config/ics.yaml").read_text().splitlines()
+    found = lines()
+    for expected in (
+            f"ics.yaml line {text.index('default_reading: main') + 1}: key 'default_reading' must name a reading",
+            "found 'lvd'; did you mean 'ldv'?", "key 'waves.onsets.2': expected months", "indicator 'dtoc_nsh' is not",
+            "dtoc_both.yaml line", "did you mean 'direction'?", "gpps_needs_met.yaml line", "did you mean 'ons_mye'?",
+            "indicator 'dtoc_totl' is not in the evaluation"):
+        assert any(expected in line for line in found), (expected, found)
+    # Every sentence names its file, and no mistake is told twice.
+    assert len(found) == len(set(found)) and all("config/" in line for line in found)
 
 
 def test_key_written_twice(project):
@@ -138,3 +168,158 @@ def test_waves_by_date_need_dates_and_estimators(project):
 def test_a_wave_with_a_date_that_is_no_month(project):
     edit("config/ics.yaml", "2: 2018-05, 3", "2: May 2018, 3")
     assert "'waves.onsets.2': expected months, written 2017-06; found 'May 2018'" in message()
+
+
+def test_what_follows_from_a_mistake_is_not_told_again(project):
+    edit("config/ics.yaml", "seed:", "sed:")
+    assert len(lines()) == 1
+    edit("config/ics.yaml", "sed:", "seed:")
+    edit("config/ics.yaml", "  - dtoc_total", "  - dtoc_totl")
+    assert len(lines()) == 1
+
+
+# Files of every kind of wrong ------------------------------------------------------------------------------------
+
+
+def bomb(depth: int) -> str:
+    """Aliases of aliases: a few lines that stand for 9 ** depth values."""
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, depth)]
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize(("content", "expected"), [
+    (b"", "expected a mapping with the keys id, title"),
+    (b"# only a remark\n", "found nothing"),
+    (b"- a\n- b\n", "found list"),
+    ("title: café".encode("latin-1"), "expected UTF-8 text; found another encoding at byte"),
+    ("id: ics".encode("utf-16"), "expected UTF-8 text"),
+    (b"id: ics\x00", "expected YAML"),
+    (b"id: ics\nwaves:\n\tonset: 2017-06\n", "line 3: expected YAML; found character that cannot start any token; "
+     "indent with spaces, not tabs"),
+    (b"id: !!python/object:os.system {}\n", "remove the tag"),
+    (b"id: !secret x\n", "remove the tag"),
+    (b"seed: 1\nseed: 2\n", "line 2: expected YAML; found key 'seed' is written twice; remove one of the two"),
+    (b"? [a, b]\n: c\n", "a key that is a list or mapping"),
+    (b"a: [1, 2\n", "check indentation, colons and quotes"),
+    (b"a: &a [*a]\n", "aliases (*name) written out; found more"),
+    (bomb(12).encode(), "aliases (*name) written out; found more"),
+    (b"[" * 100_000, "at most 40 levels"),
+    (b"a: 1\n" + b"#" * 3_000_000, "at most 2 MB; found 3 MB"),
+    (b"id: ics\n---\nid: other\n", "line 2: expected YAML; found another document; write one document"),
+])
+def test_files_that_are_no_config_are_one_sentence(project, content, expected):
+    Path("config/ics.yaml").write_bytes(content)
+    found = lines()
+    assert len(found) == 1 and expected in found[0] and found[0].startswith("config/ics.yaml"), found
+
+
+@pytest.mark.parametrize(("make", "expected"), [
+    (lambda path: path.unlink(), "config/ics.yaml: expected a YAML file; found none"),
+    (lambda path: (path.unlink(), path.mkdir()), "config/ics.yaml: expected a YAML file; found a folder"),
+])
+def test_what_is_no_file(project, make, expected):
+    make(Path("config/ics.yaml"))
+    assert lines()[0].startswith(expected)
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: text.replace("\n", "\r\n"), lambda text: "\ufeff" + text, lambda text: text + "\n\n# end",
+    lambda text: text.replace("samples: [full", "samples: &s [full").replace("clusters: [unit", "clusters: [unit"),
+])
+def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
+    expected = load_evaluation("config/ics.yaml")
+    path = Path("config/ics.yaml")
+    path.write_bytes(change(path.read_text(encoding="utf-8")).encode())
+    assert load_evaluation("config/ics.yaml") == expected
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), [
+    ("seed: 20170615", "seed: many", "key 'seed': input should be a valid integer"),
+    ("seed: 20170615", "seed: [1]", "key 'seed': input should be a valid integer"),
+    ("draws: 9999", "draws: 10", "greater than or equal to 99; found 10"),
+    ("id: ics", "id: ICS 2", "key 'id': string should match pattern"),
+    ('folder: ""', "folder: raw", "key 'folder': expected a name that no folder of the stages has; found 'raw'"),
+    ('folder: ""', "folder: ../up", "key 'folder': string should match pattern"),
+    ("treatments: [binary, intensity]", "treatments: []", "key 'treatments': list should have at least 1 item"),
+    ("clusters: [unit, system]", "clusters: [unit, unit]", "key 'clusters' names 'unit' twice"),
+    ("headline: dtoc_total", "headline: dtoc_totl", "did you mean 'dtoc_total'?"),
+    ("published/ics.csv", "published/isc.csv", "isc.csv: expected a reference table"),
+    ("  removable_wave: 2\n", "", "key 'waves.removable_wave' must say which wave"),
+    ("  treated_waves: [1]\n", "", "found no treated_waves"),
+    ("  onset: 2017-06 ", "  table: x.csv\n  onset: 2017-06 ", "with table, expected units and removable_wave at most"),
+    ("lags: all", "lags: last_0", "key 'readings.default.lags': string should match pattern"),
+    ("{cohorts: by_wave}", "{cohorts: by_table}", "is by_table: key 'waves.table' must name the table"),
+    ("denominator: [adults, all_ages]", "denominator: [adults, children]", "key 'products.dtoc.denominator' must hold "
+     "what indicator dtoc_total has"),
+    ("    partial: [any_part, majority]", "    partly: [any_part]", "did you mean 'partial'?"),
+])
+def test_broken_evaluations(project, old, new, expected):
+    edit("config/ics.yaml", old, new)
+    found = lines()
+    assert any(expected in line for line in found), found
+    assert all(line.startswith("config/") for line in found)
+
+
+# With a waves table ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    from did import scaffold
+
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    scaffold.create("elsewhere", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+WAVES, OWN = "data/elsewhere/reference/waves.csv", "config/elsewhere.yaml"
+VISITS = "config/elsewhere/indicators/visits.yaml"
+
+
+@pytest.mark.parametrize(("path", "old", "new", "expected"), [
+    (WAVES, "D02,", "D01,", "waves.csv: unit 'D01' must be in one row; found 2"),
+    (WAVES, "D02,", ",", "waves.csv line 3: expected a unit; found an empty cell"),
+    (WAVES, ",2014,", ",2014-13,", "column 'first_treated' of D01: expected a month (2017-06), quarter (2017Q2), year"),
+    (WAVES, ",2014,1", ",2014,one", "column 'dose' of D01: expected a number of at least 0; found 'one'"),
+    (WAVES, ",2014,1", ",2014,", "column 'dose' of D01: expected a number above 0, since it is treated"),
+    (WAVES, "first_treated", "start", "expected columns ['first_treated']; missing ['first_treated']"),
+    (WAVES, "unit,", "district,", "expected a column 'unit'; found district, name, system"),
+    (OWN, "table: waves.csv", "table: wave.csv", "wave.csv: expected a reference table; found no file"),
+    (OWN, "default: {cohorts: by_table}", "default: {}", "must be by_table in the default reading"),
+    (OWN, "own_dates: {cohorts: own_dates}", "own_dates: {cohorts: by_wave}", "must be by_table or own_dates"),
+    (OWN, "{cohorts: by_table, window: to_2019}", "{cohorts: by_table, window: to_2018}", "did you mean 'to_2019'?"),
+    (OWN, "{cohorts: by_table, window: to_2019}", "{cohorts: by_table, partial: majority}", "key "
+     "'readings.to_2019.partial' is about membership tables"),
+    (OWN, "indicators: [visits]", "indicators: [visit]", "did you mean 'visits'?"),
+    (OWN, "samples: [full]", "samples: [full, wave_two_removed]", "key 'waves.removable_wave' must say which wave"),
+    (VISITS, "first: 2010, last: 2021", "first: 2019, last: 2021", "expected a unit first treated after the first"),
+    (VISITS, "first: 2010, last: 2021", "first: 2010, last: 2013", "expected a unit first treated after the first"),
+    (VISITS, "published_estimator: did", "published_estimator: ldv", "must be an estimator of evaluation elsewhere"),
+    (VISITS, "{source: visits, measures: [residents]}", "{source: visits, measure: a, all_ages: b}",
+     "is a population by district of England"),
+    ("config/elsewhere/sources/visits.yaml", "reader: tidy_csv", "reader: tidy", "did you mean 'tidy_csv'?"),
+])
+def test_broken_evaluations_with_a_waves_table(elsewhere, path, old, new, expected):
+    edit(path, old, new)
+    with pytest.raises(DidError) as caught:
+        load_evaluation(OWN, also=check_files)
+    assert any(expected in line for line in caught.value.lines), caught.value.lines
+
+
+def test_all_units_treated_leaves_nobody_to_compare_with(elsewhere):
+    text = Path(WAVES).read_text(encoding="utf-8")
+    Path(WAVES).write_text(text.replace(",,\n", ",2020,1\n"), encoding="utf-8")
+    with pytest.raises(DidError, match=r"expected units that are not treated by the last period of the visits window "
+                                       r"default, 2010 to 2021, to compare with; found all 40 treated"):
+        load_evaluation(OWN)
+
+
+def test_every_mistake_of_a_waves_table_is_told(elsewhere):
+    edit(WAVES, ",2014,1", ",soon,1")
+    edit(WAVES, ",2014,2", ",2014,much")
+    edit(WAVES, "D40,", "D39,")
+    with pytest.raises(DidError) as caught:
+        load_evaluation(OWN)
+    assert len(caught.value.lines) == 3

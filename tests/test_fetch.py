@@ -83,6 +83,7 @@ def _source(*entries: RawFileEntry) -> Source:
         landing_page="https://example.org/page",
         licence="OGL-3.0",
         reader="tidy_csv",
+        trusted_hosts=["127.0.0.1"],
         files=list(entries),
     )
 
@@ -627,7 +628,7 @@ def test_stopping_ends_a_download_and_keeps_its_part(server: Server, tmp_path: P
     from did.fetch.live import LiveSupplier
     from did.fetch.supply import Failure, Progress
 
-    supplier = LiveSupplier(Limits(), Progress())
+    supplier = LiveSupplier(Limits(), Progress(), ["127.0.0.1"])
     entry = _entry("a.csv", A, address=server.put("/a", A, server_does.slow(0.05, 2000)))
     threading.Timer(0.3, supplier.stop).start()
     with pytest.raises(Failure, match="interruption"):
@@ -682,7 +683,8 @@ def test_workbooks_come_over_http_from_the_paths_of_the_registry(server: Server,
         address = server.put(path, body, *misbehaving.get(number, []))
         entries.append(entry.model_copy(update={"address": address}))
     assert len(entries) == 12
-    manifest = fetch(source.model_copy(update={"files": entries}), tmp_path, mode=LIVE, limits=QUICK)
+    trusting = source.model_copy(update={"files": entries, "trusted_hosts": ["127.0.0.1"]})
+    manifest = fetch(trusting, tmp_path, mode=LIVE, limits=QUICK)
     assert [record["bytes"] for record in manifest["files"].values()] == [entry.bytes for entry in entries]
     for entry in entries:
         assert _digest((tmp_path / entry.name).read_bytes()) == entry.sha256

@@ -396,5 +396,5 @@ def test_csv_keeps_every_digit_and_runs_no_formula(tmp_path):
     back = pd.read_csv(tmp_path / "t.csv", dtype={"text": str, "sign": str})
     assert np.array_equal(back["x"], values, equal_nan=True)
     assert back["text"].tolist() == ["'=1+1", "+40", "-", "'@x"]
-    assert back["sign"].tolist()[:3] == ["-0.3", "- (n.s.)", "'+cmd|x"]
+    assert back["sign"].tolist()[:3] == ["-0.3", "'- (n.s.)", "'+cmd|x"]
     assert "\r" not in text

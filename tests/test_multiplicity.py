@@ -199,3 +199,12 @@ def test_families_of_a_table_are_adjusted_together():
     np.testing.assert_allclose(here["p_romano_wolf"], expected, rtol=1e-12)
     np.testing.assert_allclose(here["p_holm"], holm(here["p_value"]), rtol=1e-12)
     assert (here["p_romano_wolf"] >= here["p_value"] - 0.05).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_adjusted_p_values_are_those_of_statsmodels(n):
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.round(np.random.default_rng(n).random(n) ** 3, 3)
+    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-14)
+    np.testing.assert_allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1], rtol=1e-14)

@@ -103,7 +103,7 @@ def test_the_shipped_sources_agree_with_the_index_of_the_mirror() -> None:
     ("change", "expected"),
     [
         ({"licnce": "OGL-3.0"}, ["licnce' is not known", "did you mean 'licence'?"]),
-        ({"reader": "tidy_cvs"}, ["reader: expected one of", "'tidy_cvs'", "did you mean 'tidy_csv'?"]),
+        ({"reader": "tidy_cvs"}, ["reader': expected one of", "'tidy_cvs'", "did you mean 'tidy_csv'?"]),
         ({"title": 7}, ["title': input should be a valid string; found 7; put it in quotes"]),
         ({"id": "Not An Id"}, ["id': expected small letters", "'Not An Id'"]),
         ({"landing_page": "ftp://example.org"}, ["landing_page': expected an http or https address"]),
@@ -183,7 +183,7 @@ def test_a_missing_key_and_the_number_of_problems(tmp_path: Path) -> None:
     content = _good()
     del content["title"], content["files"][0]["name"]
     message = _message(tmp_path, content)
-    assert "'title' is missing" in message and "(and 1 more: files.1.name)" in message
+    assert "'title' is missing" in message and "(and 1 more mistake)" in message
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ def run(evaluation, paths, without) -> set[str]:
 def test_what_is_written_is_what_was_listed_and_says_synthetic(small):
     evaluation, paths = small
     written = run(evaluation, paths, [])
-    assert written == {"reproduction.csv", *contents.report_files(evaluation), *contents.draw_files(evaluation)}
+    assert written == {*contents.reproduce_files(evaluation), *contents.report_files(evaluation),
+                       *contents.draw_files(evaluation)}
     for page in ("summary.md", "summary_gpps.md", "summary_mortality.md"):
         assert "> **SYNTHETIC DATA.**" in (paths.results / page).read_text(encoding="utf-8").split("\n\n")[1]
     for path in paths.results.rglob("*.csv"):
@@ -106,7 +107,7 @@ def test_an_outcome_that_cannot_be_had_leaves_nothing_behind(small):
     without = ["gpps_needs_met"]
     before = run(evaluation, paths, [])
     after = run(evaluation, paths, without)
-    assert after == {"reproduction.csv", *contents.report_files(evaluation, without),
+    assert after == {*contents.reproduce_files(evaluation, without), *contents.report_files(evaluation, without),
                      *contents.draw_files(evaluation, without)}
     assert before - after and all("gpps" in name for name in before - after)
     page = (paths.results / "summary.md").read_text(encoding="utf-8")

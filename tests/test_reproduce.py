@@ -1,21 +1,31 @@
 """Claims files and the comparison with them."""
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from did import reproduce
+from did.config import load_evaluation, load_indicator
 from did.errors import DidError
+from did.outputs.reproduction import Setting, page
+from did.outputs.reproduction_figures import readings_strip
+from did.outputs.reproduction_text import printed_words, reading_words
+from did.reproduce import baseline
+from did.reproduce.ranking import choices, judged, never_satisfied, ranking
+from did.reproduce.verdicts import REASONS, VERDICTS, agreement, counts, verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = ",".join(reproduce.CLAIM_COLUMNS)
 GOOD = "D1,6,top left,a,A,ldv,binary,full,40,days,+,p<0.01,4917,about 40"
 
 
-def load(tmp_path, *lines: str) -> pd.DataFrame:
+def load(tmp_path, *lines: str, header: str = HEADER) -> pd.DataFrame:
     path = tmp_path / "claims.csv"
-    path.write_text("\n".join([HEADER, *lines]) + "\n")
+    path.write_text("\n".join([header, *lines]) + "\n")
     return reproduce.load_claims(path, ["a", "b"])
 
 
@@ -24,12 +34,37 @@ def load(tmp_path, *lines: str) -> pd.DataFrame:
     (GOOD.replace(",a,", ",c,"), "indicator 'c' is not in the evaluation"),
     (GOOD.replace("40,days", "40,"), "the value 40 needs a unit"),
     (GOOD.replace(",40,", ",forty,"), "value must be empty or a number; found 'forty'"),
-    (GOOD.replace("days,+", "days,positive"), "sign must be empty, + or -"),
+    (GOOD.replace("days,+", "days,positive"), "sign must be empty or one of +, -; found 'positive'"),
+    (GOOD.replace("days,+", "days,-"), "sign and value must agree; found sign - and value 40"),
+    (GOOD.replace("4917", "4917.5"), "n_obs must be empty or a whole number"),
+    (GOOD.replace("4917", '"4,917"'), "n_obs must be empty or a whole number, written without commas; found '4,917'"),
+    (GOOD.replace(",ldv,", ",lvd,"), "estimator must be one of did, ldv"),
+    (GOOD.replace(",binary,", ",dose,"), "treatment must be one of binary, intensity; found 'dose'"),
+    (GOOD.replace(",full,", ",all,"), "sample must be one of full, wave_two_removed; found 'all'"),
+    (GOOD.replace("D1", "D 1"), "claim must be a name of letters, digits"),
 ])
 def test_mistakes_in_a_claims_file(tmp_path, line, expected):
     with pytest.raises(DidError, match="claims.csv") as caught:
         load(tmp_path, line)
     assert expected in str(caught.value)
+
+
+def test_mistakes_in_the_columns_that_may_be_left_out(tmp_path):
+    header = f"{HEADER},rounding,event_time"
+    with pytest.raises(DidError, match="claim D1: rounding must be empty or one of about; found 'roughly'"):
+        load(tmp_path, f"{GOOD},roughly,", header=header)
+    with pytest.raises(DidError, match="rounding says how a value was printed; found 'about' and no value"):
+        load(tmp_path, f"{GOOD.replace(',40,', ',,')},about,", header=header)
+    with pytest.raises(DidError, match="event_time must be empty or a whole number; found 'late'"):
+        load(tmp_path, f"{GOOD},,late", header=header)
+    claims = load(tmp_path, f"{GOOD},about,-1", header=header)
+    assert claims.loc[0, ["rounding", "event_time", "estimand", "not_comparable"]].tolist() == ["about", "-1",
+                                                                                                "overall", ""]
+
+
+def test_two_claims_on_one_estimate(tmp_path):
+    with pytest.raises(DidError, match="claims D1 and D2: expected one claim on each estimate"):
+        load(tmp_path, GOOD, GOOD.replace("D1", "D2"))
 
 
 def test_a_claim_twice(tmp_path):
@@ -43,6 +78,75 @@ def test_a_claim_twice(tmp_path):
 ])
 def test_an_estimate_rounds_to_the_printed_digits(estimate, printed, expected):
     assert reproduce.rounds_to(estimate, printed) is expected
+
+
+@pytest.mark.parametrize(("estimate", "printed", "expected"), [
+    (35.0, "40", True), (45.0, "40", True), (34.99, "40", False), (0.99, "0.5", True), (1.01, "0.5", False),
+    (-0.001, "0.5", False), (1249, "1.2e3", True), (1251, "1.2e3", True), (np.nan, "40", False),
+])
+def test_about_is_half_a_unit_of_the_next_coarser_digit(estimate, printed, expected):
+    assert reproduce.rounds_to(estimate, printed, "about") is expected
+
+
+CLAIM = SimpleNamespace(value="40", rounding="", sign="+", significance="p<0.01", n_obs="100", not_comparable="")
+OURS = SimpleNamespace(estimate=40.2, ci_low=20.0, ci_high=60.4, p_value=0.001, n_obs=100)
+SILENT = {"value": "", "sign": "", "significance": "", "n_obs": ""}
+
+
+def different(of: SimpleNamespace, **changes) -> SimpleNamespace:
+    return SimpleNamespace(**(vars(of) | changes))
+
+
+@pytest.mark.parametrize(("printed", "ours", "expected", "codes"), [
+    ({}, {}, "reproduced", []),
+    ({"sign": "", "significance": "", "n_obs": ""}, {}, "reproduced", []),
+    ({}, {"n_obs": 99}, "reproduced except N", ["n_differs"]),
+    ({"not_comparable": "years are missing"}, {}, "reproduced except N", ["n_not_comparable"]),
+    ({"not_comparable": "years are missing"}, {"estimate": 44.0}, "consistent",
+     ["value_differs", "within_interval", "n_not_comparable"]),
+    ({"value": ""}, {}, "consistent", []),
+    ({"value": "", "significance": ""}, {"n_obs": 99}, "consistent", ["n_differs"]),
+    ({}, {"estimate": 44.0}, "not reproduced", ["value_differs", "within_interval"]),
+    ({}, {"estimate": 70.0, "ci_low": 50.0, "ci_high": 90.0}, "not reproduced", ["value_differs"]),
+    # p<0.01 printed and 0.03 found: another band, but both are significant at 5%
+    ({}, {"p_value": 0.03}, "not reproduced", ["band_differs"]),
+    ({}, {"p_value": 0.3}, "contradicted", ["band_differs"]),
+    ({"value": "", "significance": "not significant"}, {}, "contradicted", ["band_differs"]),
+    ({"value": ""}, {"estimate": -40.0, "ci_low": -60.0, "ci_high": -20.0}, "contradicted", ["sign_differs"]),
+    # the sign of noise: neither is significant
+    ({"value": "", "significance": "not significant"}, {"estimate": -4.0, "p_value": 0.6}, "not reproduced",
+     ["sign_differs"]),
+    ({"value": "", "significance": ""}, {"estimate": -4.0, "p_value": 0.6}, "not reproduced", ["sign_differs"]),
+    ({"value": "", "significance": ""}, {"estimate": -4.0, "p_value": 0.01}, "contradicted", ["sign_differs"]),
+    # a printed value has a sign though the column is empty
+    ({"sign": "", "significance": ""}, {"estimate": -40.0}, "contradicted", ["value_differs", "within_interval"]),
+    (SILENT, {}, "not printed", ["nothing_printed"]),
+    (SILENT | {"n_obs": "100"}, {"n_obs": 99}, "not printed", ["nothing_printed", "n_differs"]),
+    ({}, {"estimate": np.nan, "p_value": np.nan}, "cannot run", ["not_estimated"]),
+    ({}, {"p_value": np.nan}, "cannot run", ["not_estimated"]),
+    ({"significance": "p<0.05"}, {}, "reproduced", []),
+    ({"sign": ""}, {"estimate": 0.0, "p_value": 0.001}, "not reproduced", ["value_differs", "within_interval"]),
+])
+def test_verdicts(printed, ours, expected, codes):
+    claim, row = different(CLAIM, **printed), different(OURS, **ours)
+    if expected != "cannot run" and row.estimate != row.estimate:
+        pytest.fail("no estimate")
+    if "within_interval" in codes and not row.ci_low <= 40 <= row.ci_high:
+        pytest.fail("the case is not one")
+    assert verdict(claim, row, agreement(claim, row)) == (expected, codes)
+    assert expected in VERDICTS and set(codes) <= set(REASONS)
+
+
+def test_every_combination_of_facts_has_a_verdict():
+    for value, sign, band, n, other in itertools.product(["", "40"], ["", "+"], ["", *reproduce.BANDS], ["", "100"],
+                                                         ["", "years are missing"]):
+        claim = different(CLAIM, value=value, sign=sign, significance=band, n_obs=n, not_comparable=other)
+        for estimate, p, n_obs in itertools.product([40.2, -40.2, 3.0], [0.0001, 0.03, 0.5], [100, 99]):
+            row = different(OURS, estimate=estimate, p_value=p, n_obs=n_obs, ci_low=estimate - 9, ci_high=estimate + 9)
+            word, codes = verdict(claim, row, agreement(claim, row))
+            assert word in VERDICTS and word != "cannot run"
+            assert word not in ("reproduced", "reproduced except N") or value
+            assert word != "reproduced" or not codes
 
 
 def estimates() -> pd.DataFrame:
@@ -88,3 +192,201 @@ def test_a_claim_that_cannot_run_says_why_and_counts_stay_whole_numbers(tmp_path
     assert set(lost["value_agrees"]) == {"cannot run"}
     assert list(table.columns) == reproduce.TABLE_COLUMNS
     assert table["n_obs"].dtype == "Int64" and table.loc[table["claim"] == "D1", "n_obs"].tolist() == [4917, 4917]
+
+
+def test_what_the_evaluation_does_not_run_cannot_run(tmp_path):
+    claims = load(tmp_path, GOOD, GOOD.replace("D1", "D2").replace(",ldv,", ",sun_abraham,"),
+                  GOOD.replace("D1", "D3").replace(",binary,", ",intensity,"))
+    table = reproduce.compare(claims, estimates(), "default", estimators=["did", "ldv"], treatments=["binary"],
+                              samples=["full"]).drop_duplicates("claim").set_index("claim")
+    assert table["verdict"].tolist() == ["reproduced", "cannot run", "cannot run"]
+    assert table["reasons"].tolist()[1:] == ["estimator_not_run", "cell_not_run"]
+
+
+def test_one_of_an_estimators_several_effects_is_claimed_by_its_columns(tmp_path):
+    rows = estimates().assign(estimand="event_time", event_time=pd.array([0, 0, 1, 1], dtype="Int64"), estimator="ldv",
+                              estimate=[39.7, 39.7, 12.0, 12.0])
+    claims = load(tmp_path, f"{GOOD},event_time,1".replace(",40,", ",12,"), header=f"{HEADER},estimand,event_time")
+    table = reproduce.compare(claims, rows, "default")
+    assert table["estimate"].tolist() == [12.0, 12.0] and set(table["value_agrees"]) == {"yes"}
+
+
+def test_holm_leaves_out_claims_that_cannot_run(tmp_path):
+    claims = load(tmp_path, GOOD, GOOD.replace("D1", "B1").replace(",a,", ",b,"))
+    table = reproduce.compare(claims, estimates(), "default", {"b": "no files"}).set_index(["claim", "cluster"])
+    assert table.loc[("D1", "unit"), "p_holm"] == 0.001 and table.loc["B1", "p_holm"].isna().all()
+
+
+# Readings ------------------------------------------------------------------------------------------------------
+
+EFFECTS = {"window=long": 5.0, "lags=few": -3.0, "lags=one": -7.0}
+
+
+def additive(tmp_path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Readings whose estimate is 40 plus a fixed amount per choice, and a named one outside the product."""
+    claims = load(tmp_path, GOOD, "D2,6,top left,b,B,ldv,binary,full,,days,-,not significant,,not significant")
+    settings = [(), *[tuple(part for part in pair if part) for pair in itertools.product(
+        ["", "window=long"], ["", "lags=few", "lags=one"]) if any(pair)], ("overlap=max",)]
+    rows = []
+    for setting in settings:
+        design = "one_at_a_time" if len(setting) < 2 else "product"
+        for indicator, cluster in itertools.product("ab", ["unit", "system"]):
+            estimate = (40.0 if indicator == "a" else 1.0) + sum(EFFECTS.get(part, 2.0) for part in setting)
+            error = 10.0 if cluster == "unit" else 30.0
+            rows.append({"indicator": indicator, "reading": "; ".join(setting) or "default", "design": design,
+                         "choices": "; ".join(setting), "n_choices": len(setting), "sample": "full",
+                         "treatment": "binary", "estimator": "ldv", "cluster": cluster, "estimate": estimate,
+                         "std_error": error, "ci_low": estimate - 2 * error, "ci_high": estimate + 2 * error,
+                         "p_value": 0.001 if indicator == "a" else 0.5,
+                         "n_obs": 5000 if "window=long" in setting else 4917, "n_units": 149, "n_treated": 30,
+                         "n_clusters": 9, "n_treated_clusters": 3, "note": "", "is_synthetic": False})
+    return pd.DataFrame(rows), claims
+
+
+def test_choices_of_an_additive_case_are_its_terms(tmp_path):
+    readings, claims = additive(tmp_path)
+    moved = choices(judged(readings, claims), "unit")
+    for claim in ("D1", "D2"):
+        own = moved.loc[moved["claim"] == claim].set_index(["choice", "value", "design"])
+        for term, effect in (EFFECTS | {"overlap=max": 2.0}).items():
+            assert own.loc[(*term.split("="), "one_at_a_time"), "difference"] == pytest.approx(effect)
+        for column in ("difference", "smallest", "largest"):
+            assert own.loc[("window", "long", "product"), column] == pytest.approx(5.0)
+        # over the three settings of lags; the lags, each over the two windows
+        assert own.loc[("window", "long", "product"), "n_pairs"] == 3
+        assert own.xs("product", level="design")["n_pairs"].sum() == 3 + 4
+    one = moved.loc[(moved["claim"] == "D1") & (moved["design"] == "one_at_a_time"), "difference"].abs()
+    assert one.is_monotonic_decreasing
+
+
+def test_ranking_counts_facts_over_the_claims_of_a_family(tmp_path):
+    readings, claims = additive(tmp_path)
+    ranked = ranking(judged(readings, claims), {"first": ["a", "b"], "none": []}, "default", "unit")
+    assert ranked["facts_printed"].unique().tolist() == [6] and set(ranked["family"]) == {"first"}
+    by_name = ranked.set_index("reading")
+    # D1: value, sign, band and N; D2: sign and band. The default misses the sign of D2 alone.
+    assert by_name.loc["default", "facts_satisfied"] == 5 and by_name.loc["default", "not_satisfied"] == "D2 sign"
+    assert by_name.loc["lags=few", "not_satisfied"] == "D1 value"
+    assert by_name.loc["window=long", ["values", "signs", "bands", "ns"]].tolist() == [0, 1, 2, 0]
+    assert ranked.iloc[0]["reading"] == "default" and ranked["rank"].tolist()[:3] == [1, 1, 1]
+    assert never_satisfied(ranked) == []
+    assert never_satisfied(ranked.loc[ranked["reading"] != "default"]) == ["D1 value"]
+
+
+def test_a_reading_without_an_estimate_satisfies_nothing_of_it(tmp_path):
+    readings, claims = additive(tmp_path)
+    lost = (readings["reading"] == "default") & (readings["indicator"] == "a")
+    readings.loc[lost, ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]] = np.nan
+    rows = judged(readings, claims)
+    assert set(rows.loc[lost, "verdict"]) == {"cannot run"}
+    ranked = ranking(rows, {"first": ["a", "b"]}, "default", "unit").set_index("reading")
+    assert ranked.loc["default", "facts_satisfied"] == 1 and ranked.loc["default", "facts_printed"] == 6
+
+
+def test_rows_without_a_claim_are_kept_and_say_nothing(tmp_path):
+    readings, claims = additive(tmp_path)
+    rows = judged(readings.assign(sample="wave_two_removed"), claims)
+    assert len(rows) == len(readings) and set(rows["claim"]) == set(rows["verdict"]) == {""}
+
+
+# Recorded verdicts ---------------------------------------------------------------------------------------------
+
+
+def test_a_changed_verdict_fails_by_name_and_is_shown_when_renewed(tmp_path):
+    table = reproduce.compare(load(tmp_path, GOOD), estimates(), "default")
+    path = baseline.baseline_path("own", "demo", tmp_path)
+    assert path.name == "own-demo.csv"
+    with pytest.raises(DidError, match="expected recorded verdicts to compare with; found no file; .*--renew-baseline"):
+        baseline.check(table, path)
+    baseline.renew(table, path)
+    baseline.check(table, path)
+    moved = table.assign(verdict=["contradicted", *table["verdict"][1:]])
+    with pytest.raises(DidError, match="found 1 changed: D1 by unit: reproduced -> contradicted; mend"):
+        baseline.check(moved, path)
+    more = pd.concat([table, table.assign(claim="D9")])
+    assert baseline.lines(baseline.changes(more, path)) == ["D9 by unit: none -> reproduced",
+                                                            "D9 by system: none -> contradicted"]
+    assert baseline.lines(baseline.changes(table.iloc[:1], path)) == ["D1 by system: contradicted -> none"]
+    assert counts(table) == {"reproduced": 1}
+
+
+def test_verdicts_are_recorded_for_the_demonstration_and_the_publishers_files():
+    for kind in ("demo", "mirror"):
+        recorded = pd.read_csv(baseline.baseline_path("ics", kind, ROOT / baseline.FOLDER))
+        claims = pd.read_csv(ROOT / "config/published/ics.csv")
+        assert set(recorded["claim"]) == set(claims["claim"]) and set(recorded["verdict"]) <= set(VERDICTS)
+
+
+# Page and figure -----------------------------------------------------------------------------------------------
+
+
+def written(tmp_path, monkeypatch, **changes) -> str:
+    """The page on the additive case, whose outcomes are read as two of the evaluation's."""
+    monkeypatch.chdir(ROOT)
+    evaluation = load_evaluation("config/ics.yaml")
+    readings, claims = additive(tmp_path)
+    names = {"a": "dtoc_total", "b": "dtoc_nhs"}
+    readings, claims = (frame.assign(indicator=frame["indicator"].map(names)) for frame in (readings, claims))
+    readings = readings.assign(**changes)
+    rows = judged(readings, claims)
+    made = readings.loc[readings["reading"] == "default"].assign(estimand="overall")
+    setting = Setting(
+        title="A title", citation="A | citation", default="default", reading=evaluation.readings["default"],
+        indicators={name: load_indicator(name, evaluation.indicators_folder) for name in names.values()},
+        families={"dtoc": ("Days", list(names.values()))}, clusters=["unit", "system"], units="areas",
+        figures={"D1": "readings_D1"})
+    return page(reproduce.compare(claims, made, "default"), rows,
+                ranking(rows, {"dtoc": list(names.values())}, "default", "unit"), choices(rows, "unit"), setting)
+
+
+def test_the_page_says_which_readings_give_the_number(tmp_path, monkeypatch):
+    text = written(tmp_path, monkeypatch)
+    assert "clustered by area, as published: 1 reproduced and 1 not reproduced" in text
+    assert "SYNTHETIC" not in text and r"A \| citation" in text
+    assert ("**N = 4,917** (1 claim: D1). The default reading gives it: window April 2011 to February 2020 (107 "
+            "periods), 149 areas (reorganised areas merged into the smallest stable one), denominator adults.") in text
+    assert "Not: window long (5,000)" in text
+    assert ("1 of 7 readings agree with the number, 1 with sign and band as well, 1 with N too. Those with N too: "
+            "default.") in text
+    assert "All readings lie from 33.0 to 45.0." in text and "figures/readings_D1.png" in text
+    assert ("3 of 7 readings agree, without the default; they are lags few, lags one and (window long, lags "
+            "one).") in text
+    assert "| window long | +5.0 | +5.0 | 5.0 to 5.0 | 3 |" in text and "This order chooses nothing" in text
+
+
+def test_the_page_of_made_up_data_says_so(tmp_path, monkeypatch):
+    assert "> **SYNTHETIC DATA.**" in written(tmp_path, monkeypatch, is_synthetic=True).split("\n\n")[1]
+
+
+def test_the_figure_has_every_reading_and_is_the_same_twice(tmp_path):
+    readings, claims = additive(tmp_path)
+    rows = judged(readings, claims)
+    rows = rows.loc[rows["claim"] == "D1"]
+    files = [[path.read_bytes() for path in readings_strip(
+        rows, next(claims.itertuples()), default="default", stem=tmp_path / name / "strip", title="Title",
+        subtitle="Subtitle.", source="Somebody")] for name in ("first", "second")]
+    assert files[0] == files[1]
+    numbers = pd.read_csv(tmp_path / "first" / "strip.csv")
+    assert numbers.groupby("cluster").size().to_dict() == {"unit": 7, "system": 7}
+    assert numbers.loc[numbers["cluster"] == "unit", "estimate"].is_monotonic_increasing
+    alt = (tmp_path / "first" / "strip.txt").read_text(encoding="utf-8")
+    assert "1 of 7 readings agree with what is printed, +40." in alt
+    assert "Lowest 33.0 (lags one), highest 45.0 (window long)" in alt
+    assert "Default 40.0, 95% interval 20.0 to 60.0" in alt
+    svg = (tmp_path / "first" / "strip.svg").read_text(encoding="utf-8")
+    assert "printed +40" in svg and "Default: 40.0" in svg
+
+
+def test_a_figure_of_nothing_is_refused(tmp_path):
+    readings, claims = additive(tmp_path)
+    rows = judged(readings.assign(estimate=np.nan), claims)
+    with pytest.raises(DidError, match="claim D1: expected an estimate under some reading to draw; found none"):
+        readings_strip(rows.loc[rows["claim"] == "D1"], next(claims.itertuples()), default="default",
+                       stem=tmp_path / "strip", title="", subtitle="", source="")
+
+
+def test_words():
+    assert reading_words("") == "default"
+    assert reading_words("window=to_2019_12; lags=last_24") == "window to 2019-12, lags last 24"
+    assert printed_words(different(CLAIM, value="0.50", rounding="about")) == "about +0.50"
+    assert printed_words(different(CLAIM, value="-0.3")) == "\N{MINUS SIGN}0.3"

@@ -153,7 +153,7 @@ BAD_FILES = {
                                                      "did you mean 'socialcare'"]),
     "column twice": ("area_name", "area_code", ["column 'area_code'", "2 times"]),
     "text in a number cell": ("496.5", "n/a", ["row 3, column 'nhs'", "a number", "'n/a'"]),
-    "period": ("2017-07", "201707", ["row 4, column 'month'", "2017-06", "'201707'"]),
+    "period": ("2017-07", "201713", ["row 4, column 'month'", "2017-06", "'201713'"]),
     "duplicate": ("2017-07", "2017-06", ["row 4", "nhs, E06000001, 2017-06 again",
                                          "first in tidy.csv, row 2"]),
     "no code": ("E06000002", " ", ["row 3, column 'area_code'", "an empty cell"]),

@@ -69,9 +69,9 @@ def test_nothing_is_made_again_when_nothing_changed(project):
 @pytest.mark.parametrize(("module", "expected"), [
     ("sources/dtoc_la_workbook.py", ["align", "diagnose", "draw", "fit", "observe", "report", "reproduce", "vary"]),
     ("waves.py", ["align", "diagnose", "draw", "fit", "report", "reproduce", "vary"]),
-    ("estimators/ldv.py", ["draw", "fit", "report", "reproduce", "vary"]),
+    ("estimators/ldv.py", ["diagnose", "draw", "fit", "report", "reproduce", "vary"]),
     ("diagnostics/group_trends.py", ["diagnose", "draw", "report"]),
-    ("outputs/summary.py", ["report"]),
+    ("outputs/summary.py", ["report", "reproduce"]),
     ("stages/verify.py", []),
 ])
 def test_an_edited_module_reruns_its_stage_and_what_follows(project, module, expected):

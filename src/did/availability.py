@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from did import registry
 from did.config import Evaluation, load_indicator
 from did.fetch import DataMode, obtainable
@@ -12,8 +14,9 @@ from did.paths import Paths
 def unavailable(evaluation: Evaluation, mode: DataMode, paths: Paths) -> list[str]:
     """Indicators of the evaluation whose sources cannot be had in this mode, in the order of the evaluation.
 
-    A source that the registry marks ``by_hand`` counts as not to be had if none of its files is at hand; every
-    other source is taken to be obtainable, and fetching says what is wrong if it is not.
+    A source that the registry marks ``by_hand`` counts as not to be had if none of its files is at hand, and one of
+    the user's own files if one of them is not at its path; every other source is taken to be obtainable, and fetching
+    says what is wrong if it is not.
     Raises DidError for mistakes in indicator and registry files, and for a mirror without an index.
     """
     lost = {source for source in sources_of(evaluation) if _lost(source, evaluation, mode, paths)}
@@ -30,16 +33,19 @@ def sources_of(evaluation: Evaluation) -> list[str]:
 
 def _lost(name: str, evaluation: Evaluation, mode: DataMode, paths: Paths) -> bool:
     source = registry.load_named(name, evaluation.sources_folder)
+    if source.is_own:
+        return any(not Path(entry.path).is_file() for entry in source.files)
     return source.by_hand and not obtainable(source, paths.raw(name), mode)
 
 
 def reason(evaluation: Evaluation, indicator: str, paths: Paths) -> str:
     """Why an indicator is not available and how to supply what it needs, in two sentences."""
     needed = observations_needed(load_indicator(indicator, evaluation.indicators_folder))
-    by_hand = [source for name in needed
-               if (source := registry.load_named(name, evaluation.sources_folder)).by_hand]
-    parts = []
-    for source in by_hand:
+    sources = [registry.load_named(name, evaluation.sources_folder) for name in needed]
+    gone = [entry.path for source in sources if source.is_own for entry in source.files
+            if not Path(entry.path).is_file()]
+    parts = [f"{path} is not there: it is a file of your own. Put it there, and run again" for path in gone]
+    for source in (source for source in sources if source.by_hand):
         first, last = source.files[0].name, source.files[-1].name
         parts.append(f"{source.title} ({source.publisher}): no file is at hand, and the publisher does not serve "
                      f"them to every network. Download them from {source.landing_page}, put them into "

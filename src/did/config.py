@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,12 +12,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from did import yaml_files
-from did.errors import DidError, suggest
+from did.errors import DidError, Mistakes, suggest
 
 FREQUENCIES = {"M": "months, written 2017-06", "Q": "quarters, written 2017Q2", "Y": "years, written 2018"}
-# Choices of a reading that may be combined in a product.
-PRODUCT_CHOICES = ("window", "boundaries", "denominator", "lags", "metropolitan", "predecessors", "partial", "overlap",
-                   "membership", "controls")
 Lags = Annotated[str, Field(pattern=r"^(all|yearly_means|last_[1-9]\d*)$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -59,7 +57,21 @@ class Measure(Strict):
 class Rate(Measure):
     """A rate published without its counts; where areas merge it is averaged with weights."""
 
-    weights: Measure = Field(description="Population that weights the rate where areas merge.")
+    weights: Measure | None = Field(None, description="Population that weights the rate where areas merge; not needed "
+                                    "with `waves.table`, where none do.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_weights(cls, value: object) -> object:
+        # Where no areas merge any weight gives the same rate; load_evaluation refuses its own elsewhere.
+        if isinstance(value, dict) and "weights" not in value and {"source", "measure"} <= set(value):
+            return value | {"weights": {key: value[key] for key in ("source", "measure")}}
+        return value
+
+    @property
+    def is_weighted(self) -> bool:
+        """True if it has weights that are not itself."""
+        return (self.weights.source, self.weights.measure) != (self.source, self.measure)
 
 
 class Window(Strict):
@@ -158,11 +170,11 @@ class Reading(Strict):
                        "yearly_means, or last_N.")
     metropolitan: Literal["expanded", "unmatched"] = Field("expanded", description="Metropolitan counties in "
                                                            "the membership table: expanded or left unmatched.")
-    cohorts: Literal["published", "by_wave", "by_system"] = Field("published", description="Who counts as treated "
-                                                                  "from when: the treated waves, all from the one "
-                                                                  "onset; every wave in `waves.onsets` from its own "
-                                                                  "month; or that, and the systems of "
-                                                                  "`waves.system_onsets` from theirs.")
+    cohorts: Literal["published", "by_wave", "by_system", "by_table", "own_dates"] = Field(
+        "published", description="Who counts as treated from when: the treated waves, all from the one onset; every "
+        "wave in `waves.onsets` from its own month; or that, and the systems of `waves.system_onsets` from theirs. "
+        "With `waves.table` each unit from the period the table gives it: by_table, fitted by `estimators`, or "
+        "own_dates, by `staggered_estimators`.")
     membership: str = Field("published", description="Who became treated: published (`waves.membership`), or one of "
                             "`waves.records`.")
     controls: Literal["not_treated", "never_treated"] = Field("not_treated", description="Who is compared with: all "
@@ -178,26 +190,48 @@ class Reading(Strict):
 
     @property
     def staggered(self) -> bool:
-        """True if units are treated from different dates."""
-        return self.cohorts != "published"
+        """True if it is for the estimators that let units be treated from different dates."""
+        return self.cohorts in ("by_wave", "by_system", "own_dates")
 
 
 class Waves(Strict):
-    """Who became treated, when, and what system each area belongs to."""
+    """Who became treated, when, and what system each area belongs to: by `table`, or by the other keys."""
 
-    membership: dict[str, str] = Field(description="Geography -> table of wave, system, area and dose.")
+    table: str | None = Field(None, description="Table of first treated periods, for units that are as the figures "
+                              "have them (columns `unit` or `system`, `first_treated`; optional `wave`, `dose`, "
+                              "`system`, `name`, `region`). In place of every other key but `units` and "
+                              "`removable_wave`.")
+    units: str | None = Field(None, description="Table of `unit` and `system` (optional `name`, `region`), where "
+                              "`table` is by system.")
+    membership: dict[str, str] = Field(default_factory=dict, description="Geography -> table of wave, system, area and "
+                                       "dose.")
     partial_districts: dict[str, str] = Field(default_factory=dict, description="Geography -> districts of partly "
                                               "covered areas that are in the system.")
-    systems: dict[str, str] = Field(description="Geography -> system of every unit, for clustering.")
-    treated_waves: list[int] = Field(min_length=1, description="Waves that count as treated.")
-    onset: str = Field(description="First treated month of the treated waves, written 2017-06.")
+    systems: dict[str, str] = Field(default_factory=dict, description="Geography -> system of every unit, for "
+                                    "clustering.")
+    treated_waves: list[int] = Field(default_factory=list, description="Waves that count as treated.")
+    onset: str = Field("", description="First treated month of the treated waves, written 2017-06. With `table`: the "
+                       "earliest within every window, found by itself.")
     onsets: dict[int, str] = Field(default_factory=dict, description="Wave -> its first treated month, for readings "
                                    "with cohorts by_wave.")
     system_onsets: dict[str, str] = Field(default_factory=dict, description="System -> its own first treated month, "
                                           "where that is not its wave's.")
     records: dict[str, dict[str, str]] = Field(default_factory=dict, description="Name -> geography -> another "
                                                "membership table, for readings with that membership.")
-    removable_wave: int = Field(description="Wave taken out of the sample `wave_two_removed`.")
+    removable_wave: int | None = Field(None, description="Wave taken out of the sample `wave_two_removed`.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Waves:
+        given = [name for name in self.model_fields_set if getattr(self, name) not in (None, "", [], {})]
+        needed = ("membership", "systems", "treated_waves", "onset")
+        if self.table is None:
+            missing = [name for name in needed if name not in given]
+            if missing:
+                raise ValueError(f"expected table, or {', '.join(needed)}; found no {', '.join(missing)}")
+        elif extra := sorted(set(given) - {"table", "units", "removable_wave"}):
+            raise ValueError(f"with table, expected units and removable_wave at most; found {', '.join(extra)}; "
+                             "remove them")
+        return self
 
 
 class Family(Strict):
@@ -222,10 +256,10 @@ class Context(Strict):
 class Publication(Strict):
     """What was published: printed facts that stand beside the results."""
 
-    citation: str = Field(description="How to cite it.")
-    coefficients: int = Field(gt=0, description="Coefficients in the whole publication.")
-    printed_numbers: int = Field(ge=0, description="How many of them are printed as numbers.")
-    conclusion: str = Field(description="Its conclusion, in part, as printed.")
+    citation: str = Field("", description="How to cite it.")
+    coefficients: int = Field(0, ge=0, description="Coefficients in the whole publication.")
+    printed_numbers: int = Field(0, ge=0, description="How many of them are printed as numbers.")
+    conclusion: str = Field("", description="Its conclusion, in part, as printed.")
     context: list[Context] = Field(default_factory=list, description="Facts a reader must know.")
 
 
@@ -245,13 +279,15 @@ class Evaluation(Strict):
     id: Identifier = Field(description="Name of the evaluation.")
     title: str = Field(description="Title of the evaluation.")
     question: str = Field(description="The question it answers.")
+    folder: str | None = Field(None, pattern=r"^$|^[a-z][a-z0-9_]*$", description="Folder within `data` and `results` "
+                               "that it keeps its files in; its id if absent, none if empty.")
     data: str = Field(description="Where files come from: demo, mirror:FOLDER or live.")
     seed: int = Field(ge=0, description="Seed of every random draw.")
     sources_folder: str = Field("config/sources", description="Folder of source registry files.")
     indicators_folder: str = Field("config/indicators", description="Folder of indicator files.")
     reference: str = Field("data/reference", description="Folder of reference tables.")
-    published: str = Field(description="Table of published claims.")
-    publication: Publication
+    published: str | None = Field(None, description="Table of published claims; without, nothing is compared.")
+    publication: Publication = Field(default_factory=Publication, description="What was published, if anything.")
     place: str = Field(description="Where, as in the subtitles of figures.")
     units: str = Field(description="What units are called.")
     dose: str = Field(description="What one more unit of intensity is.")
@@ -259,12 +295,12 @@ class Evaluation(Strict):
                               "onset.")
     families: dict[str, Family] = Field(min_length=1, description="Families of outcomes.")
     indicators: list[str] = Field(min_length=1, description="Indicators to evaluate.")
-    waves: Waves
+    waves: Waves = Field(description="Who became treated, and when.")
     treatments: list[Literal["binary", "intensity"]] = Field(min_length=1, description="Treatments.")
     samples: list[Literal["full", "wave_two_removed"]] = Field(min_length=1, description="Samples.")
     estimators: list[str] = Field(min_length=1, description="Estimators, by name.")
     staggered_estimators: list[str] = Field(default_factory=list, description="Estimators of readings with cohorts "
-                                            "by_wave: full sample, binary treatment.")
+                                            "by_wave, by_system or own_dates: first sample and treatment.")
     clusters: list[Literal["unit", "system"]] = Field(min_length=1, description="Levels of clustering.")
     draws: int = Field(9999, ge=99, description="Draws of the wild bootstrap and of reassignment.")
     robustness: Robustness = Field(default_factory=Robustness, description="What an estimate is tried without.")
@@ -274,10 +310,18 @@ class Evaluation(Strict):
                                                       "-> values: every combination of them is fitted beside the "
                                                       "named readings, the other choices as in the default.")
 
+    @property
+    def own_folder(self) -> str:
+        """Folder of this evaluation within `data` and `results`; "" for none."""
+        return self.id if self.folder is None else self.folder
+
     def readings_of(self, indicator: Indicator) -> dict[str, Reading]:
         """The readings that concern an indicator, by name."""
         return {name: reading for name, reading in self.readings.items()
                 if reading.families is None or indicator.family in reading.families}
+
+
+AlsoCheck = Callable[[Path, Evaluation, list[Indicator], Mistakes], None]
 
 
 def period(text: str, frequency: str, where: str) -> pd.Period:
@@ -311,93 +355,52 @@ def load_indicator(name: str, folder: str | Path) -> Indicator:
 def _read_indicator(name: str, path: Path, *_state: int) -> Indicator:
     """One reading of each state of a file: a stage asks for the same indicators many times."""
     indicator = yaml_files.read(path, Indicator)
+    mistakes = Mistakes()
     if indicator.id != name:
-        raise DidError(f"{path}: key 'id' must be the file's name '{name}'; found '{indicator.id}'")
+        mistakes.lines.append(f"{yaml_files.key(path, 'id')} must be the file's name '{name}'; found '{indicator.id}'")
     for key, window in indicator.windows.items():
-        where = f"{path}: key 'windows.{key}"
-        first = period(window.first, indicator.frequency, f"{where}.first'")
-        last = period(window.last, indicator.frequency, f"{where}.last'")
-        if last <= first:
-            raise DidError(f"{where}' must end after it begins; found {first} to {last}")
+        with mistakes.collected():
+            first, last = (period(getattr(window, end), indicator.frequency,
+                                  yaml_files.key(path, "windows", key, end)) for end in ("first", "last"))
+            if last <= first:
+                raise DidError(f"{yaml_files.key(path, 'windows', key)} must end after it begins; found {first} to "
+                               f"{last}; correct one of them")
+    mistakes.stop()
     return indicator
 
 
-def load_evaluation(path: str | Path) -> Evaluation:
+def load_evaluation(path: str | Path, *, also: AlsoCheck | None = None) -> Evaluation:
     """Read an evaluation file and everything it names, so that mistakes are found before anything runs.
 
-    Raises DidError for a mistake in the file or in an indicator it names, an unknown estimator, a reading
-    that names a window or denominator its indicators lack, and an onset outside a window.
+    ``also`` is a further check whose mistakes are told with the others: did.file_checks.check_files before a run.
+
+    Raises DidErrors with every mistake: of the file; then, together, in the indicators it names, an unknown estimator,
+    a reading that names a window or denominator its indicators lack, an onset outside a window, and what
+    did.config_checks and did.plain_units.read_table describe.
     """
-    from did.estimators import ESTIMATORS
+    from did.config_checks import check
 
     path = Path(path)
     evaluation = yaml_files.read(path, Evaluation)
-    if evaluation.default_reading not in evaluation.readings:
-        raise DidError(f"{path}: key 'default_reading' must name a reading ({', '.join(evaluation.readings)}); "
-                       f"found '{evaluation.default_reading}'"
-                       f"{suggest(evaluation.default_reading, evaluation.readings)}")
-    for name, reading in evaluation.readings.items():
-        for family in reading.families or []:
-            if family not in evaluation.families:
-                raise DidError(f"{path}: key 'readings.{name}.families' must name families "
-                               f"({', '.join(evaluation.families)}); found '{family}'"
-                               f"{suggest(family, evaluation.families)}")
-    for family, choices in evaluation.products.items():
-        where = f"{path}: key 'products.{family}'"
-        if family not in evaluation.families:
-            raise DidError(f"{where}: expected a family ({', '.join(evaluation.families)}); found '{family}'"
-                           f"{suggest(family, evaluation.families)}")
-        for choice, values in choices.items():
-            if choice not in PRODUCT_CHOICES:
-                raise DidError(f"{where}: expected choices among {', '.join(PRODUCT_CHOICES)}; found '{choice}'"
-                               f"{suggest(choice, PRODUCT_CHOICES)}")
-            for value in values:
-                try:
-                    Reading(**{choice: value})
-                except ValueError as error:
-                    raise DidError(f"{where}.{choice}: found '{value}', which no reading may hold; see the choices of "
-                                   "'readings'") from error
-    if evaluation.readings[evaluation.default_reading].families is not None:
-        raise DidError(f"{path}: key 'readings.{evaluation.default_reading}.families' must be absent: the default "
-                       "reading concerns every indicator")
-    for key in ("estimators", "staggered_estimators"):
-        for estimator in getattr(evaluation, key):
-            if estimator not in ESTIMATORS:
-                raise DidError(f"{path}: key '{key}' expected {', '.join(ESTIMATORS)}; "
-                               f"found '{estimator}'{suggest(estimator, ESTIMATORS)}")
-    for name, reading in evaluation.readings.items():
-        if reading.membership not in ("published", *evaluation.waves.records):
-            known = ["published", *evaluation.waves.records]
-            raise DidError(f"{path}: key 'readings.{name}.membership' expected {', '.join(known)}; found "
-                           f"'{reading.membership}'{suggest(reading.membership, known)}")
-        if reading.staggered and not (evaluation.waves.onsets and evaluation.staggered_estimators):
-            raise DidError(f"{path}: key 'readings.{name}.cohorts' is {reading.cohorts}: keys 'waves.onsets' and "
-                           "'staggered_estimators' must say from when and by what; found one of them empty")
-    for wave, month in evaluation.waves.onsets.items():
-        period(month, "M", f"{path}: key 'waves.onsets.{wave}'")
-    for system, month in evaluation.waves.system_onsets.items():
-        period(month, "M", f"{path}: key 'waves.system_onsets.{system}'")
-    for key in ("indicators", "treatments", "samples", "estimators", "staggered_estimators", "clusters"):
-        words = getattr(evaluation, key)
-        if len(set(words)) < len(words):
-            raise DidError(f"{path}: key '{key}' names something twice; found {words}")
-    evaluation = _with_volunteers(evaluation)
-    onset = period(evaluation.waves.onset, "M", f"{path}: key 'waves.onset'")
-    for name in evaluation.indicators:
-        indicator = load_indicator(name, evaluation.indicators_folder)
-        if indicator.family not in evaluation.families:
-            raise DidError(f"{path}: key 'families' must describe '{indicator.family}', the family of {name}; "
-                           f"found {', '.join(evaluation.families)}{suggest(indicator.family, evaluation.families)}")
-        _check_indicator(path, evaluation, indicator, onset)
-    for key, family in evaluation.families.items():
-        for name in [family.headline, *family.parts, *family.sum_to_zero]:
-            if name not in evaluation.indicators:
-                raise DidError(f"{path}: key 'families.{key}' names indicator '{name}', which is not in 'indicators'"
-                               f"{suggest(name, evaluation.indicators)}")
+    mistakes = Mistakes()
+    evaluation = _with_volunteers(evaluation, mistakes)
+    indicators: list[Indicator] = []
+    for place, name in enumerate(evaluation.indicators):
+        with mistakes.collected():
+            try:
+                indicators.append(load_indicator(name, evaluation.indicators_folder))
+            except DidError as error:
+                if (Path(evaluation.indicators_folder) / f"{name}.yaml").is_file():
+                    raise
+                raise DidError(f"{yaml_files.key(path, 'indicators', place)}: {error}") from error
+    evaluation = check(path, evaluation, indicators, mistakes)
+    if also is not None:
+        also(path, evaluation, indicators, mistakes)
+    mistakes.stop()
     return evaluation
 
 
-def _with_volunteers(evaluation: Evaluation) -> Evaluation:
+def _with_volunteers(evaluation: Evaluation, mistakes: Mistakes) -> Evaluation:
     """Add the indicators whose own file names the evaluation, and their families where it describes none.
 
     They are not in the evaluation's file, so that adding one re-runs nothing of the others.
@@ -407,44 +410,10 @@ def _with_volunteers(evaluation: Evaluation) -> Evaluation:
         # A file under work that names no evaluation must not stop the others, so it is not read as an indicator.
         if file.stem in names or b"evaluations:" not in file.read_bytes():
             continue
-        indicator = load_indicator(file.stem, evaluation.indicators_folder)
-        if evaluation.id in indicator.evaluations:
-            names.append(indicator.id)
-            families.setdefault(indicator.family, Family(title=indicator.family_title or indicator.title,
-                                                         headline=indicator.id, layout="single"))
+        with mistakes.collected():
+            indicator = load_indicator(file.stem, evaluation.indicators_folder)
+            if evaluation.id in indicator.evaluations:
+                names.append(indicator.id)
+                families.setdefault(indicator.family, Family(title=indicator.family_title or indicator.title,
+                                                             headline=indicator.id, layout="single"))
     return evaluation.model_copy(update={"indicators": names, "families": families})
-
-
-def _check_indicator(path: Path, evaluation: Evaluation, indicator: Indicator, first: pd.Period) -> None:
-    """Raise DidError unless the evaluation knows the indicator's areas, each reading that concerns it fits, and the
-    onset lies inside its window."""
-    for key in ("membership", "systems"):
-        if indicator.geography not in getattr(evaluation.waves, key):
-            known = getattr(evaluation.waves, key)
-            raise DidError(f"{path}: key 'waves.{key}' must name a table for geography '{indicator.geography}' of "
-                           f"indicator {indicator.id}; found {', '.join(known)}{suggest(indicator.geography, known)}")
-    for name, reading in evaluation.readings_of(indicator).items():
-        for kind, word, allowed in (("window", reading.window, indicator.windows),
-                                    ("denominator", reading.denominator, indicator.denominators)):
-            if word is not None and word not in allowed:
-                raise DidError(f"{path}: key 'readings.{name}.{kind}' must be one that indicator {indicator.id} "
-                               f"has ({', '.join(allowed)}); found '{word}'{suggest(word, allowed)}")
-        _refuse_onset_outside(path, indicator, reading.window, first, f"reading {name}")
-    for kind, allowed in (("window", indicator.windows), ("denominator", indicator.denominators)):
-        for word in evaluation.products.get(indicator.family, {}).get(kind, []):
-            if word not in allowed:
-                raise DidError(f"{path}: key 'products.{indicator.family}.{kind}' must hold what indicator "
-                               f"{indicator.id} has ({', '.join(allowed)}); found '{word}'{suggest(word, allowed)}")
-            if kind == "window":
-                _refuse_onset_outside(path, indicator, word, first, f"products.{indicator.family}")
-
-
-def _refuse_onset_outside(path: Path, indicator: Indicator, name: str, first: pd.Period, where: str) -> None:
-    """Raise DidError unless treatment begins inside a window of the indicator."""
-    window = indicator.windows[name]
-    start, end = (period(text, indicator.frequency, "") for text in (window.first, window.last))
-    onset = indicator.onset(str(first))
-    if not start < onset <= end:
-        raise DidError(f"{path}: key 'waves.onset' must fall after the first period and by the last of the "
-                       f"{indicator.id} window {start} to {end} ({where}); found {first}"
-                       + ("" if str(onset) == str(first) else f", so {onset}"))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, suggest
-from did.estimators.base import listed
+from did.limits import csv_rows, first_few, limit, refuse_large
 
 MISSING = {"", ".", "na", "n/a", "nan", "none", "null", "<na>", "nat"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -44,10 +44,10 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
     twice, a row has another length than the header, or there is no row.
     """
     path = Path(path)
+    refuse_large(path, str(path))
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "no file"
         near = suggest(path.name, sorted(p.name for p in path.parent.glob("*.csv"))) if path.parent.is_dir() else ""
-        raise DidError(f"{path}: expected a CSV file; found {found}{near}; give the path of a panel file")
+        raise DidError(f"{path}: expected a CSV file; found no file{near}; give the path of a panel file")
     text = _decode(path)
     separator, header = _header(path, text, wanted)
     place = {}
@@ -58,7 +58,7 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
                                f"{header.count(column)}; rename or remove the others")
             case = [cell for cell in header if cell.lower() == column.lower()]
             near = f"; did you mean '{case[0]}'?" if case else suggest(column, header)
-            raise DidError(f"{path}: {option}: expected one of the columns {listed(header)}; found '{column}'{near}"
+            raise DidError(f"{path}: {option}: expected one of the columns {first_few(header)}; found '{column}'{near}"
                            f"{'' if near else '; name a column that is there'}")
         place[column] = header.index(column)
     notes = []
@@ -67,19 +67,19 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
     columns = _plain_columns(text, separator, header, place)
     if columns is not None:
         return Table(str(path), columns, np.arange(2, len(next(iter(columns.values()))) + 2)), notes
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    next(row for row in reader if any(cell.strip() for cell in row))  # the header
+    reader = _rows(path, text, separator)
+    next(reader)  # the header
     rows, lines, n_empty = [], [], 0
     taken = list(place.values())
-    for row in _rows(reader, path):
+    for line, row in reader:
         if not any(row):
             n_empty += bool(row)
             continue
         if len(row) != len(header):
-            raise DidError(f"{path}, row {reader.line_num}: expected {len(header)} cells, as in the header; found "
+            raise DidError(f"{path}, row {line}: expected {len(header)} cells, as in the header; found "
                            f"{len(row)}; mend the row (put quotes around a cell that holds a separator)")
         rows.append([row[position].strip() for position in taken])
-        lines.append(reader.line_num)
+        lines.append(line)
     if not rows:
         raise DidError(f"{path}: expected one row per unit and period below the header; found no row; "
                        "check the file")
@@ -100,7 +100,8 @@ def _plain_columns(text: str, separator: str, header: list[str], place: dict[str
         return None
     raw = np.frombuffer(text.encode(), dtype=np.uint8)
     starts = np.concatenate([[0], np.flatnonzero(raw == ord("\n")) + 1])
-    if len(starts) < 2 or (np.diff(starts) == 1).any():
+    lengths = np.diff(np.append(starts, len(raw) + 1))
+    if len(starts) < 2 or (lengths == 1).any() or lengths.max() > limit("CELL_CHARACTERS"):
         return None
     n_separators = np.add.reduceat((raw == ord(separator)).astype(np.int32), starts)
     if (n_separators != len(header) - 1).any():
@@ -115,11 +116,16 @@ def _plain_columns(text: str, separator: str, header: list[str], place: dict[str
     return None if (np.stack(list(columns.values())) == "").all(axis=0).any() else columns
 
 
-def _rows(reader, path: Path) -> Iterator[list[str]]:
+def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a text from the header on, each with the line it ends on."""
+    line, begun = 0, False
     try:
-        yield from reader
+        for line, row in csv_rows(str(path), io.StringIO(text, newline=""), delimiter=separator):
+            if begun or any(cell.strip() for cell in row):
+                begun = True
+                yield line, row
     except csv.Error as error:
-        raise DidError(f"{path}, row {reader.line_num}: expected CSV; found text that cannot be read as such "
+        raise DidError(f"{path}, row {line + 1}: expected CSV; found text that cannot be read as such "
                        f"({error}); check the quotes") from error
 
 
@@ -146,12 +152,8 @@ def _header(path: Path, text: str, wanted: Iterable[str]) -> tuple[str, list[str
     """Return the separator that finds most of the wanted columns (then gives most cells), and the header's cells."""
     best: tuple[tuple[int, int], str, list[str]] | None = None
     for separator in SEPARATORS:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        try:
-            cells = [cell.strip() for cell in next(row for row in reader if any(cell.strip() for cell in row))]
-        except csv.Error as error:
-            raise DidError(f"{path}, row {reader.line_num}: expected CSV; found text that cannot be read as such "
-                           f"({error}); check the quotes") from error
+        _, row = next(_rows(path, text, separator))
+        cells = [cell.strip() for cell in row]
         score = (sum(column in cells for column in wanted), len(cells))
         if best is None or score > best[0]:
             best = (score, separator, cells)

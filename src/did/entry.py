@@ -8,6 +8,9 @@ import sys
 
 def main() -> None:
     """Run the command line and end with its exit code."""
+    # Small matrices by the thousand: a second thread in the linear algebra costs several times what it brings.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     if os.environ.get("DID_WARM_SOCKET"):
         from did.warm import hand_over
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class DidError(Exception):
@@ -15,6 +16,51 @@ class DidError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(str(message).split()))
+
+    @property
+    def lines(self) -> list[str]:
+        """The mistakes, a sentence each; here the one."""
+        return [str(self)]
+
+
+class DidErrors(DidError):
+    """Several mistakes found together. ``lines`` are all of them; as text it is the first, the others counted."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = list(dict.fromkeys(lines))
+        more = len(self._lines) - 1
+        super().__init__(self._lines[0] + (f" (and {more} more mistake{'s' * (more > 1)})" if more else ""))
+
+    @property
+    def lines(self) -> list[str]:
+        """The mistakes, a sentence each."""
+        return self._lines
+
+
+class Mistakes:
+    """Collects mistakes, so that all are told at once::
+
+        mistakes = Mistakes()
+        with mistakes.collected():
+            check_one_thing()
+        mistakes.stop()
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @contextlib.contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep the DidError that the block raises, if any, and go on after it."""
+        try:
+            yield
+        except DidError as error:
+            self.lines += error.lines
+
+    def stop(self) -> None:
+        """Raise DidErrors if anything was collected."""
+        if self.lines:
+            raise DidErrors(self.lines)
 
 
 def suggest(found: object, allowed: Iterable[object]) -> str:

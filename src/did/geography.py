@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.errors import DidError
+from did.errors import DidError, suggest
 from did.reference import read_reference
 
+WEIGHT_STATUS = ["ok", "carried_forward", "estimated"]   # from best to worst
 ASIDE = ["country", "region", "county", "outside_england", "unplaced_practice"]
 
 
@@ -57,11 +58,17 @@ class UpperTier:
 
         ``frame``: area_code, area_name, period, value, one row per area and period. Returns (unit, period,
         value) and the lineage (area_code, area_name, fate, unit, n_periods, total, reason), one row per
-        area. England's total is preserved when merging.
+        area. England's total is preserved when merging. Districts are summed to their upper-tier authority first.
 
-        Raises DidError for a code that the reference does not know, or a missing count; ``where`` names the
-        indicator and reading.
+        Raises DidError for a code that the reference does not know, a missing count, and an authority of which a
+        district comes and goes; ``where`` names the indicator and reading.
         """
+        frame, outside = self._inside(frame)
+        frame["own_code"] = frame["area_code"]
+        below = frame["area_code"].isin(self.districts["lad_code"]) & ~frame["area_code"].isin(self.unit_of.index)
+        frame["area_code"] = frame["area_code"].mask(below, frame["area_code"].map(
+            self.districts.set_index("lad_code")["area_code"]))
+        self._refuse_gaps(frame.loc[below], where)
         unknown = sorted(set(frame["area_code"]) - set(self.unit_of.index))
         if unknown:
             row = frame.loc[frame["area_code"] == unknown[0]].iloc[0]
@@ -73,10 +80,16 @@ class UpperTier:
             raise DidError(f"{where}: expected a count for {row.area_code} ({row.area_name}) in {row.period}; "
                            f"found none ({len(gaps)} missing in all); a missing count is not zero")
         placed = frame.assign(unit=frame["area_code"].map(self.unit_of))
-        lineage = _lineage(placed.assign(reason=""))
+        upper = frame.drop_duplicates("own_code").set_index("own_code")["area_code"]
+        lineage = _lineage(placed.assign(reason="", area_code=placed["own_code"]))
+        upper = lineage["area_code"].map(upper)
         moved = lineage["unit"].isin(self.reorganised)
-        change = lineage["area_code"].map(self.authorities.set_index("area_code")["change"])
+        change = upper.map(self.authorities.set_index("area_code")["change"])
         lineage["reason"] = change.where(change != "", "Same boundary throughout")
+        district = upper != lineage["area_code"]
+        names = upper.map(self.authorities.set_index("area_code")["area_name"])
+        lineage.loc[district, "reason"] = "District of " + names + ", summed to it. " + change
+        lineage.loc[district, "fate"] = "merged"
         if self.boundaries == "dropped":
             lineage.loc[moved, "fate"] = "excluded"
             lineage.loc[moved, "reason"] = "Reading boundaries=dropped. " + change[moved]
@@ -84,7 +97,76 @@ class UpperTier:
             placed = placed.loc[~placed["unit"].isin(self.reorganised)]
         else:
             lineage.loc[moved, "fate"] = "merged"
-        return placed.groupby(["unit", "period"], as_index=False)["value"].sum(), lineage
+        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum()
+        return summed, pd.concat([lineage, outside], ignore_index=True)
+
+    def _inside(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The rows of areas that lie in a unit or are unknown, and the lineage of the others: authorities that the
+        reference knows and no unit holds, such as the Isles of Scilly."""
+        parent = frame["area_code"].map(self.districts.set_index("lad_code")["area_code"])
+        hit = (parent.notna() & ~parent.isin(self.unit_of.index)).to_numpy()
+        outside = _lineage(frame.loc[hit].assign(unit=None, reason="In no unit of the panel: left out"))
+        return frame.loc[~hit].copy(), outside.assign(fate="excluded")
+
+    def _refuse_gaps(self, frame: pd.DataFrame, where: str) -> None:
+        """Raise DidError if fewer districts of an authority are there in one period than in the period before, and no
+        new one is in their place: the sum would fall because a row is missing."""
+        for code, group in frame.groupby("area_code", sort=True):
+            before: set[str] = set()
+            for period, rows in group.groupby("period", sort=True):
+                now = set(rows["own_code"])
+                if before - now and not now - before:
+                    lost = sorted(before - now)[0]
+                    raise DidError(f"{where}: expected every district of {code} in {period}; found none for {lost}, "
+                                   "which was there the period before; supply it, or begin or end the window there")
+                before = now
+
+    def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Combine rates by upper-tier authority to rates by unit: means weighted by population where areas merged.
+
+        ``frame``: area_code, area_name, period, value, one row per area and period. ``weights``: observations of a
+        population by district or upper-tier authority: area_code, period (years), value (people). A year without
+        takes the nearest. Returns (unit, period, value, weight, status) and the lineage. A missing rate makes its
+        unit's rate missing. A unit kept whole takes its rate unchanged.
+
+        Raises DidError for a code that is not an upper-tier authority (a district's rate cannot be summed), and an
+        area without weight in any year.
+        """
+        from did.boundaries import fill_weights
+
+        frame, outside = self._inside(frame)
+        codes = frame.drop_duplicates("area_code")
+        unknown = codes.loc[~codes["area_code"].isin(self.unit_of.index)]
+        if len(unknown):
+            row = unknown.iloc[0]
+            raise DidError(f"{where}: area code '{row.area_code}' ({row.area_name}) is not an upper-tier authority in "
+                           "upper_tier_authorities.csv; a rate of districts needs its counts (numerator and "
+                           "denominator) to be summed to one; remove the row, correct the code or give counts")
+        upper = weights["area_code"].map(self.districts.set_index("lad_code")["area_code"]).fillna(weights["area_code"])
+        people = (weights.assign(area_code=upper).groupby(["area_code", "period"], as_index=False)["value"]
+                  .agg(lambda values: values.sum(skipna=False)).rename(columns={"value": "weight"}))
+        filled = fill_weights(people, list(codes["area_code"]), sorted(frame["period"].unique()), f"{where}, weights")
+        placed = frame.drop(columns="status", errors="ignore").merge(filled, on=["area_code", "period"])
+        placed["unit"] = placed["area_code"].map(self.unit_of)
+        placed["product"] = placed["value"] * placed["weight"]
+        placed["rank"] = placed["status"].map(WEIGHT_STATUS.index)
+        moved = placed.groupby(["unit", "period"], as_index=False).agg(
+            product=("product", lambda values: values.sum(skipna=False)), weight=("weight", "sum"),
+            rank=("rank", "max"), n=("area_code", "nunique"), first=("value", "first"))
+        moved["value"] = (moved["product"] / moved["weight"]).where(moved["n"] > 1, moved["first"])
+        moved["status"] = moved["rank"].map(WEIGHT_STATUS.__getitem__)
+        lineage = _lineage(placed.assign(reason="")).assign(total=float("nan"))
+        merged = lineage["unit"].isin(self.reorganised)
+        change = lineage["area_code"].map(self.authorities.set_index("area_code")["change"])
+        lineage["reason"] = change.where(change != "", "Same boundary throughout")
+        lineage.loc[merged, "fate"] = "merged"
+        if self.boundaries == "dropped":
+            lineage.loc[merged, "fate"] = "excluded"
+            lineage.loc[merged, "reason"] = "Reading boundaries=dropped. " + change[merged]
+            lineage["unit"] = lineage["unit"].where(~merged)
+            moved = moved.loc[~moved["unit"].isin(self.reorganised)]
+        columns = ["unit", "period", "value", "weight", "status"]
+        return moved[columns].reset_index(drop=True), pd.concat([lineage, outside], ignore_index=True)
 
     def population(self, frame: pd.DataFrame, where: str) -> pd.DataFrame:
         """Sum district populations to units and check them against England.
@@ -156,12 +238,14 @@ class ChainAreas:
     def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Sum counts by area, of any earlier configuration, to counts by unit.
 
-        ``frame`` and results as UpperTier.counts. A code is placed by what it is, whatever its period. A
-        missing count (suppressed) makes its unit's count missing in that period; it is never left out of a
-        sum. Of an area that was split each unit gets its share. Raises DidError for a code that no
+        ``frame`` and results as UpperTier.counts. A code is placed by what it is, whatever its period; where its
+        ``area_type`` names a configuration (``ccg_2020``), for figures that the publisher has put on later areas, by
+        what it is in that one. A missing count (suppressed) makes its unit's count missing in that period; it is
+        never left out of a sum. Of an area that was split each unit gets its share. Raises DidError for a code that no
         configuration up to this one has.
         """
-        placed = frame.merge(self._placement(frame[["area_code", "period"]].drop_duplicates(), where),
+        keys = [column for column in ("area_code", "period", "area_type") if column in frame]
+        placed = frame.merge(self._placement(frame[keys].drop_duplicates(["area_code", "period"]), where),
                              on=["area_code", "period"])
         placed["value"] = placed["value"] * placed["share"]
         summed = (placed.groupby(["unit", "period"], as_index=False)["value"]
@@ -180,9 +264,10 @@ class ChainAreas:
     def _placement(self, pairs: pd.DataFrame, where: str) -> pd.DataFrame:
         """Where each code lies, by period: area_code, period, unit, share, reason.
 
-        A code is taken as it was on 1 April of the period's year, or on the nearest day it was in use.
+        A code is taken as it was on the date that its area type names; without one, as it was on 1 April of the
+        period's year, or on the nearest day it was in use.
         """
-        from did.chain import foreign
+        from did.chain import configuration, foreign
 
         codes = self.chain.codes
         ods = dict(zip(codes["gss_code"], codes["code"], strict=True)) | dict(zip(codes["code"], codes["code"],
@@ -199,6 +284,13 @@ class ChainAreas:
         day = day.where(day >= opened, opened)
         day = day.where(day <= closed, closed)
         pairs["day"] = day.where(day <= self.date, self.date)
+        if "area_type" in pairs:
+            dated = pairs["area_type"].map(lambda area_type: configuration(area_type)[1]).astype(object)
+            pairs["day"] = pairs["day"].where(dated.isna(), dated)
+            absent = pairs.loc[dated.notna() & ((opened > pairs["day"]) | (closed < pairs["day"]))]
+            if len(absent):
+                row = absent.iloc[0]
+                raise DidError(foreign(where, row.area_code, self.chain.describe(row.area_code), row.day, life.index))
         parts = [group.merge(self._mapping(date)[["old", "new", "share", "reason"]], on="old")
                  for date, group in pairs.groupby("day")]
         return pd.concat(parts).rename(columns={"new": "unit"})[["area_code", "period", "unit", "share", "reason"]]
@@ -221,9 +313,65 @@ def _lineage(placed: pd.DataFrame) -> pd.DataFrame:
     return lineage.assign(fate="kept")
 
 
-def load(geography: str, folder: str | Path, boundaries: str = "merged") -> UpperTier | ChainAreas:
+class Systems:
+    """Sustainability and Transformation Partnerships (later Integrated Care Systems) as units of their own."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Read ``stp_codes.csv`` from the reference ``folder``: every code, ODS and GSS, and the ODS code it is of.
+
+        Raises DidError for a missing table, column or a code listed twice.
+        """
+        self.codes = read_reference(Path(folder) / "stp_codes.csv", ["code", "unit", "unit_name"], ["code"])
+        self.districts = None
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """unit, unit_name; the region comes with the table of systems."""
+        return self.codes.drop_duplicates("unit")[["unit", "unit_name"]]
+
+    @cached_property
+    def unit_of(self) -> pd.Series:
+        """Unit of every code of any date."""
+        return self.codes.set_index("code")["unit"]
+
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Counts by system as they are, under the systems' ODS codes; frame and results as UpperTier.counts.
+
+        A missing count makes its unit's missing. Raises DidError for a code that is of no system.
+        """
+        placed = self._placed(frame, where)
+        summed = (placed.groupby(["unit", "period"], as_index=False)["value"]
+                  .agg(lambda values: values.sum(skipna=False)))
+        return summed, _lineage(placed)
+
+    def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Rates by system as they are; ``weights`` is not used, because no systems are merged.
+
+        Returns (unit, period, value, weight (missing), status) and the lineage. Raises DidError for a code that is of
+        no system and for a system with two rates in one period.
+        """
+        placed = self._placed(frame, where)
+        twice = placed.loc[placed.duplicated(["unit", "period"])]
+        if len(twice):
+            row = twice.iloc[0]
+            raise DidError(f"{where}: expected one rate for system {row.unit} in {row.period}; found two; remove one")
+        moved = placed[["unit", "period", "value"]].assign(weight=float("nan"), status="ok")
+        return moved, _lineage(placed).assign(total=float("nan"))
+
+    def _placed(self, frame: pd.DataFrame, where: str) -> pd.DataFrame:
+        unknown = frame.loc[~frame["area_code"].isin(self.unit_of.index)]
+        if len(unknown):
+            row = unknown.iloc[0]
+            raise DidError(f"{where}: area code '{row.area_code}' ({row.area_name}, {row.period}) is not a system in "
+                           f"stp_codes.csv{suggest(row.area_code, self.unit_of.index)}; correct it or add it there")
+        return frame.assign(unit=frame["area_code"].map(self.unit_of), reason="A system as a whole")
+
+
+def load(geography: str, folder: str | Path, boundaries: str = "merged") -> UpperTier | ChainAreas | Systems:
     """Return the target areas that an indicator's ``geography`` names, read from the reference ``folder``.
 
     Raises DidError for an unknown geography and for mistakes in the reference tables.
     """
+    if geography == "stp":
+        return Systems(folder)
     return UpperTier(folder, boundaries) if geography == "upper_tier" else ChainAreas(geography, folder)

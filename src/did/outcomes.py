@@ -22,9 +22,10 @@ def outcome(indicator: Indicator, denominator: str | None, observations: Observa
     numerator (the count; missing for rates), weight (the denominator, or the population that weighed a
     rate) and denominator_status. The second is the lineage without indicator and reading.
 
-    Raises DidError for a measure or period without figures, areas that do not add up to England, an unknown
-    code, and a unit or period without a denominator.
+    Raises DidError for a measure or period without figures, figures of another frequency, areas that do not add up to
+    England, an unknown code, and a unit or period without a denominator.
     """
+    _refuse_other_periods(indicator, observations, where)
     if indicator.rate is not None:
         return _rates(indicator.rate, observations, areas, periods, where)
     chosen = indicator.denominators[denominator]
@@ -46,6 +47,35 @@ def outcome(indicator: Indicator, denominator: str | None, observations: Observa
                        f"found {row.weight}")
     panel["outcome"] = panel["numerator"] / panel["weight"] * indicator.per
     return panel[COLUMNS], _with_aside(lineage, beside, lost, panel)
+
+
+def _refuse_other_periods(indicator: Indicator, observations: Observations, where: str) -> None:
+    """Raise DidError if the figures are of another frequency, or of financial years for calendar years or the
+    opposite: both are written as one year, and would be taken for each other in silence."""
+    counts = [indicator.numerator, *(each for each in indicator.denominators.values() if isinstance(each, Counts))]
+    wanted = ([(indicator.rate.source, [indicator.rate.measure])] if indicator.rate is not None
+              else [(name, each.measures) for each in counts for name in each.sources])
+    for name, measures in wanted:
+        rows = observations[name].loc[observations[name]["measure"].isin(measures)]
+        other = rows.loc[rows["frequency"] != indicator.frequency]
+        if len(other):
+            raise DidError(f"{where}, source {name}: expected figures of frequency {indicator.frequency}, as the "
+                           f"indicator says; found {other['frequency'].iloc[0]} ({other['period'].iloc[0]}); correct "
+                           "'frequency' in one of them")
+        if indicator.frequency != "Y":
+            continue
+        years = rows["note"].str.extract(r"period as published: (\d{4})/\d{2}(?:;|$)")[0]
+        financial = years.notna()
+        if financial.any() and indicator.years == "calendar":
+            raise DidError(f"{where}, source {name}: expected calendar years; found financial years "
+                           f"({rows.loc[financial, 'note'].iloc[0]}); write 'years: financial' in the indicator")
+        if indicator.years == "financial":
+            wrong = rows.loc[~financial | (years != rows["period"])]
+            if len(wrong):
+                row = wrong.iloc[0]
+                raise DidError(f"{where}, source {name}: expected financial years under the year in which they begin "
+                               f"(2017/18 is 2017); found {row.period} {f'({row.note})' if row.note else ''}; read "
+                               "them with 'frequency: FY', or write 'years: calendar' in the indicator")
 
 
 def select(source: pd.DataFrame, measure: str, periods: pd.Index, where: str) -> pd.DataFrame:
@@ -167,11 +197,21 @@ def _rates(rate: Rate, observations: Observations, areas, periods: pd.Index,
     weights = observations[rate.weights.source]
     weights = weights.loc[weights["measure"] == rate.weights.measure]
     aside = rows["area_type"].isin(geography.ASIDE)
-    moved, lineage = areas.rates(rows.loc[~aside], weights.loc[~weights["area_type"].isin(geography.ASIDE)], where)
+    weights = _by_period(weights.loc[~weights["area_type"].isin(geography.ASIDE)], periods)
+    moved, lineage = areas.rates(rows.loc[~aside], weights, where)
     _complete(moved, periods, where)
     panel = moved.rename(columns={"value": "outcome", "status": "denominator_status"}).assign(numerator=float("nan"))
     lineage["reason"] += "; rate without counts, combined with population weights where areas merged"
     return panel[COLUMNS], _with_aside(lineage, rows.loc[aside], pd.DataFrame(), panel)
+
+
+def _by_period(weights: pd.DataFrame, periods: pd.Index) -> pd.DataFrame:
+    """Yearly weights for months and quarters: each period takes its year's; other years stay to be the nearest."""
+    within = pd.DataFrame({"within": [period for period in periods if len(period) > 4]})
+    if within.empty:
+        return weights
+    yearly = weights.merge(within.assign(period=within["within"].str[:4]), on="period")
+    return pd.concat([weights, yearly.assign(period=yearly["within"]).drop(columns="within")], ignore_index=True)
 
 
 def _with_aside(kept: pd.DataFrame, beside: pd.DataFrame, lost: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:

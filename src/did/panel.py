@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import pandas as pd
 
-from did import geography, waves
-from did.config import Evaluation, Indicator, Population, Reading, period
+from did import geography, plain_units, waves
+from did.config import Evaluation, Indicator, Measure, Population, Reading, period
 from did.errors import DidError
 from did.outcomes import Observations, outcome
 
 
 def build_all(indicator: Indicator, evaluation: Evaluation,
               observations: Observations) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Build the panel and lineage tables of one indicator under every named reading that concerns it.
+    """Build the panels of one indicator under the readings that are reported, and its lineage under every named one.
 
-    As `build`, the readings below one another. What readings share is made once.
+    As `build`, the readings below one another. Reported are the default reading and those that treat units from
+    different dates; panels of the others are made where they are fitted (did.readings). What they share is made once.
     """
     builder = Builder(indicator, evaluation, observations)
-    built = [builder.build(name) for name in evaluation.readings_of(indicator)]
-    return (pd.concat([panel for panel, _ in built], ignore_index=True),
-            pd.concat([lineage for _, lineage in built], ignore_index=True))
+    readings = evaluation.readings_of(indicator)
+    reported = [name for name, reading in readings.items() if reading.staggered or name == evaluation.default_reading]
+    built = {name: builder.build(name) for name in reported}
+    lineages = [built[name][1] if name in built else builder.lineage(name) for name in readings]
+    return pd.concat([panel for panel, _ in built.values()], ignore_index=True), pd.concat(lineages, ignore_index=True)
 
 
 def build(indicator: Indicator, evaluation: Evaluation, reading_name: str,
@@ -40,58 +43,82 @@ class Builder:
     """Builds panels of one indicator, keeping the areas, outcomes and memberships that readings share."""
 
     def __init__(self, indicator: Indicator, evaluation: Evaluation, observations: Observations) -> None:
+        if evaluation.waves.table is not None:
+            observations = {name: frame.assign(area_type=plain_units.AREA_TYPE)
+                            for name, frame in observations.items()}
         self.indicator, self.evaluation, self.observations = indicator, evaluation, observations
-        self._areas: dict[str, geography.UpperTier | geography.ChainAreas] = {}
+        self._areas: dict[str, geography.UpperTier | geography.ChainAreas | plain_units.PlainUnits] = {}
         self._outcomes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self._members: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
 
     def build(self, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The panel and lineage tables under a named reading; see `build`."""
-        indicator = self.indicator
-        where = f"indicator {indicator.id}, reading {name}"
-        panel, lineage = self._aligned(self.evaluation.readings[name], where)
-        used = [self.observations[source] for source in observations_needed(indicator)]
-        keys = {"indicator": indicator.id, "reading": name,
-                "is_synthetic": any(bool(frame["is_synthetic"].any()) for frame in used)}
-        panel = panel.sort_values(["unit", "period"], ignore_index=True)
-        return (panel.assign(frequency=indicator.frequency, **keys),
-                lineage.sort_values("area_code", ignore_index=True).assign(**keys))
+        reading, where = self.evaluation.readings[name], f"indicator {self.indicator.id}, reading {name}"
+        panel = self._aligned(reading, where).sort_values(["unit", "period"], ignore_index=True)
+        return panel.assign(frequency=self.indicator.frequency, **self._keys(name)), self.lineage(name)
 
-    def panel(self, reading: Reading) -> pd.DataFrame:
-        """The panel under any reading, without the columns indicator, reading and is_synthetic."""
-        panel, _ = self._aligned(reading, f"indicator {self.indicator.id}")
-        return panel.assign(frequency=self.indicator.frequency)
-
-    def _aligned(self, reading: Reading, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        indicator, periods = self.indicator, _periods(self.indicator, reading)
-        if reading.boundaries not in self._areas:
-            self._areas[reading.boundaries] = geography.load(indicator.geography, self.evaluation.reference,
-                                                             reading.boundaries)
-        areas = self._areas[reading.boundaries]
-        key = (reading.window, reading.boundaries, indicator.denominator_name(reading))
-        if key not in self._outcomes:
-            self._outcomes[key] = outcome(indicator, indicator.denominator_name(reading), self.observations, areas,
-                                          periods, where)
-        panel, lineage = (frame.copy() for frame in self._outcomes[key])
-        units, unused, excluded = self._units(reading, areas, where)
-        panel.loc[panel["period"].isin(_dropped(indicator, reading, periods)), ["outcome", "numerator"]] = float("nan")
-        panel = panel.loc[~panel["unit"].isin(excluded["unit"])]
-        panel = panel.merge(units, on="unit", how="left", validate="many_to_one")
+    def lineage(self, name: str) -> pd.DataFrame:
+        """The lineage table under a named reading; see `build`."""
+        reading, where = self.evaluation.readings[name], f"indicator {self.indicator.id}, reading {name}"
+        areas = self._areas_of(reading)
+        lineage = self._outcome(reading, areas, where)[1].copy()
+        _, unused, excluded = self._units(reading, areas, where)
         reasons = lineage["unit"].map(excluded.set_index("unit")["reason"])
         lineage.loc[reasons.notna(), "fate"] = "excluded"
         lineage["reason"] = reasons.where(reasons.notna(), lineage["reason"])
         for row in unused.itertuples():
             hit = lineage["area_code"] == row.area_code
             lineage.loc[hit, "reason"] += f"; not treated by {row.ics}: {row.reason}"
-        return panel, lineage
+        return lineage.sort_values("area_code", ignore_index=True).assign(**self._keys(name))
+
+    def _keys(self, name: str) -> dict:
+        used = [self.observations[source] for source in observations_needed(self.indicator)]
+        return {"indicator": self.indicator.id, "reading": name,
+                "is_synthetic": any(bool(frame["is_synthetic"].any()) for frame in used)}
+
+    def panel(self, reading: Reading) -> pd.DataFrame:
+        """The panel under any reading, without the columns indicator, reading and is_synthetic."""
+        panel = self._aligned(reading, f"indicator {self.indicator.id}")
+        return panel.assign(frequency=self.indicator.frequency)
+
+    def _aligned(self, reading: Reading, where: str) -> pd.DataFrame:
+        indicator, areas = self.indicator, self._areas_of(reading)
+        panel = self._outcome(reading, areas, where)[0].copy()
+        units, _, excluded = self._units(reading, areas, where)
+        dropped = _dropped(indicator, reading, _periods(indicator, reading))
+        panel.loc[panel["period"].isin(dropped), ["outcome", "numerator"]] = float("nan")
+        panel = panel.loc[~panel["unit"].isin(excluded["unit"])]
+        return panel.merge(units, on="unit", how="left", validate="many_to_one")
+
+    def _outcome(self, reading: Reading, areas, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        denominator = self.indicator.denominator_name(reading)
+        key = (reading.window, reading.boundaries, denominator)
+        if key not in self._outcomes:
+            self._outcomes[key] = outcome(self.indicator, denominator, self.observations, areas,
+                                          _periods(self.indicator, reading), where)
+        return self._outcomes[key]
+
+    def _areas_of(self, reading: Reading):
+        if reading.boundaries not in self._areas:
+            self._areas[reading.boundaries] = self._load_areas(reading.boundaries)
+        return self._areas[reading.boundaries]
+
+    def _load_areas(self, boundaries: str):
+        evaluation = self.evaluation
+        if evaluation.waves.table is None:
+            return geography.load(self.indicator.geography, evaluation.reference, boundaries)
+        return plain_units.PlainUnits(plain_units.read_table(evaluation), evaluation.waves.table)
 
     def _units(self, reading: Reading, areas, where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        if isinstance(areas, plain_units.PlainUnits):
+            units, excluded = plain_units.attributes(areas, self.indicator, reading, where)
+            return units, pd.DataFrame({"area_code": []}), excluded
         key = (reading.boundaries, indicator_members(reading))
         if key not in self._members:
             people = None
-            denominator = self.indicator.denominators.get(self.indicator.denominator_name(reading))
-            if isinstance(denominator, Population):
-                people = _residents(denominator, self.evaluation, self.observations, where)
+            population = self.indicator.population(reading)
+            if population is not None:
+                people = _residents(population, self.evaluation, self.observations, where)
             self._members[key] = waves.membership(self.evaluation.waves, reading, areas, self.indicator.geography,
                                                   people, self.evaluation.reference)
         return _units(self.indicator, self.evaluation, reading, areas, self._members[key], where)
@@ -105,10 +132,12 @@ def indicator_members(reading: Reading) -> tuple[str, ...]:
 def observations_needed(indicator: Indicator) -> list[str]:
     """Sources an indicator's panel is built from: of its figures, then of its denominators, each once."""
     if indicator.rate is not None:
-        return [indicator.rate.source, indicator.rate.weights.source]
-    names = list(indicator.numerator.sources)
+        names = [indicator.rate.source, indicator.rate.weights.source]
+    else:
+        names = list(indicator.numerator.sources)
     for choice in indicator.denominators.values():
         names += [choice.source] if isinstance(choice, Population) else choice.sources
+    names += [indicator.residents.source] if indicator.residents else []
     return list(dict.fromkeys(names))
 
 
@@ -137,7 +166,7 @@ def _units(indicator: Indicator, evaluation: Evaluation, reading: Reading, areas
     """Attributes of every unit (name, region, system, wave, cohort, intensity, exposure), the rows of the
     membership table that were not used, and the units that the reading leaves out, with the reason."""
     members, unused, excluded = membership
-    systems = waves.systems(evaluation.waves, indicator.geography, evaluation.reference)
+    systems = waves.systems(evaluation, indicator.geography)
     columns = ["unit", "system"] if "region" in areas.units else ["unit", "system", "region"]
     units = areas.units.merge(systems[columns], on="unit", how="left")
     units = units.merge(members.drop(columns="note"), on="unit", how="left", suffixes=("", "_listed"))
@@ -175,12 +204,12 @@ def _first_periods(indicator: Indicator, evaluation: Evaluation, reading: Readin
     return {wave: indicator.onset(month) for wave, month in months.items()}
 
 
-def _residents(population: Population, evaluation: Evaluation, observations: Observations,
+def _residents(population: Measure, evaluation: Evaluation, observations: Observations,
                where: str) -> pd.DataFrame:
     """District populations (area_code, value) of the last mid-year before the onset."""
     year = str(period(evaluation.waves.onset, "M", "waves.onset").year - 1)
     source = observations[population.source]
-    rows = source.loc[(source["measure"] == population.all_ages) & (source["area_type"] == "lad")
+    rows = source.loc[(source["measure"] == population.measure) & (source["area_type"] == "lad")
                       & (source["period"] == year), ["area_code", "value"]]
     if rows.empty:
         raise DidError(f"{where}: no population by district for mid-{year}, the last before the onset; "

@@ -13,6 +13,7 @@ import pandas as pd
 from did.csv_table import MISSING, Table, numbers, read_table, refuse_empty
 from did.errors import DidError, one_of
 from did.estimators.base import Panel, listed
+from did.limits import beyond, limit
 
 NEVER = MISSING | {"0", "0.0", "inf", "+inf", "infinity", "never"}
 FREQUENCIES = ("auto", "M", "Q", "Y")
@@ -59,7 +60,8 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
 
     Raises DidError naming file, row and column: a file that is missing, empty or not text; a column that is absent
     (with the closest name) or comes twice; a row of another length; a label or period that is empty; a period or
-    cohort that is none, or of another kind than the first; 201706; a gap in the periods; a unit-period twice; a
+    cohort that is none, or of another kind than the first; 201706; a gap in the periods; more units times periods
+    than `did.limits` allows; a unit-period twice; a
     number that is none or has a thousands separator or decimal comma; a cohort, cluster or dose that varies within a
     unit; a cluster missing; a weight that is missing or negative; a dose of a treated unit that is not positive; no
     treated unit, no control, or no period before treatment.
@@ -71,6 +73,7 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
     internal = "Y" if frequency == "auto" and kind == "number" else frequency if kind == "number" else kind
     first, last = int(ordinal.min()), int(ordinal.max())
     _refuse_gap(table, columns.period, kind, ordinal)
+    _refuse_size(table, columns, len(units), last - first + 1)
     _refuse_twice(table, columns, unit, units, ordinal, kind)
     position, cohort_notes = _treated_from(table, columns.cohort, kind, unit, units, first, last)
     outcome = numbers(table, columns.outcome)
@@ -215,6 +218,14 @@ def _refuse_gap(table: Table, column: str, kind: str, ordinal: np.ndarray) -> No
         advice = f"they lie {steps[0]} apart: number them 1, 2, 3"
     raise DidError(f"{table.cell(row, column)}: expected consecutive periods; found {written(after, kind)} next after "
                    f"{written(before, kind)}; {advice}")
+
+
+def _refuse_size(table: Table, columns: Columns, n_units: int, n_periods: int) -> None:
+    """Raise DidError for a panel too large for memory: a small file can name many units and many periods."""
+    if n_units * n_periods > limit("PANEL_CELLS"):
+        raise beyond(f"{table.file}, columns '{columns.unit}' and '{columns.period}'", "PANEL_CELLS",
+                     f"at most {limit('PANEL_CELLS'):,} units times periods", f"{n_units:,} units and {n_periods:,} "
+                     "periods", "check that the two columns are the right ones")
 
 
 def _refuse_twice(table: Table, columns: Columns, unit, units, ordinal, kind: str) -> None:

@@ -12,12 +12,17 @@ class Paths:
 
     data: Path = Path("data")
     results: Path = Path("results")
+    logs: Path = Path("logs")
 
     @classmethod
-    def of(cls, mode_kind: str) -> Paths:
-        """Paths of a data mode. Demonstration data have a folder of their own, so that made-up and real files and
-        tables can never be taken for each other; results are of the last run."""
-        return cls(data=Path("data/demo")) if mode_kind == "demo" else cls()
+    def of(cls, mode_kind: str, folder: str = "") -> Paths:
+        """Paths of a data mode and of an evaluation's own ``folder`` (Evaluation.own_folder; "" for none).
+
+        Demonstration data have a folder of their own, so that made-up and real files and tables can never be taken for
+        each other; results are of the last run.
+        """
+        data = Path("data/demo") if mode_kind == "demo" else cls.data
+        return cls(data / folder, cls.results / folder, cls.logs / folder)
 
     def raw(self, source: str) -> Path:
         """Folder of a source's files as published, with their ``manifest.json``."""

@@ -13,7 +13,7 @@ from did.config import Evaluation, Indicator, Reading
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.base import Panel, Result
-from did.inference.clustered import summarise
+from did.inference.clustered import by_cluster
 from did.outcomes import Observations
 
 # Choices that make a panel; the rest is up to the estimator.
@@ -37,12 +37,13 @@ class Variant:
 def design(evaluation: Evaluation, indicator: Indicator) -> list[Variant]:
     """Return the readings an indicator is varied over, the default first.
 
-    Every named reading that keeps the published cohorts (``one_at_a_time``), then the full product of the choices
+    Every named reading that keeps the default's cohorts (``one_at_a_time``), then the full product of the choices
     that ``evaluation.products`` declares for the indicator's family (``product``), named by what differs from
     the default. A combination that a named reading is already is not repeated.
     """
     default = evaluation.readings[evaluation.default_reading]
-    named = {name: reading for name, reading in evaluation.readings_of(indicator).items() if not reading.staggered}
+    named = {name: reading for name, reading in evaluation.readings_of(indicator).items()
+             if reading.cohorts == default.cohorts}
     found = [Variant(name, "one_at_a_time", named[name], _differences(named[name], default, indicator))
              for name in sorted(named, key=lambda name: name != evaluation.default_reading)]
     seen = {variant.choices for variant in found}
@@ -84,16 +85,16 @@ def vary(indicator: Indicator, evaluation: Evaluation, observations: Observation
         cell for cell in every if ((claimed["estimator"] == cell[0]) & (claimed["treatment"] == cell[1])
                                    & (claimed["sample"] == cell[2])).any()]
     made = _Made(indicator, evaluation, observations)
-    frames = []
+    rows = []
     for variant in design(evaluation, indicator):
         cells = every if variant.design == "one_at_a_time" else wanted
         for estimator, treatment, sample in cells:
             if treatment == "intensity" and variant.reading.membership != "published":
                 continue
-            rows = made.fitted(variant.reading, estimator, treatment, sample)
-            frames.append(rows.assign(reading=variant.name, design=variant.design, choices="; ".join(variant.choices),
-                                      n_choices=len(variant.choices), sample=sample))
-    return pd.concat(frames, ignore_index=True).reindex(columns=COLUMNS)
+            about = {"reading": variant.name, "design": variant.design, "choices": "; ".join(variant.choices),
+                     "n_choices": len(variant.choices), "sample": sample}
+            rows += [about | row for row in made.fitted(variant.reading, estimator, treatment, sample)]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 class _Made:
@@ -104,28 +105,30 @@ class _Made:
         self.builder = panels.Builder(indicator, evaluation, observations)
         self.frames: dict[tuple, pd.DataFrame] = {}
         self.panels: dict[tuple, tuple[Panel, np.ndarray, np.ndarray]] = {}
-        self.rows: dict[tuple, pd.DataFrame] = {}
+        self.rows: dict[tuple, list[dict]] = {}
 
-    def fitted(self, reading: Reading, estimator: str, treatment: str, sample: str) -> pd.DataFrame:
-        """Rows of one cell; the lags matter to no estimator but ldv."""
+    def fitted(self, reading: Reading, estimator: str, treatment: str, sample: str) -> list[dict]:
+        """Rows of one cell, one per cluster level; the lags matter to no estimator but ldv."""
         key = (*_key(reading), estimator, treatment, sample,
                reading.lags if estimator == "ldv" else "")
         if key not in self.rows:
             self.rows[key] = self._fit(reading, estimator, treatment, sample)
         return self.rows[key]
 
-    def _fit(self, reading: Reading, estimator: str, treatment: str, sample: str) -> pd.DataFrame:
+    def _fit(self, reading: Reading, estimator: str, treatment: str, sample: str) -> list[dict]:
         # What is wrong with the data stops the stage; what a reading leaves an estimator without is said in its row.
-        key = _key(reading)
+        key, cell = _key(reading), {"treatment": treatment, "estimator": estimator}
         if key not in self.frames:
             self.frames[key] = self.builder.panel(reading)
         try:
             panel = self._panel(key, treatment, sample)
             result: Result = estimate(estimator, panel, **({"lags": reading.lags} if estimator == "ldv" else {}))
         except DidError as error:
-            return pd.DataFrame([{"treatment": treatment, "estimator": estimator, "cluster": cluster,
-                                  "note": f"not fitted: {error}"} for cluster in self.evaluation.clusters])
-        return summarise(result, panel)
+            return [cell | {"cluster": cluster, "note": f"not fitted: {error}"}
+                    for cluster in self.evaluation.clusters]
+        return [cell | {"n_obs": result.n_obs, "n_units": result.n_units} | {name: column[0] for name, column in
+                                                                            block.items()}
+                for block in by_cluster(result, panel)]
 
     def _panel(self, key: tuple, treatment: str, sample: str) -> Panel:
         if key not in self.panels:

@@ -8,12 +8,16 @@ from pathlib import Path
 import pandas as pd
 
 from did.errors import DidError
+from did.limits import first_few
+from did.sources.spreadsheet import read_csv
 
 
 def read_reference(path: str | Path, columns: list[str], key: list[str]) -> pd.DataFrame:
-    """Read a reference CSV as text (an empty cell is ""), and check its columns and that ``key`` is unique.
+    """Read a reference CSV as text (an empty cell is ""), and check its columns and that ``key`` is unique
+    (nothing, if it is empty).
 
-    Raises DidError for a missing file, a missing column or a key that occurs twice.
+    Raises DidError for a missing file, one that is no CSV file, a row of another length than the header, a missing
+    column or one that comes twice, and a key that occurs twice.
     """
     path = Path(path)
     if not path.is_file():
@@ -26,11 +30,18 @@ def read_reference(path: str | Path, columns: list[str], key: list[str]) -> pd.D
 def _read(path: Path, columns: tuple[str, ...], key: tuple[str, ...], *_state: int) -> pd.DataFrame:
     """One reading of each state of a file, because every reading of an evaluation asks for the same tables."""
     columns, key = list(columns), list(key)
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    (header, *rows), (_, *lines) = read_csv(path, str(path))
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != len(header):
+            raise DidError(f"{path}, row {line}: expected {len(header)} cells, as in the header; found {len(row)}; "
+                           "mend the row")
+    if len(set(header)) < len(header):
+        raise DidError(f"{path}: expected each column once; found {first_few(header)}; remove one of the two")
+    frame = pd.DataFrame(rows, columns=header, dtype="str")
     missing = [column for column in columns if column not in frame.columns]
     if missing:
-        raise DidError(f"{path}: expected columns {columns}; missing {missing}; found {list(frame.columns)}")
-    twice = frame.loc[frame.duplicated(key), key]
+        raise DidError(f"{path}: expected columns {columns}; missing {missing}; found {first_few(header)}")
+    twice = frame.loc[frame.duplicated(key), key] if key else frame.head(0)
     if len(twice):
         raise DidError(f"{path}: {', '.join(key)} must be unique; found {twice.iloc[0].tolist()} twice")
     return frame

@@ -7,6 +7,7 @@ Python: name the reader, its options and the files.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,21 +16,25 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from did import yaml_files
-from did.errors import DidError, one_of
+from did.errors import DidError, Mistakes, one_of
 from did.sources import READERS
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_PERIOD = re.compile(r"\d{4}(-(0[1-9]|1[0-2])|Q[1-4])?")
+_PERIOD = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])|Q[1-4])?")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ ()+-]*")
 # Names and endings that the fetch stage writes itself beside the raw files.
 _RESERVED = re.compile(r"manifest\.json|.*\.(new|part)", re.IGNORECASE)
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+
+
 def _expect(value: Any, holds: bool, expected: str) -> Any:
     """Return ``value``, or raise ValueError with what was expected (pydantic adds the place)."""
     if not holds:
-        raise ValueError(f"expected {expected}; found {value!r}")
+        raise ValueError(f"expected {expected}; found {_SHORT.repr(value)}")
     return value
 
 
@@ -57,10 +62,15 @@ def _check_address(value: Any) -> Any:
     try:
         parts = urlsplit(value) if isinstance(value, str) and not re.search(r"\s", value) else None
         good = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
-        good = good and "@" not in parts.netloc
-    except ValueError:  # urlsplit on brackets that do not close
+        good = good and "@" not in parts.netloc and "\\" not in value and value.isprintable()
+        good = good and len(value) <= 2000 and (parts.port is None or parts.port > 0)
+    except ValueError:  # brackets that do not close, a port that is no number
         good = False
     return _expect(value, good, expected)
+
+
+def _check_page(value: Any) -> Any:
+    return value if value == "unknown" else _check_address(value)
 
 
 def _check_sha256(value: Any) -> Any:
@@ -92,6 +102,8 @@ class RawFileEntry(BaseModel):
         description="the publisher's address; null if none is known (the file is put in by hand)",
     )
     archive: Address = Field(default=None, description="second address, tried when the first fails")
+    path: str | None = Field(default=None, min_length=1, description="a file of your own, copied from here in every "
+                             "data mode; from the project folder, or a whole path")
     sha256: Annotated[str | None, BeforeValidator(_check_sha256)] = Field(
         default=None, description="checksum of the edition in use; null accepts and records whatever comes"
     )
@@ -109,16 +121,24 @@ class Source(BaseModel):
     )
     title: str = Field(min_length=1, description="what the series is")
     publisher: str = Field(min_length=1, description="who publishes it")
-    landing_page: Annotated[str, BeforeValidator(_check_address)] = Field(
-        description="the publisher's page from which the files can be had by hand"
+    landing_page: Annotated[str, BeforeValidator(_check_page)] = Field(
+        description="the publisher's page from which the files can be had by hand, or unknown"
     )
     licence: Annotated[str, BeforeValidator(_check_licence)] = Field(description="licence of the files")
     reader: str = Field(description="reader of the files: " + ", ".join(READERS))
     options: dict[str, Any] = Field(default_factory=dict, description="options of the reader")
     by_hand: bool = Field(default=False, description="the publisher does not serve every network: files put in by hand "
                           "are expected, those that are there are used, and without any the source is not available")
+    trusted_hosts: list[str] = Field(default_factory=list, description="hosts on your own machine or network that "
+                                     "live mode may download from; it refuses all others there")
+    synthetic: bool = Field(default=False, description="the figures are made up: every table and page says so")
     quirks: list[str] = Field(default_factory=list, description="what is odd about the files")
     files: list[RawFileEntry] = Field(min_length=1, description="the files")
+
+    @property
+    def is_own(self) -> bool:
+        """True if its files are the user's own."""
+        return self.files[0].path is not None
 
 
 def load_source(path: str | Path) -> Source:
@@ -134,8 +154,15 @@ def load_source(path: str | Path) -> Source:
     """
     path = Path(path)
     source = yaml_files.read(path, Source)
-    one_of(f"{path}: reader", source.reader, READERS)
-    _refuse_repeats(path, source)
+    mistakes = Mistakes()
+    with mistakes.collected():
+        one_of(yaml_files.key(path, "reader"), source.reader, READERS)
+    with mistakes.collected():
+        _refuse_repeats(path, source)
+    if len({entry.path is None for entry in source.files}) > 1:
+        mistakes.lines.append(f"{yaml_files.key(path, 'files')}: expected a path for every file, or for none; found "
+                              "both; make two sources of them")
+    mistakes.stop()
     return source
 
 

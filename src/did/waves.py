@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.config import Reading, Waves
+from did.config import Evaluation, Reading, Waves
 from did.errors import DidError, one_of
 from did.geography import ChainAreas, UpperTier
+from did.plain_units import read_table
 from did.reference import read_reference
 
 MEMBERSHIP = ["wave", "ics", "system", "authority_as_printed", "kind", "area_code", "area_name",
@@ -141,8 +142,12 @@ def _resolve(unit: str, rows: list, waves: Waves, reading: Reading) -> tuple:
     return unit, wave, rows[0].system, intensity, exposure if treated else 0.0, "; ".join(notes)
 
 
-def systems(waves: Waves, geography: str, folder: str | Path) -> pd.DataFrame:
+def systems(evaluation: Evaluation, geography: str) -> pd.DataFrame:
     """System of every unit whether or not the membership table names it: unit, system, system_name, and region if
     the table has it. Raises DidError for a missing table or a unit listed twice.
     """
-    return read_reference(Path(folder) / waves.systems[geography], ["unit", "system", "system_name"], ["unit"])
+    if evaluation.waves.table is not None:
+        table = read_table(evaluation)
+        return table.assign(system_name=table["unit_name"].where(table["system"] == table["unit"], table["system"]))
+    path = Path(evaluation.reference) / evaluation.waves.systems[geography]
+    return read_reference(path, ["unit", "system", "system_name"], ["unit"])

@@ -13,7 +13,8 @@ from did.config import Evaluation, load_evaluation, load_indicator
 from did.errors import DidError
 from did.estimators import ESTIMATORS
 from did.fetch import DataMode, obtainable, parse_mode
-from did.outputs.contents import draw_files, families, report_files
+from did.file_checks import check_files
+from did.outputs.contents import draw_files, families, report_files, reproduce_files
 from did.panel import observations_needed
 from did.paths import Paths
 from did.simulate import WRITERS
@@ -89,11 +90,11 @@ class Plan:
 
         Raises DidError for mistakes in any config file, a wrong mode, and if no indicator is available.
         """
-        evaluation = load_evaluation(config_path)
+        evaluation = load_evaluation(config_path, also=check_files)
         mode = parse_mode(data or evaluation.data)
         if mode.kind == "mirror" and not mode.folder.is_dir():
             raise DidError(f"data {data}: expected a folder {mode.folder}; found none; correct the path")
-        paths = Paths.of(mode.kind)
+        paths = Paths.of(mode.kind, evaluation.own_folder)
         lost = unavailable(evaluation, mode, paths)
         if len(lost) == len(evaluation.indicators):
             raise DidError(f"{config_path}: no indicator is available: {reason(evaluation, lost[0], paths)}")
@@ -138,6 +139,14 @@ class Plan:
         folder = Path(self.evaluation.reference)
         return [str(folder / name) for name in names] or sorted(str(path) for path in folder.glob("*.csv"))
 
+    def claims_files(self) -> list[str]:
+        """The table of published claims, if there is one."""
+        return [self.evaluation.published] if self.evaluation.published else []
+
+    def reader_tables(self, source: str) -> list[str]:
+        """Reference tables that a source's reader looks into."""
+        return self.reference_files("dtoc_authorities.csv") if self.source(source).reader == "dtoc_la_workbook" else []
+
     def modules(self, *names: str) -> list[str]:
         return modules(*names)
 
@@ -154,6 +163,10 @@ class Plan:
         return [ESTIMATORS[name].split(":")[0]
                 for name in dict.fromkeys([*self.evaluation.estimators, *self.evaluation.staggered_estimators])]
 
+    def reproduce_files(self) -> list[str]:
+        """What the reproduce stage writes."""
+        return [str(self.paths.results / name) for name in reproduce_files(self.evaluation, self.unavailable)]
+
     def report_files(self) -> list[str]:
         """What the report stage writes."""
         return [str(self.paths.results / name) for name in report_files(self.evaluation, self.unavailable)]
@@ -167,11 +180,22 @@ class Plan:
         """What the draw stage writes for a family, or for all."""
         return [str(self.paths.results / name) for name in draw_files(self.evaluation, self.unavailable, family)]
 
+    def own_files(self, source: str) -> list[str]:
+        """The user's own files of a source. Raises DidError for one that is not there."""
+        paths = [entry.path for entry in self.source(source).files]
+        lost = next((path for path in paths if not Path(path).is_file()), None)
+        if lost is not None:
+            raise DidError(f"{self.registry(source)}: expected a file {lost}; found "
+                           f"{'a folder' if Path(lost).is_dir() else 'none'}; put it there, or correct 'path'")
+        return paths
+
     def maker_modules(self, source: str) -> list[str]:
-        """What a source's demonstration files are made by and from; nothing in other modes."""
+        """What a source's demonstration files are made by and from, in other modes nothing; the user's own files."""
+        if self.source(source).is_own:
+            return self.own_files(source)
         if self.mode.kind != "demo":
             return []
         return [str(self.mode.folder), *self.reference_files(), *modules("did.simulate", WRITERS[source])]
 
     def results(self) -> list[str]:
-        return [str(self.paths.results / "reproduction.csv"), *self.draw_files(), *self.report_files()]
+        return [*self.reproduce_files(), *self.draw_files(), *self.report_files()]

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import reprlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from did.errors import DidError, suggest
+from did.errors import DidError, DidErrors, suggest
 
 Model = TypeVar("Model", bound=BaseModel)
+MAXIMUM_BYTES = 2_000_000
+# Values of a file with its aliases written out: a few aliases of aliases can stand for billions.
+MAXIMUM_NODES = 200_000
+MAXIMUM_DEPTH = 40
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
 
 
 # The loader in C, where PyYAML has it, is ten times faster; every job reads the config.
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """SafeLoader that leaves dates as the text that was written and refuses a key written twice."""
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        # Python takes minutes over some numbers of a million digits, and will not print one of 5,000.
+        if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(node.value) > 100:
+            raise yaml.MarkedYAMLError(problem="a number of more than 100 digits", problem_mark=node.start_mark)
+        return super().construct_scalar(node)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a key that is a list or mapping", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"key '{key.value}' is written twice", problem_mark=key.start_mark)
             seen.add(key.value)
@@ -33,58 +49,139 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def read(path: str | Path, model: type[Model]) -> Model:
-    """Read a YAML file into ``model``.
+    """Read a YAML file (UTF-8, with or without a byte-order mark, any line ends) into ``model``.
 
-    Raises DidError, with the line, for a missing file, text that is not UTF-8 or not YAML, a key written
-    twice, an unknown key (with a suggestion), a missing key or a value of the wrong kind. The first mistake is
-    told in full; the others are counted and named.
+    Raises DidError, with the line, for a missing file or a folder in its place, a file over 2 MB, text that is not
+    UTF-8 or not YAML, a key written twice, a tag, and aliases that stand for too much; and DidErrors with every
+    unknown key (with a suggestion), missing key and value of the wrong kind.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DidError(f"{path}: expected a YAML file; found none; add it or correct the name")
+    node, value = _parsed(path)
+    if not isinstance(value, dict):
+        found = "nothing" if value is None else type(value).__name__
+        raise DidError(f"{path}: expected a mapping with the keys {', '.join(model.model_fields)}; found {found}; "
+                       "write them in it")
     try:
-        loader = _Loader(path.read_text(encoding="utf-8-sig"))
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise DidErrors(_sentences(path, node, value, model, error)) from error
+
+
+def key(path: str | Path, *location: str | int) -> str:
+    """``config/ics.yaml line 12: key 'waves.onset'``: the place of a key for a sentence about a file that `read` has
+    read; without the line if the key is not written there. List items are counted from 0."""
+    node, value = _parsed(Path(path))
+    return _place(Path(path), node, location, value)
+
+
+def _parsed(path: Path) -> tuple[yaml.Node | None, Any]:
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "none"
+        raise DidError(f"{path}: expected a YAML file; found {found}; add it or correct the name")
+    state = path.stat()
+    if state.st_size > MAXIMUM_BYTES:
+        raise DidError(f"{path}: expected a config file of at most {MAXIMUM_BYTES / 1e6:.0f} MB; found "
+                       f"{state.st_size / 1e6:,.0f} MB; name the right file")
+    return _parse(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=128)
+def _parse(path: Path, *_state: int) -> tuple[yaml.Node | None, Any]:
+    """The node and the value of one state of a file."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        _refuse_depth(path, text)
+        loader = _Loader(text)
         node = loader.get_single_node()
-        value = loader.construct_document(node) if node is not None else None
+        if node is not None and _size(node, {}, ()) > MAXIMUM_NODES:
+            raise DidError(f"{path}: expected at most {MAXIMUM_NODES:,} values, aliases (*name) written out; found "
+                           "more; write what they stand for once, where it is needed")
+        return node, loader.construct_document(node) if node is not None else None
     except UnicodeDecodeError as error:
         raise DidError(f"{path}: expected UTF-8 text; found another encoding at byte {error.start}; "
                        "save the file as UTF-8") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        raise DidError(f"{path}{line}: expected YAML; found {getattr(error, 'problem', None) or error}; "
-                       "check indentation, colons and quotes") from error
-    if not isinstance(value, dict):
-        raise DidError(f"{path}: expected a mapping with the keys {', '.join(model.model_fields)}; "
-                       f"found {type(value).__name__}")
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise DidError(_sentence(path, node, value, model, error)) from error
+        problem = str(getattr(error, "problem", None) or error).removeprefix("but ").removeprefix("found ")
+        raise DidError(f"{path}{line}: expected YAML; found {problem}; {_remedy(problem, text, mark)}") from error
 
 
-def _sentence(path: Path, node: yaml.Node, value: dict, model: type[BaseModel], error: ValidationError) -> str:
-    # An unknown key explains the missing one it was meant to be, so it is told first.
+def _refuse_depth(path: Path, text: str) -> None:
+    """Raise DidError for lists and mappings nested so deep that composing them would overrun the stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if getattr(event, "tag", None) is not None:
+            raise yaml.MarkedYAMLError(problem=f"the tag '{event.tag[:80]}'", problem_mark=event.start_mark)
+        if depth > MAXIMUM_DEPTH:
+            raise DidError(f"{path} line {event.start_mark.line + 1}: expected at most {MAXIMUM_DEPTH} levels of lists "
+                           "and mappings; found more; close the brackets")
+
+
+def _remedy(problem: str, text: str, mark: yaml.Mark | None) -> str:
+    lines = text.splitlines()
+    around = lines[max(mark.line - 1, 0):mark.line + 1] if mark else []
+    if any("\t" in line[:len(line) - len(line.lstrip())] for line in around):
+        return "indent with spaces, not tabs"
+    if problem.startswith("the tag "):
+        return "remove the tag (the word that begins with !)"
+    if "another document" in problem:
+        return "write one document, without ---, a file"
+    if "twice" in problem:
+        return "remove one of the two"
+    return "check indentation, colons and quotes"
+
+
+def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int:
+    """Number of values in a node with aliases written out; a node within itself counts as too many."""
+    if id(node) in above:
+        return MAXIMUM_NODES + 1
+    if id(node) not in known:
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in parts for part in pair]
+        known[id(node)] = 1 + sum(_size(part, known, (*above, id(node))) for part in parts)
+    return known[id(node)]
+
+
+def _sentences(path: Path, node: yaml.Node, value: dict, model: type[BaseModel], error: ValidationError) -> list[str]:
+    # An unknown key explains the missing one it was meant to be, which is not told.
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    first, rest = problems[0], problems[1:]
-    location, kind, found = _written(first["loc"], value), first["type"], first["input"]
-    line = _line_of(node, location)
-    place = f"{path}" + (f" line {line}" if line else "") + f": key '{_named(location, value)}'"
+    explained = set()
+    for problem in problems:
+        if problem["type"] == "extra_forbidden":
+            location = _written(problem["loc"], value)
+            meant = [name for name in _allowed(model, location) if suggest(location[-1], [name])]
+            explained |= {(*problem["loc"][:-1], name) for name in meant}
+    return [_sentence(path, node, value, model, problem) for problem in problems
+            if problem["type"] != "missing" or problem["loc"] not in explained]
+
+
+def _sentence(path: Path, node: yaml.Node, value: dict, model: type[BaseModel], problem: dict[str, Any]) -> str:
+    location, kind, found = _written(problem["loc"], value), problem["type"], problem["input"]
+    place = _place(path, node, location, value) if location else str(path)
     if kind == "extra_forbidden":
         allowed = _allowed(model, location)
         remedy = suggest(location[-1], allowed) or f"; expected one of {', '.join(allowed)}"
-        sentence = f"{place} is not known{remedy}"
-    elif kind == "missing":
-        sentence = f"{place} is missing; add it"
-    elif kind == "value_error":
-        sentence = f"{place}: {first['ctx']['error']}"
-    else:
-        hint = "; put it in quotes" if kind == "string_type" and isinstance(found, int | float) else ""
-        sentence = f"{place}: {first['msg'][:1].lower()}{first['msg'][1:]}; found {found!r}{hint}"
-    if rest:
-        others = ", ".join(_named(problem["loc"], value) for problem in rest[:5])
-        sentence += f" (and {len(rest)} more: {others})"
-    return sentence
+        return f"{place} is not known{remedy}"
+    if kind == "missing":
+        return f"{place} is missing; add it"
+    if kind == "value_error":
+        return f"{place}: {problem['ctx']['error']}"
+    hint = "; put it in quotes" if kind == "string_type" and isinstance(found, int | float) else ""
+    if kind == "literal_error" and isinstance(found, str):
+        words = problem["ctx"]["expected"].replace(" or ", ", ").split(", ")
+        hint = suggest(found, [word.strip("'") for word in words])
+    return f"{place}: {problem['msg'][:1].lower()}{problem['msg'][1:]}; found {_SHORT.repr(found)}{hint}"
+
+
+def _place(path: Path, node: yaml.Node | None, location: tuple, value: Any) -> str:
+    line = _line_of(node, location) if node is not None else None
+    return f"{path}" + (f" line {line}" if line else "") + f": key '{_named(location, value)}'"
 
 
 def _written(location: tuple, value: Any) -> tuple:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from logging import ERROR, LogRecord
@@ -27,8 +28,9 @@ class LogHandler(LogHandlerBase):
         self.done = 0
         self.total = 0
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        self.quiet = bool(os.environ.get("DID_QUIET"))
-        self.bar = Progress(*columns, console=console, transient=True, disable=self.quiet or not sys.stderr.isatty())
+        self.output = os.environ.get("DID_OUTPUT", "")
+        self.bar = Progress(*columns, console=console, transient=True,
+                            disable=self.output in ("quiet", "json") or not sys.stderr.isatty())
         self.task = None
         self.failed = False
 
@@ -41,16 +43,34 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_INFO:
             name = getattr(record, "rule_msg", None) or getattr(record, "rule_name", "step")
             self.jobs[record.jobid] = (str(name), [str(path) for path in getattr(record, "log", None) or []])
+            if self.output == "verbose" and self.jobs[record.jobid][1]:
+                self.console.print(f"starts: {name}; {getattr(record, 'reason', None) or ''}".rstrip("; "),
+                                   markup=False)
         elif event == LogEvent.JOB_FINISHED:
             self._finished(getattr(record, "job_id", None))
         elif event == LogEvent.JOB_ERROR:
             self.failed = True
             name, logs = self.jobs.get(record.jobid, (getattr(record, "rule_name", "a step"), []))
+            if self.output == "json":
+                self._event("stopped", step=name, log=logs[0] if logs else None)
+                return
             details = f"; details in {logs[0]}" if logs else ""
             self.console.print(f"stopped: {name}{details}", markup=False)
-        elif record.levelno >= ERROR and not self.failed and record.getMessage():
+        elif record.levelno >= ERROR and not self.failed and self._is_news(record.getMessage()):
             # A fault of the workflow itself. After a failed step the rest of Snakemake's words only repeat it.
-            self.console.print(record.getMessage(), markup=False)
+            if self.output == "json":
+                self._event("error", message=record.getMessage())
+            else:
+                self.console.print(record.getMessage(), markup=False)
+
+    @staticmethod
+    def _is_news(message: str) -> bool:
+        """False for what only says that a step failed, which has told its own error."""
+        return bool(message) and not (message.startswith("RuleException") and "CalledProcessError" in message)
+
+    @staticmethod
+    def _event(event: str, **fields: object) -> None:
+        print(json.dumps({"event": event, **fields}, ensure_ascii=False), flush=True)
 
     def _finished(self, job: int | None) -> None:
         name, logs = self.jobs.get(job, ("", []))
@@ -59,7 +79,10 @@ class LogHandler(LogHandlerBase):
         self.done += 1
         written = Path(logs[0]).read_text(encoding="utf-8", errors="replace").splitlines() if logs else []
         line = written[-1] if written else name
-        if self.quiet:
+        if self.output == "quiet":
+            return
+        if self.output == "json":
+            self._event("step", number=self.done, of=self.total, step=name, message=line)
             return
         self.console.print(f"[{self.done}/{self.total}] {name.split()[0]} {line}", markup=False)
         if self.task is not None:

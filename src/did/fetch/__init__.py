@@ -97,6 +97,10 @@ def fetch(
     the folder; ``offline`` is set and a file is missing or damaged; a file cannot be written.
     """
     folder = Path(folder)
+    if source.is_own:
+        from did.indicator.own_files import copied
+
+        return copied(source, folder, accept=accept)
     if mode.kind == "demo":
         return _make_up(source, folder, mode)
     job = _Job(source, folder, accept)
@@ -182,7 +186,7 @@ def _supplier(source: Source, mode: DataMode, limits: Limits, progress: Progress
     if mode.kind == "live":
         from did.fetch.live import LiveSupplier
 
-        return LiveSupplier(limits, progress)
+        return LiveSupplier(limits, progress, source.trusted_hosts)
     raise DidError(f"data mode: expected one of {', '.join(MODES)}; found '{mode.kind}'")
 
 

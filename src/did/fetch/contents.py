@@ -6,7 +6,9 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from did.errors import DidError
 from did.fetch.supply import Failure
+from did.limits import csv_rows
 
 OLE2 = bytes.fromhex("d0cf11e0a1b11ae1")
 ZIP = b"PK"
@@ -75,23 +77,22 @@ def describe(path: Path) -> Shape | None:
     size = path.stat().st_size
     found = kind(path)
     if found in ("ole2", "zip"):
-        from python_calamine import CalamineWorkbook
+        from did.sources.workbook import opened
 
         try:
-            with open(path, "rb") as file:
-                book = CalamineWorkbook.from_filelike(file)
-                sheets = [book.get_sheet_by_name(name) for name in book.sheet_names]
-                return Shape(size, {sheet.name: _extent(sheet.end) for sheet in sheets})
-        except Exception:  # noqa: BLE001 - whatever a damaged file does to the parser, it has no outline
+            with opened(path, path.name) as book:
+                return Shape(size, {name: _extent(book.last_cell(name)) for name in book.names})
+        except DidError:  # damaged, or made to break its reader: it has no outline
             return None
     if found != "text":
         return None
     try:
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-            rows = csv.reader(file)
-            header = tuple(next(rows, ()))
+            rows = csv_rows(path.name, file)
+            _, first = next(rows, (0, []))
+            header = tuple(first)
             return Shape(size, {"": (1 + sum(1 for _ in rows), len(header))}, header)
-    except csv.Error:
+    except (csv.Error, DidError):
         return None
 
 

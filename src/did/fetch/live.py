@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -22,6 +22,7 @@ import requests
 import urllib3
 
 from did import __version__
+from did.fetch.guard import GuardedAdapter, refuse_local, watched
 from did.fetch.supply import ChangedEdition, Failure, Limits, Progress, Supplied
 from did.provenance import write_json
 from did.registry import RawFileEntry
@@ -50,10 +51,14 @@ class _Stopped(Failure):
 
 
 class LiveSupplier:
-    """Files from the publisher: the primary address, then the archive."""
+    """Files from the publisher: the primary address, then the archive.
 
-    def __init__(self, limits: Limits, progress: Progress) -> None:
+    Addresses in the local network are refused, but for the hosts in ``trusted``.
+    """
+
+    def __init__(self, limits: Limits, progress: Progress, trusted: Collection[str] = ()) -> None:
         self._limits = limits
+        self._trusted = frozenset(host.lower() for host in trusted)
         self._progress = progress
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -105,7 +110,7 @@ class LiveSupplier:
             while True:
                 attempt += 1
                 try:
-                    self._receive(address, part)
+                    self._watched(address, part)
                     self._silent[host] = 0
                     check(part)
                 except _Passing as fault:
@@ -136,6 +141,17 @@ class LiveSupplier:
                     _forget(part, keep_file=True)
                     return part
 
+    def _watched(self, address: str, part: Path) -> None:
+        """Make one attempt, and end it if its headers or its body do not end by themselves."""
+        seconds = self._limits.total_seconds
+        with watched(1.25 * seconds) as watch:  # the body has its own deadline, a little sooner
+            try:
+                self._receive(address, part)
+            except _Passing as fault:
+                if not watch.expired:
+                    raise
+                raise _Passing(f"no whole answer within {seconds:g} s, too slow", answered=fault.answered) from None
+
     def _receive(self, address: str, part: Path) -> None:
         """Make one attempt to bring ``part`` to its full length, going on from what is there if possible."""
         deadline = time.monotonic() + self._limits.total_seconds
@@ -165,9 +181,11 @@ class LiveSupplier:
     def _write(self, response: requests.Response, part: Path, start: int, deadline: float) -> None:
         """Append the body to ``part`` from byte ``start``, whole or with _Passing."""
         limits = self._limits
-        announced = response.headers.get("Content-Length", "")
+        announced = _whole(response.headers.get("Content-Length", "0"))
+        if announced is None:
+            raise Failure("an announced length that is no number")
         encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
-        length = int(announced) + start if announced.isdigit() and not encoded else None
+        length = announced + start if "Content-Length" in response.headers and not encoded else None
         # read1 hands over what has arrived; read would wait for a full chunk, past the deadline.
         read = getattr(response.raw, "read1", response.raw.read)
         count = start
@@ -200,6 +218,7 @@ class LiveSupplier:
         while True:
             if self._stopped.is_set():
                 raise _Stopped
+            refuse_local(urlsplit(seen[-1]).hostname or "", self._trusted)
             with _network_faults(limits):
                 response = self._session().get(
                     seen[-1],
@@ -212,9 +231,7 @@ class LiveSupplier:
                 if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                     yield response
                     return
-                target = urljoin(seen[-1], response.headers["Location"])
-            if urlsplit(target).scheme not in ("http", "https") or not urlsplit(target).hostname:
-                raise Failure(f"a redirect to {target}, which is not an http or https address")
+                target = _target(seen[-1], response.headers["Location"])
             if target in seen:
                 raise Failure(f"redirects in a circle, back to {target}")
             if len(seen) > limits.redirects:
@@ -224,24 +241,46 @@ class LiveSupplier:
     def _session(self) -> requests.Session:
         """Return this thread's session, which keeps connections open from file to file."""
         if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
+            session = self._local.session = requests.Session()
+            session.auth = lambda request: request  # else a password in ~/.netrc would be sent
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, GuardedAdapter(self._trusted))
         return self._local.session
 
     def _retry_after(self, response: requests.Response) -> float | None:
         """Return the seconds that the server asks us to wait, up to the cap, or None if it does not say."""
         text = response.headers.get("Retry-After", "").strip()
-        if text.isdigit():
-            seconds = float(text)
-        else:
+        seconds = _whole(text)
+        if seconds is None:
             try:
                 seconds = email.utils.parsedate_to_datetime(text).timestamp() - time.time()
-            except ValueError:
+            except (ValueError, TypeError, IndexError, OverflowError):  # what a date that is none can raise
                 return None
         return min(max(seconds, 0.0), self._limits.retry_after_cap_seconds)
 
     def _wait(self, asked: float | None, attempt: int) -> None:
         backoff = min(self._limits.backoff_seconds * 2 ** (attempt - 1), self._limits.backoff_cap_seconds)
         self._stopped.wait(backoff if asked is None else asked)
+
+
+def _whole(text: str) -> int | None:
+    """The whole number in a header, None if it is none (or one of a length that nothing has)."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _target(address: str, location: str) -> str:
+    """Return the whole address of a redirect; raise Failure unless it is http or https, without a password."""
+    try:
+        target = urljoin(address, location)
+        parts = urlsplit(target)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        target, good = location, False
+    if not good:
+        raise Failure(f"a redirect to {target[:200]}, which is not an http or https address")
+    if "@" in parts.netloc:
+        raise Failure("a redirect to an address with a user name or password")
+    return target
 
 
 @contextlib.contextmanager
@@ -265,6 +304,8 @@ def _network_faults(limits: Limits, so_far: str = "") -> Iterator[None]:
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         came = f"{so_far}, then the connection failed" if so_far else "no answer"
         raise _Passing(f"{came} ({_reason(error)})", answered=answered) from None
+    except ValueError as error:  # from parsing a header, such as the address of a redirect
+        raise Failure(f"an answer that cannot be understood ({_reason(error)})") from None
 
 
 def _reason(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from did.errors import DidError
 from did.fetch.supply import ChangedEdition, Failure, Progress, Supplied, short
+from did.limits import csv_rows, first_few, refuse_large
 from did.registry import RawFileEntry
 
 _COLUMNS = ("url", "path", "sha256")
@@ -31,17 +32,17 @@ def read_index(folder: Path) -> list[IndexRow]:
     """
     index = folder / "index.csv"
     try:
+        refuse_large(index, str(index))
         with open(index, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            found = reader.fieldnames or []
+            reader = csv_rows(str(index), file)
+            _, found = next(reader, (0, []))
             for column in _COLUMNS:
                 if column not in found:
                     wanted = ", ".join(_COLUMNS)
-                    raise DidError(f"{index}: expected the columns {wanted}; found {', '.join(found)}")
-            rows = [
-                IndexRow(row["url"] or None, row["path"] or "", (row["sha256"] or "").lower())
-                for row in reader
-            ]
+                    raise DidError(f"{index}: expected the columns {wanted}; found {first_few(found)}")
+            cells = [dict(zip(found, row, strict=False)) for _, row in reader if row]
+            rows = [IndexRow(row.get("url") or None, row.get("path", ""), row.get("sha256", "").lower())
+                    for row in cells]
     except (FileNotFoundError, NotADirectoryError):
         raise DidError(
             f"{index}: a mirror is a folder with an index.csv (columns url, path, sha256); found none; "
@@ -55,17 +56,20 @@ def read_index(folder: Path) -> list[IndexRow]:
         if not _inside(folder, row.path):
             raise DidError(
                 f"{index}: row {number}: column path: expected a path inside the mirror; "
-                f"found '{row.path}'; correct it"
+                f"found '{row.path[:200]}'; correct it"
             )
     return rows
 
 
 def _inside(folder: Path, path: str) -> bool:
     """Say whether a relative path stays in the folder, as written and after symbolic links."""
-    written = PurePosixPath(path)
-    if not path or written.is_absolute() or PureWindowsPath(path).is_absolute() or ".." in written.parts:
+    written, elsewhere = PurePosixPath(path), PureWindowsPath(path)  # a backslash is a folder on some systems
+    if not path or len(path) > 1000 or written.is_absolute() or elsewhere.anchor or ".." in (*written.parts, *elsewhere.parts):
         return False
-    return (folder / path).resolve().is_relative_to(folder.resolve())
+    try:
+        return (folder / path).resolve().is_relative_to(folder.resolve())
+    except (ValueError, OSError, RuntimeError):  # a NUL, a name too long, links in a circle
+        return False
 
 
 class MirrorSupplier:

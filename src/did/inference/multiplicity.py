@@ -139,15 +139,19 @@ def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, families: Map
 
 
 def _adjusted(p: Sequence[float], method: str) -> np.ndarray:
-    from statsmodels.stats.multitest import multipletests
-
     values = np.asarray(pd.to_numeric(pd.Series(p)), dtype=float)
     present = ~np.isnan(values)
     wrong = present & ~((values >= 0) & (values <= 1))
     if wrong.any():
         raise DidError(f"p-values: expected numbers from 0 to 1; found {values[wrong][0]} at position "
                        f"{int(np.flatnonzero(wrong)[0]) + 1}")
+    # As statsmodels' multipletests (the tests compare), which takes 30 ms a call: families are many and small.
+    order = np.argsort(values[present], kind="stable")
+    rising, n = values[present][order], int(present.sum())
+    if method == "holm":
+        stepped = np.maximum.accumulate(rising * np.arange(n, 0, -1))
+    else:
+        stepped = np.minimum.accumulate((rising * n / np.arange(1, n + 1))[::-1])[::-1]
     adjusted = values.copy()
-    if present.any():
-        adjusted[present] = multipletests(values[present], method=method)[1]
+    adjusted[np.flatnonzero(present)[order]] = np.minimum(stepped, 1.0)
     return adjusted

@@ -56,4 +56,4 @@ def subtitle(unit: str, indicator: Indicator, evaluation: Evaluation) -> str:
     """Measure, place and period, for the line under a title."""
     first, last = span(indicator, evaluation)
     text = f"{unit[:1].upper()}{unit[1:]}, {evaluation.place}, {period_name(first)} to {period_name(last)}."
-    return text if indicator.rate is None else f"{text} {WEIGHTED}"
+    return f"{text} {WEIGHTED}" if indicator.rate is not None and indicator.rate.is_weighted else text

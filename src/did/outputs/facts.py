@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from did.config import Evaluation
 from did.errors import DidError
 from did.outputs.text import listed
 
@@ -43,6 +44,21 @@ PERIODS = {"M": "month", "Q": "quarter", "Y": "year"}
 DAGGER = "\N{DAGGER}"
 FEW_TREATED = "rests on few treated units"
 WEIGHTED_RATE = "outcome is a rate without counts, combined over areas with population weights"
+
+
+def levels(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's levels of clustering and their names."""
+    return {name: CLUSTERS[name] for name in evaluation.clusters}
+
+
+def samples_of(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's samples and their names."""
+    return {name: SAMPLES[name] for name in evaluation.samples}
+
+
+def treatments_of(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's treatments and their names."""
+    return {name: TREATMENTS[name] for name in evaluation.treatments}
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def _beside_printed(rows: dict[str, pd.Series], value: float | None, clustered: 
                     facts: Facts) -> tuple[str, list[str]]:
     """In how many intervals the printed number lies, and that they differ on it if not in all."""
     if value is None:
-        return "The report prints no number for this cell.", []
+        return "The report prints no number for this cell." if facts.n_published else "", []
     outside = [name for name, row in rows.items() if not row["ci_low"] <= value <= row["ci_high"]]
     printed = number(value, short_decimals(value), signed=True)
     sentence = (f"The report prints {printed} ({estimator_name(facts.estimator)}, one date for all): it lies inside "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +15,9 @@ from did.provenance import write_text
 MINUS = "\N{MINUS SIGN}"
 MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
           "November", "December"]
-# What a spreadsheet would run as a formula: text that opens with one of these and is not a plain number.
-FORMULA = re.compile(r"^[=@\t\r]|^[+-](?!\s|$|[\d.]+%?$)")
+# What a spreadsheet may run as a formula: text that opens with one of these signs and is not a sign alone or a number.
+# Apostrophes before it count as part of it, so that taking one off undoes putting one on.
+FORMULA = re.compile(r"^'*(?:[=@\t\r\n]|[+-](?!$|(?:\d[\d,]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?%?$))")
 
 
 def decimals_for(std_error: float) -> int:
@@ -130,17 +131,27 @@ def markdown_table(frame: pd.DataFrame, *, right: Iterable[str] = ()) -> str:
 def csv_text(frame: pd.DataFrame) -> str:
     """Return ``frame`` as CSV without its index: ``\\n`` line ends, floats in full (they read back equal).
 
-    Missing values are empty. Text that a spreadsheet would run as a formula gets a leading apostrophe;
-    numbers, signs and numbers written as text are left as they are.
+    Missing values are empty. Text that a spreadsheet may run as a formula (it begins with = + - @, a tab or a line
+    break) gets a leading apostrophe, which ``read_csv`` takes off; numbers, numbers written as text and a sign alone
+    are left as they are.
     """
-    def safe(value: object) -> object:
-        return f"'{value}" if isinstance(value, str) and FORMULA.search(value) else value
-
-    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
-    frame = frame.assign(**{name: frame[name].map(safe, na_action="ignore") for name in texts})
-    return frame.to_csv(index=False, lineterminator="\n")
+    return _mapped(frame, lambda text: f"'{text}").to_csv(index=False, lineterminator="\n")
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
     """Write ``frame`` to ``path`` as ``csv_text`` gives it, atomically."""
     write_text(path, csv_text(frame))
+
+
+def read_csv(path: str | Path, **options: object) -> pd.DataFrame:
+    """Read a file of ``write_csv`` by pandas' ``read_csv`` with ``options``, without the apostrophes put on then."""
+    return _mapped(pd.read_csv(path, **options), lambda text: text[1:] if text.startswith("'") else text)
+
+
+def _mapped(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """``frame`` with ``change`` made to every text that looks like a formula."""
+    def changed(value: object) -> object:
+        return change(value) if isinstance(value, str) and FORMULA.search(value) else value
+
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    return frame.assign(**{name: frame[name].map(changed, na_action="ignore") for name in texts})

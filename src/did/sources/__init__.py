@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 READERS: dict[str, str] = {
     "dtoc_la_workbook": "did.sources.dtoc_la_workbook",
+    "excel_table": "did.sources.excel_table",
     "fingertips_csv": "did.sources.fingertips_csv",
     "gpps_practice_csv": "did.sources.gpps_practice_csv",
     "ons_mye": "did.sources.ons_mye",

@@ -19,6 +19,8 @@ from did.sources.spreadsheet import fault, iso_period, number, plain, raise_firs
 OPTIONS = {
     "indicator_id": "number of the indicator, as in column Indicator ID",
     "measure": "name of the measure in the observations",
+    "count_measure": "also give column Count as this measure (default: not)",
+    "denominator_measure": "also give column Denominator as this measure (default: not)",
     "area_type": "area type wanted, as in column Area Type, such as CCGs (2019/20)",
     "area_type_as": "area type in the observations, such as ccg_2019 (default: as in the file)",
     "sex": "sex wanted, as in column Sex (default Persons)",
@@ -36,6 +38,9 @@ _PERIOD = "2017, 2016/17, 2015 - 17, 2017/18 Q2 or Jun 2017"
 
 def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.DataFrame:
     """Return the observations of one indicator, area type, sex and age, and of England, in the order of the files.
+
+    With ``count_measure`` and ``denominator_measure`` Count and Denominator of the areas, not of England, are also
+    measures of their own, so that they can be summed and divided.
 
     ``value`` is the column Value in the indicator's own unit, ``numerator`` its Count and ``denominator`` its
     Denominator, missing where the cell is empty. An empty Value is kept: ``suppressed`` if the value note says
@@ -60,9 +65,22 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
         row = twice.iloc[0]
         raise DidError(fault(row.file, "each area and period once over all files", f"{row.area_code}, {row.period} "
                              "again", "remove one of the files"))
-    table = table.assign(source=source_id, measure=options["measure"])
+    table = pd.concat([table.assign(measure=options["measure"]), *_counts(table, options)], ignore_index=True)
+    table = table.assign(source=source_id)
     table.attrs["left_out"] = left_out
     return table
+
+
+def _counts(table: pd.DataFrame, options: dict[str, Any]) -> list[pd.DataFrame]:
+    """Count and Denominator as observations of their own; what is empty keeps the status of its value."""
+    areas = table.loc[table["area_type"] != "country"]
+    frames = []
+    for key, column in (("count_measure", "numerator"), ("denominator_measure", "denominator")):
+        if key in options:
+            status = areas["status"].where(areas["status"] != "ok", "missing").mask(areas[column].notna(), "ok")
+            frames.append(areas.assign(measure=options[key], value=areas[column], status=status,
+                                       numerator=float("nan"), denominator=float("nan")))
+    return frames
 
 
 def _check_options(source_id: str, options: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, suggest
+from did.limits import csv_rows, refuse_large
 from did.sources import RawFile
 from did.sources.gpps_layouts import Layout, read_layouts
 from did.sources.spreadsheet import LAYOUT, fault, fold, number, raise_first
@@ -140,8 +141,12 @@ def read_edition(raw: RawFile, layouts: dict[str, Layout], tolerance: float) -> 
                              f"period {raw.period}", "mend its period in the source registry"))
     layout = layouts[raw.period]
     content, encoding = _content(raw)
-    first_line = io.BytesIO(content).readline().decode(encoding, "replace")
-    header = [fold(cell) for cell in next(csv.reader([first_line]))]
+    try:
+        text = io.TextIOWrapper(io.BytesIO(content), encoding, errors="replace", newline="")
+        header = [fold(cell) for cell in next(csv_rows(raw.name, text))[1]]
+    except csv.Error as error:
+        raise DidError(fault(f"{raw.name}, header", "a line of cells", f"text that cannot be read as such ({error})",
+                             WEIGHTED)) from error
     _check_year(raw, header, layouts)
     places = _places(raw, header, layout)
     lines = _check_lengths(raw, content, len(header))
@@ -170,6 +175,7 @@ def read_edition(raw: RawFile, layouts: dict[str, Layout], tolerance: float) -> 
 
 def _content(raw: RawFile) -> tuple[bytes, str]:
     """Return the bytes of a file and its encoding; DidError if it is empty or plainly no CSV file."""
+    refuse_large(raw.path, raw.name)
     try:
         content = raw.path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:

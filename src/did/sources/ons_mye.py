@@ -138,9 +138,9 @@ def _english_rows(sheet: Sheet, header: int, columns: list[int],
     places, codes, names = [], [], []
     for place in range(header + 1, len(sheet.grid)):
         cells = sheet.grid[place]
-        code, at = plain(cells[code_column]), sheet.cell(place, code_column)
-        if not code and plain(cells[all_column]):
-            problems.append(fault(at, f"the code of '{plain(cells[name_column])}'", "an empty cell"))
+        code, at = plain(_at(cells, code_column)), sheet.cell(place, code_column)
+        if not code and plain(_at(cells, all_column)):
+            problems.append(fault(at, f"the code of '{plain(_at(cells, name_column))}'", "an empty cell"))
         if not _CODE.fullmatch(code) or code[:3] not in AREA_TYPES:
             continue
         if code in first:
@@ -149,10 +149,15 @@ def _english_rows(sheet: Sheet, header: int, columns: list[int],
         places.append(place)
         codes.append(code)
         # Names may end in the marker of a footnote, as in "Forest Heath [1]".
-        names.append(re.sub(r" ?\[\d+\]$", "", plain(cells[name_column])))
+        names.append(re.sub(r" ?\[\d+\]$", "", plain(_at(cells, name_column))))
     if ENGLAND not in codes:
         problems.append(fault(sheet.where, f"a row of England, code {ENGLAND}", f"none in {len(codes)} rows"))
     return places, codes, names
+
+
+def _at(cells: list[Any], column: int) -> Any:
+    """A cell of a row, '' after its end: the rows of a CSV file need not be of one length."""
+    return cells[column] if column < len(cells) else ""
 
 
 def _counts(sheet: Sheet, places: list[int], columns: list[int], problems: list[str]) -> np.ndarray:
@@ -162,7 +167,7 @@ def _counts(sheet: Sheet, places: list[int], columns: list[int], problems: list[
         cells = sheet.grid[place]
         for index, column in enumerate(columns):
             try:
-                cell = cells[column] if column < len(cells) else ""
+                cell = _at(cells, column)
                 counts[row, index] = whole_number(number(cell) if sheet.is_text else cell)
             except ValueError as found:
                 problems.append(fault(sheet.cell(place, column), "a whole number of persons", found))
@@ -203,9 +208,13 @@ def _rebased(sheet: Sheet) -> pd.DataFrame:
                                  f"columns {', '.join(labels[:6])} ...", LAYOUT))
     (name, *_), (country, *_), columns = found.values()
     years = [labels[column].removeprefix("population_") for column in columns]
+    for year, column in zip(years, columns, strict=True):
+        if not re.fullmatch(r"[12][0-9]{3}", year) or years.count(year) > 1:
+            raise DidError(fault(sheet.cell(0, column), "each year once, such as population_2001",
+                                 f"'{labels[column][:60]}'", LAYOUT))
     problems: list[str] = []
     first: dict[str, str] = {}
-    places = [place for place, cells in enumerate(sheet.grid) if place and plain(cells[country]) == "E"]
+    places = [place for place, cells in enumerate(sheet.grid) if place and plain(_at(cells, country)) == "E"]
     for place in places:
         code = plain(sheet.grid[place][0])
         at = sheet.cell(place, 0)
@@ -219,7 +228,7 @@ def _rebased(sheet: Sheet) -> pd.DataFrame:
     counts = _counts(sheet, places, columns, problems)
     raise_first(problems)
     areas = {"area_code": [plain(sheet.grid[place][0]) for place in places],
-             "area_name": [plain(sheet.grid[place][name]) for place in places]}
+             "area_name": [plain(_at(sheet.grid[place], name)) for place in places]}
     same = {"area_type": "lad", "measure": "population_all_rebased", "note": REBASED_NOTE}
     return pd.concat([pd.DataFrame(areas | same | {"period": year, "value": counts[:, index]})
                       for index, year in enumerate(years)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from did.errors import DidError
+from did.limits import csv_rows, refuse_large
+from did.sources.workbook import opened
 
 Grid = list[list[Any]]
 
@@ -21,8 +24,10 @@ FREQUENCIES = {"M": "a month such as 2017-06", "Q": "a quarter such as 2017 Q2",
 AGAIN = "fetch the file again or ask the publisher"
 LAYOUT = "fetch the file again, or check whether its layout has changed"
 _HEADER_WITHIN = 40
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
-_GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
+# Beyond it a floating-point number no longer tells one from the next.
+_MOST = 2**53
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_GROUPED = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 
 
 def cell_name(row: int, column: int) -> str:
@@ -73,18 +78,12 @@ def read_sheet(path: Path, name: str, wanted: Callable[[str], bool], expected: s
 
     Rows are all of one length and empty cells ``''``. Only that sheet is read. ``name`` is the file's name
     and ``expected`` the sheet's usual name, for messages. DidError: no file, not a workbook, no such sheet
-    or more than one (the sheets found are listed), an empty sheet.
+    or more than one (the sheets found are listed), an empty sheet, a file beyond a limit (`did.limits`).
     """
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        workbook = CalamineWorkbook.from_path(path)
-        found = workbook.sheet_names
+    with opened(path, name) as workbook:
+        found = workbook.names
         sheets = [sheet for sheet in found if wanted(fold(sheet))]
-        grid = workbook.get_sheet_by_name(sheets[0]).to_python(skip_empty_area=False) if sheets else []
-    except (CalamineError, OSError, ValueError) as error:
-        raise DidError(fault(name, "an Excel workbook", f"a file that cannot be opened as one ({error})",
-                             "fetch it again")) from error
+        grid = workbook.cells(sheets[0]) if len(sheets) == 1 else []
     if len(sheets) != 1:
         listed = ", ".join(f"'{sheet}'" for sheet in found)
         many = "no such sheet" if not sheets else f"{len(sheets)} such sheets"
@@ -98,18 +97,19 @@ def read_sheet(path: Path, name: str, wanted: Callable[[str], bool], expected: s
 def read_csv(path: Path, name: str, encoding: str = "utf-8-sig") -> tuple[Grid, list[int]]:
     """Return the rows of a comma-separated file as text, and the line number each ends on.
 
-    Lines with nothing in any cell are left out. DidError: no file, text not in ``encoding``, no rows.
+    Lines with nothing in any cell are left out. DidError: no file, text not in ``encoding``, no rows, a file beyond a
+    limit (`did.limits`).
     """
     rows: Grid = []
     lines: list[int] = []
+    refuse_large(path, name)
     try:
         with open(path, encoding=encoding, newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for row in reader:
+            for line, row in csv_rows(name, file, strict=True):
                 if any(cell.strip() for cell in row):
                     rows.append(row)
-                    lines.append(reader.line_num)
-    except (OSError, csv.Error, UnicodeDecodeError, LookupError) as error:
+                    lines.append(line)
+    except (OSError, csv.Error, ValueError, LookupError) as error:
         raise DidError(fault(name, f"a CSV file in {encoding}", f"one that cannot be read ({error})",
                              "fetch it again or name its encoding")) from error
     if not rows:
@@ -137,7 +137,7 @@ def whole_number(cell: Any) -> int:
     """
     if isinstance(cell, bool) or not isinstance(cell, (int, float)):
         raise ValueError("an empty cell" if cell == "" else f"text '{plain(cell)}'")
-    if cell != cell or cell < 0:
+    if not 0 <= cell <= _MOST:
         raise ValueError(f"{cell:g}, not a count")
     if not float(cell).is_integer():
         raise ValueError(f"{cell!r}, not a whole number")
@@ -152,9 +152,12 @@ def number(text: str) -> float:
     text = text.strip()
     if _GROUPED.fullmatch(text):
         text = text.replace(",", "")
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"text '{text}'" if text else "an empty cell")
-    return float(text)
+    if len(text) > 400 or not _NUMBER.fullmatch(text):
+        raise ValueError(f"text '{text[:60]}'" if text else "an empty cell")
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"'{text}', too large a number")
+    return value
 
 
 def iso_period(cell: Any, frequency: str) -> str:
@@ -169,7 +172,7 @@ def iso_period(cell: Any, frequency: str) -> str:
     if frequency == "M":
         return _iso_month(text)
     pattern = {"Q": r"(\d{4})[ -]?Q([1-4])", "Y": r"(\d{4})"}[frequency]
-    found = re.fullmatch(pattern, text, re.IGNORECASE)
+    found = re.fullmatch(pattern, text, re.IGNORECASE | re.ASCII)
     if not found:
         raise ValueError(f"'{text}' is not {FREQUENCIES[frequency]}")
     return "Q".join(found.groups())
@@ -177,13 +180,13 @@ def iso_period(cell: Any, frequency: str) -> str:
 
 def _iso_month(text: str) -> str:
     wrong = ValueError(f"'{text}' is not {FREQUENCIES['M']}")
-    if found := re.fullmatch(r"(\d{4})-(\d{2})(-\d{2})?", text):
+    if found := re.fullmatch(r"(\d{4})-(\d{2})(-\d{2})?", text, re.ASCII):
         try:
             datetime.date.fromisoformat(text if found[3] else f"{text}-01")
         except ValueError:
             raise wrong from None
         return text[:7]
-    found = re.fullmatch(r"([A-Za-z]{3,9})[ -](\d{4}|\d{2})", text)
+    found = re.fullmatch(r"([A-Za-z]{3,9})[ -](\d{4}|\d{2})", text, re.ASCII)
     word = found[1].casefold() if found else ""
     months = [place for place, month in enumerate(MONTHS, 1) if word in (month, month[:3])]
     if not months:

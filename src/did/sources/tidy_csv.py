@@ -1,6 +1,7 @@
-"""Any tidy CSV file: a header, one observation a row (long) or one area and period a row (wide).
+"""Any table with a header: one observation a row (long), one area and period a row (wide), or a column per period.
 
-Columns are named by the source's options, so a new source of this shape needs no code.
+Columns are named by the source's options, so a new source of this shape needs no code. Here it comes from a CSV
+file; `did.sources.excel_table` reads the same from a sheet.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from typing import Any
 import pandas as pd
 
 from did.errors import DidError, one_of, suggest
+from did.limits import first_few, refuse_large
 from did.sources import RawFile
-from did.sources.spreadsheet import FREQUENCIES, fault, iso_period, number, plain, raise_first, read_csv
+from did.sources.periods import FREQUENCY, KINDS, as_written, read_period
+from did.sources.spreadsheet import fault, number, plain, raise_first, read_csv
 
+ENGLAND = "E92000001"
 OPTIONS = {
-    "layout": "wide (a column per measure) or long (a row per measure)",
-    "period_column": "column of the period",
-    "frequency": "M, Q or Y",
+    "layout": "wide (a column per measure), long (a row per measure) or periods (a column per period, one measure)",
+    "period_column": "wide and long: column of the period",
+    "frequency": "M, Q, Y, or FY for financial years written 2017/18",
     "area_code_column": "column of the area's code",
+    "parent_column": "column of the area that each row's area is part of, such as a practice's CCG: counts are summed "
+                     "to it (default: none)",
     "area_name_column": "column of the area's name (default: none, and the code is the name)",
-    "area_type": "what every area is: utla, lad, ccg_2019, region, country ...",
+    "area_type": "what every area is: utla, lad, ccg_2019, stp ...; the code of England, E92000001, is country",
     "area_type_column": "column of the area's type, instead of area_type, where it differs by row",
     "area_types": "with area_type_column: area type -> its word in the file (default: as written)",
     "measures": "wide: measure -> its column; long: measure -> its word in the file (default: as written)",
@@ -27,42 +33,76 @@ OPTIONS = {
     "value_column": "long: column of the value",
     "numerator_column": "long: column of the numerator (default: none)",
     "denominator_column": "long: column of the denominator (default: none)",
+    "measure": "periods: name of the measure in the observations",
+    "suppressed": "list of marks that stand for a suppressed value, such as '*' or '[c]' (default: none)",
+    "missing": "list of marks that stand for a missing value, such as '-' (default: an empty cell only)",
+    "percent_sign": "drop: a value written 94.5% is 94.5 (default: it is refused, because 0.945 could be meant)",
     "note": "what to note on every observation, such as that it is a rate without a count (default: nothing)",
     "encoding": "text encoding of the files (default utf-8, with or without a mark)",
 }
-COMMON = ["layout", "period_column", "frequency", "area_code_column"]
+COMMON = ["layout", "frequency", "area_code_column"]
 MAPPINGS = ["measures", "area_types"]
-NEEDED = {"wide": ["measures"], "long": ["measure_column", "value_column"]}
-ONLY_LONG = ["measure_column", "value_column", "numerator_column", "denominator_column"]
+LISTS = ["suppressed", "missing"]
+NEEDED = {"wide": ["period_column", "measures"], "long": ["period_column", "measure_column", "value_column"],
+          "periods": ["measure"]}
+# Options that belong to some layouts only.
+ONLY = {"period_column": ["wide", "long"], "measures": ["wide", "long"], "measure": ["periods"],
+        "measure_column": ["long"], "value_column": ["long"], "numerator_column": ["long"],
+        "denominator_column": ["long"]}
 
 
 def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.DataFrame:
     """Return the observations of tidy CSV files, in the order of the files, rows and measures.
 
-    Values are numbers in whatever unit the file has, written with or without thousands commas. An empty
-    value is kept as missing, with status ``missing``. Periods become ISO text of the frequency; see
-    :func:`did.sources.spreadsheet.iso_period` for how they may be written. The key is measure, area and
-    period over all files. A value that is a rate has no numerator or denominator unless columns give them.
+    Values are numbers in whatever unit the file has, written with or without thousands commas. An empty value, and
+    one of the marks ``missing``, is kept as missing with status ``missing``; one of the marks ``suppressed`` with
+    status ``suppressed``. Periods become ISO text of the frequency; see :func:`did.sources.periods.read_period` for
+    how they may be written. A financial year is the year in which it begins, with its own spelling in ``note``. The
+    key is measure, area and period over all files. A value that is a rate has no numerator or denominator unless
+    columns give them. With ``parent_column`` the values, which must be counts, are summed to the parents; a sum of
+    which a part is missing is missing, and ``note`` says how many areas are in it. In layout ``periods`` columns whose
+    header is no period are not read; ``attrs["left_out"]`` names them.
 
-    DidError, naming file, row (line of the file) and column: an option missing or meant for the other
-    layout; a column missing, with the columns found; a row of another length; an empty code; a period or
+    DidError, naming file, row (line of the file) and column: a file over 200 MB; an option missing or meant for the
+    other layout; a column missing, with the columns found; a row of another length; an empty code; a period or
     number that is not one; a measure not among ``measures``, or an area type not among ``area_types``; the
     same key twice; no rows.
     """
-    _check_options(source_id, options)
+    check_options(source_id, "tidy_csv", options)
+    tables = []
+    for raw in files:
+        refuse_large(raw.path, raw.name)
+        tables.append((raw, *read_csv(raw.path, raw.name, options.get("encoding", "utf-8-sig"))))
+    return observations(source_id, tables, options)
+
+
+def observations(source_id: str, tables: list[tuple[RawFile, list[list[Any]], list[int]]],
+                 options: dict[str, Any]) -> pd.DataFrame:
+    """Return the observations of tables given as rows of cells, the header first, and the line of each row.
+
+    Options are checked already (:func:`check_options`); otherwise as :func:`read`.
+    """
     first: dict[tuple[str, str, str], str] = {}
-    frames = [_read_file(raw, options, first) for raw in files]
-    return pd.concat(frames, ignore_index=True).assign(source=source_id, frequency=options["frequency"])
+    left_out: list[str] = []
+    frames = [_read_table(raw, rows, lines, options, first, left_out) for raw, rows, lines in tables]
+    table = pd.concat(frames, ignore_index=True)
+    if "parent_column" in options:
+        table = _summed(table)
+    table = table.assign(source=source_id, frequency=FREQUENCY[options["frequency"]])
+    table.attrs["left_out"] = left_out
+    return table
 
 
-def _check_options(source_id: str, options: dict[str, Any]) -> None:
-    """Raise DidError for an option that is needed and missing, of a wrong kind, or of the other layout."""
-    where = f"source {source_id}, reader tidy_csv: option"
+def check_options(source_id: str, reader: str, options: dict[str, Any]) -> None:
+    """Raise DidError for an option that is needed and missing, of a wrong kind, or of another layout."""
+    where = f"source {source_id}, reader {reader}: option"
     for key in COMMON:
         if key not in options:
             raise DidError(f"{where} '{key}' is missing: expected {OPTIONS[key]}; add it to the source")
     one_of(f"{where} 'layout'", options["layout"], NEEDED)
-    one_of(f"{where} 'frequency'", options["frequency"], FREQUENCIES)
+    one_of(f"{where} 'frequency'", options["frequency"], KINDS)
+    if "percent_sign" in options:
+        one_of(f"{where} 'percent_sign'", options["percent_sign"], ["drop"])
     for key in NEEDED[options["layout"]]:
         if key not in options:
             raise DidError(f"{where} '{key}' is missing: expected {OPTIONS[key]}; add it to the source")
@@ -72,38 +112,68 @@ def _check_options(source_id: str, options: dict[str, Any]) -> None:
                        f"found {' and '.join(given) or 'neither'}; give one of them")
     if "area_types" in options and "area_type_column" not in options:
         raise DidError(f"{where} 'area_types': expected area_type_column beside it; found none; add the column")
-    for key in options:
-        if options["layout"] == "wide" and key in ONLY_LONG:
-            raise DidError(f"{where} '{key}' is for layout long: expected none; found layout wide; remove it")
-        if key in MAPPINGS and (not isinstance(options[key], dict) or not options[key]):
-            raise DidError(f"{where} '{key}': expected {OPTIONS[key]}; found '{options[key]}'")
-        if key not in MAPPINGS and not (isinstance(options[key], str) and options[key]):
-            raise DidError(f"{where} '{key}': expected text, {OPTIONS[key]}; found '{options[key]}'")
+    if "parent_column" in options and "numerator_column" in options:
+        raise DidError(f"{where} 'parent_column': expected counts, which can be summed; found numerator_column, so the "
+                       "values are rates; read numerator and denominator as measures")
+    for key, value in options.items():
+        if options["layout"] not in ONLY.get(key, NEEDED):
+            raise DidError(f"{where} '{key}' is for layout {' and '.join(ONLY[key])}: expected none; found layout "
+                           f"{options['layout']}; remove it")
+        if key in MAPPINGS and (not isinstance(value, dict) or not value):
+            raise DidError(f"{where} '{key}': expected {OPTIONS[key]}; found '{value}'")
+        if key in LISTS and not (isinstance(value, list) and value and all(isinstance(mark, str) for mark in value)):
+            raise DidError(f"{where} '{key}': expected a {OPTIONS[key]}; found '{value}'; write it as ['*', '-']")
+        if key not in [*MAPPINGS, *LISTS, "header_row"] and not (isinstance(value, str) and value):
+            raise DidError(f"{where} '{key}': expected text, {OPTIONS.get(key, 'a sheet')}; found '{value}'")
 
 
-def _read_file(raw: RawFile, options: dict[str, Any], first: dict[tuple[str, str, str], str]) -> pd.DataFrame:
-    """Return the observations of one file; ``first`` remembers where each key was seen, over all files."""
-    (header, *rows), (_, *lines) = read_csv(raw.path, raw.name, options.get("encoding", "utf-8-sig"))
-    columns = _columns(raw, [plain(cell) for cell in header], options)
+def _read_table(raw: RawFile, table: list[list[Any]], lines: list[int], options: dict[str, Any],
+                first: dict[tuple[str, str, str], str], left_out: list[str]) -> pd.DataFrame:
+    """Return the observations of one table; ``first`` remembers where each key was seen, over all files."""
+    header, rows = [plain(cell) for cell in table[0]], table[1:]
+    columns = _columns(raw, header, options)
+    periods = _period_columns(raw, table[0], columns, options, left_out)
     problems: list[str] = []
     if not rows:
         problems.append(fault(raw.name, "rows below the header", "none", "fetch it again"))
     records = []
-    for row, line in zip(rows, lines, strict=True):
+    for row, line in zip(rows, lines[1:], strict=True):
         where = f"{raw.name}, row {line}"
         if len(row) != len(header):
             problems.append(fault(where, f"{len(header)} columns", f"{len(row)}",
                                   "mend the row or fetch the file again"))
             continue
-        for record in _records(where, row, columns, options, problems):
-            key = (record["measure"], record["area_code"], record["period"])
+        for record in _records(where, row, columns, periods, options, problems):
+            code = record["own_code"] if "parent_column" in options else record["area_code"]
+            key = (record["measure"], code, record["period"])
             if key in first:
                 problems.append(fault(where, "each measure, area and period once",
                                       f"{', '.join(key)} again, first in {first[key]}", "remove one of them"))
             first.setdefault(key, where)
             records.append(record)
     raise_first(problems)
-    return pd.DataFrame(records).assign(file=raw.name, note=options.get("note", ""), is_synthetic=raw.is_synthetic)
+    frame = pd.DataFrame(records).assign(file=raw.name, is_synthetic=raw.is_synthetic)
+    note = options.get("note", "")
+    if options["frequency"] != "FY":
+        return frame.assign(note=note)
+    written = {period: f"period as published: {as_written(period, 'FY')}" for period in frame["period"].unique()}
+    return frame.assign(note=frame["period"].map(written) + (f"; {note}" if note else ""))
+
+
+def _summed(table: pd.DataFrame) -> pd.DataFrame:
+    """Sum the values of areas to their parents; a sum with a part that is missing is missing."""
+    keys = ["measure", "area_code", "period"]
+    gap = table["value"].isna()
+    table = table.assign(suppressed=table["status"].eq("suppressed"), gap=gap)
+    summed = table.groupby(keys, as_index=False, sort=False).agg(
+        area_name=("area_name", "last"), area_type=("area_type", "last"), value=("value", "sum"), n=("value", "size"),
+        gap=("gap", "any"), suppressed=("suppressed", "any"), file=("file", "last"), note=("note", "last"),
+        is_synthetic=("is_synthetic", "any"))
+    summed["value"] = summed["value"].mask(summed["gap"])
+    summed["status"] = summed["gap"].map({False: "ok", True: "missing"}).mask(summed["suppressed"], "suppressed")
+    words = "sum of " + summed.pop("n").astype(str) + " areas"
+    summed["note"] = (summed["note"] + "; ").where(summed["note"] != "", "") + words
+    return summed.drop(columns=["gap", "suppressed"]).assign(numerator=float("nan"), denominator=float("nan"))
 
 
 def _columns(raw: RawFile, header: list[str], options: dict[str, Any]) -> dict[str, int]:
@@ -115,58 +185,110 @@ def _columns(raw: RawFile, header: list[str], options: dict[str, Any]) -> dict[s
         if header.count(column) != 1:
             many = f"it {header.count(column)} times among" if column in header else "only"
             close = "" if column in header else suggest(column, header)
-            raise DidError(fault(f"{raw.name}, header", f"one column '{column}'",
-                                 f"{many} columns {', '.join(header)}{close}",
-                                 "mend the file or the source's options"))
+            other = [mark for mark in ";|\t" if len(header) == 1 and mark in header[0]]
+            found = f"one column '{header[0][:60]}', cells separated by '{other[0]}' and not by commas" if other else (
+                f"{many} columns {first_few(header)}{close}")
+            raise DidError(fault(f"{raw.name}, header", f"one column '{column}'", found,
+                                 "save it with commas" if other else "mend the file or the source's options"))
     return {column: header.index(column) for column in wanted}
 
 
-def _records(where: str, row: list[str], columns: dict[str, int], options: dict[str, Any],
+def _period_columns(raw: RawFile, header: list[Any], columns: dict[str, int], options: dict[str, Any],
+                    left_out: list[str]) -> dict[int, str]:
+    """Layout ``periods``: place -> period of each column whose header is one, the others named in ``left_out``."""
+    if options["layout"] != "periods":
+        return {}
+    found: dict[int, str] = {}
+    for place, cell in enumerate(header):
+        if place in columns.values():
+            continue
+        try:
+            period = read_period(cell, options["frequency"])
+        except ValueError:
+            left_out.append(f"{raw.name}: column '{plain(cell)}' is not a period: not read")
+            continue
+        if period in found.values():
+            raise DidError(fault(f"{raw.name}, header", "each period in one column", f"{period} in two",
+                                 "remove one of them"))
+        found[place] = period
+    if not found:
+        raise DidError(fault(f"{raw.name}, header", f"columns headed by {KINDS[options['frequency']]}",
+                             f"columns {first_few(plain(cell) for cell in header)}",
+                             "correct the source's options 'frequency' and 'layout'"))
+    return found
+
+
+def _records(where: str, row: list[Any], columns: dict[str, int], periods: dict[int, str], options: dict[str, Any],
              problems: list[str]) -> list[dict[str, Any]]:
     """Return the observations in one row of the file, none if its period, code or measure is a problem."""
 
     def cell(option: str) -> str:
-        return row[columns[options[option]]].strip() if option in options else ""
+        return plain(row[columns[options[option]]]) if option in options else ""
 
-    def amount(column: str | None) -> float:
-        text = row[columns[column]].strip() if column else ""
+    def figure(place: int | None, column: str) -> tuple[float, str]:
+        """The value at a place of the row and its status."""
+        if place is None:
+            return float("nan"), "missing"
+        found = row[place]
+        if isinstance(found, (int, float)) and not isinstance(found, bool):
+            return float(found), "ok"
+        text = str(found).strip()
+        if not text or text in options.get("missing", []):
+            return float("nan"), "missing"
+        if text in options.get("suppressed", []):
+            return float("nan"), "suppressed"
+        bare = text.removesuffix("%") if options.get("percent_sign") == "drop" else text
         try:
-            return number(text) if text else float("nan")
-        except ValueError as found:
-            problems.append(fault(f"{where}, column '{column}'", "a number", found, "mend or empty the cell"))
-            return float("nan")
+            return number(bare), "ok"
+        except ValueError as error:
+            remedy = "mend or empty the cell"
+            if text.endswith("%"):
+                remedy = "set the source's option 'percent_sign: drop' if 94.5% is to be 94.5"
+            elif not any(letter.isdigit() for letter in text):
+                remedy = f"mend the cell, or list '{text}' under the source's option 'suppressed' or 'missing'"
+            problems.append(fault(f"{where}, column '{column}'", "a number", error, remedy))
+            return float("nan"), "missing"
 
-    try:
-        period = iso_period(cell("period_column"), options["frequency"])
-    except ValueError:
-        problems.append(fault(f"{where}, column '{options['period_column']}'",
-                              FREQUENCIES[options["frequency"]], f"'{cell('period_column')}'",
-                              "mend the cell or the source's option 'frequency'"))
-        return []
+    def named(option: str) -> float:
+        return figure(columns[options[option]], options[option])[0] if option in options else float("nan")
+
     code = cell("area_code_column")
-    if not code:
-        problems.append(fault(f"{where}, column '{options['area_code_column']}'", "an area's code",
-                              "an empty cell", "mend the cell"))
-        return []
-    area_type = _area_type(where, cell("area_type_column"), options, problems)
+    parent = cell("parent_column")
+    for option, found in (("area_code_column", code), ("parent_column", parent)):
+        if option in options and not found:
+            problems.append(fault(f"{where}, column '{options[option]}'", "an area's code", "an empty cell",
+                                  "mend the cell"))
+            return []
+    if options["layout"] != "periods":
+        try:
+            period = read_period(row[columns[options["period_column"]]], options["frequency"])
+        except ValueError:
+            problems.append(fault(f"{where}, column '{options['period_column']}'", KINDS[options["frequency"]],
+                                  f"'{cell('period_column')}'", "mend the cell or the source's option 'frequency'"))
+            return []
+    area_type = _area_type(where, code, cell("area_type_column"), options, problems)
     if not area_type:
         return []
-    area = {"period": period, "area_code": code, "area_name": cell("area_name_column") or code,
-            "area_type": area_type}
+    area = {"area_code": code, "area_name": cell("area_name_column") or code, "area_type": area_type}
+    if parent:
+        area |= {"area_code": parent, "area_name": parent, "own_code": code}
+    if options["layout"] == "periods":
+        wanted = [(options["measure"], period, place, plain(period)) for place, period in periods.items()]
+    else:
+        wanted = [(measure, period, columns[column], column) for measure, column
+                  in _measures(where, cell("measure_column"), options, problems).items()]
     records = []
-    for measure, column in _measures(where, cell("measure_column"), options, problems).items():
-        value = amount(column)
-        records.append(area | {"measure": measure, "value": value,
-                               "numerator": amount(options.get("numerator_column")),
-                               "denominator": amount(options.get("denominator_column")),
-                               "status": "ok" if value == value else "missing"})
+    for measure, period, place, column in wanted:
+        value, status = figure(place, column)
+        records.append(area | {"period": period, "measure": measure, "value": value, "status": status,
+                               "numerator": named("numerator_column"), "denominator": named("denominator_column")})
     return records
 
 
-def _area_type(where: str, word: str, options: dict[str, Any], problems: list[str]) -> str:
+def _area_type(where: str, code: str, word: str, options: dict[str, Any], problems: list[str]) -> str:
     """Return what the row's area is, "" after adding to ``problems``; ``word`` is the cell of its column."""
     if "area_type" in options:
-        return options["area_type"]
+        return "country" if code == ENGLAND else options["area_type"]
     names = {str(value): str(area_type) for area_type, value in options.get("area_types", {}).items()} or {word: word}
     if not word or word not in names:
         problems.append(fault(f"{where}, column '{options['area_type_column']}'",

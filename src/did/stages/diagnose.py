@@ -87,8 +87,10 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
     level = evaluation.clusters[-1]
     rows = [few_cluster_rows(panel, level, estimators=names, options=options, draws=evaluation.draws,
                              seed=evaluation.seed),
-            randomisation_rows(panel, estimators=tuple(names), level=level, draws=evaluation.draws,
-                               seed=evaluation.seed, lags=options["ldv"]["lags"])]
+            *(randomisation_rows(panel, estimators=tuple(names), level=level, statistic=statistic,
+                                 draws=evaluation.draws, seed=evaluation.seed, lags=options["ldv"]["lags"])
+              .assign(diagnostic=diagnostic)
+              for diagnostic, statistic in (("randomisation", "studentised"), ("randomisation_estimate", "estimate")))]
     for name in names:
         each = minimum_detectable_rows(estimate(name, panel, **options.get(name, {})), panel)
         rows.append(each.assign(item=each["treatment"] + f", {name}, " + each["cluster"] + " clusters"))
@@ -141,7 +143,7 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
     level = evaluation.clusters[-1]
     called = {level: {}}
     if level == "system":
-        table = waves.systems(evaluation.waves, indicator.geography, evaluation.reference)
+        table = waves.systems(evaluation, indicator.geography)
         called[level] = dict(zip(table["system"], table["system_name"], strict=True))
     without = estimate_rows("leave_one_out", alternatives.without_each_cluster(panel, level, called[level]), **common)
     rows = [without]

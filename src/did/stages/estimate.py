@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,8 +33,9 @@ RIGHT = ("estimate", "95% interval", "95% band", "units", "treated")
 
 def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), frequency: str = "auto",
         output: str | Path | None = None, options: Mapping[str, object] | None = None, bands: bool = False,
-        draws: int | None = None, seed: int | None = None) -> str:
-    """Fit ``estimators`` to the panel file at ``path`` and return the text for the screen.
+        draws: int | None = None, seed: int | None = None, as_json: bool = False) -> str:
+    """Fit ``estimators`` to the panel file at ``path`` and return the text for the screen, or with ``as_json`` a line
+    of JSON for each row of the estimates table and each note.
 
     ``estimators`` are names of the registry, in the order to fit; none = `did` and `event_study`. ``options`` are
     named as on the command line, with underscores: each is passed to the estimators that take it, covariates too.
@@ -83,6 +85,10 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     if output is not None:
         write_text(output, _estimates_csv(table, columns.outcome))
         notes.append(f"{len(table)} estimates are in {output}")
+    if as_json:
+        lines = [json.dumps({"event": "note", "message": note}, ensure_ascii=False) for note in [*notes, *unfitted]]
+        rows = table.assign(indicator=columns.outcome, event="estimate").to_json(orient="records", lines=True)
+        return "\n".join([*rows.splitlines(), *lines])
     return _screen(path, columns, panel, table, settings, [*notes, *unfitted])
 
 

@@ -16,7 +16,8 @@ def run(source_name: str, *, sources_folder: str, mode: fetch.DataMode, offline:
     manifest = fetch.fetch(source, paths.raw(source_name), mode=mode, offline=offline,
                            accept=accept)
     size = sum(entry["bytes"] for entry in manifest["files"].values())
-    what = "SYNTHETIC" if mode.kind == "demo" else "verified"
+    how = {entry["how"] for entry in manifest["files"].values()}
+    what = "SYNTHETIC" if source.synthetic or "demo" in how else "own" if "own" in how else "verified"
     return f"{source_name}: {len(manifest['files'])} files, {size / 1e6:.1f} MB, {what}"
 
 

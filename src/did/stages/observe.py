@@ -23,7 +23,7 @@ def run(source_name: str, *, sources_folder: str, paths: Paths) -> str:
     obtained = json.loads(manifest.read_text(encoding="utf-8"))["files"]
     files = [
         sources.RawFile(path=folder / name, name=name, period=entry.get("period"),
-                        is_synthetic=entry.get("how") == "demo")
+                        is_synthetic=source.synthetic or entry.get("how") == "demo")
         for name, entry in sorted(obtained.items())
     ]
     frame = sources.read(source.reader, source.id, files, source.options)

@@ -1,4 +1,4 @@
-"""Stage 8: tables, the summary pages and the manifest of the run."""
+"""Stage 8: tables, the report, the summary pages and the manifest of the run."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from did import registry, tables, waves
 from did.availability import reason
 from did.config import Evaluation, Indicator, load_indicator
 from did.inference.multiplicity import family_tests
-from did.outputs import contents
+from did.outputs import contents, dictionary, paper_tables, workbook, workbook_sheets
 from did.outputs.describe import effect_unit, measure, onset, sources_of, span, used
-from did.outputs.facts import Facts, Front, LargestDose
+from did.outputs.facts import Facts, Front, LargestDose, levels, samples_of, treatments_of
 from did.outputs.front import front_markdown
+from did.outputs.html_report import Report, report_html
+from did.outputs.robustness import robustness_markdown
 from did.outputs.summary import summary_markdown
-from did.outputs.text import listed, write_csv
+from did.outputs.text import listed, read_csv, write_csv
 from did.paths import Paths
 from did.provenance import sha256, write_json, write_text
 from did.stages.draw import annotate
 
-PACKAGES = ["pandas", "numpy", "scipy", "statsmodels", "matplotlib", "snakemake", "pyarrow", "python-calamine"]
+PACKAGES = ["pandas", "numpy", "scipy", "statsmodels", "matplotlib", "snakemake", "pyarrow", "python-calamine",
+            "xlsxwriter"]
+OWN_DATES = ("Every unit is treated from a date of its own. Where a page says from when, it is the earliest; each unit "
+             "counts as treated from its own on.")
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
@@ -39,8 +44,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
                                ignore_index=True)
               for table in ("estimates", "influence", "diagnostics", "lineage", "readings")}
     frames["estimates"] = annotate(frames["estimates"], indicators.values())
-    reproduction = pd.read_csv(paths.results / "reproduction.csv", keep_default_na=True,
-                               dtype={"published_sign": str, "published_significance": str, "note": str})
+    reproduction = read_csv(paths.results / "reproduction.csv", keep_default_na=True,
+                            dtype={"published_sign": str, "published_significance": str, "note": str})
     written = contents.report_files(evaluation, without)
     drawn = contents.draw_files(evaluation, without)
     if without:
@@ -58,15 +63,43 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     missing = _unavailable(evaluation, without, paths)
     pages = [_facts(family, [indicators[name] for name in names], evaluation, sources, missing, paths)
              for family, names in by_family.items()]
-    for facts in pages:
-        text = summary_markdown(facts=facts, reproduction=reproduction, estimates=frames["estimates"],
-                                readings=frames["readings"],
-                                diagnostics=frames["diagnostics"], lineage=frames["lineage"])
+    used_tables = {table: frames[table] for table in ("estimates", "diagnostics", "readings")}
+    for family, facts in zip(by_family, pages, strict=True):
+        text = summary_markdown(facts=facts, reproduction=reproduction, lineage=frames["lineage"], **used_tables)
         write_text(paths.results / facts.page, text)
-    write_text(paths.results / "summary.md", front_markdown(
-        front=_front(evaluation, pages, missing), reproduction=reproduction, estimates=frames["estimates"]))
-    _manifest(evaluation, sources, [*written, *drawn], paths)
-    return f"{len(written) + len(drawn)} files in {paths.results}/; read {paths.results / 'summary.md'} first"
+        text = robustness_markdown(facts=facts, reproduction=reproduction, **used_tables)
+        write_text(paths.results / contents.robustness_page(family), text)
+    front = _front(evaluation, pages, missing)
+    write_text(paths.results / "summary.md",
+               front_markdown(front=front, reproduction=reproduction, estimates=frames["estimates"]))
+    write_text(paths.results / contents.REPORT, report_html(Report(
+        evaluation=evaluation, indicators=indicators, families=dict(zip(by_family, pages, strict=True)), front=front,
+        sources=sources, tables={**used_tables, "lineage": frames["lineage"], "reproduction": reproduction},
+        versions=_versions(), paths=paths, without=list(without))))
+    _tables(frames | {"many_tests": tests, "reproduction": reproduction}, dict(zip(by_family, pages, strict=True)),
+            front, {name: effect_unit(each, evaluation) for name, each in indicators.items()}, sources, paths)
+    _manifest(evaluation, sources, [*contents.reproduce_files(evaluation, without), *written, *drawn], paths)
+    return f"{len(written) + len(drawn)} files in {paths.results}/; read {paths.results / contents.REPORT} first"
+
+
+def _tables(frames: dict[str, pd.DataFrame], pages: dict[str, Facts], front: Front, units: dict[str, str],
+            sources: dict[str, registry.Source], paths: Paths) -> None:
+    """Write the tables for papers, the workbook and the data dictionary; ``units`` of the indicators' effects."""
+    made = [paper_tables.family_table(contents.effects_paper(family), frames["estimates"], facts, units)
+            for family, facts in pages.items()]
+    made.append(paper_tables.reproduction_table(contents.REPRODUCTION_PAPER, frames["reproduction"], front))
+    for table in made:
+        paper_tables.write(table, paths.results / "tables")
+    synthetic = bool(frames["estimates"]["is_synthetic"].any())
+    files = {name: workbook_sheets.files_of(paths.raw(name)) for name in sources}
+    shown = {name: frames[name] for name in ("estimates", "reproduction", "diagnostics", "lineage", "many_tests")}
+    facts = list(pages.values())
+    workbook.write(
+        paths.results / contents.WORKBOOK,
+        workbook_sheets.cover(front=front, pages=facts, sources=sources, version=metadata.version("ics-did"),
+                              is_synthetic=synthetic),
+        workbook_sheets.sheets(pages=facts, front=front, units=units, sources=sources, files=files, **shown))
+    dictionary.write(paths.results / contents.DICTIONARY, is_synthetic=synthetic)
 
 
 def _adjusted(estimates: pd.DataFrame, tests: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
@@ -118,10 +151,13 @@ def _facts(family: str, members: list[Indicator], evaluation: Evaluation, source
         estimator=headline.published_estimator, other_estimator=others[0] if others else headline.published_estimator,
         sources=[f"{each.title}: {each.publisher}, {each.licence}, {each.landing_page}"
                  for each in used(members, sources)],
-        figures=[(f"figures/{picture}.png", f"{shown.title}: coefficients, in the layout of Figure {shown.figure}; the "
-                  f"numbers are in the tables below and in figures/{picture}.csv")],
-        context=[fact.text for fact in publication.context if family in (fact.families or [])],
-        caveats=_caveats(members),
+        figures=[(f"figures/{picture}.png", f"{shown.title}: coefficients"
+                  + (f", in the layout of Figure {shown.figure}" if shown.figure else "")
+                  + f"; the numbers are in the tables below and in figures/{picture}.csv")],
+        context=[*([OWN_DATES] if evaluation.waves.table else []),
+                 *(fact.text for fact in publication.context if family in (fact.families or []))],
+        caveats=_caveats(members), samples=samples_of(evaluation), treatments=treatments_of(evaluation),
+        clusters=levels(evaluation),
         unavailable=[(labels, why) for name, labels, why in missing if name == shown.title])
 
 
@@ -133,7 +169,7 @@ def _largest_dose(indicator: Indicator, evaluation: Evaluation, paths: Paths) ->
     if treated.empty:
         return None
     most = treated.loc[treated["intensity"] == treated["intensity"].max()]
-    names = waves.systems(evaluation.waves, indicator.geography, evaluation.reference)
+    names = waves.systems(evaluation, indicator.geography)
     names = names.drop_duplicates("system").set_index("system")["system_name"]
     return LargestDose(systems=[names.get(system, system) for system in sorted(set(most["system"]))],
                        dose=float(most["intensity"].iloc[0]), n_units=len(most), n_treated=len(treated))
@@ -177,8 +213,16 @@ def _front(evaluation: Evaluation, pages: list[Facts], missing: list[tuple[str, 
         title=evaluation.title, question=evaluation.question, place=evaluation.place, onset=evaluation.waves.onset,
         families=pages, n_published=publication.coefficients, n_published_numbers=publication.printed_numbers,
         published_conclusion=publication.conclusion, citation=publication.citation,
-        reading=evaluation.default_reading, context=[fact.text for fact in publication.context if not fact.families],
-        unavailable=missing)
+        reading=evaluation.default_reading,
+        context=[*([OWN_DATES] if evaluation.waves.table else []),
+                 *(fact.text for fact in publication.context if not fact.families)],
+        unavailable=missing, samples=samples_of(evaluation), treatments=treatments_of(evaluation),
+        clusters=levels(evaluation))
+
+
+def _versions() -> dict[str, str]:
+    """This package's version and those of the packages that compute with it."""
+    return {name: metadata.version(name) for name in ["ics-did", *PACKAGES]}
 
 
 def _manifest(evaluation: Evaluation, sources: Iterable[str], written: list[str], paths: Paths) -> None:
@@ -186,13 +230,14 @@ def _manifest(evaluation: Evaluation, sources: Iterable[str], written: list[str]
     inputs and settings give the same bytes."""
     raw = sorted(path for source in sources for path in paths.raw(source).glob("*")
                  if path.is_file() and path.name != "manifest.json")
-    settings = [Path(evaluation.published), *Path(evaluation.sources_folder).glob("*.yaml"),
+    settings = [*([Path(evaluation.published)] if evaluation.published else []),
+                *Path(evaluation.sources_folder).glob("*.yaml"),
                 *Path(evaluation.indicators_folder).glob("*.yaml"), *Path(evaluation.reference).glob("*.csv")]
-    results = [paths.results / name for name in ["reproduction.csv", *written] if name != "manifest.json"]
+    results = [paths.results / name for name in written if name != "manifest.json"]
     write_json(paths.results / "manifest.json", {
         "evaluation": evaluation.id,
         "settings": evaluation.model_dump(mode="json"),
-        "versions": {"ics-did": metadata.version("ics-did"), **{name: metadata.version(name) for name in PACKAGES}},
+        "versions": _versions(),
         "inputs": {str(path): sha256(path) for path in [*raw, *sorted(settings)]},
         "results": {str(path): sha256(path) for path in sorted(results)},
     })

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from did import readings, reproduce, tables
+from did import readings, tables
 from did.config import Evaluation, load_indicator
 from did.panel import observations_needed
 from did.paths import Paths
+from did.reproduce.claims import load_claims
 
 
 def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
@@ -14,7 +15,7 @@ def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
     Raises DidError for a mistake in the claims file and for everything that did.readings.vary describes.
     """
     indicator = load_indicator(indicator_name, evaluation.indicators_folder)
-    claims = reproduce.load_claims(evaluation.published, evaluation.indicators)
+    claims = load_claims(evaluation.published, evaluation.indicators)
     observations = {name: tables.read("observations", paths.observations(name))
                     for name in observations_needed(indicator)}
     table = readings.vary(indicator, evaluation, observations, claims.loc[claims["indicator"] == indicator_name])

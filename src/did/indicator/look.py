@@ -1,0 +1,218 @@
+"""A look at a file that is to become an indicator: its reader, header, periods and areas, as far as they show."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from did.errors import DidError, suggest
+from did.fetch.contents import kind
+from did.sources import RawFile
+from did.sources.excel_table import sheet_rows
+from did.sources.periods import kind_of, read_period
+from did.sources.spreadsheet import plain, read_csv
+from did.sources.tidy_csv import refuse_large
+
+ENCODINGS = ("utf-8-sig", "cp1252")
+# Codes that say what an area is; the first that fits most of a column is taken.
+CODES = {"upper_tier": r"E(06|08|09|10)\d{6}", "ccg": r"E38\d{6}|\d\d[A-Z]|[A-Z]\d[A-Z]\d[A-Z]", 
+         "lower_tier": r"E0[6-9]\d{6}", "stp": r"E54\d{6}|Q[A-Z0-9]{2}", "practice": r"[A-HJ-NPVWY]\d{5}",
+         "region": r"E12\d{6}|E40\d{6}|Y\d\d"}
+FINGERTIPS = {"Indicator ID", "Area Code", "Time period", "Value"}
+MARKS = {"suppressed": ["*", "[c]", "[C]", "c", "<5", "[x]"],
+         "missing": ["-", "..", ".", ":", "n/a", "N/A", "NA", "[z]"]}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a file looks like: ``rows`` are all rows of cells below ``header``."""
+
+    path: Path
+    reader: str
+    header: list[str]
+    rows: list[list[Any]] = field(repr=False)
+    options: dict[str, Any]          # of the reader: encoding, or sheet and header_row
+    area_column: str | None
+    area_type: str | None
+    name_column: str | None
+    period_column: str | None        # None: the periods are columns, or cannot be seen
+    period_columns: list[str]
+    frequency: str | None            # M, Q, Y or FY
+    periods: list[str]
+    marks: dict[str, list[str]]
+    has_percent: bool
+
+
+def look(path: str | Path, *, sheet: str | None = None, header_row: int | None = None, reader: str | None = None,
+         encoding: str | None = None, area_column: str | None = None, period_column: str | None = None) -> Look:
+    """Return what can be seen of a CSV file or workbook; what is given is not guessed.
+
+    Raises DidError for no file, a folder, a file over 200 MB, a file that is neither text nor a workbook, an empty
+    file, text in no known encoding, no such sheet, a header with one column, and a given column that is not there.
+    """
+    path = Path(path)
+    refuse_large(path, str(path))
+    if not path.is_file():
+        raise DidError(f"{path}: expected a file; found none; correct the path")
+    found = kind(path)
+    if found not in ("text", "ole2", "zip"):
+        words = {"empty": "an empty file", "html": "a web page", "xml": "an XML document"}.get(found, "some other file")
+        raise DidError(f"{path}: expected a CSV file or an Excel workbook; found {words}; save it as one of them")
+    if found == "text":
+        _refuse(reader, "excel_table", path, "text")
+        header, rows, options = _csv(path, encoding)
+        guessed = "fingertips_csv" if set(header) >= FINGERTIPS else "tidy_csv"
+    else:
+        for wrong in ("tidy_csv", "fingertips_csv"):
+            _refuse(reader, wrong, path, "a workbook")
+        header, rows, options = _excel(path, sheet, header_row)
+        guessed = "excel_table"
+    if len(header) < 2:
+        raise DidError(f"{path}: expected a header with two columns or more; found one, '{header[0][:60]}'; save the "
+                       "table with commas between its cells")
+    if not rows:
+        raise DidError(f"{path}: expected rows below the header; found none; save the table again")
+    for column in (area_column, period_column):
+        if column is not None and column not in header:
+            raise DidError(f"{path}: expected a column '{column}'; found {', '.join(header)}{suggest(column, header)}")
+    cells = {label: [plain(row[place]) if place < len(row) else "" for row in rows]
+             for place, label in enumerate(header)}
+    area_column, area_type = _areas(cells, area_column)
+    period_column, frequency, periods = _periods(header, rows, cells, period_column, area_column)
+    period_columns: list[str] = []
+    if period_column is None:
+        period_columns, frequency, periods = _across(header)
+    marks, has_percent = _marks(cells, {area_column, period_column})
+    name_column = next((label for label in header if "name" in label.casefold() and label != area_column
+                        and header.count(label) == 1), None)
+    return Look(path, reader or guessed, header, rows, options, area_column, area_type, name_column, period_column,
+                period_columns, frequency, periods, marks, has_percent)
+
+
+def _refuse(reader: str | None, wrong: str, path: Path, what: str) -> None:
+    if reader == wrong:
+        right = "tidy_csv" if wrong == "excel_table" else "excel_table"
+        fits = "a workbook" if right == "tidy_csv" else "text"
+        raise DidError(f"{path}: reader {wrong} does not fit: expected {fits}; found {what}; use {right}")
+
+
+def _csv(path: Path, encoding: str | None) -> tuple[list[str], list[list[str]], dict[str, Any]]:
+    with open(path, "rb") as handle:
+        start = handle.read(2)
+    if start in (b"\xff\xfe", b"\xfe\xff") and not encoding:
+        raise DidError(f"{path}: expected text in UTF-8 or cp1252; found UTF-16; save it as UTF-8, or give --encoding "
+                       "utf-16")
+    for place, name in enumerate([encoding] if encoding else ENCODINGS):
+        try:
+            table, _ = read_csv(path, str(path), name)
+        except DidError as error:
+            if encoding or place or not isinstance(error.__cause__, UnicodeDecodeError):
+                raise
+            continue
+        return [plain(cell) for cell in table[0]], table[1:], {} if name == "utf-8-sig" else {"encoding": name}
+    raise DidError(f"{path}: expected text in UTF-8 or cp1252; found another encoding; save it as UTF-8")
+
+
+def _excel(path: Path, sheet: str | None, header_row: int | None) -> tuple[list[str], list[list[Any]], dict[str, Any]]:
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    if sheet is None:
+        try:
+            names = CalamineWorkbook.from_path(path).sheet_names
+        except (CalamineError, OSError, ValueError) as error:
+            raise DidError(f"{path}: expected an Excel workbook; found a file that cannot be opened as one ({error}); "
+                           "save it again") from error
+        if len(names) != 1:
+            raise DidError(f"{path}: expected --sheet, because the workbook has {len(names)} sheets; found "
+                           f"{', '.join(names)}; name one")
+        sheet = names[0]
+    raw = RawFile(path, str(path))
+    tried = [header_row] if header_row else range(1, 21)
+    for row in tried:
+        try:
+            (header, *rows), _ = sheet_rows(raw, sheet, row, [])
+        except DidError:
+            if header_row or row == 1 and not _has_sheet(path, sheet):
+                raise
+            continue
+        labels = [plain(cell) for cell in header]
+        # A title above the table has few cells; the header has as many as the row below it.
+        if header_row or (rows and sum(plain(cell) != "" for cell in rows[0]) >= len(labels) - 1 and len(labels) > 1):
+            return labels, rows, {"sheet": sheet, "header_row": row}
+    raise DidError(f"{path}, sheet '{sheet}': expected a header row among the first 20; found none; give --header-row")
+
+
+def _has_sheet(path: Path, sheet: str) -> bool:
+    from python_calamine import CalamineWorkbook
+
+    return sheet.casefold() in [name.casefold() for name in CalamineWorkbook.from_path(path).sheet_names]
+
+
+def _areas(cells: dict[str, list[str]], given: str | None) -> tuple[str | None, str | None]:
+    """The column with the areas' codes and what they are; the pattern that most of its cells fit."""
+    best: tuple[float, str | None, str | None] = (0.0, given, None)
+    for column in [given] if given else cells:
+        filled = [cell for cell in cells[column] if cell]
+        for area_type, pattern in CODES.items():
+            share = sum(re.fullmatch(pattern, cell) is not None for cell in filled) / max(len(filled), 1)
+            if share > best[0] and share >= 0.6:
+                best = (share, column, area_type)
+    return best[1], best[2]
+
+
+def _periods(header: list[str], rows: list[list[Any]], cells: dict[str, list[str]], given: str | None,
+             area_column: str | None) -> tuple[str | None, str | None, list[str]]:
+    """The column with the periods, their kind, and the periods in order."""
+    columns = [given] if given else [label for label in header if label != area_column]
+    for column in columns:
+        place = header.index(column)
+        found = [row[place] for row in rows if place < len(row) and plain(row[place])]
+        frequency = kind_of(found)
+        # Years are numbers too: a column of counts is no column of periods.
+        plausible = frequency != "Y" or given or all(1980 <= int(plain(cell)) <= 2100 for cell in found)
+        if frequency and plausible and (given or len(set(map(plain, found))) > 1):
+            return column, frequency, sorted({read_period(cell, frequency) for cell in found})
+    # A column with a few mistakes is still the column of periods: its reader names the cell.
+    for column in columns:
+        words = [word for word in set(cells[column]) if word]
+        for frequency in ("FY", "Q", "M"):
+            read = [word for word in words if _reads(word, frequency)]
+            if len(read) >= 0.8 * len(words) > 1:
+                return column, frequency, sorted({read_period(word, frequency) for word in read})
+    return given, None, []
+
+
+def _across(header: list[str]) -> tuple[list[str], str | None, list[str]]:
+    """The columns that are headed by a period, of the kind that heads most of them."""
+    best: tuple[list[str], str | None] = ([], None)
+    for frequency in ("FY", "Q", "M", "Y"):
+        labels = [label for label in header if kind_of([label]) and _reads(label, frequency)]
+        if len(labels) > max(len(best[0]), 1):
+            best = (labels, frequency)
+    labels, frequency = best
+    return labels, frequency, sorted(read_period(label, frequency) for label in labels) if frequency else []
+
+
+def _reads(label: str, frequency: str) -> bool:
+    try:
+        read_period(label, frequency)
+    except ValueError:
+        return False
+    return True
+
+
+def _marks(cells: dict[str, list[str]], besides: set[str | None]) -> tuple[dict[str, list[str]], bool]:
+    """Marks of suppression and absence that stand among numbers, and whether a number is written with %."""
+    found: dict[str, set[str]] = {kind: set() for kind in MARKS}
+    has_percent = False
+    for column, values in cells.items():
+        if column in besides or not any(re.match(r"[\d.]", value) for value in values):
+            continue
+        words = set(values)
+        has_percent |= any(re.fullmatch(r"[\d.,]+%", word) for word in words)
+        for what, marks in MARKS.items():
+            found[what] |= words & set(marks)
+    return {what: sorted(marks) for what, marks in found.items() if marks}, has_percent
+

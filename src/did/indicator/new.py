@@ -1,0 +1,431 @@
+"""A new indicator written as config: a commented YAML for the indicator, and one for each of its files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from did.config import Evaluation, load_evaluation, load_indicator
+from did.errors import DidError, one_of, suggest
+from did.indicator.look import Look, look
+from did.provenance import sha256, write_text
+from did.sources.periods import FREQUENCY, KINDS, as_written, read_period
+from did.sources.spreadsheet import plain
+from did.sources.tidy_csv import ENGLAND
+
+# What the areas of a file are -> the areas of the panel, and the word for them in the observations.
+AREAS = {"practice": ("ccg_2020", "ccg"), "ccg": ("ccg_2020", "ccg"), "icb_sub_location": ("ccg_2021", "ccg"),
+         "stp": ("stp", "stp"), "lower_tier": ("upper_tier", "lad"), "upper_tier": ("upper_tier", "utla")}
+REGION = ("a region lies in several systems, treated and not, so it can be neither; give figures by CCG, upper-tier "
+          "authority or system")
+# Populations that weigh rates where areas merge, and that tell how much of a partly covered area is inside.
+WEIGHTS = {"upper_tier": ("ons_population", "population_all"), "ccg": ("ccg_population", "population"),
+           "stp": ("ccg_population", "population")}
+DIRECTIONS = ("higher_better", "lower_better", "none")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+Ask = Callable[[str, str, Any], str]
+
+
+@dataclass(frozen=True)
+class Written:
+    """Files that were written, and what was decided without being told."""
+
+    files: list[Path]
+    decided: list[str]
+
+
+def new(name: str, given: Mapping[str, Any], *, config: str | Path, evaluation: Evaluation, ask: Ask | None = None,
+        replace: bool = False) -> Written:
+    """Write ``<indicators>/<name>.yaml`` and the sources it needs, so that the evaluation takes it up.
+
+    ``given`` are the options of ``did indicator new``, absent or None where not given: file, reader, sheet, header_row,
+    encoding, area_column, area_type, parent_column, period_column, frequency, numerator_column, denominator_column,
+    value_column, denominator_file, denominator_value_column, measure (Fingertips: area_type_in_file, sex, age), per,
+    unit, direction, title, label, family, family_title, publisher, licence, page, first, last. ``ask`` puts a question
+    (key, text, default) to a person; without it what is needed and cannot be seen in the file is an error. The
+    evaluation's own file is not touched: the indicator names it.
+
+    Raises DidError for a name that is taken (unless ``replace``) or no identifier, and for everything that cannot be
+    seen, is contradictory, or is refused by the config's own checks; then nothing is left behind.
+    """
+    if not NAME.fullmatch(name):
+        raise DidError(f"indicator '{name}': expected small letters, digits and underscores, starting with a letter")
+    indicator_path = Path(evaluation.indicators_folder) / f"{name}.yaml"
+    source_path = Path(evaluation.sources_folder) / f"{name}.yaml"
+    second_path = Path(evaluation.sources_folder) / f"{name}_denominator.yaml"
+    for path in (indicator_path, source_path):
+        if path.exists() and not replace:
+            raise DidError(f"{path}: expected no such file yet; found one; choose another name, or --replace")
+    choices = _Choices(name, given, ask)
+    file = choices.must("file", "File with the figures (CSV or Excel)", "")
+    seen = look(file, **{key: given.get(key) for key in ("sheet", "header_row", "reader", "encoding", "area_column",
+                                                         "period_column")})
+    fingertips = seen.reader == "fingertips_csv"
+    shape = _fingertips(choices, seen) if fingertips else _table(choices, seen, evaluation.reference)
+    geography = _geography(shape["area_type"], evaluation, choices)
+    text = {source_path: _source_text(name, file, seen, shape["options"], choices)}
+    second = given.get("denominator_file")
+    if second:
+        text[second_path] = _second_text(name, second, shape, choices)
+    text[indicator_path] = _indicator_text(name, shape, geography, evaluation, choices)
+    before = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in text}
+    try:
+        for path, content in text.items():
+            write_text(path, content)
+        load_indicator(name, evaluation.indicators_folder)
+        load_evaluation(config)
+    except DidError:
+        for path, content in before.items():
+            path.unlink(missing_ok=True) if content is None else write_text(path, content)
+        raise
+    return Written(list(text), choices.decided)
+
+
+class _Choices:
+    """Options given, guessed or asked for, and a list of what was guessed."""
+
+    def __init__(self, name: str, given: Mapping[str, Any], ask: Ask | None) -> None:
+        self.name, self.given, self.ask = name, given, ask
+        self.decided: list[str] = []
+
+    def get(self, key: str, words: str, guess: Any, *, why: str = "") -> Any:
+        """What is given; else what is asked for, with ``guess`` as default; else the guess, noted as decided."""
+        found = self.given.get(key)
+        if found is not None:
+            return found
+        if self.ask is not None:
+            return self.ask(key, words, guess)
+        if guess not in (None, ""):
+            self.decided.append(f"--{key.replace('_', '-')} {guess}{f' ({why})' if why else ''}")
+        return guess
+
+    def must(self, key: str, words: str, guess: Any, *, found: str = "") -> Any:
+        """As `get`, but DidError if there is nothing."""
+        value = self.get(key, words, guess)
+        if value in (None, ""):
+            option = "--" + key.replace("_", "-")
+            raise DidError(f"indicator {self.name}: expected {option} ({words}); "
+                           f"found none{f', and {found}' if found else ''}; give {option}")
+        return value
+
+
+def _table(choices: _Choices, seen: Look, reference: str) -> dict[str, Any]:
+    """Options of the reader and the shape of the indicator, from a CSV file or a sheet."""
+    columns = ", ".join(seen.header)
+    area = choices.must("area_column", "column of the areas' codes", seen.area_column, found=f"columns are {columns}")
+    area_type = choices.must("area_type", "what the areas are: practice, ccg, icb_sub_location, stp, lower_tier, "
+                             "upper_tier", seen.area_type, found="the codes are of no kind that is known")
+    one_of(f"indicator {choices.name}: --area-type", area_type, [*AREAS, "region"])
+    if area_type == "region":
+        raise DidError(f"indicator {choices.name}: --area-type region: expected areas that were treated or not; found "
+                       f"regions; {REGION}")
+    frequency = choices.must("frequency", "M, Q, Y or FY", seen.frequency,
+                             found=f"no column of periods among {columns}")
+    one_of(f"indicator {choices.name}: --frequency", frequency, KINDS)
+    options: dict[str, Any] = {**seen.options, "frequency": frequency, "area_code_column": area}
+    parent = choices.given.get("parent_column")
+    if seen.name_column:
+        options["area_name_column"] = seen.name_column
+    if area_type == "practice":
+        parent = choices.must("parent_column", "column of each practice's CCG", parent, found=f"columns are {columns}")
+    if parent:
+        _in_header(choices, "parent_column", parent, seen)
+        options["parent_column"] = parent
+    options["area_type"] = AREAS[area_type][1]
+    if area_type in ("ccg", "icb_sub_location"):
+        options["area_type"] = _dated(seen, area, choices, reference)
+    options |= seen.marks | ({"percent_sign": "drop"} if seen.has_percent else {})
+    numerator, denominator = choices.given.get("numerator_column"), choices.given.get("denominator_column")
+    value = choices.given.get("value_column")
+    if seen.period_columns:
+        options = {"layout": "periods", "measure": "value", **options}
+        periods = [read_period(label, frequency) for label in seen.period_columns]
+        return {"options": options, "area_type": area_type, "frequency": frequency, "periods": sorted(periods),
+                "rate": None if choices.given.get("denominator_file") else "value", "numerator": "value",
+                "denominator": "denominator", "percent": seen.has_percent}
+    column = choices.must("period_column", "column of the periods", seen.period_column, found=f"columns are {columns}")
+    options = {"layout": "wide", "period_column": column, **options}
+    if not value and not numerator and choices.ask is not None:
+        answer = choices.ask("value_column", "column of the rate (leave empty if there are counts)", "")
+        value = answer or None
+    if not value:
+        words = f"columns are {columns}; or --value-column for a rate without counts"
+        numerator = choices.must("numerator_column", "column of the counts", numerator, found=words)
+        if not choices.given.get("denominator_file"):
+            denominator = choices.must("denominator_column", "column the counts are divided by", denominator,
+                                       found=words)
+        measures = {"numerator": numerator} | ({"denominator": denominator} if denominator else {})
+    else:
+        if parent or area_type in ("practice", "lower_tier"):
+            raise DidError(f"indicator {choices.name}: --value-column '{value}': expected counts for areas of type "
+                           f"{area_type}, which are summed; found a rate, which cannot be; give --numerator-column and "
+                           "--denominator-column")
+        measures = {"value": value}
+    for key, found in (("numerator_column", numerator), ("denominator_column", denominator), ("value_column", value)):
+        if found:
+            _in_header(choices, key, found, seen)
+    options["measures"] = measures
+    return {"options": options, "area_type": area_type, "frequency": frequency, "periods": seen.periods,
+            "rate": "value" if value else None, "numerator": "numerator", "denominator": "denominator",
+            "percent": seen.has_percent}
+
+
+def _dated(seen: Look, area: str, choices: _Choices, reference: str) -> str:
+    """``ccg_2020`` if the same areas, all of one date, are there throughout, as where a publisher has put earlier
+    figures on later areas; else ``ccg``, and each code is placed by its own period."""
+    from did import chain
+
+    codes = [plain(row[seen.header.index(area)]) for row in seen.rows]
+    areas = {code for code in codes if code and code != ENGLAND}
+    if seen.period_column:
+        place = seen.header.index(seen.period_column)
+        periods = {plain(row[place]) for row in seen.rows}
+        counts = len({(code, plain(row[place])) for code, row in zip(codes, seen.rows, strict=True) if code in areas})
+        if counts < len(areas) * len(periods):
+            return "ccg"
+    try:
+        loaded, _ = chain.load("ccg_2020", reference)
+        date = loaded.detect(areas, f"{max(seen.periods)[:4]}-04-01")
+    except (DidError, ValueError):
+        return "ccg"
+    if not date.endswith("-04-01"):
+        return "ccg"
+    choices.decided.append(f"area_type ccg_{date[:4]}: every period has the same areas, which are those of {date}")
+    return f"ccg_{date[:4]}"
+
+
+def _in_header(choices: _Choices, key: str, column: str, seen: Look) -> None:
+    if column not in seen.header:
+        raise DidError(f"indicator {choices.name}: --{key.replace('_', '-')}: expected a column of {seen.path} "
+                       f"({', '.join(seen.header)}); found '{column}'{suggest(column, seen.header)}")
+
+
+def _fingertips(choices: _Choices, seen: Look) -> dict[str, Any]:
+    """Options of the Fingertips reader and the shape of the indicator, from the series that are in the file."""
+    from did.sources.fingertips_csv import time_period
+
+    frame = pd.DataFrame(seen.rows, columns=seen.header).map(str.strip)
+    frame = frame.loc[frame["Category Type"] == ""]
+    name = choices.name
+
+    def only(key: str, column: str, frame: pd.DataFrame) -> str:
+        there = sorted(set(frame.loc[frame["Area Type"] != "England", column]))
+        found = choices.must(key, f"{column} wanted", there[0] if len(there) == 1 else None,
+                             found=f"the file has {', '.join(there)}")
+        one_of(f"indicator {name}: --{key.replace('_', '-')}", found, there)
+        return found
+
+    number = only("indicator_id", "Indicator ID", frame)
+    frame = frame.loc[frame["Indicator ID"] == number]
+    word = only("area_type_in_file", "Area Type", frame)
+    frame = frame.loc[frame["Area Type"] == word]
+    there = sorted(set(frame["Sex"]))
+    sex = choices.get("sex", "Sex wanted", "Persons" if "Persons" in there else there[0])
+    one_of(f"indicator {name}: --sex", sex, there)
+    frame = frame.loc[frame["Sex"] == sex]
+    age = only("age", "Age", frame)
+    frame = frame.loc[frame["Age"] == age]
+    try:
+        kinds = sorted({time_period(text)[0] for text in frame["Time period"]})
+    except ValueError as error:
+        raise DidError(f"{seen.path}, column 'Time period': expected periods such as 2017, 2017/18 or 2017/18 Q2; "
+                       f"found {error}; mend the cell") from None
+    kind = choices.must("period_kind", "kind of period", kinds[0] if len(kinds) == 1 else None,
+                        found=f"the file has {', '.join(kinds)}")
+    periods = sorted({time_period(text)[1] for text in frame["Time period"] if time_period(text)[0] == kind})
+    codes = look_area_type(frame["Area Code"])
+    area_type = choices.must("area_type", "what the areas are", codes)
+    one_of(f"indicator {name}: --area-type", area_type, AREAS)
+    options = {"indicator_id": int(number) if number.isdigit() else number, "measure": "value", "area_type": word,
+               "area_type_as": AREAS[area_type][1], "sex": sex, "age": age, "period_kind": kind}
+    frequency = {"quarter": "Q", "month": "M", "financial_year": "FY"}.get(kind, "Y")
+    per = _counts_agree(frame)
+    if per:
+        options |= {"count_measure": "numerator", "denominator_measure": "denominator"}
+        choices.decided.append(f"counts: Value is Count / Denominator x {per:g}, so the counts are summed and divided")
+    else:
+        choices.decided.append("rate: Value is not Count / Denominator, so it is taken as it is")
+    title = frame["Indicator Name"].iloc[0] if "Indicator Name" in frame else ""
+    return {"options": options, "area_type": area_type, "frequency": frequency, "periods": periods,
+            "rate": None if per else "value", "numerator": "numerator", "denominator": "denominator", "percent": False,
+            "per": per, "title": title}
+
+
+def look_area_type(codes: pd.Series) -> str | None:
+    """What most of the codes are, or None."""
+    from did.indicator.look import CODES
+
+    shares = {kind: codes.str.fullmatch(pattern).mean() for kind, pattern in CODES.items()}
+    best = max(shares, key=shares.get)
+    return best if shares[best] >= 0.6 else None
+
+
+def _counts_agree(frame: pd.DataFrame) -> float | None:
+    """The power of ten by which Count / Denominator is multiplied to give Value in every row, or None."""
+    numbers = {column: pd.to_numeric(frame[column].str.replace(",", ""), errors="coerce")
+               for column in ("Value", "Count", "Denominator")}
+    whole = numbers["Value"].notna()
+    ratio = numbers["Value"] / (numbers["Count"] / numbers["Denominator"])
+    if not whole.any() or ratio[whole & (numbers["Count"] != 0)].isna().any():
+        return None
+    middle = ratio[whole].median()
+    per = next((10.0 ** power for power in range(7) if abs(middle / 10.0 ** power - 1) < 0.02), None)
+    return per if per and (abs(ratio[whole & (numbers["Count"] > 0)] / per - 1) < 0.02).all() else None
+
+
+def _geography(area_type: str, evaluation: Evaluation, choices: _Choices) -> str:
+    """The panel's areas; DidError if the evaluation has no table of who was treated among them."""
+    geography = AREAS[area_type][0]
+    tables = [evaluation.waves.membership, evaluation.waves.systems, *evaluation.waves.records.values()]
+    if not all(geography in table for table in tables):
+        known = [key for key in tables[0] if all(key in table for table in tables)]
+        raise DidError(f"indicator {choices.name}: areas of type {area_type} make a panel of {geography}: expected the "
+                       "evaluation's tables 'waves.membership', 'waves.systems' and 'waves.records' to say who of them "
+                       f"was treated; found tables for {', '.join(known)}; add them, or give figures by one of these")
+    return geography
+
+
+def _quoted(value: Any) -> str:
+    """A YAML scalar or flow collection: JSON is YAML, and plain words stay plain."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ ]*", value) and value.lower() not in (
+            "y", "n", "yes", "no", "on", "off", "true", "false", "null"):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _own_path(file: str | Path) -> str:
+    """The path of a file from the project's folder, if it is inside; else the whole path."""
+    path, here = Path(file).resolve(), Path.cwd().resolve()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else os.fspath(path)
+
+
+def _file_lines(file: str | Path) -> str:
+    path = Path(file)
+    plain_name = re.sub(r"[^A-Za-z0-9._ ()+-]", "_", path.name).lstrip("._ ()+-") or "data"
+    return (f"files:\n  - name: {_quoted(plain_name)}\n    path: {_quoted(_own_path(path))}   # copied from here by "
+            f"fetch\n    sha256: \"{sha256(path)}\"   # did indicator check NAME --accept notes a new one\n"
+            f"    bytes: {path.stat().st_size}\n")
+
+
+def _source_text(name: str, file: str, seen: Look, options: dict[str, Any], choices: _Choices) -> str:
+    publisher = choices.get("publisher", "who publishes the figures", "unknown")
+    licence = choices.get("licence", "licence of the file", "unknown")
+    page = choices.get("page", "the publisher's page (http address)", "unknown")
+    lines = "".join(f"  {key}: {_quoted(value)}\n" for key, value in options.items())
+    title = choices.given.get("title") or name.replace("_", " ").capitalize()
+    return (f"# A file of your own and how it is read. Keys and options: docs/add_an_indicator.md\nid: {name}\n"
+            f"title: {_quoted(title)}\npublisher: {_quoted(publisher)}\nlanding_page: {_quoted(page)}\n"
+            f"licence: {_quoted(licence)}\nreader: {seen.reader}\noptions:\n{lines}{_file_lines(file)}")
+
+
+def _second_text(name: str, file: str, shape: dict[str, Any], choices: _Choices) -> str:
+    """The source of the denominators, in a file of their own with the same areas and periods."""
+    seen = look(file, sheet=choices.given.get("denominator_sheet"))
+    area = seen.area_column
+    if area is None or seen.frequency is None:
+        raise DidError(f"indicator {name}: {file}: expected a column of areas' codes and periods; found columns "
+                       f"{', '.join(seen.header)}; name them as in the first file")
+    if seen.frequency != shape["frequency"]:
+        raise DidError(f"indicator {name}: {file}: expected periods of frequency {shape['frequency']}, as in the first "
+                       f"file; found {seen.frequency}; give both by the same periods")
+    options = {**seen.options, "frequency": seen.frequency, "area_code_column": area,
+               "area_type": AREAS[shape["area_type"]][1], **seen.marks}
+    if seen.period_columns:
+        options = {"layout": "periods", "measure": "denominator", **options}
+    else:
+        rest = [label for label in seen.header if label not in (area, seen.period_column)]
+        column = choices.must("denominator_column", "column of the denominator in the second file",
+                              rest[0] if len(rest) == 1 else None, found=f"columns are {', '.join(seen.header)}")
+        _in_header(choices, "denominator_column", column, seen)
+        options = {"layout": "wide", "period_column": seen.period_column, **options,
+                   "measures": {"denominator": column}}
+    return _source_text(f"{name}_denominator", file, seen, options, choices)
+
+
+def onset_rule(frequency: str, month: str) -> str:
+    """``containing`` if treatment begins in the first quarter of its period's months, else ``following``.
+
+    June 2017 is early in the financial year 2017/18 and late in the second quarter and in the calendar year.
+    """
+    start = pd.Period(month, freq="M")
+    length, begins = {"M": (1, start.month), "Q": (3, (start.month - 1) // 3 * 3 + 1), "Y": (12, 1),
+                      "FY": (12, 4)}[frequency]
+    return "containing" if ((start.month - begins) % 12) / length < 0.25 else "following"
+
+
+def _indicator_text(name: str, shape: dict[str, Any], geography: str, evaluation: Evaluation,
+                    choices: _Choices) -> str:
+    title = choices.get("title", "Title", shape.get("title") or name.replace("_", " ").capitalize())
+    label = choices.get("label", "Short label for axes", title if len(title) <= 40 else name.replace("_", " "))
+    ratio = shape["rate"] is None
+    per = float(choices.get("per", "The outcome is per this many of the denominator", shape.get("per") or 100.0)
+                if ratio else choices.given.get("per") or 1)
+    default_unit = "%" if ratio and per == 100 or shape["percent"] else f"per {per:,.0f}" if ratio else ""
+    unit = choices.must("unit", "unit of the outcome, such as '% of attendances'", default_unit)
+    direction = choices.get("direction", "which way is better: higher_better, lower_better, none", "none")
+    one_of(f"indicator {name}: --direction", direction, DIRECTIONS)
+    family = choices.get("family", "family of outcomes it is shown with", name)
+    kind = shape["frequency"]
+    first = choices.get("first", "first period", shape["periods"][0] if shape["periods"] else None)
+    last = choices.get("last", "last period", shape["periods"][-1] if shape["periods"] else None)
+    rule = onset_rule(kind, evaluation.waves.onset)
+    start = f"treated from {_onset_words(evaluation.waves.onset, kind, rule)}"
+    source = name if not choices.given.get("denominator_file") else f"{name}_denominator"
+    if ratio:
+        figures = (f"numerator: {{source: {name}, measures: [{shape['numerator']}]}}   "
+                   f"# summed over areas, then divided\n"
+                   f"denominators:\n  counts: {{source: {source}, measures: [{shape['denominator']}]}}\n")
+    else:
+        weights = WEIGHTS[geography.rpartition("_2")[0] or geography]
+        figures = (f"rate:   # published without counts; where areas merged it is averaged with weights\n"
+                   f"  source: {name}\n  measure: {shape['rate']}\n"
+                   f"  weights: {{source: {weights[0]}, measure: {weights[1]}}}\n")
+    lines = [
+        "# One outcome. Check it with: did indicator check " + name,
+        f"id: {name}", f"title: {_quoted(title)}", f"label: {_quoted(label)}", figures.rstrip("\n"),
+        f"per: {per:g}", f"unit_of_measure: {_quoted(unit)}",
+        f"direction: {direction}   # higher_better, lower_better or none",
+        f"geography: {geography}   # areas of the panel",
+        f"aggregation: {'sum' if ratio else 'population_weighted'}",
+        f"frequency: {FREQUENCY[kind]}   # M, Q or Y",
+        *(["years: financial   # 2017 is 2017/18, April to March"] if kind == "FY" else []),
+        f"onset_rule: {rule}   # {start}",
+        "windows:", f"  default: {{first: {_quoted(str(first))}, last: {_quoted(str(last))}}}",
+        "published_estimator: did   # the estimator that leads its page",
+        f"family: {family}",
+        *([f"family_title: {_quoted(choices.given.get('family_title') or title)}"]
+          if family == name or family not in evaluation.families or choices.given.get("family_title") else []),
+        f"evaluations: [{evaluation.id}]   # who takes it up; nothing else need be edited",
+        *(["residents: {source: ons_population, measure: population_all}   # weighs partly covered authorities"]
+          if geography == "upper_tier" else []),
+        "minimum_treated: 5",
+        "caveats:",
+        *(f"  - {_quoted(caveat)}" for caveat in _caveats(shape, evaluation, rule)), ""]
+    return "\n".join(lines)
+
+
+def _onset_words(month: str, kind: str, rule: str) -> str:
+    start = pd.Period(month, freq="M") - (3 if kind == "FY" else 0)
+    period = start.asfreq(FREQUENCY[kind]) + int(rule == "following")
+    return f"{as_written(str(period), kind)} when the onset is {month}"
+
+
+def _caveats(shape: dict[str, Any], evaluation: Evaluation, rule: str) -> list[str]:
+    found = ["The figures come from a file of the user's own, which is not a published edition with a known checksum."]
+    if shape["frequency"] == "FY":
+        found.append("Years are financial years: 2017 is April 2017 to March 2018.")
+    if rule == "following":
+        found.append(f"The period that contains {evaluation.waves.onset} counts as before the onset.")
+    elif shape["frequency"] != "M":
+        found.append(f"The period that contains {evaluation.waves.onset} counts as treated.")
+    if shape["rate"]:
+        found.append("No counts are given: where areas merged, rates are averaged with weights of all-age population, "
+                     "which is not the rate of the merged area.")
+    return found

@@ -1,0 +1,111 @@
+"""Many indicators at once: the list cut into batches, the batches done by Snakemake, the results put together."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from did import warm
+from did.errors import DidError
+from did.outputs.text import plural
+from did.provenance import atomic, remove_unfinished
+from did.sweep.batches import Folders, read_batch, write_batches
+from did.sweep.listing import Settings, name_of, read_list
+from did.sweep.split import split
+from did.sweep.treatment import Waves
+
+SNAKEFILE = Path(__file__).resolve().parents[1] / "sweep" / "Snakefile"
+
+
+def run(source: str, settings: Settings, *, name: str | None, indicator: str | None, cores: int, batch_size: int,
+        output: str = "") -> str:
+    """Sweep the indicators of ``source`` in the current folder and return a line about the results.
+
+    ``source`` is a list of indicators, or with ``indicator``, the name of a column, one big file. Batches that are
+    done and up to date are not done again. ``output`` as of `did.run.run`.
+
+    Raises DidError for mistakes in settings, list, waves or members; a folder in which another run is at work; a batch
+    that stopped; and if no indicator could be estimated (the reasons are then in failures.csv).
+    """
+    settings = settings.check()
+    folders = Folders(name_of(source, name))
+    Waves(settings.waves, settings.members, treatment=settings.treatment, onset=settings.onset)
+    with _alone():
+        remove_unfinished(folders.work)
+        remove_unfinished(folders.results)
+        if indicator is None:
+            entries, numbers = read_list(source, settings), None
+        else:
+            entries, numbers = split(source, indicator, settings, folders, batch_size)
+        n_batches = write_batches(folders, settings, str(source), entries, batch_size, numbers)
+        if not _snakemake(folders, cores, output):
+            raise DidError(f"sweep {folders.name}: expected every batch and the tables to be made; found that a step "
+                           f"stopped, whose reason is above and in {folders.logs}; mend it and run again: batches that "
+                           "are done are kept")
+    return _line(folders, n_batches)
+
+
+def batch(path: str, output: str) -> str:
+    """Do one batch, write its table, and return a line about it. Raises DidError as `did.sweep.fit.fit_batch`."""
+    from did.sweep.fit import fit_batch
+
+    table = fit_batch(read_batch(path))
+    with atomic(output) as part:
+        table.to_parquet(part, index=False, compression="zstd")
+    failed = table.loc[(table["reason"] != "") & (table["estimator"] == ""), "position"].nunique()
+    return f"{plural(table['position'].nunique(), 'indicator')}, {failed} failed"
+
+
+def collect(name: str) -> str:
+    """Put the done batches of a sweep together and return a line about them."""
+    from did.sweep.collect import collect as put_together
+
+    folders = Folders(name)
+    return put_together(folders.plan, [str(folders.done(label)) for label in folders.labels()], folders.results)
+
+
+def _line(folders: Folders, n_batches: int) -> str:
+    from did.outputs.text import read_csv
+
+    estimates = read_csv(folders.results / "estimates.csv", usecols=["indicator"], dtype=str, keep_default_na=False)
+    failures = read_csv(folders.results / "failures.csv", dtype=str, keep_default_na=False)
+    done, lost = estimates["indicator"].nunique(), int((failures["estimator"] == "").sum())
+    if not done:
+        raise DidError(f"sweep {folders.name}: expected an indicator that can be estimated; found none, first because: "
+                       f"{failures['reason'].iloc[0]}; the others are in {folders.results / 'failures.csv'}")
+    partly = failures.loc[failures["estimator"] != "", "indicator"].nunique()
+    in_part = f" and {partly} in part" if partly else ""
+    return (f"{plural(done, 'indicator')} estimated, {lost} failed{in_part}, {plural(n_batches, 'batch', 'batches')}; "
+            f"{folders.results / 'summary.md'}")
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the folder, as `did run` does; the hold ends with the process."""
+    hold = Path(".snakemake") / "did_run.hold"
+    hold.parent.mkdir(exist_ok=True)
+    with open(hold, "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DidError(f"{Path.cwd()}: another run is at work in this folder; wait until it ends") from error
+        yield
+
+
+def _snakemake(folders: Folders, cores: int, output: str) -> bool:
+    """Do what is missing or out of date; True if all is done."""
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--directory", ".", "--cores", str(cores),
+        "--nolock", "--rerun-incomplete", "--keep-incomplete", "--keep-going", "--workflow-profile", "none",
+        "--logger", "did", "--config", f"sweep={folders.name}",
+    ]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
+                                "DID_OUTPUT": output}
+    with warm.server(environment) as warmed:
+        return subprocess.run(command, env=warmed, check=False).returncode == 0

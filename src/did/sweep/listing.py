@@ -1,0 +1,175 @@
+"""What is swept: the settings of a sweep, and its list with one row per indicator."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from pathlib import Path
+
+from did.csv_table import MISSING, read_table
+from did.errors import DidError, one_of, suggest
+from did.estimators.base import TREATMENTS
+from did.panel_csv import FREQUENCIES
+from did.sweep.rows import header_of
+
+ESTIMATORS = ("did", "callaway_santanna")
+ONSETS = ("same", "containing", "first_full")
+COLUMNS = ("unit", "period", "value", "numerator", "denominator", "per")
+KNOWN = ("id", "title", "file", "family", *COLUMNS, "is_synthetic")
+YES, NO = {"yes", "true", "1", "y"}, {"no", "false", "0", "n", ""}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What holds for every indicator of a sweep.
+
+    waves       table of first treated periods by unit or by system; ``members`` table unit -> system, or None
+    unit, period, value, numerator, denominator
+                names of columns, which a row of the list may replace; without numerator the value is the outcome
+    per         the outcome is numerator / denominator x per
+    frequency   ``auto``, ``M``, ``Q`` or ``Y``: what whole numbers as periods count
+    onset       what a wave becomes where periods are longer than its date: ``same`` refuses, ``containing`` takes the
+                period it falls in, ``first_full`` the first period that begins at or after it
+    treatment   ``binary``, or ``intensity`` by the waves table's column dose
+    estimators  of ``did`` and ``callaway_santanna``
+    level       share of false discoveries that the figure's line and the page are about, such as 0.05
+    """
+
+    waves: str
+    members: str | None = None
+    unit: str = "unit"
+    period: str = "period"
+    value: str = "value"
+    numerator: str | None = None
+    denominator: str | None = None
+    per: float = 100.0
+    frequency: str = "auto"
+    onset: str = "same"
+    treatment: str = "binary"
+    estimators: tuple[str, ...] = ESTIMATORS
+    level: float = 0.05
+
+    def check(self) -> Settings:
+        """Return these settings. Raises DidError for a word or number that is none of those expected."""
+        one_of("--frequency", self.frequency, FREQUENCIES)
+        one_of("--onset", self.onset, ONSETS)
+        one_of("--treatment", self.treatment, TREATMENTS)
+        for name in self.estimators:
+            one_of("--estimator", name, ESTIMATORS)
+        if self.treatment == "intensity" and "callaway_santanna" in self.estimators:
+            raise DidError("--treatment intensity: expected --estimator did, which takes a dose; found "
+                           f"{', '.join(self.estimators)}; add --estimator did")
+        if (self.numerator is None) != (self.denominator is None):
+            raise DidError("--numerator and --denominator: expected both or none; found one; name the other too")
+        if not 0 < self.level < 1:
+            raise DidError(f"--level: expected a share between 0 and 1; found {self.level}; write 0.05 for 5%")
+        if not (math.isfinite(self.per) and self.per > 0):
+            raise DidError(f"--per: expected a positive number; found {self.per}; write 100 for percentages")
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One indicator of a sweep: where its figures are, and what is wrong with its row of the list, if anything.
+
+    position      place in the list from 0, the order of every output
+    value         name of the outcome's column, or None if it is numerator / denominator x per
+    """
+
+    position: int
+    id: str
+    title: str
+    family: str
+    file: str
+    unit: str
+    period: str
+    value: str | None
+    numerator: str | None
+    denominator: str | None
+    per: float
+    is_synthetic: bool
+    problem: str = ""
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """Column of the file -> the word that names it, for messages."""
+        columns = {word: getattr(self, word) for word in ("unit", "period", "value", "numerator", "denominator")}
+        return {column: word for word, column in columns.items() if column is not None}
+
+
+def read_list(path: str | Path, settings: Settings) -> list[Entry]:
+    """Return the indicators of a list, in its order.
+
+    ``path`` is a CSV with a row per indicator and the columns id and file (a path from the list's folder), and where
+    wanted title, family, is_synthetic (yes or no) and the names of columns (unit, period, value, numerator,
+    denominator) and per, which replace the settings' for that row. What is wrong with one row (no id, an id used
+    before, a wrong per or flag) becomes its ``problem``, which leaves the other rows alone.
+
+    Raises DidError if the file cannot be read as CSV, or a column is missing or unknown.
+    """
+    header = header_of(path)
+    for column in header:
+        if column not in KNOWN:
+            raise DidError(f"{path}: expected columns among {', '.join(KNOWN)}; found '{column}'"
+                           f"{suggest(column, KNOWN)}; rename or remove it")
+    table, _ = read_table(path, {column: "list" for column in dict.fromkeys(["id", "file", *header])})
+    entries, seen = [], {}
+    for position, line in enumerate(table.lines.tolist()):
+        row = {column: str(table.text[column][position]) for column in table.text}
+        entries.append(_entry(row, position, line, Path(path), settings, seen))
+    return entries
+
+
+def _entry(row: dict[str, str], position: int, line: int, path: Path, settings: Settings,
+           seen: dict[str, int]) -> Entry:
+    where = f"{path}, row {line}"
+    given = {word: row[word] for word in COLUMNS if row.get(word, "").lower() not in MISSING}
+    name, problem = row["id"], ""
+    if name.lower() in MISSING:
+        name, problem = "", f"{where}, column 'id': expected an id; found none; give the indicator one"
+    elif name in seen:
+        problem = (f"{where}, column 'id': expected each id once; found '{name}' again, first in row {seen[name]}; "
+                   "rename one")
+    seen.setdefault(name, line)
+    if not row["file"]:
+        problem = problem or f"{where}, column 'file': expected the path of a CSV or Parquet file; found none; give it"
+    per = settings.per
+    if "per" in given:
+        per = _positive(given["per"])
+        if math.isnan(per):
+            problem = problem or (f"{where}, column 'per': expected a positive number; found '{given['per']}'; "
+                                  "write 100 for percentages")
+    flag = row.get("is_synthetic", "").lower()
+    if flag not in YES | NO:
+        problem = problem or f"{where}, column 'is_synthetic': expected yes or no; found '{flag}'; write one of them"
+    if ("numerator" in given) != ("denominator" in given) and settings.numerator is None:
+        problem = problem or f"{where}: expected both numerator and denominator, or none; found one; name the other too"
+    ratio = "value" not in given and ("numerator" in given or settings.numerator is not None)
+    return Entry(
+        position, name, row.get("title") or name, row.get("family", ""),
+        str(path.parent / row["file"]) if row["file"] else "", given.get("unit", settings.unit),
+        given.get("period", settings.period), None if ratio else given.get("value", settings.value),
+        given.get("numerator", settings.numerator) if ratio else None,
+        given.get("denominator", settings.denominator) if ratio else None, per, flag in YES, problem)
+
+
+def _positive(text: str) -> float:
+    """A finite positive number, or NaN for everything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) and value > 0 else math.nan
+
+
+def name_of(path: str | Path, given: str | None) -> str:
+    """Return the sweep's name, used for its folders: ``given``, else the file's name in letters, digits, - and _.
+
+    Raises DidError if ``given`` has other signs.
+    """
+    if given is None:
+        return re.sub(r"[^A-Za-z0-9_-]+", "_", Path(path).stem).strip("_") or "sweep"
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", given):
+        raise DidError(f"--name: expected letters, digits, - and _; found '{given}'; choose another name")
+    return given

@@ -1,0 +1,167 @@
+"""The waves table of a sweep, made into treatment and clusters for any units and periods."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from did.csv_table import Table, numbers, read_table, refuse_empty
+from did.errors import DidError, suggest
+from did.panel_csv import NEVER, _cohort_notes, _parse, _refuse_design
+from did.sweep.rows import header_of
+
+MONTHS = {"M": 1, "Q": 3, "Y": 12}
+
+
+@dataclasses.dataclass(frozen=True)
+class Assigned:
+    """Treatment of given units over given periods, as `did.estimators.base.Panel` holds it, and what to note."""
+
+    treated_from: np.ndarray
+    dose: np.ndarray
+    clusters: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+
+
+class Waves:
+    """First treated periods by unit, with systems and doses; remembers what it gave for the same units and periods.
+
+    The table has a column unit or system, first_treated (empty, 0, inf or never = never treated) and, for the
+    treatment ``intensity``, dose. By unit, every unit is in it, treated or not, and a column system may give the
+    clusters. By system, ``members`` (columns unit and system) says which units there are; a system without a row is
+    never treated.
+    """
+
+    def __init__(self, path: str | Path, members: str | Path | None = None, *, treatment: str = "binary",
+                 onset: str = "same") -> None:
+        """Read the tables. Raises DidError for a missing file or column, an empty or repeated key, a first_treated
+        that is no period, a dose of a treated unit that is not positive, and no unit table for waves by system."""
+        self.path, self.treatment, self.onset = str(path), treatment, onset
+        header = header_of(path)
+        by_unit = "unit" in header
+        if not by_unit and "system" not in header:
+            raise DidError(f"{path}: expected a column 'unit' or 'system'; found {', '.join(header)}"
+                           f"{suggest('unit', header)}; name the column of the units so")
+        if not by_unit and members is None:
+            raise DidError(f"{path}: expected --members with a waves table by system: a table with the columns unit "
+                           "and system; found none; add it")
+        wanted = ["unit" if by_unit else "system", "first_treated"]
+        wanted += ["dose"] if treatment == "intensity" else []
+        wanted += ["system"] if by_unit and "system" in header and members is None else []
+        table, _ = read_table(path, {name: "--waves" for name in wanted})
+        key = wanted[0]
+        place = _unique(table, key)
+        words = [_first_treated(table, row) for row in range(len(table.lines))]
+        dose = _doses(table, key, words) if treatment == "intensity" else np.ones(len(words))
+        waves = {name: (words[row], float(dose[row])) for name, row in place.items()}
+        self.system: dict[str, str] | None = None
+        if members is not None:
+            belongs, _ = read_table(members, {"unit": "--members", "system": "--members"})
+            refuse_empty(belongs, "system", "a system")
+            self.system = {name: belongs.text["system"][row] for name, row in _unique(belongs, "unit").items()}
+        elif "system" in wanted:
+            refuse_empty(table, "system", "a system")
+            self.system = {name: table.text["system"][row] for name, row in place.items()}
+        if by_unit:
+            self.wave = waves
+            if members is not None:
+                lost = next((name for name in waves if name not in self.system), None)
+                if lost is not None:
+                    raise DidError(f"{members}: expected every unit of {path}; found no row of unit {lost}; add it")
+        else:
+            self.wave = {name: waves.get(system, (None, 0.0)) for name, system in self.system.items()}
+            if not set(waves) & set(self.system.values()):
+                raise DidError(f"{members}: expected systems of {path}, such as {next(iter(waves))}; found none of "
+                               "them; use the same codes in both")
+        self._given: dict[tuple, Assigned] = {}
+
+    def known(self, units: pd.Index) -> np.ndarray:
+        """Return the (units,) mask of the units that the tables know."""
+        return np.array([name in self.wave for name in units.tolist()], dtype=bool)
+
+    def assigned(self, units: pd.Index, kind: str, first: int, last: int, *, financial: bool = False) -> Assigned:
+        """Return the treatment of ``units`` (all known) over the periods at places ``first`` to ``last`` in time.
+
+        ``kind`` and places are those of `did.panel_csv` (``M``, ``Q``, ``Y`` or ``number``); ``financial`` says that
+        years begin in April. Raises DidError for a wave in another kind of period than these (see ``onset``), and
+        if there is no treated unit, no control, or no period before treatment.
+        """
+        key = (kind, first, last, financial, tuple(units))
+        if key not in self._given:
+            self._given[key] = self._assign(units, kind, first, last, financial)
+        return self._given[key]
+
+    def _assign(self, units: pd.Index, kind: str, first: int, last: int, financial: bool) -> Assigned:
+        places: dict[str | None, float] = {None: math.inf}
+        for word in dict.fromkeys(self.wave[name][0] for name in units):
+            if word is not None:
+                places[word] = self._place(word, kind, financial)
+        cohort = np.array([places[self.wave[name][0]] for name in units])
+        late, always = np.isfinite(cohort) & (cohort > last), cohort <= first
+        position = np.where(late, np.inf, np.maximum(cohort, first)) - first
+        _refuse_design(self.path, "first_treated", position, units, kind, first)
+        n_periods = last - first + 1
+        never = ~np.isfinite(position)
+        treated_from = np.where(never, n_periods, np.where(never, 0, position)).astype(int)
+        dose = np.where(never, 0.0, [self.wave[name][1] for name in units])
+        clusters = {"unit": units.to_numpy()}
+        if self.system is not None:
+            clusters["system"] = np.array([self.system[name] for name in units], dtype=object)
+        return Assigned(treated_from, dose, clusters, tuple(_cohort_notes(cohort, late, always, kind, first, last)))
+
+    def _place(self, word: str, kind: str, financial: bool) -> int:
+        """Return the place in time of the first treated period of a wave, in the panel's kind of period."""
+        own, place = _parse(word)
+        if own == "number" and kind in ("number", "Y"):
+            return place
+        if own == kind:
+            return place
+        length, given = MONTHS.get(kind), MONTHS.get(own, 12)
+        if length is None or given > length or own == "number":
+            raise DidError(f"{self.path}: column 'first_treated': expected periods written as the indicator's, or "
+                           f"shorter ones; found '{word}' for {_kind_name(kind)}; give the waves by month")
+        if self.onset == "same":
+            raise DidError(f"{self.path}: column 'first_treated': expected {_kind_name(kind)}, as the indicator has; "
+                           f"found '{word}'; choose --onset containing or first_full")
+        months = place * given - 3 * financial
+        whole = months // length if self.onset == "containing" else -(-months // length)
+        return whole + 1970 if kind == "Y" else whole
+
+
+def _kind_name(kind: str) -> str:
+    return {"M": "months", "Q": "quarters", "Y": "years"}.get(kind, "whole numbers")
+
+
+def _unique(table: Table, column: str) -> dict[str, int]:
+    """Return each key's row. Raises DidError at an empty key or one that comes again."""
+    refuse_empty(table, column, f"a {column}")
+    place: dict[str, int] = {}
+    for row, name in enumerate(table.text[column].tolist()):
+        if name in place:
+            raise DidError(f"{table.cell(row, column)}: expected each {column} once; found '{name}' again, first in "
+                           f"row {table.lines[place[name]]}; remove one of them")
+        place[name] = row
+    return place
+
+
+def _first_treated(table: Table, row: int) -> str | None:
+    word = table.text["first_treated"][row]
+    if word.lower() in NEVER:
+        return None
+    if _parse(word) is None:
+        raise DidError(f"{table.cell(row, 'first_treated')}: expected a period such as 2017-06, or empty or never for "
+                       f"one never treated; found '{word}'; mend the cell")
+    return word
+
+
+def _doses(table: Table, key: str, words: list[str | None]) -> np.ndarray:
+    dose = np.nan_to_num(numbers(table, "dose"))
+    for row, word in enumerate(words):
+        if word is not None and not dose[row] > 0:
+            raise DidError(f"{table.cell(row, 'dose')}: expected a positive dose of {table.text[key][row]}, which is "
+                           f"treated; found '{table.text['dose'][row]}'; give its dose or use the binary treatment")
+    return dose

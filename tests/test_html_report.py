@@ -1,0 +1,349 @@
+"""The report in a real browser, opened from disk with the network off: what it says, sorts and lets one reach."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import xml.dom.minidom
+from pathlib import Path
+from urllib.parse import unquote
+
+import pandas as pd
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+
+from browser import opened, started
+from did import tables
+from did.config import load_evaluation, load_indicator
+from did.errors import DidError
+from did.outputs import contents, html_report
+from did.outputs.html.elements import Made, data_uri, inline, table_of
+from did.outputs.wave_figures import timing_panel, wave_chart, wave_rows
+from did.paths import Paths
+from did.provenance import write_json
+from did.reference import read_reference
+from did.reproduce import CLAIM_COLUMNS
+from did.simulate.panels import panel
+from did.stages import diagnose, draw, fit, report, reproduce
+
+ROOT = Path(__file__).resolve().parents[1]
+INDICATORS = ["gpps_needs_met", "preventable_mortality"]
+MARKUP = "<script>alert(1)</script> <b>bold</b> & \"quotes\" 'single'"
+WIDTHS = (360, 768, 1280)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run on two made-up outcomes, one of them with markup in its texts: the evaluation and its paths."""
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        evaluation = _evaluation(folder)
+        paths = Paths(data=folder / "data", results=folder / "results")
+        for seed, name in enumerate(INDICATORS):
+            _outcome(name, seed, evaluation, paths)
+        reproduce.run(evaluation=evaluation, paths=paths, without=[])
+        for family in contents.families(evaluation):
+            draw.run(family, evaluation=evaluation, paths=paths)
+        report.run(evaluation=evaluation, paths=paths)
+    return evaluation, paths
+
+
+def _evaluation(folder: Path):
+    evaluation = load_evaluation(ROOT / "config" / "ics.yaml")
+    claims = read_reference("config/published/ics.csv", CLAIM_COLUMNS, ["claim"])
+    claims = claims.loc[claims["indicator"].isin(INDICATORS)]
+    claims.loc[claims.index[0], "as_printed"] = MARKUP
+    claims.to_csv(folder / "claims.csv", index=False)
+    shutil.copytree(evaluation.indicators_folder, folder / "indicators")
+    path = folder / "indicators" / f"{INDICATORS[0]}.yaml"
+    entry = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump(entry | {"title": MARKUP, "label": MARKUP, "caveats": [MARKUP]}), encoding="utf-8")
+    families = {name: evaluation.families[name].model_copy(update={"headline": indicator, "parts": [],
+                                                                   "sum_to_zero": []})
+                for name, indicator in zip(["gpps", "mortality"], INDICATORS, strict=True)}
+    return evaluation.model_copy(update={
+        "indicators": INDICATORS, "families": families, "readings": {"default": evaluation.readings["default"]},
+        "published": str(folder / "claims.csv"), "indicators_folder": str(folder / "indicators"), "draws": 99})
+
+
+def _outcome(name: str, seed: int, evaluation, paths: Paths) -> None:
+    indicator = load_indicator(name, evaluation.indicators_folder)
+    window = indicator.windows["default"]
+    n_periods = int(window.last) - int(window.first) + 1
+    onset = int(str(indicator.onset(evaluation.waves.onset))) - int(window.first)
+    frame, _ = panel(24, n_periods, {onset: 4}, 2.0, seed=seed, frequency="Y", first=window.first, units_per_system=2,
+                     intensity=(7, 32))
+    tables.write("panel", frame.assign(indicator=name), paths.panel(name))
+    lineage = pd.DataFrame({"indicator": name, "reading": "default", "area_code": frame["unit"].unique()})
+    lineage = lineage.assign(area_name=lineage["area_code"], fate="kept", unit=lineage["area_code"],
+                             n_periods=n_periods, total=1.0, reason=MARKUP, is_synthetic=True)
+    lineage.loc[0, ["fate", "unit"]] = ["excluded", None]
+    tables.write("lineage", lineage, paths.lineage(name))
+    for stage in (fit, diagnose):
+        stage.run(name, evaluation=evaluation, paths=paths)
+    estimates = tables.read("estimates", paths.estimates(name))
+    static = estimates["estimand"].eq("overall") & estimates["treatment"].isin(evaluation.treatments)
+    overall = estimates.loc[static].assign(design="one_at_a_time", choices="", n_choices=0)
+    tables.write("readings", overall[list(tables.SCHEMAS["readings"].columns)], paths.readings(name))
+    for source in {"gpps", "preventable_mortality"}:
+        record = {"address": None, "retrieved_at": "2024-05-06T00:00:00Z", "bytes": 1234, "sha256": "ab" * 32,
+                  "licence": "OGL-3.0", "how": "demo", "period": "2018"}
+        write_json(paths.raw(source) / "manifest.json", {"source": source, "mode": "demo", "files": {"a.csv": record}})
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with started() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(browser, made):
+    """The report, opened wide."""
+    with opened(browser, made[1].results / contents.REPORT) as (page, heard):
+        yield page, heard
+
+
+def test_opens_without_a_network_and_without_complaint(page):
+    opened_page, heard = page
+    opened_page.wait_for_load_state("networkidle")
+    asked = [url for url in heard.requests if not url.startswith("data:")]
+    assert asked == [opened_page.url] and opened_page.url.startswith("file:")
+    assert heard.complaints == []
+    # Every picture was decoded: the page's policy allows what it needs.
+    assert opened_page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
+    assert opened_page.evaluate("document.images.length") >= 10
+
+
+def test_text_from_files_is_shown_as_text(page):
+    opened_page, _ = page
+    assert opened_page.evaluate("document.scripts.length") == 1
+    assert opened_page.locator("b").count() == 0
+    assert opened_page.locator(f"h3#{INDICATORS[0]}").inner_text() == MARKUP
+    section = opened_page.locator("section.outcome").first.inner_text()
+    assert section.count(MARKUP) >= 4  # heading, printed claim, why an area was left out, caveat
+
+
+def test_a_reader_finds_what_they_ask_of_each_outcome(page, made):
+    opened_page, _ = page
+    estimates = pd.read_csv(made[1].results / "estimates.csv")
+    for name in INDICATORS:
+        section = opened_page.locator(f"section.outcome[aria-labelledby={name}]")
+        asked = section.locator("dt").all_inner_texts()
+        assert asked == ["Estimate", "Published number", "Before treatment", "Rests on", "Left out of the data",
+                         "Comes from"]
+        told = dict(zip(asked, section.locator("dd").all_inner_texts(), strict=True))
+        row = estimates.query("indicator == @name and estimator == 'did' and treatment == 'binary' and "
+                              "sample == 'full' and estimand == 'overall'").set_index("cluster")
+        assert f"{abs(row.loc['unit', 'estimate']):.2f}"[:3] in told["Estimate"]
+        assert "clustered by area" in told["Estimate"] and "clustered by system" in told["Estimate"]
+        assert re.search("reproduced|consistent|contradicted|Nothing is printed", told["Published number"])
+        assert "slope" in told["Before treatment"] or "No test" in told["Before treatment"]
+        n_treated, n_clusters = row.loc["system", ["n_treated_clusters", "n_clusters"]]
+        assert f"in {n_treated} systems out of" in told["Rests on"] and f"in {n_clusters} systems" in told["Rests on"]
+        assert "1 left out" in told["Left out of the data"]
+        assert "estimates.csv" in told["Comes from"]
+
+
+def test_synthetic_is_said_at_the_top_and_in_every_section(page):
+    opened_page, _ = page
+    assert opened_page.title().startswith("SYNTHETIC")
+    assert "SYNTHETIC DATA" in opened_page.locator("header").inner_text()
+    for section in opened_page.locator("section.outcome").all():
+        assert "SYNTHETIC DATA" in section.inner_text()
+
+
+def test_files_named_in_the_page_are_there(page, made):
+    opened_page, _ = page
+    links = opened_page.eval_on_selector_all("a[href]", "all => all.map(each => each.getAttribute('href'))")
+    files = {link for link in links if not link.startswith(("#", "http"))}
+    assert {link for link in files if not (made[1].results / link).is_file()} == set()
+    targets = {link[1:] for link in links if link.startswith("#")}
+    assert {target for target in targets if opened_page.locator(f"[id='{target}']").count() != 1} == set()
+
+
+def test_tables_sort_by_mouse_and_by_keyboard(page):
+    opened_page, _ = page
+    table = opened_page.locator("#outcomes-by-estimators")
+    heading = table.locator("thead th", has_text="DiD").first
+    cells = "[...document.querySelectorAll('#outcomes-by-estimators tbody tr')].map(row => +row.cells[2].dataset.key)"
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert opened_page.evaluate(cells) == sorted(opened_page.evaluate(cells))
+    heading.locator("button").focus()
+    opened_page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert opened_page.evaluate(cells) == sorted(opened_page.evaluate(cells), reverse=True)
+    assert "descending" in opened_page.locator("#status").inner_text()
+    table.locator("thead button").first.click()
+    assert heading.get_attribute("aria-sort") is None
+    assert table.locator("[aria-sort]").count() == 1
+
+
+def test_a_filter_hides_rows_and_says_how_many(page):
+    opened_page, _ = page
+    table = opened_page.locator(f"#diagnostics-{INDICATORS[1]}")
+    rows = table.locator("tbody tr").count()
+    box = opened_page.get_by_label("Show rows with").and_(opened_page.locator(f"#diagnostics-{INDICATORS[1]}-filter"))
+    box.fill("skipped")
+    shown = table.locator("tbody tr:visible").all_inner_texts()
+    assert 0 < len(shown) < rows and all("skipped" in text for text in shown)
+    assert opened_page.locator("#status").inner_text() == f"{len(shown)} of {rows} rows shown."
+    box.fill("")
+    assert table.locator("tbody tr:visible").count() == rows
+
+
+def test_the_keyboard_reaches_everything_from_the_skip_link_on(browser, made):
+    with opened(browser, made[1].results / contents.REPORT) as (page, _):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "content"
+        found = set()
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            seen = page.evaluate("(() => { const at = document.activeElement, style = getComputedStyle(at);"
+                                 "return [at.tagName, at.getAttribute('role') || '', style.outlineStyle]; })()")
+            assert seen[2] != "none", f"{seen}: the focus cannot be seen"
+            found.add((seen[0], seen[1]))
+        assert {("A", ""), ("BUTTON", ""), ("INPUT", ""), ("SUMMARY", ""), ("DIV", "region")} <= found
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_an_accessibility_checker_finds_nothing(browser, made, dark):
+    with opened(browser, made[1].results / contents.REPORT, dark=dark) as (page, _):
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
+                                                     "best-practice"]})
+    wrong = [f"{each['id']} ({each['impact']}): {each['nodes'][0]['html'][:200]}"
+             for each in found.response["violations"]]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_wider_than_the_screen(browser, made, width):
+    with opened(browser, made[1].results / contents.REPORT, width=width) as (page, _):
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_without_script_everything_is_there_and_it_prints(browser, made, tmp_path):
+    with opened(browser, made[1].results / contents.REPORT, script=False) as (page, heard):
+        assert page.locator("#outcomes-by-estimators tbody tr").count() == len(INDICATORS)
+        assert page.locator("button, input").count() == 0
+        page.pdf(path=tmp_path / "report.pdf")
+        assert heard.complaints == []
+    assert (tmp_path / "report.pdf").stat().st_size > 50_000
+
+
+def test_headings_are_in_order(made):
+    text = (made[1].results / contents.REPORT).read_text(encoding="utf-8")
+    levels = [int(level) for level in re.findall(r"<h([1-6])", text)]
+    assert levels.count(1) == 1 and levels[0] == 1
+    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    names = re.findall(r' id="([^"]+)"', text)
+    assert len(names) == len(set(names))
+
+
+def test_the_page_allows_itself_nothing_else(made):
+    text = (made[1].results / contents.REPORT).read_text(encoding="utf-8")
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
+    assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe" not in policy
+    assert re.search(r'(src|action|srcset|poster)="(?!data:)', text) is None
+    assert re.search(r"<[^>]+ (style|on\w+)=\"", text) is None
+    assert re.search(r"@import|url\(", text.partition("<style>")[2].partition("</style>")[0]) is None
+
+
+def test_words_stand_out_from_what_is_behind_them():
+    """Contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), in light and dark; the checker cannot tell under scrolling."""
+    style = (html_report.TEMPLATES / "report.css").read_text(encoding="utf-8").partition("@media print")[0]
+    themes = [dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root \{([^}]*)\}", style)]
+    assert len(themes) == 2
+    for theme in themes:
+        for words, behind in [("ink", "page"), ("ink", "soft"), ("ink", "marked"), ("quiet", "page"), ("link", "page"),
+                              ("link", "soft"), ("focus", "focused")]:
+            light, dark = sorted((_luminance(theme[words]), _luminance(theme[behind])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (words, behind)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[place:place + 2], 16) / 255 for place in (0, 2, 4)]
+    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
+def test_small_and_the_same_twice(made, monkeypatch):
+    evaluation, paths = made
+    path = paths.results / contents.REPORT
+    before = path.read_bytes()
+    monkeypatch.chdir(ROOT)
+    report.run(evaluation=evaluation, paths=paths)
+    assert path.read_bytes() == before
+    assert len(before) < html_report.MOST_BYTES
+
+
+def test_an_svg_in_the_page_keeps_its_text_and_loses_its_bulk(made):
+    path = made[1].results / "figures" / f"event_study_{INDICATORS[0]}.svg"
+    svg = path.read_text(encoding="utf-8")
+    short = str(data_uri(svg))
+    assert '"' not in short and len(short) < 0.8 * len(svg)
+    documents = [xml.dom.minidom.parseString(text) for text in (svg, unquote(html.unescape(short.partition(",")[2])))]
+    texts = [[" ".join(node.firstChild.data.split()) for node in document.getElementsByTagName("text")]
+             for document in documents]
+    assert texts[0] == texts[1]
+    assert any(MARKUP.split()[0] in text for text in texts[0])
+
+
+def test_sentences_of_the_pages_become_html():
+    assert str(inline(r"a **b** `c` 1 \* 2 \| 3 \[d\]")) == "a <strong>b</strong> <code>c</code> 1 * 2 | 3 [d]"
+    assert str(inline("x &lt;b> <i>y</i> & z")) == "x &lt;b&gt; &lt;i&gt;y&lt;/i&gt; &amp; z"
+    assert str(inline("not **closed")) == "not <strong>closed</strong>"
+
+
+def test_missing_values_are_empty_cells():
+    table = table_of(pd.DataFrame({"a": ["x", None], "b": [1, 2]}), name="t", caption="T", made=Made("f.csv", "r"),
+                     right=["b", "absent"])
+    assert [[cell.text for cell in row] for row in table.rows] == [["x", "1"], ["", "2"]]
+    assert table.right == {"b"}
+
+
+@pytest.fixture
+def members():
+    rows = [(1, "A", "QA", "a1", "whole"), (1, "A", "QA", "a2", "whole"), (1, "B", "QB", "b1", "whole"),
+            (2, "C", "QC", "c1", "whole"), (2, "C", "QC", "c2", "undated")]
+    return pd.DataFrame(rows, columns=["wave", "ics", "system", "area_code", "kind"])
+
+
+def test_waves_are_systems_by_date_with_their_areas(members, tmp_path):
+    rows = wave_rows({"upper": members, "lower": members.iloc[:3]}, {1: "2017-06", 2: "2018-05"}, {"QB": "2016-04"})
+    assert rows["name"].tolist() == ["B", "A", "C"]
+    assert rows["from_month"].tolist() == ["2016-04", "2017-06", "2018-05"]
+    assert rows["upper"].tolist() == [1, 2, 1] and rows["lower"].tolist() == [1, 2, 0]
+    with pytest.raises(DidError, match="waves.onsets: expected a month for wave 2"):
+        wave_rows({"upper": members}, {1: "2017-06"}, {})
+    words = dict(treated=[1], removable=2, geographies={"upper": "Areas", "lower": "Parts"}, title="Waves",
+                 subtitle="England.", source="a record")
+    first, again = (wave_chart(rows, stem=tmp_path / name / "waves", **words) for name in ("a", "b"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+    assert "Wave 1, June 2017: 2 systems (counts as treated): B and A" in first[3].read_text(encoding="utf-8")
+    marked = wave_chart(rows, stem=tmp_path / "c" / "waves", is_synthetic=True, **words)
+    assert "of the public record" in marked[3].read_text(encoding="utf-8")
+    assert pd.read_csv(marked[2])["is_synthetic"].all()
+
+
+def test_a_panel_is_drawn_by_cohort_with_what_is_missing(tmp_path):
+    frame, _ = panel(12, 6, {3: 4, 4: 2}, 1.0, seed=1, frequency="Y", first="2012", units_per_system=2)
+    frame.loc[frame["unit"].eq(frame["unit"].iloc[-1]) & frame["period"].eq("2013"), "outcome"] = None
+    words = dict(title="Timing", subtitle="England.", source="a publisher")
+    paths = timing_panel(frame, stem=tmp_path / "timing", **words)
+    numbers = pd.read_csv(paths[2])
+    assert len(numbers) == 12 and numbers["cohort"].isna().tolist() == [False] * 6 + [True] * 6
+    assert numbers["n_figures"].sum() == 12 * 6 - 1
+    alt = paths[3].read_text(encoding="utf-8")
+    assert "From 2015. 4 areas. 2 systems" in alt and "Cells without a figure: 1." in alt
+    both = pd.concat([frame, frame.assign(cohort="2013")])
+    with pytest.raises(DidError, match="one first treated period per unit"):
+        timing_panel(both, stem=tmp_path / "wrong", **words)

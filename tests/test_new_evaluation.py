@@ -1,0 +1,284 @@
+"""Another roll-out: the skeleton of `did new` runs at once, and so does a panel of other units with its own dates."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from did import scaffold
+from did.config import load_evaluation, load_indicator
+from did.errors import DidError
+from did.panel import build
+from did.plain_units import first_month, read_table
+from did.tables import read
+from small_project import environment
+
+ROOT = Path(__file__).resolve().parents[1]
+STATES = [f"{number:02d}" for number in range(1, 51)]
+EFFECT = 3.0   # per unit of dose
+
+
+def first_year(place: int) -> int | None:
+    """Two states before the window, 28 in four years, 20 never."""
+    return 1999 if place < 2 else 2004 + place % 4 if place < 30 else None
+
+
+def dose(place: int) -> float:
+    return 1 + place % 3 * 0.5
+
+
+def write(path: Path, rows: list[list]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows(rows)
+
+
+def states(folder: Path) -> None:
+    """50 states x 15 years, a rate without counts, made from the skeleton as a user would, by editing its files."""
+    scaffold.create("states", folder)
+    rng = np.random.default_rng(3)
+    write(folder / "data/states/reference/waves.csv", [["unit", "first_treated", "dose"], *(
+        [code, first_year(place) or "never", dose(place) if first_year(place) else ""]
+        for place, code in enumerate(STATES))])
+    rows = [["State", "Year", "Rate"]]
+    for place, code in enumerate(STATES):
+        level, first = rng.normal(50, 5), first_year(place)
+        for year in range(2000, 2015):
+            effect = EFFECT * dose(place) if first and year >= first else 0
+            rows.append([code, year, f"{level + 0.5 * (year - 2000) + effect + rng.normal():.4f}"])
+    write(folder / "data/states/rates.csv", rows)
+    change(folder / "config/states.yaml", {r"clusters: \[unit, system\]": "clusters: [unit]", "to_2019": "to_2012",
+                                           r"published: .*\n": "", "draws: 999": "draws: 99", "units: districts":
+                                           "units: states"})
+    change(folder / "config/states/indicators/visits.yaml", {
+        r"numerator.*\n": "", r"denominators:\n.*\n": "", r"# rate: (.*)visit_rate": r"rate: \1rate",
+        "per: 1000\n": "per: 1\n", "aggregation: sum": "aggregation: population_weighted",
+        "visits per 1,000 {denominator}": "prescriptions a head", "2010, last: 2021": "2000, last: 2014",
+        "to_2019: {first: 2010, last: 2019": "to_2012: {first: 2000, last: 2012"})
+    change(folder / "config/states/sources/visits.yaml", {
+        r"synthetic: true.*\n": "", "period_column: year": "period_column: Year", r".*area_name_column.*\n": "",
+        "area_code_column: district": "area_code_column: State", r"measures: .*": "measures: {rate: Rate}",
+        "area_type: district": "area_type: country", r".*sha256.*\n": "", "name: synthetic_visits.csv":
+        "name: rates.csv", "data/states/synthetic_visits.csv": "data/states/rates.csv"})
+
+
+def change(path: Path, edits: dict[str, str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    for pattern, new in edits.items():
+        text, number = re.subn(pattern, new, text)
+        assert number, pattern
+    path.write_text(text, encoding="utf-8")
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", "from did.cli import main; main(prog_name='did')", *arguments],
+                          cwd=folder, env=environment(folder), capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """One project with two evaluations side by side, both run."""
+    folder = tmp_path_factory.mktemp("two") / "project"
+    folder.mkdir()
+    shutil.copy(ROOT / "Snakefile", folder)
+    made = run(folder, "new", "elsewhere")
+    assert made.returncode == 0, made.stderr
+    change(folder / "config/elsewhere.yaml", {"draws: 999": "draws: 99"})
+    states(folder)
+    for name in ("elsewhere", "states"):
+        done = run(folder, "run", f"config/{name}.yaml", "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        last = json.loads(done.stdout.splitlines()[-1])
+        assert last == {"event": "ended", "command": "run", "exit_code": 0}
+    return folder
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A project with the skeleton, to be changed."""
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    scaffold.create("elsewhere", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def overall(folder: Path, name: str, **cell: str) -> pd.DataFrame:
+    table = pd.read_csv(folder / "results" / name / "estimates.csv")
+    table = table.loc[table["estimand"] == "overall"]
+    for column, value in cell.items():
+        table = table.loc[table[column] == value]
+    return table
+
+
+@pytest.mark.parametrize(("name", "effect"), [("elsewhere", scaffold.EFFECT), ("states", EFFECT)])
+def test_the_planted_effect_of_the_dose_is_found(project, name, effect):
+    found = overall(project, name, reading="default", treatment="intensity", estimator="did")
+    assert len(found) == {"elsewhere": 2, "states": 1}[name]
+    assert ((found["ci_low"] < effect) & (effect < found["ci_high"])).all()
+    assert found["estimate"].sub(effect).abs().max() < 0.1 * effect
+
+
+@pytest.mark.parametrize(("name", "n_treated"), [("elsewhere", 24), ("states", 28)])
+def test_every_estimator_runs_with_each_units_own_date(project, name, n_treated):
+    found = overall(project, name, reading="own_dates", cluster="unit")
+    assert set(found["estimator"]) == {"did", "callaway_santanna", "sun_abraham", "imputation", "stacked"}
+    assert (found["ci_low"] > 0).all()
+    assert (found["n_treated"] == n_treated).all()
+
+
+@pytest.mark.parametrize("name", ["elsewhere", "states"])
+def test_pages_figures_and_manifest_are_there_and_hold(project, name):
+    results = project / "results" / name
+    pages = {path.name for path in results.glob("*.md")}
+    assert pages == {"summary.md", "summary_visits.md", "robustness_visits.md"}, "no page of verdicts without claims"
+    figures = {path.stem for path in (results / "figures").glob("*.svg")}
+    assert {"coefficients_visits_did", "trends_visits_full", "event_study_visits", "estimators_visits",
+            "robustness_visits", "specification_visits"} <= figures
+    assert all(len(list((results / "figures").glob(f"{stem}.*"))) == 4 for stem in figures)
+    assert pd.read_csv(results / "reproduction.csv").empty
+    done = run(project, "--config", f"config/{name}.yaml", "verify")
+    assert done.returncode == 0 and "files are as recorded" in done.stdout
+
+
+def test_evaluations_live_side_by_side(project):
+    assert {path.name for path in (project / "results").iterdir()} == {"elsewhere", "states"}
+    assert {path.name for path in (project / "logs").iterdir() if path.is_dir()} == {"elsewhere", "states"}
+    assert {path.name for path in (project / "data").iterdir()} == {"elsewhere", "states"}
+
+
+def test_what_is_made_up_says_so_and_what_is_not_does_not(project):
+    assert "SYNTHETIC" in (project / "results/elsewhere/summary.md").read_text(encoding="utf-8")
+    assert "SYNTHETIC" not in (project / "results/states/summary.md").read_text(encoding="utf-8")
+
+
+def test_what_does_not_apply_is_skipped_with_a_reason(project):
+    table = pd.read_csv(project / "results/elsewhere/diagnostics.csv")
+    skipped = table.loc[table["status"] == "skipped"]
+    assert len(skipped) and skipped["reason"].str.len().gt(20).all()
+    assert "verdict" not in (project / "results/states/summary.md").read_text(encoding="utf-8").lower()
+
+
+def test_units_treated_before_the_window_are_left_out_and_listed(project):
+    lineage = pd.read_csv(project / "results/states/lineage.csv", dtype={"area_code": str})
+    out = lineage.loc[(lineage["fate"] == "excluded") & (lineage["reading"] == "default")]
+    assert out["area_code"].tolist() == ["01", "02"]
+    assert out["reason"].str.startswith("Treated from 1999, not after the window's first period").all()
+
+
+def test_cohorts_and_doses_are_those_of_the_table(project):
+    panel = read("panel", project / "data/states/processed/panel/visits.parquet")
+    units = panel.loc[panel["reading"] == "default"].drop_duplicates("unit").set_index("unit")
+    assert len(units) == 48
+    for place, code in enumerate(STATES[2:], start=2):
+        first = first_year(place)
+        assert (units["cohort"][code] == str(first)) if first else pd.isna(units["cohort"][code])
+        assert units["intensity"][code] == (dose(place) if first else 0)
+
+
+def test_nothing_is_made_again_when_nothing_changed(project):
+    done = run(project, "run", "config/states.yaml", "--json")
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["ended"]
+
+
+def test_the_estimate_is_that_of_a_regression_on_the_users_own_file(project):
+    """Two-way fixed effects by least squares on dummies, from the CSV and the waves table alone."""
+    panel = pd.read_csv(project / "data/states/rates.csv", dtype={"State": str})
+    panel = panel.loc[~panel["State"].isin(["01", "02"])]
+    first = panel["State"].map({code: first_year(place) for place, code in enumerate(STATES)})
+    treated = (panel["Year"] >= first.fillna(9999)).astype(float)
+    columns = [treated.to_numpy(), *pd.get_dummies(panel["State"], dtype=float).to_numpy().T,
+               *pd.get_dummies(panel["Year"], dtype=float).to_numpy().T[1:]]
+    expected = np.linalg.lstsq(np.column_stack(columns), panel["Rate"].to_numpy(), rcond=None)[0][0]
+    found = overall(project, "states", reading="default", treatment="binary", estimator="did")["estimate"]
+    assert found.to_numpy() == pytest.approx([expected], rel=1e-9)
+
+
+# The waves table ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "month"), [
+    ("2014", "2014-01"), ("2014-06", "2014-06"), ("2014Q2", "2014-04"), ("2014 Q4", "2014-10"), ("2014/15", "2014-04"),
+    ("1999/00", "1999-04"), ("", None), ("never", None), ("NA", None), ("0", None), ("inf", None), ("2014/16", "?"),
+    ("2014-13", "?"), ("June 2014", "?"), ("2014-06-15", "?"), ("14", "?")])
+def test_first_treated_periods_as_people_write_them(text, month):
+    assert first_month(text) == month
+
+
+@pytest.mark.parametrize(("frequency", "first", "last", "onset"), [
+    ("M", "2013-01", "2015-12", "2014-07"), ("Q", "2013Q1", "2015Q4", "2014Q3"), ("Y", "2010", "2021", "2014")])
+def test_the_period_that_contains_the_date_is_the_first_treated(here, frequency, first, last, onset):
+    change(here / "config/elsewhere/indicators/visits.yaml", {
+        "frequency: Y ": f"frequency: {frequency} ", "default: {first: 2010, last: 2021}":
+        f"default: {{first: {first}, last: {last}}}", "to_2019: {.*": f"to_2019: {{first: {first}, last: {last}}}"})
+    change(here / "data/elsewhere/reference/waves.csv", {",2014,": ",2014-07,", ",201[68],": ",2015-02,"})
+    evaluation = load_evaluation("config/elsewhere.yaml")
+    assert evaluation.waves.onset == "2014-07"
+    assert str(load_indicator("visits", evaluation.indicators_folder).onset(evaluation.waves.onset)) == onset
+
+
+def test_a_table_by_system_gives_every_unit_its_systems_date(here):
+    units = pd.read_csv("data/elsewhere/reference/waves.csv", dtype=str)[["unit", "system", "name"]]
+    units.to_csv("data/elsewhere/reference/units.csv", index=False)
+    write(here / "data/elsewhere/reference/waves.csv", [
+        ["system", "first_treated"], *([f"S{place:02d}", 2014 if place < 4 else ""] for place in range(1, 11))])
+    change(here / "config/elsewhere.yaml", {"  table: waves.csv": "  table: waves.csv\n  units: units.csv"})
+    table = read_table(load_evaluation("config/elsewhere.yaml")).set_index("unit")
+    assert (table["first_treated"].notna() == table["system"].isin(["S01", "S02", "S03"])).all()
+    assert table["unit_name"]["D01"] == "District 1" and (table["dose"] == 1).all()
+
+
+def observed(rows: list[tuple[str, int, float]]) -> dict[str, pd.DataFrame]:
+    frame = pd.DataFrame([{"source": "visits", "measure": measure, "area_code": code, "period": str(year),
+                           "frequency": "Y", "area_name": code, "area_type": "country", "value": value,
+                           "numerator": None, "denominator": None, "status": "ok", "file": "a.csv", "note": "",
+                           "is_synthetic": False}
+                          for code, year, value in rows for measure in ("visits", "residents")])
+    return {"visits": frame}
+
+
+def test_a_unit_that_the_table_does_not_have_is_told_with_the_nearest(here):
+    evaluation = load_evaluation("config/elsewhere.yaml")
+    indicator = load_indicator("visits", evaluation.indicators_folder)
+    rows = [(code, year, 5.0) for code in ("D01", "D40", "0D07") for year in range(2010, 2022)]
+    with pytest.raises(DidError, match=r"unit '0D07' .* is not in waves.csv; did you mean 'D07'"):
+        build(indicator, evaluation, "default", observed(rows))
+
+
+def test_units_without_figures_are_listed_and_no_area_type_sets_units_aside(here):
+    evaluation = load_evaluation("config/elsewhere.yaml")
+    indicator = load_indicator("visits", evaluation.indicators_folder)
+    rows = [(code, year, 5.0) for code in ("D01", "D02", "D39", "D40") for year in range(2010, 2022)]
+    panel, lineage = build(indicator, evaluation, "default", observed(rows))
+    assert sorted(set(panel["unit"])) == ["D01", "D02", "D39", "D40"]
+    absent = lineage.loc[lineage["fate"] == "excluded"]
+    assert len(absent) == 36 and absent["reason"].eq("In waves.csv; the sources have no figures for it").all()
+
+
+# The skeleton ---------------------------------------------------------------------------------------------------
+
+
+def test_the_skeleton_is_the_same_every_time(here, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    shutil.copy(ROOT / "Snakefile", other)
+    for path in scaffold.create("elsewhere", other):
+        assert (other / path).read_bytes() == (here / path).read_bytes()
+    assert "SYNTHETIC" in (here / "data/elsewhere/synthetic_visits.csv").read_text(encoding="utf-8").splitlines()[1]
+
+
+@pytest.mark.parametrize(("name", "expected"), [
+    ("elsewhere", "config/elsewhere.yaml: expected nothing there yet"), ("Elsewhere", "expected small letters"),
+    ("../up", "expected small letters"), ("sources", "expected small letters"), ("", "expected small letters")])
+def test_names_that_cannot_be(here, name, expected):
+    with pytest.raises(DidError, match=re.escape(expected)):
+        scaffold.create(name)
+
+
+def test_outside_a_project_it_says_where_to_go(tmp_path):
+    with pytest.raises(DidError, match="expected the project's Snakefile here"):
+        scaffold.create("elsewhere", tmp_path)

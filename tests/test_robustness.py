@@ -1,0 +1,321 @@
+"""Is it real? What counts as surviving, what is drawn and what is listed: small made tables with known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from did import tables
+from did.config import load_indicator
+from did.errors import DidError
+from did.outputs.facts import Facts
+from did.outputs.robustness import answers, bounds_sentences, checked, robustness_markdown, side, told
+from did.outputs.robustness_figures import MOST, forest_rows, robustness_forest
+from did.outputs.robustness_rows import alternatives, leaves_out_zero, what_of
+from did.outputs.robustness_tables import counts_table, decimals_of, parts_table, skipped_lines
+from did.outputs.specification_figures import choices_of, specification_curve, specifications
+
+SIZES = {"n_obs": 400, "n_units": 40, "n_treated": 12, "n_clusters": 10, "n_treated_clusters": 4}
+OTHERS = ["Avon", "Bath, Bristol and beyond", "Camden"]
+DEFAULT = {"window": "default", "lags": "all"}
+
+
+def row(schema: str, **values) -> dict:
+    """A row of a table, with values that its columns allow where none are given."""
+    empty = {"float64": np.nan, "int64": 0, "Int64": pd.NA, "bool": True}
+    always = {"indicator": "waits", "sample": "full", "treatment": "binary", "reading": "default"}
+    columns = tables.SCHEMAS[schema].columns
+    return {name: empty.get(str(column.dtype), "") for name, column in columns.items()} | always | values
+
+
+def spans(value: float, half: float) -> dict:
+    return {"std_error": half / 2, "ci_low": value - half, "ci_high": value + half, "p_value": 0.04}
+
+
+def estimate(value, half, **values) -> list[dict]:
+    """Rows of both cluster levels; by system the interval is twice as long."""
+    return [row("estimates", estimand="overall", cohort=None, period=None, event_time=pd.NA, estimate=value,
+                cluster=cluster, **spans(value, half * (1 + (cluster == "system"))), **SIZES | values)
+            for cluster in ("unit", "system")]
+
+
+def diagnostic(name, item, value, half, *, cluster="system", estimator="ldv", **values) -> dict:
+    known = SIZES | {"status": "done"} | spans(value, half) | values
+    return row("diagnostics", diagnostic=name, value=value, cluster=cluster, estimator=estimator,
+               item=f"binary, {estimator}, {item}, {cluster} clusters" if item else
+               f"binary, {estimator}, {cluster} clusters", **known)
+
+
+@pytest.fixture
+def made() -> dict[str, pd.DataFrame]:
+    """An estimate of 10 that is 4 to 16 by area and -2 to 22 by system, and what was tried with it."""
+    estimates = [*estimate(10.0, 6.0, estimator="ldv"), *estimate(12.0, 4.0, estimator="did"),
+                 *estimate(9.0, 8.0, estimator="ldv", sample="wave_two_removed")]
+    for name, value in (("did", 8.0), ("stacked", 1.0)):
+        estimates += estimate(value, 5.0, estimator=name, reading="by_date")
+    found = [diagnostic("bias_reduced_cr2", "", 10.0, 11.0, n_units=pd.NA, n_treated=pd.NA),
+             diagnostic("wild_bootstrap", "", 10.0, 9.0, std_error=np.nan)]
+    for cluster in ("unit", "system"):
+        for name, lost, value in (("North (N1)", 8, 2.0), ("South (S1)", 3, 14.0), ("East (E1)", 1, 11.0)):
+            found.append(diagnostic("leave_one_out", f"without {name}", value, 5.0, cluster=cluster,
+                                    n_treated=12 - lost, n_units=40 - lost))
+        found += [diagnostic("leave_one_out", f"without {name}", 10.0 + place, 5.0, cluster=cluster)
+                  for place, name in enumerate(OTHERS)]
+        found += [diagnostic("drop_year", f"without {year}", 10.0, 5.0, cluster=cluster) for year in (2015, 2016)]
+        found += [diagnostic("placebo_onset", "placebo onset 2014", -7.0, 5.0, cluster=cluster),
+                  diagnostic("by_system", "North (N1)", 20.0, 3.0, cluster=cluster,
+                             reason="one treated cluster by system: no error" if cluster == "system" else "")]
+    found.append(diagnostic("left_out", "without reviewed", np.nan, np.nan, status="skipped",
+                            reason="none of its areas is in the panel", **dict.fromkeys(SIZES, pd.NA)))
+    fitted = [(reading, design, choices, value) for reading, design, choices, value in (
+        ("default", "one_at_a_time", "", 10.0), ("lags_last_12", "one_at_a_time", "lags=last_12", 6.0),
+        ("window_short", "one_at_a_time", "window=short", 10.0),
+        ("lags=last_12; window=short", "product", "lags=last_12; window=short", 5.0))]
+    readings = [row("readings", reading=reading, design=design, choices=choices, n_choices=choices.count("="),
+                    cluster=cluster, estimator="ldv", estimate=value, **spans(value, 6.0), **SIZES)
+                for reading, design, choices, value in fitted for cluster in ("unit", "system")]
+    frames = {"estimates": estimates, "diagnostics": found, "readings": readings}
+    return {name: tables.check(name, pd.DataFrame(rows)) for name, rows in frames.items()}
+
+
+@pytest.fixture
+def rows(made) -> pd.DataFrame:
+    return alternatives(indicator="waits", reading="default", estimators=["ldv", "did"], **made)
+
+
+@pytest.fixture
+def facts() -> Facts:
+    return Facts(title="Waits", question="Did they fall?", outcomes={"waits": "All waits"}, total="waits",
+                 measure="days", first="2010", last="2020", onset="2017", n_published=1, n_published_numbers=1,
+                 frequency="Y", page="summary_waits.md")
+
+
+def test_what_survives_is_what_lies_wholly_on_the_same_side():
+    ends = pd.DataFrame({"ci_low": [1.0, -3.0, -1.0, np.nan, 0.0], "ci_high": [2.0, -1.0, 1.0, 4.0, 2.0]})
+    assert leaves_out_zero(ends, 40).tolist() == [True, False, False, False, False]
+    assert leaves_out_zero(ends, -0.3).tolist() == [False, True, False, False, False]
+    assert leaves_out_zero(ends).tolist() == [True, True, False, False, False]
+    assert [side(sign) for sign in (2.0, -2.0)] == ["above zero", "below zero"]
+
+
+def test_every_alternative_is_in_its_group_once(rows):
+    assert rows.groupby("group", sort=False).size().to_dict() == {
+        "default": 4, "few_clusters": 2, "staggered": 4, "readings": 4, "combinations": 2, "treated_systems": 6,
+        "other_systems": 6, "years": 4, "left_out": 3, "placebo": 2}
+    assert not rows.duplicated(["group", "what", "estimator", "cluster"]).any()
+    assert rows.loc[0, "estimator"] == "ldv"  # the published estimator first
+    cr2 = rows[rows["what"].eq("CR2")].iloc[0]
+    assert (cr2["n_units"], cr2["n_treated"]) == (40, 12)  # of the estimate it is about
+    lost = rows[rows["status"].eq("skipped")]
+    assert lost["what"].tolist() == ["without reviewed"] and lost["estimate"].isna().all()
+    assert "none of its areas" in lost["note"].iloc[0]
+
+
+def test_names_with_commas_are_kept_whole(made):
+    names = what_of(made["diagnostics"][made["diagnostics"]["diagnostic"].eq("leave_one_out")])
+    assert "without Bath, Bristol and beyond" in set(names)
+
+
+def test_a_missing_reported_estimate_is_an_error(made):
+    with pytest.raises(DidError, match="expected a did estimate of waits .* found none; run the fit stage"):
+        alternatives(indicator="waits", reading="default", estimators=["did"], diagnostics=made["diagnostics"],
+                     estimates=made["estimates"].query("estimator != 'did'"), readings=made["readings"])
+
+
+def test_told_holds_all_that_belongs_to_an_estimate(rows, facts):
+    own = rows[rows["group"].eq("default")]
+    assert told(own.iloc[0], facts, 40.0) == (
+        "LDV 10.0, 95% interval 4.0 to 16.0 (p = 0.040) clustered by area (10 clusters, 4 treated; 40 areas, 12 "
+        "treated): survives")
+    assert told(own.iloc[1], facts, 40.0).endswith("−2.0 to 22.0 (p = 0.040) clustered by system (10 clusters, 4 "
+                                                   "treated; 40 areas, 12 treated): does not survive")
+    assert told(own.iloc[0], facts, -1.0).endswith("does not survive")
+    assert told(own.iloc[0].drop("ci_low").reindex(own.columns), facts, 40.0).endswith("has no interval")
+
+
+def test_answers_name_what_moves_most_and_what_holds_most_treated(rows, facts):
+    found = dict(answers(rows, facts, 40.0))
+    assert list(found)[:4] == ["Clustered by area", "Clustered by system", "CR2", "Wild bootstrap, Rademacher"]
+    systems = found["Without one treated system"]
+    assert systems.startswith("3 estimates by LDV, 2.0 to 14.0; survive: 2 of 3 clustered by area and 2 of 3 ")
+    assert "Moved most without North (N1): LDV 2.0, 95% interval −3.0 to 7.0" in systems
+    assert "Most treated areas (8 of 12) are lost without North (N1)" in systems
+    assert found["Wave two removed"].count("survives") == 1 and found["Wave two removed"].count("not survive") == 1
+    assert "leave out zero, where there is nothing to find: 1 of 1" in found["Placebo onsets"]
+    assert "Two-way fixed effects 8.0" in found["Each wave from its own date"]
+    assert "Without reviewed" not in found  # it was not done
+    assert not any("signific" in text for text in found.values())
+
+
+def test_counts_are_of_the_side_that_is_checked(rows, facts):
+    above, below = (counts_table(rows, facts, sign).splitlines() for sign in (1.0, -1.0))
+    assert "| Without one treated system | LDV | 2.0 to 14.0 | 2 of 3 | 2 of 3 |" in above
+    assert "| Without one treated system | LDV | 2.0 to 14.0 | 0 of 3 | 0 of 3 |" in below
+    assert "| CR2 | LDV | 10.0 |  | 0 of 1 |" in above and not any("Placebo" in line for line in above)
+
+
+def test_an_end_next_to_zero_keeps_its_side():
+    near = {"std_error": 1.4, "ci_low": -5.6, "ci_high": -0.04}
+    assert decimals_of(near) == 2 and decimals_of(near | {"ci_high": -0.5}) == 1
+    assert decimals_of({"std_error": np.nan, "ci_low": -30.0, "ci_high": 90.0}) == 1
+    assert decimals_of({"std_error": 1.4, "ci_low": 0.0, "ci_high": 1e-9}) == 4  # no further than three more
+
+
+def bound(method, target, ends, breakdown, level="unit") -> list[dict]:
+    common = {"diagnostic": f"sensitivity_{method}", "status": "done", "cluster": level}
+    return [common | {"item": f"{target}, m 0, {level} clusters", "ci_low": ends[0], "ci_high": ends[1], "value": 1.0,
+                      "std_error": np.nan, "reason": "3 leads with 4 treated of 10 clusters; few"},
+            common | {"item": f"{target}, breakdown, {level} clusters", "value": breakdown, "ci_low": np.nan,
+                      "ci_high": np.nan, "std_error": np.nan, "reason": ""}]
+
+
+def test_bounds_say_where_zero_lies_and_how_far(facts):
+    own = pd.DataFrame([*bound("relative_magnitudes", "average", (-4.0, 8.0), 0.0),
+                        *bound("relative_magnitudes", "first", (2.0, 8.0), np.nan),
+                        *bound("smoothness", "average", (-9.0, -2.0), 0.731),
+                        *bound("smoothness", "first", (-9.0, -2.0), 0.731)])
+    lines = bounds_sentences(own, facts, 40.0)
+    assert lines == [
+        "Relative magnitudes, average from onset: the 95% interval includes zero even if trends are parallel (−4.0 to "
+        "8.0 clustered by area, 4 treated of 10 clusters).",
+        "Relative magnitudes, first period: the 95% interval lies above zero even if trends are parallel, and leaves "
+        "it out at every size tried (2.0 to 8.0 clustered by area, 4 treated of 10 clusters).",
+        "Smoothness, average from onset: the 95% interval lies below zero (not the side that is checked) even if a "
+        "difference in trends only goes on in a straight line, and leaves it out up to 0.731 units of the outcome of "
+        "change in slope (−9.0 to −2.0 clustered by area, 4 treated of 10 clusters)."]
+
+
+def test_parts_of_one_treated_cluster_have_no_interval_by_it(made, facts):
+    table = parts_table(made["diagnostics"], facts)
+    assert "| By system: North (N1) | LDV | 20.0 | 17.0 to 23.0 (p = 0.040) | one treated cluster |" in table
+
+
+def test_skipped_are_grouped_with_reasons(made, facts):
+    unfitted = made["readings"].assign(estimate=np.nan, note="not fitted: too few").iloc[:2]
+    assert skipped_lines(made["diagnostics"], unfitted, facts) == [
+        ("left_out", "binary, without reviewed; All waits: none of its areas is in the panel"),
+        ("reading", "default; All waits: not fitted: too few")]
+
+
+def claims(value) -> pd.DataFrame:
+    return pd.DataFrame([{"indicator": "waits", "treatment": "binary", "sample": "full", "estimator": "ldv",
+                          "estimand": "overall", "cluster": "unit", "reading": "default", "published_value": value}])
+
+
+def test_the_page_checks_what_was_printed_or_else_ours(made, facts, rows):
+    page = robustness_markdown(facts=facts, reproduction=claims(40.0), **made)
+    assert "> **SYNTHETIC DATA.**" in page and page.endswith("\n") and not page.endswith("\n\n")
+    assert "What is checked is the printed +40; ours is 10.0 days by lagged dependent variable." in page
+    assert "figures/robustness_waits.png" in page and "figures/specification_waits.png" in page
+    assert "- `left_out`: binary, without reviewed; All waits: none of its areas is in the panel" in page
+    assert "significan" not in page and "{{" not in page
+    page = robustness_markdown(facts=facts, reproduction=claims(np.nan), **made)
+    assert "No number was printed for this outcome: what is checked is ours, 10.0 days" in page
+    assert "leaves out zero and lies above zero" in page
+    page = robustness_markdown(facts=facts, reproduction=claims(-0.3), **made)
+    assert "leaves out zero and lies below zero" in page and ": survives" not in page
+    assert checked(rows, facts, -0.3).startswith("What is checked is the printed −0.3;")
+
+
+def test_forest_sorts_within_groups_and_names_ranges(rows):
+    drawn, shown = forest_rows(rows[rows["status"].eq("done")], "ldv", ["unit", "system"], 40.0)
+    for group in {row.group for row in drawn}:
+        values = [row.estimate for row in drawn if row.group == group]
+        assert values == sorted(values), group
+    names = [row.name for row in drawn]
+    assert names[:3] == ["Lagged dependent variable", "Difference-in-differences", "Published number"]
+    assert "North" in names and "Each of the 3 other systems left out" in names and "CR2, LDV" in names
+    assert next(row for row in drawn if row.group == "other_systems").ends == (10.0, 12.0)
+    assert [row.bold for row in drawn].count(True) == 1
+    assert set(shown) == {"point", "range"}
+
+
+def test_more_rows_than_can_be_read_become_ranges(rows):
+    years = rows[rows["group"].eq("years")].iloc[:2]
+    many = pd.concat([rows, *(years.assign(what=f"without {year}") for year in range(1900, 1900 + MOST + 5))],
+                     ignore_index=True)
+    drawn, _ = forest_rows(many[many["status"].eq("done")], "ldv", ["unit", "system"])
+    assert len(drawn) <= MOST and [row.name for row in drawn if row.group == "years"] == ["Each of 77 years left out"]
+
+
+def draw(rows, folder, **options):
+    return robustness_forest(rows, estimator="ldv", stem=folder / "forest", title="Waits", subtitle="Days, somewhere.",
+                             source="nobody; own calculation", value_label="days", **options)
+
+
+def test_forest_keeps_every_number_and_its_bytes(rows, tmp_path):
+    first = [path.read_bytes() for path in draw(rows, tmp_path, published=40.0)]
+    assert first == [path.read_bytes() for path in draw(rows, tmp_path, published=40.0)]
+    numbers = pd.read_csv(tmp_path / "forest.csv")
+    assert len(numbers) == len(rows) and numbers["published_value"].eq(40).all() and numbers["is_synthetic"].all()
+    assert numbers["estimate"].sum() == pytest.approx(rows["estimate"].sum())
+    assert numbers["shown"].value_counts().to_dict() == {"point": 28, "range": 8, "no": 1}
+    svg, words = (tmp_path / "forest.svg").read_text(), (tmp_path / "forest.txt").read_text()
+    assert ">SYNTHETIC<" in svg and ">Published number<" in svg and ">Placebo onsets: nothing to find<" in svg
+    assert "As reported: 10.0; published +40." in words
+    assert "Without one treated system: 3 rows, 2.0 to 14.0; 4 of 6 intervals leave out zero." in words
+
+
+def test_forest_without_a_printed_number_says_so(rows, tmp_path):
+    draw(rows, tmp_path)
+    words = (tmp_path / "forest.txt").read_text()
+    assert "prints no number" in words and "Published number" not in (tmp_path / "forest.svg").read_text()
+    with pytest.raises(DidError, match="expected a reported estimate by ldv"):
+        draw(rows[rows["group"].ne("default")], tmp_path)
+
+
+@pytest.fixture
+def curve(made) -> pd.DataFrame:
+    return specifications(made["readings"], made["estimates"], default=DEFAULT,
+                          staggered={"by_date": DEFAULT | {"window": "short"}})
+
+
+def test_specifications_are_sorted_and_repeats_are_drawn_once(curve):
+    once = curve.drop_duplicates(["reading", "sample", "estimator"])
+    assert len(once) == 6 and len(curve) == 12
+    drawn = once[once["place"].notna()]
+    assert drawn["estimate"].tolist() == sorted(drawn["estimate"]) and drawn["place"].tolist() == [0, 1, 2, 3, 4]
+    repeated = once[once["place"].isna()].iloc[0]
+    assert (repeated["reading"], repeated["same_as"]) == ("window_short", "default, full, ldv")
+    product = once[once["reading"].eq("lags=last_12; window=short")].iloc[0]
+    assert (product["lags"], product["window"]) == ("last_12", "short")
+    assert once.loc[once["reading"].eq("by_date"), "window"].eq("short").all()
+    assert once.loc[once["reading"].eq("lags_last_12"), "window"].eq("default").all()
+
+
+def test_specification_curve_draws_choices_that_vary(curve, tmp_path):
+    options = dict(choices=["window", "lags"], estimator="ldv", reading="default", stem=tmp_path / "curve",
+                   title="Waits", subtitle="Days, somewhere.", source="nobody; own calculation", value_label="days",
+                   published=40.0)
+    first = [path.read_bytes() for path in specification_curve(curve, **options)]
+    assert first == [path.read_bytes() for path in specification_curve(curve, **options)]
+    svg, words = (tmp_path / "curve.svg").read_text(), (tmp_path / "curve.txt").read_text()
+    for name in ("Estimator", "Window", "Lags", "last 12", "Published +40", "SYNTHETIC"):
+        assert f">{name}<" in svg, name
+    assert ">Sample<" not in svg  # the same in all
+    assert "5 specifications, sorted; 1 more give the same number" in words
+    assert "from 1.0 to 10.0, median 6.0; 5 of 5 above zero" in words and "number 5 from below" in words
+    assert "Published +40: 5 of 5 estimates are below it." in words
+    numbers = pd.read_csv(tmp_path / "curve.csv")
+    assert len(numbers) == len(curve) and numbers["estimate"].sum() == pytest.approx(curve["estimate"].sum())
+
+
+def test_a_curve_of_nothing_is_an_error(curve, tmp_path):
+    with pytest.raises(DidError, match="no estimate clustered by area"):
+        specification_curve(curve.assign(place=pd.NA), choices=[], estimator="ldv", reading="default", title="",
+                            stem=tmp_path / "none", subtitle="", source="", value_label="")
+
+
+def test_choices_of_a_reading_are_words(monkeypatch):
+    from pathlib import Path
+
+    from did.config import load_evaluation
+
+    monkeypatch.chdir(Path(__file__).resolve().parents[1])
+    evaluation = load_evaluation("config/ics.yaml")
+    total = load_indicator("dtoc_total", evaluation.indicators_folder)
+    default = choices_of(evaluation.readings["default"], total)
+    assert default["denominator"] == "adults" and default["drop_periods"] == "none" and "families" not in default
+    changed = choices_of(evaluation.readings["onset_left_out"], total)
+    assert {key for key in default if default[key] != changed[key]} == {"drop_periods"}

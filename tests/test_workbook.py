@@ -1,0 +1,191 @@
+"""The workbook: one named table a sheet, no gap and no merged cell, notes explained, numbers as numbers, same bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+import zipfile
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from python_calamine import CalamineWorkbook
+
+from did.outputs import workbook, workbook_sheets
+from did.outputs.paper_tables import SYNTHETIC
+from did.registry import Source
+from made_tables import FACTS, FRONT, UNITS, tables
+
+MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+SOURCE = Source(id="counts", title="Counts", publisher="A publisher", landing_page="https://example.org/",
+                licence="OGL-3.0", reader="tidy_csv", files=[{"name": "counts_2017.csv", "period": "2017"}])
+FILES = {"counts": {"counts_2017.csv": {"period": "2017", "bytes": 1234, "sha256": "a" * 64, "how": "live",
+                                        "licence": "OGL-3.0", "address": None}}}
+NAMES = ["Cover", "Contents", "Notes", "Effects", "Reproduction", "Staggered", "Event_time", "Diagnostics", "Areas",
+         "Many_tests", "Sources"]
+
+
+def made(synthetic: bool = True, files: dict = FILES) -> bytes:
+    sheets = workbook_sheets.sheets(pages=[FACTS], front=FRONT, units=UNITS, sources={"counts": SOURCE}, files=files,
+                                    **tables(synthetic))
+    cover = workbook_sheets.cover(front=FRONT, pages=[FACTS], sources={"counts": SOURCE}, version="0",
+                                  is_synthetic=synthetic)
+    return workbook.made(cover, sheets)
+
+
+def rows_of(content: bytes, name: str) -> list[list]:
+    return CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_name(name).to_python()
+
+
+def table_of(content: bytes, name: str) -> pd.DataFrame:
+    """A sheet's table, from the row after the link back on, its headings without markers."""
+    rows = rows_of(content, name)
+    top = next(place for place, row in enumerate(rows) if str(row[0]).startswith("Back to")) + 1
+    return pd.DataFrame(rows[top + 1:], columns=[re.sub(r" \[note \d+\]", "", heading) for heading in rows[top]])
+
+
+def parts(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.fixture(scope="module")
+def content() -> bytes:
+    return made()
+
+
+def test_sheets_and_their_order(content):
+    assert CalamineWorkbook.from_filelike(io.BytesIO(content)).sheet_names == NAMES
+
+
+def test_no_merged_cells_no_formulas_and_no_gaps(content):
+    for name, part in parts(content).items():
+        if name.startswith("xl/worksheets/sheet"):
+            assert b"<mergeCell" not in part and b"<f>" not in part, name
+    for name in NAMES[1:]:
+        table = table_of(content, name)
+        assert len(table) and not table.map(lambda value: value == "").any(axis=None), name
+        assert all(row[0] != "" for row in rows_of(content, name)), name
+    assert all(row[0] != "" for row in rows_of(content, "Cover"))
+
+
+def test_one_named_table_a_sheet_with_its_description(content):
+    files = parts(content)
+    trees = [ElementTree.fromstring(part) for name, part in files.items() if name.startswith("xl/tables/")]
+    assert sorted(tree.get("name") for tree in trees) == sorted(f"{name.lower()}_table" for name in NAMES[1:])
+    for tree in trees:
+        heads = [column.get("name") for column in tree.iter(f"{MAIN}tableColumn")]
+        assert len(set(map(str.lower, heads))) == len(heads) and tree.find(f"{MAIN}autoFilter") is not None
+    for place in range(2, len(NAMES) + 1):
+        sheet = ElementTree.fromstring(files[f"xl/worksheets/sheet{place}.xml"])
+        assert len(list(sheet.iter(f"{MAIN}tablePart"))) == 1
+        assert sheet.find(f".//{MAIN}pane").get("state") == "frozen" and sheet.find(f"{MAIN}cols") is not None
+
+
+def test_numbers_are_numbers_with_every_digit(content):
+    table = table_of(content, "Effects")
+    first = table.iloc[0]
+    assert first["Estimate (unit of the row)"] == 11.0 and first["Units (number)"] == 149
+    assert first["Standard error by area (unit of the row)"] == 2.0
+    assert first["Standard error by system (unit of the row)"] == 4.0
+    assert first["p-value by area (0 to 1)"] == 0.0004
+    assert first["p-value by area, adjusted for many outcomes (0 to 1)"] == "[z]"
+    assert (table["Treatment"] == "Binary").sum() == 8 and len(table) == 16
+
+
+def test_every_note_is_explained_and_every_mark_is_in_the_legend(content):
+    notes = table_of(content, "Notes").set_index("Marker")
+    shown = {name: " ".join(str(cell) for row in rows_of(content, name) for cell in row) for name in NAMES[3:]}
+    text = " ".join(shown.values())
+    assert set(re.findall(r"\[note \d+\]", text)) == {mark for mark in notes.index if mark.startswith("[note")}
+    assert set(re.findall(r"\[[a-z]\]", text)) <= set(workbook.SHORTHAND) <= set(notes.index)
+    for mark, row in notes.iterrows():
+        used = [name for name in shown if mark in shown[name]]
+        assert row["Used on sheets"] == (", ".join(used) or "none in this workbook"), mark
+    assert "{" not in " ".join(notes["Meaning"])
+
+
+def test_skipped_is_not_available_and_done_without_is_not_applicable(content):
+    table = table_of(content, "Diagnostics").set_index("Done or skipped")
+    value = "Statistic (as the diagnostic says)"
+    assert table.loc["done", value] == 3.8 and table.loc["skipped", value] == "[x]"
+    assert table.loc["done", "Standard error (as value)"] == "[z]"
+    reference = table_of(content, "Event_time").iloc[0]
+    assert reference["Event time (periods)"] == -1
+    assert reference["Standard error by area (unit of the row)"] == "[z]"
+
+
+def test_areas_left_out_and_files_are_listed(content):
+    areas = table_of(content, "Areas")
+    assert areas["Area"].tolist() == ["Bournemouth", "Isles of Scilly"]
+    assert areas["Unit it is part of (code)"].tolist() == ["E1+E2", "[z]"]
+    files = table_of(content, "Sources").iloc[0]
+    assert files["File"] == "counts_2017.csv" and files["Size (bytes)"] == 1234
+    assert files["Address of the file"] == "[x]"
+    assert table_of(made(files={}), "Sources").iloc[0]["File"] == "[x]"
+
+
+def test_text_that_looks_like_a_formula_stays_text(content):
+    outcomes = set(table_of(content, "Effects")["Outcome"])
+    assert "=SUM(A1) share" in outcomes
+    assert table_of(content, "Diagnostics").iloc[1]["Remarks or why skipped"] == "@rank 40 for 73 leads"
+    strings = parts(content)["xl/sharedStrings.xml"].decode()
+    assert "=SUM(A1) share" in strings and "+40, p &lt; 0.01" in strings
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_the_banner_is_on_every_sheet_of_made_up_data_only(synthetic):
+    content = made(synthetic)
+    for name in NAMES:
+        assert any(row[0] == SYNTHETIC for row in rows_of(content, name)) == synthetic, name
+    for name, part in parts(content).items():
+        if name.startswith("xl/worksheets/sheet"):
+            assert (b"SYNTHETIC DATA" in part) == synthetic, name
+
+
+def test_cover_has_dates_of_the_data_sources_and_contact(content):
+    cover = [row[0] for row in rows_of(content, "Cover")]
+    assert cover[0] == FRONT.title and "A report, 2022." in cover
+    assert "Delays & <waits>: April 2011 to February 2020; treated from June 2017." in cover
+    assert any("A publisher, OGL-3.0" in line for line in cover) and "Contact" in cover
+
+
+def test_links_lead_to_sheets_that_exist(content):
+    targets = set(re.findall(r"location=\"'(\w+)'!A1\"", b"".join(parts(content).values()).decode(errors="ignore")))
+    assert targets == set(NAMES)
+
+
+def test_the_same_bytes_twice_with_title_author_and_language(content):
+    assert made() == content
+    core = parts(content)["docProps/core.xml"].decode()
+    assert f"<dc:title>{FRONT.title}</dc:title>" in core and "<dc:creator>ics-did</dc:creator>" in core
+    assert "<dc:language>en-GB</dc:language>" in core and "2000-01-01T00:00:00Z" in core
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_a_marker_without_a_note_is_an_error():
+    sheet = workbook.Sheet("One", "One [note:lost]", "", [workbook.Column("a", "A")], pd.DataFrame({"a": ["b"]}))
+    with pytest.raises(KeyError, match="lost"):
+        workbook.made(workbook.Cover("T", {}), [sheet])
+
+
+@pytest.mark.skipif(shutil.which("soffice") is None, reason="needs LibreOffice: apt-get install libreoffice-calc-nogui")
+def test_libreoffice_opens_it_and_reads_the_same_cells(content, tmp_path):
+    """Each sheet as LibreOffice reads it, cell by cell, beside what calamine reads."""
+    (tmp_path / "workbook.xlsx").write_bytes(content)
+    form = 'csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,false,false,false,false,-1'
+    subprocess.run(["soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", form,
+                    "--outdir", str(tmp_path), str(tmp_path / "workbook.xlsx")], check=True, capture_output=True,
+                   timeout=120)
+    for name in NAMES:
+        with open(tmp_path / f"workbook-{name}.csv", encoding="utf-8", newline="") as file:
+            theirs = list(csv.reader(file))
+        ours = rows_of(content, name)
+        assert len(theirs) == len(ours), name
+        for their, our in zip(theirs, ours, strict=True):
+            for cell, value in zip(their, our, strict=True):
+                assert (float(cell) == value) if isinstance(value, float) else cell == value, name
