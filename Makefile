@@ -3,6 +3,8 @@
 # make test                     every test
 # make bench                    time the estimators beside other packages' (ten minutes, its own .bench-venv)
 # make docs                     the docs as a site in site/ (its own .docs-venv)
+# make audit                    known vulnerabilities of the pinned packages (needs the network)
+# make sbom                     a software bill of materials in build/sbom.cdx.json (CycloneDX)
 # Both build .venv from the hashed lock first, once.
 PYTHON ?= python3
 CORES ?= 2
@@ -11,9 +13,10 @@ VENV := .venv
 DONE := $(VENV)/.built
 BENCH := .bench-venv
 DOCS := .docs-venv
+SECURITY := .security-venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test bench docs verify lint clean
+.PHONY: run test bench docs verify lint audit sbom clean
 run: $(DONE)
 	@did run --cores $(CORES) $(if $(DATA),--data '$(DATA)') $(ARGS)
 
@@ -32,6 +35,15 @@ verify: $(DONE)
 
 lint: $(DONE)
 	@ruff check src tests benchmarks
+
+audit: $(SECURITY)/.built
+	@$(SECURITY)/bin/python security/audit.py requirements.lock docs/requirements.txt security/requirements.txt
+
+sbom: $(SECURITY)/.built
+	@mkdir -p build
+	@$(SECURITY)/bin/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file build/sbom.cdx.json
+	@echo "build/sbom.cdx.json"
 
 # Compiled once here: without bytecode every job would start four times slower.
 $(DONE): requirements.lock pyproject.toml
@@ -61,6 +73,12 @@ $(DOCS)/.built: docs/requirements.txt
 	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r docs/requirements.txt
 	@touch $@
 
+$(SECURITY)/.built: security/requirements.txt
+	@rm -rf $(SECURITY)
+	@$(PYTHON) -m venv $(SECURITY)
+	@$(SECURITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r security/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(BENCH) $(DOCS) site .snakemake logs results data/raw data/interim data/processed data/*/raw \
+	rm -rf $(VENV) $(BENCH) $(DOCS) $(SECURITY) site .snakemake logs results data/raw data/interim data/processed data/*/raw \
 		data/*/interim data/*/processed

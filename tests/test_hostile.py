@@ -205,6 +205,12 @@ def test_lines_rows_and_cells_without_end(tmp_path, what):
                     reader, "source", [RawFile(path, path.name, period)], options))
 
 
+@pytest.mark.parametrize("content", [b'"', b'""', b",,,", b"\n,\n", b'"\n"', b" ", b"\xef\xbb\xbf", b"y,id,t,g"])
+def test_files_with_next_to_nothing_in_them(tmp_path, content):
+    path = _text(tmp_path, content)
+    refused("Empty files", lambda: load(path, Columns("y", "id", "t", "g")))
+
+
 def test_a_line_of_190_megabytes_and_a_file_over_the_limit(tmp_path):
     path = tmp_path / "table.csv"
     with open(path, "wb") as file:
@@ -275,6 +281,9 @@ def test_a_small_file_cannot_ask_for_a_huge_panel(tmp_path):
 
 def test_limits_are_settings_with_a_meaning_and_their_mistakes_are_told(monkeypatch):
     assert DEFAULTS.keys() == MEANT.keys()
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    for name, value in DEFAULTS.items():
+        assert f"| `DID_LIMIT_{name}` | {value:,} | {MEANT[name]} |" in page
     for wrong in ("many", "-1", "0", "1e9", "9" * 30, "\u0661"):
         monkeypatch.setenv("DID_LIMIT_FILE_MB", wrong)
         refused("Settings of the limits", lambda: limit("FILE_MB"), "DID_LIMIT_FILE_MB: expected a whole number")
@@ -319,7 +328,8 @@ def _registry(folder: Path, **file: object) -> Path:
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "a/b", "..", ".", "a\\b", "..\\x", "C:x", "a\0b", "~",
-                                  "~/x", ".hidden", "a\nb", "manifest.json", "MANIFEST.JSON", "a.part", "a.new", "a\u202eb",
+                                  "~/x", ".hidden", "a\nb", "manifest.json", "MANIFEST.JSON", "a.part", "a.new",
+                                  "a\u202eb",
                                   "", "\\\\server\\share", "a/../../b", "%2e%2e", "$HOME", "`id`", "-rf", "a;b",
                                   1, None, ["a"]])
 def test_names_in_the_registry_stay_in_their_folder(tmp_path, name):
@@ -488,7 +498,8 @@ def _claim(**cells: str) -> str:
     return pd.DataFrame([row]).to_csv(index=False)
 
 
-@pytest.mark.parametrize("cells", [{"value": word} for word in ("NaN", "sNaN", "Infinity", "1E+999999999", "1e-999999999",
+@pytest.mark.parametrize("cells", [{"value": word} for word in ("NaN", "sNaN", "Infinity", "1E+999999999",
+                                   "1e-999999999",
                                    "\u0661", "9" * 30, "=1+1",
                                    "1_0")] + [
                          {"claim": "../x"}, {"claim": "a/b"}, {"claim": "=1"}, {"claim": "-\n"},

@@ -152,11 +152,13 @@ def _header(path: Path, text: str, wanted: Iterable[str]) -> tuple[str, list[str
     """Return the separator that finds most of the wanted columns (then gives most cells), and the header's cells."""
     best: tuple[tuple[int, int], str, list[str]] | None = None
     for separator in SEPARATORS:
-        _, row = next(_rows(path, text, separator))
+        _, row = next(_rows(path, text, separator), (0, []))
         cells = [cell.strip() for cell in row]
         score = (sum(column in cells for column in wanted), len(cells))
         if best is None or score > best[0]:
             best = (score, separator, cells)
+    if not best[2]:
+        raise DidError(f"{path}: expected a header and rows; found only empty cells; check the file")
     return best[1], best[2]
 
 

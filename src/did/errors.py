@@ -15,7 +15,8 @@ class DidError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(str(message).split()))
+        # A word of a file under attack may be any length; a sentence must stay one.
+        super().__init__(" ".join(word if len(word) <= 500 else word[:500] + "..." for word in str(message).split()))
 
     @property
     def lines(self) -> list[str]:

@@ -64,7 +64,9 @@ def read_index(folder: Path) -> list[IndexRow]:
 def _inside(folder: Path, path: str) -> bool:
     """Say whether a relative path stays in the folder, as written and after symbolic links."""
     written, elsewhere = PurePosixPath(path), PureWindowsPath(path)  # a backslash is a folder on some systems
-    if not path or len(path) > 1000 or written.is_absolute() or elsewhere.anchor or ".." in (*written.parts, *elsewhere.parts):
+    if not 0 < len(path) <= 1000:
+        return False
+    if written.is_absolute() or elsewhere.anchor or ".." in (*written.parts, *elsewhere.parts):
         return False
     try:
         return (folder / path).resolve().is_relative_to(folder.resolve())

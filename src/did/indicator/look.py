@@ -14,6 +14,7 @@ from did.sources.excel_table import sheet_rows
 from did.sources.periods import kind_of, read_period
 from did.sources.spreadsheet import plain, read_csv
 from did.sources.tidy_csv import refuse_large
+from did.sources.workbook import opened
 
 ENCODINGS = ("utf-8-sig", "cp1252")
 # Codes that say what an area is; the first that fits most of a column is taken.
@@ -116,14 +117,9 @@ def _csv(path: Path, encoding: str | None) -> tuple[list[str], list[list[str]], 
 
 
 def _excel(path: Path, sheet: str | None, header_row: int | None) -> tuple[list[str], list[list[Any]], dict[str, Any]]:
-    from python_calamine import CalamineError, CalamineWorkbook
-
     if sheet is None:
-        try:
-            names = CalamineWorkbook.from_path(path).sheet_names
-        except (CalamineError, OSError, ValueError) as error:
-            raise DidError(f"{path}: expected an Excel workbook; found a file that cannot be opened as one ({error}); "
-                           "save it again") from error
+        with opened(path, str(path)) as book:
+            names = book.names
         if len(names) != 1:
             raise DidError(f"{path}: expected --sheet, because the workbook has {len(names)} sheets; found "
                            f"{', '.join(names)}; name one")
@@ -145,9 +141,8 @@ def _excel(path: Path, sheet: str | None, header_row: int | None) -> tuple[list[
 
 
 def _has_sheet(path: Path, sheet: str) -> bool:
-    from python_calamine import CalamineWorkbook
-
-    return sheet.casefold() in [name.casefold() for name in CalamineWorkbook.from_path(path).sheet_names]
+    with opened(path, str(path)) as book:
+        return sheet.casefold() in [name.casefold() for name in book.names]
 
 
 def _areas(cells: dict[str, list[str]], given: str | None) -> tuple[str | None, str | None]:
