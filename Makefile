@@ -34,7 +34,7 @@ verify: $(DONE)
 	@did verify
 
 lint: $(DONE)
-	@ruff check src tests benchmarks
+	@ruff check src tests benchmarks notebooks
 
 audit: $(SECURITY)/.built
 	@$(SECURITY)/bin/python security/audit.py requirements.lock docs/requirements.txt security/requirements.txt
