@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -15,6 +17,8 @@ from did.errors import DidError
 from did.estimators import Panel, did, event_study
 from did.inference.clustered import summarise
 from did.simulate.panels import panel as simulated
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def made(n_units: int = 80, n_periods: int = 16, n_treated: int = 40, *, treatment: str = "binary", **options) -> Panel:
@@ -159,3 +163,27 @@ def test_mistakes_are_named(change, message):
 def test_a_power_that_is_no_probability_is_named():
     with pytest.raises(DidError, match="power: expected a probability between 0 and 1; found 80"):
         minimum_detectable(1.0, 10, power=80)
+
+
+def test_power_on_request(tmp_path, monkeypatch):
+    """The stage tries multiples of the minimum detectable effect, and says the same as the curve itself."""
+    from did import tables
+    from did.config import load_evaluation
+    from did.paths import Paths
+    from did.stages import power
+    from did.stages.fit import panel_of
+
+    monkeypatch.chdir(ROOT)
+    evaluation = load_evaluation("config/ics.yaml")
+    paths = Paths(data=tmp_path / "data", results=tmp_path / "results")
+    frame, _ = simulated(60, 12, {6: 20}, 1.0, seed=3, frequency="Y", first="2001", units_per_system=3)
+    tables.write("panel", frame.assign(indicator="visits"), paths.panel("visits"))
+    words = power.run("visits", evaluation=evaluation, paths=paths, draws=99, output=str(tmp_path / "power.csv"))
+    table = pd.read_csv(tmp_path / "power.csv")
+    assert words.startswith("SYNTHETIC DATA. visits") and len(table) == 4 and table["effect"].iloc[0] == 0
+    assert table["share_rejected"].iloc[-1] > table["share_rejected"].iloc[0]
+    panel = panel_of(frame.assign(indicator="visits"), "full", "binary", evaluation)
+    expected = power_curve(panel, list(table["effect"]), "did", 99, evaluation.seed)
+    np.testing.assert_allclose(table["share_rejected"], expected["share_rejected"], rtol=1e-12)
+    chosen = power.run("visits", evaluation=evaluation, paths=paths, effects=[0.0, 5.0], draws=49)
+    assert chosen.count("\n") == 3

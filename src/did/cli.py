@@ -244,6 +244,32 @@ _indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
 _indicator_stage("vary", "Fit INDICATOR under every reading of what the publication leaves open.")
 
 
+@main.command()
+@click.argument("indicator")
+@data_option
+@click.option("--effects", default="", metavar="NUMBERS", help="Sizes to try, in units of the outcome, with commas "
+              "between them. Default: multiples of the minimum detectable effect.")
+@click.option("--draws", default=500, show_default=True, type=click.IntRange(1), help="Simulated panels.")
+@click.option("--output", metavar="FILE.csv", help="Write the table there.")
+@click.pass_obj
+def power(state: State, indicator: str, data: str | None, effects: str, draws: int, output: str | None) -> None:
+    """Simulate how often effects on INDICATOR would be found, on its own panel.
+
+    \b
+    did power dtoc_total
+    did power dtoc_total --effects 0,20,40,60 --draws 2000 --output power.csv
+    """
+    from did.stages import power as stage
+
+    try:
+        sizes = [float(word) for word in effects.split(",") if word.strip()]
+    except ValueError:
+        raise click.BadParameter(f"expected numbers with commas between them; found '{effects}'",
+                                 param_hint="--effects") from None
+    evaluation, _, paths = state.setting(data)
+    state.finish(stage.run(indicator, evaluation=evaluation, paths=paths, effects=sizes, draws=draws, output=output))
+
+
 def _evaluation_stage(name: str, summary: str) -> None:
     @main.command(name=name, help=f"{summary}\n\n\b\ndid {name}")
     @data_option
