@@ -127,6 +127,7 @@ def refuse_bomb(path: Path, name: str) -> None:
         with zipfile.ZipFile(path) as packed:
             parts = packed.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        # No zip file: an .xls, or a broken workbook, which whoever opens it next refuses by name.
         return
     unpacked, size = sum(part.file_size for part in parts), max(Path(path).stat().st_size, 1)
     if unpacked > limit("UNPACKED_MB") * 1e6:

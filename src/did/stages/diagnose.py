@@ -58,7 +58,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                 rows += _about_design(panel, evaluation)
                 if treatment == evaluation.treatments[0]:
                     rows += [recommendation(rows[0], panel, settings.published_estimator),
-                             *_about_trends(panel), *_about_rows(panel, frame, settings, evaluation)]
+                             *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
             found += [each.assign(**keys) for each in rows]
         trends.append(group_trends(panel_of(frame, sample, "binary", evaluation)).assign(**keys))
     staggered = staggered_reading(evaluation)
@@ -97,11 +97,11 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
     return rows
 
 
-def _about_trends(panel: Panel) -> list[pd.DataFrame]:
+def _about_trends(panel: Panel, seed: int) -> list[pd.DataFrame]:
     """Power of the pre-test, equivalence, bounds under unparallel trends, wild bootstrap of the event study."""
     width = PERIODS_PER_YEAR[panel.frequency]
     level = list(panel.clusters)[-1]
-    rows = [event_wild_rows(panel, level, bin_width=width, draws=EVENT_DRAWS, seed=20170601)]
+    rows = [event_wild_rows(panel, level, bin_width=width, draws=EVENT_DRAWS, seed=seed)]
     try:
         study = estimate("event_study", panel, bin_width=width)
     except DidError as error:
