@@ -9,6 +9,13 @@ without = f"--without '{','.join(plan.unavailable)}'"
 flags = " ".join(f"--{flag}" for flag in ("offline", "accept") if config.get(flag))
 
 
+def shown(files, **where):
+    """The same files; what a reader opens is marked for Snakemake's own report of the run (`snakemake --report`)."""
+    opened = (".svg", ".html", ".md", ".xlsx")
+    mark = lambda file: report(file, caption=plan.caption, labels={"file": file.rpartition("/")[2]}, **where)
+    return [mark(file) if file.endswith(opened) else file for file in files]
+
+
 rule all:
     input:
         plan.raw_files(),
@@ -140,7 +147,7 @@ rule reproduce:
         plan.modules("did.stages.reproduce"),
         plan.templates(),
     output:
-        plan.reproduce_files(),
+        shown(plan.reproduce_files(), category="What was published"),
     log:
         f"{plan.paths.logs}/reproduce.log",
     shell:
@@ -168,7 +175,7 @@ for family, members in plan.families.items():
             plan.reference_files(),
             plan.modules("did.stages.draw"),
         output:
-            plan.draw_files(family),
+            shown(plan.draw_files(family), category="Figures", subcategory=family),
         params:
             family=family,
         # Drawn while other families are still being fitted, not all at the end.
@@ -198,7 +205,7 @@ rule report:
         plan.modules("did.stages.report"),
         plan.templates(),
     output:
-        plan.report_files(),
+        shown(plan.report_files(), category="Report, pages and tables"),
     log:
         f"{plan.paths.logs}/report.log",
     shell:

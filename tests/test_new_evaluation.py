@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from browser import opened, started
 from did import scaffold
 from did.config import load_evaluation, load_indicator
 from did.errors import DidError
@@ -184,6 +186,30 @@ def test_cohorts_and_doses_are_those_of_the_table(project):
 def test_nothing_is_made_again_when_nothing_changed(project):
     done = run(project, "run", "config/states.yaml", "--json")
     assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["ended"]
+
+
+def test_snakemakes_own_report_is_made_and_opens_without_a_network(project, tmp_path):
+    """`snakemake --report` in a network of its own with nothing in it where root may; its file in a browser."""
+    path = tmp_path / "run.html"
+    alone = ["unshare", "--net"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*alone, sys.executable, "-m", "snakemake", "--report", str(path), "--config",
+         "evaluation=config/elsewhere.yaml"],
+        cwd=project, capture_output=True, text=True, env=environment(project) | dict.fromkeys(
+            ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"], "http://127.0.0.1:9"))
+    assert done.returncode == 0, done.stderr
+    with started() as browser, opened(browser, path) as (page, heard):
+        page.get_by_text("Figures", exact=True).click()
+        row = page.get_by_role("row").filter(has_text="event_study_visits.svg")
+        row.locator("[iconname=eye]").click()
+        picture = page.locator("img[src*='event_study_visits.svg']")
+        picture.wait_for()
+        assert picture.evaluate("each => each.decode().then(() => each.naturalWidth)") > 300
+        row.locator("[iconname=information-circle]").click()
+        page.get_by_text("Made by the rule draw_visits").wait_for()
+        assert [url.partition("#")[0] for url in heard.requests if not url.startswith("data:")] == [path.as_uri()]
+        # Snakemake's own remark on how it was built; nothing else is said.
+        assert [each for each in heard.complaints if not each.startswith("warning: cdn.tailwindcss.com")] == []
 
 
 def test_the_estimate_is_that_of_a_regression_on_the_users_own_file(project):

@@ -150,6 +150,11 @@ class Plan:
     def modules(self, *names: str) -> list[str]:
         return modules(*names)
 
+    @property
+    def caption(self) -> str:
+        """What Snakemake's own report says under a file."""
+        return str(PACKAGE / "outputs" / "caption.rst")
+
     def templates(self) -> list[str]:
         return sorted(_from_here(path) for path in (PACKAGE / "outputs" / "templates").iterdir())
 
