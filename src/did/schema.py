@@ -123,11 +123,13 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def command_page() -> str:
     """Every command with its arguments and options, from the help texts."""
     from did.cli import main
+    from did.cli.app import Command
 
-    text = [HEAD + "# Command line\n", "`did --help` and `did COMMAND --help` say the same on the screen. Commands "
-            "take `--quiet`, `--verbose` and `--json`; exit codes are 0 (done), 1 (something is wrong with the data or "
-            "config, said in a line each) and 2 (wrong usage). `did completion bash` (or `zsh`, `fish`) prints what "
-            "makes a shell complete commands and options.\n"]
+    text = [HEAD + "# Command line\n", "`did --help` and `did COMMAND --help` say the same on the screen. Exit codes "
+            "are 0 (done), 1 (something is wrong with the data or config, said in a line each) and 2 (wrong usage). "
+            "`did completion bash` (or `zsh`, `fish`) prints what makes a shell complete commands and options.\n",
+            "## Options of every command\n", "Every command below takes these three after its name, besides `--help`; "
+            "the tables of the commands do not repeat them.\n", _options(Command("any").params)]
     return "\n".join([*text, *_command("did", main, 2)]) + "\n"
 
 
@@ -139,13 +141,17 @@ def _command(name: str, command: click.Command, level: int) -> list[str]:
              " ".join(inspect.cleandoc(prose).split()).replace("<", "&lt;") + "\n"]
     if examples:
         lines.append(f"```sh\n{textwrap.dedent(examples).strip()}\n```\n")
-    options = [record for each in command.params if isinstance(each, click.Option) and each.name not in
-               ("quiet", "verbose", "as_json") and (record := each.get_help_record(context))]
+    options = [each for each in command.params if isinstance(each, click.Option) and not each.hidden
+               and each.name not in ("quiet", "verbose", "as_json")]
     if options:
-        cells = [(flag.replace("|", "\\|"), " ".join(words.split()).replace("|", "\\|")) for flag, words in options]
-        lines.append("| option | what |\n|---|---|\n" + "\n".join(f"| `{flag}` | {words} |" for flag, words in cells)
-                     + "\n")
+        lines.append(_options(options))
     if isinstance(command, click.Group):
         for each in sorted(command.commands):
             lines += _command(f"{name} {each}", command.commands[each], level + 1 if level > 2 else 2)
     return lines
+
+
+def _options(options: list[click.Option]) -> str:
+    records = [each.get_help_record(click.Context(click.Command("any"))) for each in options]
+    cells = [(flag.replace("|", "\\|"), " ".join(words.split()).replace("|", "\\|")) for flag, words in records]
+    return "| option | what |\n|---|---|\n" + "\n".join(f"| `{flag}` | {words} |" for flag, words in cells) + "\n"

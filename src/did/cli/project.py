@@ -1,0 +1,118 @@
+"""The whole workflow, and what belongs to the project rather than to a stage."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from did.cli.app import DATA_HELP, State, main
+
+
+@main.command()
+@click.argument("config", required=False)
+@click.option("--data", default=None, help=DATA_HELP)
+@click.option("--cores", default=2, show_default=True, type=click.IntRange(1), help="Jobs at a time.")
+@click.option("--offline", is_flag=True, help="Never open a network connection.")
+@click.option("--accept", is_flag=True, help="Accept files whose checksum changed at the publisher.")
+@click.pass_obj
+def run(state: State, config: str | None, data: str | None, cores: int, offline: bool, accept: bool) -> None:
+    """Run the whole workflow for the evaluation CONFIG; only what is missing or out of date is made.
+
+    \b
+    did run --data mirror:../shared/mirror
+    did run config/ics.yaml --offline
+    """
+    from did import run as workflow
+
+    code = workflow.run(config or state.config, data=data, cores=cores, offline=offline, accept=accept,
+                        output=state.output)
+    if state.output == "json":
+        state.event("ended", command="run", exit_code=code)
+    sys.exit(code)
+
+
+@main.command()
+@click.argument("name")
+@click.pass_obj
+def new(state: State, name: str) -> None:
+    """Write the skeleton of an evaluation NAME of another roll-out: config, waves table, a made-up panel.
+
+    \b
+    did new elsewhere
+    did run config/elsewhere.yaml
+    """
+    from did import scaffold
+
+    written = scaffold.create(name)
+    state.finish("\n".join([*(f"wrote {path}" for path in written), f"next: did run config/{name}.yaml, and read "
+                            "docs/evaluate_another_rollout.md"]))
+
+
+@main.command()
+@click.argument("target", type=click.Choice(["demo"]))
+@click.option("--settings", default="config/demo.yaml", show_default=True, help="What to make up, and from which seed.")
+@click.option("--output", default="data/demo/raw", show_default=True, help="Folder to write to, one folder a source.")
+@click.pass_obj
+def simulate(state: State, target: str, settings: str, output: str) -> None:
+    """Write demonstration data in the publishers' own formats: real areas, made-up figures, planted effects.
+
+    \b
+    did simulate demo --output somewhere
+    """
+    from did.stages import simulate as stage
+
+    evaluation, *_ = state.setting("demo")
+    state.finish(stage.run(evaluation, settings=settings, output=output))
+
+
+@main.command()
+@click.pass_obj
+def verify(state: State) -> None:
+    """Hash every raw file and every result again and compare with the manifest of the results.
+
+    \b
+    did verify
+    did --config config/elsewhere.yaml verify
+    """
+    from did.stages import verify as stage
+
+    *_, paths = state.setting(None)
+    state.finish(stage.run(paths=paths))
+
+
+@main.command()
+@click.argument("which", required=False, type=click.Choice(["evaluation", "indicator", "source"]))
+@click.option("--write", is_flag=True, help="Write them all, and the reference pages, to docs/.")
+@click.pass_obj
+def schema(state: State, which: str | None, write: bool) -> None:
+    """Print the JSON Schema of a config file, for editors.
+
+    \b
+    did schema evaluation
+    did schema --write
+    """
+    from did import schema as schemas
+
+    if write == (which is not None):
+        raise click.UsageError("expected evaluation, indicator or source; or --write")
+    if write:
+        state.finish("\n".join(f"wrote {path}" for path in schemas.write("docs")))
+    else:
+        click.echo(schemas.json_schema(which), nl=False)
+
+
+@main.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes SHELL complete commands and options.
+
+    \b
+    did completion bash >> ~/.bashrc
+    did completion zsh >> ~/.zshrc
+    did completion fish > ~/.config/fish/completions/did.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    source = get_completion_class(shell)(main, {}, "did", "_DID_COMPLETE").source()
+    click.echo(source)

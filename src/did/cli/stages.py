@@ -1,0 +1,118 @@
+"""The stages of the workflow by hand, in their order."""
+
+from __future__ import annotations
+
+import click
+
+from did.cli.app import State, data_option, main, names, without_option
+
+
+@main.command()
+@click.argument("source")
+@data_option
+@click.option("--offline", is_flag=True, help="Never open a network connection.")
+@click.option("--accept", is_flag=True, help="Accept files whose checksum changed at the publisher.")
+@click.pass_obj
+def fetch(state: State, source: str, data: str | None, offline: bool, accept: bool) -> None:
+    """Fetch the files of SOURCE into data/raw/SOURCE and verify them.
+
+    \b
+    did fetch ons_population --data mirror:../shared/mirror
+    """
+    from did.stages import fetch as stage
+
+    evaluation, mode, paths = state.setting(data)
+    state.finish(stage.run(source, sources_folder=evaluation.sources_folder, mode=mode, offline=offline, accept=accept,
+                           paths=paths))
+
+
+@main.command()
+@click.argument("source")
+@data_option
+@click.pass_obj
+def observe(state: State, source: str, data: str | None) -> None:
+    """Read the fetched files of SOURCE into its observations table.
+
+    \b
+    did observe ons_population
+    """
+    from did.stages import observe as stage
+
+    evaluation, _, paths = state.setting(data)
+    state.finish(stage.run(source, sources_folder=evaluation.sources_folder, paths=paths))
+
+
+def _indicator_stage(name: str, summary: str) -> None:
+    @main.command(name=name, help=f"{summary}\n\n\b\ndid {name} dtoc_total\ndid --config config/elsewhere.yaml {name} "
+                                  "visits")
+    @click.argument("indicator")
+    @data_option
+    @click.pass_obj
+    def command(state: State, indicator: str, data: str | None) -> None:
+        import importlib
+
+        evaluation, _, paths = state.setting(data)
+        stage = importlib.import_module(f"did.stages.{name}")
+        state.finish(stage.run(indicator, evaluation=evaluation, paths=paths))
+
+
+_indicator_stage("align", "Build the panel of INDICATOR under every reading.")
+_indicator_stage("fit", "Fit every estimator to the panel of INDICATOR.")
+_indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
+_indicator_stage("vary", "Fit INDICATOR under every reading of what the publication leaves open.")
+
+
+@main.command()
+@click.argument("family")
+@data_option
+@without_option
+@click.pass_obj
+def draw(state: State, family: str, data: str | None, without: str) -> None:
+    """Draw the figures of a FAMILY of outcomes.
+
+    \b
+    did draw dtoc
+    """
+    from did.stages import draw as stage
+
+    evaluation, _, paths = state.setting(data)
+    state.finish(stage.run(family, evaluation=evaluation, paths=paths, without=names(without)))
+
+
+@main.command()
+@data_option
+@without_option
+@click.option("--strict", is_flag=True, help="Fail if a verdict is not the recorded one (tests/baselines).")
+@click.option("--renew-baseline", is_flag=True, help="Show which verdicts changed, then record those of this run.")
+@click.pass_obj
+def reproduce(state: State, data: str | None, without: str, strict: bool, renew_baseline: bool) -> None:
+    """Give a verdict on every published claim, and say which readings satisfy it.
+
+    \b
+    did reproduce --data mirror:../shared/mirror --strict
+    did reproduce --renew-baseline
+    """
+    from did.availability import unavailable
+    from did.reproduce import baseline
+    from did.stages import reproduce as stage
+
+    evaluation, mode, paths = state.setting(data)
+    recorded = baseline.baseline_path(evaluation.id, mode.kind)
+    left_out = names(without) or unavailable(evaluation, mode, paths)
+    state.finish(stage.run(evaluation=evaluation, paths=paths, without=left_out, strict=recorded if strict else None,
+                           renew=recorded if renew_baseline else None))
+
+@main.command()
+@data_option
+@without_option
+@click.pass_obj
+def report(state: State, data: str | None, without: str) -> None:
+    """Write the tables and summary pages to results/.
+
+    \b
+    did report
+    """
+    from did.stages import report as stage
+
+    evaluation, _, paths = state.setting(data)
+    state.finish(stage.run(evaluation=evaluation, paths=paths, without=names(without)))
