@@ -20,6 +20,7 @@ rule all:
     input:
         plan.raw_files(),
         plan.results(),
+        plan.result_files("manifest"),
 
 
 # One rule a source, because each has its own list of files.
@@ -134,38 +135,50 @@ rule vary:
         f"{did} vary {{wildcards.indicator}} {data}"
 
 
-rule reproduce:
-    message:
-        "reproduce the published numbers"
-    input:
-        expand(f"{plan.paths.data}/processed/readings/{{indicator}}.parquet", indicator=plan.indicators),
-        expand(f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet", indicator=plan.indicators),
-        plan.claims_files(),
-        plan.config_path,
-        [plan.indicator_file(indicator) for indicator in plan.indicators],
-        [plan.registry(source) for source in plan.sources],
-        plan.modules("did.stages.reproduce"),
-        plan.templates(),
-    output:
-        shown(plan.reproduce_files(), category="What was published"),
-    log:
-        f"{plan.paths.logs}/reproduce.log",
-    shell:
-        f"{did} reproduce {data} {without}"
+# One rule an indicator, because each has its own list of figures.
+for indicator in plan.indicators:
+
+    rule:
+        name:
+            f"draw_{indicator}"
+        message:
+            f"draw {indicator}"
+        input:
+            expand(
+                f"{plan.paths.data}/processed/{{table}}/{indicator}.parquet",
+                table=["panel", "lineage", "estimates", "diagnostics", "trends", "readings"],
+            ),
+            plan.claims_files(),
+            plan.config_path,
+            plan.indicator_file(indicator),
+            [plan.registry(source) for source in plan.sources_of(indicator)],
+            plan.modules("did.stages.draw"),
+            plan.templates(),
+        output:
+            shown(plan.result_files("draw", indicator), category="Figures", subcategory=indicator),
+            str(plan.paths.section(indicator)),
+        params:
+            indicator=indicator,
+        # Drawn while other outcomes are still being fitted, not all at the end.
+        priority: 1
+        log:
+            f"{plan.paths.logs}/draw_{indicator}.log",
+        shell:
+            f"{did} draw {{params.indicator}} {data} {without}"
 
 
-# One rule a family, because each has its own list of figures.
+# One rule a family, likewise.
 for family, members in plan.families.items():
 
     rule:
         name:
-            f"draw_{family}"
+            f"family_{family}"
         message:
-            f"draw {family}"
+            f"family {family}"
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-                table=["panel", "estimates", "diagnostics", "trends", "readings"],
+                table=["panel", "lineage", "estimates", "diagnostics", "readings"],
                 indicator=members,
             ),
             plan.claims_files(),
@@ -173,18 +186,63 @@ for family, members in plan.families.items():
             [plan.indicator_file(indicator) for indicator in members],
             [plan.registry(source) for indicator in members for source in plan.sources_of(indicator)],
             plan.reference_files(),
-            plan.modules("did.stages.draw"),
+            plan.modules("did.stages.family"),
+            plan.templates(),
         output:
-            shown(plan.draw_files(family), category="Figures", subcategory=family),
+            shown(plan.result_files("family", family), category="Families", subcategory=family),
         params:
             family=family,
-        # Drawn while other families are still being fitted, not all at the end.
-        priority:
-            1
+        priority: 1
         log:
-            f"{plan.paths.logs}/draw_{family}.log",
+            f"{plan.paths.logs}/family_{family}.log",
         shell:
-            f"{did} draw {{params.family}} {data} {without}"
+            f"{did} family {{params.family}} {data} {without}"
+
+
+rule reproduce:
+    message:
+        "reproduce the published numbers"
+    input:
+        expand(
+            f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
+            table=["estimates", "readings"],
+            indicator=plan.indicators,
+        ),
+        plan.claims_files(),
+        plan.config_path,
+        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.registry(source) for source in plan.sources],
+        plan.modules("did.stages.reproduce"),
+        plan.templates(),
+    output:
+        shown(plan.result_files("reproduce"), category="What was published"),
+    log:
+        f"{plan.paths.logs}/reproduce.log",
+    shell:
+        f"{did} reproduce {data} {without}"
+
+
+rule tabulate:
+    message:
+        "tabulate"
+    input:
+        expand(
+            f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
+            table=["lineage", "estimates", "influence", "diagnostics"],
+            indicator=plan.indicators,
+        ),
+        expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
+        plan.result_files("reproduce"),
+        plan.config_path,
+        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.registry(source) for source in plan.sources],
+        plan.modules("did.stages.tabulate"),
+    output:
+        shown(plan.result_files("tabulate"), category="Tables"),
+    log:
+        f"{plan.paths.logs}/tabulate.log",
+    shell:
+        f"{did} tabulate {data} {without}"
 
 
 rule report:
@@ -193,20 +251,38 @@ rule report:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["panel", "lineage", "estimates", "influence", "readings", "diagnostics"],
+            table=["estimates", "diagnostics"],
             indicator=plan.indicators,
         ),
+        [str(plan.paths.section(indicator)) for indicator in plan.indicators],
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
-        plan.reproduce_files(),
-        plan.draw_files(),
+        plan.result_files("reproduce"),
+        [file for family in plan.families for file in plan.result_files("family", family)],
         plan.config_path,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.report"),
         plan.templates(),
     output:
-        shown(plan.report_files(), category="Report, pages and tables"),
+        shown(plan.result_files("report"), category="Report"),
     log:
         f"{plan.paths.logs}/report.log",
     shell:
         f"{did} report {data} {without}"
+
+
+rule manifest:
+    message:
+        "manifest"
+    input:
+        plan.results(),
+        plan.raw_files(),
+        plan.config_path,
+        plan.settings_files(),
+        plan.modules("did.stages.manifest"),
+    output:
+        plan.result_files("manifest"),
+    log:
+        f"{plan.paths.logs}/manifest.log",
+    shell:
+        f"{did} manifest {data} {without}"

@@ -26,7 +26,8 @@ from did.provenance import write_json
 from did.reference import read_reference
 from did.reproduce import CLAIM_COLUMNS
 from did.simulate.panels import panel
-from did.stages import diagnose, draw, fit, report, reproduce
+from did.stages import diagnose, fit, report
+from output_stages import write_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 INDICATORS = ["gpps_needs_met", "preventable_mortality"]
@@ -44,10 +45,7 @@ def made(tmp_path_factory):
         paths = Paths(data=folder / "data", results=folder / "results")
         for seed, name in enumerate(INDICATORS):
             _outcome(name, seed, evaluation, paths)
-        reproduce.run(evaluation=evaluation, paths=paths, without=[])
-        for family in contents.families(evaluation):
-            draw.run(family, evaluation=evaluation, paths=paths)
-        report.run(evaluation=evaluation, paths=paths)
+        write_outputs(evaluation, paths)
     return evaluation, paths
 
 

@@ -9,12 +9,14 @@ import pytest
 
 from did import tables
 from did.config import load_evaluation, load_indicator
-from did.outputs import contents
+from did.outputs import contents, evaluation_facts
+from did.outputs.describe import effect_unit
 from did.paths import Paths
 from did.reference import read_reference
 from did.reproduce import CLAIM_COLUMNS
 from did.simulate.panels import panel
-from did.stages import diagnose, draw, fit, report, reproduce
+from did.stages import diagnose, fit
+from output_stages import write_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
 INDICATORS = ["gpps_needs_met", "preventable_mortality"]
@@ -64,19 +66,10 @@ def small(published_evaluation, tmp_path):
     return evaluation, paths
 
 
-def run(evaluation, paths, without) -> set[str]:
-    reproduce.run(evaluation=evaluation, paths=paths, without=without)
-    for family in contents.families(evaluation, without):
-        draw.run(family, evaluation=evaluation, paths=paths, without=without)
-    report.run(evaluation=evaluation, paths=paths, without=without)
-    return {str(path.relative_to(paths.results)) for path in paths.results.rglob("*") if path.is_file()}
-
-
 def test_what_is_written_is_what_was_listed_and_says_synthetic(small):
     evaluation, paths = small
-    written = run(evaluation, paths, [])
-    assert written == {*contents.reproduce_files(evaluation), *contents.report_files(evaluation),
-                       *contents.draw_files(evaluation)}
+    written = write_outputs(evaluation, paths, [])
+    assert written == {*contents.every_file(evaluation), contents.MANIFEST}
     for page in ("summary.md", "summary_gpps.md", "summary_mortality.md"):
         assert "> **SYNTHETIC DATA.**" in (paths.results / page).read_text(encoding="utf-8").split("\n\n")[1]
     for path in paths.results.rglob("*.csv"):
@@ -87,7 +80,7 @@ def test_what_is_written_is_what_was_listed_and_says_synthetic(small):
 
 def test_rates_and_few_treated_units_are_marked_in_the_tables(small):
     evaluation, paths = small
-    run(evaluation, paths, [])
+    write_outputs(evaluation, paths, [])
     estimates = pd.read_csv(paths.results / "estimates.csv", low_memory=False)
     rate = estimates["indicator"] == "preventable_mortality"
     assert estimates["note"].str.contains("combined over areas with population weights").equals(rate)
@@ -105,10 +98,9 @@ def test_rates_and_few_treated_units_are_marked_in_the_tables(small):
 def test_an_outcome_that_cannot_be_had_leaves_nothing_behind(small):
     evaluation, paths = small
     without = ["gpps_needs_met"]
-    before = run(evaluation, paths, [])
-    after = run(evaluation, paths, without)
-    assert after == {*contents.reproduce_files(evaluation, without), *contents.report_files(evaluation, without),
-                     *contents.draw_files(evaluation, without)}
+    before = write_outputs(evaluation, paths, [])
+    after = write_outputs(evaluation, paths, without)
+    assert after == {*contents.every_file(evaluation, without), contents.MANIFEST}
     assert before - after and all("gpps" in name for name in before - after)
     page = (paths.results / "summary.md").read_text(encoding="utf-8")
     assert "## Not available in this run" in page and "- **GP Patient Survey** (Needs met). " in page
@@ -122,12 +114,13 @@ def test_files_of_the_published_evaluation(published_evaluation):
     families = contents.families(published_evaluation)
     assert list(families) == list(published_evaluation.families)
     assert [name for names in families.values() for name in names] == published_evaluation.indicators
-    figures = [name for family in families for name in contents.figures(published_evaluation, family)]
+    figures = [name for indicator in published_evaluation.indicators
+               for name in contents.figures(published_evaluation, indicator, [])]
     claims = read_reference("config/published/ics.csv", CLAIM_COLUMNS, ["claim"])
     graphs = {f"trends_{name}_{sample}" for name in claims["indicator"] for sample in published_evaluation.samples}
     assert len(graphs) == 18 and graphs <= set(figures)
     survey = families["gpps"]
-    left = [*contents.report_files(published_evaluation, survey), *contents.draw_files(published_evaluation, survey)]
+    left = contents.every_file(published_evaluation, survey)
     assert not [name for name in left if "gpps" in name] and "summary_mortality.md" in left
     one = contents.families(published_evaluation, survey[1:])
     assert one["gpps"] == survey[:1] and one["dtoc"] == families["dtoc"]
@@ -135,9 +128,9 @@ def test_files_of_the_published_evaluation(published_evaluation):
 
 def test_caveats_and_units_say_which_outcomes_they_concern(published_evaluation):
     members = [load_indicator(name, "config/indicators") for name in contents.families(published_evaluation)["gpps"]]
-    text = report._measures(members, published_evaluation)
+    text = evaluation_facts._measures(members, published_evaluation)
     assert "% of patients (Good overall experience)" in text
-    caveats = report._caveats(members)
+    caveats = evaluation_facts._caveats(members)
     assert len(caveats) == len(set(caveats))
     assert any(caveat.startswith("Good overall experience: ") for caveat in caveats)
-    assert {report.effect_unit(each, published_evaluation) for each in members} == {"percentage points"}
+    assert {effect_unit(each, published_evaluation) for each in members} == {"percentage points"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from did import registry
@@ -24,10 +25,11 @@ def unavailable(evaluation: Evaluation, mode: DataMode, paths: Paths) -> list[st
             if lost & set(observations_needed(load_indicator(name, evaluation.indicators_folder)))]
 
 
-def sources_of(evaluation: Evaluation) -> list[str]:
-    """Every source that an indicator of the evaluation needs, in the order they are first named."""
+def sources_of(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
+    """Every source that an indicator of the evaluation needs, in the order they are first named, but for those that
+    only the indicators ``without`` need."""
     return list(dict.fromkeys(
-        source for name in evaluation.indicators
+        source for name in evaluation.indicators if name not in without
         for source in observations_needed(load_indicator(name, evaluation.indicators_folder))))
 
 

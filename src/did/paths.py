@@ -52,3 +52,7 @@ class Paths:
 
     def trends(self, indicator: str) -> Path:
         return self.data / "processed" / "trends" / f"{indicator}.parquet"
+
+    def section(self, indicator: str) -> Path:
+        """An indicator's section of the report, as HTML."""
+        return self.data / "processed" / "section" / f"{indicator}.html"

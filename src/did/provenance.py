@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the checksums that name them."""
+"""Files written whole or not at all, the checksums that name them, and the versions that computed them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+PACKAGES = ["ics-did", "pandas", "numpy", "scipy", "statsmodels", "matplotlib", "snakemake", "pyarrow",
+            "python-calamine", "xlsxwriter"]
 
 
 @contextlib.contextmanager
@@ -53,3 +57,8 @@ def sha256(path: str | Path) -> str:
     """Return the SHA-256 checksum of a file as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """This package's version and those of the packages that compute with it."""
+    return {name: metadata.version(name) for name in PACKAGES}

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 VARIABLE = "DID_WARM_SOCKET"
-PRELOAD = ["did.stages.align", "did.stages.diagnose", "did.stages.draw", "did.stages.fetch", "did.stages.fit",
-           "did.stages.observe",
-           "did.stages.report", "did.stages.reproduce", "did.estimators.did", "scipy.stats"]
+PRELOAD = ["did.stages.align", "did.stages.diagnose", "did.stages.draw", "did.stages.family", "did.stages.fetch",
+           "did.stages.fit", "did.stages.observe", "did.stages.report", "did.stages.reproduce", "did.stages.tabulate",
+           "did.stages.vary", "did.estimators.did", "scipy.stats"]
 
 
 def hand_over(arguments: list[str]) -> int | None:

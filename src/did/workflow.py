@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from did import registry
@@ -14,7 +14,7 @@ from did.errors import DidError
 from did.estimators import ESTIMATORS
 from did.fetch import DataMode, obtainable, parse_mode
 from did.file_checks import check_files
-from did.outputs.contents import draw_files, families, report_files, reproduce_files
+from did.outputs import contents
 from did.panel import observations_needed
 from did.paths import Paths
 from did.simulate import WRITERS
@@ -168,22 +168,26 @@ class Plan:
         return [ESTIMATORS[name].split(":")[0]
                 for name in dict.fromkeys([*self.evaluation.estimators, *self.evaluation.staggered_estimators])]
 
-    def reproduce_files(self) -> list[str]:
-        """What the reproduce stage writes."""
-        return [str(self.paths.results / name) for name in reproduce_files(self.evaluation, self.unavailable)]
+    def result_files(self, stage: str, member: str | None = None) -> list[str]:
+        """What a stage writes to the results folder, for an indicator or a family if it works on one."""
+        found = {
+            "draw": lambda: contents.draw_files(self.evaluation, member, self._headlines),
+            "family": lambda: contents.family_files(self.evaluation, member, self.unavailable),
+            "reproduce": lambda: contents.reproduce_files(self.evaluation),
+            "tabulate": lambda: contents.tabulate_files(self.evaluation, self.unavailable),
+            "report": contents.report_files,
+            "manifest": lambda: [contents.MANIFEST],
+        }[stage]()
+        return [str(self.paths.results / name) for name in found]
 
-    def report_files(self) -> list[str]:
-        """What the report stage writes."""
-        return [str(self.paths.results / name) for name in report_files(self.evaluation, self.unavailable)]
+    @cached_property
+    def _headlines(self) -> list[str]:
+        return list(contents.headlines(self.evaluation, self.unavailable).values())
 
-    @property
+    @cached_property
     def families(self) -> dict[str, list[str]]:
         """Family -> its indicators in this run."""
-        return families(self.evaluation, self.unavailable)
-
-    def draw_files(self, family: str | None = None) -> list[str]:
-        """What the draw stage writes for a family, or for all."""
-        return [str(self.paths.results / name) for name in draw_files(self.evaluation, self.unavailable, family)]
+        return contents.families(self.evaluation, self.unavailable)
 
     def own_files(self, source: str) -> list[str]:
         """The user's own files of a source. Raises DidError for one that is not there."""
@@ -202,5 +206,10 @@ class Plan:
             return []
         return [str(self.mode.folder), *self.reference_files(), *modules("did.simulate", WRITERS[source])]
 
+    def settings_files(self) -> list[str]:
+        """What a run's manifest has checksums of beside the files as published."""
+        return [str(path) for path in contents.settings_files(self.evaluation)]
+
     def results(self) -> list[str]:
-        return [*self.reproduce_files(), *self.draw_files(), *self.report_files()]
+        """Everything in the results folder but the manifest."""
+        return [str(self.paths.results / name) for name in contents.every_file(self.evaluation, self.unavailable)]

@@ -62,21 +62,22 @@ _indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
 _indicator_stage("vary", "Fit INDICATOR under every reading of what the publication leaves open.")
 
 
-@main.command()
-@click.argument("family")
-@data_option
-@without_option
-@click.pass_obj
-def draw(state: State, family: str, data: str | None, without: str) -> None:
-    """Draw the figures of a FAMILY of outcomes.
+def _group_stage(name: str, what: str, example: str, summary: str) -> None:
+    @main.command(name=name, help=f"{summary}\n\n\b\ndid {name} {example}")
+    @click.argument(what)
+    @data_option
+    @without_option
+    @click.pass_obj
+    def command(state: State, data: str | None, without: str, **member: str) -> None:
+        import importlib
 
-    \b
-    did draw dtoc
-    """
-    from did.stages import draw as stage
+        evaluation, _, paths = state.setting(data)
+        stage = importlib.import_module(f"did.stages.{name}")
+        state.finish(stage.run(member[what], evaluation=evaluation, paths=paths, without=names(without)))
 
-    evaluation, _, paths = state.setting(data)
-    state.finish(stage.run(family, evaluation=evaluation, paths=paths, without=names(without)))
+
+_group_stage("draw", "indicator", "dtoc_total", "Draw the figures of INDICATOR and write its section of the report.")
+_group_stage("family", "family", "dtoc", "Draw what is shown of a FAMILY of outcomes together, and write its pages.")
 
 
 @main.command()
@@ -102,17 +103,20 @@ def reproduce(state: State, data: str | None, without: str, strict: bool, renew_
     state.finish(stage.run(evaluation=evaluation, paths=paths, without=left_out, strict=recorded if strict else None,
                            renew=recorded if renew_baseline else None))
 
-@main.command()
-@data_option
-@without_option
-@click.pass_obj
-def report(state: State, data: str | None, without: str) -> None:
-    """Write the tables and summary pages to results/.
 
-    \b
-    did report
-    """
-    from did.stages import report as stage
+def _evaluation_stage(name: str, summary: str) -> None:
+    @main.command(name=name, help=f"{summary}\n\n\b\ndid {name}")
+    @data_option
+    @without_option
+    @click.pass_obj
+    def command(state: State, data: str | None, without: str) -> None:
+        import importlib
 
-    evaluation, _, paths = state.setting(data)
-    state.finish(stage.run(evaluation=evaluation, paths=paths, without=names(without)))
+        evaluation, _, paths = state.setting(data)
+        stage = importlib.import_module(f"did.stages.{name}")
+        state.finish(stage.run(evaluation=evaluation, paths=paths, without=names(without)))
+
+
+_evaluation_stage("tabulate", "Write the tables: CSV, the workbook and tables for papers.")
+_evaluation_stage("report", "Write the report and the page in front of the families' pages.")
+_evaluation_stage("manifest", "Write the checksums of everything that went in and came out.")

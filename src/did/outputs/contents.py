@@ -1,8 +1,10 @@
-"""What the reproduce, draw and report stages write, as lists of files known before anything is computed."""
+"""What the draw, family, reproduce, tabulate, report and manifest stages write, as lists of files known before anything
+is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from did.config import Evaluation, load_indicator
 from did.reproduce.claims import load_claims
@@ -17,6 +19,8 @@ REPRODUCTION_PAGE = "reproduction.md"
 FIGURE_PARTS = ["svg", "png", "csv", "txt"]
 WAVES = "waves"
 REPORT = "report.html"
+FRONT = "summary.md"
+MANIFEST = "manifest.json"
 
 
 def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, list[str]]:
@@ -31,21 +35,25 @@ def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str,
     return {family: names for family, names in found.items() if names}
 
 
-def figures(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> list[str]:
-    """Names of a family's figures, without folder and ending: coefficients, trend graphs, event studies, estimators,
-    alternatives, the specification curve and who was treated when of the headline outcome. The chart of waves, which
-    concerns all families, is among those of the first."""
-    indicators = families(evaluation, without)[family]
-    static = [name for name in evaluation.estimators if name != "event_study"]
-    names = [f"coefficients_{family}_{estimator}" for estimator in static]
-    names += [f"trends_{indicator}_{sample}" for indicator in indicators for sample in evaluation.samples]
+def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
+    """Names of an indicator's figures, without folder and ending, in the order of its section in the report: trend
+    graphs, event study, estimators, alternatives and, if it is one of the ``headlines``, the specification curve and
+    who was treated when; then the readings of each published number."""
+    names = [f"trends_{indicator}_{sample}" for sample in evaluation.samples]
     if "event_study" in evaluation.estimators:
-        names += [f"event_study_{indicator}" for indicator in indicators]
+        names.append(f"event_study_{indicator}")
     if staggered_reading(evaluation):
-        names += [f"estimators_{indicator}" for indicator in indicators]
-    names += [f"robustness_{indicator}" for indicator in indicators]
-    shown = headline(evaluation, family, without)
-    names += [f"specification_{shown}", f"timing_{shown}"]
+        names.append(f"estimators_{indicator}")
+    names.append(f"robustness_{indicator}")
+    if indicator in headlines:
+        names += [f"specification_{indicator}", f"timing_{indicator}"]
+    return [*names, *readings_figures(evaluation, [indicator]).values()]
+
+
+def family_figures(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> list[str]:
+    """Names of a family's figures, without folder and ending: coefficients by each estimator. The chart of waves, which
+    concerns all families, is among those of the first."""
+    names = [f"coefficients_{family}_{estimator}" for estimator in evaluation.estimators if estimator != "event_study"]
     return [*names, WAVES] if draws_waves(evaluation, family, without) else names
 
 
@@ -54,10 +62,10 @@ def draws_waves(evaluation: Evaluation, family: str, without: Collection[str] = 
     return bool(evaluation.waves.records) and family == next(iter(families(evaluation, without)))
 
 
-def headline(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> str:
-    """The outcome a family is answered for: the one its entry names or, if that is not available, the first."""
-    available, named = families(evaluation, without)[family], evaluation.families[family].headline
-    return named if named in available else available[0]
+def headlines(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, str]:
+    """Family -> the outcome it is answered for: the one its entry names or, if that is not available, the first."""
+    return {family: named if (named := evaluation.families[family].headline) in available else available[0]
+            for family, available in families(evaluation, without).items()}
 
 
 def staggered_reading(evaluation: Evaluation) -> str | None:
@@ -66,45 +74,69 @@ def staggered_reading(evaluation: Evaluation) -> str | None:
                  if reading.staggered and reading.families is None), None)
 
 
-def draw_files(evaluation: Evaluation, without: Collection[str] = (), family: str | None = None) -> list[str]:
-    """Every file of the draw stage, of one family or of all, relative to the results folder.
-
-    Each figure is a picture twice (SVG and PNG), its numbers (CSV) and its alternative text (TXT).
-    """
-    drawn = [family] if family else list(families(evaluation, without))
-    return [f"figures/{name}.{part}" for each in drawn for name in figures(evaluation, each, without)
-            for part in FIGURE_PARTS]
-
-
-def readings_figures(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, str]:
-    """Claim -> name of its figure of readings, for every claim on a number that this run estimates.
+def readings_figures(evaluation: Evaluation, indicators: Collection[str]) -> dict[str, str]:
+    """Claim -> name of its figure of readings, for every claim on a number of these indicators that is estimated.
 
     Raises DidError for a mistake in the claims file.
     """
     claims = load_claims(evaluation.published, evaluation.indicators)
     numeric = claims.loc[(claims["value"] != "") & (claims["estimand"] == "overall")
-                         & ~claims["indicator"].isin(list(without)) & claims["estimator"].isin(evaluation.estimators)
+                         & claims["indicator"].isin(list(indicators)) & claims["estimator"].isin(evaluation.estimators)
                          & claims["treatment"].isin(evaluation.treatments) & claims["sample"].isin(evaluation.samples)]
     return {claim: f"readings_{claim}" for claim in numeric["claim"]}
 
 
-def reproduce_files(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
-    """Every file of the reproduce stage, relative to the results folder: tables, page, a figure for each number; the
-    tables alone if nothing was published."""
+def draw_files(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
+    """Every file of an indicator's figures, relative to the results folder; ``headlines`` as for ``figures``."""
+    return _parts(figures(evaluation, indicator, headlines))
+
+
+def family_files(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> list[str]:
+    """Every file of the family stage, relative to the results folder: figures and two pages."""
+    return [*_parts(family_figures(evaluation, family, without)), family_page(family), robustness_page(family)]
+
+
+def _parts(names: list[str]) -> list[str]:
+    """Each figure is a picture twice (SVG and PNG), its numbers (CSV) and its alternative text (TXT)."""
+    return [f"figures/{name}.{part}" for name in names for part in FIGURE_PARTS]
+
+
+def reproduce_files(evaluation: Evaluation) -> list[str]:
+    """Every file of the reproduce stage, relative to the results folder: tables and page; the tables alone if nothing
+    was published."""
     if load_claims(evaluation.published, evaluation.indicators).empty:
         return list(REPRODUCTION_TABLES)
-    return [*REPRODUCTION_TABLES, REPRODUCTION_PAGE,
-            *(f"figures/{name}.{part}" for name in readings_figures(evaluation, without).values()
-              for part in FIGURE_PARTS)]
+    return [*REPRODUCTION_TABLES, REPRODUCTION_PAGE]
 
 
-def report_files(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
-    """Every file of the report stage, relative to the results folder: the report, the workbook, tables with their
-    dictionary and for papers, two pages for each family, the page in front of them, and the manifest."""
-    pages = [page(family) for family in families(evaluation, without) for page in (family_page, robustness_page)]
+def tabulate_files(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
+    """Every file of the tabulate stage, relative to the results folder: tables with their dictionary, the workbook, and
+    tables for papers."""
     papers = [*(effects_paper(family) for family in families(evaluation, without)), REPRODUCTION_PAPER]
-    papers = [f"tables/{name}.{part}" for name in papers for part in PAPER_PARTS]
-    return [REPORT, WORKBOOK, *TABLES, DICTIONARY, *papers, "summary.md", *pages, "manifest.json"]
+    return [*TABLES, DICTIONARY, WORKBOOK, *(f"tables/{name}.{part}" for name in papers for part in PAPER_PARTS)]
+
+
+def report_files() -> list[str]:
+    """Every file of the report stage, relative to the results folder: the report, and the page in front of those of
+    the families."""
+    return [REPORT, FRONT]
+
+
+def every_file(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
+    """Every file that a run leaves in the results folder, but for the manifest that lists them."""
+    by_family, shown = families(evaluation, without), headlines(evaluation, without).values()
+    return [*report_files(), *reproduce_files(evaluation), *tabulate_files(evaluation, without),
+            *(file for family, members in by_family.items()
+              for file in [*family_files(evaluation, family, without),
+                           *(file for name in members for file in draw_files(evaluation, name, shown))])]
+
+
+def settings_files(evaluation: Evaluation) -> list[Path]:
+    """Every settings file that the manifest has a checksum of: claims, registry, indicators and reference tables."""
+    folders = ((evaluation.sources_folder, "*.yaml"), (evaluation.indicators_folder, "*.yaml"),
+               (evaluation.reference, "*.csv"))
+    return [*([Path(evaluation.published)] if evaluation.published else []),
+            *sorted(path for folder, names in folders for path in Path(folder).glob(names))]
 
 
 def effects_paper(family: str) -> str:

@@ -360,5 +360,5 @@ def claim_facts(reproduction: pd.DataFrame, facts: Facts | Front) -> list[str]:
     lines.append(f"The report makes {facts.n_published} tests; {chance:.1f} of them would fall below p = 0.05 by "
                  "chance if there were no effect at all. Holm-adjusted p-values stand beside the raw ones"
                  f"{' on the page of each family' if isinstance(facts, Front) else ''}"
-                 f"{', over the cells of one figure, estimator and clustering' if 'p_holm' in reproduction else ''}.")
+                 f"{', over the cells of one family, estimator and clustering' if 'p_holm' in reproduction else ''}.")
     return lines

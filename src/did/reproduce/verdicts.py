@@ -43,14 +43,16 @@ BESIDE = ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]
 
 def compare(claims: pd.DataFrame, estimates: pd.DataFrame, reading: str,
             reasons: Mapping[str, str] | None = None, *, estimators: Iterable[str] | None = None,
-            treatments: Iterable[str] | None = None, samples: Iterable[str] | None = None) -> pd.DataFrame:
+            treatments: Iterable[str] | None = None, samples: Iterable[str] | None = None,
+            families: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Set each claim beside our estimate under one reading: one row per claim and level of clustering, with a verdict.
 
     ``claims`` as from `did.reproduce.claims.load_claims`; ``estimates`` the estimates table. What `agreement` and
     `verdict` say stands beside the printed facts. Claims on the indicators of ``reasons`` (indicator -> why it is not
     available) cannot run, nor do those by an estimator, for a treatment or a sample outside ``estimators``,
-    ``treatments`` and ``samples`` (any, if None). ``p_holm`` adjusts over the claims of one figure, estimator and
-    clustering (Holm 1979). The columns that begin with ``did_`` repeat the cell by difference-in-differences.
+    ``treatments`` and ``samples`` (any, if None). ``p_holm`` adjusts over the claims on one family, by one estimator
+    and clustering (Holm 1979); ``families`` maps an indicator to its family (all are one, if None). The columns that
+    begin with ``did_`` repeat the cell by difference-in-differences.
 
     Raises DidError if a claim has no estimate though it should, naming it.
     """
@@ -77,7 +79,8 @@ def compare(claims: pd.DataFrame, estimates: pd.DataFrame, reading: str,
                            "the evaluation")
         rows += [_row(claim, estimate, did) for estimate in cell]
     table = pd.DataFrame(rows).reindex(columns=TABLE_COLUMNS).astype(dict.fromkeys(COUNTS, "Int64"))
-    table["p_holm"] = table.groupby(["figure", "estimator", "cluster"])["p_value"].transform(holm)
+    family = table["indicator"].map(families or {}).fillna("")
+    table["p_holm"] = table.groupby([family, "estimator", "cluster"])["p_value"].transform(holm)
     return table
 
 

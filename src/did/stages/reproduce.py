@@ -11,14 +11,12 @@ from did import tables
 from did.availability import reason
 from did.config import Evaluation, load_indicator
 from did.outputs import contents
-from did.outputs.describe import source_line, sources_of, subtitle
-from did.outputs.facts import SAMPLES, TREATMENTS, estimator_name
+from did.outputs.evaluation_facts import verdicts
 from did.outputs.reproduction import Setting, page
-from did.outputs.reproduction_figures import readings_strip
 from did.outputs.text import listed, plural, write_csv
 from did.paths import Paths
 from did.provenance import write_text
-from did.reproduce import baseline, compare, load_claims
+from did.reproduce import baseline, load_claims
 from did.reproduce.ranking import choices, judged, ranking
 from did.reproduce.verdicts import counts
 
@@ -27,9 +25,9 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
         renew: Path | None = None) -> str:
     """Write everything that ``contents.reproduce_files`` lists and return what was found: the claims by verdict.
 
-    Claims on the indicators ``without``, which are not available in this run, get rows that say so; figures that an
-    earlier run made of them are deleted. ``strict``: where recorded verdicts lie that those of this run must equal;
-    ``renew``: where to record them, after what changed is told in the lines returned.
+    Claims on the indicators ``without``, which are not available in this run, get rows that say so. ``strict``: where
+    recorded verdicts lie that those of this run must equal; ``renew``: where to record them, after what changed is told
+    in the lines returned.
 
     Raises DidError for a mistake in the claims file, a claim without an estimate, a table that is missing, and, if
     ``strict``, for a changed verdict, once all is written.
@@ -39,9 +37,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
                if name not in without}
     estimates, varied = (pd.concat([tables.read(table, getattr(paths, table)(name)) for name in members],
                                    ignore_index=True) for table in ("estimates", "readings"))
-    table = compare(claims, estimates, evaluation.default_reading,
-                    {name: reason(evaluation, name, paths) for name in without}, estimators=evaluation.estimators,
-                    treatments=evaluation.treatments, samples=evaluation.samples)
+    table = verdicts(evaluation, estimates, members, {name: reason(evaluation, name, paths) for name in without})
     first = evaluation.clusters[0]
     readings = judged(varied, claims)
     families = contents.families(evaluation, without)
@@ -52,9 +48,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     if claims.empty:
         (paths.results / contents.REPRODUCTION_PAGE).unlink(missing_ok=True)
         return f"nothing published to compare with; {plural(readings['reading'].nunique(), 'reading')}"
-    figures = _draw(claims, readings, members, evaluation, paths, without)
     write_text(paths.results / contents.REPRODUCTION_PAGE, page(
-        table, readings, ranked, moved, _setting(evaluation, members, families, figures)))
+        table, readings, ranked, moved, _setting(evaluation, members, families)))
     lines = [_summary(table)]
     if renew:
         changed = baseline.lines(baseline.changes(table, renew)) if renew.is_file() else []
@@ -70,31 +65,11 @@ def _summary(table: pd.DataFrame) -> str:
     return f"{plural(table['claim'].nunique(), 'claim')}: {listed(found)}"
 
 
-def _draw(claims: pd.DataFrame, readings: pd.DataFrame, members: dict, evaluation: Evaluation, paths: Paths,
-          without: Collection[str]) -> dict[str, str]:
-    """Draw the readings of every claim on a number and delete such figures of claims that this run has not."""
-    figures = contents.readings_figures(evaluation, without)
-    every = contents.readings_figures(evaluation)
-    for name in set(every.values()) - set(figures.values()):
-        for part in contents.FIGURE_PARTS:
-            (paths.results / "figures" / f"{name}.{part}").unlink(missing_ok=True)
-    for claim in claims.loc[claims["claim"].isin(list(figures))].itertuples():
-        indicator = members[claim.indicator]
-        rows = readings.loc[readings["claim"] == claim.claim]
-        readings_strip(
-            rows, claim, default=evaluation.default_reading, stem=paths.results / "figures" / figures[claim.claim],
-            title=f"{indicator.title}: {estimator_name(claim.estimator)} under every reading",
-            subtitle=f"{TREATMENTS[claim.treatment]} treatment, {SAMPLES[claim.sample]}. "
-                     f"{subtitle(claim.unit, indicator, evaluation)}",
-            source=source_line([indicator], sources_of([indicator], evaluation)))
-    return figures
-
-
-def _setting(evaluation: Evaluation, members: dict, families: dict[str, list[str]],
-             figures: dict[str, str]) -> Setting:
+def _setting(evaluation: Evaluation, members: dict, families: dict[str, list[str]]) -> Setting:
     """What the page says that is in no table."""
     return Setting(
         title=evaluation.title, citation=evaluation.publication.citation, default=evaluation.default_reading,
         reading=evaluation.readings[evaluation.default_reading], indicators=members,
         families={name: (evaluation.families[name].title, found) for name, found in families.items()},
-        clusters=list(evaluation.clusters), units=evaluation.units, figures=figures)
+        clusters=list(evaluation.clusters), units=evaluation.units,
+        figures=contents.readings_figures(evaluation, members))

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
 from did.errors import DidError
 from did.outputs.text import p_value
 
+TEMPLATES = Path(__file__).parents[1] / "templates"
 # Numbers of a figure are also in the page up to this many rows.
 SHORT = 40
 MARKS = re.compile(r"\\([\\|*`\[\]])|(\*\*)|(`)")
@@ -169,3 +171,10 @@ def _shorter(tag: str, referred: set[str]) -> str:
 def _rounded(found: re.Match) -> str:
     value = float(found[0])
     return f"{value:.{2 if abs(value) >= 1 else 4}f}".rstrip("0").rstrip(".")
+
+
+def html_of(template: str, **values: object) -> str:
+    """Return a page, or a part of one, of the templates folder as text ending in one line break; all text escaped."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
+                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    return environment.get_template(template).render(**values).rstrip("\n") + "\n"

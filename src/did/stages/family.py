@@ -1,0 +1,99 @@
+"""Stage 7: what is said of a family of outcomes together: coefficients side by side, and its two pages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import pandas as pd
+
+from did.config import Evaluation, Indicator, load_indicator
+from did.errors import one_of
+from did.outputs import contents
+from did.outputs.describe import effect_unit, source_line, sources_of, subtitle
+from did.outputs.evaluation_facts import family_facts, largest_dose, stage_tables, verdicts
+from did.outputs.facts import ESTIMATORS, levels, samples_of, treatments_of
+from did.outputs.figures import coefficient_panes, coefficient_single
+from did.outputs.robustness import robustness_markdown
+from did.outputs.summary import summary_markdown
+from did.outputs.text import listed
+from did.outputs.wave_figures import wave_chart, wave_rows
+from did.paths import Paths
+from did.provenance import write_text
+from did.reference import read_reference
+from did.reproduce import load_claims
+from did.waves import MEMBERSHIP
+
+# What the areas of a geography are called in headings.
+GEOGRAPHIES = {"upper_tier": "Upper-tier authorities", "ccg_2020": "CCGs of 2020"}
+
+
+def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
+    """Write every file that ``contents.family_files`` lists for a family and return one line about them.
+
+    ``without`` are the indicators that this run has no files for. Raises DidError for an unknown family and a table
+    that is missing or breaks its contract.
+    """
+    by_family = contents.families(evaluation, without)
+    one_of("family", family, by_family)
+    members = [load_indicator(name, evaluation.indicators_folder) for name in by_family[family]]
+    frames = stage_tables(("estimates", "diagnostics", "lineage", "readings"), by_family[family], evaluation, paths)
+    facts = family_facts(family, evaluation, without=without, paths=paths)
+    facts = replace(facts, largest_dose=largest_dose(facts.total, evaluation, paths))
+    _coefficients(members, evaluation, frames["estimates"], paths)
+    if contents.draws_waves(evaluation, family, without):
+        _waves(evaluation, bool(frames["estimates"]["is_synthetic"].any()), paths)
+    reproduction = verdicts(evaluation, frames["estimates"], by_family[family])
+    write_text(paths.results / contents.family_page(family),
+               summary_markdown(facts=facts, reproduction=reproduction, **frames))
+    del frames["lineage"]
+    write_text(paths.results / contents.robustness_page(family),
+               robustness_markdown(facts=facts, reproduction=reproduction, **frames))
+    return f"{family}: {len(contents.family_files(evaluation, family, without))} files"
+
+
+def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: pd.DataFrame,
+                  paths: Paths) -> None:
+    """Draw a family's coefficients by every estimator but the event study, in the layout its entry names."""
+    family = evaluation.families[members[0].family]
+    claims = load_claims(evaluation.published, evaluation.indicators)
+    claims["published_value"] = pd.to_numeric(claims["value"], errors="coerce")
+    units = dict.fromkeys(effect_unit(each, evaluation) for each in members)
+    unit = next(iter(units)) if len(units) == 1 else "unit of each outcome"
+    for estimator in evaluation.estimators:
+        if estimator == "event_study":
+            continue
+        printed = claims.loc[claims["estimator"] == estimator]
+        name = ESTIMATORS.get(estimator, (estimator,))[0]
+        common = dict(
+            outcomes={each.id: each.label for each in members}, estimator=estimator,
+            reading=evaluation.default_reading,
+            stem=paths.results / "figures" / f"coefficients_{members[0].family}_{estimator}",
+            title=f"{family.title}: effects by {name}", subtitle=subtitle(unit, members[0], evaluation),
+            source=source_line(members, sources_of(members, evaluation)),
+            axis_labels={"binary": unit, "intensity": f"{unit}, per {evaluation.dose}"},
+            published=printed if len(printed) else None, units=evaluation.units, clusters=levels(evaluation),
+            samples=samples_of(evaluation), treatments=treatments_of(evaluation))
+        overall = estimates.loc[estimates["estimand"] == "overall"]
+        if family.layout == "single":
+            coefficient_single(overall, **common, axis_label=f"{unit}; intensity: per {evaluation.dose}")
+        else:
+            coefficient_panes(overall, **common)
+
+
+def _waves(evaluation: Evaluation, is_synthetic: bool, paths: Paths) -> None:
+    """Draw the first record of waves: systems by the month they became treated, with their areas."""
+    waves = evaluation.waves
+    record, by_geography = next(iter(waves.records.items()))
+    used = {load_indicator(name, evaluation.indicators_folder).geography for name in evaluation.indicators}
+    members = {geography: read_reference(f"{evaluation.reference}/{table}", MEMBERSHIP, ["wave", "system", "area_code"])
+               for geography, table in by_geography.items() if geography in used}
+    wave_chart(
+        wave_rows(members, waves.onsets, waves.system_onsets), treated=waves.treated_waves,
+        removable=waves.removable_wave, stem=paths.results / "figures" / contents.WAVES,
+        geographies={name: GEOGRAPHIES.get(name, name.replace("_", " ")) for name in members},
+        title=f"{evaluation.title}: who joined when",
+        subtitle=f"Systems by the month from which they count as treated and the areas they cover, {evaluation.place}; "
+                 f"{record.replace('_', ' ')}.",
+        source=f"{listed(by_geography[name] for name in members)} in {evaluation.reference}; own calculation",
+        is_synthetic=is_synthetic)

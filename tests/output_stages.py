@@ -1,0 +1,18 @@
+"""The stages that write results, in the order of the workflow, for tests that have fitted panels of their own."""
+
+from __future__ import annotations
+
+from did.outputs import contents
+from did.stages import draw, family, manifest, report, reproduce, tabulate
+
+
+def write_outputs(evaluation, paths, without=()) -> set[str]:
+    """Write everything a run leaves in the results folder and return what lies there, relative to it."""
+    where = {"evaluation": evaluation, "paths": paths, "without": list(without)}
+    for name, members in contents.families(evaluation, without).items():
+        for indicator in members:
+            draw.run(indicator, **where)
+        family.run(name, **where)
+    for stage in (reproduce, tabulate, report, manifest):
+        stage.run(**where)
+    return {str(path.relative_to(paths.results)) for path in paths.results.rglob("*") if path.is_file()}
