@@ -176,8 +176,8 @@ def test_leads_of_any_estimator(panel):
 
 def test_the_recommendation_is_the_published_rule(panel):
     tests = pretrend_rows(panel, bin_width=1)
-    for p_value, published, words in ((0.2, "did", "did: .*not told apart.*as the report did"),
-                                      (0.01, "did", "ldv: .*differ.*the report used did")):
+    for p_value, published, words in ((0.2, "did", "did: .*not told apart.*the estimator reported first"),
+                                      (0.01, "did", "ldv: .*differ.*reported first is did")):
         changed = tests.assign(p_value=tests["p_value"].where(tests["diagnostic"] != "linear_pretrend", p_value))
         row = recommendation(changed, panel, published).iloc[0]
         assert row["reason"].startswith(words[:3]) and row["p_value"] == p_value

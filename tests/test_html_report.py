@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import shutil
+import subprocess
 import xml.dom.minidom
 from pathlib import Path
 from urllib.parse import unquote
@@ -161,6 +162,38 @@ def test_files_named_in_the_page_are_there(page, made):
     assert {link for link in files if not (made[1].results / link).is_file()} == set()
     targets = {link[1:] for link in links if link.startswith("#")}
     assert {target for target in targets if opened_page.locator(f"[id='{target}']").count() != 1} == set()
+
+
+def test_every_figure_and_table_names_the_file_it_is_from_and_the_rule_that_wrote_it(page, made):
+    opened_page, evaluation = page[0], made[0]
+    written = {"reproduce": contents.reproduce_files(evaluation), "tabulate": contents.tabulate_files(evaluation),
+               "manifest": [contents.MANIFEST],
+               **{f"family_{family}": contents.family_files(evaluation, family)
+                  for family in contents.families(evaluation)},
+               **{f"draw_{name}": contents.draw_files(evaluation, name, INDICATORS) for name in INDICATORS}}
+    blocks = opened_page.locator("figure, .block").all()
+    assert len(blocks) >= opened_page.locator("table").count()
+    for block in blocks:
+        file, rule = block.locator("a code").last, block.locator("code").last
+        name, by = file.text_content(), rule.text_content()
+        assert name in written[by], (name, by)
+
+
+def test_workbook_and_tables_for_papers_are_linked(page, made):
+    links = page[0].locator("section[aria-labelledby=files] a").evaluate_all(
+        "all => all.map(each => each.getAttribute('href'))")
+    assert "workbook.xlsx" in links and "data_dictionary.csv" in links
+    papers = {f"tables/{name}" for name in ("effects_gpps.docx", "effects_mortality.tex", "reproduction.html")}
+    assert papers <= set(links) and all((made[1].results / link).is_file() for link in links)
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs poppler: apt-get install poppler-utils")
+def test_paper_says_synthetic_on_every_sheet(browser, made, tmp_path):
+    with opened(browser, made[1].results / contents.REPORT) as (page, _):
+        page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
+    text = subprocess.run(["pdftotext", tmp_path / "report.pdf", "-"], check=True, capture_output=True, text=True)
+    sheets = text.stdout.removesuffix("\f").split("\f")
+    assert len(sheets) > 5 and all("SYNTHETIC" in sheet for sheet in sheets)
 
 
 def test_tables_sort_by_mouse_and_by_keyboard(page):

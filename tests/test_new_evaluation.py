@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from python_calamine import CalamineWorkbook
 
+import libreoffice
+from banners import says_synthetic
 from browser import opened, started
 from did import scaffold
 from did.config import load_evaluation, load_indicator
@@ -155,8 +158,35 @@ def test_evaluations_live_side_by_side(project):
 
 
 def test_what_is_made_up_says_so_and_what_is_not_does_not(project):
-    assert "SYNTHETIC" in (project / "results/elsewhere/summary.md").read_text(encoding="utf-8")
-    assert "SYNTHETIC" not in (project / "results/states/summary.md").read_text(encoding="utf-8")
+    files = {name: [path for path in sorted((project / "results" / name).rglob("*.*")) if path.suffix != ".json"]
+             for name in ("elsewhere", "states")}
+    assert [path.name for path in files["elsewhere"] if not says_synthetic(path)] == []
+    # Nothing was published, so that these tables have no row that could say anything.
+    empty = {"reproduction.csv", "ranking.csv", "choices.csv"}
+    assert [path.name for path in files["states"] if path.name not in empty and says_synthetic(path)] == []
+
+
+@pytest.mark.skipif(shutil.which("soffice") is None, reason=libreoffice.MISSING)
+@pytest.mark.parametrize("name", ["elsewhere", "states"])
+def test_libreoffice_opens_the_workbook_of_a_run(project, name, tmp_path):
+    path = project / "results" / name / "workbook.xlsx"
+    book = CalamineWorkbook.from_path(path)
+    assert "Reproduction" not in book.sheet_names, "nothing was published"
+    for sheet, theirs in libreoffice.read(path, tmp_path, book.sheet_names).items():
+        ours = book.get_sheet_by_name(sheet).to_python()
+        assert [len(theirs), *theirs[0]] == [len(ours), *ours[0]], sheet
+
+
+def test_the_words_are_those_of_the_evaluation(project):
+    """Units as the evaluation calls them, and no word of a publication where there is none."""
+    for path in [*(project / "results/elsewhere").glob("*.md"), *(project / "results/elsewhere").glob("figures/*.svg"),
+                 project / "results/elsewhere/report.html"]:
+        text = path.read_text(encoding="utf-8")
+        found = re.findall(r"by area|comparison areas|treated areas|[Tt]he report (?:prints|leaves|did)|"
+                           r"The publication|as published|lagged dependent", text)
+        assert found == [], path.name
+    page = (project / "results/elsewhere/summary_visits.md").read_text(encoding="utf-8")
+    assert "clustered by district" in page and "95% by district" in page
 
 
 def test_what_does_not_apply_is_skipped_with_a_reason(project):

@@ -333,7 +333,8 @@ def written(tmp_path, monkeypatch, **changes) -> str:
     setting = Setting(
         title="A title", citation="A | citation", default="default", reading=evaluation.readings["default"],
         indicators={name: load_indicator(name, evaluation.indicators_folder) for name in names.values()},
-        families={"dtoc": ("Days", list(names.values()))}, clusters=["unit", "system"], units="areas",
+        families={"dtoc": ("Days", list(names.values()))}, clusters={"unit": "by area", "system": "by system"},
+        units="areas",
         figures={"D1": "readings_D1"})
     return page(reproduce.compare(claims, made, "default"), rows,
                 ranking(rows, {"dtoc": list(names.values())}, "default", "unit"), choices(rows, "unit"), setting)

@@ -37,6 +37,7 @@ from did.outputs.staggered_text import (
 )
 from did.outputs.summary import answer, direction_sentence, overview, summary_markdown, where_zero_lies
 from did.outputs.summary_tables import beside_table, comparison_table, lineage_table, trend_tests_table, years_table
+from did.outputs.text import singular
 from did.tables import SCHEMAS, check
 
 PARTS = {"days_nhs": 10.0, "days_care": 25.0, "days_both": 5.0}
@@ -616,3 +617,10 @@ def test_page_with_waves_of_their_own_dates_and_a_dose_among_the_treated(tables)
     before = summary_markdown(facts=WAVES, **given | {"estimates": pd.concat([tables["estimates"], staggered_rows()])})
     for heading in ("## Answer", "## Both estimators, both clusterings"):
         assert page.split(heading)[1].split("## ")[0] == before.split(heading)[1].split("## ")[0]
+
+
+@pytest.mark.parametrize(("many", "one"), [
+    ("areas", "area"), ("authorities", "authority"), ("districts", "district"), ("ICBs", "ICB"), ("branches", "branch"),
+    ("boxes", "box"), ("classes", "class"), ("practices", "practice"), ("people", "people"), ("class", "class")])
+def test_one_of_what_units_are_called(many, one):
+    assert singular(many) == one

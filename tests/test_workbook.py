@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import shutil
-import subprocess
 import zipfile
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 from python_calamine import CalamineWorkbook
 
+import libreoffice
 from did.outputs import workbook, workbook_sheets
 from did.outputs.paper_tables import SYNTHETIC
 from did.registry import Source
@@ -173,19 +173,54 @@ def test_a_marker_without_a_note_is_an_error():
         workbook.made(workbook.Cover("T", {}), [sheet])
 
 
-@pytest.mark.skipif(shutil.which("soffice") is None, reason="needs LibreOffice: apt-get install libreoffice-calc-nogui")
+@pytest.mark.skipif(shutil.which("soffice") is None, reason=libreoffice.MISSING)
 def test_libreoffice_opens_it_and_reads_the_same_cells(content, tmp_path):
     """Each sheet as LibreOffice reads it, cell by cell, beside what calamine reads."""
     (tmp_path / "workbook.xlsx").write_bytes(content)
-    form = 'csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,false,false,false,false,-1'
-    subprocess.run(["soffice", f"-env:UserInstallation=file://{tmp_path}/profile", "--headless", "--convert-to", form,
-                    "--outdir", str(tmp_path), str(tmp_path / "workbook.xlsx")], check=True, capture_output=True,
-                   timeout=120)
-    for name in NAMES:
-        with open(tmp_path / f"workbook-{name}.csv", encoding="utf-8", newline="") as file:
-            theirs = list(csv.reader(file))
+    for name, theirs in libreoffice.read(tmp_path / "workbook.xlsx", tmp_path, NAMES).items():
         ours = rows_of(content, name)
         assert len(theirs) == len(ours), name
         for their, our in zip(theirs, ours, strict=True):
             for cell, value in zip(their, our, strict=True):
                 assert (float(cell) == value) if isinstance(value, float) else cell == value, name
+
+
+def test_a_table_covers_its_rows_and_is_headed_by_its_cells(content):
+    """What makes Excel offer a repair: a table whose range or column names differ from the cells under it."""
+    files = parts(content)
+    for place, name in enumerate(NAMES[1:], start=1):
+        tree = ElementTree.fromstring(files[f"xl/tables/table{place}.xml"])
+        rows = rows_of(content, name)
+        (top, left), (bottom, right) = (_place(corner) for corner in tree.get("ref").split(":"))
+        assert tree.get("name") == f"{name.lower()}_table" and left == 0 and bottom == len(rows) - 1
+        heads = [column.get("name") for column in tree.iter(f"{MAIN}tableColumn")]
+        assert rows[top][:right + 1] == heads and right + 1 == len(heads)
+
+
+def _place(corner: str) -> tuple[int, int]:
+    letters, number = re.fullmatch(r"([A-Z]+)(\d+)", corner).groups()
+    column = 0
+    for letter in letters:
+        column = 26 * column + ord(letter) - ord("A") + 1
+    return int(number) - 1, column - 1
+
+
+def test_text_is_large_enough_to_read_and_nothing_is_hidden(content):
+    files = parts(content)
+    sizes = [float(size.get("val")) for size in ElementTree.fromstring(files["xl/styles.xml"]).iter(f"{MAIN}sz")]
+    assert sizes and min(sizes) >= 12
+    for name, part in files.items():
+        assert b'hidden="1"' not in part and b'state="hidden"' not in part, name
+
+
+def test_without_anything_published_there_is_no_sheet_of_it():
+    frames = tables(True) | {"reproduction": tables(True)["reproduction"].iloc[:0]}
+    sheets = workbook_sheets.sheets(pages=[FACTS], front=FRONT, units=UNITS, sources={"counts": SOURCE}, files=FILES,
+                                    **frames)
+    assert [sheet.name for sheet in sheets] == [name for name in NAMES[3:] if name != "Reproduction"]
+
+
+def test_the_cover_names_the_contact():
+    cover = workbook_sheets.cover(front=replace(FRONT, contact="A. Person, a@example.org"), pages=[FACTS],
+                                  sources={"counts": SOURCE}, version="0", is_synthetic=False)
+    assert cover.sections["Contact"][0] == "A. Person, a@example.org"

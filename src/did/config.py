@@ -293,6 +293,8 @@ class Evaluation(Strict):
     dose: str = Field(description="What one more unit of intensity is.")
     dose_counted: str = Field("", description="When the dose was counted, as `in April 2021`, if that was after the "
                               "onset.")
+    contact: str = Field("", description="Whom to ask about the results, as a name with an address; for the report and "
+                         "the cover of the workbook.")
     families: dict[str, Family] = Field(min_length=1, description="Families of outcomes.")
     indicators: list[str] = Field(min_length=1, description="Indicators to evaluate.")
     waves: Waves = Field(description="Who became treated, and when.")

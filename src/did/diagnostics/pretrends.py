@@ -123,14 +123,14 @@ def recommendation(tests: pd.DataFrame, panel: Panel, published: str) -> pd.Data
     The rule: difference-in-differences unless the linear trends before onset differ (`linear_pretrend`, first
     treatment, clustered by unit, p below 0.05), then the lagged dependent variable (section 22 of the report).
     ``tests`` are the rows of `pretrend_rows`; ``published`` is the estimator that was reported. value is missing, the
-    reason says which and why, and whether the report used it.
+    reason says which and why, and whether it is the one reported first.
     """
     row = diagnostic_row("recommendation", panel, "unit")
     test = tests.loc[(tests["diagnostic"] == "linear_pretrend") & (tests["cluster"] == "unit")].iloc[0]
     if test["status"] == "skipped":
         return pd.DataFrame([skipped(row, f"no linear trend test: {test['reason']}")], columns=COLUMNS)
     chosen = "ldv" if test["p_value"] < 0.05 else "did"
-    used = "as the report did" if chosen == published else f"the report used {published}"
+    used = "the estimator reported first" if chosen == published else f"reported first is {published}"
     reason = f"{chosen}: linear trends before onset {'differ' if chosen == 'ldv' else 'are not told apart'} (p = " \
              f"{test['p_value']:.3f} by unit); {used}"
     return pd.DataFrame([row | {"estimator": chosen, "p_value": test["p_value"], "reason": reason}], columns=COLUMNS)

@@ -37,9 +37,9 @@ def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str,
 
 def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
     """Names of an indicator's figures, without folder and ending, in the order of its section in the report: trend
-    graphs, event study, estimators, alternatives and, if it is one of the ``headlines``, the specification curve and
-    who was treated when; then the readings of each published number."""
-    names = [f"trends_{indicator}_{sample}" for sample in evaluation.samples]
+    graphs, means of each wave, event study, estimators, alternatives and, if it is one of the ``headlines``, the
+    specification curve and who was treated when; then the readings of each published number."""
+    names = [*(f"trends_{indicator}_{sample}" for sample in evaluation.samples), f"series_{indicator}"]
     if "event_study" in evaluation.estimators:
         names.append(f"event_study_{indicator}")
     if staggered_reading(evaluation):

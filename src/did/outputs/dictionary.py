@@ -194,6 +194,13 @@ TABLES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
         "a group's mean in a period", "period group observed_mean linear_trend n_units is_synthetic", {
             "observed_mean": ("mean outcome of the group", "unit of the outcome", "no figure in the period"),
             "linear_trend": ("its fit by the linear-trends model", "unit of the outcome", "no fit")}),
+    "figures/series_*.csv": (
+        "a wave's mean in a period", "period wave first_treated counts_as mean n_units is_synthetic", {
+            "wave": ("wave; units of one wave with different dates are separate", COUNT, "units in no wave"),
+            "first_treated": ("its first treated period", "ISO period", "never, or no date is known"),
+            "counts_as": ("treated or comparison under the reported reading", CODE, NEVER),
+            "mean": ("mean outcome of its units", "unit of the outcome", "no figure in the period"),
+            "n_units": ("units observed in the period", COUNT, NEVER)}),
     "figures/robustness_*.csv": (
         "the headline effect in another way", "indicator group what estimator reading sample treatment cluster "
         f"estimate {ERRORS} p_value {SIZES} status note is_synthetic shown published_value", {

@@ -85,7 +85,7 @@ def front_facts(evaluation: Evaluation, *, without: Collection[str], paths: Path
                   for family in contents.families(evaluation, without)],
         n_published=publication.coefficients, n_published_numbers=publication.printed_numbers,
         published_conclusion=publication.conclusion, citation=publication.citation,
-        reading=evaluation.default_reading,
+        contact=evaluation.contact, reading=evaluation.default_reading,
         context=[*([OWN_DATES] if evaluation.waves.table else []),
                  *(fact.text for fact in publication.context if not fact.families)],
         unavailable=missing_outcomes(evaluation, without, paths), samples=samples_of(evaluation),

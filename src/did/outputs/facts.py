@@ -10,10 +10,10 @@ import pandas as pd
 
 from did.config import Evaluation
 from did.errors import DidError
-from did.outputs.text import listed
+from did.outputs.text import listed, singular
 
 # Values of the tables' columns -> their names in figures and pages.
-CLUSTERS = {"unit": "by area", "system": "by system"}
+CLUSTERS = {"unit": "by area", "system": "by system"}  # where units are areas; an evaluation's own are `levels`
 SAMPLES = {"full": "full sample", "wave_two_removed": "wave two removed"}
 TREATMENTS = {"binary": "Binary", "intensity": "Intensity"}
 # What an estimator is called, and whom it compares the treated with.
@@ -48,7 +48,8 @@ WEIGHTED_RATE = "outcome is a rate without counts, combined over areas with popu
 
 def levels(evaluation: Evaluation) -> dict[str, str]:
     """An evaluation's levels of clustering and their names."""
-    return {name: CLUSTERS[name] for name in evaluation.clusters}
+    names = CLUSTERS | {"unit": f"by {singular(evaluation.units)}"}
+    return {name: names[name] for name in evaluation.clusters}
 
 
 def samples_of(evaluation: Evaluation) -> dict[str, str]:
@@ -154,7 +155,7 @@ class Front:
     families : the families that are available, in order.
     unavailable : (family, its outcomes, why and how to supply) of what this run has no files for.
     n_published, n_published_numbers, published_conclusion, context, reading : as in ``Facts``; citation of the
-        publication.
+        publication; contact : whom to ask about the results, "" if nobody is named.
     """
 
     title: str
@@ -166,6 +167,7 @@ class Front:
     n_published_numbers: int
     published_conclusion: str = ""
     citation: str = ""
+    contact: str = ""
     reading: str = "default"
     context: Sequence[str] = ()
     unavailable: Sequence[tuple[str, str, str]] = ()

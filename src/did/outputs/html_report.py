@@ -19,7 +19,7 @@ from did.config import Evaluation, load_indicator
 from did.errors import DidError
 from did.outputs import contents
 from did.outputs.evaluation_facts import outcome_facts
-from did.outputs.facts import Facts, Front
+from did.outputs.facts import Facts, Front, estimator_name
 from did.outputs.html import background, overview
 from did.outputs.html.elements import TEMPLATES, Picture, html_of, inline, picture
 from did.outputs.identities import additivity, sum_to_zero
@@ -79,10 +79,12 @@ def report_html(report: Report) -> str:
         waves=_picture(report, contents.WAVES, next(iter(families)), f"{evaluation.title}: who joined when")
         if evaluation.waves.records else None,
         families=[_family(report, family, facts) for family, facts in zip(families, front.families, strict=True)],
-        methods=background.methods(evaluation), choices=background.choices(evaluation), clustered=background.CLUSTERED,
+        methods=background.methods(evaluation), choices=background.choices(evaluation),
+        clustered=background.clustered(evaluation),
         sources=background.sources_table(report.sources, manifests),
         files=[background.files_table(name, source, manifests[name], report.paths.raw(name))
                for name, source in report.sources.items() if manifests[name]["files"]],
+        downloads=background.downloads(dict(zip(families, front.families, strict=True))),
         versions=report.versions, citation=background.citation(evaluation, report.versions, manifests),
     )
     size = len(page.encode())
@@ -107,14 +109,16 @@ def _family(report: Report, family: str, facts: Facts) -> dict:
     """What the template says of one family and its outcomes."""
     estimates = report.tables["estimates"]
     ours = estimates[estimates["reading"].eq(facts.reading) & estimates["indicator"].isin(list(facts.outcomes))]
-    names = contents.family_figures(report.evaluation, family, report.without)
+    names, prefix = contents.family_figures(report.evaluation, family, report.without), f"coefficients_{family}_"
     sums = [check(ours, facts)
             for check, parts in ((additivity, facts.parts), (sum_to_zero, facts.sum_to_zero)) if parts]
     return {
         "id": family, "facts": facts,
-        "coefficients": [_picture(report, name, family, f"{facts.title}: coefficients by {name.rpartition('_')[2]}")
-                         for name in names if name != contents.WAVES],
-        "read_with": [*map(inline, sums), *facts.context],
+        "coefficients": [_picture(report, f"{prefix}{name}", family,
+                                  f"{facts.title}: coefficients by {estimator_name(name)}")
+                         for name in report.evaluation.estimators if f"{prefix}{name}" in names],
+        # What concerns every family is said once, before them.
+        "read_with": [*map(inline, sums), *(text for text in facts.context if text not in report.front.context)],
         "pages": [(contents.family_page(family), "tables of the family"),
                   (contents.robustness_page(family), "what the headline estimate rests on")],
         "outcomes": [{"id": name, "label": label, "section": _section(report.paths.section(name))}

@@ -170,8 +170,11 @@ def claims(reproduction: pd.DataFrame, front: Front) -> pd.DataFrame:
     return wide.assign(is_synthetic=bool(rows["is_synthetic"].any()))
 
 
-def reproduction_table(name: str, reproduction: pd.DataFrame, front: Front) -> Table:
-    """Return what was printed beside ours, a row per claim, with the verdict by every clustering."""
+def reproduction_table(name: str, reproduction: pd.DataFrame, front: Front, *, is_synthetic: bool = False) -> Table:
+    """Return what was printed beside ours, a row per claim, with the verdict by every clustering.
+
+    ``is_synthetic``: the run is of made-up data, which a table without claims has no row to tell.
+    """
     wide = claims(reproduction, front)
     rows = reproduction.loc[reproduction["reading"].eq(front.reading)]
     words = comparison_table(rows, front, whole=False) if len(rows) else pd.DataFrame(columns=["Cell"])
@@ -184,7 +187,7 @@ def reproduction_table(name: str, reproduction: pd.DataFrame, front: Front) -> T
     return Table(name=name, title="What was reproduced", caption="Printed findings beside those of this run",
                  numbers=wide, words=words, notes=[note for note in notes if note],
                  right=["Ours", *(column for column in words.columns if column.startswith("95%"))],
-                 is_synthetic=bool(wide["is_synthetic"].any()))
+                 is_synthetic=is_synthetic or bool(wide["is_synthetic"].any()))
 
 
 def write(table: Table, folder: str | Path) -> None:

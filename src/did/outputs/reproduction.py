@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from did.config import Indicator, Reading, period
-from did.outputs.facts import ABBREVIATIONS, CLUSTERS, SAMPLES, TREATMENTS
+from did.outputs.facts import ABBREVIATIONS, SAMPLES, TREATMENTS
 from did.outputs.reproduction_text import decimals_beside, range_words, reading_words
 from did.outputs.summary import rendered
 from did.outputs.text import (
@@ -51,7 +51,7 @@ class Setting:
     reading: Reading
     indicators: Mapping[str, Indicator]
     families: Mapping[str, tuple[str, Sequence[str]]]
-    clusters: Sequence[str]
+    clusters: Mapping[str, str]
     units: str
     figures: Mapping[str, str]
 
@@ -73,7 +73,7 @@ def page(table: pd.DataFrame, readings: pd.DataFrame, ranked: pd.DataFrame, move
         "reproduction.md.j2",
         setting=setting,
         synthetic=bool(table["is_synthetic"].any() or readings["is_synthetic"].any()),
-        tally=[(CLUSTERS.get(level, level), _tally(table.loc[table["cluster"] == level]))
+        tally=[(setting.clusters[level], _tally(table.loc[table["cluster"] == level]))
                for level in setting.clusters],
         verdicts=markdown_table(_verdict_table(table, setting), right=["Ours", "N"]),
         lost=_lost(rows),
@@ -84,7 +84,7 @@ def page(table: pd.DataFrame, readings: pd.DataFrame, ranked: pd.DataFrame, move
                   for family, part in ranked.groupby("family", sort=False)],
         choices=[(claim.heading, table) for claim in numeric if (table := _choices(moved, claim))],
         reasons={code: text for code, text in REASONS.items() if code in set("; ".join(rows["reasons"]).split("; "))},
-        beside=listed(CLUSTERS.get(level, level) for level in others),
+        beside=listed(setting.clusters[level] for level in others),
         about=[claim.id for claim in numeric if claim.rounding == "about"],
     )
 
@@ -126,7 +126,7 @@ def _verdict_table(table: pd.DataFrame, setting: Setting) -> pd.DataFrame:
             "As printed": f"{row.as_printed}{printed_n}", "Ours": ours,
             "N": "" if pd.isna(row.n_obs) else count(row.n_obs), "Verdict": row.verdict,
             "Why": row.reasons.replace("_", " "),
-            **{f"Clustered {CLUSTERS.get(level, level)}": beside.loc[(row.claim, level), "verdict"]
+            **{f"Clustered {setting.clusters[level]}": beside.loc[(row.claim, level), "verdict"]
                for level in others if (row.claim, level) in beside.index},
         })
     return pd.DataFrame(found)
@@ -155,8 +155,8 @@ def _rows(family: str, rows: pd.DataFrame, readings: pd.DataFrame, setting: Sett
     claim = claims.iloc[0]
     same = claims.loc[(claims["published_n"] == claim["published_n"]), "claim"]
     cell = readings.loc[(readings["indicator"] == claim["indicator"]) & (readings["treatment"] == claim["treatment"])
-                        & (readings["sample"] == claim["sample"]) & (readings["cluster"] == setting.clusters[0])
-                        & (readings["design"] == "one_at_a_time") & readings["n_obs"].notna()]
+                        & (readings["sample"] == claim["sample"]) & (readings["design"] == "one_at_a_time")
+                        & (readings["cluster"] == next(iter(setting.clusters))) & readings["n_obs"].notna()]
     own = cell.loc[cell["estimator"] == claim["estimator"]].set_index("reading")
     whole = cell.loc[cell["estimator"] == "did"].set_index("reading")["n_obs"]
     wants_panel = pd.notna(claim["published_n_panel"]) and len(whole) > 0
@@ -201,7 +201,7 @@ def _by_denominator(rows: pd.DataFrame, readings: pd.DataFrame, members: Sequenc
     """How many readings with each denominator agree with each printed value of a family."""
     parts = []
     for claim in rows.loc[rows["indicator"].isin(members) & rows["claim"].isin(list(setting.figures)), "claim"]:
-        cell = readings.loc[(readings["claim"] == claim) & (readings["cluster"] == setting.clusters[0])
+        cell = readings.loc[(readings["claim"] == claim) & (readings["cluster"] == next(iter(setting.clusters)))
                             & readings["value_agrees"].isin(["yes", "no"])]
         names = cell["choices"].str.extract(r"denominator=([^;]+)", expand=False)
         usual = setting.indicators[cell["indicator"].iloc[0]].denominator_name(setting.reading) or ""
@@ -217,7 +217,7 @@ def _by_denominator(rows: pd.DataFrame, readings: pd.DataFrame, members: Sequenc
 def _number(claim: _Claim, readings: pd.DataFrame, setting: Setting) -> list[str]:
     """What each printed number needs, what the default gives, and which readings agree with it."""
     row = claim.row
-    cell = readings.loc[(readings["claim"] == claim.id) & (readings["cluster"] == setting.clusters[0])
+    cell = readings.loc[(readings["claim"] == claim.id) & (readings["cluster"] == next(iter(setting.clusters)))
                         & readings["estimate"].notna()]
     value = cell["value_agrees"] == "yes"
     band = ~cell["significance_agrees"].isin(["no", "cannot run"]) & ~cell["sign_agrees"].isin(["no", "cannot run"])

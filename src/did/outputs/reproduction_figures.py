@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
@@ -29,13 +30,14 @@ NUMBERS = ["claim", "indicator", "reading", "design", "choices", "sample", "trea
 
 
 def readings_strip(rows: pd.DataFrame, claim, *, default: str, stem: str | Path, title: str, subtitle: str,
-                   source: str) -> list[Path]:
+                   source: str, clusters: Mapping[str, str] = CLUSTERS) -> list[Path]:
     """Draw all readings of one claim on a number, sorted by estimate, and save the figure.
 
     ``rows`` are those of the claim in the frame of `did.reproduce.ranking.judged`, one per reading and cluster level;
     ``claim`` is its row of the claims (value, rounding, unit). A reading is a point with a thin 95% interval per
     cluster level: drawn in full by the first level, dashed by the second. A reading without an estimate is left out
-    and counted in the subtitle, which also counts those that agree with the printed value.
+    and counted in the subtitle, which also counts those that agree with the printed value. ``clusters``: level -> its
+    name.
 
     Returns the paths of the picture (SVG, PNG), the numbers and the alternative text. Raises DidError if no reading
     has an estimate.
@@ -59,7 +61,7 @@ def readings_strip(rows: pd.DataFrame, claim, *, default: str, stem: str | Path,
     label = style.wrap(f"Estimate, {claim.unit}", style.WIDTH - NAMES - 0.4)
     feet = 0.5 + len(label) * style.line_height()
     figure, bottom = style.page(deep + feet, title=title, subtitle=f"{subtitle} {words}", source=source,
-                                is_synthetic=is_synthetic, footnote=_key(levels))
+                                is_synthetic=is_synthetic, footnote=_key(levels, clusters))
     axes = style.add_axes(figure, NAMES, bottom + feet, style.WIDTH - NAMES - 0.3, deep)
     with matplotlib.rc_context(style.SETTINGS):
         _draw(axes, {level: frame.loc[frame.index.intersection(order)] for level, frame in wide.items()}, heights,
@@ -143,9 +145,9 @@ def _label(name: str, row: pd.Series, default: str, value: float) -> list[str]:
                       NAMES - style.EDGE - 0.25, bold=name == default)
 
 
-def _key(levels: list[str]) -> str:
+def _key(levels: list[str], clusters: Mapping[str, str]) -> str:
     lines = ["full", "dashed", "dotted"]
-    named = [f"{line} {CLUSTERS.get(level, level)}" for line, level in zip(lines, levels, strict=False)]
+    named = [f"{line} {clusters[level]}" for line, level in zip(lines, levels, strict=False)]
     return (f"Points: readings in order of their estimate; diamond: the default. 95% intervals: {listed(named)}. "
             "Shaded: what the printed number stands for.")
 

@@ -36,6 +36,7 @@ from did.outputs.text import (
     p_value,
     plural,
     short_decimals,
+    singular,
 )
 
 # Methods of bounds -> what no deviation means, and what a deviation is measured in.
@@ -170,8 +171,9 @@ def _several(rows: pd.DataFrame, facts: Facts, sign: float, what: str = "estimat
     by = f" by {named(rows['estimator'].iloc[0])}" if rows["estimator"].nunique() == 1 else ""
     parts = [f"{kept(rows[rows['cluster'].eq(level)], sign)} clustered {words}"
              for level, words in facts.clusters.items() if rows["cluster"].eq(level).any()]
-    return (f"{n} {what}{by}, {interval(rows['estimate'].min(), rows['estimate'].max(), decimals)}; {verb}: "
-            f"{listed(parts)}.")
+    low, high = rows["estimate"].min(), rows["estimate"].max()
+    size = interval(low, high, decimals) if high > low else number(low, decimals)
+    return f"{n} {singular(what) if n == 1 else what}{by}, {size}; {verb}: {listed(parts)}."
 
 
 def _mover(rows: pd.DataFrame, ours: pd.DataFrame, facts: Facts, sign: float) -> str:
@@ -209,7 +211,7 @@ def pretrend_lines(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
                      f"{kept(before, 0.0) or 'no'} coefficients before onset leave out zero, and of "
                      f"{kept(after, 0.0) or 'no'} from onset on.")
     for row in own[own["diagnostic"].eq("recommendation")].to_dict("records"):
-        found.append(f"The report's rule for choosing an estimator, recorded and never a switch: {row['reason']}.")
+        found.append(f"A rule for choosing an estimator by this test, recorded and never a switch: {row['reason']}.")
     return [markdown_cell(line) for line in found]
 
 

@@ -65,6 +65,7 @@ def robustness_forest(
     source: str,
     value_label: str,
     published: float | None = None,
+    is_compared: bool = True,
     clusters: Mapping[str, str] = CLUSTERS,
     units: str = "areas",
 ) -> list[Path]:
@@ -77,7 +78,8 @@ def robustness_forest(
         its rows, elsewhere only ``estimator``, the published one. The estimates without one other system, of combined
         readings and of further staggered readings are one row from the lowest to the highest, and so are the
         longest other groups where there would be more than 70 rows.
-    published : the printed number in the unit of the axis, a line through all rows; None if none is printed.
+    published : the printed number in the unit of the axis, a line through all rows; None if none is printed, which
+        the subtitle says unless ``is_compared`` is false: then nothing was published to compare with.
     value_label : unit of the estimates.
     units : what the units are called. stem, title, subtitle, source : as in ``style.page``.
 
@@ -95,9 +97,9 @@ def robustness_forest(
     heights, heads, deep = _layout(drawn, names)
     key = key_rows(clusters, False, False, ([RANGE], "Lowest to highest estimate"), ([REPORTED], "As reported"),
                    *([([PUBLISHED], f"Published {_short(published)}")] if published is not None else []))
-    if published is None:
+    if published is None and is_compared:
         subtitle = f"{subtitle} {NOT_PRINTED}"
-    subtitle = f"{subtitle} {_counts(done, estimator, list(clusters), units)}"
+    subtitle = f"{subtitle} {_counts(done, estimator, list(clusters), units, is_compared)}"
     figure, bottom = style.page(deep + 1.05 + len(key) * KEY_ROW, title=title, subtitle=subtitle, source=source,
                                 is_synthetic=is_synthetic)
     width = style.WIDTH - NAMES - DIGITS
@@ -256,11 +258,12 @@ def _short(value: float) -> str:
     return number(value, short_decimals(value), signed=True)
 
 
-def _counts(done: pd.DataFrame, estimator: str, clusters: Sequence[str], units: str) -> str:
+def _counts(done: pd.DataFrame, estimator: str, clusters: Sequence[str], units: str, is_compared: bool) -> str:
     """``By lagged dependent variable, as published, but where another is named: 30 of 149 areas treated, in 8 of 42
     systems.``"""
     row = done[done["group"].eq("default") & done["estimator"].eq(estimator) & done["cluster"].eq(clusters[-1])].iloc[0]
-    return (f"By {estimator_name(estimator)}, as published, but where another estimator is named: "
+    by = f"{estimator_name(estimator)}, as published," if is_compared else estimator_name(estimator)
+    return (f"By {by} but where another estimator is named: "
             f"{count(row['n_treated'])} of {count(row['n_units'])} {units} treated, in "
             f"{count(row['n_treated_clusters'])} of {count(row['n_clusters'])} {clusters[-1]}s.")
 

@@ -89,6 +89,7 @@ def specification_curve(
     source: str,
     value_label: str,
     published: float | None = None,
+    is_compared: bool = True,
     samples: Mapping[str, str] = SAMPLES,
     clusters: Mapping[str, str] = CLUSTERS,
 ) -> list[Path]:
@@ -105,7 +106,8 @@ def specification_curve(
         raise DidError(f"specification curve: no estimate clustered {next(iter(clusters.values()))}; run the vary "
                        "stage, or leave the figure out")
     lines = _grid(points, choices, samples)
-    subtitle = f"{subtitle} {_counted(rows, points)}{'' if published is not None else f' {NOT_PRINTED}'}"
+    printed = f" {NOT_PRINTED}" if published is None and is_compared else ""
+    subtitle = f"{subtitle} {_counted(rows, points)}{printed}"
     entries = [([{**INTERVALS[place], "linewidth": (2, 6)[place]}], f"95% interval {name}")
                for place, name in enumerate(clusters.values())]
     key = key_rows({}, False, False, ([{"color": MARK, "marker": "o", "linestyle": "none"}], "Estimate"), *entries,

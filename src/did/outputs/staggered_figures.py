@@ -45,6 +45,7 @@ def estimators_over_event_time(
     source: str,
     time_label: str,
     published: tuple[float, str] | None = None,
+    is_compared: bool = True,
     tick_every: int | None = None,
     clusters: Mapping[str, str] = CLUSTERS,
     units: str = "areas",
@@ -58,7 +59,8 @@ def estimators_over_event_time(
         stands over each panel (for two-way fixed effects by event time, that of the one coefficient).
     estimators : name -> what it is called, from the top; one without rows over event time is left out.
     published : the printed number, in the unit of the axis, and the estimator it is of in words: a line over the
-        periods after onset of every panel. With None the subtitle says that no number is printed.
+        periods after onset of every panel. With None the subtitle says that no number is printed, unless
+        ``is_compared`` is false: then nothing was published to compare with.
     clusters : cluster levels, the first as points or filled band, others beside or as dashed edges.
     time_label, tick_every, units, stem, title, subtitle, source : as in ``event_study``.
 
@@ -84,7 +86,7 @@ def estimators_over_event_time(
                    *([([PUBLISHED], _printed(published))] if published else []))
     heads = 2 * style.line_height() + HEAD
     foot = 1.2
-    printed = "" if published else f" {NOT_PRINTED}"
+    printed = "" if published or not is_compared else f" {NOT_PRINTED}"
     subtitle = f"{subtitle} Each wave from its own date: {treated_words(rows, units, list(clusters))}{printed}"
     footnote = few_treated_note(rows["note"], units)
     top = len(shown) * (PANEL + heads) + foot

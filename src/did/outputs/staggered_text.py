@@ -28,9 +28,9 @@ TWO_WAY = "did"
 INTENSITY = {"binary": "Binary: treated or not", "intensity": "Dose \N{MULTIPLICATION SIGN} post",
              "intensity_within_treated": "Dose, among the treated only"}
 DOSE_ASSUMES = (
-    "An effect for each step of the dose supposes that every step has the same effect, and that areas of high and of "
-    "low dose would have gone on alike. Dose \N{MULTIPLICATION SIGN} post counts the untreated as areas of dose zero; "
-    "among the treated only, no untreated area enters.")
+    "An effect for each step of the dose supposes that every step has the same effect, and that {units} of high and "
+    "low dose would have gone on alike. Dose \N{MULTIPLICATION SIGN} post counts the untreated as {units} of dose "
+    "zero; among the treated only, none of the untreated {units} enter.")
 
 
 def staggered_section(estimates: pd.DataFrame, reproduction: pd.DataFrame, diagnostics: pd.DataFrame,
@@ -338,4 +338,4 @@ def dose_sentence(facts: Facts) -> str:
         sentences.append(f"The largest dose ({number(most.dose, short_decimals(most.dose))}) is that of "
                          f"{listed(most.systems)}: {count(most.n_units)} of the {count(most.n_treated)} treated "
                          f"{facts.units} ({share}%), which weigh accordingly.")
-    return markdown_cell(" ".join([*sentences, DOSE_ASSUMES]))
+    return markdown_cell(" ".join([*sentences, DOSE_ASSUMES.format(units=facts.units)]))

@@ -189,11 +189,13 @@ def trend_sentence(diagnostics: pd.DataFrame, facts: Facts) -> str:
     if not tests:
         return ""
     slope = tests[0][0]
+    has_other = "ldv" in (facts.estimator, facts.other_estimator)
+    other = (f"; a lagged dependent variable assumes instead that {facts.units} with the same past would have gone on "
+             "alike, which cannot be tested with these data" if has_other else "")
     return (f"Before {period_name(facts.onset)} the slope of the treated {facts.units} differed from that of the "
             f"comparison {facts.units} by {slope_text(slope)} {facts.effect_unit}, per {PERIODS[facts.frequency]} "
             f"({listed(f'{f_test_text(row)} clustered {name}' for row, name in tests)}). Difference-in-differences "
-            "assumes no such difference; a lagged dependent variable assumes instead that areas with the same past "
-            "would have gone on alike, which cannot be tested with these data.")
+            f"assumes no such difference{other}.")
 
 
 def answer(ours: pd.DataFrame, facts: Facts, reproduction: pd.DataFrame, treatment: str) -> str:

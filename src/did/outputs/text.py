@@ -104,6 +104,16 @@ def plural(n: int, singular: str, many: str | None = None) -> str:
     return f"{count(n)} {singular if n == 1 else many or singular + 's'}"
 
 
+def singular(many: str) -> str:
+    """Return one of what ``many`` names: ``area`` of ``areas``, ``authority`` of ``authorities``, ``branch`` of
+    ``branches``. A word that does not end in s is returned as it is."""
+    for ending, instead in (("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("ss", "ss"),
+                            ("s", "")):
+        if many.endswith(ending):
+            return many.removesuffix(ending) + instead
+    return many
+
+
 def markdown_cell(value: object) -> str:
     """Return ``value`` as the text of one cell of a Markdown table, or of a line of running Markdown.
 

@@ -136,7 +136,7 @@ def _panel(axes: Axes, frame: pd.DataFrame, column: str, onset: str, groups: lis
         for part in parts:
             few = len(rows) <= 24
             axes.plot(part["_at"], part[column], color=colour, linestyle=dashes, linewidth=2, zorder=3,
-                      marker=marker, markersize=6 if few else 5, markevery=1 if few else _yearly(part))
+                      marker=marker, markersize=6 if few else 5, markevery=1 if few else yearly_markers(part))
     axes.axvline(onset_at - 0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
     span = frame["_at"].max() - frame["_at"].min()
     rightward = onset_at - frame["_at"].min() < 0.6 * span
@@ -145,19 +145,19 @@ def _panel(axes: Axes, frame: pd.DataFrame, column: str, onset: str, groups: lis
                   fontproperties=style.font(), bbox=style.CLEAR)
     edge = 0.02 * span + 0.5
     axes.set(xlim=(frame["_at"].min() - edge, frame["_at"].max() + edge), ylim=limits)
-    _time_axis(axes, frame)
+    time_axis(axes, frame)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(axis="y", color=style.GRID, linewidth=0.8)
     axes.set_axisbelow(True)
 
 
-def _yearly(rows: pd.DataFrame) -> list[int]:
+def yearly_markers(rows: pd.DataFrame) -> list[int]:
     """Return the positions of the first period of each year, where a long line has its markers."""
     years = rows["period"].str[:4]
     return np.flatnonzero(years.ne(years.shift()).to_numpy()).tolist()
 
 
-def _time_axis(axes: Axes, frame: pd.DataFrame) -> None:
+def time_axis(axes: Axes, frame: pd.DataFrame) -> None:
     """Put a tick at the start of each year, or of every second or fifth year where years are many.
 
     Without two starts of a year in the window, the first and last periods are ticked.

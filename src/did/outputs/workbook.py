@@ -24,7 +24,8 @@ SHORTHAND = {"[x]": "not available: it could not be computed, or was not publish
              "[z]": "not applicable: the row has no such figure",
              "[c]": "suppressed by the publisher to protect confidentiality"}
 MARKER = re.compile(r"\[note:(\w+)\]")
-WIDEST, NARROWEST, NUMERIC, LINE = 60, 9, 16, 15  # widths in characters; height of a line in points
+WIDEST, NARROWEST, NUMERIC, LINE = 60, 9, 16, 16  # widths in characters; height of a line in points
+TEXT_SIZE, WIDER = 12, 12 / 11  # points, and how much wider a character is than those that Excel counts widths in
 CREATED = dt.datetime(2000, 1, 1)  # fixed, so that equal tables give equal bytes
 P_FORMAT = '[<0.001]"<0.001";0.000'
 LANGUAGE = "en-GB"
@@ -104,7 +105,7 @@ def made(cover: Cover, sheets: Sequence[Sheet]) -> bytes:
                      listed, is_synthetic=synthetic)
     into = io.BytesIO()
     book = xlsxwriter.Workbook(into, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
-                                      "default_format_properties": {"font_name": "Arial", "font_size": 11}})
+                                      "default_format_properties": {"font_name": "Arial", "font_size": TEXT_SIZE}})
     book.set_properties({"title": cover.title, "author": cover.author, "created": CREATED,
                          "subject": cover.banner or cover.title})
     writer = _Writer(book, cover.banner)
@@ -174,7 +175,7 @@ class _Writer:
 
     def cover(self, cover: Cover) -> None:
         sheet = self.sheet("Cover", bool(cover.banner))
-        sheet.set_column(0, 0, 100)
+        sheet.set_column(0, 0, 100 * WIDER)
         lines = [(cover.title, self.title)] + ([(cover.banner, self.bold)] if cover.banner else [])
         for heading, paragraphs in cover.sections.items():
             lines += [(heading, self.heading), *((text, self.wrapped) for text in paragraphs)]
@@ -199,7 +200,7 @@ class _Writer:
         for place, column in enumerate(sheet.columns):
             own = sheet.rows[column.name]
             width = _width(column, own)
-            into.set_column(place, place, width)
+            into.set_column(place, place, width * WIDER)
             head = max(head, _lines(column.heading, width - 2))
             if column.kind == "text":
                 tall = [max(now, _lines(text, width)) for now, text in zip(tall, own, strict=True)]

@@ -71,7 +71,8 @@ def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, rep
 
     ``pages`` are the families' facts; ``units`` maps an indicator to the unit of its effects; ``files`` maps a source
     to the files of its manifest. The reported reading alone, and for waves from their own dates the first such reading.
-    Clusterings stand side by side. All rows of all families of these tables are there, ordered as in them.
+    Clusterings stand side by side. All rows of all families of these tables are there, ordered as in them. A table
+    without a row, as of what was published where nothing was, has no sheet.
     """
     names = _Names(pages, units)
     synthetic = bool(estimates["is_synthetic"].any())
@@ -83,7 +84,7 @@ def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, rep
     made += [_event_time(estimates.loc[estimates["reading"].isin([front.reading, staggered])], names),
              _diagnostics(diagnostics, names), _areas(lineage.loc[lineage["reading"].eq(front.reading)], names),
              _many_tests(many_tests, names), _sources(sources, files)]
-    return [replace(each, is_synthetic=synthetic) for each in made]
+    return [replace(each, is_synthetic=synthetic) for each in made if len(each.rows)]
 
 
 def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source], version: str,
@@ -95,8 +96,8 @@ def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source]
     lost = [f"{title}: {outcomes}. {why}" for title, outcomes, why in front.unavailable]
     sections = {
         "What this is": [front.question, "Estimates by difference-in-differences and related methods for "
-                         f"{front.place}, treated from {period_name(front.onset)}, with their diagnostics, beside what "
-                         "was published."],
+                         f"{front.place}, treated from {period_name(front.onset)}, with their diagnostics"
+                         f"{', beside what was published' if front.n_published else ''}."],
         "Dates of the data": periods,
         "Sources": known,
         "Published evaluation": [front.citation or "None is named."],
@@ -108,8 +109,8 @@ def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source]
             "Numbers are shown with two digits of their standard error and hold all digits. Nothing was rounded before "
             "it was computed with.",
             "The same tables with more readings are in the CSV files beside this workbook, described in "
-            "data_dictionary.csv."],
-        "Contact": ["Ask whoever published this workbook; no address is part of the evaluation file.",
+            "data_dictionary.csv. A table that would have no row here has no sheet."],
+        "Contact": [front.contact or "Ask whoever published this workbook; the evaluation file names no contact.",
                     f"Made with ics-did {version}."],
     }
     facts = pages[0]

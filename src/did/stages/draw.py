@@ -28,6 +28,7 @@ from did.outputs.html.section import section_html
 from did.outputs.reproduction_figures import readings_strip
 from did.outputs.robustness_figures import robustness_forest
 from did.outputs.robustness_rows import alternatives
+from did.outputs.series_figures import series_by_wave, wave_means
 from did.outputs.specification_figures import choices_of, specification_curve, specifications
 from did.outputs.staggered_figures import estimators_over_event_time
 from did.outputs.text import plural
@@ -58,6 +59,7 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     source = source_line([indicator], sources)
     figures = contents.figures(evaluation, name, shown.values())
     _trends(indicator, evaluation, frames, source, paths)
+    _series(indicator, evaluation, source, paths)
     if "event_study" in evaluation.estimators:
         _event_study(indicator, evaluation, frames["estimates"], source, paths)
     if contents.staggered_reading(evaluation):
@@ -90,6 +92,17 @@ def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.D
             is_synthetic=bool(rows["is_synthetic"].any()))
 
 
+def _series(indicator: Indicator, evaluation: Evaluation, source: str, paths: Paths) -> None:
+    panel = tables.read("panel", paths.panel(indicator.id))
+    panel = panel.loc[panel["reading"] == evaluation.default_reading]
+    later = {wave: str(indicator.onset(month)) for wave, month in evaluation.waves.onsets.items()}
+    unit = measure(indicator, evaluation)
+    series_by_wave(
+        wave_means(panel, later), stem=paths.results / "figures" / f"series_{indicator.id}",
+        title=f"{indicator.title}: means of each wave", subtitle=subtitle(unit, indicator, evaluation), source=source,
+        value_label=unit, units=evaluation.units, is_synthetic=bool(panel["is_synthetic"].any()))
+
+
 def _event_study(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, source: str,
                  paths: Paths) -> None:
     event_study(
@@ -116,6 +129,7 @@ def _estimators(indicator: Indicator, evaluation: Evaluation, estimates: pd.Data
         subtitle=subtitle(effect_unit(indicator, evaluation), indicator, evaluation), source=source,
         time_label=f"{PERIODS[indicator.frequency].capitalize()}s since onset",
         published=None if claim is None else (claim["published_value"], estimator_name(claim["estimator"])),
+        is_compared=evaluation.publication.coefficients > 0,
         tick_every=PERIODS_PER_YEAR[indicator.frequency], units=evaluation.units,
         clusters=levels(evaluation))
 
@@ -138,6 +152,7 @@ def _robustness(indicator: Indicator, evaluation: Evaluation, frames: dict[str, 
         estimators=sorted(static, key=lambda name: name != indicator.published_estimator))
     robustness_forest(
         rows, estimator=indicator.published_estimator, published=_published(claims, indicator, evaluation),
+        is_compared=evaluation.publication.coefficients > 0,
         stem=paths.results / "figures" / f"robustness_{indicator.id}",
         title=f"{indicator.title}: the estimate and its alternatives",
         subtitle=subtitle(effect_unit(indicator, evaluation), indicator, evaluation), source=source,
@@ -158,7 +173,7 @@ def _specifications(indicator: Indicator, evaluation: Evaluation, frames: dict[s
         title=f"{indicator.title}: every specification",
         subtitle=subtitle(effect_unit(indicator, evaluation), indicator, evaluation),
         source=source, value_label=effect_unit(indicator, evaluation),
-        published=_published(claims, indicator, evaluation),
+        published=_published(claims, indicator, evaluation), is_compared=evaluation.publication.coefficients > 0,
         clusters=levels(evaluation), samples=samples_of(evaluation))
 
 
@@ -187,4 +202,4 @@ def _readings(indicator: Indicator, evaluation: Evaluation, varied: pd.DataFrame
             stem=paths.results / "figures" / figures[claim.claim],
             title=f"{indicator.title}: {estimator_name(claim.estimator)} under every reading",
             subtitle=f"{TREATMENTS[claim.treatment]} treatment, {SAMPLES[claim.sample]}. "
-                     f"{subtitle(claim.unit, indicator, evaluation)}", source=source)
+                     f"{subtitle(claim.unit, indicator, evaluation)}", source=source, clusters=levels(evaluation))

@@ -12,6 +12,7 @@ from did.availability import reason
 from did.config import Evaluation, load_indicator
 from did.outputs import contents
 from did.outputs.evaluation_facts import verdicts
+from did.outputs.facts import levels
 from did.outputs.reproduction import Setting, page
 from did.outputs.text import listed, plural, write_csv
 from did.paths import Paths
@@ -71,5 +72,5 @@ def _setting(evaluation: Evaluation, members: dict, families: dict[str, list[str
         title=evaluation.title, citation=evaluation.publication.citation, default=evaluation.default_reading,
         reading=evaluation.readings[evaluation.default_reading], indicators=members,
         families={name: (evaluation.families[name].title, found) for name, found in families.items()},
-        clusters=list(evaluation.clusters), units=evaluation.units,
+        clusters=levels(evaluation), units=evaluation.units,
         figures=contents.readings_figures(evaluation, members))

@@ -50,7 +50,8 @@ def _papers(frames: Mapping[str, pd.DataFrame], families: Mapping[str, Facts], f
     """Write the tables for papers; ``units`` of the indicators' effects."""
     made = [paper_tables.family_table(contents.effects_paper(family), frames["estimates"], facts, units)
             for family, facts in families.items()]
-    made.append(paper_tables.reproduction_table(contents.REPRODUCTION_PAPER, frames["reproduction"], front))
+    made.append(paper_tables.reproduction_table(contents.REPRODUCTION_PAPER, frames["reproduction"], front,
+                                                is_synthetic=bool(frames["estimates"]["is_synthetic"].any())))
     for table in made:
         paper_tables.write(table, paths.results / "tables")
 

@@ -10,8 +10,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from did.config import Evaluation
+from did.outputs import contents
+from did.outputs.facts import Facts, levels
 from did.outputs.html.elements import Cell, Made, Table, table_of
-from did.outputs.text import count, listed
+from did.outputs.text import count, listed, singular
 from did.paths import Paths
 from did.registry import Source
 
@@ -19,14 +21,14 @@ from did.registry import Source
 METHODS = {
     "did": (
         "Difference-in-differences (two-way fixed effects)",
-        "The outcome regressed on an effect of each area, an effect of each period, and treatment. It takes the "
-        "treated and the comparison areas to have moved alike but for the treatment.",
+        "The outcome regressed on an effect of each {unit}, an effect of each period, and treatment. It takes the "
+        "treated and the comparison {units} to have moved alike but for the treatment.",
         "As Stata's xtdidregress; on waves treated at different dates see Goodman-Bacon 2021, J. Econometrics "
         "225:254-277"),
     "ldv": (
         "Lagged dependent variable",
         "The outcome after onset regressed on all outcomes before it, an effect of each period, and treatment. It "
-        "takes areas with the same past to have gone on alike.",
+        "takes {units} with the same past to have gone on alike.",
         "O'Neill, Kreif, Grieve, Sutton and Sekhon 2016, Health Serv. Outcomes Res. Method. 16:1-21"),
     "event_study": (
         "Event study",
@@ -35,7 +37,7 @@ METHODS = {
         "Two-way fixed effects with leads and lags"),
     "callaway_santanna": (
         "Callaway and Sant'Anna",
-        "The effect on each wave in each period, against areas not treated by then, from the last period before the "
+        "The effect on each wave in each period, against {units} not treated by then, from the last period before the "
         "wave's own date; then averaged.",
         "Callaway and Sant'Anna 2021, J. Econometrics 225:200-230"),
     "sun_abraham": (
@@ -44,39 +46,52 @@ METHODS = {
         "Sun and Abraham 2021, J. Econometrics 225:175-199"),
     "imputation": (
         "Imputation",
-        "What treated areas would have had is predicted from all untreated outcomes; the effects are what is left, "
+        "What treated {units} would have had is predicted from all untreated outcomes; the effects are what is left, "
         "averaged.",
         "Borusyak, Jaravel and Spiess 2024, Rev. Econ. Stud. 91:3253-3285"),
     "stacked": (
         "Stacked",
-        "Each wave with its comparison areas in a data set of its own, all of them in one regression.",
+        "Each wave with its comparison {units} in a data set of its own, all of them in one regression.",
         "Cengiz, Dube, Lindner and Zipperer 2019, Q. J. Econ. 134:1405-1454"),
 }
-CLUSTERED = (
-    "Each estimate has two intervals, from standard errors clustered by area (as published) and by system (the level "
-    "at which treatment was given). Intervals are at 95%, t with one degree of freedom less than there are clusters. "
-    "With few treated systems such errors tend to be too small; the diagnostics hold a wild cluster bootstrap and "
-    "randomisation tests that do not lean on many clusters. The words of this report follow from the numbers by fixed "
-    "rules: where an interval lies is said, and no result is called significant, large or small, or the effect of a "
-    "cause.")
+# Choices that say nothing where a table names each unit's own date.
+GEOGRAPHY = {"boundaries", "metropolitan", "membership", "predecessors", "partial", "overlap"}
+INTERVALS = (
+    "Intervals are at 95%, t with one degree of freedom less than there are clusters. With few treated clusters such "
+    "errors tend to be too small; the diagnostics hold a wild cluster bootstrap and randomisation tests that do not "
+    "lean on many clusters. The words of this report follow from the numbers by fixed rules: where an interval lies is "
+    "said, and no result is called significant, large or small, or the effect of a cause.")
+
+
+def clustered(evaluation: Evaluation) -> str:
+    """Return how the intervals are made and what the words of the report are made from."""
+    how = [f"clustered {name}" for name in levels(evaluation).values()]
+    how[0] += " (as published)" if evaluation.publication.coefficients else ""
+    if evaluation.clusters[-1] == "system":
+        how[-1] += " (the level at which treatment was given)"
+    each = "has two intervals" if len(how) > 1 else "has an interval"
+    return f"Each estimate {each}, from standard errors {listed(how)}. {INTERVALS}"
 
 
 def methods(evaluation: Evaluation) -> Table:
     """Return one row per estimator of the evaluation: what it does and its source."""
     names = dict.fromkeys([*evaluation.estimators, *evaluation.staggered_estimators])
-    rows = [dict(zip(("Estimator", "What it does", "Source"), METHODS.get(name, (name.replace("_", " "), "", "")),
-                     strict=True)) for name in names]
+    words = {"unit": singular(evaluation.units), "units": evaluation.units}
+    said = {name: METHODS.get(name, (name.replace("_", " "), "", "")) for name in names}
+    rows = [dict(zip(("Estimator", "What it does", "Source"), (text.format(**words) for text in texts), strict=True))
+            for texts in said.values()]
     return table_of(pd.DataFrame(rows), name="estimators", caption="Estimators of this evaluation",
-                    made=Made("manifest.json", "report"))
+                    made=Made("manifest.json", "manifest"))
 
 
 def choices(evaluation: Evaluation) -> Table:
     """Return the choices of the reading reported, one row each."""
-    reading = evaluation.readings[evaluation.default_reading].model_dump(exclude_none=True, exclude={"families"})
+    without = {"families"} | (GEOGRAPHY if evaluation.waves.table else set())
+    reading = evaluation.readings[evaluation.default_reading].model_dump(exclude_none=True, exclude=without)
     rows = [{"Choice": key.replace("_", " "), "Setting": listed(value) if isinstance(value, list) else str(value)}
             for key, value in reading.items()]
     return table_of(pd.DataFrame(rows), name="choices", caption=f"The reading reported, {evaluation.default_reading}",
-                    made=Made("manifest.json", "report"))
+                    made=Made("manifest.json", "manifest"))
 
 
 def raw_manifests(sources: Mapping[str, Source], paths: Paths) -> dict[str, dict]:
@@ -102,7 +117,7 @@ def sources_table(sources: Mapping[str, Source], manifests: Mapping[str, dict]) 
                      Cell(count(sum(file["bytes"] for file in files)), sum(file["bytes"] for file in files))])
     columns = ["Source", "Publisher", "Licence", "Published at", "Obtained", "Files", "Bytes"]
     return Table("sources", "Sources and when their files were obtained", columns, rows,
-                 Made("manifest.json", "report"), frozenset({"Files", "Bytes"}))
+                 Made("manifest.json", "manifest"), frozenset({"Files", "Bytes"}))
 
 
 def _obtained(files) -> str:
@@ -122,7 +137,18 @@ def files_table(name: str, source: Source, manifest: dict, folder: Path) -> Tabl
              "Obtained": (record.get("retrieved_at") or "")[:10], "SHA-256": record["sha256"]}
             for file, record in sorted(manifest["files"].items())]
     return table_of(pd.DataFrame(rows), name=f"files-{name}", caption=f"{source.title}: files in {folder}",
-                    made=Made("manifest.json", "report"), right=["Bytes"])
+                    made=Made("manifest.json", "manifest"), right=["Bytes"])
+
+
+def downloads(families: Mapping[str, Facts]) -> list[tuple[str, list[str]]]:
+    """Return the run's other files for a reader, as pairs of what they are and their names in the results folder."""
+    papers = [(f"{facts.title}, effects for a paper", contents.effects_paper(family))
+              for family, facts in families.items()]
+    papers.append(("What was reproduced, for a paper", contents.REPRODUCTION_PAPER))
+    return [("Every table as a sheet of one workbook, with notes", [contents.WORKBOOK]),
+            *((words, [f"tables/{name}.{part}" for part in contents.PAPER_PARTS]) for words, name in papers),
+            ("Tables in full", [*contents.TABLES, *contents.REPRODUCTION_TABLES]),
+            ("What every column of them holds", [contents.DICTIONARY])]
 
 
 def citation(evaluation: Evaluation, versions: Mapping[str, str], manifests: Mapping[str, dict]) -> str:

@@ -17,6 +17,7 @@ from did.outputs.text import count, decimals_for, interval, listed, markdown_cel
 # Diagnostics with more rows than this are one row: how many, and from where to where.
 MANY = 12
 NOT_PRINTED = "The publication prints nothing on this outcome."
+NOT_COMPARED = "This evaluation names no published number to compare with."
 NOT_TESTED = "No test of the trend before treatment could be run; the diagnostics below say why."
 # Fates of areas in the order they are said, and their words.
 FATES = {"kept": "kept", "merged": "merged", "excluded": "left out", "imputed": "imputed",
@@ -74,7 +75,7 @@ def _published(claims: pd.DataFrame, facts: Facts) -> str:
     """What was printed on the outcome and the verdict, one sentence per claim."""
     rows = claims[claims["indicator"] == facts.total]
     if rows.empty:
-        return NOT_PRINTED
+        return NOT_PRINTED if facts.n_published else NOT_COMPARED
     sentences, nothing = [], []
     for claim, group in rows.groupby("claim", sort=False):
         first = group.iloc[0]
@@ -99,7 +100,7 @@ def _left_out(lineage: pd.DataFrame, facts: Facts) -> str:
     why = rows.loc[rows["fate"].eq("excluded"), ["area_name", "reason"]].drop_duplicates("reason")
     reasons = " ".join(f"For example {markdown_cell(row.area_name)}. {markdown_cell(row.reason)}."
                        for row in why.head(1).itertuples())
-    return (f"Of {plural(len(rows), 'area')} in the publishers' files {listed(parts)}; each with its reason below. "
+    return (f"{plural(len(rows), 'area')} in the publishers' files: {listed(parts)}; each with its reason below. "
             f"{reasons}").strip()
 
 
@@ -115,7 +116,7 @@ def answers(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[Markup]:
 def lineage(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
     """Return what became of the outcome's areas, a row per fate and reason."""
     frame = lineage_table(tables["lineage"], facts)
-    return table_of(frame, name=f"lineage-{facts.total}", right=["Areas", "Total"], made=Made("lineage.csv", "report"),
+    return table_of(frame, name=f"lineage-{facts.total}", right=["Areas", "Total"], made=Made("lineage.csv", "tabulate"),
                     caption=f"{facts.outcomes[facts.total]}: what became of each area in the publishers' files")
 
 
@@ -143,27 +144,29 @@ def diagnostics(facts: Facts, tables: Mapping[str, pd.DataFrame], evaluation: Ev
             keys.append((float("nan"), float("nan")))
             done = done.iloc[:0]
         for row in done.itertuples():
-            lines.append(_diagnostic(words, row, treatment))
+            lines.append(_diagnostic(words, row, treatment, facts.clusters))
             keys.append((row.value, row.p_value))
         for reason, skipped in group[group["status"].eq("skipped")].groupby("reason", sort=False):
-            items = listed((_item(item, treatment) for item in skipped["item"]), at_most=4)
+            items = listed((_item(item, treatment, facts.clusters) for item in skipped["item"]), at_most=4)
             lines.append(blank | {"Diagnostic": words, "Of": items, "Status": "skipped", "Why or note": reason})
             keys.append((float("nan"), float("nan")))
     value, p = zip(*keys, strict=True) if keys else ((), ())
     return table_of(pd.DataFrame(lines, columns=list(blank)), name=f"diagnostics-{facts.total}", filtered=True,
                     right=["Value", "95% interval", "p"], keys={"Value": value, "p": p},
                     caption=f"{facts.outcomes[facts.total]}: diagnostics, {treatment} treatment, "
-                            f"{facts.samples[sample]}", made=Made("diagnostics.csv", "report"))
+                            f"{facts.samples[sample]}", made=Made("diagnostics.csv", "tabulate"))
 
 
-def _diagnostic(words: str, row, treatment: str) -> dict[str, str]:
+def _diagnostic(words: str, row, treatment: str, clusters: Mapping[str, str]) -> dict[str, str]:
     decimals = decimals_for(row.std_error)
-    return {"Diagnostic": words, "Of": _item(row.item, treatment),
+    return {"Diagnostic": words, "Of": _item(row.item, treatment, clusters),
             "Value": "" if pd.isna(row.value) else number(row.value, decimals),
             "95% interval": "" if pd.isna(row.ci_low) else interval(row.ci_low, row.ci_high, decimals),
             "p": bare_p(row.p_value), "Status": row.status, "Why or note": row.reason}
 
 
-def _item(item: str, treatment: str) -> str:
+def _item(item: str, treatment: str, clusters: Mapping[str, str]) -> str:
     item = item.removeprefix(f"{treatment}, ")
-    return item.replace("unit clusters", "by area").replace("system clusters", "by system")
+    for cluster, name in clusters.items():
+        item = item.replace(f"{cluster} clusters", name)
+    return item

@@ -12,7 +12,7 @@ from did.outputs.html.elements import Cell, Made, Table, bare_p, table_of
 from did.outputs.summary_tables import comparison_table
 from did.outputs.text import count, decimals_for, interval, number
 
-ESTIMATES = Made("estimates.csv", "report")
+ESTIMATES = Made("estimates.csv", "tabulate")
 NOT_ESTIMATED = "not estimated"
 
 
@@ -46,8 +46,9 @@ def outcomes_by_estimators(outcomes: Sequence[Facts], tables: Mapping[str, pd.Da
     names = [f"{label}, by wave" if own_dates else label for _, label, own_dates in columns]
     system = list(outcomes[0].clusters)[-1]
     heads = ["Outcome", "Unit", *names, f"Treated {system}s"]
-    return Table("outcomes-by-estimators", "Every outcome by every estimator: estimate, 95% interval by area, 95% "
-                 "interval by system", heads, rows, ESTIMATES, frozenset(heads[2:]), True)
+    spans = ", ".join(f"95% interval {name}" for name in outcomes[0].clusters.values())
+    return Table("outcomes-by-estimators", f"Every outcome by every estimator: estimate, {spans}", heads, rows,
+                 ESTIMATES, frozenset(heads[2:]), True)
 
 
 def _effect(found: Sequence[pd.Series | None], facts: Facts) -> Cell:

@@ -19,6 +19,7 @@ from did.registry import Source
 # Figures of an outcome by the beginning of their names, in the order shown, and what they show.
 FIGURES = {
     "trends": "Means of the treated and the comparison {units}",
+    "series": "Means of each wave",
     "event_study": "By time since onset",
     "estimators": "Estimators side by side",
     "robustness": "The estimate and its alternatives",
