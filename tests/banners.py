@@ -1,4 +1,4 @@
-"""Does a page, figure, sheet or table of the results say that it is made from made-up data? Each kind of file in the way a reader sees it."""
+"""Does a page, figure, sheet or table of the results say that its data are made up, where a reader sees it?"""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ WORD = "SYNTHETIC"
 
 
 def says_synthetic(path: Path) -> bool:
-    """True if every row, sheet, page or picture of the file says so. Raises KeyError for a kind that is none of them."""
+    """True if every row, sheet, page or picture of the file says so. Raises KeyError for a file of another kind."""
     return {".csv": _table, ".xlsx": _workbook, ".docx": _document, ".png": _picture, ".svg": _drawing,
-            **dict.fromkeys([".md", ".html", ".tex", ".txt"], lambda path: WORD in _text(path))}[path.suffix](path)
+            # The style of every page has the word, for paper.
+            ".html": lambda path: WORD in _text(path).rpartition("<body")[2],
+            **dict.fromkeys([".md", ".tex", ".txt"], lambda path: WORD in _text(path))}[path.suffix](path)
 
 
 def _text(path: Path) -> str:

@@ -598,9 +598,10 @@ def test_dose_beside_the_binary_effect(estimates):
 def test_what_must_be_known_of_the_dose():
     facts = dataclasses.replace(FACTS, dose_counted="Counted later.",
                                 largest_dose=LargestDose(["North | West"], 32.0, 10, 30))
+    assumed = DOSE_ASSUMES.format(units="areas")
     assert dose_sentence(facts) == ("Counted later. The largest dose (32) is that of North \\| West: 10 of the 30 "
-                                    f"treated areas (33%), which weigh accordingly. {DOSE_ASSUMES}")
-    assert dose_sentence(FACTS) == DOSE_ASSUMES
+                                    f"treated areas (33%), which weigh accordingly. {assumed}")
+    assert dose_sentence(FACTS) == assumed
 
 
 def test_page_with_waves_of_their_own_dates_and_a_dose_among_the_treated(tables):

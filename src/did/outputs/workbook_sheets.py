@@ -29,7 +29,7 @@ NOTES = {
     "adjusted": "Adjusted for the number of outcomes in the family by Romano and Wolf's step-down of the largest |t|.",
     "observations": "{Units} times periods that the estimate used; by the lagged-dependent-variable model those from "
                     "the onset on.",
-    "reading": "A reading settles what the published evaluation leaves open: which areas, periods and dates. Names as "
+    "reading": "A reading settles what {open}: which areas, periods and dates. Names as "
                "in the evaluation file.",
     "verdict": VERDICTS,
     "printed": "As the publication prints it, in our words where it prints no number.",
@@ -114,7 +114,8 @@ def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source]
                     f"Made with ics-did {version}."],
     }
     facts = pages[0]
-    fill = {"units": facts.units, "Units": facts.units.capitalize(), "dose": facts.dose}
+    left = "the published evaluation leaves open" if front.n_published else "can be done in more than one way"
+    fill = {"open": left, "units": facts.units, "Units": facts.units.capitalize(), "dose": facts.dose}
     return Cover(title=front.title, sections=sections, banner=SYNTHETIC if is_synthetic else "", author="ics-did",
                  notes={key: text.format(**fill) for key, text in NOTES.items()})
 
