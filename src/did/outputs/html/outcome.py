@@ -117,7 +117,8 @@ def lineage(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
     """Return what became of the outcome's areas, a row per fate and reason."""
     frame = lineage_table(tables["lineage"], facts)
     return table_of(frame, name=f"lineage-{facts.total}", right=["Areas", "Total"],
-                    made=Made("lineage.csv", "tabulate"), caption=f"{facts.outcomes[facts.total]}: what became of each area in the publishers' files")
+                    made=Made("lineage.csv", "tabulate"),
+                    caption=f"{facts.outcomes[facts.total]}: what became of each area in the publishers' files")
 
 
 def diagnostics(facts: Facts, tables: Mapping[str, pd.DataFrame], evaluation: Evaluation) -> Table:
