@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from did.errors import DidError
@@ -79,8 +80,8 @@ def compare(claims: pd.DataFrame, estimates: pd.DataFrame, reading: str,
                            "the evaluation")
         rows += [_row(claim, estimate, did) for estimate in cell]
     table = pd.DataFrame(rows).reindex(columns=TABLE_COLUMNS).astype(dict.fromkeys(COUNTS, "Int64"))
-    family = table["indicator"].map(families or {}).fillna("")
-    table["p_holm"] = table.groupby([family, "estimator", "cluster"])["p_value"].transform(holm)
+    family = [(families or {}).get(indicator, "") for indicator in table["indicator"]]
+    table["p_holm"] = table.groupby([np.array(family, dtype=object), "estimator", "cluster"])["p_value"].transform(holm)
     return table
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import pandas as pd
+
 from did.availability import sources_of
 from did.config import Evaluation
 from did.outputs import contents
@@ -20,11 +22,14 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     written = contents.every_file(evaluation, without)
     for name in {*contents.every_file(evaluation)} - {*written}:
         (paths.results / name).unlink(missing_ok=True)
+    synthetic = any(bool(pd.read_parquet(paths.estimates(name), columns=["is_synthetic"])["is_synthetic"].any())
+                    for name in evaluation.indicators if name not in without)
     sources = sources_of(evaluation, without)
     raw = sorted(path for source in sources for path in paths.raw(source).glob("*")
                  if path.is_file() and path.name != "manifest.json")
     write_json(paths.results / contents.MANIFEST, {
         "evaluation": evaluation.id,
+        "is_synthetic": synthetic,
         "settings": evaluation.model_dump(mode="json"),
         "versions": versions(),
         "inputs": {str(path): sha256(path) for path in [*raw, *contents.settings_files(evaluation)]},
