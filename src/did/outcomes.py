@@ -201,7 +201,8 @@ def _rates(rate: Rate, observations: Observations, areas, periods: pd.Index,
     moved, lineage = areas.rates(rows.loc[~aside], weights, where)
     _complete(moved, periods, where)
     panel = moved.rename(columns={"value": "outcome", "status": "denominator_status"}).assign(numerator=float("nan"))
-    lineage["reason"] += "; rate without counts, combined with population weights where areas merged"
+    lineage["reason"] += "; rate without counts" + (
+        ", combined with population weights where areas merged" if rate.is_weighted else "")
     return panel[COLUMNS], _with_aside(lineage, rows.loc[aside], pd.DataFrame(), panel)
 
 

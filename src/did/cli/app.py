@@ -14,6 +14,7 @@ import click
 
 from did import __version__
 from did.errors import DidError
+from did.paths import DEFAULT_CONFIG
 
 DATA_HELP = ("Where files come from: demo (made up), mirror:FOLDER (with an index.csv) or live. "
              "Default: the config's `data`.")
@@ -125,7 +126,7 @@ def _fail(context: click.Context, lines: list[str], error: Exception) -> None:
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", default="config/ics.yaml", show_default=True, help="The evaluation file.")
+@click.option("--config", default=str(DEFAULT_CONFIG), show_default=True, help="The evaluation file.")
 @click.option("--log", default=None, metavar="FILE", help="Write the result line, or the traceback of an error, "
               "to FILE.")
 @click.version_option(__version__, prog_name="did")
