@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import pandas as pd
@@ -26,11 +27,10 @@ def check(name: str, *, config: str | Path, evaluation: Evaluation | None, data:
 
     Keys: ``indicator``, ``run`` (the command that would run it), ``files``, ``first_observations``, ``coverage``,
     ``areas`` (what becomes of each, by fate and reason), ``panel`` (units, periods, before and after the onset, treated
-    by wave), ``series`` (means of treated and untreated units by period), ``readings``, ``notes``, ``stops`` (sentences;
-    empty if nothing would stop it). Files
-    are fetched or found as the workflow does; ``accept`` notes the new checksums of the user's own files. Nothing is
-    raised for mistakes in config or data: they are in ``stops``, and what comes after them is absent.
-    ``evaluation`` None: it is read from ``config``.
+    by wave), ``series`` (means of treated and untreated units by period), ``readings``, ``notes``, ``stops``
+    (sentences; empty if nothing would stop it). Files are fetched or found as the workflow does; ``accept`` notes the
+    new checksums of the user's own files. Nothing is raised for mistakes in config or data: they are in ``stops``, and
+    what comes after them is absent. ``evaluation`` None: it is read from ``config``.
     """
     report: Report = {"indicator": name, "run": run_command(config), "notes": [], "stops": []}
     try:
@@ -244,8 +244,9 @@ def as_text(report: Report) -> str:
     if "coverage" in report:
         lines += _coverage_lines(report["coverage"])
     for place, row in enumerate(report.get("areas", [])[:8]):
-        lines.append(f"  {'areas' if not place else '':<10}  {row['areas']:>4} {row['fate']:<9} {row['reason'][:90]} "
-                     f"(such as {row['for_example']})")
+        reason = shorten(row["reason"], 90, placeholder=" ...")
+        lines.append(f"  {'areas' if not place else '':<10}  {row['areas']:>4} {row['fate']:<9} {reason} (such as "
+                     f"{row['for_example']})")
     if len(report.get("areas", [])) > 8:
         lines.append(f"{'':14}and {len(report['areas']) - 8} more reasons; --json has them all")
     if "panel" in report:

@@ -107,15 +107,16 @@ def _csv(path: Path, encoding: str | None) -> tuple[list[str], list[list[str]], 
     if start in (b"\xff\xfe", b"\xfe\xff") and not encoding:
         raise DidError(f"{path}: expected text in UTF-8 or cp1252; found UTF-16; save it as UTF-8, or give --encoding "
                        "utf-16")
-    for place, name in enumerate([encoding] if encoding else ENCODINGS):
+    for name in [encoding] if encoding else ENCODINGS:
         try:
             table, _ = read_csv(path, str(path), name)
         except DidError as error:
-            if encoding or place or not isinstance(error.__cause__, UnicodeDecodeError):
+            if encoding or not isinstance(error.__cause__, UnicodeDecodeError):
                 raise
             continue
         return [plain(cell) for cell in table[0]], table[1:], {} if name == "utf-8-sig" else {"encoding": name}
-    raise DidError(f"{path}: expected text in UTF-8 or cp1252; found another encoding; save it as UTF-8")
+    raise DidError(f"{path}: expected text in UTF-8 or cp1252; found another encoding; save it as UTF-8, or name it by "
+                   "--encoding")
 
 
 def _excel(path: Path, sheet: str | None, header_row: int | None) -> tuple[list[str], list[list[Any]], dict[str, Any]]:

@@ -115,12 +115,15 @@ def _common_rule(frequency: str, months: pd.Series) -> str:
 def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | None) -> dict[str, Any]:
     """Options of the reader and the shape of the indicator, from a CSV file or a sheet."""
     columns = ", ".join(seen.header)
-    known = "" if units is None else f", and none holds units of the waves table, such as {units['unit'].iloc[0]}"
+    known = ", and none holds codes of English areas, such as E06000001 or 00L"
+    if units is not None:
+        known = f", and none holds units of the waves table, such as {units['unit'].iloc[0]}"
     area = choices.must("area_column", "column of the areas' codes", seen.area_column,
                         found=f"columns are {columns}{known}")
     area_type = _area_type(choices, seen.area_type, units)
     frequency = choices.must("frequency", "M, Q, Y or FY", seen.frequency,
-                             found=f"no column of periods among {columns}")
+                             found="no column in which each cell is one month, quarter or year, such as 2017-06, "
+                             f"2017 Q2, 2017/18 or 2017, among {columns}")
     one_of(f"indicator {choices.name}: --frequency", frequency, KINDS)
     options: dict[str, Any] = {**seen.options, "frequency": frequency, "area_code_column": area}
     parent = choices.given.get("parent_column")

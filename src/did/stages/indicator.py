@@ -26,8 +26,8 @@ def create(name: str, given: Mapping[str, Any], *, config: str | Path, ask: Ask 
 
 def check(name: str, *, config: str | Path, data: str | None, offline: bool, accept: bool,
           as_json: bool) -> tuple[str, bool]:
-    """Return the report on an indicator, as text or JSON, and whether nothing would stop it. Raises nothing for
-    mistakes in the files: they are in the report."""
+    """Return the report on an indicator, as text or one line of JSON, and whether nothing would stop it. Raises nothing
+    for mistakes in the files: they are in the report."""
     report = checking.check(name, config=config, evaluation=None, data=data, offline=offline, accept=accept)
-    text = json.dumps(report, indent=1, ensure_ascii=False) if as_json else checking.as_text(report)
+    text = json.dumps(report, ensure_ascii=False) if as_json else checking.as_text(report)
     return text, not report["stops"]
