@@ -289,8 +289,8 @@ VISITS = "config/elsewhere/indicators/visits.yaml"
     (OWN, "table: waves.csv", "table: wave.csv", "wave.csv: expected a reference table; found no file"),
     (OWN, "default: {cohorts: by_table}", "default: {}", "must be by_table in the default reading"),
     (OWN, "own_dates: {cohorts: own_dates}", "own_dates: {cohorts: by_wave}", "must be by_table or own_dates"),
-    (OWN, "{cohorts: by_table, window: to_2019}", "{cohorts: by_table, window: to_2018}", "did you mean 'to_2019'?"),
-    (OWN, "{cohorts: by_table, window: to_2019}", "{cohorts: by_table, partial: majority}", "key "
+    (OWN, "by_table, window: to_2019,", "by_table, window: to_2018,", "did you mean 'to_2019'?"),
+    (OWN, "by_table, window: to_2019,", "by_table, partial: majority,", "key "
      "'readings.to_2019.partial' is about membership tables"),
     (OWN, "indicators: [visits]", "indicators: [visit]", "did you mean 'visits'?"),
     (OWN, "samples: [full]", "samples: [full, wave_two_removed]", "key 'waves.removable_wave' must say which wave"),

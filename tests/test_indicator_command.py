@@ -18,7 +18,7 @@ from did import sources
 from did.cli import main
 from did.config import Indicator, load_evaluation
 from did.indicator.look import look
-from did.indicator.new import onset_rule
+from did.indicator.written import onset_rule
 from did.sources import RawFile
 from did.sources.periods import kind_of, read_period
 
@@ -265,7 +265,7 @@ BROKEN = {
     "a picture named xlsx": (_bytes(b"PK\x03\x04rubbish"), ["workbook"]),
     "UTF-16": (_rows(lambda rows: rows, encoding="utf-16"), ["UTF-16", "--encoding"]),
     "semicolons": (_rows(lambda rows: rows, separator=";"), ["commas"]),
-    "a quote left open": (_bytes(b'month,code,within,attendances\n2017-06,"E08,1,2\n'), ["cannot be read"]),
+    "a quote left open": (_bytes(b'month,code,within,attendances\n2017-06,"E08,1,2\n'), ["quotation mark"]),
     "a column missing": (_rows(lambda rows: [row[:3] for row in rows]), ["attendances", "within"]),
     "a column misspelt": (_rows(_cell(0, 2, "whithin")), ["within", "did you mean 'whithin'"]),
     "a column twice": (_rows(_cell(0, 2, "attendances")), ["within"]),
@@ -278,15 +278,22 @@ BROKEN = {
     "an empty period": (_rows(_cell(4, 0, "")), ["row 5", "month"]),
     "two kinds of period": (_rows(_cell(4, 0, "2017 Q2")), ["2017 Q2"]),
     "an empty code": (_rows(_cell(4, 1, "")), ["row 5", "code"]),
-    "an unknown area": (_rows(_cell(4, 1, "E08000999")), ["E08000999"]),
+    "an unknown area": (_rows(_cell(4, 1, "E08000999")), ["E08000999", "correct the code"]),
     "areas of no kind": (lambda folder: saved(folder / "broken.csv", ae([f"area {n}" for n in range(9)])),
-                         ["--area-column"]),
+                         ["--area-column", "codes of English areas"]),
     "regions": (lambda folder: saved(folder / "broken.csv", ae(["E12000001", "E12000002"])),
                 ["region", "several systems"]),
+    "a month written in two ways": (_rows(lambda rows: [*rows, ["Jun-17", *rows[-1][1:]]] + [
+        ["2017-06", *rows[-1][1:]]]), ["E10000027, 2017-06 again"]),
+    "periods that overlap": (lambda folder: saved(folder / "broken.csv", ae(spell=lambda month: (
+        f"{int(month[:4]) - 2} - {month[2:4]}"))), ["one month, quarter or year"]),
+    "text in another encoding": (_bytes("month,code,within,attendances\n2017-06,E08,1,\u0416\n".encode("koi8-r")
+                                        + b"\x81\n"), ["found another encoding"]),
     "a duplicate": (_rows(lambda rows: [*rows, rows[-1]]), ["again"]),
     "a period missing": (_rows(lambda rows: [row for row in rows if row[0] != "2017-01"]), ["2017-01"]),
-    "a unit incomplete": (_rows(lambda rows: rows[:30] + rows[31:]), ["no figure"]),
-    "onset before the data": (lambda folder: saved(folder / "broken.csv", ae(months=MONTHS[14:])), ["onset", "window"]),
+    "a unit incomplete": (_rows(lambda rows: rows[:30] + rows[31:]), ["no figure", "add the row"]),
+    "onset before the data": (lambda folder: saved(folder / "broken.csv", ae(months=MONTHS[14:])),
+                              ["onset", "from before the onset"]),
     "onset after the data": (lambda folder: saved(folder / "broken.csv", ae(months=MONTHS[:9])), ["onset", "window"]),
     "all units treated": (lambda folder: saved(folder / "broken.csv", ae(["E08000001", "E08000002", "E08000006"])),
                           ["all 3 treated"]),
@@ -378,8 +385,64 @@ def test_a_reader_that_does_not_fit(inside):
     assert "does not fit" in one_line(did("indicator", "new", "mine", "--file", "ae.csv", "--reader", "excel_table"))
 
 
+def reference(name: str) -> pd.DataFrame:
+    return pd.read_csv(small_project.ROOT / "data/reference" / name, dtype=str, keep_default_na=False)
+
+
+def _practices() -> pd.DataFrame:
+    groups = sorted(set(reference("ccg_systems.csv")["unit"]))
+    return pd.DataFrame({"code": [f"A{81000 + place}" for place in range(2 * len(groups))], "unit": groups * 2})
+
+
+def _districts() -> pd.DataFrame:
+    rows = reference("local_authorities.csv")
+    return rows.loc[rows["area_code"].isin(UNITS)].rename(columns={"lad_code": "code", "area_code": "unit"})
+
+
+def _same(name: str) -> Callable[[], pd.DataFrame]:
+    return lambda: reference(name).drop_duplicates("unit").assign(code=lambda rows: rows["unit"])
+
+
+# Type of area -> the areas with the unit each belongs to, what must be said besides, and the panel's areas.
+AREA_TYPES = {
+    "practice": (_practices, ["--parent-column", "unit"], "ccg_2020", 135),
+    "ccg": (_same("ccg_systems.csv"), [], "ccg_2020", 135),
+    "icb_sub_location": (_same("ccg_2021_systems.csv"), ["--area-type", "icb_sub_location"], "ccg_2021", 106),
+    "stp": (_same("stp_systems.csv"), [], "stp", 42),
+    "lower_tier": (_districts, ["--area-type", "lower_tier"], "upper_tier", 13),
+}
+
+
+@pytest.mark.parametrize("area_type", AREA_TYPES)
+def test_every_type_of_area_becomes_its_panel(inside, area_type):
+    areas, extra, geography, units = AREA_TYPES[area_type]
+    table = areas()[["code", "unit"]].merge(pd.DataFrame({"month": MONTHS}), how="cross")
+    table = table.assign(within=range(900, 900 + len(table)), attendances=range(2000, 2000 + 2 * len(table), 2))
+    shown = table.drop(columns=[] if "--parent-column" in extra else "unit")
+    shown.to_csv("areas.csv", index=False)
+    made = did("indicator", "new", "mine", "--file", "areas.csv", "--area-column", "code", *extra, *COUNTS)
+    assert made.exit_code == 0, made.output
+    report = json.loads(did("indicator", "check", "mine", "--json").output)
+    assert report["stops"] == [] and report["geography"] == geography
+    assert (report["panel"]["units"], report["panel"]["periods"]) == (units, 24)
+    # Counts of a unit's areas are summed, then divided; the report gives means over units of either group.
+    sums = table.loc[table["month"] == MONTHS[0]].groupby("unit")[["within", "attendances"]].sum()
+    assert len(sums) == units
+    treated = sum(report["panel"]["treated_by_wave"].values())
+    means = report["series"]
+    found = (means["treated"][0] * treated + means["untreated"][0] * (units - treated)) / units
+    assert treated > 0 and found == pytest.approx((100 * sums["within"] / sums["attendances"]).mean(), abs=1e-4)
+
+
 def test_systems_are_refused_in_one_line_where_the_evaluation_has_no_table_of_them(inside):
+    place = Path("config/ics.yaml")
+    before = place.read_text()
+    evaluation = yaml.safe_load(before)
+    del evaluation["waves"]["membership"]["stp"]
     saved(Path("stp.csv"), ae(["QOP", "QF7", "QHM", "QWO"]))
-    evaluation = yaml.safe_load(Path("config/ics.yaml").read_text())
-    if "stp" not in evaluation["waves"]["membership"]:
-        assert "waves.membership" in one_line(did("indicator", "new", "mine", "--file", "stp.csv", *COUNTS))
+    try:
+        place.write_text(yaml.safe_dump(evaluation, sort_keys=False))
+        said = one_line(did("indicator", "new", "mine", "--file", "stp.csv", *COUNTS))
+    finally:
+        place.write_text(before)
+    assert "waves.membership" in said and "areas of type stp" in said

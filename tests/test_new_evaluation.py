@@ -338,3 +338,74 @@ def test_names_that_cannot_be(here, name, expected):
 def test_outside_a_project_it_says_where_to_go(tmp_path):
     with pytest.raises(DidError, match="expected the project's Snakefile here"):
         scaffold.create("elsewhere", tmp_path)
+
+
+def did(*arguments: str):
+    from click.testing import CliRunner
+
+    from did.cli import main
+
+    return CliRunner().invoke(main, ["--config", "config/elsewhere.yaml", *arguments])
+
+
+def quarters(codes: list[str]) -> pd.DataFrame:
+    """Counts by quarter of units with codes of their own, among which no pattern of English codes is found."""
+    periods = [f"{year} Q{quarter}" for year in range(2012, 2020) for quarter in range(1, 5)]
+    table = pd.DataFrame({"Local code": codes}).merge(pd.DataFrame({"Quarter": periods}), how="cross")
+    return table.assign(Items=range(100, 100 + len(table)), Residents=1000)
+
+
+def test_an_outcome_of_units_with_own_codes_is_added_by_command(here):
+    codes = pd.read_csv("data/elsewhere/reference/waves.csv", dtype=str)["unit"].to_list()
+    table = quarters(codes)
+    table.to_csv("items.csv", index=False)
+    made = did("indicator", "new", "items", "--file", "items.csv", "--numerator-column", "Items",
+               "--denominator-column", "Residents", "--unit", "per 100")
+    assert made.exit_code == 0, made.output
+    assert "taken: --area-column Local code" in made.output and "did run config/elsewhere.yaml" in made.output
+    answer = did("indicator", "check", "items", "--json")
+    report = json.loads(answer.output)
+    assert answer.exit_code == 0 and report["stops"] == []
+    panel = report["panel"]
+    assert (panel["units"], panel["onset"], panel["treated_by_wave"]) == (40, "2014Q1", {"1": 8, "2": 8, "3": 8})
+    found = (report["series"]["treated"][0] * 24 + report["series"]["untreated"][0] * 16) / 40
+    assert found == pytest.approx(table.loc[table["Quarter"] == "2012 Q1", "Items"].mean() / 10)
+    assert "items" in load_evaluation("config/elsewhere.yaml").indicators
+
+
+def test_rates_in_a_sheet_and_denominators_in_a_second_file_of_own_units(here):
+    codes = pd.read_csv("data/elsewhere/reference/waves.csv", dtype=str)["unit"].to_list()
+    table = quarters(codes)
+    wide = table.pivot(index="Local code", columns="Quarter", values="Items").reset_index()
+    wide.to_excel("rates.xlsx", sheet_name="Rates", index=False, engine="xlsxwriter")
+    table.drop(columns="Residents").to_csv("items.csv", index=False)
+    table.drop(columns="Items").to_csv("residents.csv", index=False)
+    made = did("indicator", "new", "rates", "--file", "rates.xlsx", "--unit", "per 1,000")
+    assert made.exit_code == 0, made.output
+    made = did("indicator", "new", "two", "--file", "items.csv", "--denominator-file", "residents.csv",
+               "--numerator-column", "Items", "--unit", "per 100")
+    assert made.exit_code == 0, made.output
+    for name, level in (("rates", 1.0), ("two", 0.1)):
+        report = json.loads(did("indicator", "check", name, "--json").output)
+        assert report["stops"] == [] and report["panel"]["units"] == 40
+        found = (report["series"]["treated"][-1] * 24 + report["series"]["untreated"][-1] * 16) / 40
+        assert found == pytest.approx(level * table.loc[table["Quarter"] == "2019 Q4", "Items"].mean())
+
+
+def test_codes_that_the_waves_table_does_not_have_are_told(here):
+    quarters(["North", "South"]).to_csv("items.csv", index=False)
+    columns = ["--numerator-column", "Items", "--denominator-column", "Residents", "--unit", "%"]
+    said = did("indicator", "new", "items", "--file", "items.csv", *columns)
+    assert said.exit_code == 1 and "none holds units of the waves table, such as D01" in said.output
+    said = did("indicator", "new", "items", "--file", "items.csv", "--area-type", "ccg", "--area-column", "Local code",
+               *columns)
+    assert said.exit_code == 1 and "expected none" in said.output and said.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(("frequency", "months", "rule"), [
+    ("Y", ["2014-01", "2016-01", "2016-10"], "containing"), ("Y", ["2014-06", "2016-09", "2016-01"], "following"),
+    ("M", ["2014-06"], "containing"), ("FY", ["2014-04", "2015-04"], "containing")])
+def test_the_onset_rule_fits_most_units(frequency, months, rule):
+    from did.indicator.new import _common_rule
+
+    assert _common_rule(frequency, pd.Series(months)) == rule

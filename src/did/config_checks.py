@@ -204,7 +204,8 @@ def _refuse_onset_outside(path: Path, evaluation: Evaluation, indicator: Indicat
     if not start < onset <= end:
         raise DidError(f"{yaml_files.key(path, 'waves', 'onset')} must fall after the first period and by the last of "
                        f"the {indicator.id} window {name}, {start} to {end}; found {first}"
-                       + ("" if str(onset) == str(first) else f", so {onset}"))
+                       + ("" if str(onset) == str(first) else f", so {onset}")
+                       + "; give figures from before the onset to after it, or change the window")
 
 
 def _window(indicator: Indicator, name: str) -> tuple[pd.Period, pd.Period]:

@@ -73,7 +73,8 @@ class UpperTier:
         if unknown:
             row = frame.loc[frame["area_code"] == unknown[0]].iloc[0]
             raise DidError(f"{where}: area code '{unknown[0]}' ({row.area_name}, {row.period}) is not an upper-tier "
-                           "authority in upper_tier_authorities.csv; add it there with the unit it belongs to")
+                           "authority in upper_tier_authorities.csv; correct the code, or add it there with the unit "
+                           "it belongs to")
         gaps = frame.loc[frame["value"].isna()]
         if len(gaps):
             row = gaps.iloc[0]

@@ -44,7 +44,7 @@ def outcome(indicator: Indicator, denominator: str | None, observations: Observa
     if len(bare):
         row = bare.iloc[0]
         raise DidError(f"{where}: unit {row.unit} has no denominator in {row.period}; expected more than 0; "
-                       f"found {row.weight}")
+                       f"found {row.weight:g}; correct it, or mark the figure as missing")
     panel["outcome"] = panel["numerator"] / panel["weight"] * indicator.per
     return panel[COLUMNS], _with_aside(lineage, beside, lost, panel)
 
@@ -139,7 +139,8 @@ def _complete(summed: pd.DataFrame, periods: pd.Index, where: str) -> None:
         have = set(summed.loc[summed["unit"] == short[0], "period"])
         gap = next(period for period in sorted(periods) if period not in have)
         raise DidError(f"{where}: unit {short[0]} has no figure in {gap}; expected every period "
-                       f"{min(periods)} to {max(periods)} ({len(short)} units are incomplete)")
+                       f"{min(periods)} to {max(periods)} ({len(short)} units are not complete); add the row, with a "
+                       "mark of missing where there is no figure, or choose another window")
 
 
 def _population(population: Population, observations: Observations, areas, periods: pd.Index,
@@ -201,7 +202,8 @@ def _rates(rate: Rate, observations: Observations, areas, periods: pd.Index,
     moved, lineage = areas.rates(rows.loc[~aside], weights, where)
     _complete(moved, periods, where)
     panel = moved.rename(columns={"value": "outcome", "status": "denominator_status"}).assign(numerator=float("nan"))
-    lineage["reason"] += "; rate without counts, combined with population weights where areas merged"
+    lineage["reason"] += "; rate without counts" + (
+        ", combined with population weights where areas merged" if rate.is_weighted else "")
     return panel[COLUMNS], _with_aside(lineage, rows.loc[aside], pd.DataFrame(), panel)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# The evaluation that commands are about if none is named.
+DEFAULT_CONFIG = Path("config/ics.yaml")
+
 
 @dataclass(frozen=True)
 class Paths:

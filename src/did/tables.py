@@ -15,6 +15,9 @@ from did.errors import DidError
 from did.provenance import atomic
 
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
+# The command that makes each table.
+STAGES = {"observations": "observe", "panel": "align", "lineage": "align", "estimates": "fit", "influence": "fit",
+          "diagnostics": "diagnose"}
 FATE = ["kept", "merged", "excluded", "imputed", "set_aside"]
 
 
@@ -257,7 +260,9 @@ def read(name: str, path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.exists():
-        raise DidError(f"{path}: expected a {name} table; found no file; run the stage that makes it first")
+        stage = STAGES.get(name)
+        first = f"did {stage} {path.stem}" if stage else "the stage that makes it"
+        raise DidError(f"{path}: expected the table of {name}; found no file; run {first} first, or did run")
     try:
         frame = pd.read_parquet(path)
     except Exception as error:

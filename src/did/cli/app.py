@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 
 from did import __version__
 from did.errors import DidError
+from did.paths import DEFAULT_CONFIG
 
 DATA_HELP = ("Where files come from: demo (made up), mirror:FOLDER (with an index.csv) or live. "
              "Default: the config's `data`.")
@@ -57,7 +59,11 @@ class State:
 
     def event(self, event: str, **fields: Any) -> None:
         """One line of JSON on standard output."""
-        click.echo(json.dumps({"event": event, **fields}, ensure_ascii=False))
+        click.echo(_event(event, **fields))
+
+
+def _event(event: str, **fields: Any) -> str:
+    return json.dumps({"event": event, **fields}, ensure_ascii=False)
 
 
 def _say(word: str) -> Any:
@@ -88,6 +94,18 @@ class Group(click.Group):
 
     command_class = Command
     group_class = type
+
+    def main(self, args: Sequence[str] | None = None, **settings: Any) -> Any:
+        """As every click command; with --json, wrong usage is told as JSON too."""
+        given = list(sys.argv[1:] if args is None else args)
+        if "--json" not in given:
+            return super().main(given, **settings)
+        try:
+            code = super().main(given, **settings | {"standalone_mode": False})
+        except click.ClickException as error:
+            click.echo(_event("error", message=" ".join(error.format_message().split())))
+            code = error.exit_code
+        sys.exit(code or 0)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -125,7 +143,7 @@ def _fail(context: click.Context, lines: list[str], error: Exception) -> None:
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", default="config/ics.yaml", show_default=True, help="The evaluation file.")
+@click.option("--config", default=str(DEFAULT_CONFIG), show_default=True, help="The evaluation file.")
 @click.option("--log", default=None, metavar="FILE", help="Write the result line, or the traceback of an error, "
               "to FILE.")
 @click.version_option(__version__, prog_name="did")

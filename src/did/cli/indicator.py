@@ -87,9 +87,8 @@ def indicator_new(state: State, name: str, replace: bool, **given: Any) -> None:
 @data_option
 @click.option("--offline", is_flag=True, help="Never open a network connection.")
 @click.option("--accept", is_flag=True, help="Note the new checksum of a file of your own that you changed.")
-@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 @click.pass_obj
-def indicator_check(state: State, name: str, data: str | None, offline: bool, accept: bool, as_json: bool) -> None:
+def indicator_check(state: State, name: str, data: str | None, offline: bool, accept: bool) -> None:
     """Say what the figures of NAME would become, and what would stop them; exit code 1 if something would.
 
     \b
@@ -98,6 +97,7 @@ def indicator_check(state: State, name: str, data: str | None, offline: bool, ac
     """
     from did.stages import indicator as stage
 
+    as_json = state.output == "json"
     text, good = stage.check(name, config=state.config, data=data, offline=offline, accept=accept, as_json=as_json)
-    state.finish(text)
+    click.echo(text) if as_json else state.finish(text)
     sys.exit(0 if good else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
@@ -99,12 +100,15 @@ def schema(state: State, which: str | None, write: bool) -> None:
     if write:
         state.finish("\n".join(f"wrote {path}" for path in schemas.write("docs")))
     else:
-        click.echo(schemas.json_schema(which), nl=False)
+        text = schemas.json_schema(which)
+        click.echo(json.dumps(json.loads(text), ensure_ascii=False) + "\n" if state.output == "json" else text,
+                   nl=False)
 
 
 @main.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
+@click.pass_obj
+def completion(state: State, shell: str) -> None:
     """Print what makes SHELL complete commands and options.
 
     \b
@@ -115,4 +119,4 @@ def completion(shell: str) -> None:
     from click.shell_completion import get_completion_class
 
     source = get_completion_class(shell)(main, {}, "did", "_DID_COMPLETE").source()
-    click.echo(source)
+    state.finish(source) if state.output == "json" else click.echo(source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from did.config import Evaluation, Indicator, load_evaluation, load_indicator
 from did.errors import DidError
 from did.indicator.own_files import note_checksums
 from did.panel import Builder, observations_needed
-from did.paths import Paths
+from did.paths import DEFAULT_CONFIG, Paths
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 5
@@ -24,19 +25,24 @@ def check(name: str, *, config: str | Path, evaluation: Evaluation | None, data:
           offline: bool = False, accept: bool = False) -> Report:
     """Return everything about an indicator that can be known without fitting, as plain values for text or JSON.
 
-    Keys: ``indicator``, ``files``, ``first_observations``, ``coverage``, ``areas`` (what becomes of each, by fate and
-    reason), ``panel`` (units, periods, before and after the onset, treated by wave), ``series`` (means of treated and
-    untreated units by period), ``readings``, ``notes``, ``stops`` (sentences; empty if nothing would stop it). Files
-    are fetched or found as the workflow does; ``accept`` notes the new checksums of the user's own files. Nothing is
-    raised for mistakes in config or data: they are in ``stops``, and what comes after them is absent.
-    ``evaluation`` None: it is read from ``config``.
+    Keys: ``indicator``, ``run`` (the command that would run it), ``files``, ``first_observations``, ``coverage``,
+    ``areas`` (what becomes of each, by fate and reason), ``panel`` (units, periods, before and after the onset, treated
+    by wave), ``series`` (means of treated and untreated units by period), ``readings``, ``notes``, ``stops``
+    (sentences; empty if nothing would stop it). Files are fetched or found as the workflow does; ``accept`` notes the
+    new checksums of the user's own files. Nothing is raised for mistakes in config or data: they are in ``stops``, and
+    what comes after them is absent. ``evaluation`` None: it is read from ``config``.
     """
-    report: Report = {"indicator": name, "notes": [], "stops": []}
+    report: Report = {"indicator": name, "run": run_command(config), "notes": [], "stops": []}
     try:
         _fill(report, name, config, evaluation, data, offline, accept)
     except DidError as error:
         report["stops"].append(str(error))
     return report
+
+
+def run_command(config: str | Path) -> str:
+    """The command that runs an evaluation."""
+    return "did run" if Path(config) == DEFAULT_CONFIG else f"did run {config}"
 
 
 def _fill(report: Report, name: str, config: str | Path, evaluation: Evaluation | None, data: str | None,
@@ -238,8 +244,9 @@ def as_text(report: Report) -> str:
     if "coverage" in report:
         lines += _coverage_lines(report["coverage"])
     for place, row in enumerate(report.get("areas", [])[:8]):
-        lines.append(f"  {'areas' if not place else '':<10}  {row['areas']:>4} {row['fate']:<9} {row['reason'][:90]} "
-                     f"(such as {row['for_example']})")
+        reason = shorten(row["reason"], 90, placeholder=" ...")
+        lines.append(f"  {'areas' if not place else '':<10}  {row['areas']:>4} {row['fate']:<9} {reason} (such as "
+                     f"{row['for_example']})")
     if len(report.get("areas", [])) > 8:
         lines.append(f"{'':14}and {len(report['areas']) - 8} more reasons; --json has them all")
     if "panel" in report:
@@ -249,7 +256,7 @@ def as_text(report: Report) -> str:
     name = report["indicator"]
     many = len(report["stops"])
     lines.append(f"{name}: {many} thing{'s' * (many != 1)} would stop it" if many
-                 else f"{name}: nothing would stop it; run: did run")
+                 else f"{name}: nothing would stop it; run: {report['run']}")
     return "\n".join(lines)
 
 

@@ -47,8 +47,10 @@ class Look:
 
 
 def look(path: str | Path, *, sheet: str | None = None, header_row: int | None = None, reader: str | None = None,
-         encoding: str | None = None, area_column: str | None = None, period_column: str | None = None) -> Look:
-    """Return what can be seen of a CSV file or workbook; what is given is not guessed.
+         encoding: str | None = None, area_column: str | None = None, period_column: str | None = None,
+         units: set[str] | None = None) -> Look:
+    """Return what can be seen of a CSV file or workbook; what is given is not guessed. ``units`` are the codes of an
+    evaluation that has its own; the column that holds most of them is then that of the areas.
 
     Raises DidError for no file, a folder, a file over 200 MB, a file that is neither text nor a workbook, an empty
     file, text in no known encoding, no such sheet, a header with one column, and a given column that is not there.
@@ -80,7 +82,7 @@ def look(path: str | Path, *, sheet: str | None = None, header_row: int | None =
             raise DidError(f"{path}: expected a column '{column}'; found {', '.join(header)}{suggest(column, header)}")
     cells = {label: [plain(row[place]) if place < len(row) else "" for row in rows]
              for place, label in enumerate(header)}
-    area_column, area_type = _areas(cells, area_column)
+    area_column, area_type = _areas(cells, area_column, units)
     period_column, frequency, periods = _periods(header, rows, cells, period_column, area_column)
     period_columns: list[str] = []
     if period_column is None:
@@ -105,15 +107,16 @@ def _csv(path: Path, encoding: str | None) -> tuple[list[str], list[list[str]], 
     if start in (b"\xff\xfe", b"\xfe\xff") and not encoding:
         raise DidError(f"{path}: expected text in UTF-8 or cp1252; found UTF-16; save it as UTF-8, or give --encoding "
                        "utf-16")
-    for place, name in enumerate([encoding] if encoding else ENCODINGS):
+    for name in [encoding] if encoding else ENCODINGS:
         try:
             table, _ = read_csv(path, str(path), name)
         except DidError as error:
-            if encoding or place or not isinstance(error.__cause__, UnicodeDecodeError):
+            if encoding or not isinstance(error.__cause__, UnicodeDecodeError):
                 raise
             continue
         return [plain(cell) for cell in table[0]], table[1:], {} if name == "utf-8-sig" else {"encoding": name}
-    raise DidError(f"{path}: expected text in UTF-8 or cp1252; found another encoding; save it as UTF-8")
+    raise DidError(f"{path}: expected text in UTF-8 or cp1252; found another encoding; save it as UTF-8, or name it by "
+                   "--encoding")
 
 
 def _excel(path: Path, sheet: str | None, header_row: int | None) -> tuple[list[str], list[list[Any]], dict[str, Any]]:
@@ -145,8 +148,13 @@ def _has_sheet(path: Path, sheet: str) -> bool:
         return sheet.casefold() in [name.casefold() for name in book.names]
 
 
-def _areas(cells: dict[str, list[str]], given: str | None) -> tuple[str | None, str | None]:
-    """The column with the areas' codes and what they are; the pattern that most of its cells fit."""
+def _areas(cells: dict[str, list[str]], given: str | None, units: set[str] | None) -> tuple[str | None, str | None]:
+    """The column with the areas' codes and what they are; the pattern that most of its cells fit, or with ``units``
+    the column of which most cells are among them."""
+    if units is not None:
+        shares = {column: sum(cell in units for cell in values) / len(values) for column, values in cells.items()}
+        column = max(shares, key=shares.get)
+        return given or (column if shares[column] >= 0.6 else None), None
     best: tuple[float, str | None, str | None] = (0.0, given, None)
     for column in [given] if given else cells:
         filled = [cell for cell in cells[column] if cell]

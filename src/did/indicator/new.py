@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,10 @@ import pandas as pd
 from did.config import Evaluation, load_evaluation, load_indicator
 from did.errors import DidError, one_of, suggest
 from did.indicator.look import Look, look
-from did.provenance import sha256, write_text
-from did.sources.periods import FREQUENCY, KINDS, as_written, read_period
+from did.indicator.written import Ask, Choices, indicator_text, onset_rule, source_text
+from did.plain_units import AREA_TYPE, read_table
+from did.provenance import write_text
+from did.sources.periods import KINDS, read_period
 from did.sources.spreadsheet import plain
 from did.sources.tidy_csv import ENGLAND
 
@@ -25,12 +25,7 @@ AREAS = {"practice": ("ccg_2020", "ccg"), "ccg": ("ccg_2020", "ccg"), "icb_sub_l
          "stp": ("stp", "stp"), "lower_tier": ("upper_tier", "lad"), "upper_tier": ("upper_tier", "utla")}
 REGION = ("a region lies in several systems, treated and not, so it can be neither; give figures by CCG, upper-tier "
           "authority or system")
-# Populations that weigh rates where areas merge, and that tell how much of a partly covered area is inside.
-WEIGHTS = {"upper_tier": ("ons_population", "population_all"), "ccg": ("ccg_population", "population"),
-           "stp": ("ccg_population", "population")}
-DIRECTIONS = ("higher_better", "lower_better", "none")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-Ask = Callable[[str, str, Any], str]
 
 
 @dataclass(frozen=True)
@@ -63,18 +58,21 @@ def new(name: str, given: Mapping[str, Any], *, config: str | Path, evaluation: 
     for path in (indicator_path, source_path):
         if path.exists() and not replace:
             raise DidError(f"{path}: expected no such file yet; found one; choose another name, or --replace")
-    choices = _Choices(name, given, ask)
+    choices = Choices(name, given, ask)
     file = choices.must("file", "File with the figures (CSV or Excel)", "")
-    seen = look(file, **{key: given.get(key) for key in ("sheet", "header_row", "reader", "encoding", "area_column",
-                                                         "period_column")})
+    units = read_table(evaluation) if evaluation.waves.table else None
+    seen = look(file, units=None if units is None else set(units["unit"]), **{
+        key: given.get(key) for key in ("sheet", "header_row", "reader", "encoding", "area_column", "period_column")})
     fingertips = seen.reader == "fingertips_csv"
-    shape = _fingertips(choices, seen) if fingertips else _table(choices, seen, evaluation.reference)
+    shape = _fingertips(choices, seen, units) if fingertips else _table(choices, seen, evaluation.reference, units)
     geography = _geography(shape["area_type"], evaluation, choices)
-    text = {source_path: _source_text(name, file, seen, shape["options"], choices)}
+    rule = onset_rule(shape["frequency"], evaluation.waves.onset) if units is None else _common_rule(
+        shape["frequency"], units["first_treated"].dropna())
+    text = {source_path: source_text(name, file, seen, shape["options"], choices)}
     second = given.get("denominator_file")
     if second:
-        text[second_path] = _second_text(name, second, shape, choices)
-    text[indicator_path] = _indicator_text(name, shape, geography, evaluation, choices)
+        text[second_path] = _second_text(name, second, shape, choices, units)
+    text[indicator_path] = indicator_text(name, shape, geography, rule, evaluation, choices)
     before = {path: path.read_text(encoding="utf-8") if path.exists() else None for path in text}
     try:
         for path, content in text.items():
@@ -88,46 +86,44 @@ def new(name: str, given: Mapping[str, Any], *, config: str | Path, evaluation: 
     return Written(list(text), choices.decided)
 
 
-class _Choices:
-    """Options given, guessed or asked for, and a list of what was guessed."""
-
-    def __init__(self, name: str, given: Mapping[str, Any], ask: Ask | None) -> None:
-        self.name, self.given, self.ask = name, given, ask
-        self.decided: list[str] = []
-
-    def get(self, key: str, words: str, guess: Any, *, why: str = "") -> Any:
-        """What is given; else what is asked for, with ``guess`` as default; else the guess, noted as decided."""
-        found = self.given.get(key)
-        if found is not None:
-            return found
-        if self.ask is not None:
-            return self.ask(key, words, guess)
-        if guess not in (None, ""):
-            self.decided.append(f"--{key.replace('_', '-')} {guess}{f' ({why})' if why else ''}")
-        return guess
-
-    def must(self, key: str, words: str, guess: Any, *, found: str = "") -> Any:
-        """As `get`, but DidError if there is nothing."""
-        value = self.get(key, words, guess)
-        if value in (None, ""):
-            option = "--" + key.replace("_", "-")
-            raise DidError(f"indicator {self.name}: expected {option} ({words}); "
-                           f"found none{f', and {found}' if found else ''}; give {option}")
-        return value
+def _area_type(choices: Choices, guess: str | None, units: pd.DataFrame | None) -> str:
+    """What the areas are; where the evaluation has a waves table of its own units, they are those."""
+    where = f"indicator {choices.name}: --area-type"
+    if units is not None:
+        if choices.given.get("area_type"):
+            raise DidError(f"{where}: expected none, because the units of this evaluation are those of its waves "
+                           f"table; found '{choices.given['area_type']}'; leave it out")
+        return AREA_TYPE
+    area_type = choices.must("area_type", f"what the areas are: {', '.join(AREAS)}", guess,
+                             found="the codes are of no kind that is known")
+    one_of(where, area_type, [*AREAS, "region"])
+    if area_type == "region":
+        raise DidError(f"{where} region: expected areas that were treated or not; found regions; {REGION}")
+    return area_type
 
 
-def _table(choices: _Choices, seen: Look, reference: str) -> dict[str, Any]:
+def _observed_as(area_type: str) -> str:
+    """The word for areas of a type in the observations."""
+    return AREAS[area_type][1] if area_type in AREAS else area_type
+
+
+def _common_rule(frequency: str, months: pd.Series) -> str:
+    """The onset rule that fits the first treated months of most units."""
+    return months.map(lambda month: onset_rule(frequency, month)).mode().iloc[0]
+
+
+def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | None) -> dict[str, Any]:
     """Options of the reader and the shape of the indicator, from a CSV file or a sheet."""
     columns = ", ".join(seen.header)
-    area = choices.must("area_column", "column of the areas' codes", seen.area_column, found=f"columns are {columns}")
-    area_type = choices.must("area_type", "what the areas are: practice, ccg, icb_sub_location, stp, lower_tier, "
-                             "upper_tier", seen.area_type, found="the codes are of no kind that is known")
-    one_of(f"indicator {choices.name}: --area-type", area_type, [*AREAS, "region"])
-    if area_type == "region":
-        raise DidError(f"indicator {choices.name}: --area-type region: expected areas that were treated or not; found "
-                       f"regions; {REGION}")
+    known = ", and none holds codes of English areas, such as E06000001 or 00L"
+    if units is not None:
+        known = f", and none holds units of the waves table, such as {units['unit'].iloc[0]}"
+    area = choices.must("area_column", "column of the areas' codes", seen.area_column,
+                        found=f"columns are {columns}{known}")
+    area_type = _area_type(choices, seen.area_type, units)
     frequency = choices.must("frequency", "M, Q, Y or FY", seen.frequency,
-                             found=f"no column of periods among {columns}")
+                             found="no column in which each cell is one month, quarter or year, such as 2017-06, "
+                             f"2017 Q2, 2017/18 or 2017, among {columns}")
     one_of(f"indicator {choices.name}: --frequency", frequency, KINDS)
     options: dict[str, Any] = {**seen.options, "frequency": frequency, "area_code_column": area}
     parent = choices.given.get("parent_column")
@@ -138,9 +134,9 @@ def _table(choices: _Choices, seen: Look, reference: str) -> dict[str, Any]:
     if parent:
         _in_header(choices, "parent_column", parent, seen)
         options["parent_column"] = parent
-    options["area_type"] = AREAS[area_type][1]
-    if area_type in ("ccg", "icb_sub_location"):
-        options["area_type"] = _dated(seen, area, choices, reference)
+    options["area_type"] = _observed_as(area_type)
+    if area_type in ("practice", "ccg", "icb_sub_location"):
+        options["area_type"] = _dated(seen, parent or area, choices, reference)
     options |= seen.marks | ({"percent_sign": "drop"} if seen.has_percent else {})
     numerator, denominator = choices.given.get("numerator_column"), choices.given.get("denominator_column")
     value = choices.given.get("value_column")
@@ -177,7 +173,7 @@ def _table(choices: _Choices, seen: Look, reference: str) -> dict[str, Any]:
             "percent": seen.has_percent}
 
 
-def _dated(seen: Look, area: str, choices: _Choices, reference: str) -> str:
+def _dated(seen: Look, area: str, choices: Choices, reference: str) -> str:
     """``ccg_2020`` if the same areas, all of one date, are there throughout, as where a publisher has put earlier
     figures on later areas; else ``ccg``, and each code is placed by its own period."""
     from did import chain
@@ -201,13 +197,13 @@ def _dated(seen: Look, area: str, choices: _Choices, reference: str) -> str:
     return f"ccg_{date[:4]}"
 
 
-def _in_header(choices: _Choices, key: str, column: str, seen: Look) -> None:
+def _in_header(choices: Choices, key: str, column: str, seen: Look) -> None:
     if column not in seen.header:
         raise DidError(f"indicator {choices.name}: --{key.replace('_', '-')}: expected a column of {seen.path} "
                        f"({', '.join(seen.header)}); found '{column}'{suggest(column, seen.header)}")
 
 
-def _fingertips(choices: _Choices, seen: Look) -> dict[str, Any]:
+def _fingertips(choices: Choices, seen: Look, units: pd.DataFrame | None) -> dict[str, Any]:
     """Options of the Fingertips reader and the shape of the indicator, from the series that are in the file."""
     from did.sources.fingertips_csv import time_period
 
@@ -240,11 +236,9 @@ def _fingertips(choices: _Choices, seen: Look) -> dict[str, Any]:
     kind = choices.must("period_kind", "kind of period", kinds[0] if len(kinds) == 1 else None,
                         found=f"the file has {', '.join(kinds)}")
     periods = sorted({time_period(text)[1] for text in frame["Time period"] if time_period(text)[0] == kind})
-    codes = look_area_type(frame["Area Code"])
-    area_type = choices.must("area_type", "what the areas are", codes)
-    one_of(f"indicator {name}: --area-type", area_type, AREAS)
+    area_type = _area_type(choices, look_area_type(frame["Area Code"]), units)
     options = {"indicator_id": int(number) if number.isdigit() else number, "measure": "value", "area_type": word,
-               "area_type_as": AREAS[area_type][1], "sex": sex, "age": age, "period_kind": kind}
+               "area_type_as": _observed_as(area_type), "sex": sex, "age": age, "period_kind": kind}
     frequency = {"quarter": "Q", "month": "M", "financial_year": "FY"}.get(kind, "Y")
     per = _counts_agree(frame)
     if per:
@@ -280,8 +274,10 @@ def _counts_agree(frame: pd.DataFrame) -> float | None:
     return per if per and (abs(ratio[whole & (numbers["Count"] > 0)] / per - 1) < 0.02).all() else None
 
 
-def _geography(area_type: str, evaluation: Evaluation, choices: _Choices) -> str:
+def _geography(area_type: str, evaluation: Evaluation, choices: Choices) -> str:
     """The panel's areas; DidError if the evaluation has no table of who was treated among them."""
+    if area_type == AREA_TYPE:
+        return "units"
     geography = AREAS[area_type][0]
     tables = [evaluation.waves.membership, evaluation.waves.systems, *evaluation.waves.records.values()]
     if not all(geography in table for table in tables):
@@ -292,42 +288,10 @@ def _geography(area_type: str, evaluation: Evaluation, choices: _Choices) -> str
     return geography
 
 
-def _quoted(value: Any) -> str:
-    """A YAML scalar or flow collection: JSON is YAML, and plain words stay plain."""
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_ ]*", value) and value.lower() not in (
-            "y", "n", "yes", "no", "on", "off", "true", "false", "null"):
-        return value
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _own_path(file: str | Path) -> str:
-    """The path of a file from the project's folder, if it is inside; else the whole path."""
-    path, here = Path(file).resolve(), Path.cwd().resolve()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else os.fspath(path)
-
-
-def _file_lines(file: str | Path) -> str:
-    path = Path(file)
-    plain_name = re.sub(r"[^A-Za-z0-9._ ()+-]", "_", path.name).lstrip("._ ()+-") or "data"
-    return (f"files:\n  - name: {_quoted(plain_name)}\n    path: {_quoted(_own_path(path))}   # copied from here by "
-            f"fetch\n    sha256: \"{sha256(path)}\"   # did indicator check NAME --accept notes a new one\n"
-            f"    bytes: {path.stat().st_size}\n")
-
-
-def _source_text(name: str, file: str, seen: Look, options: dict[str, Any], choices: _Choices) -> str:
-    publisher = choices.get("publisher", "who publishes the figures", "unknown")
-    licence = choices.get("licence", "licence of the file", "unknown")
-    page = choices.get("page", "the publisher's page (http address)", "unknown")
-    lines = "".join(f"  {key}: {_quoted(value)}\n" for key, value in options.items())
-    title = choices.given.get("title") or name.replace("_", " ").capitalize()
-    return (f"# A file of your own and how it is read. Keys and options: docs/add_an_indicator.md\nid: {name}\n"
-            f"title: {_quoted(title)}\npublisher: {_quoted(publisher)}\nlanding_page: {_quoted(page)}\n"
-            f"licence: {_quoted(licence)}\nreader: {seen.reader}\noptions:\n{lines}{_file_lines(file)}")
-
-
-def _second_text(name: str, file: str, shape: dict[str, Any], choices: _Choices) -> str:
+def _second_text(name: str, file: str, shape: dict[str, Any], choices: Choices, units: pd.DataFrame | None) -> str:
     """The source of the denominators, in a file of their own with the same areas and periods."""
-    seen = look(file, sheet=choices.given.get("denominator_sheet"))
+    seen = look(file, sheet=choices.given.get("denominator_sheet"),
+                units=None if units is None else set(units["unit"]))
     area = seen.area_column
     if area is None or seen.frequency is None:
         raise DidError(f"indicator {name}: {file}: expected a column of areas' codes and periods; found columns "
@@ -336,7 +300,7 @@ def _second_text(name: str, file: str, shape: dict[str, Any], choices: _Choices)
         raise DidError(f"indicator {name}: {file}: expected periods of frequency {shape['frequency']}, as in the first "
                        f"file; found {seen.frequency}; give both by the same periods")
     options = {**seen.options, "frequency": seen.frequency, "area_code_column": area,
-               "area_type": AREAS[shape["area_type"]][1], **seen.marks}
+               "area_type": _observed_as(shape["area_type"]), **seen.marks}
     if seen.period_columns:
         options = {"layout": "periods", "measure": "denominator", **options}
     else:
@@ -346,86 +310,4 @@ def _second_text(name: str, file: str, shape: dict[str, Any], choices: _Choices)
         _in_header(choices, "denominator_column", column, seen)
         options = {"layout": "wide", "period_column": seen.period_column, **options,
                    "measures": {"denominator": column}}
-    return _source_text(f"{name}_denominator", file, seen, options, choices)
-
-
-def onset_rule(frequency: str, month: str) -> str:
-    """``containing`` if treatment begins in the first quarter of its period's months, else ``following``.
-
-    June 2017 is early in the financial year 2017/18 and late in the second quarter and in the calendar year.
-    """
-    start = pd.Period(month, freq="M")
-    length, begins = {"M": (1, start.month), "Q": (3, (start.month - 1) // 3 * 3 + 1), "Y": (12, 1),
-                      "FY": (12, 4)}[frequency]
-    return "containing" if ((start.month - begins) % 12) / length < 0.25 else "following"
-
-
-def _indicator_text(name: str, shape: dict[str, Any], geography: str, evaluation: Evaluation,
-                    choices: _Choices) -> str:
-    title = choices.get("title", "Title", shape.get("title") or name.replace("_", " ").capitalize())
-    label = choices.get("label", "Short label for axes", title if len(title) <= 40 else name.replace("_", " "))
-    ratio = shape["rate"] is None
-    per = float(choices.get("per", "The outcome is per this many of the denominator", shape.get("per") or 100.0)
-                if ratio else choices.given.get("per") or 1)
-    default_unit = "%" if ratio and per == 100 or shape["percent"] else f"per {per:,.0f}" if ratio else ""
-    unit = choices.must("unit", "unit of the outcome, such as '% of attendances'", default_unit)
-    direction = choices.get("direction", "which way is better: higher_better, lower_better, none", "none")
-    one_of(f"indicator {name}: --direction", direction, DIRECTIONS)
-    family = choices.get("family", "family of outcomes it is shown with", name)
-    kind = shape["frequency"]
-    first = choices.get("first", "first period", shape["periods"][0] if shape["periods"] else None)
-    last = choices.get("last", "last period", shape["periods"][-1] if shape["periods"] else None)
-    rule = onset_rule(kind, evaluation.waves.onset)
-    start = f"treated from {_onset_words(evaluation.waves.onset, kind, rule)}"
-    source = name if not choices.given.get("denominator_file") else f"{name}_denominator"
-    if ratio:
-        figures = (f"numerator: {{source: {name}, measures: [{shape['numerator']}]}}   "
-                   f"# summed over areas, then divided\n"
-                   f"denominators:\n  counts: {{source: {source}, measures: [{shape['denominator']}]}}\n")
-    else:
-        weights = WEIGHTS[geography.rpartition("_2")[0] or geography]
-        figures = (f"rate:   # published without counts; where areas merged it is averaged with weights\n"
-                   f"  source: {name}\n  measure: {shape['rate']}\n"
-                   f"  weights: {{source: {weights[0]}, measure: {weights[1]}}}\n")
-    lines = [
-        "# One outcome. Check it with: did indicator check " + name,
-        f"id: {name}", f"title: {_quoted(title)}", f"label: {_quoted(label)}", figures.rstrip("\n"),
-        f"per: {per:g}", f"unit_of_measure: {_quoted(unit)}",
-        f"direction: {direction}   # higher_better, lower_better or none",
-        f"geography: {geography}   # areas of the panel",
-        f"aggregation: {'sum' if ratio else 'population_weighted'}",
-        f"frequency: {FREQUENCY[kind]}   # M, Q or Y",
-        *(["years: financial   # 2017 is 2017/18, April to March"] if kind == "FY" else []),
-        f"onset_rule: {rule}   # {start}",
-        "windows:", f"  default: {{first: {_quoted(str(first))}, last: {_quoted(str(last))}}}",
-        "published_estimator: did   # the estimator that leads its page",
-        f"family: {family}",
-        *([f"family_title: {_quoted(choices.given.get('family_title') or title)}"]
-          if family == name or family not in evaluation.families or choices.given.get("family_title") else []),
-        f"evaluations: [{evaluation.id}]   # who takes it up; nothing else need be edited",
-        *(["residents: {source: ons_population, measure: population_all}   # weighs partly covered authorities"]
-          if geography == "upper_tier" else []),
-        "minimum_treated: 5",
-        "caveats:",
-        *(f"  - {_quoted(caveat)}" for caveat in _caveats(shape, evaluation, rule)), ""]
-    return "\n".join(lines)
-
-
-def _onset_words(month: str, kind: str, rule: str) -> str:
-    start = pd.Period(month, freq="M") - (3 if kind == "FY" else 0)
-    period = start.asfreq(FREQUENCY[kind]) + int(rule == "following")
-    return f"{as_written(str(period), kind)} when the onset is {month}"
-
-
-def _caveats(shape: dict[str, Any], evaluation: Evaluation, rule: str) -> list[str]:
-    found = ["The figures come from a file of the user's own, which is not a published edition with a known checksum."]
-    if shape["frequency"] == "FY":
-        found.append("Years are financial years: 2017 is April 2017 to March 2018.")
-    if rule == "following":
-        found.append(f"The period that contains {evaluation.waves.onset} counts as before the onset.")
-    elif shape["frequency"] != "M":
-        found.append(f"The period that contains {evaluation.waves.onset} counts as treated.")
-    if shape["rate"]:
-        found.append("No counts are given: where areas merged, rates are averaged with weights of all-age population, "
-                     "which is not the rate of the merged area.")
-    return found
+    return source_text(f"{name}_denominator", file, seen, options, choices)

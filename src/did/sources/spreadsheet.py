@@ -94,6 +94,10 @@ def read_sheet(path: Path, name: str, wanted: Callable[[str], bool], expected: s
     return Sheet(where, grid)
 
 
+def _told(error: Exception) -> str:
+    return "a quotation mark is opened and never closed" if "unexpected end of data" in str(error) else str(error)
+
+
 def read_csv(path: Path, name: str, encoding: str = "utf-8-sig") -> tuple[Grid, list[int]]:
     """Return the rows of a comma-separated file as text, and the line number each ends on.
 
@@ -110,7 +114,7 @@ def read_csv(path: Path, name: str, encoding: str = "utf-8-sig") -> tuple[Grid, 
                     rows.append(row)
                     lines.append(line)
     except (OSError, csv.Error, ValueError, LookupError) as error:
-        raise DidError(fault(name, f"a CSV file in {encoding}", f"one that cannot be read ({error})",
+        raise DidError(fault(name, f"a CSV file in {encoding}", f"one that cannot be read ({_told(error)})",
                              "fetch it again or name its encoding")) from error
     if not rows:
         raise DidError(fault(name, "a header and rows", "an empty file", "fetch it again"))

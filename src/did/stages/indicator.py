@@ -9,7 +9,9 @@ from typing import Any
 
 from did.config import load_evaluation
 from did.indicator import check as checking
-from did.indicator.new import Ask, new
+from did.indicator.new import new
+from did.indicator.written import Ask
+from did.paths import DEFAULT_CONFIG
 
 
 def create(name: str, given: Mapping[str, Any], *, config: str | Path, ask: Ask | None, replace: bool) -> str:
@@ -18,13 +20,14 @@ def create(name: str, given: Mapping[str, Any], *, config: str | Path, ask: Ask 
     written = new(name, given, config=config, evaluation=evaluation, ask=ask, replace=replace)
     lines = [f"wrote {path}" for path in written.files]
     lines += [f"taken: {words}" for words in written.decided]
-    return "\n".join([*lines, f"next: did indicator check {name}, then did run"])
+    option = "" if Path(config) == DEFAULT_CONFIG else f" --config {config}"
+    return "\n".join([*lines, f"next: did{option} indicator check {name}, then {checking.run_command(config)}"])
 
 
 def check(name: str, *, config: str | Path, data: str | None, offline: bool, accept: bool,
           as_json: bool) -> tuple[str, bool]:
-    """Return the report on an indicator, as text or JSON, and whether nothing would stop it. Raises nothing for
-    mistakes in the files: they are in the report."""
+    """Return the report on an indicator, as text or one line of JSON, and whether nothing would stop it. Raises nothing
+    for mistakes in the files: they are in the report."""
     report = checking.check(name, config=config, evaluation=None, data=data, offline=offline, accept=accept)
-    text = json.dumps(report, indent=1, ensure_ascii=False) if as_json else checking.as_text(report)
+    text = json.dumps(report, ensure_ascii=False) if as_json else checking.as_text(report)
     return text, not report["stops"]
