@@ -31,6 +31,9 @@ for source in plan.sources:
             f"fetch_{source}"
         message:
             f"fetch {source}"
+        # On a cluster, compute nodes often have no way out: files come by the machine that the run is started on.
+        localrule:
+            True
         input:
             plan.registry(source),
             plan.modules("did.stages.fetch"),
