@@ -16,9 +16,10 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
     """Run the workflow of the evaluation ``config`` in the current folder and return its exit code.
 
     Everything that can be wrong in the config files is found before anything runs. One run at a time may
-    work in a folder; the hold ends with the process, so a killed run leaves nothing to clear up. ``cores`` is the number
-    of jobs at a time, None for the profile's number or 2; ``profile`` a folder with a Snakemake profile. ``output`` is
-    how much is said: a line for each step, or "quiet", "verbose" or "json" (one object a line on standard output).
+    work in a folder; the hold ends with the process, so a killed run leaves nothing to clear up. ``cores`` is the
+    number of jobs at a time, None for the profile's number or 2; ``profile`` a folder with a Snakemake profile.
+    ``output`` is how much is said: a line for each step, or "quiet", "verbose" or "json" (one object a line on
+    standard output).
 
     Raises DidError for config mistakes, a wrong ``data`` mode, a folder without a Snakefile, a folder in which another
     run is at work, and a ``profile`` that cannot be used, as `did.launch.executor_of`.
