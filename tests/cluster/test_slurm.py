@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
-
 from slurm import cluster
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,13 +42,19 @@ def project(folder: Path) -> Path:
 
 
 def two_outcomes(folder: Path) -> Path:
-    """Leave an evaluation of two outcomes, with all estimators, diagnostics and results."""
+    """Leave an evaluation of two outcomes, with all their readings, estimators, diagnostics and results."""
     path = folder / "config" / "ics.yaml"
     evaluation = yaml.safe_load(path.read_text())
     evaluation["indicators"] = ["preventable_mortality", "gpps_overall_good"]
     evaluation["families"] = {"mortality": evaluation["families"]["mortality"],
                               "gpps": {"title": "GP Patient Survey", "headline": "gpps_overall_good"}}
+    evaluation["readings"] = {name: reading for name, reading in evaluation["readings"].items()
+                              if not {"dtoc"} & set(reading.get("families", []))}
+    evaluation["products"] = {}
     path.write_text(yaml.safe_dump(evaluation, sort_keys=False))
+    claims = folder / "config" / "published" / "ics.csv"
+    table = pd.read_csv(claims, dtype=str, keep_default_na=False)
+    table.loc[table["indicator"].isin(evaluation["indicators"])].to_csv(claims, index=False)
     return folder
 
 
