@@ -77,38 +77,77 @@ def jobs(environment: dict[str, str]) -> list[str]:
     return said.stdout.split("\n")[:-1]
 
 
-def same_through_slurm(here: Path, there: Path, environment: dict[str, str]) -> list[str]:
+def through_slurm(folder: Path, environment: dict[str, str]) -> list[str]:
+    """Run a project through Slurm and return its jobs there, of which none may have failed."""
     before = len(jobs(environment))
-    local = run(here, "--cores", "2")
-    assert local.returncode == 0, local.stderr
-    sent = run(there, "--profile", PROFILE, environment=environment)
-    assert sent.returncode == 0, sent.stderr
+    done = run(folder, "--profile", PROFILE, environment=environment)
+    assert done.returncode == 0, done.stderr
+    sent = jobs(environment)[before:]
+    assert sent and all(job.endswith(" COMPLETED") for job in sent)
+    return [job.split()[0] for job in sent]
+
+
+def on_this_machine(folder: Path) -> Path:
+    done = run(folder, "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def same(here: Path, there: Path) -> bool:
     expected = checksums(here)
     assert len(expected) > 50
     assert checksums(there) == expected
-    done = jobs(environment)[before:]
-    assert done and all(job.endswith(" COMPLETED") for job in done)
-    return done
+    return True
 
 
-def test_two_outcomes_come_out_byte_for_byte_as_locally(tmp_path, environment):
-    done = same_through_slurm(two_outcomes(project(tmp_path / "here")), two_outcomes(project(tmp_path / "there")),
-                              environment)
-    # The sources in one job and each indicator in one; then the figures, the verdicts and the report.
-    assert [job.split()[0] for job in done].count("rule_indicator") == 2 and len(done) <= 8
-    again = run(tmp_path / "there", "--profile", PROFILE, environment=environment)
-    assert again.returncode == 0 and "[1/" not in again.stderr
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, environment) -> tuple[Path, list[str]]:
+    """A project of two outcomes that was run through Slurm, and the names of its jobs there."""
+    folder = two_outcomes(project(tmp_path_factory.mktemp("slurm") / "project"))
+    return folder, through_slurm(folder, environment)
+
+
+def test_two_outcomes_come_out_byte_for_byte_as_locally(finished, tmp_path):
+    assert same(on_this_machine(two_outcomes(project(tmp_path / "here"))), finished[0])
+
+
+def test_an_indicator_is_one_job_of_the_queue(finished):
+    # Slurm is told the group's name and those of its rules.
+    groups = sorted(name.split("_")[1] for name in finished[1])
+    assert groups == ["family", "indicator", "indicator", "results", "source"]
+
+
+def test_nothing_is_sent_when_nothing_changed(finished, environment):
+    before = jobs(environment)
+    again = run(finished[0], "--profile", PROFILE, environment=environment)
+    assert again.returncode == 0 and jobs(environment) == before
+
+
+def test_a_mistake_on_a_node_is_told_here_in_a_line(finished, tmp_path, environment):
+    folder = tmp_path / "project"
+    shutil.copytree(finished[0], folder, copy_function=shutil.copy2)
+    systems = folder / "data/reference/upper_tier_systems.csv"
+    systems.write_text(systems.read_text().splitlines()[0] + "\n")
+    done = run(folder, "--profile", PROFILE, environment=environment)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ") and "upper_tier_systems" in line]
+    assert [line for line in done.stderr.splitlines() if line.startswith("stopped: align preventable_mortality")]
+
+
+def test_the_profile_with_accounting_is_read(finished, environment):
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--profile", "profiles/slurm",
+               "--config", "evaluation=config/ics.yaml"]
+    done = subprocess.run(command, cwd=finished[0], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_slurm_that_is_not_there_is_told(finished, environment):
+    without = environment | {"PATH": str(Path(sys.executable).parent)}
+    done = run(finished[0], "--profile", PROFILE, environment=without)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "sbatch on PATH" in done.stderr
 
 
 def test_the_whole_demonstration_comes_out_byte_for_byte_as_locally(tmp_path, environment):
-    same_through_slurm(project(tmp_path / "here"), project(tmp_path / "there"), environment)
-
-
-def test_a_mistake_on_a_node_is_told_here_in_a_line(tmp_path, environment):
-    folder = two_outcomes(project(tmp_path / "project"))
-    waves = folder / "data/reference/upper_tier_systems.csv"
-    waves.write_text(waves.read_text().splitlines()[0] + "\n")
-    done = run(folder, "--profile", PROFILE, environment=environment)
-    assert done.returncode == 1
-    told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert told and "upper_tier_systems.csv" in told[0]
+    there = project(tmp_path / "there")
+    through_slurm(there, environment)
+    assert same(on_this_machine(project(tmp_path / "here")), there)
