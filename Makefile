@@ -1,6 +1,8 @@
 # make run                      the whole evaluation on demonstration data
 # make run DATA=mirror:FOLDER   the same on the publishers' files
 # make test                     every test
+# make run PROFILE=profiles/slurm       the same on a cluster (docs/cluster.md)
+# make cluster-test             the demonstration through a real one-node Slurm, byte for byte as here
 # make bench                    time the estimators beside other packages' (ten minutes, its own .bench-venv)
 # make docs                     the docs as a site in site/ (its own .docs-venv)
 # make audit                    known vulnerabilities of the pinned packages (needs the network)
@@ -9,19 +11,33 @@
 PYTHON ?= python3
 CORES ?= 2
 DATA ?=
+PROFILE ?=
 VENV := .venv
 DONE := $(VENV)/.built
 BENCH := .bench-venv
 DOCS := .docs-venv
 SECURITY := .security-venv
+CLUSTER := .cluster
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test bench docs verify lint audit sbom clean
+.PHONY: run test cluster-test bench docs verify lint audit sbom clean
+ifdef PROFILE
+run: export PYTHONPATH := $(CURDIR)/$(CLUSTER)
+run: $(DONE) $(CLUSTER)/.built
+	@did run --profile '$(PROFILE)' $(if $(DATA),--data '$(DATA)') $(ARGS)
+else
 run: $(DONE)
 	@did run --cores $(CORES) $(if $(DATA),--data '$(DATA)') $(ARGS)
+endif
 
 test: $(DONE)
 	@python -m pytest -n $(CORES) $(ARGS)
+
+# Brings up a Slurm of its own on this machine; as root on Debian it installs what is missing first.
+cluster-test: export PYTHONPATH := $(CURDIR)/$(CLUSTER)
+cluster-test: $(DONE) $(CLUSTER)/.built
+	@tests/cluster/install.sh
+	@python -m pytest tests/cluster $(ARGS)
 
 bench: $(BENCH)/.built
 	@$(BENCH)/bin/python benchmarks/estimators.py $(ARGS)
@@ -37,7 +53,8 @@ lint: $(DONE)
 	@ruff check src tests benchmarks notebooks
 
 audit: $(SECURITY)/.built
-	@$(SECURITY)/bin/python security/audit.py requirements.lock docs/requirements.txt security/requirements.txt
+	@$(SECURITY)/bin/python security/audit.py requirements.lock docs/requirements.txt security/requirements.txt \
+		profiles/requirements.txt
 
 sbom: $(SECURITY)/.built
 	@mkdir -p build
@@ -79,6 +96,13 @@ $(SECURITY)/.built: security/requirements.txt
 	@$(SECURITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r security/requirements.txt
 	@touch $@
 
+# Beside .venv and not in it: with the plugin in reach every call of Snakemake asks for Slurm's controller.
+$(CLUSTER)/.built: $(DONE) profiles/requirements.txt
+	@rm -rf $(CLUSTER)
+	@python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(CLUSTER) \
+		-r profiles/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(BENCH) $(DOCS) $(SECURITY) site .snakemake logs results data/raw data/interim data/processed data/*/raw \
+	rm -rf $(VENV) $(BENCH) $(DOCS) $(SECURITY) $(CLUSTER) site .snakemake logs results data/raw data/interim data/processed data/*/raw \
 		data/*/interim data/*/processed

@@ -1,5 +1,6 @@
 # The whole workflow: publishers' files -> observations -> panels -> estimates -> diagnostics -> comparison
 # with what was published -> tables, figures and a summary. `did run` checks the config and calls this.
+# Rules of one `group` are one job of a cluster's queue where they need each other (docs/cluster.md); here, nothing.
 from did.workflow import Plan
 
 plan = Plan.load(config.get("evaluation", "config/ics.yaml"), config.get("data"))
@@ -31,6 +32,9 @@ for source in plan.sources:
             f"fetch_{source}"
         message:
             f"fetch {source}"
+        # On a cluster, compute nodes often have no way out: files come by the machine that the run is started on.
+        localrule:
+            True
         input:
             plan.registry(source),
             plan.modules("did.stages.fetch"),
@@ -50,6 +54,8 @@ for source in plan.sources:
 rule observe:
     message:
         "observe {wildcards.source}"
+    group:
+        "source"
     input:
         lambda wildcards: plan.raw_files(wildcards.source),
         lambda wildcards: plan.registry(wildcards.source),
@@ -66,6 +72,8 @@ rule observe:
 rule align:
     message:
         "align {wildcards.indicator}"
+    group:
+        "indicator"
     input:
         lambda wildcards: plan.observations(wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
@@ -84,6 +92,8 @@ rule align:
 rule fit:
     message:
         "fit {wildcards.indicator}"
+    group:
+        "indicator"
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.config_path,
@@ -100,6 +110,8 @@ rule fit:
 rule diagnose:
     message:
         "diagnose {wildcards.indicator}"
+    group:
+        "indicator"
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.config_path,
@@ -118,6 +130,8 @@ rule diagnose:
 rule vary:
     message:
         "vary {wildcards.indicator}"
+    group:
+        "indicator"
     input:
         # What is wrong with the data is found, and said, by align.
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
@@ -143,6 +157,8 @@ for indicator in plan.indicators:
             f"draw_{indicator}"
         message:
             f"draw {indicator}"
+        group:
+            "indicator"
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{indicator}.parquet",
@@ -175,6 +191,8 @@ for family, members in plan.families.items():
             f"family_{family}"
         message:
             f"family {family}"
+        group:
+            "family"
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -202,6 +220,8 @@ for family, members in plan.families.items():
 rule reproduce:
     message:
         "reproduce the published numbers"
+    group:
+        "results"
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -225,6 +245,8 @@ rule reproduce:
 rule tabulate:
     message:
         "tabulate"
+    group:
+        "results"
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -248,6 +270,8 @@ rule tabulate:
 rule report:
     message:
         "report"
+    group:
+        "results"
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -274,6 +298,8 @@ rule report:
 rule manifest:
     message:
         "manifest"
+    group:
+        "results"
     input:
         plan.results(),
         plan.raw_files(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from logging import ERROR, LogRecord
 from pathlib import Path
 
@@ -33,6 +34,10 @@ class LogHandler(LogHandlerBase):
                             disable=self.output in ("quiet", "json") or not sys.stderr.isatty())
         self.task = None
         self.failed = False
+        # On a cluster a job's own words are on no screen, and are told here from its log.
+        self.remote = bool(os.environ.get("DID_REMOTE"))
+        self.began = time.time()
+        self.told: set[int] = set()
 
     def emit(self, record: LogRecord) -> None:
         event = getattr(record, "event", None)
@@ -48,20 +53,45 @@ class LogHandler(LogHandlerBase):
                                    markup=False)
         elif event == LogEvent.JOB_FINISHED:
             self._finished(getattr(record, "job_id", None))
+        elif event == LogEvent.GROUP_ERROR:
+            self._stopped([each["jobid"] for each in record.job_error_info], record.aux_logs)
         elif event == LogEvent.JOB_ERROR:
-            self.failed = True
-            name, logs = self.jobs.get(record.jobid, (getattr(record, "rule_name", "a step"), []))
-            if self.output == "json":
-                self._event("stopped", step=name, log=logs[0] if logs else None)
-                return
-            details = f"; details in {logs[0]}" if logs else ""
-            self.console.print(f"stopped: {name}{details}", markup=False)
+            if record.jobid not in self.told:
+                _, own = self.jobs.get(record.jobid, ("", []))
+                self._stopped([record.jobid], [path for path in getattr(record, "log", None) or [] if path not in own])
         elif record.levelno >= ERROR and not self.failed and self._is_news(record.getMessage()):
             # A fault of the workflow itself. After a failed step the rest of Snakemake's words only repeat it.
             if self.output == "json":
                 self._event("error", message=record.getMessage())
             else:
                 self.console.print(record.getMessage(), markup=False)
+
+    def _stopped(self, jobs: list[int], queue_logs: list[str]) -> None:
+        """Tell that a job, or jobs sent off as one, stopped: the one that says why, else where the queue's log is."""
+        self.failed = True
+        self.told |= set(jobs)
+        known = [self.jobs.get(job, ("a step", [])) for job in jobs]
+        if self.remote:
+            known = [each for each in known if self._errors(each[1])] or [
+                (", ".join(name for name, _ in known), [str(path) for path in queue_logs])]
+        for name, logs in known:
+            told = self._errors(logs) if self.remote else []
+            if self.output == "json":
+                for line in told:
+                    self._event("error", message=line.removeprefix("error: "))
+                self._event("stopped", step=name, log=logs[0] if logs else None)
+                continue
+            for line in told:
+                self.console.print(line, markup=False)
+            self.console.print(f"stopped: {name}{f'; details in {logs[0]}' if logs else ''}", markup=False)
+
+    def _errors(self, logs: list[str]) -> list[str]:
+        """The errors that a stage of this run wrote into its log."""
+        path = Path(logs[0]) if logs else None
+        if path is None or not path.is_file() or path.stat().st_mtime < self.began:
+            return []
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if line.startswith("error: ")]
 
     @staticmethod
     def _is_news(message: str) -> bool:

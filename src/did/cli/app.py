@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,14 @@ from did.paths import DEFAULT_CONFIG
 
 DATA_HELP = ("Where files come from: demo (made up), mirror:FOLDER (with an index.csv) or live. "
              "Default: the config's `data`.")
+
+
+def cores_and_profile(command: Callable) -> Callable:
+    """The options of a command that starts Snakemake."""
+    command = click.option("--profile", default=None, metavar="FOLDER", help="A Snakemake profile, for a cluster: "
+                           "profiles/slurm, for instance.")(command)
+    return click.option("--cores", type=click.IntRange(1), help="Jobs at a time. Default: the profile's number; "
+                        "without a profile, 2.")(command)
 
 
 # How much is said; jobs of a run are told by this variable.

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from did.cli.app import State, data_option, main
+from did.cli.app import State, cores_and_profile, data_option, main
 
 
 @main.command(name="estimate", context_settings={"max_content_width": 110})
@@ -104,7 +104,7 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
 @click.option("--level", default=0.05, show_default=True, type=float, metavar="SHARE", help="False discovery rate of "
               "the figure's line and the page.")
 @click.option("--name", metavar="NAME", help="Results go to results/sweep/NAME. Default: from the name of LIST.")
-@click.option("--cores", default=2, show_default=True, type=click.IntRange(1), help="Batches at a time.")
+@cores_and_profile
 @click.option("--batch-size", default=50, show_default=True, type=click.IntRange(1), help="Indicators in a batch, at "
               "most.")
 @click.option("--batch", "batch", hidden=True, metavar="FILE")
@@ -112,8 +112,8 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
 @click.option("--collect", is_flag=True, hidden=True)
 @click.pass_obj
 def sweep_list(state: State, source: str | None, indicator: str | None, estimators: tuple[str, ...], name: str | None,
-               cores: int, batch_size: int, batch: str | None, output: str | None, collect: bool,
-               **given: Any) -> None:
+               cores: int | None, profile: str | None, batch_size: int, batch: str | None, output: str | None,
+               collect: bool, **given: Any) -> None:
     """Estimate hundreds to thousands of indicators: one table, false-discovery rates, a page and a figure.
 
     LIST is a CSV with a row per indicator: id and file, and where wanted title, family, unit, period, value,
@@ -125,6 +125,7 @@ def sweep_list(state: State, source: str | None, indicator: str | None, estimato
     did sweep indicators.csv --waves ics_waves.csv --members systems.csv --numerator count --denominator patients
     did sweep practices.parquet --indicator indicator --unit practice --period month --value rate --waves waves.csv
     did sweep indicators.csv --waves waves.csv --onset first_full --estimator did --cores 4
+    did sweep indicators.csv --waves waves.csv --profile profiles/slurm --batch-size 500
     """
     from did.stages import sweep as stage
 
@@ -140,7 +141,7 @@ def sweep_list(state: State, source: str | None, indicator: str | None, estimato
 
         chosen = {"estimators": tuple(split(estimators))} if estimators else {}
         state.finish(stage.run(source, Settings(**given, **chosen), name=name, indicator=indicator, cores=cores,
-                               batch_size=batch_size, output=state.output))
+                               batch_size=batch_size, profile=profile, output=state.output))
 
 
 @main.command()

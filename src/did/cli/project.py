@@ -7,27 +7,29 @@ import sys
 
 import click
 
-from did.cli.app import DATA_HELP, State, main
+from did.cli.app import DATA_HELP, State, cores_and_profile, main
 
 
 @main.command()
 @click.argument("config", required=False)
 @click.option("--data", default=None, help=DATA_HELP)
-@click.option("--cores", default=2, show_default=True, type=click.IntRange(1), help="Jobs at a time.")
+@cores_and_profile
 @click.option("--offline", is_flag=True, help="Never open a network connection.")
 @click.option("--accept", is_flag=True, help="Accept files whose checksum changed at the publisher.")
 @click.pass_obj
-def run(state: State, config: str | None, data: str | None, cores: int, offline: bool, accept: bool) -> None:
+def run(state: State, config: str | None, data: str | None, cores: int | None, profile: str | None, offline: bool,
+        accept: bool) -> None:
     """Run the whole workflow for the evaluation CONFIG; only what is missing or out of date is made.
 
     \b
     did run --data mirror:../shared/mirror
     did run config/ics.yaml --offline
+    did run --profile profiles/slurm
     """
     from did import run as workflow
 
     code = workflow.run(config or state.config, data=data, cores=cores, offline=offline, accept=accept,
-                        output=state.output)
+                        profile=profile, output=state.output)
     if state.output == "json":
         state.event("ended", command="run", exit_code=code)
     sys.exit(code)

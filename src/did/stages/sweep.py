@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from did import warm
 from did.errors import DidError
+from did.launch import alone, snakemake
 from did.outputs.text import plural
 from did.provenance import atomic, remove_unfinished
 from did.sweep.batches import Folders, read_batch, write_batches
@@ -22,20 +16,21 @@ from did.sweep.treatment import Waves
 SNAKEFILE = Path(__file__).resolve().parents[1] / "sweep" / "Snakefile"
 
 
-def run(source: str, settings: Settings, *, name: str | None, indicator: str | None, cores: int, batch_size: int,
-        output: str = "") -> str:
+def run(source: str, settings: Settings, *, name: str | None, indicator: str | None, cores: int | None, batch_size: int,
+        profile: str | None = None, output: str = "") -> str:
     """Sweep the indicators of ``source`` in the current folder and return a line about the results.
 
     ``source`` is a list of indicators, or with ``indicator``, the name of a column, one big file. Batches that are
-    done and up to date are not done again. ``output`` as of `did.run.run`.
+    done and up to date are not done again. ``cores``, ``profile`` and ``output`` as of `did.run.run`.
 
-    Raises DidError for mistakes in settings, list, waves or members; a folder in which another run is at work; a batch
-    that stopped; and if no indicator could be estimated (the reasons are then in failures.csv).
+    Raises DidError for mistakes in settings, list, waves or members; a folder in which another run is at work; a
+    ``profile`` that cannot be used; a batch that stopped; and if no indicator could be estimated (the reasons are then
+    in failures.csv).
     """
     settings = settings.check()
     folders = Folders(name_of(source, name))
     Waves(settings.waves, settings.members, treatment=settings.treatment, onset=settings.onset)
-    with _alone():
+    with alone():
         remove_unfinished(folders.work)
         remove_unfinished(folders.results)
         if indicator is None:
@@ -43,7 +38,7 @@ def run(source: str, settings: Settings, *, name: str | None, indicator: str | N
         else:
             entries, numbers = split(source, indicator, settings, folders, batch_size)
         n_batches = write_batches(folders, settings, str(source), entries, batch_size, numbers)
-        if not _snakemake(folders, cores, output):
+        if not snakemake(SNAKEFILE, {"sweep": folders.name}, cores=cores, profile=profile, output=output):
             raise DidError(f"sweep {folders.name}: expected every batch and the tables to be made; found that a step "
                            f"stopped, whose reason is above and in {folders.logs}; mend it and run again: batches that "
                            "are done are kept")
@@ -82,30 +77,3 @@ def _line(folders: Folders, n_batches: int) -> str:
     in_part = f" and {partly} in part" if partly else ""
     return (f"{plural(done, 'indicator')} estimated, {lost} failed{in_part}, {plural(n_batches, 'batch', 'batches')}; "
             f"{folders.results / 'summary.md'}")
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Hold the folder, as `did run` does; the hold ends with the process."""
-    hold = Path(".snakemake") / "did_run.hold"
-    hold.parent.mkdir(exist_ok=True)
-    with open(hold, "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DidError(f"{Path.cwd()}: another run is at work in this folder; wait until it ends") from error
-        yield
-
-
-def _snakemake(folders: Folders, cores: int, output: str) -> bool:
-    """Do what is missing or out of date; True if all is done."""
-    command = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--directory", ".", "--cores", str(cores),
-        "--nolock", "--rerun-incomplete", "--keep-incomplete", "--keep-going", "--workflow-profile", "none",
-        "--logger", "did", "--config", f"sweep={folders.name}",
-    ]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-                                "DID_OUTPUT": output}
-    with warm.server(environment) as warmed:
-        return subprocess.run(command, env=warmed, check=False).returncode == 0

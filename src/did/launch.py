@@ -1,0 +1,124 @@
+"""Start Snakemake in the current folder: one run at a time, on this machine or by a profile on a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from did import warm
+from did.errors import DidError
+
+CORES = 2
+LOCAL = "local"
+# What Snakemake looks for in a profile's folder, the first that is there.
+PROFILE_FILES = ("config.v9+.yaml", "config.v8+.yaml", "config.yaml")
+REMOTE = "DID_REMOTE"  # tells the log that a job's own words are not on this screen
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Hold the current folder for as long as the block lasts; the hold ends with the process, however it ends.
+
+    Raises DidError if another run holds the folder.
+    """
+    hold = Path(".snakemake") / "did_run.hold"
+    hold.parent.mkdir(exist_ok=True)
+    with open(hold, "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DidError(f"{Path.cwd()}: another run is at work in this folder; wait until it ends") from error
+        yield
+
+
+def executor_of(profile: str | None) -> str:
+    """Return the executor that the Snakemake profile folder ``profile`` names; "local" without one.
+
+    Raises DidError for a folder that is not there or holds no profile, a profile that cannot be read, and an executor
+    that cannot be used here: its plugin is not installed, Slurm's commands are not on PATH or its controller is silent.
+    """
+    if profile is None:
+        return LOCAL
+    found = next((path for name in PROFILE_FILES if (path := Path(profile) / name).is_file()), None)
+    if found is None:
+        raise DidError(f"--profile {profile}: expected a folder with a Snakemake profile ({PROFILE_FILES[-1]}); found "
+                       f"{'none in it' if Path(profile).is_dir() else 'no such folder'}; {_those_here()}")
+    executor = _read_executor(found)
+    if executor == LOCAL:
+        return executor
+    if importlib.util.find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None:
+        extra = {"slurm": "'ics-did[cluster]'", "kubernetes": "'ics-did[kubernetes]'"}
+        raise DidError(f"{found}: executor: {executor}: expected Snakemake's plugin for it; found that it is not "
+                       f"installed; pip install {extra.get(executor, f'snakemake-executor-plugin-{executor}')}")
+    if executor == "slurm":
+        _check_slurm(found)
+    return executor
+
+
+def snakemake(snakefile: Path, settings: Mapping[str, str], *, cores: int | None, profile: str | None,
+              output: str) -> bool:
+    """Do what is missing or out of date of ``snakefile`` in the current folder; True if all is done.
+
+    ``settings`` is the workflow's config. ``cores`` is the number of jobs at a time; None leaves it to the profile, and
+    without one means 2. ``profile`` is a Snakemake profile folder, ``output`` as of `did.run.run`.
+
+    Raises DidError as `executor_of`.
+    """
+    executor = executor_of(profile)
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--directory", ".", "--nolock",
+        # A killed run is taken up again; stages write whole files or none, so what is there may be kept; one
+        # failed step does not stop those that do not need it.
+        "--rerun-incomplete", "--keep-incomplete", "--keep-going",
+        *(["--profile", profile] if profile else []), "--workflow-profile", "none", "--logger", "did",
+        "--config", *(f"{key}={value}" for key, value in settings.items()),
+    ]
+    if cores or not profile:
+        # Jobs at a time are cores here, and jobs of the queue on a cluster.
+        command += ["--cores" if executor == LOCAL else "--jobs", str(cores or CORES)]
+    # The console script of this environment must be the one that the rules call.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # One thread a job: jobs run side by side, and sums come out in the same order on every machine.
+    environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
+                                "DID_OUTPUT": output}
+    if executor != LOCAL:
+        # No warm server: its jobs would run in this process's place and not in the queue's allocation.
+        return subprocess.run(command, env=environment | {REMOTE: executor}, check=False).returncode == 0
+    with warm.server(environment) as warmed:
+        return subprocess.run(command, env=warmed, check=False).returncode == 0
+
+
+def _read_executor(path: Path) -> str:
+    from pydantic import BaseModel, ConfigDict
+
+    from did.yaml_files import read
+
+    class Profile(BaseModel):
+        model_config = ConfigDict(extra="allow")
+        executor: str = LOCAL
+
+    return read(path, Profile).executor
+
+
+def _those_here() -> str:
+    there = sorted(str(path.parent) for path in Path("profiles").glob("*/config*.yaml"))
+    return f"give one of {', '.join(there)}" if there else "correct the path"
+
+
+def _check_slurm(path: Path) -> None:
+    if shutil.which("sbatch") is None:
+        raise DidError(f"{path}: executor: slurm: expected Slurm's command sbatch on PATH; found none; run this on a "
+                       "login node of the cluster, after its 'module load' if it has one")
+    # Without an answer every job would wait, fail and be tried no more.
+    asked = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        said = asked.stderr.strip().splitlines() or ["no answer"]
+        raise DidError(f"{path}: executor: slurm: expected an answer of the cluster's controller; found: {said[0]}; "
+                       "ask sinfo the same, and the cluster's support")

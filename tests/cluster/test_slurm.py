@@ -1,0 +1,153 @@
+"""The demonstration through a real Slurm: every byte as by a run on this machine, and a mistake told in a line.
+
+Run by `make cluster-test`. Only the partition of jobs in time may differ, so nothing is compared but files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from slurm import cluster
+
+ROOT = Path(__file__).resolve().parents[2]
+PROFILE = "profiles/slurm-no-accounting"
+
+
+@pytest.fixture(scope="module")
+def environment():
+    with cluster() as environment:
+        yield environment
+
+
+def project(folder: Path) -> Path:
+    """A copy of this project without its data, and a profile that looks more often: the queue here is our own."""
+    folder.mkdir()
+    shutil.copy(ROOT / "Snakefile", folder)
+    for name in ("config", "profiles", "data/reference"):
+        shutil.copytree(ROOT / name, folder / name)
+    profile = folder / PROFILE / "config.yaml"
+    text = profile.read_text()
+    often = re.sub(r"(?m)^(slurm-init-seconds-before-status-checks:) \d+", r"\1 2", text)
+    assert often != text
+    profile.write_text(often)
+    return folder
+
+
+def two_outcomes(folder: Path) -> Path:
+    """Leave an evaluation of two outcomes, with all their readings, estimators, diagnostics and results."""
+    path = folder / "config" / "ics.yaml"
+    evaluation = yaml.safe_load(path.read_text())
+    evaluation["indicators"] = ["preventable_mortality", "gpps_overall_good"]
+    evaluation["families"] = {"mortality": evaluation["families"]["mortality"],
+                              "gpps": {"title": "GP Patient Survey", "headline": "gpps_overall_good"}}
+    evaluation["readings"] = {name: reading for name, reading in evaluation["readings"].items()
+                              if not {"dtoc"} & set(reading.get("families", []))}
+    evaluation["products"] = {}
+    path.write_text(yaml.safe_dump(evaluation, sort_keys=False))
+    claims = folder / "config" / "published" / "ics.csv"
+    table = pd.read_csv(claims, dtype=str, keep_default_na=False)
+    table.loc[table["indicator"].isin(evaluation["indicators"])].to_csv(claims, index=False)
+    return folder
+
+
+def run(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run([str(Path(sys.executable).parent / "did"), "run", *arguments], cwd=folder, env=environment,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=3000, check=False)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Every result, and every table that stages hand on."""
+    files = [*(folder / "results").rglob("*"), *(folder / "data" / "demo").rglob("*.parquet")]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(files) if path.is_file()}
+
+
+def jobs(environment: dict[str, str]) -> list[str]:
+    """What Slurm says of the jobs it was given: name of the rule or group, and state."""
+    said = subprocess.run(["squeue", "--states=all", "--noheader", "--format=%k %T"], env=environment,
+                          capture_output=True, text=True, check=True)
+    return said.stdout.split("\n")[:-1]
+
+
+def through_slurm(folder: Path, environment: dict[str, str]) -> list[str]:
+    """Run a project through Slurm and return its jobs there, of which none may have failed."""
+    before = len(jobs(environment))
+    done = run(folder, "--profile", PROFILE, environment=environment)
+    assert done.returncode == 0, done.stderr
+    sent = jobs(environment)[before:]
+    assert sent and all(job.endswith(" COMPLETED") for job in sent)
+    return [job.split()[0] for job in sent]
+
+
+def on_this_machine(folder: Path) -> Path:
+    done = run(folder, "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def same(here: Path, there: Path) -> bool:
+    expected = checksums(here)
+    assert len(expected) > 50
+    assert checksums(there) == expected
+    return True
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, environment) -> tuple[Path, list[str]]:
+    """A project of two outcomes that was run through Slurm, and the names of its jobs there."""
+    folder = two_outcomes(project(tmp_path_factory.mktemp("slurm") / "project"))
+    return folder, through_slurm(folder, environment)
+
+
+def test_two_outcomes_come_out_byte_for_byte_as_locally(finished, tmp_path):
+    assert same(on_this_machine(two_outcomes(project(tmp_path / "here"))), finished[0])
+
+
+def test_an_indicator_is_one_job_of_the_queue(finished):
+    # Slurm is told the group's name and those of its rules.
+    groups = sorted(name.split("_")[1] for name in finished[1])
+    assert groups == ["family", "indicator", "indicator", "results", "source"]
+
+
+def test_nothing_is_sent_when_nothing_changed(finished, environment):
+    before = jobs(environment)
+    again = run(finished[0], "--profile", PROFILE, environment=environment)
+    assert again.returncode == 0 and jobs(environment) == before
+
+
+def test_a_mistake_on_a_node_is_told_here_in_a_line(finished, tmp_path, environment):
+    folder = tmp_path / "project"
+    shutil.copytree(finished[0], folder, copy_function=shutil.copy2)
+    systems = folder / "data/reference/upper_tier_systems.csv"
+    systems.write_text(systems.read_text().splitlines()[0] + "\n")
+    done = run(folder, "--profile", PROFILE, environment=environment)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ") and "upper_tier_systems" in line]
+    assert [line for line in done.stderr.splitlines() if line.startswith("stopped: align preventable_mortality")]
+
+
+def test_the_profile_with_accounting_is_read(finished, environment):
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--profile", "profiles/slurm",
+               "--config", "evaluation=config/ics.yaml"]
+    done = subprocess.run(command, cwd=finished[0], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_slurm_that_is_not_there_is_told(finished, environment):
+    without = environment | {"PATH": str(Path(sys.executable).parent)}
+    done = run(finished[0], "--profile", PROFILE, environment=without)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "sbatch on PATH" in done.stderr
+
+
+def test_the_whole_demonstration_comes_out_byte_for_byte_as_locally(tmp_path, environment):
+    there = project(tmp_path / "there")
+    through_slurm(there, environment)
+    assert same(on_this_machine(project(tmp_path / "here")), there)
