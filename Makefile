@@ -1,7 +1,8 @@
 # make run                      the whole evaluation on demonstration data
 # make run DATA=mirror:FOLDER   the same on the publishers' files
 # make test                     every test
-# make bench                    time the estimators beside other packages' (ten minutes, its own .bench-venv)
+# make bench                    time and memory of everything, into docs/benchmarks.md (a quarter of an hour, its own
+#                               .bench-venv); one part: make bench ARGS="--only scaling"
 # make docs                     the docs as a site in site/ (its own .docs-venv)
 # make audit                    known vulnerabilities of the pinned packages (needs the network)
 # make sbom                     a software bill of materials in build/sbom.cdx.json (CycloneDX)
@@ -24,7 +25,7 @@ test: $(DONE)
 	@python -m pytest -n $(CORES) $(ARGS)
 
 bench: $(BENCH)/.built
-	@$(BENCH)/bin/python benchmarks/estimators.py $(ARGS)
+	@$(BENCH)/bin/python benchmarks/run.py $(ARGS)
 
 docs: $(DOCS)/.built
 	@$(DOCS)/bin/mkdocs build --quiet --strict
