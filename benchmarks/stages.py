@@ -19,7 +19,7 @@ from measuring import Used, number, run, table
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = "dtoc_total"
-STAGES = ("fetch", "observe", "align", "fit", "diagnose", "vary", "reproduce", "draw", "report")
+STAGES = ("fetch", "observe", "align", "fit", "diagnose", "vary", "draw", "family", "reproduce", "tabulate", "report")
 LIMIT, RUN_LIMIT = 60, 240
 EDITED = "config/indicators/preventable_mortality.yaml"
 IMPORTS = {stage: f"did.stages.{stage}" for stage in STAGES}
@@ -69,7 +69,7 @@ def by_hand(folder: Path, quick: bool) -> list[list[str]]:
             rows.append([stage, "", "no job in this run", "", "", ""])
             continue
         shown = one_of(jobs[stage])
-        if quick and stage in ("reproduce", "draw", "report"):
+        if quick and stage in STAGES[STAGES.index("draw"):]:
             continue
         needed = jobs[stage] if stage in ("fetch", "observe") and quick else [shown]
         for line in needed:

@@ -63,5 +63,5 @@ def run(config: str, *, data: str | None, cores: int, offline: bool, accept: boo
         # One thread a job: jobs run side by side, and sums come out in the same order on every machine.
         environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         environment["DID_OUTPUT"] = output
-        with warm.server(environment) as warmed:
+        with warm.server(environment, config) as warmed:
             return 1 if subprocess.run(command, env=warmed, check=False).returncode else 0

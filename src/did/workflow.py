@@ -72,8 +72,16 @@ def modules(*names: str) -> list[str]:
     return sorted(_from_here(path) for path in set(seen.values()))
 
 
+@cache
+def _checksums(path: Path, *names: str) -> str:
+    text = "".join(f"{sha256(file)}  {Path(file).resolve().relative_to(PACKAGE.resolve())}\n"
+                   for file in modules(*names))
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    return str(path)
+
+
 _source = cache(registry.load_named)
-_checksum = cache(sha256)
 
 
 def _from_here(path: Path) -> str:
@@ -167,12 +175,7 @@ class Plan:
         It is written only when one of them changed. One input in place of sixty: Snakemake looks at each input of each
         job, and there may be thousands of jobs.
         """
-        path = self.paths.data / "interim" / "modules" / f"{stage.rpartition('.')[2]}.txt"
-        text = "".join(f"{_checksum(file)}  {Path(file).resolve().relative_to(PACKAGE.resolve())}\n"
-                       for file in modules(stage, *names))
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            write_text(path, text)
-        return str(path)
+        return _checksums(self.paths.data / "interim" / "modules" / f"{stage.rpartition('.')[2]}.txt", stage, *names)
 
     @property
     def caption(self) -> str:
