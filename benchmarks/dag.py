@@ -18,7 +18,7 @@ from did import scaffold
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES, QUICK = (100, 300, 1_000), (10, 30)
-LIMIT = 60
+LIMIT = 120
 DRY = ["-n", "--quiet", "all", "--workflow-profile", "none"]
 # As many jobs an indicator as the workflow has before the figures, each with one input and one output.
 JOBS = ["align", "fit", "diagnose", "vary"]
@@ -58,8 +58,8 @@ def measured(n: int) -> dict[str, Used]:
         load = "from did.workflow import Plan; Plan.load('config/many.yaml', None)"
         found = {"the config read and checked": run([sys.executable, "-c", load], folder, LIMIT)}
         whole = [*snakemake, *DRY, "--config", "evaluation=config/many.yaml"]
-        found["every stage but figures and report"] = run([*snakemake, "reproduce", *whole[3:]], folder, LIMIT)
-        found["the whole workflow"] = run(whole, folder, LIMIT)
+        found["align, fit and vary: 3 jobs an indicator"] = run([*snakemake, "reproduce", *whole[3:]], folder, LIMIT)
+        found["the whole workflow: 5 jobs and some 20 figures an indicator"] = run(whole, folder, LIMIT)
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "Snakefile").write_text(BARE)
         found[f"Snakemake alone, {len(JOBS)} jobs an indicator"] = run(
