@@ -3,7 +3,8 @@
 # make test                     every test
 # make run PROFILE=profiles/slurm       the same on a cluster (docs/cluster.md)
 # make cluster-test             the demonstration through a real one-node Slurm, byte for byte as here
-# make bench                    time the estimators beside other packages' (ten minutes, its own .bench-venv)
+# make bench                    time and memory of everything, into docs/benchmarks.md (a quarter of an hour, its own
+#                               .bench-venv); one part: make bench ARGS="--only scaling"
 # make docs                     the docs as a site in site/ (its own .docs-venv)
 # make audit                    known vulnerabilities of the pinned packages (needs the network)
 # make sbom                     a software bill of materials in build/sbom.cdx.json (CycloneDX)
@@ -40,7 +41,7 @@ cluster-test: $(DONE) $(CLUSTER)/.built
 	@python -m pytest tests/cluster $(ARGS)
 
 bench: $(BENCH)/.built
-	@$(BENCH)/bin/python benchmarks/estimators.py $(ARGS)
+	@$(BENCH)/bin/python benchmarks/run.py $(ARGS)
 
 docs: $(DOCS)/.built
 	@$(DOCS)/bin/mkdocs build --quiet --strict

@@ -1,6 +1,6 @@
-"""Time and memory of `did sweep` against the number of indicators, written into docs/sweep.md.
+"""Time and memory of `did sweep` against the number of indicators, written into docs/sweep.md; Markdown to the screen.
 
-    .venv/bin/python benchmarks/sweep.py        # two or three minutes on 2 cores
+    .venv/bin/python benchmarks/sweep.py        # two or three minutes on 2 cores; --quick: 20 and 40, not written
 
 Made-up indicators of 149 areas x 60 months in 38 systems, 72 areas treated in three cohorts, one file each, by `did`
 and `callaway_santanna`, clustered by area and by system.
@@ -8,15 +8,14 @@ and `callaway_santanna`, clustered by area and by system.
 
 from __future__ import annotations
 
-import os
-import subprocess
+import argparse
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+from measuring import Used, exponent, number, run
 
 from did.provenance import write_text
 from did.simulate.panels import panel
@@ -24,73 +23,34 @@ from did.simulate.panels import panel
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "sweep.md"
 BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
-SIZES = (100, 300, 1000)
+SIZES, QUICK = (100, 300, 1000), (20, 40)
 CORES = 2
+LIMIT = 60
 MOST_SECONDS, MOST_BYTES, MOST_EXPONENT = 600, 2_000_000_000, 1.1
 
 
-def make(folder: Path, n: int) -> None:
-    """Write ``n`` indicators, the waves table, and a list of each size."""
+def make(folder: Path, sizes: Sequence[int]) -> None:
+    """Write the indicators, the waves table, and a list of each size."""
     rows = []
-    for number in range(n):
-        frame, _ = panel(149, 60, {24: 32, 30: 24, 36: 16}, 3.0 * (number % 10 == 0), seed=number, units_per_system=4,
+    for place in range(max(sizes)):
+        frame, _ = panel(149, 60, {24: 32, 30: 24, 36: 16}, 3.0 * (place % 10 == 0), seed=place, units_per_system=4,
                          system_share=0.3, persistence=0.5)
-        frame[["unit", "period", "outcome"]].to_csv(folder / f"i{number:04d}.csv", index=False)
-        rows.append({"id": f"i{number:04d}", "file": f"i{number:04d}.csv", "is_synthetic": "yes"})
+        frame[["unit", "period", "outcome"]].to_csv(folder / f"i{place:04d}.csv", index=False)
+        rows.append({"id": f"i{place:04d}", "file": f"i{place:04d}.csv", "is_synthetic": "yes"})
     frame.drop_duplicates("unit")[["unit", "system", "cohort"]].rename(columns={"cohort": "first_treated"}).to_csv(
         folder / "waves.csv", index=False)
-    for size in SIZES:
+    for size in sizes:
         pd.DataFrame(rows[:size]).to_csv(folder / f"sweep{size}.csv", index=False)
 
 
 def measured(folder: Path, size: int) -> dict[str, float]:
     """Sweep a list once: seconds that passed, seconds of both cores used, bytes of the largest process."""
-    words = [str(Path(sys.executable).parent / "did"), "sweep", f"sweep{size}.csv", "--waves", "waves.csv", "--value",
-             "outcome", "--cores", str(CORES), "--quiet"]
-    began = time.monotonic()
-    process = subprocess.Popen(words, cwd=folder)
-    used: dict[int, float] = {}
-    largest = 0
-    while process.poll() is None:
-        for pid in _family(process.pid):
-            seconds, peak = _of_process(pid)
-            used[pid] = max(used.get(pid, 0.0), seconds)
-            largest = max(largest, peak)
-        time.sleep(0.03)
-    if process.returncode:
-        raise SystemExit(f"did sweep ended with {process.returncode}")
-    return {"indicators": size, "seconds": time.monotonic() - began, "cpu": sum(used.values()), "bytes": largest}
-
-
-def _family(parent: int) -> list[int]:
-    """Process ids of ``parent`` and all that it, or one it began, has begun."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        children.setdefault(int(fields[1]), []).append(int(path.parent.name))
-    found = [parent]
-    for pid in found:
-        found += children.get(pid, [])
-    return found
-
-
-def _of_process(pid: int) -> tuple[float, int]:
-    """Seconds of processor time so far and the most bytes of memory held, 0 for a process that has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0, 0
-    peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")), "0")
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(peak) * 1024
-
-
-def exponent(table: pd.DataFrame, column: str) -> float:
-    """Return the slope of log ``column`` on log indicators."""
-    return float(np.polyfit(np.log(table["indicators"]), np.log(table[column]), 1)[0])
+    words = ["did", "sweep", f"sweep{size}.csv", "--waves", "waves.csv", "--value", "outcome", "--cores", str(CORES),
+             "--quiet"]
+    used = run(words, folder, MOST_SECONDS, jobs=True)
+    if used.failure:
+        raise SystemExit(f"did sweep of {size}: {used.failure}")
+    return {"indicators": size, "seconds": used.seconds, "cpu": used.processor, "bytes": used.megabytes * 2**20}
 
 
 def text(table: pd.DataFrame) -> str:
@@ -100,23 +60,52 @@ def text(table: pd.DataFrame) -> str:
     for row in table.itertuples():
         lines.append(f"| {row.indicators:,.0f} | {row.seconds:.1f} | {row.cpu:.1f} "
                      f"| {1000 * row.seconds / row.indicators:.0f} | {row.bytes / 1e6:.0f} |")
-    lines += ["", f"Fitted exponents, {SIZES[0]} to {SIZES[-1]:,}: time {exponent(table, 'seconds'):.2f}, processor "
-              f"time {exponent(table, 'cpu'):.2f}."]
+    first, last = table["indicators"].iloc[[0, -1]]
+    lines += ["", f"Fitted exponents, {first:,.0f} to {last:,.0f}: time {slope(table, 'seconds'):.2f}, processor "
+              f"time {slope(table, 'cpu'):.2f}."]
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Write the table into docs/sweep.md; 1 if the time, memory or exponent is over its budget."""
+def slope(table: pd.DataFrame, column: str) -> float:
+    """Return the fitted exponent of ``column`` on indicators."""
+    return exponent(table["indicators"], table[column])
+
+
+def plan(folder: Path, size: int) -> str:
+    """Return a sentence on what the plan of a sweep that is done takes: with every job to do, and with none."""
+    from did.stages.sweep import SNAKEFILE
+
+    words = [sys.executable, "-m", "snakemake", "-n", "--quiet", "all", "--snakefile", str(SNAKEFILE),
+             "--workflow-profile", "none", "--config", f"sweep=sweep{size}"]
+    whole, again = run([*words, "--forceall"], folder, LIMIT), run(words, folder, LIMIT)
+
+    def took(used: Used) -> str:
+        return used.failure or f"{number(used.seconds)} s"
+
+    return (f"The plan of {size:,} indicators, as jobs of 50 (`snakemake -n`, with Snakemake's start): {took(whole)} "
+            f"with every job to do, {took(again)} with none.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the section and write its table into docs/sweep.md; 1 if time, memory or exponent is over its budget."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args(arguments).quick
+    sizes = QUICK if quick else SIZES
     with tempfile.TemporaryDirectory() as folder:
-        make(Path(folder), SIZES[-1])
-        table = pd.DataFrame([measured(Path(folder), size) for size in SIZES])
-    page = PAGE.read_text(encoding="utf-8")
-    head, tail = page.partition(BEGIN)[0], page.partition(END)[2]
-    write_text(PAGE, f"{head}{BEGIN}\n{text(table)}\n{END}{tail}")
-    print(text(table))
-    last = table.iloc[-1]
-    over = (last["seconds"] > MOST_SECONDS or table["bytes"].max() > MOST_BYTES
-            or max(exponent(table, "seconds"), exponent(table, "cpu")) > MOST_EXPONENT)
+        make(Path(folder), sizes)
+        table = pd.DataFrame([measured(Path(folder), size) for size in sizes])
+        planned = plan(Path(folder), sizes[-1])
+    if not quick:
+        page = PAGE.read_text(encoding="utf-8")
+        head, tail = page.partition(BEGIN)[0], page.partition(END)[2]
+        write_text(PAGE, f"{head}{BEGIN}\n{text(table)}\n{END}{tail}")
+    print("\n".join([
+        "## Many indicators by `did sweep`", "",
+        f"149 areas x 60 months in 38 systems, by `did` and `callaway_santanna`, with {CORES} cores, from the "
+        "command's start to its page and figure ([sweep.md](sweep.md)).", "", text(table), "", planned]))
+    over = (table["seconds"].max() > MOST_SECONDS or table["bytes"].max() > MOST_BYTES
+            or max(slope(table, "seconds"), slope(table, "cpu")) > MOST_EXPONENT)
     return int(over)
 
 

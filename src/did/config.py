@@ -353,7 +353,7 @@ def load_indicator(name: str, folder: str | Path) -> Indicator:
                    f"found {', '.join(known) or 'none'}{suggest(name, known)}")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _read_indicator(name: str, path: Path, *_state: int) -> Indicator:
     """One reading of each state of a file: a stage asks for the same indicators many times."""
     indicator = yaml_files.read(path, Indicator)

@@ -224,20 +224,21 @@ def _with_table(path: Path, evaluation: Evaluation, indicators: list[Indicator],
         return evaluation
     where = Path(evaluation.reference) / evaluation.waves.table
     months = set(table["first_treated"].dropna())
+    some_never = table["first_treated"].isna().any()
     inside = set(months)
     for indicator in indicators:
+        onsets = {month: indicator.onset(month) for month in months}
         for name in sorted({reading.window for reading in evaluation.readings_of(indicator).values()
                             if reading.window in indicator.windows}):
             start, end = _window(indicator, name)
-            treated = table["first_treated"].map(indicator.onset, na_action="ignore")
-            seen = [month for month in months if start < indicator.onset(month) <= end]
+            seen = [month for month, onset in onsets.items() if start < onset <= end]
             inside &= set(seen)
             span = f"the {indicator.id} window {name}, {start} to {end}"
             if not seen:
                 mistakes.lines.append(f"{where}: column 'first_treated': expected a unit first treated after the first "
                                       f"period and by the last of {span}; found none; widen the window or correct the "
                                       "dates")
-            elif not (treated.isna() | treated.gt(end)).any():
+            elif not some_never and max(onsets.values()) <= end:
                 mistakes.lines.append(f"{where}: expected units that are not treated by the last period of {span}, to "
                                       f"compare with; found all {len(table)} treated; end the window before the last "
                                       "are treated, or add units that are not")

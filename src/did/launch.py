@@ -91,7 +91,7 @@ def snakemake(snakefile: Path, settings: Mapping[str, str], *, cores: int | None
     if executor != LOCAL:
         # No warm server: its jobs would run in this process's place and not in the queue's allocation.
         return subprocess.run(command, env=environment | {REMOTE: executor}, check=False).returncode == 0
-    with warm.server(environment) as warmed:
+    with warm.server(environment, settings.get("evaluation", "")) as warmed:
         return subprocess.run(command, env=warmed, check=False).returncode == 0
 
 

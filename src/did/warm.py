@@ -50,11 +50,14 @@ def hand_over(arguments: list[str]) -> int | None:
 
 
 @contextlib.contextmanager
-def server(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Start a server for as long as the block lasts; yield ``environment`` with the variable that names it."""
+def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, str]]:
+    """Start a server for as long as the block lasts; yield ``environment`` with the variable that names it.
+
+    ``config`` is the evaluation that the jobs work on: it is read once, and a job reads only what has changed since.
+    """
     with tempfile.TemporaryDirectory(prefix="did-") as folder:
         address = str(Path(folder) / "socket")
-        process = subprocess.Popen([sys.executable, "-m", "did.warm", address], env=environment,
+        process = subprocess.Popen([sys.executable, "-m", "did.warm", address, config], env=environment,
                                    stdin=subprocess.DEVNULL)
         try:
             yield environment | {VARIABLE: address}
@@ -63,9 +66,12 @@ def server(environment: dict[str, str]) -> Iterator[dict[str, str]]:
             process.wait()
 
 
-def serve(address: str) -> None:
-    """Import what jobs need, then fork for every connection until the parent process is gone."""
+def serve(address: str, config: str = "") -> None:
+    """Import what jobs need and read their config, then fork for every connection until the parent process is gone."""
     import importlib
+
+    from did.config import load_evaluation
+    from did.errors import DidError
 
     parent = os.getppid()
     listener = socket.socket(socket.AF_UNIX)
@@ -74,6 +80,9 @@ def serve(address: str) -> None:
     listener.settimeout(1.0)
     for name in PRELOAD:
         importlib.import_module(name)
+    if config:
+        with contextlib.suppress(DidError):   # each job says what is wrong with it
+            load_evaluation(config)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the system: their answer is the exit code
     while os.getppid() == parent:
         try:
@@ -114,4 +123,4 @@ def _job(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(*sys.argv[1:])

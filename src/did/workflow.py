@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from did.file_checks import check_files
 from did.outputs import contents
 from did.panel import observations_needed
 from did.paths import Paths
+from did.provenance import sha256, write_text
 from did.simulate import WRITERS
 from did.sources import READERS
 
@@ -35,12 +37,22 @@ def _file_of(module: str) -> Path | None:
 def _imports(path: Path) -> frozenset[str]:
     """Names of modules of this package that a file imports, anywhere in it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _statements(ast.parse(path.read_text(encoding="utf-8")).body):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return frozenset(name for name in found if name.split(".")[0] == PACKAGE.name)
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Every statement, however deep; not the expressions in them, which take most of the time and import nothing."""
+    for node in body:
+        yield node
+        for part in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(node, part, []))
+        for branch in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
+            yield from _statements(branch.body)
 
 
 def modules(*names: str) -> list[str]:
@@ -58,6 +70,15 @@ def modules(*names: str) -> list[str]:
         seen[name] = path
         waiting += _imports(path)
     return sorted(_from_here(path) for path in set(seen.values()))
+
+
+@cache
+def _checksums(path: Path, *names: str) -> str:
+    text = "".join(f"{sha256(file)}  {Path(file).resolve().relative_to(PACKAGE.resolve())}\n"
+                   for file in modules(*names))
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    return str(path)
 
 
 _source = cache(registry.load_named)
@@ -103,7 +124,8 @@ class Plan:
     @property
     def indicators(self) -> list[str]:
         """The indicators that are evaluated in this run."""
-        return [name for name in self.evaluation.indicators if name not in self.unavailable]
+        lost = set(self.unavailable)
+        return [name for name in self.evaluation.indicators if name not in lost]
 
     @property
     def sources(self) -> list[str]:
@@ -147,8 +169,13 @@ class Plan:
         """Reference tables that a source's reader looks into."""
         return self.reference_files("dtoc_authorities.csv") if self.source(source).reader == "dtoc_la_workbook" else []
 
-    def modules(self, *names: str) -> list[str]:
-        return modules(*names)
+    def modules(self, stage: str, *names: str) -> str:
+        """A file of checksums of a stage's modules, and of those named, and all they import.
+
+        It is written only when one of them changed. One input in place of sixty: Snakemake looks at each input of each
+        job, and there may be thousands of jobs.
+        """
+        return _checksums(self.paths.data / "interim" / "modules" / f"{stage.rpartition('.')[2]}.txt", stage, *names)
 
     @property
     def caption(self) -> str:

@@ -85,7 +85,7 @@ def _parsed(path: Path) -> tuple[yaml.Node | None, Any]:
     return _parse(path, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=4096)
 def _parse(path: Path, *_state: int) -> tuple[yaml.Node | None, Any]:
     """The node and the value of one state of a file."""
     try:

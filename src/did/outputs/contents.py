@@ -4,6 +4,7 @@ is computed."""
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 
 from did.config import Evaluation, load_indicator
@@ -79,11 +80,22 @@ def readings_figures(evaluation: Evaluation, indicators: Collection[str]) -> dic
 
     Raises DidError for a mistake in the claims file.
     """
-    claims = load_claims(evaluation.published, evaluation.indicators)
+    path = Path(evaluation.published) if evaluation.published else None
+    numbers = _numbers(path, path.stat().st_mtime_ns if path and path.is_file() else 0, *(
+        tuple(names) for names in (evaluation.indicators, evaluation.estimators, evaluation.treatments,
+                                   evaluation.samples)))
+    return {claim: f"readings_{claim}" for claim, indicator in numbers if indicator in indicators}
+
+
+@lru_cache(maxsize=8)
+def _numbers(path: Path | None, _state: int, indicators: tuple[str, ...], estimators: tuple[str, ...],
+             treatments: tuple[str, ...], samples: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Claim and indicator of every claim on a number; one reading of each state of the file, asked for by each job."""
+    claims = load_claims(path, indicators)
     numeric = claims.loc[(claims["value"] != "") & (claims["estimand"] == "overall")
-                         & claims["indicator"].isin(list(indicators)) & claims["estimator"].isin(evaluation.estimators)
-                         & claims["treatment"].isin(evaluation.treatments) & claims["sample"].isin(evaluation.samples)]
-    return {claim: f"readings_{claim}" for claim in numeric["claim"]}
+                         & claims["estimator"].isin(estimators) & claims["treatment"].isin(treatments)
+                         & claims["sample"].isin(samples)]
+    return list(zip(numeric["claim"], numeric["indicator"], strict=True))
 
 
 def draw_files(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:

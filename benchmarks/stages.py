@@ -1,0 +1,139 @@
+"""Time and memory of the stages of the demonstration run, and the run against its budgets; Markdown to the screen.
+
+    python benchmarks/stages.py --quick      # the stages of one outcome, not the runs
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from measuring import Used, number, run, table
+
+ROOT = Path(__file__).resolve().parents[1]
+SHOWN = "dtoc_total"
+STAGES = ("fetch", "observe", "align", "fit", "diagnose", "vary", "draw", "family", "reproduce", "tabulate", "report")
+LIMIT, RUN_LIMIT = 60, 240
+EDITED = "config/indicators/preventable_mortality.yaml"
+IMPORTS = {stage: f"did.stages.{stage}" for stage in STAGES}
+
+
+def project(folder: Path) -> Path:
+    """Copy what a run needs into ``folder``."""
+    for name in ("config", "data/reference"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "Snakefile", folder)
+    return folder
+
+
+def commands(folder: Path) -> dict[str, list[str]]:
+    """Return stage -> the shell commands of all its jobs, in the order of a run from nothing."""
+    words = [sys.executable, "-m", "snakemake", "-n", "-p", "--forceall", "--cores", "1", "--workflow-profile", "none"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True, timeout=LIMIT)
+    found: dict[str, list[str]] = {stage: [] for stage in STAGES}
+    for line in re.findall(r"did --config .*", done.stdout + done.stderr):
+        stage = next((word for word in line.split() if word in found), None)
+        if stage is not None and line.strip() not in found[stage]:
+            found[stage].append(line.strip())
+    return found
+
+
+def one_of(lines: Iterable[str]) -> str:
+    """Return the command about the outcome that is shown, its source or its family; the first if there is none."""
+    lines = list(lines)
+    for word in (SHOWN, "nhs_england_dtoc ", "dtoc"):
+        about = [line for line in lines if word in line.split("--log", 1)[-1]]
+        if about:
+            return about[0]
+    return lines[0]
+
+
+def imports(folder: Path, module: str) -> Used:
+    """Return what a process takes that only imports a stage."""
+    return run([sys.executable, "-c", f"import did.cli, {module}"], folder, LIMIT)
+
+
+def by_hand(folder: Path, quick: bool) -> list[list[str]]:
+    """Run every stage's job on one outcome, each in a process of its own, after all before it; return rows."""
+    jobs = commands(folder)
+    rows = []
+    for stage in STAGES:
+        if not jobs[stage]:
+            rows.append([stage, "", "no job in this run", "", "", ""])
+            continue
+        shown = one_of(jobs[stage])
+        if quick and stage in STAGES[STAGES.index("draw"):]:
+            continue
+        needed = jobs[stage] if stage in ("fetch", "observe") and quick else [shown]
+        for line in needed:
+            used = run(["sh", "-c", f"exec {line}"], folder, LIMIT)
+        held = imports(folder, IMPORTS[stage])
+        if used.failure:
+            rows.append([stage, str(len(jobs[stage])), used.failure, "", "", ""])
+        else:
+            rows.append([stage, str(len(jobs[stage])), number(used.seconds), number(used.processor),
+                         number(used.megabytes), number(used.megabytes - held.megabytes)])
+    return rows
+
+
+def runs(folder: Path) -> list[list[str]]:
+    """Run all, again with nothing changed, and again with one indicator's file edited; return rows with budgets."""
+    words = [str(Path(sys.executable).parent / "did"), "run", "--cores", str(min(2, os.cpu_count() or 1))]
+    rows = []
+    for what, budget in (("from raw files to report", 60), ("nothing changed, again", 5),
+                         ("one indicator's file edited", 15)):
+        if budget == 15:
+            path = folder / EDITED
+            path.write_text(path.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+        used = run(words, folder, RUN_LIMIT, jobs=True)
+        met = not used.failure and used.seconds <= budget
+        rows.append([what, f"{budget} s", used.failure or f"{used.seconds:.1f} s", number(used.processor),
+                     number(used.megabytes), "met" if met else "**not met**"])
+    return rows
+
+
+def reading(folder: Path) -> str:
+    """Return a line on the bytes of the run's raw files: the floor of what the stages read."""
+    from floor import best
+
+    files = [path for path in (folder / "data/demo/raw").rglob("*") if path.is_file()]
+    seconds = best(lambda: [path.read_bytes() for path in files], 0.3)
+    size = sum(path.stat().st_size for path in files) / 1e6
+    return (f"The {len(files)} raw files hold {number(size)} MB; reading their bytes, the floor of the run, takes "
+            f"{number(1000 * seconds)} ms.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the section; return 1 if a run took longer than its budget."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    quick = parser.parse_args(arguments).quick
+    lines = ["## The demonstration run and its stages"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = project(Path(name))
+        over = []
+        if not quick:
+            rows = runs(folder)
+            over = [row for row in rows if row[-1] != "met"]
+            lines += ["", f"`did run` with {min(2, os.cpu_count() or 1)} cores, its environment built before. "
+                      "Processor time is of all jobs, memory of the largest process.", "",
+                      *table(["run", "budget", "took", "processor time, s", "MB", ""], rows)]
+        stages = by_hand(folder, quick)
+        lines += ["", f"One job of each stage, that of `{SHOWN}`, its source or its family, in a process of its own: "
+                  "the peak of its resident memory, and what that is above a process that only imports the stage. In "
+                  "a run the jobs do not pay for imports: they are forked from one process that has done them.", "",
+                  *table(["stage", "jobs in the run", "seconds", "processor time, s", "peak, MB", "above imports, MB"],
+                         stages), "", reading(folder)]
+    print("\n".join(lines))
+    return int(bool(over))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
