@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ WORD = "SYNTHETIC"
 def says_synthetic(path: Path) -> bool:
     """True if every row, sheet, page or picture of the file says so. Raises KeyError for a file of another kind."""
     return {".csv": _table, ".xlsx": _workbook, ".docx": _document, ".png": _picture, ".svg": _drawing,
+            ".json": lambda path: json.loads(_text(path))["is_synthetic"],
             # The style of every page has the word, for paper.
             ".html": lambda path: WORD in _text(path).rpartition("<body")[2],
             **dict.fromkeys([".md", ".tex", ".txt"], lambda path: WORD in _text(path))}[path.suffix](path)
