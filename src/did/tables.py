@@ -17,7 +17,7 @@ from did.provenance import atomic
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
 STAGES = {"observations": "observe", "panel": "align", "lineage": "align", "estimates": "fit", "influence": "fit",
-          "diagnostics": "diagnose"}
+          "diagnostics": "diagnose", "trends": "diagnose", "readings": "vary"}
 FATE = ["kept", "merged", "excluded", "imputed", "set_aside"]
 
 
@@ -260,9 +260,8 @@ def read(name: str, path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.exists():
-        stage = STAGES.get(name)
-        first = f"did {stage} {path.stem}" if stage else "the stage that makes it"
-        raise DidError(f"{path}: expected the table of {name}; found no file; run {first} first, or did run")
+        raise DidError(f"{path}: expected the table of {name}; found no file; run did {STAGES[name]} {path.stem} "
+                       "first, or did run")
     try:
         frame = pd.read_parquet(path)
     except Exception as error:
