@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Pages in the order of a first day: a run, then what builds on it. The reference page of the command line is made from
 # the help texts; test_docs.py parses its examples.
 PAGES = ["docs/firewall.md", "README.md", "docs/add_an_indicator.md", "docs/evaluate_another_rollout.md",
-         "docs/sweep.md"]
+         "docs/sweep.md", "docs/cluster.md"]
 REFERENCE = ["docs/reference_cli.md"]
 # What is not run, and why. The same workflow is run by the blocks that call `did run`.
 SKIPPED = {
@@ -27,12 +28,15 @@ SKIPPED = {
     ("README.md", "make test"): "runs these tests",
     ("README.md", "make run DATA=mirror:../shared/mirror"): "the publishers' own files",
     ("docs/firewall.md", "make run"): "as on README.md",
+    ("docs/cluster.md", "make run PROFILE=profiles/slurm"): "a Slurm cluster; tests/cluster runs one",
+    ("docs/cluster.md", "make run PROFILE=profiles/slurm DATA=mirror:/shared/mirror"): "the same",
 }
 
 
 def blocks(page: str) -> list[str]:
     text = (ROOT / page).read_text(encoding="utf-8")
-    return re.findall(r"^```(?:sh|bash|shell)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^( *)```(?:sh|bash|shell)\n(.*?)^\1```", text, re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for _, block in found]
 
 
 def test_every_page_with_commands_is_run_and_what_is_skipped_is_there():
