@@ -371,6 +371,7 @@ def test_an_outcome_of_units_with_own_codes_is_added_by_command(here):
     found = (report["series"]["treated"][0] * 24 + report["series"]["untreated"][0] * 16) / 40
     assert found == pytest.approx(table.loc[table["Quarter"] == "2012 Q1", "Items"].mean() / 10)
     assert "items" in load_evaluation("config/elsewhere.yaml").indicators
+    assert "visits per 1,000 residents" in did("indicator", "check", "visits").output
 
 
 def test_rates_in_a_sheet_and_denominators_in_a_second_file_of_own_units(here):

@@ -13,6 +13,7 @@ from did import fetch, registry, sources
 from did.config import Evaluation, Indicator, load_evaluation, load_indicator
 from did.errors import DidError
 from did.indicator.own_files import note_checksums
+from did.outputs.describe import measure
 from did.panel import Builder, observations_needed
 from did.paths import DEFAULT_CONFIG, Paths
 
@@ -56,8 +57,9 @@ def _fill(report: Report, name: str, config: str | Path, evaluation: Evaluation 
         report["stops"].append(f"{place}: expected the evaluation to take it up; found it neither in "
                                f"'indicators' of {config} nor '{evaluation.id}' in its own key "
                                f"'evaluations'; write 'evaluations: [{evaluation.id}]' in it")
-    report |= {"title": indicator.title, "unit_of_measure": indicator.unit_of_measure, "geography": indicator.geography,
-               "frequency": indicator.frequency, "years": indicator.years, "data": data or evaluation.data}
+    report |= {"title": indicator.title, "unit_of_measure": measure(indicator, evaluation),
+               "geography": indicator.geography, "frequency": indicator.frequency, "years": indicator.years,
+               "data": data or evaluation.data}
     observations, report["files"], stops = {}, [], []
     for source_name in observations_needed(indicator):
         try:
