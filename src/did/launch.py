@@ -90,9 +90,18 @@ def snakemake(snakefile: Path, settings: Mapping[str, str], *, cores: int | None
                                 "DID_OUTPUT": output}
     if executor != LOCAL:
         # No warm server: its jobs would run in this process's place and not in the queue's allocation.
-        return subprocess.run(command, env=environment | {REMOTE: executor}, check=False).returncode == 0
+        return _wait(subprocess.Popen(command, env=environment | {REMOTE: executor})) == 0
     with warm.server(environment, settings.get("evaluation", "")) as warmed:
         return subprocess.run(command, env=warmed, check=False).returncode == 0
+
+
+def _wait(process: subprocess.Popen) -> int:
+    """Return the exit code; after a Ctrl-C, which Snakemake got too, let it take its jobs out of the queue first."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
 
 
 def _read_executor(path: Path) -> str:

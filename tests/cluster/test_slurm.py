@@ -6,10 +6,13 @@ Run by `make cluster-test`. Only the partition of jobs in time may differ, so no
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +21,7 @@ import yaml
 from slurm import cluster
 
 ROOT = Path(__file__).resolve().parents[2]
+DID = str(Path(sys.executable).parent / "did")
 PROFILE = "profiles/slurm-no-accounting"
 
 
@@ -59,7 +63,7 @@ def two_outcomes(folder: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run([str(Path(sys.executable).parent / "did"), "run", *arguments], cwd=folder, env=environment,
+    return subprocess.run([DID, "run", *arguments], cwd=folder, env=environment,
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=3000, check=False)
 
 
@@ -132,6 +136,21 @@ def test_a_mistake_on_a_node_is_told_here_in_a_line(finished, tmp_path, environm
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("error: ") and "upper_tier_systems" in line]
     assert [line for line in done.stderr.splitlines() if line.startswith("stopped: align preventable_mortality")]
+
+
+def test_ctrl_c_takes_the_jobs_out_of_the_queue(finished, tmp_path, environment):
+    folder = tmp_path / "project"
+    shutil.copytree(finished[0], folder, copy_function=shutil.copy2)
+    shutil.rmtree(folder / "data/demo/interim")
+    before = len(jobs(environment))
+    process = subprocess.Popen([DID, "run", "--profile", PROFILE], cwd=folder, env=environment, start_new_session=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(jobs(environment)) == before:
+        assert process.poll() is None
+        time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGINT)
+    process.wait(timeout=120)
+    assert {job.split()[1] for job in jobs(environment)[before:]} <= {"CANCELLED", "COMPLETING"}
 
 
 def test_the_profile_with_accounting_is_read(finished, environment):
