@@ -138,10 +138,8 @@ def test_a_mistake_on_a_node_is_told_here_in_a_line(finished, tmp_path, environm
     assert [line for line in done.stderr.splitlines() if line.startswith("stopped: align preventable_mortality")]
 
 
-def test_ctrl_c_takes_the_jobs_out_of_the_queue(finished, tmp_path, environment):
-    folder = tmp_path / "project"
-    shutil.copytree(finished[0], folder, copy_function=shutil.copy2)
-    shutil.rmtree(folder / "data/demo/interim")
+def test_ctrl_c_takes_the_jobs_out_of_the_queue(tmp_path, environment):
+    folder = two_outcomes(project(tmp_path / "project"))
     before = len(jobs(environment))
     process = subprocess.Popen([DID, "run", "--profile", PROFILE], cwd=folder, env=environment, start_new_session=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -153,16 +151,17 @@ def test_ctrl_c_takes_the_jobs_out_of_the_queue(finished, tmp_path, environment)
     assert {job.split()[1] for job in jobs(environment)[before:]} <= {"CANCELLED", "COMPLETING"}
 
 
-def test_the_profile_with_accounting_is_read(finished, environment):
+def test_the_profile_with_accounting_is_read(tmp_path, environment):
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--profile", "profiles/slurm",
                "--config", "evaluation=config/ics.yaml"]
-    done = subprocess.run(command, cwd=finished[0], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=project(tmp_path / "project"), env=environment, capture_output=True,
+                          text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_slurm_that_is_not_there_is_told(finished, environment):
+def test_slurm_that_is_not_there_is_told(tmp_path, environment):
     without = environment | {"PATH": str(Path(sys.executable).parent)}
-    done = run(finished[0], "--profile", PROFILE, environment=without)
+    done = run(project(tmp_path / "project"), "--profile", PROFILE, environment=without)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "sbatch on PATH" in done.stderr
 
 
