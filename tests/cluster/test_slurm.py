@@ -151,6 +151,24 @@ def test_ctrl_c_takes_the_jobs_out_of_the_queue(tmp_path, environment):
     assert {job.split()[1] for job in jobs(environment)[before:]} <= {"CANCELLED", "COMPLETING"}
 
 
+def test_a_sweep_comes_out_byte_for_byte_as_locally(tmp_path, environment):
+    tables = {}
+    for name, options in {"here": ["--cores", "2"], "there": ["--profile", PROFILE]}.items():
+        folder = project(tmp_path / name)
+        rows = [(f"u{unit}", year, (7 * unit + 3 * year + unit * year) % 11 + unit)
+                for unit in range(12) for year in range(2010, 2020)]
+        pd.DataFrame(rows, columns=["unit", "period", "value"]).to_csv(folder / "values.csv", index=False)
+        pd.DataFrame({"unit": [f"u{unit}" for unit in range(12)], "first_treated": ["2015"] * 4 + [""] * 8}).to_csv(
+            folder / "waves.csv", index=False)
+        pd.DataFrame({"id": ["one", "two", "three"], "file": "values.csv"}).to_csv(folder / "list.csv", index=False)
+        done = subprocess.run([DID, "sweep", "list.csv", "--waves", "waves.csv", "--batch-size", "2", *options],
+                              cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        tables[name] = {path.name: path.read_bytes() for path in (folder / "results").rglob("*") if path.is_file()}
+    assert len(tables["here"]) > 3 and tables["there"] == tables["here"]
+    assert [job.split()[0] for job in jobs(environment)[-3:]].count("rule_batch_wildcards_00000") == 1
+
+
 def test_the_profile_with_accounting_is_read(tmp_path, environment):
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all", "--profile", "profiles/slurm",
                "--config", "evaluation=config/ics.yaml"]
