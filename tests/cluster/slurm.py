@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # where Debian puts the daemons, also wh
 def cluster() -> Iterator[dict[str, str]]:
     """Yield the environment in which Slurm's commands reach the cluster; when the block ends no process is left."""
     # A test run that is told to stop takes its jobs and daemons with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="slurm-") as name, contextlib.ExitStack() as daemons:
         folder = Path(name)
         folder.chmod(0o755)  # munge wants its socket in a place that everyone may enter

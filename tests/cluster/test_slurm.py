@@ -127,15 +127,19 @@ def test_nothing_is_sent_when_nothing_changed(finished, environment):
     assert again.returncode == 0 and jobs(environment) == before
 
 
-def test_a_mistake_on_a_node_is_told_here_in_a_line(finished, tmp_path, environment):
-    folder = tmp_path / "project"
-    shutil.copytree(finished[0], folder, copy_function=shutil.copy2)
-    systems = folder / "data/reference/upper_tier_systems.csv"
-    systems.write_text(systems.read_text().splitlines()[0] + "\n")
+def test_a_mistake_on_a_node_is_told_here_in_a_line(tmp_path, environment):
+    folder = two_outcomes(project(tmp_path / "project"))
+    broken = []
+    for source in ("gpps", "preventable_mortality"):
+        subprocess.run([DID, "fetch", source, "--data", "demo"], cwd=folder, check=True, capture_output=True)
+        files = sorted((folder / "data/demo/raw" / source).iterdir())
+        broken.append(next(path for path in files if path.name != "manifest.json"))
+        broken[-1].write_text("not what the publisher gives out\n")
     done = run(folder, "--profile", PROFILE, environment=environment)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert [line for line in done.stderr.splitlines() if line.startswith("error: ") and "upper_tier_systems" in line]
-    assert [line for line in done.stderr.splitlines() if line.startswith("stopped: align preventable_mortality")]
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if line.startswith("error: ") and any(path.name in line for path in broken)]
+    assert [line for line in lines if re.match(r"stopped: observe (\w+); details in logs/observe_\1\.log", line)]
 
 
 def test_ctrl_c_takes_the_jobs_out_of_the_queue(tmp_path, environment):
