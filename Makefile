@@ -5,6 +5,7 @@
 # make cluster-test             the demonstration through a real one-node Slurm, byte for byte as here
 # make bench                    time and memory of everything, into docs/benchmarks.md (a quarter of an hour, its own
 #                               .bench-venv); one part: make bench ARGS="--only scaling"
+# make fault-test               kills, full disks, changed bytes and other faults; writes docs/reliability.md (half an hour)
 # make docs                     the docs as a site in site/ (its own .docs-venv)
 # make audit                    known vulnerabilities of the pinned packages (needs the network)
 # make sbom                     a software bill of materials in build/sbom.cdx.json (CycloneDX)
@@ -21,7 +22,7 @@ SECURITY := .security-venv
 CLUSTER := .cluster
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test cluster-test bench docs verify lint audit sbom clean
+.PHONY: run test cluster-test fault-test bench docs verify lint audit sbom clean
 ifdef PROFILE
 run: export PYTHONPATH := $(CURDIR)/$(CLUSTER)
 run: $(DONE) $(CLUSTER)/.built
