@@ -41,6 +41,17 @@ cluster-test: $(DONE) $(CLUSTER)/.built
 	@tests/cluster/install.sh
 	@python -m pytest tests/cluster $(ARGS)
 
+# Mounts and control groups need root. DID_FAULT_JOBS: sequences of kills side by side.
+fault-test: export DID_FAULT_ALL = 1
+fault-test: export DID_FAULT_KILLS ?= 100
+fault-test: export DID_FAULT_ICS_KILLS ?= 5
+fault-test: export DID_FAULT_JOBS ?= $(CORES)
+fault-test: export DID_FAULT_TRIED = $(CURDIR)/build/faults.tsv
+fault-test: $(DONE)
+	@mkdir -p build && rm -f $(DID_FAULT_TRIED)
+	@python -m pytest tests/faults $(ARGS)
+	@python tests/faults/report.py $(DID_FAULT_TRIED)
+
 bench: $(BENCH)/.built
 	@$(BENCH)/bin/python benchmarks/run.py $(ARGS)
 
