@@ -5,6 +5,7 @@
 # make cluster-test             the demonstration through a real one-node Slurm, byte for byte as here
 # make bench                    time and memory of everything, into docs/benchmarks.md (a quarter of an hour, its own
 #                               .bench-venv); one part: make bench ARGS="--only scaling"
+# make fault-test               kills, full disks, changed bytes and other faults; writes docs/reliability.md (half an hour)
 # make docs                     the docs as a site in site/ (its own .docs-venv)
 # make audit                    known vulnerabilities of the pinned packages (needs the network)
 # make sbom                     a software bill of materials in build/sbom.cdx.json (CycloneDX)
@@ -21,7 +22,7 @@ SECURITY := .security-venv
 CLUSTER := .cluster
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test cluster-test bench docs verify lint audit sbom clean
+.PHONY: run test cluster-test fault-test bench docs verify lint audit sbom clean
 ifdef PROFILE
 run: export PYTHONPATH := $(CURDIR)/$(CLUSTER)
 run: $(DONE) $(CLUSTER)/.built
@@ -39,6 +40,17 @@ cluster-test: export PYTHONPATH := $(CURDIR)/$(CLUSTER)
 cluster-test: $(DONE) $(CLUSTER)/.built
 	@tests/cluster/install.sh
 	@python -m pytest tests/cluster $(ARGS)
+
+# Mounts and control groups need root. DID_FAULT_JOBS: sequences of kills side by side.
+fault-test: export DID_FAULT_ALL = 1
+fault-test: export DID_FAULT_KILLS ?= 100
+fault-test: export DID_FAULT_ICS_KILLS ?= 5
+fault-test: export DID_FAULT_JOBS ?= $(CORES)
+fault-test: export DID_FAULT_TRIED = $(CURDIR)/build/faults.tsv
+fault-test: $(DONE)
+	@mkdir -p build && rm -f $(DID_FAULT_TRIED)
+	@python -m pytest tests/faults $(ARGS)
+	@python tests/faults/report.py $(DID_FAULT_TRIED)
 
 bench: $(BENCH)/.built
 	@$(BENCH)/bin/python benchmarks/run.py $(ARGS)

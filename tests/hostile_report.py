@@ -29,17 +29,19 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def section() -> str:
-    return f"""{HEADING}
+WORDS = """What was tried, how many times, and what became of it. *Refused*: one line that says what is wrong with the
+file and what to do, in seconds. *Made harmless*: read, and the attack had no effect. *Read as what it is*: a spoilt
+file that is still a sound one. Nothing crashed, hung, or took more memory than `docs/security.md` says. Written by
+`python tests/hostile_report.py`."""
 
-What was tried, how many times, and what became of it. *Refused*: one line that says what is wrong with the file and
-what to do, in seconds. *Made harmless*: read, and the attack had no effect. *Read as what it is*: a spoilt file that is
-still a sound one. Nothing crashed, hung, or took more memory than `docs/security.md` says. Written by
-`python tests/hostile_report.py`.
 
-{table()}
-
-"""
+def put(heading: str, content: str) -> None:
+    """Put ``content`` under ``heading`` in docs/reliability.md, in place of what was there."""
+    text = DOCS.read_text(encoding="utf-8") if DOCS.exists() else "# Reliability\n\n"
+    before, _, after = text.partition(f"{heading}\n")
+    rest = re.search(r"^## ", after, re.MULTILINE)
+    whole = f"{before.rstrip()}\n\n{heading}\n\n{content}\n\n{after[rest.start():] if rest else ''}"
+    DOCS.write_text(whole.rstrip("\n") + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -47,10 +49,7 @@ def main() -> int:
     failed = pytest.main(["-q", "-p", "no:cacheprovider", str(TESTS / "test_hostile.py")])
     if failed:
         return int(failed)
-    text = DOCS.read_text(encoding="utf-8") if DOCS.exists() else "# Reliability\n\n"
-    before, _, after = text.partition(f"{HEADING}\n")
-    rest = re.search(r"^## ", after, re.MULTILINE)
-    DOCS.write_text(before.rstrip("\n") + "\n\n" + section() + (after[rest.start():] if rest else ""), encoding="utf-8")
+    put(HEADING, f"{WORDS}\n\n{table()}")
     return 0
 
 

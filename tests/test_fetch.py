@@ -468,11 +468,17 @@ def test_another_edition_put_in_by_hand_must_be_accepted(folder: Path) -> None:
     assert fetch(source, folder, mode=LIVE, offline=True)["files"]["a.csv"] == record
 
 
-def test_a_damaged_manifest_is_one_line(folder: Path) -> None:
+@pytest.mark.parametrize("damage", [lambda text: "{", lambda text: text.replace("manual", "manuel")])
+def test_a_damaged_manifest_is_written_anew(folder: Path, damage) -> None:
+    source = _source(_entry("a.csv", A))
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text("{")
-    with pytest.raises(DidError, match=r"manifest.json: expected the JSON object .* delete it"):
-        fetch(_source(_entry("a.csv", A)), folder, mode=LIVE)
+    (folder / "a.csv").write_bytes(A)
+    manifest = fetch(source, folder, mode=LIVE)
+    path = folder / "manifest.json"
+    before = path.read_bytes()
+    path.write_text(damage(path.read_text()))
+    assert path.read_bytes() != before
+    assert fetch(source, folder, mode=LIVE) == manifest and path.read_bytes() == before
 
 
 # Offline

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from did import warm
@@ -63,11 +63,12 @@ def executor_of(profile: str | None) -> str:
 
 
 def snakemake(snakefile: Path, settings: Mapping[str, str], *, cores: int | None, profile: str | None,
-              output: str) -> bool:
+              output: str, again: Sequence[str] = ()) -> bool:
     """Do what is missing or out of date of ``snakefile`` in the current folder; True if all is done.
 
     ``settings`` is the workflow's config. ``cores`` is the number of jobs at a time; None leaves it to the profile, and
     without one means 2. ``profile`` is a Snakemake profile folder, ``output`` as of `did.run.run`.
+    ``again`` are files to make though they are there and up to date.
 
     Raises DidError as `executor_of`.
     """
@@ -80,6 +81,8 @@ def snakemake(snakefile: Path, settings: Mapping[str, str], *, cores: int | None
         *(["--profile", profile] if profile else []), "--workflow-profile", "none", "--logger", "did",
         "--config", *(f"{key}={value}" for key, value in settings.items()),
     ]
+    if again:
+        command += ["--forcerun", *again]
     if cores or not profile:
         # Jobs at a time are cores here, and jobs of the queue on a cluster.
         command += ["--cores" if executor == LOCAL else "--jobs", str(cores or CORES)]

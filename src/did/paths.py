@@ -7,6 +7,8 @@ from pathlib import Path
 
 # The evaluation that commands are about if none is named.
 DEFAULT_CONFIG = Path("config/ics.yaml")
+# Tables of an indicator that stages hand on, in the order they are made.
+TABLES = ("panel", "lineage", "estimates", "influence", "readings", "diagnostics", "trends")
 
 
 @dataclass(frozen=True)

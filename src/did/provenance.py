@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from did.errors import DidError
+
 PACKAGES = ["ics-did", "pandas", "numpy", "scipy", "statsmodels", "matplotlib", "snakemake", "pyarrow",
             "python-calamine", "xlsxwriter"]
 
@@ -22,18 +24,26 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     The folder is made if need be. On an error the temporary file is removed and ``path`` is left as it
     was, so a reader sees the old file or the new one and never a part of either.
+
+    An OSError that comes of writing it (no space, a folder that is read-only) names ``path``.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        temporary = Path(name)
+        os.close(handle)
         yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno and (error.filename is None or temporary is None or str(error.filename) == str(temporary)):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def remove_unfinished(folder: str | Path) -> None:
@@ -62,3 +72,32 @@ def sha256(path: str | Path) -> str:
 def versions() -> dict[str, str]:
     """This package's version and those of the packages that compute with it."""
     return {name: metadata.version(name) for name in PACKAGES}
+
+
+def write_sealed(path: str | Path, value: dict[str, Any]) -> dict[str, Any]:
+    """Write ``value`` as `write_json` does, with a checksum of itself under ``seal``; return it with the seal."""
+    sealed = value | {"seal": _seal(value)}
+    write_json(path, sealed)
+    return sealed
+
+
+def read_sealed(path: str | Path) -> dict[str, Any]:
+    """Read what `write_sealed` wrote. Raises DidError unless it is that, to the letter."""
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or not is_sealed(value):
+        raise DidError(f"{path}: expected what was written there, with its seal; found it changed; run again: did run "
+                       "makes it anew")
+    return value
+
+
+def is_sealed(value: dict[str, Any]) -> bool:
+    """Whether a mapping still has the seal that `write_sealed` gave it."""
+    return value.get("seal") == _seal(value)
+
+
+def _seal(value: dict[str, Any]) -> str:
+    rest = {key: part for key, part in value.items() if key != "seal"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

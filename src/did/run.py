@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from did.errors import DidError
+from did.intact import changed_files, from_the_future, remove_damaged_records
 from did.launch import alone, snakemake
 from did.provenance import remove_unfinished
 
@@ -32,17 +33,29 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
     plan = Plan.load(config, data)
     settings = {"evaluation": config, "data": plan.data}
     settings |= {name: "yes" for name, on in (("offline", offline), ("accept", accept)) if on}
-    if plan.unavailable and output != "quiet":
+    if plan.unavailable:
         from did.availability import reason
 
         why = (f"not available in this run: {', '.join(plan.unavailable)}. "
                f"{reason(plan.evaluation, plan.unavailable[0], plan.paths)}")
-        if output == "json":
-            print(json.dumps({"event": "note", "message": why}, ensure_ascii=False), flush=True)
-        else:
-            print(why, file=sys.stderr)
+        _note(why, output)
     with alone():
         for folder in (plan.paths.data, plan.paths.results, plan.paths.logs):
             remove_unfinished(folder)
-        done = snakemake(snakefile, settings, cores=cores, profile=profile, output=output)
+        remove_damaged_records(Path(".snakemake/metadata"))
+        again = []
+        for why, paths in (("not as written", changed_files(plan)), ("from the future", from_the_future(plan))):
+            if paths:
+                more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+                _note(f"{why}: {paths[0]}{more}; made again", output)
+                again += paths
+        done = snakemake(snakefile, settings, cores=cores, profile=profile, output=output, again=again)
     return 0 if done else 1
+
+
+def _note(text: str, output: str) -> None:
+    """Say something that is no error, in the way of ``output``."""
+    if output == "json":
+        print(json.dumps({"event": "note", "message": text}, ensure_ascii=False), flush=True)
+    elif output != "quiet":
+        print(text, file=sys.stderr)

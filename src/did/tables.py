@@ -6,6 +6,8 @@ Each is a Parquet file. Periods travel as ISO text (``2017-06``, ``2018``) besid
 
 from __future__ import annotations
 
+import hashlib
+import io
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +16,8 @@ import pandera.pandas as pa
 from did.errors import DidError
 from did.provenance import atomic
 
+SEAL = b"sha256 of this file with zeros here: "
+UNSEALED = b"0" * 64
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
 STAGES = {"observations": "observe", "panel": "align", "lineage": "align", "estimates": "fit", "influence": "fit",
@@ -248,23 +252,56 @@ def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
 
 def write(name: str, frame: pd.DataFrame, path: str | Path) -> None:
     """Check ``frame`` against the schema ``name`` and write it to ``path`` as Parquet, atomically."""
-    checked = check(name, frame, str(path))
+    write_parquet(check(name, frame, str(path)), path)
+
+
+def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write ``frame`` to ``path`` as Parquet, atomically, with a checksum of the whole file in its own metadata.
+
+    The checksum is of the file with zeros in the checksum's place. Parquet's own checksums leave the footer out.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"did": SEAL + UNSEALED})
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    place = content.rindex(SEAL) + len(SEAL)
+    digest = hashlib.sha256(content).hexdigest().encode()
     with atomic(path) as temporary:
-        checked.to_parquet(temporary, index=False, compression="zstd")
+        temporary.write_bytes(content[:place] + digest + content[place + len(digest):])
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """Read what `write_parquet` wrote. Raises DidError if a single byte is not as it was written."""
+    content = Path(path).read_bytes()
+    if not _is_sealed(content):
+        raise DidError(f"{path}: expected the table as it was written; found bytes that were changed since; run again: "
+                       "did run makes it anew")
+    return pd.read_parquet(io.BytesIO(content))
+
+
+def is_intact(path: str | Path) -> bool:
+    """Whether every byte of a table is as `write_parquet` wrote it."""
+    return _is_sealed(Path(path).read_bytes())
+
+
+def _is_sealed(content: bytes) -> bool:
+    place = content.rfind(SEAL) + len(SEAL)
+    found = content[place:place + len(UNSEALED)]
+    return place >= len(SEAL) and hashlib.sha256(
+        content[:place] + UNSEALED + content[place + len(UNSEALED):]).hexdigest().encode() == found
 
 
 def read(name: str, path: str | Path) -> pd.DataFrame:
     """Read the Parquet table ``name`` from ``path`` and check it.
 
-    Raises DidError if the file is missing, is not Parquet, or breaks the table's contract.
+    Raises DidError if the file is missing, is not as it was written, or breaks the table's contract.
     """
     path = Path(path)
     if not path.exists():
         raise DidError(f"{path}: expected the table of {name}; found no file; run did {STAGES[name]} {path.stem} "
                        "first, or did run")
-    try:
-        frame = pd.read_parquet(path)
-    except Exception as error:
-        raise DidError(f"{path}: expected a Parquet {name} table; found a file that cannot be read "
-                       f"({type(error).__name__}); delete it and run again") from error
-    return check(name, frame, str(path))
+    return check(name, read_parquet(path), str(path))

@@ -17,7 +17,7 @@ from did.fetch import DataMode, obtainable, parse_mode
 from did.file_checks import check_files
 from did.outputs import contents
 from did.panel import observations_needed
-from did.paths import Paths
+from did.paths import TABLES, Paths
 from did.provenance import sha256, write_text
 from did.simulate import WRITERS
 from did.sources import READERS
@@ -155,6 +155,11 @@ class Plan:
 
     def observations(self, indicator: str) -> list[str]:
         return [str(self.paths.observations(source)) for source in self.sources_of(indicator)]
+
+    def tables(self) -> list[str]:
+        """Every table between the stages."""
+        return [*(str(self.paths.observations(source)) for source in self.sources),
+                *(str(getattr(self.paths, table)(indicator)) for indicator in self.indicators for table in TABLES)]
 
     def reference_files(self, *names: str) -> list[str]:
         """The named reference tables, or all of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
@@ -38,6 +39,7 @@ class LogHandler(LogHandlerBase):
         self.remote = bool(os.environ.get("DID_REMOTE"))
         self.began = time.time()
         self.told: set[int] = set()
+        logging.raiseExceptions = False  # a log that cannot be written, on a full disk, is no news of its own
 
     def emit(self, record: LogRecord) -> None:
         event = getattr(record, "event", None)
@@ -60,11 +62,17 @@ class LogHandler(LogHandlerBase):
                 _, own = self.jobs.get(record.jobid, ("", []))
                 self._stopped([record.jobid], [path for path in getattr(record, "log", None) or [] if path not in own])
         elif record.levelno >= ERROR and not self.failed and self._is_news(record.getMessage()):
-            # A fault of the workflow itself. After a failed step the rest of Snakemake's words only repeat it.
+            # A fault of the workflow itself, such as a folder it cannot make. After a failed step the rest of
+            # Snakemake's words only repeat it.
+            self.failed = True
+            message = record.getMessage().strip()
+            if "Traceback (most recent call last)" in message:
+                message = message.splitlines()[-1]
+            message = " ".join(message.split()).removeprefix("WorkflowError: ")
             if self.output == "json":
-                self._event("error", message=record.getMessage())
+                self._event("error", message=message)
             else:
-                self.console.print(record.getMessage(), markup=False)
+                self.console.print(f"error: {message}", markup=False)
 
     def _stopped(self, jobs: list[int], queue_logs: list[str]) -> None:
         """Tell that a job, or jobs sent off as one, stopped: the one that says why, else where the queue's log is."""

@@ -28,7 +28,7 @@ from typing import Any
 from did.errors import DidError, suggest
 from did.fetch.contents import check_kind, describe, differences, outline
 from did.fetch.supply import ChangedEdition, Failure, Limits, Progress, Supplier, progress_bar, short
-from did.provenance import sha256, write_json
+from did.provenance import is_sealed, sha256, write_json, write_sealed
 from did.registry import RawFileEntry, Source
 
 MANIFEST = "manifest.json"
@@ -173,8 +173,7 @@ def _make_up(source: Source, folder: Path, mode: DataMode) -> dict[str, Any]:
                      "expected_sha256": None, "accepted": False, "licence": "made up: not a publisher's file",
                      "how": "demo", "period": entry.period}
         for entry, path in zip(source.files, paths, strict=True)}}
-    write_json(folder / MANIFEST, manifest)
-    return manifest
+    return write_sealed(folder / MANIFEST, manifest)
 
 
 def _supplier(source: Source, mode: DataMode, limits: Limits, progress: Progress) -> Supplier:
@@ -241,7 +240,9 @@ class _Job:
         self.folder = folder
         self.accept = accept
         self.work = folder / WORKING_FOLDER
-        self.earlier = _read_json(folder / MANIFEST)
+        # One whose seal is broken says nothing: the files are verified against the registry alone.
+        earlier = _read_json(folder / MANIFEST)
+        self.earlier = earlier if "seal" not in earlier or is_sealed(earlier) else {}
         self._files = _section(self.earlier, "files")
 
     def kept(self, entry: RawFileEntry) -> Record | None:
@@ -305,10 +306,11 @@ class _Job:
 
     def finish(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Write the manifest unless its files are unchanged, tidy up, and return it as it stands."""
-        if self.earlier.get("source") == manifest["source"] and self._files == manifest["files"]:
+        if {"seal", *manifest} <= {*self.earlier} and self.earlier["source"] == manifest["source"] and (
+                self._files == manifest["files"]):
             manifest = self.earlier
         else:
-            write_json(self.folder / MANIFEST, manifest)
+            manifest = write_sealed(self.folder / MANIFEST, manifest)
         shutil.rmtree(self.work, ignore_errors=True)
         for left in self.folder.glob(f".{MANIFEST}.*.part"):  # of a run killed while it wrote the manifest
             left.unlink(missing_ok=True)
@@ -408,18 +410,12 @@ def _summary(source: Source, problems: dict[str, DidError]) -> DidError:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """Return the mapping in a JSON file of ours; an absent one is empty, a damaged one an error."""
+    """Return the mapping in a JSON file of ours; an absent or damaged one is empty."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError):
-        content = None
-    if not isinstance(content, dict):
-        raise DidError(
-            f"{path}: expected the JSON object that fetching writes; found something else; delete it"
-        )
-    return content
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _section(content: dict[str, Any], key: str) -> dict[str, Record]:

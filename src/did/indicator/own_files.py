@@ -9,7 +9,7 @@ from typing import Any
 from did.errors import DidError
 from did.fetch.contents import check_kind
 from did.fetch.supply import Failure, short
-from did.provenance import atomic, sha256, write_json
+from did.provenance import atomic, sha256, write_sealed
 from did.registry import RawFileEntry, Source
 
 
@@ -25,8 +25,7 @@ def copied(source: Source, folder: str | Path, *, accept: bool = False) -> dict[
     folder = Path(folder)
     files = {entry.name: _one(source, entry, folder, accept) for entry in source.files}
     manifest = {"source": source.id, "mode": "own", "files": files}
-    write_json(folder / "manifest.json", manifest)
-    return manifest
+    return write_sealed(folder / "manifest.json", manifest)
 
 
 def _one(source: Source, entry: RawFileEntry, folder: Path, accept: bool) -> dict[str, Any]:

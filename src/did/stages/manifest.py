@@ -9,8 +9,8 @@ import pandas as pd
 from did.availability import sources_of
 from did.config import Evaluation
 from did.outputs import contents
-from did.paths import Paths
-from did.provenance import sha256, versions, write_json
+from did.paths import TABLES, Paths
+from did.provenance import sha256, versions, write_sealed
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
@@ -27,12 +27,16 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     sources = sources_of(evaluation, without)
     raw = sorted(path for source in sources for path in paths.raw(source).glob("*")
                  if path.is_file() and path.name != "manifest.json")
-    write_json(paths.results / contents.MANIFEST, {
+    tables = [*(paths.observations(source) for source in sources),
+              *(getattr(paths, table)(name) for name in evaluation.indicators if name not in without
+                for table in TABLES)]
+    write_sealed(paths.results / contents.MANIFEST, {
         "evaluation": evaluation.id,
         "is_synthetic": synthetic,
         "settings": evaluation.model_dump(mode="json"),
         "versions": versions(),
         "inputs": {str(path): sha256(path) for path in [*raw, *contents.settings_files(evaluation)]},
+        "tables": {str(path): sha256(path) for path in sorted(tables) if path.is_file()},
         "results": {str(paths.results / name): sha256(paths.results / name) for name in sorted(written)},
     })
     return f"{len(written) + 1} files in {paths.results}/; read {paths.results / contents.REPORT} first"

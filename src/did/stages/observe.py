@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from did import registry, sources, tables
 from did.errors import DidError
 from did.paths import Paths
+from did.provenance import read_sealed, sha256
 
 
 def run(source_name: str, *, sources_folder: str, paths: Paths) -> str:
@@ -20,7 +19,11 @@ def run(source_name: str, *, sources_folder: str, paths: Paths) -> str:
     if not manifest.is_file():
         raise DidError(f"{folder}: expected fetched files with a manifest.json; found none; "
                        f"run: did fetch {source_name}")
-    obtained = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+    obtained = read_sealed(manifest)["files"]
+    for name, entry in sorted(obtained.items()):
+        if (folder / name).is_file() and sha256(folder / name) != entry["sha256"]:
+            raise DidError(f"{folder / name}: expected the file that was fetched; found it changed since; run again: "
+                           "did run fetches it anew")
     files = [
         sources.RawFile(path=folder / name, name=name, period=entry.get("period"),
                         is_synthetic=source.synthetic or entry.get("how") == "demo")

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from did.errors import DidError
 from did.paths import Paths
-from did.provenance import sha256
+from did.provenance import read_sealed, sha256
 
 
 def run(*, paths: Paths) -> str:
-    """Hash every input and result named in ``results/manifest.json`` again and return one line.
+    """Hash every input, table and result named in ``results/manifest.json`` again and return one line.
 
-    Raises DidError for a missing manifest, and for a file that is missing or whose checksum differs: the
+    Raises DidError for a missing or changed manifest, and for a file that is missing or whose checksum differs: the
     first is named in full, the others counted.
     """
     manifest = paths.results / "manifest.json"
     if not manifest.is_file():
         raise DidError(f"{manifest}: expected the manifest of a run; found none; run: did run")
-    recorded = json.loads(manifest.read_text(encoding="utf-8"))
-    files = {**recorded["inputs"], **recorded["results"]}
+    recorded = read_sealed(manifest)
+    files = {**recorded["inputs"], **recorded["tables"], **recorded["results"]}
     wrong = []
     for name, expected in files.items():
         path = Path(name)

@@ -1,0 +1,85 @@
+"""A run whose whole process group is killed: nothing half-written, and a plain re-run ends in the right bytes.
+
+DID_FAULT_KILLS is how many kills of the small evaluation, DID_FAULT_ICS_KILLS of the whole demonstration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import disturbed
+from disturbed import KILLED, RIGHT, ROOT, tried
+
+KILLS = int(os.environ.get("DID_FAULT_KILLS", "3"))
+ICS_KILLS = int(os.environ.get("DID_FAULT_ICS_KILLS", "0"))
+IN_A_ROW = 5
+AT_RANDOM = "SIGKILL to the process group at a random time"
+WRITING = "SIGKILL to the process group while a file is being written"
+
+
+def test_a_killed_run_leaves_no_wrong_file_and_its_rerun_the_right_bytes(finished, right, tmp_path):
+    seconds = json.loads((finished.parent / "seconds.json").read_text())
+
+    def sequence(number: int) -> None:
+        """Kills in a row: a run, and the runs that take it up; then one that is left in peace."""
+        draw, project, kills = random.Random(number), tmp_path / str(number), 0
+        what = [AT_RANDOM, WRITING][number % 2]
+        disturbed.make(project)
+        while kills < min(IN_A_ROW, KILLS - number * IN_A_ROW):
+            process = disturbed.start(project)
+            if what == AT_RANDOM:
+                time.sleep(draw.uniform(0, seconds))
+            else:
+                disturbed.wait_for_writing(process, project, draw.randrange(1, 30))
+            if disturbed.kill(process):
+                kills += 1
+                tried(what, KILLED)
+                left = disturbed.wrong(project, right)
+                assert not left, (number, kills, left)
+            else:   # it had ended before
+                assert process.returncode == 0 and disturbed.contents(project) == right
+                tried(what, RIGHT)
+                shutil.rmtree(project)
+                disturbed.make(project)
+        disturbed.plain_rerun(what, project, right)
+        shutil.rmtree(project)
+
+    with ThreadPoolExecutor(int(os.environ.get("DID_FAULT_JOBS", "1"))) as pool:
+        list(pool.map(sequence, range(-(-KILLS // IN_A_ROW))))
+
+
+def test_the_whole_demonstration_killed(tmp_path):
+    """Slow, so only where it is asked for: the evaluation of this repository on its demonstration data."""
+    if not ICS_KILLS:
+        return
+    config = "config/ics.yaml"
+
+    def copy(folder: Path) -> Path:
+        folder.mkdir()
+        shutil.copy(ROOT / "Snakefile", folder)
+        shutil.copytree(ROOT / "config", folder / "config")
+        shutil.copytree(ROOT / "data/reference", folder / "data/reference")
+        return folder
+
+    undisturbed = copy(tmp_path / "undisturbed")
+    began = time.monotonic()
+    done = disturbed.did(undisturbed, "run", config=config)
+    assert done.returncode == 0, done.stderr
+    seconds, right = time.monotonic() - began, disturbed.contents(undisturbed)
+    draw, what = random.Random(2), "SIGKILL at a random time, the demonstration of config/ics.yaml"
+    project, killed = copy(tmp_path / "killed"), 0
+    while killed < ICS_KILLS:   # one after the other in one folder, each in what is left to do
+        process = disturbed.start(project, config)
+        time.sleep(draw.uniform(2, seconds / ICS_KILLS))
+        if not disturbed.kill(process):
+            break
+        killed += 1
+        tried(what, KILLED)
+        assert not disturbed.wrong(project, right)
+    disturbed.plain_rerun(what, project, right, config)
