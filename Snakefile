@@ -278,7 +278,7 @@ rule report:
             table=["estimates", "diagnostics"],
             indicator=plan.indicators,
         ),
-        [str(plan.paths.section(indicator)) for indicator in plan.indicators],
+        plan.sections(),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         plan.result_files("reproduce"),
         [file for family in plan.families for file in plan.result_files("family", family)],

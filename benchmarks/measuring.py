@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -55,18 +56,20 @@ def run(words: Sequence[str], folder: Path, seconds: float, *, jobs: bool = Fals
                 os.wait4(process.pid, 0)
                 process.returncode = -9
                 return Used(failure=f"over {seconds:.0f} s")
-            for one in _family(process.pid) if jobs else ():
+            for one in _family(process.pid):
                 used, peak = _of_process(one)
                 processor[one] = max(processor.get(one, 0.0), used)
                 largest = max(largest, peak)
-            time.sleep(0.05 if jobs else 0.01)
+            time.sleep(0.05)
     took = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         last = (log.read_text(errors="replace").strip().splitlines() or [""])[-1]
         return Used(failure=f"ended with {process.returncode}: {last[:120]}")
-    own = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MEGABYTE
-    return Used(took, *((sum(processor.values()), max(largest, own[1])) if jobs else own))
+    # A process begins with the peak of the one that started it: the system's figure counts only above that.
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    largest = max(largest, usage.ru_maxrss / MEGABYTE if usage.ru_maxrss > ours else 0.0)
+    return Used(took, sum(processor.values()) if jobs else usage.ru_utime + usage.ru_stime, largest)
 
 
 def _family(parent: int) -> list[int]:

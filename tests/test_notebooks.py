@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 # The fixtures of a small evaluation: pytest finds them by their names in this module.
-from test_report import in_project, published_evaluation, run, small  # noqa: F401
+from output_stages import write_outputs
+from test_report import in_project, published_evaluation, small  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,7 +26,7 @@ def walkthrough(name: str, folder: Path, *arguments: str) -> subprocess.Complete
 
 def test_the_result_is_told_from_the_tables_of_a_run(small, tmp_path):  # noqa: F811
     evaluation, paths = small
-    run(evaluation, paths, [])
+    write_outputs(evaluation, paths, [])
     done = walkthrough("ics_result", tmp_path, str(paths.results))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Data: made up")

@@ -161,6 +161,10 @@ class Plan:
         return [*(str(self.paths.observations(source)) for source in self.sources),
                 *(str(getattr(self.paths, table)(indicator)) for indicator in self.indicators for table in TABLES)]
 
+    def sections(self) -> list[str]:
+        """Every outcome's section of the report."""
+        return [str(self.paths.section(indicator)) for indicator in self.indicators]
+
     def reference_files(self, *names: str) -> list[str]:
         """The named reference tables, or all of them."""
         folder = Path(self.evaluation.reference)

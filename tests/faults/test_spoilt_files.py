@@ -16,7 +16,8 @@ from disturbed import FINISHED, STOPPED, tried
 KINDS = {name: f"data/small/processed/{name}/visits.parquet" for name in
          ("panel", "lineage", "estimates", "influence", "readings", "diagnostics", "trends")} | {
     "observations": "data/small/interim/observations/visits.parquet"}
-OTHERS = {"raw file": "data/small/raw/visits/synthetic_visits.csv",
+OTHERS = {"section of the report": "data/small/processed/section/visits.html",
+          "raw file": "data/small/raw/visits/synthetic_visits.csv",
           "manifest of raw files": "data/small/raw/visits/manifest.json",
           "result CSV": "results/small/estimates.csv", "result CSV that the report reads":
           "results/small/reproduction.csv", "figure": "results/small/figures/estimators_visits.png",

@@ -29,7 +29,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
                  if path.is_file() and path.name != "manifest.json")
     tables = [*(paths.observations(source) for source in sources),
               *(getattr(paths, table)(name) for name in evaluation.indicators if name not in without
-                for table in TABLES)]
+                for table in (*TABLES, "section"))]
     write_sealed(paths.results / contents.MANIFEST, {
         "evaluation": evaluation.id,
         "is_synthetic": synthetic,
