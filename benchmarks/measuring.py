@@ -36,8 +36,8 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 def run(words: Sequence[str], folder: Path, seconds: float, *, jobs: bool = False) -> Used:
     """Run a command of this environment in ``folder`` for at most ``seconds`` and return what it took.
 
-    With ``jobs`` every process that it starts counts, looked at 20 times a second (Linux), since those that nobody
-    waits for are in no sum of the system: processor time of all, memory of the largest.
+    Memory is that of the largest process among it and all it starts, looked at 20 times a second (Linux). With ``jobs``
+    processor time is that of all of them, since those that nobody waits for are in no sum of the system.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     log = folder / "bench.log"
