@@ -220,6 +220,8 @@ for family, members in plan.families.items():
 rule reproduce:
     message:
         "reproduce the published numbers"
+    # Short, and the tables wait for it.
+    priority: 2
     group:
         "results"
     input:

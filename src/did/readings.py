@@ -126,9 +126,7 @@ class _Made:
         except DidError as error:
             return [cell | {"cluster": cluster, "note": f"not fitted: {error}"}
                     for cluster in self.evaluation.clusters]
-        return [cell | {"n_obs": result.n_obs, "n_units": result.n_units} | {name: column[0] for name, column in
-                                                                            block.items()}
-                for block in by_cluster(result, panel)]
+        return [cell | {name: column[0] for name, column in block.items()} for block in by_cluster(result, panel)]
 
     def _panel(self, key: tuple, treatment: str, sample: str) -> Panel:
         if key not in self.panels:

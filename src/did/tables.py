@@ -18,6 +18,7 @@ from did.provenance import atomic
 
 SEAL = b"sha256 of this file with zeros here: "
 UNSEALED = b"0" * 64
+CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
 STAGES = {"observations": "observe", "panel": "align", "lineage": "align", "estimates": "fit", "influence": "fit",
@@ -251,20 +252,17 @@ def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
 
 
 def write(name: str, frame: pd.DataFrame, path: str | Path) -> None:
-    """Check ``frame`` against the schema ``name`` and write it to ``path`` as Parquet, atomically."""
-    write_parquet(check(name, frame, str(path)), path)
+    """Check ``frame`` against the schema ``name`` and write it to ``path`` as Parquet, atomically.
 
-
-def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write ``frame`` to ``path`` as Parquet, atomically, with a checksum of the whole file in its own metadata.
-
-    The checksum is of the file with zeros in the checksum's place. Parquet's own checksums leave the footer out.
+    A checksum of the whole file, with zeros in the checksum's place, is in its own metadata: Parquet's own checksums
+    leave the footer out. The metadata also say which contract was checked. Raises DidError as `check`.
     """
     import pyarrow
     from pyarrow import parquet
 
-    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"did": SEAL + UNSEALED})
+    table = pyarrow.Table.from_pandas(check(name, frame, str(path)), preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), CHECKED: name.encode(),
+                                           b"did": SEAL + UNSEALED})
     sink = pyarrow.BufferOutputStream()
     parquet.write_table(table, sink, compression="zstd")
     content = sink.getvalue().to_pybytes()
@@ -272,15 +270,6 @@ def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
     digest = hashlib.sha256(content).hexdigest().encode()
     with atomic(path) as temporary:
         temporary.write_bytes(content[:place] + digest + content[place + len(digest):])
-
-
-def read_parquet(path: str | Path) -> pd.DataFrame:
-    """Read what `write_parquet` wrote. Raises DidError if a single byte is not as it was written."""
-    content = Path(path).read_bytes()
-    if not _is_sealed(content):
-        raise DidError(f"{path}: expected the table as it was written; found bytes that were changed since; run again: "
-                       "did run makes it anew")
-    return pd.read_parquet(io.BytesIO(content))
 
 
 def is_intact(path: str | Path) -> bool:
@@ -296,12 +285,23 @@ def _is_sealed(content: bytes) -> bool:
 
 
 def read(name: str, path: str | Path) -> pd.DataFrame:
-    """Read the Parquet table ``name`` from ``path`` and check it.
+    """Read the Parquet table ``name`` from ``path`` and check it, unless its metadata say that `write` did.
 
-    Raises DidError if the file is missing, is not as it was written, or breaks the table's contract.
+    Raises DidError if the file is missing, if a single byte is not as it was written, or if it breaks the table's
+    contract.
     """
+    from pyarrow import parquet
+
     path = Path(path)
     if not path.exists():
         raise DidError(f"{path}: expected the table of {name}; found no file; run did {STAGES[name]} {path.stem} "
                        "first, or did run")
-    return check(name, read_parquet(path), str(path))
+    content = path.read_bytes()
+    if not _is_sealed(content):
+        raise DidError(f"{path}: expected the table as it was written; found bytes that were changed since; run again: "
+                       "did run makes it anew")
+    frame = pd.read_parquet(io.BytesIO(content))
+    checked = (parquet.read_schema(io.BytesIO(content)).metadata or {}).get(CHECKED)
+    if checked == name.encode() and list(frame.columns) == list(SCHEMAS[name].columns):
+        return frame
+    return check(name, frame, str(path))

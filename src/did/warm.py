@@ -20,9 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 VARIABLE = "DID_WARM_SOCKET"
-PRELOAD = ["did.stages.align", "did.stages.diagnose", "did.stages.draw", "did.stages.family", "did.stages.fetch",
-           "did.stages.fit", "did.stages.observe", "did.stages.report", "did.stages.reproduce", "did.stages.tabulate",
-           "did.stages.vary", "did.estimators.did", "scipy.stats"]
+# In the order they are asked for.
+PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.stages.align", "did.estimators.did", "scipy.stats",
+           "did.stages.fit", "did.stages.vary", "did.stages.diagnose", "did.stages.reproduce", "did.stages.draw",
+           "did.stages.family", "did.stages.tabulate", "did.stages.report", "did.stages.manifest"]
 
 
 def hand_over(arguments: list[str]) -> int | None:
@@ -67,7 +68,10 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
 
 
 def serve(address: str, config: str = "") -> None:
-    """Import what jobs need and read their config, then fork for every connection until the parent process is gone."""
+    """Import what jobs need and read their config; fork for every connection until the parent process is gone.
+
+    The first jobs come before all is imported, and are served in between: what they lack they import themselves.
+    """
     import importlib
 
     from did.config import load_evaluation
@@ -77,22 +81,29 @@ def serve(address: str, config: str = "") -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(64)
-    listener.settimeout(1.0)
-    for name in PRELOAD:
-        importlib.import_module(name)
+    listener.settimeout(0.0)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the system: their answer is the exit code
     if config:
         with contextlib.suppress(DidError):   # each job says what is wrong with it
             load_evaluation(config)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the system: their answer is the exit code
+    for name in PRELOAD:
+        importlib.import_module(name)
+        _answer(listener)
+    listener.settimeout(1.0)
     while os.getppid() == parent:
-        try:
-            connection, _ = listener.accept()
-        except TimeoutError:
-            continue
-        if os.fork() == 0:
-            listener.close()
-            _job(connection)
-        connection.close()
+        _answer(listener)
+
+
+def _answer(listener: socket.socket) -> None:
+    """Fork for the next connection, if there is one in time."""
+    try:
+        connection, _ = listener.accept()
+    except (TimeoutError, BlockingIOError):
+        return
+    if os.fork() == 0:
+        listener.close()
+        _job(connection)
+    connection.close()
 
 
 def _job(connection: socket.socket) -> None:

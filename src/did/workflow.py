@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,8 +22,11 @@ from did.simulate import WRITERS
 from did.sources import READERS
 
 PACKAGE = Path(__file__).parent
+IMPORT = re.compile(r"^[ \t]*(?:from (?P<module>did(?:\.\w+)*) import (?P<names>\([^)]*\)|[^\n]*)"
+                    r"|import (?P<plain>did(?:\.\w+)*))", flags=re.MULTILINE)
 
 
+@cache
 def _file_of(module: str) -> Path | None:
     base = PACKAGE.joinpath(*module.split(".")[1:])
     for path in (base.with_suffix(".py"), base / "__init__.py"):
@@ -35,24 +37,16 @@ def _file_of(module: str) -> Path | None:
 
 @cache
 def _imports(path: Path) -> frozenset[str]:
-    """Names of modules of this package that a file imports, anywhere in it."""
+    """Names of modules of this package that a file imports, anywhere in it: by its lines, since to parse every file
+    takes longer than all else that is planned."""
     found = set()
-    for node in _statements(ast.parse(path.read_text(encoding="utf-8")).body):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(name for name in found if name.split(".")[0] == PACKAGE.name)
-
-
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Every statement, however deep; not the expressions in them, which take most of the time and import nothing."""
-    for node in body:
-        yield node
-        for part in ("body", "orelse", "finalbody"):
-            yield from _statements(getattr(node, part, []))
-        for branch in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
-            yield from _statements(branch.body)
+    for taken in IMPORT.finditer(path.read_text(encoding="utf-8")):
+        if taken["module"]:
+            names = re.findall(r"\w+(?=\s*(?:,|$|\)| as |#))", taken["names"], flags=re.MULTILINE)
+            found |= {taken["module"]} | {f"{taken['module']}.{name}" for name in names}
+        else:
+            found.add(taken["plain"])
+    return frozenset(found)
 
 
 def modules(*names: str) -> list[str]:

@@ -10,7 +10,7 @@ from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.base import Panel
-from did.inference.clustered import summarise
+from did.inference.clustered import by_cluster
 
 KEPT = ["std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
         "n_treated_clusters"]
@@ -40,9 +40,11 @@ def _rows(diagnostic: str, what: str, panel: Panel | str, original: Panel, estim
     if isinstance(panel, str):
         return [skipped(row(level), panel) for level in original.clusters]
     try:
-        found = summarise(estimate(estimator, panel, **options), panel)
+        found = by_cluster(estimate(estimator, panel, **options), panel)
     except DidError as error:
         return [skipped(row(level), str(error)) for level in original.clusters]
-    return [row(each["cluster"]) | {name: each[name] for name in KEPT} | {
-        "value": each["estimate"], "statistic": each["estimate"] / each["std_error"], "df_denominator": each["df"],
-        "reason": each["note"]} for each in found.to_dict("records")]
+    # One effect each: the first of every column.
+    each = [{name: column[0] for name, column in block.items()} for block in found]
+    return [row(own["cluster"]) | {name: own[name] for name in KEPT} | {
+        "value": own["estimate"], "statistic": own["estimate"] / own["std_error"], "df_denominator": own["df"],
+        "reason": own["note"]} for own in each]

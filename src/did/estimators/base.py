@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -219,7 +220,19 @@ def parameter_table(
 ) -> pd.DataFrame:
     """Return the ``parameters`` frame of a Result: one row per value given, or one row if none is given."""
     given = [values for values in (cohort, period, event_time, note) if values is not None]
-    n_rows = len(given[0]) if given else 1
+    if not given:
+        return _one_parameter(estimand).copy()  # asked for by the thousand
+    return _parameters(estimand, given, cohort, period, event_time, note)
+
+
+@cache
+def _one_parameter(estimand: str) -> pd.DataFrame:
+    return _parameters(estimand, [[0]], None, None, None, None)
+
+
+def _parameters(estimand: str, given: Sequence[Sequence], cohort: Sequence[str] | None, period: Sequence[str] | None,
+                event_time: Sequence[int] | None, note: Sequence[str] | None) -> pd.DataFrame:
+    n_rows = len(given[0])
 
     def column(values: Sequence | None, kind: str) -> pd.Series:
         return pd.Series([None] * n_rows if values is None else list(values), dtype=kind)

@@ -103,8 +103,6 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
         "band_low": np.nan,
         "band_high": np.nan,
         "p_adjusted": np.nan,
-        "n_obs": result.n_obs,
-        "n_units": result.n_units,
         "n_parameters": pd.array([result.n_parameters] * n_rows, dtype="Int64"),
     }
     return pd.DataFrame(columns)[COLUMNS]
@@ -147,6 +145,8 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
             "n_treated": treated.sum(axis=0),
             "n_clusters": np.repeat(n_clusters, n),
             "n_treated_clusters": np.array(n_treated_clusters, dtype=np.int64),
+            "n_obs": np.repeat(result.n_obs, n),
+            "n_units": np.repeat(result.n_units, n),
             "df": np.repeat(np.nan if normal else float(max(n_clusters - 1, 0)), n),
             "note": np.array(note, dtype=object),
         })

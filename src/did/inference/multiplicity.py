@@ -115,15 +115,15 @@ def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, families: Map
     """
     keys = ["sample", "treatment", "estimator", "cluster"]
     overall = estimates.loc[estimates["estimand"] == "overall"]
-    shares = influence.set_index(["indicator", *keys]).sort_index()
+    shares = {key: rows.set_index("label")["value"]
+              for key, rows in influence.groupby(["indicator", *keys], sort=False)}
     found = []
     for family, members in families.items():
         here = overall.loc[overall["indicator"].isin(members)]
         for cell, rows in here.groupby(keys, sort=False):
             rows = rows.set_index("indicator").loc[[name for name in members if name in set(rows["indicator"])]]
             try:
-                sums = pd.concat({name: shares.loc[(name, *cell)].set_index("label")["value"] for name in rows.index},
-                                 axis=1).fillna(0.0).sort_index()
+                sums = pd.concat({name: shares[name, *cell] for name in rows.index}, axis=1).fillna(0.0).sort_index()
             except KeyError as error:
                 raise DidError(f"influence table: expected {family}, {', '.join(cell)}; found no {error}; run the fit "
                                "stage again") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 
@@ -34,14 +36,21 @@ def multiplier_draws(
     if draws < 1:
         raise DidError(f"bootstrap: draws: expected 1 or more; found {draws}")
     sums = cluster_sums(np.asarray(influence, dtype=float), labels)
+    return _points(multiplier, draws, len(sums), seed) @ sums
+
+
+@lru_cache(maxsize=8)
+def _points(multiplier: str, draws: int, n_clusters: int, seed: int) -> np.ndarray:
+    """(draws, clusters) values of V, read only: estimates that are tested together ask for the same ones."""
     generator = np.random.default_rng(seed)
     if multiplier == "rademacher":
-        points = generator.integers(0, 2, size=(draws, len(sums))) * 2.0 - 1.0
+        points = generator.integers(0, 2, size=(draws, n_clusters)) * 2.0 - 1.0
     else:
         root = np.sqrt(5.0)
-        points = np.where(generator.random((draws, len(sums))) < (root + 1) / (2 * root), (1 - root) / 2,
+        points = np.where(generator.random((draws, n_clusters)) < (root + 1) / (2 * root), (1 - root) / 2,
                           (1 + root) / 2)
-    return points @ sums
+    points.flags.writeable = False
+    return points
 
 
 def bootstrap_error(draws: np.ndarray) -> np.ndarray:

@@ -60,8 +60,9 @@ def font(size: float = TEXT_SIZE, *, bold: bool = False) -> FontProperties:
 @functools.cache
 def text_width(text: str, size: float = TEXT_SIZE, *, bold: bool = False) -> float:
     """Return the width in inches of one line of text."""
-    with matplotlib.rc_context(SETTINGS):
-        return TextToPath().get_text_width_height_descent(text, font(size, bold=bold), ismath=False)[0] / 72
+    # The family by its name, since "sans-serif" would be looked up in settings that take longer to change than this.
+    named = FontProperties(family=SETTINGS["font.sans-serif"][0], size=size, weight="bold" if bold else "normal")
+    return TextToPath().get_text_width_height_descent(text, named, ismath=False)[0] / 72
 
 
 def wrap(text: str, width: float, size: float = TEXT_SIZE, *, bold: bool = False) -> list[str]:

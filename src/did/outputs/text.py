@@ -160,8 +160,11 @@ def read_csv(path: str | Path, **options: object) -> pd.DataFrame:
 
 def _mapped(frame: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     """``frame`` with ``change`` made to every text that looks like a formula."""
-    def changed(value: object) -> object:
-        return change(value) if isinstance(value, str) and FORMULA.search(value) else value
-
-    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
-    return frame.assign(**{name: frame[name].map(changed, na_action="ignore") for name in texts})
+    changed = {}
+    for name in frame.columns:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            texts = {value: change(value) for value in frame[name].dropna().unique()
+                     if isinstance(value, str) and FORMULA.search(value)}
+            if texts:
+                changed[name] = frame[name].map(lambda value, texts=texts: texts.get(value, value), na_action="ignore")
+    return frame.assign(**changed)
