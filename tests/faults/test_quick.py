@@ -8,7 +8,7 @@ import shutil
 import time
 
 import disturbed
-from disturbed import AS_A_USER
+from disturbed import AS_A_USER, FINISHED, STOPPED, tried
 from places import group_of_memory, mounted, room
 
 IS_ROOT = os.geteuid() == 0
@@ -26,6 +26,9 @@ def test_no_network_little_memory_and_an_odd_path_change_nothing(tmp_path, right
             time.sleep(0.05)
         disturbed.one_line(disturbed.did(project, "run"), "another run is at work in this folder")
         assert first.wait() == 0 and disturbed.contents(project) == right
+    for what in ("No network", "1 GB of memory (cgroup)", "A path with spaces, quotes and other alphabets",
+                 "A second run while one is at work"):
+        tried(f"{what}, all at once", FINISHED)
 
 
 def test_a_folder_that_may_not_be_written_and_a_full_disk_are_told_in_one_line(finished, right, tmp_path):
@@ -39,11 +42,13 @@ def test_a_folder_that_may_not_be_written_and_a_full_disk_are_told_in_one_line(f
         (project / "results").chmod(0o555)
         (project / "results/small").chmod(0o555)
         disturbed.one_line(disturbed.did(project, "run", before=AS_A_USER), "Permission denied", "results/small")
+        tried("A folder that may not be written", STOPPED)
         (project / "results").chmod(0o755)
         (project / "results/small").chmod(0o755)
         if IS_ROOT:
             room(disk, 60)
             disturbed.one_line(disturbed.did(project, "run"), "No space left on device", "small")
             assert not disturbed.wrong(project, right)
+            tried("A full disk (tmpfs)", STOPPED)
             room(disk, 100_000)
-        disturbed.plain_rerun("a full disk", project, right)
+        disturbed.plain_rerun("A full disk (tmpfs)", project, right)
