@@ -130,6 +130,8 @@ rule diagnose:
 rule vary:
     message:
         "vary {wildcards.indicator}"
+    # The longest first; then what others wait for; then what is longer.
+    priority: 3
     group:
         "indicator"
     input:
@@ -147,6 +149,28 @@ rule vary:
         f"{plan.paths.logs}/vary_{{indicator}}.log",
     shell:
         f"{did} vary {{wildcards.indicator}} {data}"
+
+
+rule adjust:
+    message:
+        "adjust {wildcards.family}"
+    group:
+        "family"
+    input:
+        lambda wildcards: expand(
+            f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
+            table=["estimates", "influence"],
+            indicator=plan.families[wildcards.family],
+        ),
+        lambda wildcards: [plan.indicator_file(indicator) for indicator in plan.families[wildcards.family]],
+        plan.config_path,
+        plan.modules("did.stages.adjust"),
+    output:
+        f"{plan.paths.data}/processed/many_tests/{{family}}.parquet",
+    log:
+        f"{plan.paths.logs}/adjust_{{family}}.log",
+    shell:
+        f"{did} adjust {{wildcards.family}} {data} {without}"
 
 
 # One rule an indicator, because each has its own list of figures.
@@ -176,7 +200,7 @@ for indicator in plan.indicators:
         params:
             indicator=indicator,
         # Drawn while other outcomes are still being fitted, not all at the end.
-        priority: 1
+        priority: 2
         log:
             f"{plan.paths.logs}/draw_{indicator}.log",
         shell:
@@ -210,7 +234,7 @@ for family, members in plan.families.items():
             shown(plan.result_files("family", family), category="Families", subcategory=family),
         params:
             family=family,
-        priority: 1
+        priority: 2
         log:
             f"{plan.paths.logs}/family_{family}.log",
         shell:
@@ -221,7 +245,7 @@ rule reproduce:
     message:
         "reproduce the published numbers"
     # Short, and the tables wait for it.
-    priority: 2
+    priority: 3
     group:
         "results"
     input:
@@ -252,10 +276,10 @@ rule tabulate:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["lineage", "estimates", "influence", "diagnostics"],
+            table=["lineage", "estimates", "diagnostics"],
             indicator=plan.indicators,
         ),
-        expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
+        expand(f"{plan.paths.data}/processed/many_tests/{{family}}.parquet", family=plan.families),
         plan.result_files("reproduce"),
         plan.config_path,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
@@ -267,6 +291,33 @@ rule tabulate:
         f"{plan.paths.logs}/tabulate.log",
     shell:
         f"{did} tabulate {data} {without}"
+
+
+rule workbook:
+    message:
+        "workbook"
+    priority: 1
+    group:
+        "results"
+    input:
+        expand(
+            f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
+            table=["lineage", "estimates", "diagnostics"],
+            indicator=plan.indicators,
+        ),
+        expand(f"{plan.paths.data}/processed/many_tests/{{family}}.parquet", family=plan.families),
+        expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
+        plan.result_files("reproduce"),
+        plan.config_path,
+        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.registry(source) for source in plan.sources],
+        plan.modules("did.stages.workbook"),
+    output:
+        shown(plan.result_files("workbook"), category="Tables"),
+    log:
+        f"{plan.paths.logs}/workbook.log",
+    shell:
+        f"{did} workbook {data} {without}"
 
 
 rule report:

@@ -19,7 +19,8 @@ from measuring import Used, number, run, table
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = "dtoc_total"
-STAGES = ("fetch", "observe", "align", "fit", "diagnose", "vary", "draw", "family", "reproduce", "tabulate", "report")
+STAGES = ("fetch", "observe", "align", "fit", "diagnose", "vary", "adjust", "draw", "family", "reproduce", "tabulate",
+          "workbook", "report")
 LIMIT, RUN_LIMIT = 60, 240
 EDITED = "config/indicators/preventable_mortality.yaml"
 IMPORTS = {stage: f"did.stages.{stage}" for stage in STAGES}

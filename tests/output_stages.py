@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from did.outputs import contents
-from did.stages import draw, family, manifest, report, reproduce, tabulate
+from did.stages import adjust, draw, family, manifest, report, reproduce, tabulate, workbook
 
 
 def write_outputs(evaluation, paths, without=()) -> set[str]:
@@ -13,6 +13,7 @@ def write_outputs(evaluation, paths, without=()) -> set[str]:
         for indicator in members:
             draw.run(indicator, **where)
         family.run(name, **where)
-    for stage in (reproduce, tabulate, report, manifest):
+        adjust.run(name, **where)
+    for stage in (reproduce, tabulate, workbook, report, manifest):
         stage.run(**where)
     return {str(path.relative_to(paths.results)) for path in paths.results.rglob("*") if path.is_file()}

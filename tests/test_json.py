@@ -35,10 +35,11 @@ CASES = {
     "fetch": ([*ELSEWHERE, "fetch", "visits"], [*ELSEWHERE, "fetch", "gone"]),
     "observe": ([*ELSEWHERE, "observe", "visits"], [*ELSEWHERE, "observe", "gone"]),
     **{stage: ([*ELSEWHERE, stage, "visits"], [*ELSEWHERE, stage, "gone"])
-       for stage in ("align", "fit", "vary", "diagnose", "draw", "family")},
+       for stage in ("align", "fit", "vary", "diagnose", "draw", "family", "adjust")},
     "power": ([*ELSEWHERE, "power", "visits", "--draws", "20"], [*ELSEWHERE, "power", "gone"]),
     "reproduce": ([*ELSEWHERE, "reproduce"], ["--config", "gone.yaml", "reproduce"]),
-    **{stage: ([*ELSEWHERE, stage], ["--config", "gone.yaml", stage]) for stage in ("tabulate", "report", "manifest")},
+    **{stage: ([*ELSEWHERE, stage], ["--config", "gone.yaml", stage])
+       for stage in ("tabulate", "workbook", "report", "manifest")},
     "indicator new": ([*ELSEWHERE, "indicator", "new", "items", *PRESCRIPTIONS],
                       [*ELSEWHERE, "indicator", "new", "other", "--file", "gone.csv"]),
     "indicator check": ([*ELSEWHERE, "indicator", "check", "visits"], [*ELSEWHERE, "indicator", "check", "gone"]),

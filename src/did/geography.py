@@ -69,7 +69,7 @@ class UpperTier:
         frame["area_code"] = frame["area_code"].mask(below, frame["area_code"].map(
             self.districts.set_index("lad_code")["area_code"]))
         self._refuse_gaps(frame.loc[below], where)
-        unknown = sorted(set(frame["area_code"]) - set(self.unit_of.index))
+        unknown = sorted(set(frame["area_code"].unique()) - set(self.unit_of.index))
         if unknown:
             row = frame.loc[frame["area_code"] == unknown[0]].iloc[0]
             raise DidError(f"{where}: area code '{unknown[0]}' ({row.area_name}, {row.period}) is not an upper-tier "
@@ -181,7 +181,7 @@ class UpperTier:
         """
         parent = self.districts.set_index("lad_code")["area_code"]
         lads = frame.loc[frame["area_type"] == "lad"]
-        unknown = sorted(set(lads["area_code"]) - set(parent.index))
+        unknown = sorted(set(lads["area_code"].unique()) - set(parent.index))
         if unknown:
             row = lads.loc[lads["area_code"] == unknown[0]].iloc[0]
             raise DidError(f"{where}: district '{unknown[0]}' ({row.area_name}, {row.period}) is not in "

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from did import warm
 from did.errors import DidError
@@ -62,19 +65,37 @@ def executor_of(profile: str | None) -> str:
     return executor
 
 
-def snakemake(snakefile: Path, settings: Mapping[str, str], *, cores: int | None, profile: str | None,
-              output: str, again: Sequence[str] = ()) -> bool:
-    """Do what is missing or out of date of ``snakefile`` in the current folder; True if all is done.
+@contextlib.contextmanager
+def workflow(config: str = "", *, profile: str | None, output: str) -> Iterator[Callable[..., bool]]:
+    """Make ready for Snakemake in the current folder; the block is given the function that starts it.
 
-    ``settings`` is the workflow's config. ``cores`` is the number of jobs at a time; None leaves it to the profile, and
-    without one means 2. ``profile`` is a Snakemake profile folder, ``output`` as of `did.run.run`.
-    ``again`` are files to make though they are there and up to date.
+    ``profile`` is a Snakemake profile folder, ``output`` as of `did.run.run`. On this machine, a server for the jobs of
+    the evaluation ``config`` starts at once and imports while the block still looks at what there is to do.
+
+    The function takes the ``snakefile``; ``settings``, the workflow's config; ``cores``, the number of jobs at a time
+    (None leaves it to the profile, and without one means 2); and ``again``, files to make though they are there and up
+    to date. It does what is missing or out of date and returns True if all is done.
 
     Raises DidError as `executor_of`.
     """
     executor = executor_of(profile)
-    command = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--directory", ".", "--nolock",
+    # The console script of this environment must be the one that the rules call.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # One thread a job: jobs run side by side, and sums come out in the same order on every machine.
+    environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
+                                "DID_OUTPUT": output}
+    # No server for a cluster: its jobs would run in this process's place and not in the queue's allocation.
+    served = (warm.server(environment, config) if executor == LOCAL
+              else contextlib.nullcontext(environment | {REMOTE: executor}))
+    with served as environment:
+        yield functools.partial(_snakemake, executor, profile, environment)
+
+
+def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str], snakefile: Path,
+               settings: Mapping[str, str], *, cores: int | None, again: Sequence[str] = ()) -> bool:
+    """Run Snakemake in a fork of this process, which has imported half of it already; see `workflow`."""
+    arguments = [
+        "--snakefile", str(snakefile), "--directory", ".", "--nolock",
         # A killed run is taken up again; stages write whole files or none, so what is there may be kept; one
         # failed step does not stop those that do not need it.
         "--rerun-incomplete", "--keep-incomplete", "--keep-going",
@@ -82,28 +103,42 @@ def snakemake(snakefile: Path, settings: Mapping[str, str], *, cores: int | None
         "--config", *(f"{key}={value}" for key, value in settings.items()),
     ]
     if again:
-        command += ["--forcerun", *again]
+        arguments += ["--forcerun", *again]
     if cores or not profile:
         # Jobs at a time are cores here, and jobs of the queue on a cluster.
-        command += ["--cores" if executor == LOCAL else "--jobs", str(cores or CORES)]
-    # The console script of this environment must be the one that the rules call.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    # One thread a job: jobs run side by side, and sums come out in the same order on every machine.
-    environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-                                "DID_OUTPUT": output}
-    if executor != LOCAL:
-        # No warm server: its jobs would run in this process's place and not in the queue's allocation.
-        return _wait(subprocess.Popen(command, env=environment | {REMOTE: executor})) == 0
-    with warm.server(environment, settings.get("evaluation", "")) as warmed:
-        return subprocess.run(command, env=warmed, check=False).returncode == 0
+        arguments += ["--cores" if executor == LOCAL else "--jobs", str(cores or CORES)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    process = os.fork()
+    if process == 0:
+        _in_fork(arguments, environment)
+    return _wait(process) == 0
 
 
-def _wait(process: subprocess.Popen) -> int:
+def _in_fork(arguments: list[str], environment: Mapping[str, str]) -> NoReturn:
+    """Be Snakemake, and end as it ends."""
+    code = 1
+    try:
+        os.environ.update(environment)
+        from snakemake.cli import main
+
+        main(arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _wait(process: int) -> int:
     """Return the exit code; after a Ctrl-C, which Snakemake got too, let it take its jobs out of the queue first."""
     try:
-        return process.wait()
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     except KeyboardInterrupt:
-        process.wait()
+        os.waitpid(process, 0)
         raise
 
 

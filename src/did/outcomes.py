@@ -112,7 +112,7 @@ def _counts(counts: Counts, observations: Observations, areas, periods: pd.Index
 
 
 def _every_period(joined: pd.DataFrame, periods: pd.Index, where: str) -> None:
-    missing = sorted(set(periods) - set(joined["period"]))
+    missing = sorted(set(periods) - set(joined["period"].unique()))
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise DidError(f"{where}: expected figures for every period {min(periods)} to {max(periods)}; none for "

@@ -50,6 +50,7 @@ class Builder:
         self._areas: dict[str, geography.UpperTier | geography.ChainAreas | plain_units.PlainUnits] = {}
         self._outcomes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self._members: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
+        self._attributes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
 
     def build(self, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The panel and lineage tables under a named reading; see `build`."""
@@ -121,7 +122,11 @@ class Builder:
                 people = _residents(population, self.evaluation, self.observations, where)
             self._members[key] = waves.membership(self.evaluation.waves, reading, areas, self.indicator.geography,
                                                   people, self.evaluation.reference)
-        return _units(self.indicator, self.evaluation, reading, areas, self._members[key], where)
+        onsets = (*key, reading.window, reading.cohorts, reading.controls)
+        if onsets not in self._attributes:
+            self._attributes[onsets] = _units(self.indicator, self.evaluation, reading, areas, self._members[key],
+                                              where)
+        return self._attributes[onsets]
 
 
 def indicator_members(reading: Reading) -> tuple[str, ...]:

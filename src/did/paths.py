@@ -9,6 +9,8 @@ from pathlib import Path
 DEFAULT_CONFIG = Path("config/ics.yaml")
 # Tables of an indicator that stages hand on, in the order they are made.
 TABLES = ("panel", "lineage", "estimates", "influence", "readings", "diagnostics", "trends")
+# Of a family.
+FAMILY_TABLES = ("many_tests",)
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class Paths:
 
     def trends(self, indicator: str) -> Path:
         return self.data / "processed" / "trends" / f"{indicator}.parquet"
+
+    def many_tests(self, family: str) -> Path:
+        """Table of a family."""
+        return self.data / "processed" / "many_tests" / f"{family}.parquet"
 
     def section(self, indicator: str) -> Path:
         """An indicator's section of the report, as HTML."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from did.errors import DidError
-from did.intact import changed_files, from_the_future, remove_damaged_records
-from did.launch import alone, snakemake
-from did.provenance import remove_unfinished
+from did.launch import alone, workflow
+
+if TYPE_CHECKING:
+    from did.workflow import Plan
 
 
 def run(config: str, *, data: str | None, cores: int | None, offline: bool, accept: bool, profile: str | None = None,
@@ -25,32 +27,40 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
     Raises DidError for config mistakes, a wrong ``data`` mode, a folder without a Snakefile, a folder in which another
     run is at work, and a ``profile`` that cannot be used, as `did.launch.executor_of`.
     """
-    from did.workflow import Plan
-
     snakefile = Path("Snakefile")
     if not snakefile.is_file():
         raise DidError(f"{Path.cwd()}: expected the project's Snakefile here; found none; go to the project folder")
-    plan = Plan.load(config, data)
-    settings = {"evaluation": config, "data": plan.data}
-    settings |= {name: "yes" for name, on in (("offline", offline), ("accept", accept)) if on}
-    if plan.unavailable:
-        from did.availability import reason
+    with alone(), workflow(config, profile=profile, output=output) as start:
+        from did.workflow import Plan
 
-        why = (f"not available in this run: {', '.join(plan.unavailable)}. "
-               f"{reason(plan.evaluation, plan.unavailable[0], plan.paths)}")
-        _note(why, output)
-    with alone():
-        for folder in (plan.paths.data, plan.paths.results, plan.paths.logs):
-            remove_unfinished(folder)
-        remove_damaged_records(Path(".snakemake/metadata"))
-        again = []
-        for why, paths in (("not as written", changed_files(plan)), ("from the future", from_the_future(plan))):
-            if paths:
-                more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-                _note(f"{why}: {paths[0]}{more}; made again", output)
-                again += paths
-        done = snakemake(snakefile, settings, cores=cores, profile=profile, output=output, again=again)
+        plan = Plan.load(config, data)
+        settings = {"evaluation": config, "data": plan.data}
+        settings |= {name: "yes" for name, on in (("offline", offline), ("accept", accept)) if on}
+        if plan.unavailable:
+            from did.availability import reason
+
+            why = (f"not available in this run: {', '.join(plan.unavailable)}. "
+                   f"{reason(plan.evaluation, plan.unavailable[0], plan.paths)}")
+            _note(why, output)
+        done = start(snakefile, settings, cores=cores, again=_to_make_again(plan, output))
     return 0 if done else 1
+
+
+def _to_make_again(plan: Plan, output: str) -> list[str]:
+    """Clear up what a killed run left behind; the files of the plan that are there and cannot be trusted, each told."""
+    from did.intact import changed_files, from_the_future, remove_damaged_records
+    from did.provenance import remove_unfinished
+
+    for folder in (plan.paths.data, plan.paths.results, plan.paths.logs):
+        remove_unfinished(folder)
+    remove_damaged_records(Path(".snakemake/metadata"))
+    again = []
+    for why, paths in (("not as written", changed_files(plan)), ("from the future", from_the_future(plan))):
+        if paths:
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            _note(f"{why}: {paths[0]}{more}; made again", output)
+            again += paths
+    return again
 
 
 def _note(text: str, output: str) -> None:

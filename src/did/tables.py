@@ -22,7 +22,7 @@ CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
 STAGES = {"observations": "observe", "panel": "align", "lineage": "align", "estimates": "fit", "influence": "fit",
-          "diagnostics": "diagnose", "trends": "diagnose", "readings": "vary"}
+          "diagnostics": "diagnose", "trends": "diagnose", "readings": "vary", "many_tests": "adjust"}
 FATE = ["kept", "merged", "excluded", "imputed", "set_aside"]
 
 
@@ -174,6 +174,25 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "n_clusters": _count(nullable=True),
             "n_treated_clusters": _count(nullable=True),
             "note": _text(),
+        },
+    ),
+    "many_tests": _schema(
+        "many_tests",
+        ["indicator", "sample", "treatment", "estimator", "cluster"],
+        {
+            "family": _text(),
+            "indicator": _text(),
+            "sample": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "cluster": _text(),
+            "estimate": _number(),
+            "std_error": _number(),
+            "p_value": _number(),
+            "p_holm": _number(),
+            "p_benjamini_hochberg": _number(),
+            "p_romano_wolf": _number(),
+            "n_tests": _count(),
         },
     ),
     "trends": _schema(

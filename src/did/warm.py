@@ -22,8 +22,9 @@ from pathlib import Path
 VARIABLE = "DID_WARM_SOCKET"
 # In the order they are asked for.
 PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.stages.align", "did.estimators.did", "scipy.stats",
-           "did.stages.fit", "did.stages.vary", "did.stages.diagnose", "did.stages.reproduce", "did.stages.draw",
-           "did.stages.family", "did.stages.tabulate", "did.stages.report", "did.stages.manifest"]
+           "did.stages.fit", "did.stages.vary", "did.stages.diagnose", "did.stages.adjust", "did.stages.reproduce",
+           "did.stages.draw", "did.stages.family", "did.stages.tabulate", "did.stages.workbook", "did.stages.report",
+           "did.stages.manifest"]
 
 
 def hand_over(arguments: list[str]) -> int | None:

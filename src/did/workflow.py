@@ -16,7 +16,7 @@ from did.fetch import DataMode, obtainable, parse_mode
 from did.file_checks import check_files
 from did.outputs import contents
 from did.panel import observations_needed
-from did.paths import TABLES, Paths
+from did.paths import FAMILY_TABLES, TABLES, Paths
 from did.provenance import sha256, write_text
 from did.simulate import WRITERS
 from did.sources import READERS
@@ -153,7 +153,8 @@ class Plan:
     def tables(self) -> list[str]:
         """Every table between the stages."""
         return [*(str(self.paths.observations(source)) for source in self.sources),
-                *(str(getattr(self.paths, table)(indicator)) for indicator in self.indicators for table in TABLES)]
+                *(str(getattr(self.paths, table)(indicator)) for indicator in self.indicators for table in TABLES),
+                *(str(getattr(self.paths, table)(family)) for family in self.families for table in FAMILY_TABLES)]
 
     def sections(self) -> list[str]:
         """Every outcome's section of the report."""
@@ -205,6 +206,7 @@ class Plan:
             "family": lambda: contents.family_files(self.evaluation, member, self.unavailable),
             "reproduce": lambda: contents.reproduce_files(self.evaluation),
             "tabulate": lambda: contents.tabulate_files(self.evaluation, self.unavailable),
+            "workbook": lambda: [contents.WORKBOOK],
             "report": contents.report_files,
             "manifest": lambda: [contents.MANIFEST],
         }[stage]()

@@ -76,6 +76,7 @@ def _group_stage(name: str, what: str, example: str, summary: str) -> None:
         state.finish(stage.run(member[what], evaluation=evaluation, paths=paths, without=names(without)))
 
 
+_group_stage("adjust", "family", "dtoc", "Adjust the p-values of a FAMILY of outcomes for having asked all of them.")
 _group_stage("draw", "indicator", "dtoc_total", "Draw the figures of INDICATOR and write its section of the report.")
 _group_stage("family", "family", "dtoc", "Draw what is shown of a FAMILY of outcomes together, and write its pages.")
 
@@ -117,6 +118,7 @@ def _evaluation_stage(name: str, summary: str) -> None:
         state.finish(stage.run(evaluation=evaluation, paths=paths, without=names(without)))
 
 
-_evaluation_stage("tabulate", "Write the tables: CSV, the workbook and tables for papers.")
+_evaluation_stage("tabulate", "Write the tables as CSV and for papers.")
+_evaluation_stage("workbook", "Write the tables as one accessible workbook.")
 _evaluation_stage("report", "Write the report and the page in front of the families' pages.")
 _evaluation_stage("manifest", "Write the checksums of everything that went in and came out.")

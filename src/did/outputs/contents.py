@@ -1,5 +1,4 @@
-"""What the draw, family, reproduce, tabulate, report and manifest stages write, as lists of files known before anything
-is computed."""
+"""What the stages from draw on write to the results folder, as lists of files known before anything is computed."""
 
 from __future__ import annotations
 
@@ -122,10 +121,10 @@ def reproduce_files(evaluation: Evaluation) -> list[str]:
 
 
 def tabulate_files(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
-    """Every file of the tabulate stage, relative to the results folder: tables with their dictionary, the workbook, and
-    tables for papers."""
+    """Every file of the tabulate stage, relative to the results folder: tables with their dictionary, and tables for
+    papers."""
     papers = [*(effects_paper(family) for family in families(evaluation, without)), REPRODUCTION_PAPER]
-    return [*TABLES, DICTIONARY, WORKBOOK, *(f"tables/{name}.{part}" for name in papers for part in PAPER_PARTS)]
+    return [*TABLES, DICTIONARY, *(f"tables/{name}.{part}" for name in papers for part in PAPER_PARTS)]
 
 
 def report_files() -> list[str]:
@@ -138,7 +137,7 @@ def every_file(evaluation: Evaluation, without: Collection[str] = ()) -> list[st
     """Every file that a run leaves in the results folder, but for the manifest that lists them."""
     by_family, shown = families(evaluation, without), headlines(evaluation, without).values()
     return [*report_files(), *reproduce_files(evaluation), *tabulate_files(evaluation, without),
-            *(file for family, members in by_family.items()
+            WORKBOOK, *(file for family, members in by_family.items()
               for file in [*family_files(evaluation, family, without),
                            *(file for name in members for file in draw_files(evaluation, name, shown))])]
 

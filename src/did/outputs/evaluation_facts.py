@@ -148,6 +148,30 @@ def verdicts(evaluation: Evaluation, estimates: pd.DataFrame, indicators: Collec
                    families=families)
 
 
+def members(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, Indicator]:
+    """Return the indicators of a run by name, family by family; ``without`` are those that it has no files for."""
+    return {name: load_indicator(name, evaluation.indicators_folder)
+            for names in contents.families(evaluation, without).values() for name in names}
+
+
+def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> dict[str, pd.DataFrame]:
+    """Return the tables that a run gives to people: estimates, with p_adjusted of the reported overall effects (Romano
+    and Wolf's over the family), diagnostics, lineage, many_tests and reproduction.
+
+    Raises DidError for a table that is missing or breaks its contract.
+    """
+    frames = stage_tables(("estimates", "diagnostics", "lineage"), members(evaluation, without), evaluation, paths)
+    tests = pd.concat([tables.read("many_tests", paths.many_tests(family))
+                       for family in contents.families(evaluation, without)], ignore_index=True)
+    estimates = frames["estimates"]
+    keys = ["indicator", "sample", "treatment", "estimator", "cluster"]
+    adjusted = estimates[keys].merge(tests[[*keys, "p_romano_wolf"]], on=keys, how="left", validate="many_to_one")
+    reported = (estimates["reading"] == evaluation.default_reading) & (estimates["estimand"] == "overall")
+    frames["estimates"] = estimates.assign(p_adjusted=estimates["p_adjusted"].mask(
+        reported, adjusted["p_romano_wolf"].set_axis(estimates.index)))
+    return frames | {"many_tests": tests, "reproduction": read_reproduction(paths.results)}
+
+
 def read_reproduction(results: Path) -> pd.DataFrame:
     """Return the claims with their verdicts as the reproduce stage wrote them into the folder ``results``."""
     return read_csv(results / contents.REPRODUCTION_TABLES[0], keep_default_na=True,

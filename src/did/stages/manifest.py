@@ -9,7 +9,7 @@ import pandas as pd
 from did.availability import sources_of
 from did.config import Evaluation
 from did.outputs import contents
-from did.paths import TABLES, Paths
+from did.paths import FAMILY_TABLES, TABLES, Paths
 from did.provenance import sha256, versions, write_sealed
 
 
@@ -29,7 +29,9 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
                  if path.is_file() and path.name != "manifest.json")
     tables = [*(paths.observations(source) for source in sources),
               *(getattr(paths, table)(name) for name in evaluation.indicators if name not in without
-                for table in (*TABLES, "section"))]
+                for table in (*TABLES, "section")),
+              *(getattr(paths, table)(family) for family in contents.families(evaluation, without)
+                for table in FAMILY_TABLES)]
     write_sealed(paths.results / contents.MANIFEST, {
         "evaluation": evaluation.id,
         "is_synthetic": synthetic,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from did.errors import DidError
-from did.launch import alone, snakemake
+from did.launch import alone, workflow
 from did.outputs.text import plural
 from did.provenance import atomic, remove_unfinished
 from did.sweep.batches import Folders, read_batch, write_batches
@@ -38,10 +38,11 @@ def run(source: str, settings: Settings, *, name: str | None, indicator: str | N
         else:
             entries, numbers = split(source, indicator, settings, folders, batch_size)
         n_batches = write_batches(folders, settings, str(source), entries, batch_size, numbers)
-        if not snakemake(SNAKEFILE, {"sweep": folders.name}, cores=cores, profile=profile, output=output):
-            raise DidError(f"sweep {folders.name}: expected every batch and the tables to be made; found that a step "
-                           f"stopped, whose reason is above and in {folders.logs}; mend it and run again: batches that "
-                           "are done are kept")
+        with workflow(profile=profile, output=output) as start:
+            if not start(SNAKEFILE, {"sweep": folders.name}, cores=cores):
+                raise DidError(f"sweep {folders.name}: expected every batch and the tables to be made; found that a "
+                               f"step stopped, whose reason is above and in {folders.logs}; mend it and run again: "
+                               "batches that are done are kept")
     return _line(folders, n_batches)
 
 

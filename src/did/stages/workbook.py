@@ -1,0 +1,32 @@
+"""Stage 8: every table of a run in one accessible workbook."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from importlib import metadata
+
+from did.config import Evaluation
+from did.outputs import contents, workbook, workbook_sheets
+from did.outputs.describe import effect_unit, sources_of
+from did.outputs.evaluation_facts import front_facts, members, result_tables
+from did.outputs.text import plural
+from did.paths import Paths
+
+
+def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
+    """Write the workbook and return one line about it.
+
+    ``without`` are the indicators that this run has no files for. Raises DidError for a table that is missing or
+    breaks its contract.
+    """
+    indicators = members(evaluation, without)
+    frames = result_tables(evaluation, paths, without)
+    front = front_facts(evaluation, without=without, paths=paths)
+    pages, sources = list(front.families), sources_of(indicators.values(), evaluation)
+    sheets = workbook_sheets.sheets(
+        pages=pages, front=front, units={name: effect_unit(each, evaluation) for name, each in indicators.items()},
+        sources=sources, files={name: workbook_sheets.files_of(paths.raw(name)) for name in sources}, **frames)
+    cover = workbook_sheets.cover(front=front, pages=pages, sources=sources, version=metadata.version("ics-did"),
+                                  is_synthetic=bool(frames["estimates"]["is_synthetic"].any()))
+    workbook.write(paths.results / contents.WORKBOOK, cover, sheets)
+    return f"{contents.WORKBOOK}: {plural(len(sheets), 'sheet')} of tables"
