@@ -70,23 +70,40 @@ class Chain:
             raise DidError(f"{self.name}: areas of {from_date} cannot be moved back to {to_date}; expected a "
                            "later date, or figures on the earlier areas")
         before, after = self.codes_at(from_date).set_index("code"), self.codes_at(to_date).set_index("code")
-        moved = pd.DataFrame({"old": before.index, "new": before.index, "share": 1.0, "date": ""})
-        for date, step in self.successions.groupby("date", sort=True):
-            if from_date < date <= to_date:
-                moved = moved.merge(step.rename(columns={"date": "on", "share": "part"}), how="left",
-                                    left_on="new", right_on="old_code")
-                hit = moved["new_code"].notna()
-                moved["share"] = moved["share"] * moved["part"].fillna(1.0)
-                moved["new"] = moved["new"].where(~hit, moved["new_code"])
-                moved["date"] = moved["date"].where(~hit, str(date))
-                moved = (moved.groupby(["old", "new"], as_index=False)
-                         .agg(share=("share", "sum"), date=("date", "max")))
+        moved = self._moved(from_date, to_date).copy()
         moved["old_name"] = moved["old"].map(before["name"])
         moved["new_name"] = moved["new"].map(after["name"])
         boundary = moved["old"].map(before["gss_code"]) != moved["old"].map(after["gss_code"])
         moved["reason"] = _reasons(moved, boundary & moved["old"].isin(after.index))
         moved.attrs = {"from": from_date, "to": to_date, "codes": self._described}
         return moved[["old", "old_name", "new", "new_name", "share", "reason"]]
+
+    def _moved(self, from_date: str, to_date: str) -> pd.DataFrame:
+        """Return `mapping` in codes: old, new, share, date (of the last change, "" without one). Each is the first step
+        from its date and then the mapping from there on, kept because those from earlier dates go through it."""
+        if (from_date, to_date) in self._kept:
+            return self._kept[from_date, to_date]
+        codes = self.codes_at(from_date)["code"]
+        moved = pd.DataFrame({"old": codes, "new": codes, "share": 1.0, "date": ""})
+        first = min((date for date in self.successions["date"].unique() if from_date < date <= to_date), default=None)
+        if first is not None:
+            step = self.successions.loc[self.successions["date"] == first]
+            moved = moved.merge(step.drop(columns="date").rename(columns={"share": "part"}), how="left",
+                                left_on="new", right_on="old_code")
+            hit = moved["new_code"].notna()
+            here = pd.DataFrame({"old": moved["old"], "at": moved["new_code"].where(hit, moved["new"]),
+                                 "part": moved["part"].fillna(1.0), "on": hit.map({True: first, False: ""})})
+            moved = here.merge(self._moved(first, to_date), how="left", left_on="at", right_on="old",
+                               suffixes=("", "_then"))
+            moved["share"] = moved["share"] * moved["part"]
+            moved["date"] = moved["date"].where(moved["date"] != "", moved["on"])
+            moved = moved.groupby(["old", "new"], as_index=False).agg(share=("share", "sum"), date=("date", "max"))
+        self._kept[from_date, to_date] = moved
+        return moved
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return {}
 
     def to_ods(self, codes: Iterable[str], date: str, where: str = "") -> pd.Series:
         """Return the ODS codes of GSS codes in use on ``date``; ODS codes in use then stay as they are.

@@ -145,7 +145,7 @@ class UpperTier:
                            "denominator) to be summed to one; remove the row, correct the code or give counts")
         upper = weights["area_code"].map(self.districts.set_index("lad_code")["area_code"]).fillna(weights["area_code"])
         people = (weights.assign(area_code=upper).groupby(["area_code", "period"], as_index=False)["value"]
-                  .agg(lambda values: values.sum(skipna=False)).rename(columns={"value": "weight"}))
+                  .sum(skipna=False).rename(columns={"value": "weight"}))
         filled = fill_weights(people, list(codes["area_code"]), sorted(frame["period"].unique()), f"{where}, weights")
         placed = frame.drop(columns="status", errors="ignore").merge(filled, on=["area_code", "period"])
         placed["unit"] = placed["area_code"].map(self.unit_of)
@@ -249,8 +249,7 @@ class ChainAreas:
         placed = frame.merge(self._placement(frame[keys].drop_duplicates(["area_code", "period"]), where),
                              on=["area_code", "period"])
         placed["value"] = placed["value"] * placed["share"]
-        summed = (placed.groupby(["unit", "period"], as_index=False)["value"]
-                  .agg(lambda values: values.sum(skipna=False)))
+        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
         lineage = _lineage(placed.sort_values(["area_code", "share"], ascending=[True, False]))
         names = self.units.set_index("unit")["unit_name"]
         parts = placed.groupby("area_code")["unit"].nunique()
@@ -341,8 +340,7 @@ class Systems:
         A missing count makes its unit's missing. Raises DidError for a code that is of no system.
         """
         placed = self._placed(frame, where)
-        summed = (placed.groupby(["unit", "period"], as_index=False)["value"]
-                  .agg(lambda values: values.sum(skipna=False)))
+        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
         return summed, _lineage(placed)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -111,18 +111,23 @@ def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str
     sys.stderr.flush()
     process = os.fork()
     if process == 0:
-        _in_fork(arguments, environment)
+        _in_fork(arguments, environment, at_once=executor == LOCAL)
     return _wait(process) == 0
 
 
-def _in_fork(arguments: list[str], environment: Mapping[str, str]) -> NoReturn:
-    """Be Snakemake, and end as it ends."""
+def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: bool) -> NoReturn:
+    """Be Snakemake, and end as it ends; ``at_once`` without a limit to the jobs that start in a second."""
     code = 1
     try:
         os.environ.update(environment)
-        from snakemake.cli import main
+        from snakemake.cli import args_to_api, parse_args
 
-        main(arguments)
+        parser, settings = parse_args(arguments)
+        if at_once:
+            # With a limit, each look for jobs to start leaves a timer that looks again every second: after n jobs the
+            # scheduler looks n times a second, which takes more of a processor than most jobs.
+            settings.max_jobs_per_timespan = None
+        code = 0 if args_to_api(settings, parser) else 1
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:

@@ -101,8 +101,8 @@ def _counts(counts: Counts, observations: Observations, areas, periods: pd.Index
                        f"({', '.join(counts.sources)}); they must not overlap in time")
     if len(counts.measures) > 1:
         keys = ["area_code", "period", "area_type"]
-        joined = joined.groupby(keys, as_index=False).agg(
-            area_name=("area_name", "last"), value=("value", lambda values: values.sum(skipna=False)))
+        groups = joined.groupby(keys)
+        joined = pd.concat([groups["area_name"].last(), groups["value"].sum(skipna=False)], axis=1).reset_index()
     aside = joined["area_type"].isin(geography.ASIDE)
     inside, beside = joined.loc[~aside], joined.loc[aside]
     _reconcile(inside, beside, where)

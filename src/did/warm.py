@@ -9,22 +9,23 @@ command runs in its own process. Nothing is shared between jobs: each is a fresh
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 VARIABLE = "DID_WARM_SOCKET"
-# In the order they are asked for.
-PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.stages.align", "did.estimators.did", "scipy.stats",
-           "did.stages.fit", "did.stages.vary", "did.stages.diagnose", "did.stages.adjust", "did.stages.reproduce",
-           "did.stages.draw", "did.stages.family", "did.stages.tabulate", "did.stages.workbook", "did.stages.report",
-           "did.stages.manifest"]
+# In the order they are asked for; among them what libraries import when they are first used, not when imported.
+PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.config_checks", "pyarrow.parquet", "pyarrow.dataset",
+           "did.stages.align", "did.chain", "pandera.backends.pandas.container",
+           "pandera.backends.pandas.builtin_checks", "did.estimators.did", "scipy.stats", "did.stages.fit",
+           "did.estimators.sun_abraham", "did.estimators.stacked", "did.stages.vary", "did.stages.diagnose",
+           "did.stages.adjust", "did.stages.reproduce", "did.stages.draw", "matplotlib.backends.backend_agg",
+           "matplotlib.backends.backend_svg", "PIL.JpegImagePlugin", "did.stages.family", "did.stages.tabulate",
+           "did.stages.workbook", "xlsxwriter", "did.stages.report", "did.stages.manifest"]
 
 
 def hand_over(arguments: list[str]) -> int | None:
@@ -57,8 +58,12 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
 
     ``config`` is the evaluation that the jobs work on: it is read once, and a job reads only what has changed since.
     """
+    # Imported here: each job's own process, which only hands over, goes without.
+    import subprocess
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="did-") as folder:
-        address = str(Path(folder) / "socket")
+        address = os.path.join(folder, "socket")
         process = subprocess.Popen([sys.executable, "-m", "did.warm", address, config], env=environment,
                                    stdin=subprocess.DEVNULL)
         try:
@@ -101,6 +106,8 @@ def _answer(listener: socket.socket) -> None:
         connection, _ = listener.accept()
     except (TimeoutError, BlockingIOError):
         return
+    # What is there by now is never garbage: without this each job's collector goes, and writes, through all of it.
+    gc.freeze()
     if os.fork() == 0:
         listener.close()
         _job(connection)

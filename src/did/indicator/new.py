@@ -13,7 +13,7 @@ import pandas as pd
 from did.config import Evaluation, load_evaluation, load_indicator
 from did.errors import DidError, one_of, suggest
 from did.indicator.look import Look, look
-from did.indicator.written import Ask, Choices, indicator_text, onset_rule, source_text
+from did.indicator.written import Ask, Choices, check_command, indicator_text, onset_rule, source_text
 from did.plain_units import AREA_TYPE, read_table
 from did.provenance import write_text
 from did.sources.periods import KINDS, read_period
@@ -58,7 +58,7 @@ def new(name: str, given: Mapping[str, Any], *, config: str | Path, evaluation: 
     for path in (indicator_path, source_path):
         if path.exists() and not replace:
             raise DidError(f"{path}: expected no such file yet; found one; choose another name, or --replace")
-    choices = Choices(name, given, ask)
+    choices = Choices(name, given, ask, check_command(name, config))
     file = choices.must("file", "File with the figures (CSV or Excel)", "")
     units = read_table(evaluation) if evaluation.waves.table else None
     seen = look(file, units=None if units is None else set(units["unit"]), **{

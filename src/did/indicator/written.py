@@ -14,6 +14,7 @@ import pandas as pd
 from did.config import Evaluation
 from did.errors import DidError, one_of
 from did.indicator.look import Look
+from did.paths import DEFAULT_CONFIG
 from did.provenance import sha256
 from did.sources.periods import FREQUENCY, as_written
 
@@ -27,8 +28,9 @@ Ask = Callable[[str, str, Any], str]
 class Choices:
     """Options given, guessed or asked for, and a list of what was guessed."""
 
-    def __init__(self, name: str, given: Mapping[str, Any], ask: Ask | None) -> None:
+    def __init__(self, name: str, given: Mapping[str, Any], ask: Ask | None, check: str) -> None:
         self.name, self.given, self.ask = name, given, ask
+        self.check = check   # the command that checks the indicator
         self.decided: list[str] = []
 
     def get(self, key: str, words: str, guess: Any, *, why: str = "") -> Any:
@@ -66,11 +68,16 @@ def _own_path(file: str | Path) -> str:
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else os.fspath(path)
 
 
-def _file_lines(file: str | Path) -> str:
+def check_command(name: str, config: str | Path) -> str:
+    """The command that checks an indicator of an evaluation."""
+    return f"did{'' if Path(config) == DEFAULT_CONFIG else f' --config {config}'} indicator check {name}"
+
+
+def _file_lines(file: str | Path, check: str) -> str:
     path = Path(file)
     plain_name = re.sub(r"[^A-Za-z0-9._ ()+-]", "_", path.name).lstrip("._ ()+-") or "data"
     return (f"files:\n  - name: {_quoted(plain_name)}\n    path: {_quoted(_own_path(path))}   # copied from here by "
-            f"fetch\n    sha256: \"{sha256(path)}\"   # did indicator check NAME --accept notes a new one\n"
+            f"fetch\n    sha256: \"{sha256(path)}\"   # {check} --accept notes a new one\n"
             f"    bytes: {path.stat().st_size}\n")
 
 
@@ -83,7 +90,7 @@ def source_text(name: str, file: str, seen: Look, options: dict[str, Any], choic
     title = choices.given.get("title") or name.replace("_", " ").capitalize()
     return (f"# A file of your own and how it is read. Keys and options: docs/add_an_indicator.md\nid: {name}\n"
             f"title: {_quoted(title)}\npublisher: {_quoted(publisher)}\nlanding_page: {_quoted(page)}\n"
-            f"licence: {_quoted(licence)}\nreader: {seen.reader}\noptions:\n{lines}{_file_lines(file)}")
+            f"licence: {_quoted(licence)}\nreader: {seen.reader}\noptions:\n{lines}{_file_lines(file, choices.check)}")
 
 
 def onset_rule(frequency: str, month: str) -> str:
@@ -131,7 +138,7 @@ def indicator_text(name: str, shape: dict[str, Any], geography: str, rule: str, 
                    f"  source: {name}\n  measure: {shape['rate']}\n"
                    f"  weights: {{source: {weights[0]}, measure: {weights[1]}}}\n")
     lines = [
-        "# One outcome. Check it with: did indicator check " + name,
+        f"# One outcome. Check it with: {choices.check}",
         f"id: {name}", f"title: {_quoted(title)}", f"label: {_quoted(label)}", figures.rstrip("\n"),
         f"per: {per:g}", f"unit_of_measure: {_quoted(unit)}",
         f"direction: {direction}   # higher_better, lower_better or none",

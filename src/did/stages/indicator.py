@@ -10,8 +10,7 @@ from typing import Any
 from did.config import load_evaluation
 from did.indicator import check as checking
 from did.indicator.new import new
-from did.indicator.written import Ask
-from did.paths import DEFAULT_CONFIG
+from did.indicator.written import Ask, check_command
 
 
 def create(name: str, given: Mapping[str, Any], *, config: str | Path, ask: Ask | None, replace: bool) -> str:
@@ -20,8 +19,7 @@ def create(name: str, given: Mapping[str, Any], *, config: str | Path, ask: Ask 
     written = new(name, given, config=config, evaluation=evaluation, ask=ask, replace=replace)
     lines = [f"wrote {path}" for path in written.files]
     lines += [f"taken: {words}" for words in written.decided]
-    option = "" if Path(config) == DEFAULT_CONFIG else f" --config {config}"
-    return "\n".join([*lines, f"next: did{option} indicator check {name}, then {checking.run_command(config)}"])
+    return "\n".join([*lines, f"next: {check_command(name, config)}, then {checking.run_command(config)}"])
 
 
 def check(name: str, *, config: str | Path, data: str | None, offline: bool, accept: bool,
