@@ -1,6 +1,6 @@
 # The whole workflow: publishers' files -> observations -> panels -> estimates -> diagnostics -> comparison
 # with what was published -> tables, figures and a summary. `did run` checks the config and calls this.
-# Rules of one `group` are one job of a cluster's queue where they need each other (docs/cluster.md); here, nothing.
+# Rules of one `group` are one job of a cluster's queue where they need each other (docs/cluster.md).
 from did.workflow import Plan
 
 plan = Plan.load(config.get("evaluation", "config/ics.yaml"), config.get("data"))
@@ -8,6 +8,11 @@ did = f"did --config {plan.config_path} --log {{log}}"
 data = f"--data '{plan.data}'"
 without = f"--without '{','.join(plan.unavailable)}'"
 flags = " ".join(f"--{flag}" for flag in ("offline", "accept") if config.get(flag))
+
+
+def grouped(name):
+    """The group, on a cluster: on one machine it means nothing, and Snakemake looks through all of it at each job."""
+    return name if config.get("cluster") else None
 
 
 def shown(files, **where):
@@ -55,7 +60,7 @@ rule observe:
     message:
         "observe {wildcards.source}"
     group:
-        "source"
+        grouped("source")
     input:
         lambda wildcards: plan.raw_files(wildcards.source),
         lambda wildcards: plan.registry(wildcards.source),
@@ -73,7 +78,7 @@ rule align:
     message:
         "align {wildcards.indicator}"
     group:
-        "indicator"
+        grouped("indicator")
     input:
         lambda wildcards: plan.observations(wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
@@ -93,7 +98,7 @@ rule fit:
     message:
         "fit {wildcards.indicator}"
     group:
-        "indicator"
+        grouped("indicator")
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.config_path,
@@ -111,7 +116,7 @@ rule diagnose:
     message:
         "diagnose {wildcards.indicator}"
     group:
-        "indicator"
+        grouped("indicator")
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.config_path,
@@ -133,7 +138,7 @@ rule vary:
     # The longest first; then what others wait for; then what is longer.
     priority: 3
     group:
-        "indicator"
+        grouped("indicator")
     input:
         # What is wrong with the data is found, and said, by align.
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
@@ -155,7 +160,7 @@ rule adjust:
     message:
         "adjust {wildcards.family}"
     group:
-        "family"
+        grouped("family")
     input:
         lambda wildcards: expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -182,7 +187,7 @@ for indicator in plan.indicators:
         message:
             f"draw {indicator}"
         group:
-            "indicator"
+            grouped("indicator")
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{indicator}.parquet",
@@ -216,7 +221,7 @@ for family, members in plan.families.items():
         message:
             f"family {family}"
         group:
-            "family"
+            grouped("family")
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -247,7 +252,7 @@ rule reproduce:
     # Short, and the tables wait for it.
     priority: 3
     group:
-        "results"
+        grouped("results")
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -272,7 +277,7 @@ rule tabulate:
     message:
         "tabulate"
     group:
-        "results"
+        grouped("results")
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -298,7 +303,7 @@ rule workbook:
         "workbook"
     priority: 1
     group:
-        "results"
+        grouped("results")
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -324,7 +329,7 @@ rule report:
     message:
         "report"
     group:
-        "results"
+        grouped("results")
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
@@ -352,9 +357,9 @@ rule manifest:
     message:
         "manifest"
     group:
-        "results"
+        grouped("results")
     input:
-        plan.results(),
+        plan.last_files(),
         plan.raw_files(),
         plan.config_path,
         plan.settings_files(),

@@ -101,6 +101,7 @@ def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str
         "--rerun-incomplete", "--keep-incomplete", "--keep-going",
         *(["--profile", profile] if profile else []), "--workflow-profile", "none", "--logger", "did",
         "--config", *(f"{key}={value}" for key, value in settings.items()),
+        *([] if executor == LOCAL else ["cluster=yes"]),
     ]
     if again:
         arguments += ["--forcerun", *again]

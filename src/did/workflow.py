@@ -127,7 +127,12 @@ class Plan:
         return list(dict.fromkeys(source for name in self.indicators for source in self.sources_of(name)))
 
     def sources_of(self, indicator: str) -> list[str]:
-        return observations_needed(load_indicator(indicator, self.evaluation.indicators_folder))
+        return self._needed[indicator]
+
+    @cached_property
+    def _needed(self) -> dict[str, list[str]]:
+        return {name: observations_needed(load_indicator(name, self.evaluation.indicators_folder))
+                for name in self.indicators}
 
     def source(self, name: str) -> registry.Source:
         return _source(name, self.evaluation.sources_folder)
@@ -241,6 +246,13 @@ class Plan:
     def settings_files(self) -> list[str]:
         """What a run's manifest has checksums of beside the files as published."""
         return [str(path) for path in contents.settings_files(self.evaluation)]
+
+    def last_files(self) -> list[str]:
+        """Files that are made when all is, but for the manifest: figures come with their section, and are left out
+        because there may be thousands."""
+        stages = [*(("family", family) for family in self.families),
+                  *((stage, None) for stage in ("reproduce", "tabulate", "workbook", "report"))]
+        return [*self.sections(), *(file for stage, member in stages for file in self.result_files(stage, member))]
 
     def results(self) -> list[str]:
         """Everything in the results folder but the manifest."""
