@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from statsmodels.stats.multitest import multipletests
 
+from did import sealed
 from did.cli import main
 from did.errors import DidError
 from did.estimators import estimate
@@ -329,7 +330,7 @@ def test_nothing_estimated_still_gives_every_table(tmp_path, monkeypatch):
     write_batches(folders, settings, "list.csv", read_list(path, settings), 50)
     table = fit_batch(read_batch(folders.batch("00000")))
     folders.done("00000").parent.mkdir(parents=True)
-    table.to_parquet(folders.done("00000"))
+    sealed.write(table, folders.done("00000"))
     collect(folders.plan, [str(folders.done("00000"))], folders.results)
     assert len(pd.read_csv(folders.results / "estimates.csv")) == 0
     assert "no estimate" in (folders.results / "volcano.txt").read_text()
@@ -377,7 +378,7 @@ def test_the_command_writes_tables_figure_and_page(swept):
     assert len(drawn) == 48 and drawn["is_synthetic"].all() and drawn["indicator_is_synthetic"].sum() == 24
 
 
-def test_a_killed_sweep_goes_on_and_ends_in_the_same_bytes(swept, tmp_path):
+def test_a_killed_and_spoilt_sweep_goes_on_and_ends_in_the_same_bytes(swept, tmp_path):
     folder = tmp_path / "again"
     folder.mkdir()
     bad, _ = write_bad((folder, write_good(folder, 12))[0])
@@ -392,11 +393,17 @@ def test_a_killed_sweep_goes_on_and_ends_in_the_same_bytes(swept, tmp_path):
     process.wait()
     kept = {path.name: path.stat().st_mtime_ns for path in done.glob("*.parquet")}
     assert 2 <= len(kept) < 9 and not (folder / "results/sweep/list/summary.md").exists()
+    spoilt = done / min(kept)
+    content = bytearray(spoilt.read_bytes())
+    content[len(content) // 2] ^= 1
+    spoilt.write_bytes(content)
     again = did(folder, "list.csv", "--waves", "waves.csv", "--batch-size", "3")
     assert again.returncode == 0, again.stderr
+    assert f"not as written: {spoilt.relative_to(folder)}; made again" in again.stderr
     assert sums(folder) == sums(swept)
     stayed = [name for name, stamp in kept.items() if (done / name).stat().st_mtime_ns == stamp]
-    assert len(stayed) >= len(kept) - 1, "at most the batch that was at work is done again"
+    assert spoilt.name not in stayed
+    assert len(stayed) >= len(kept) - 2, "at most the batch that was at work is done again, and the spoilt one"
     assert not list(folder.rglob("*.part"))
     before = {path: path.stat().st_mtime_ns for path in (folder / "results").rglob("*.*")}
     assert did(folder, "list.csv", "--waves", "waves.csv", "--batch-size", "3").returncode == 0

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from did import sealed
 from did.errors import DidError
 from did.provenance import read_sealed, sha256
 
@@ -25,9 +26,7 @@ def changed_files(plan: Plan) -> list[str]:
 
     A manifest of raw files that cannot be trusted is named with all that it vouches for.
     """
-    from did import tables
-
-    found = [path for path in plan.tables() if Path(path).is_file() and not tables.is_intact(path)]
+    found = [path for path in plan.tables() if Path(path).is_file() and not sealed.is_intact(path)]
     for source in plan.sources:
         folder = plan.paths.raw(source)
         found += _changed(plan.raw_files(source), folder / "manifest.json", lambda path, record: (

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import functools
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -39,6 +40,14 @@ def alone() -> Iterator[None]:
         except OSError as error:
             raise DidError(f"{Path.cwd()}: another run is at work in this folder; wait until it ends") from error
         yield
+
+
+def tell(text: str, output: str) -> None:
+    """Say something that is no error, in the way of ``output``, as of `did.run.run`."""
+    if output == "json":
+        print(json.dumps({"event": "note", "message": text}, ensure_ascii=False), flush=True)
+    elif output != "quiet":
+        print(text, file=sys.stderr)
 
 
 def executor_of(profile: str | None) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from did.errors import DidError
-from did.launch import alone, workflow
+from did.launch import alone, tell, workflow
 
 if TYPE_CHECKING:
     from did.workflow import Plan
@@ -41,7 +39,7 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
 
             why = (f"not available in this run: {', '.join(plan.unavailable)}. "
                    f"{reason(plan.evaluation, plan.unavailable[0], plan.paths)}")
-            _note(why, output)
+            tell(why, output)
         done = start(snakefile, settings, cores=cores, again=_to_make_again(plan, output))
     return 0 if done else 1
 
@@ -58,14 +56,6 @@ def _to_make_again(plan: Plan, output: str) -> list[str]:
     for why, paths in (("not as written", changed_files(plan)), ("from the future", from_the_future(plan))):
         if paths:
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-            _note(f"{why}: {paths[0]}{more}; made again", output)
+            tell(f"{why}: {paths[0]}{more}; made again", output)
             again += paths
     return again
-
-
-def _note(text: str, output: str) -> None:
-    """Say something that is no error, in the way of ``output``."""
-    if output == "json":
-        print(json.dumps({"event": "note", "message": text}, ensure_ascii=False), flush=True)
-    elif output != "quiet":
-        print(text, file=sys.stderr)

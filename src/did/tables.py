@@ -6,18 +6,14 @@ Each is a Parquet file. Periods travel as ISO text (``2017-06``, ``2018``) besid
 
 from __future__ import annotations
 
-import hashlib
-import io
 from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
 
+from did import sealed
 from did.errors import DidError
-from did.provenance import atomic
 
-SEAL = b"sha256 of this file with zeros here: "
-UNSEALED = b"0" * 64
 CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
@@ -271,36 +267,10 @@ def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
 
 
 def write(name: str, frame: pd.DataFrame, path: str | Path) -> None:
-    """Check ``frame`` against the schema ``name`` and write it to ``path`` as Parquet, atomically.
-
-    A checksum of the whole file, with zeros in the checksum's place, is in its own metadata: Parquet's own checksums
-    leave the footer out. The metadata also say which contract was checked. Raises DidError as `check`.
+    """Check ``frame`` against the schema ``name`` and write it to ``path`` as sealed Parquet (`did.sealed`), whole or
+    not at all. The file's metadata say which contract was checked. Raises DidError as `check`.
     """
-    import pyarrow
-    from pyarrow import parquet
-
-    table = pyarrow.Table.from_pandas(check(name, frame, str(path)), preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), CHECKED: name.encode(),
-                                           b"did": SEAL + UNSEALED})
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd")
-    content = sink.getvalue().to_pybytes()
-    place = content.rindex(SEAL) + len(SEAL)
-    digest = hashlib.sha256(content).hexdigest().encode()
-    with atomic(path) as temporary:
-        temporary.write_bytes(content[:place] + digest + content[place + len(digest):])
-
-
-def is_intact(path: str | Path) -> bool:
-    """Whether every byte of a table is as `write_parquet` wrote it."""
-    return _is_sealed(Path(path).read_bytes())
-
-
-def _is_sealed(content: bytes) -> bool:
-    place = content.rfind(SEAL) + len(SEAL)
-    found = content[place:place + len(UNSEALED)]
-    return place >= len(SEAL) and hashlib.sha256(
-        content[:place] + UNSEALED + content[place + len(UNSEALED):]).hexdigest().encode() == found
+    sealed.write(check(name, frame, str(path)), path, {CHECKED: name.encode()})
 
 
 def read(name: str, path: str | Path) -> pd.DataFrame:
@@ -309,18 +279,11 @@ def read(name: str, path: str | Path) -> pd.DataFrame:
     Raises DidError if the file is missing, if a single byte is not as it was written, or if it breaks the table's
     contract.
     """
-    from pyarrow import parquet
-
     path = Path(path)
     if not path.exists():
         raise DidError(f"{path}: expected the table of {name}; found no file; run did {STAGES[name]} {path.stem} "
                        "first, or did run")
-    content = path.read_bytes()
-    if not _is_sealed(content):
-        raise DidError(f"{path}: expected the table as it was written; found bytes that were changed since; run again: "
-                       "did run makes it anew")
-    frame = pd.read_parquet(io.BytesIO(content))
-    checked = (parquet.read_schema(io.BytesIO(content)).metadata or {}).get(CHECKED)
-    if checked == name.encode() and list(frame.columns) == list(SCHEMAS[name].columns):
+    frame, metadata = sealed.read(path, "did run")
+    if metadata.get(CHECKED) == name.encode() and list(frame.columns) == list(SCHEMAS[name].columns):
         return frame
     return check(name, frame, str(path))

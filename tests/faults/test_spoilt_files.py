@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import disturbed
-from did import tables
+from did import sealed, tables
 from did.errors import DidError
 from disturbed import FINISHED, STOPPED, tried
 
@@ -29,7 +29,7 @@ WHAT = "One bit changed: "
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_bit_of_a_table_changes_unnoticed(finished, tmp_path, kind):
     draw, content = random.Random(kind), (finished / KINDS[kind]).read_bytes()
-    assert tables.is_intact(finished / KINDS[kind])
+    assert sealed.is_intact(finished / KINDS[kind])
     path = tmp_path / f"{kind}.parquet"
     for _ in range(100):
         path.write_bytes(content)

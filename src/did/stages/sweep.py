@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from did import sealed
 from did.errors import DidError
-from did.launch import alone, workflow
+from did.launch import alone, tell, workflow
 from did.outputs.text import plural
-from did.provenance import atomic, remove_unfinished
+from did.provenance import remove_unfinished
 from did.sweep.batches import Folders, read_batch, write_batches
 from did.sweep.listing import Settings, name_of, read_list
 from did.sweep.split import split
@@ -38,6 +39,7 @@ def run(source: str, settings: Settings, *, name: str | None, indicator: str | N
         else:
             entries, numbers = split(source, indicator, settings, folders, batch_size)
         n_batches = write_batches(folders, settings, str(source), entries, batch_size, numbers)
+        _remove_changed(folders, output)
         with workflow(profile=profile, output=output) as start:
             if not start(SNAKEFILE, {"sweep": folders.name}, cores=cores):
                 raise DidError(f"sweep {folders.name}: expected every batch and the tables to be made; found that a "
@@ -46,13 +48,20 @@ def run(source: str, settings: Settings, *, name: str | None, indicator: str | N
     return _line(folders, n_batches)
 
 
+def _remove_changed(folders: Folders, output: str) -> None:
+    """Delete the tables of batches that are not as they were written, and tell it; they are made again."""
+    for path in (folders.done(label) for label in folders.labels()):
+        if path.is_file() and not sealed.is_intact(path):
+            path.unlink()
+            tell(f"not as written: {path}; made again", output)
+
+
 def batch(path: str, output: str) -> str:
     """Do one batch, write its table, and return a line about it. Raises DidError as `did.sweep.fit.fit_batch`."""
     from did.sweep.fit import fit_batch
 
     table = fit_batch(read_batch(path))
-    with atomic(output) as part:
-        table.to_parquet(part, index=False, compression="zstd")
+    sealed.write(table, output)
     failed = table.loc[(table["reason"] != "") & (table["estimator"] == ""), "position"].nunique()
     return f"{plural(table['position'].nunique(), 'indicator')}, {failed} failed"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from did import sealed
 from did.errors import DidError
 from did.inference.multiplicity import benjamini_hochberg, holm
 from did.outputs.style import NOT_REAL, SYNTHETIC
@@ -52,7 +53,7 @@ def collect(plan: str | Path, done: list[str], results: str | Path) -> str:
     results = Path(results)
     about = _plan(plan)
     settings = settings_of(about["settings"])
-    rows = pd.concat([_read(path) for path in done], ignore_index=True)
+    rows = pd.concat([sealed.read(path, "did sweep")[0] for path in done], ignore_index=True)
     rows = rows.sort_values("position", kind="stable").reset_index(drop=True)
     failed = rows["reason"] != ""
     table = adjusted(rows[~failed].reset_index(drop=True))
@@ -149,11 +150,3 @@ def _plan(path: str | Path) -> dict:
     except (OSError, ValueError) as error:
         raise DidError(f"{path}: expected the plan of a sweep; found none that can be read; run did sweep "
                        "again") from error
-
-
-def _read(path: str | Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except Exception as error:
-        raise DidError(f"{path}: expected the results of a batch; found a file that cannot be read "
-                       f"({type(error).__name__}); delete it and run again") from error
