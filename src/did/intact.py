@@ -37,17 +37,17 @@ def changed_files(plan: Plan) -> list[str]:
 
 def from_the_future(plan: Plan) -> list[str]:
     """Return the tables and results whose times are more than a minute ahead of the clock, and set back those of the
-    raw files that are.
+    raw files and of the checksums of modules that are.
 
     After the clock was set back an edit is older than what was made from the file before it, and Snakemake, which goes
-    by times, would not see it. Raw files are known by their checksums.
+    by times, would not see it. Raw files are known by their checksums, and those of modules are what they hold.
     """
     now = time.time()
 
     def ahead(paths: list[str]) -> list[str]:
         return [path for path in paths if Path(path).is_file() and Path(path).stat().st_mtime > now + 60]
 
-    for path in ahead(plan.raw_files()):
+    for path in ahead([*plan.raw_files(), *map(str, plan.paths.modules.glob("*.txt"))]):
         os.utime(path)
     return ahead([*plan.tables(), *plan.sections(), *plan.results(), *plan.result_files("manifest")])
 

@@ -39,6 +39,11 @@ class Paths:
         """Table of a source; the methods below are tables of an indicator, named as in docs/tables.md."""
         return self.data / "interim" / "observations" / f"{source}.parquet"
 
+    @property
+    def modules(self) -> Path:
+        """Folder of the checksums of the modules that each stage is made of."""
+        return self.data / "interim" / "modules"
+
     def panel(self, indicator: str) -> Path:
         return self.data / "processed" / "panel" / f"{indicator}.parquet"
 

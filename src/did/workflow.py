@@ -184,7 +184,7 @@ class Plan:
         It is written only when one of them changed. One input in place of sixty: Snakemake looks at each input of each
         job, and there may be thousands of jobs.
         """
-        return _checksums(self.paths.data / "interim" / "modules" / f"{stage.rpartition('.')[2]}.txt", stage, *names)
+        return _checksums(self.paths.modules / f"{stage.rpartition('.')[2]}.txt", stage, *names)
 
     @property
     def caption(self) -> str:
