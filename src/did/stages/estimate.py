@@ -61,7 +61,8 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     _refuse_unused(chosen, given)
     if output is not None and Path(output).resolve() == Path(path).resolve():
         raise DidError(f"--output: expected another file than the panel; found {output}; name a new file")
-    panel, notes = load(path, columns, frequency=frequency)
+    with pd.option_context("mode.string_storage", "auto"):   # millions of rows: pyarrow's texts are the faster ones
+        panel, notes = load(path, columns, frequency=frequency)
     frames, unfitted, settings = [], [], {}
     for name in chosen:
         taken = {option: value for option, value in given.items() if _takes(name, option)}
