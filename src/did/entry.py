@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 
 def main() -> None:
     """Run the command line and end with its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)   # a Ctrl-C while all is imported ends it without a traceback
     # Small matrices by the thousand: a second thread in the linear algebra costs several times what it brings.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -19,4 +21,5 @@ def main() -> None:
             sys.exit(code)
     from did.cli import main as command_line
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command_line(prog_name="did")

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import traceback
@@ -140,6 +141,8 @@ def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: b
         code = 0 if args_to_api(settings, parser) else 1
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        pass   # told by the process that waits for this one
     except BaseException:
         traceback.print_exc()
     finally:
@@ -149,12 +152,19 @@ def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: b
 
 
 def _wait(process: int) -> int:
-    """Return the exit code; after a Ctrl-C, which Snakemake got too, let it take its jobs out of the queue first."""
+    """Return the exit code of Snakemake's process, which is told of a SIGTERM and then ends what it has begun.
+
+    After a Ctrl-C, which it got too, it is let take its jobs out of the queue first.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(process, signal.SIGTERM))
     try:
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     except KeyboardInterrupt:
-        os.waitpid(process, 0)
+        with contextlib.suppress(ChildProcessError):   # it may have ended at the same moment
+            os.waitpid(process, 0)
         raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _read_executor(path: Path) -> str:

@@ -64,8 +64,8 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
 
     with tempfile.TemporaryDirectory(prefix="did-") as folder:
         address = os.path.join(folder, "socket")
-        process = subprocess.Popen([sys.executable, "-m", "did.warm", address, config], env=environment,
-                                   stdin=subprocess.DEVNULL)
+        process = subprocess.Popen([sys.executable, "-m", "did.warm", address, str(os.getpid()), config],
+                                   env=environment, stdin=subprocess.DEVNULL)
         try:
             yield environment | {VARIABLE: address}
         finally:
@@ -73,8 +73,8 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
             process.wait()
 
 
-def serve(address: str, config: str = "") -> None:
-    """Import what jobs need and read their config; fork for every connection until the parent process is gone.
+def serve(address: str, parent: int, config: str = "") -> None:
+    """Import what jobs need and read their config; fork for every connection until the process ``parent`` is gone.
 
     The first jobs come before all is imported, and are served in between: what they lack they import themselves.
     """
@@ -83,16 +83,18 @@ def serve(address: str, config: str = "") -> None:
     from did.config import load_evaluation
     from did.errors import DidError
 
-    parent = os.getppid()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(64)
     listener.settimeout(0.0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)   # it ends with the process that started it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the system: their answer is the exit code
     if config:
         with contextlib.suppress(DidError):   # each job says what is wrong with it
             load_evaluation(config)
     for name in PRELOAD:
+        if os.getppid() != parent:
+            return
         importlib.import_module(name)
         _answer(listener)
     listener.settimeout(1.0)
@@ -119,6 +121,7 @@ def _job(connection: socket.socket) -> None:
     code = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         received, streams, *_ = socket.recv_fds(connection, 65536, 3)
         length = int.from_bytes(received[:4], "big")
         while len(received) < length + 4:
@@ -142,4 +145,4 @@ def _job(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(*sys.argv[1:])
+    serve(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

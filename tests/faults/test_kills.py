@@ -9,9 +9,13 @@ import json
 import os
 import random
 import shutil
+import signal
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 import disturbed
 from disturbed import KILLED, RIGHT, ROOT, tried
@@ -52,6 +56,28 @@ def test_a_killed_run_leaves_no_wrong_file_and_its_rerun_the_right_bytes(finishe
 
     with ThreadPoolExecutor(int(os.environ.get("DID_FAULT_JOBS", "1"))) as pool:
         list(pool.map(sequence, range(-(-KILLS // IN_A_ROW))))
+
+
+@pytest.mark.parametrize(("what", "to_all", "number"), [
+    ("Ctrl-C (SIGINT to the process group)", True, signal.SIGINT),
+    ("A request to end (SIGTERM to did run)", False, signal.SIGTERM)])
+def test_a_run_that_is_asked_to_end_does_so_without_a_traceback(finished, right, tmp_path, what, to_all, number):
+    seconds = json.loads((finished.parent / "seconds.json").read_text())
+    draw, project = random.Random(int(number)), disturbed.make(tmp_path / "project")
+    for _ in range(-(-KILLS // 10)):
+        process = subprocess.Popen(disturbed.command("run"), cwd=project, env=disturbed.environment(project),
+                                   start_new_session=True, stderr=subprocess.PIPE, text=True)
+        time.sleep(draw.uniform(0.5, seconds))
+        # Where it is over by now, there is no one to ask.
+        running = process.poll() is None
+        if running:
+            (os.killpg if to_all else os.kill)(process.pid, number)
+        said = process.communicate()[1]
+        assert "Traceback" not in said, said
+        assert not disturbed.wrong(project, right)
+        if running and process.returncode:
+            tried(what, KILLED)
+    disturbed.plain_rerun(what, project, right)
 
 
 def test_the_whole_demonstration_killed(tmp_path):
