@@ -77,6 +77,9 @@ def test_a_run_that_is_asked_to_end_does_so_without_a_traceback(finished, right,
         assert not disturbed.wrong(project, right)
         if running and process.returncode:
             tried(what, KILLED)
+        else:   # it had ended before
+            shutil.rmtree(project)
+            disturbed.make(project)
     disturbed.plain_rerun(what, project, right)
 
 

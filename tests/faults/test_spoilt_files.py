@@ -11,10 +11,10 @@ import pytest
 import disturbed
 from did import sealed, tables
 from did.errors import DidError
+from did.paths import FAMILY_TABLES, TABLES
 from disturbed import FINISHED, STOPPED, tried
 
-KINDS = {name: f"data/small/processed/{name}/visits.parquet" for name in
-         ("panel", "lineage", "estimates", "influence", "readings", "diagnostics", "trends")} | {
+KINDS = {name: f"data/small/processed/{name}/visits.parquet" for name in (*TABLES, *FAMILY_TABLES)} | {
     "observations": "data/small/interim/observations/visits.parquet"}
 OTHERS = {"section of the report": "data/small/processed/section/visits.html",
           "raw file": "data/small/raw/visits/synthetic_visits.csv",
