@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -373,4 +373,14 @@ def load(geography: str, folder: str | Path, boundaries: str = "merged") -> Uppe
     """
     if geography == "stp":
         return Systems(folder)
-    return UpperTier(folder, boundaries) if geography == "upper_tier" else ChainAreas(geography, folder)
+    if geography == "upper_tier":
+        return UpperTier(folder, boundaries)
+    states = ((path.resolve(), path.stat().st_mtime_ns, path.stat().st_size)
+              for path in sorted(Path(folder).glob(f"{geography.rpartition('_')[0]}_*.csv")))
+    return _chain_areas(geography, str(folder), *states)
+
+
+@lru_cache(maxsize=16)
+def _chain_areas(geography: str, folder: str, *_states: tuple) -> ChainAreas:
+    """One reading of each state of the chain's files: the server of a run reads them for all its jobs."""
+    return ChainAreas(geography, folder)

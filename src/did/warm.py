@@ -18,6 +18,8 @@ import sys
 from collections.abc import Iterator
 
 VARIABLE = "DID_WARM_SOCKET"
+# Of glibc. Arrays of some MB come and go; without these each is had from the system, and given back, page by page.
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 # In the order they are asked for; among them what libraries import when they are first used, not when imported.
 PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.config_checks", "pyarrow.parquet", "pyarrow.dataset",
            "did.stages.align", "did.chain", "pandera.backends.pandas.container",
@@ -65,7 +67,7 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
     with tempfile.TemporaryDirectory(prefix="did-") as folder:
         address = os.path.join(folder, "socket")
         process = subprocess.Popen([sys.executable, "-m", "did.warm", address, str(os.getpid()), config],
-                                   env=environment, stdin=subprocess.DEVNULL)
+                                   env=environment | MEMORY, stdin=subprocess.DEVNULL)
         try:
             yield environment | {VARIABLE: address}
         finally:
@@ -80,9 +82,10 @@ def serve(address: str, parent: int, config: str = "") -> None:
     """
     import importlib
 
-    from did.config import load_evaluation
+    from did.config import load_evaluation, load_indicator
     from did.errors import DidError
 
+    geographies: dict[str, str] = {}
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(64)
@@ -91,11 +94,18 @@ def serve(address: str, parent: int, config: str = "") -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the system: their answer is the exit code
     if config:
         with contextlib.suppress(DidError):   # each job says what is wrong with it
-            load_evaluation(config)
+            evaluation = load_evaluation(config)
+            geographies = {load_indicator(name, evaluation.indicators_folder).geography: evaluation.reference
+                           for name in evaluation.indicators}
     for name in PRELOAD:
         if os.getppid() != parent:
             return
         importlib.import_module(name)
+        _answer(listener)
+    for name, reference in geographies.items():
+        with contextlib.suppress(DidError):
+            # Where every code lies is worked out when first asked for, and then kept.
+            _ = importlib.import_module("did.geography").load(name, reference).unit_of
         _answer(listener)
     listener.settimeout(1.0)
     while os.getppid() == parent:
