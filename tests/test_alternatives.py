@@ -63,9 +63,10 @@ def test_each_system_is_left_out_treated_ones_first(panel):
     labels = panel.clusters["system"]
     treated = sorted(set(labels[~panel.never_treated]))
     assert len(variants) == len(set(labels))
-    assert [what.split("(")[-1][:-1] for what, _ in variants[: len(treated)]] == treated
-    for what, kept in variants:
-        label = what.split("(")[-1][:-1]
+    # A system is called by its code where it has no name.
+    left_out = [what.removeprefix("without ").removesuffix(")").rpartition("(")[2] for what, _ in variants]
+    assert left_out[: len(treated)] == treated
+    for label, (_, kept) in zip(left_out, variants, strict=True):
         assert set(labels) - set(kept.clusters["system"]) == {label}
     assert any(what == "without One (S01)" for what, _ in variants) == ("S01" in set(labels))
 

@@ -23,7 +23,8 @@ def without_each_cluster(panel: Panel, level: str, names: Mapping[str, str]) -> 
     treated = set(labels[~panel.never_treated])
     for label in sorted(set(labels), key=lambda label: (label not in treated, label)):
         kept = labels != label
-        what = f"without {names.get(label, label)} ({label})"
+        name = names.get(label, label)
+        what = f"without {name}" if name == label else f"without {name} ({label})"
         yield what, panel.keep(kept) if treated - {label} else f"it is the only treated {level}"
 
 
