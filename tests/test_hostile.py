@@ -29,7 +29,7 @@ from did.fetch.contents import describe
 from did.fetch.guard import is_public
 from did.fetch.mirror import read_index
 from did.fetch.supply import Limits
-from did.limits import DEFAULTS, MEANT, limit, refuse_large
+from did.limits import DEFAULTS, MEANT, limit, refuse_bomb, refuse_large
 from did.outputs.html_report import TEMPLATES
 from did.outputs.text import csv_text, markdown_cell
 from did.panel_csv import Columns, load
@@ -535,3 +535,15 @@ def test_markdown_in_titles_is_text_in_the_tables(text):
     shown = markdown_cell(text)
     harmless("Formulas and markup in outputs", "\n" not in shown and not any(
         mark in shown.replace("\\" + mark, "") for mark in "|[]`*"))
+
+
+def test_a_zip_without_a_readable_list_of_parts_is_refused_and_what_is_no_zip_left_alone(tmp_path):
+    path, other = tmp_path / "book.xlsx", tmp_path / "old.xls"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("xl/workbook.xml", "<workbook/>")
+    path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"PK\x01\x03"))
+    with pytest.raises(DidError, match="book: expected a workbook; found a zip file whose list of parts"):
+        refuse_bomb(path, "book")
+    other.write_bytes(b"\xd0\xcf\x11\xe0 no zip")
+    for left_alone in (other, tmp_path / "gone.xlsx"):
+        refuse_bomb(left_alone, "book")

@@ -118,17 +118,20 @@ def csv_rows(name: str, file: TextIO, **options: Any) -> Iterator[tuple[int, lis
 
 
 def refuse_bomb(path: Path, name: str) -> None:
-    """Raise DidError for a zip file (.xlsx, .ods) that unpacks to far more than it is; others are left alone.
+    """Raise DidError for a zip file (.xlsx, .ods) that unpacks to far more than it is, or whose list of parts cannot be
+    read; files of other kinds, such as .xls, and files that are not there are left alone.
 
     The sizes are those of the zip's directory. One that lies is caught when it is read, in a process with limits on
     memory and time (`did.sources.workbook`).
     """
+    if not zipfile.is_zipfile(path):
+        return
     try:
         with zipfile.ZipFile(path) as packed:
             parts = packed.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        # No zip file: an .xls, or a broken workbook, which whoever opens it next refuses by name.
-        return
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise DidError(f"{name}: expected a workbook; found a zip file whose list of parts cannot be read ({error}); "
+                       "fetch it again") from error
     unpacked, size = sum(part.file_size for part in parts), max(Path(path).stat().st_size, 1)
     if unpacked > limit("UNPACKED_MB") * 1e6:
         raise beyond(name, "UNPACKED_MB", f"a workbook of at most {limit('UNPACKED_MB')} MB unpacked",
