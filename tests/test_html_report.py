@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from did.config import load_evaluation, load_indicator
 from did.errors import DidError
 from did.outputs import contents, html_report
 from did.outputs.html.elements import Made, data_uri, inline, table_of
+from did.outputs.text import p_value
 from did.outputs.wave_figures import timing_panel, wave_chart, wave_rows
 from did.paths import Paths
 from did.provenance import write_json
@@ -132,8 +134,8 @@ def test_a_reader_finds_what_they_ask_of_each_outcome(page, made):
     for name in INDICATORS:
         section = opened_page.locator(f"section.outcome[aria-labelledby={name}]")
         asked = section.locator("dt").all_inner_texts()
-        assert asked == ["Estimate", "Published number", "Before treatment", "Rests on", "Left out of the data",
-                         "Comes from"]
+        assert asked == ["Told apart from zero?", "Estimate", "Published number", "Before treatment", "Rests on",
+                         "Left out of the data", "Comes from"]
         told = dict(zip(asked, section.locator("dd").all_inner_texts(), strict=True))
         row = estimates.query("indicator == @name and estimator == 'did' and treatment == 'binary' and "
                               "sample == 'full' and estimand == 'overall'").set_index("cluster")
@@ -145,6 +147,27 @@ def test_a_reader_finds_what_they_ask_of_each_outcome(page, made):
         assert f"in {n_treated} systems out of" in told["Rests on"] and f"in {n_clusters} systems" in told["Rests on"]
         assert "1 left out" in told["Left out of the data"]
         assert "estimates.csv" in told["Comes from"]
+
+
+def test_the_answer_begins_with_the_tests_for_few_clusters(page, made):
+    """One line per family and treatment, from the diagnostics, above every sentence on where an interval lies."""
+    opened_page, _ = page
+    answer = opened_page.locator("section[aria-labelledby=answer]")
+    lines = answer.locator("ul.leads li")
+    assert lines.count() == 4 and answer.locator("p.question + ul.leads").count() == 1
+    links = lines.locator("a").evaluate_all("all => all.map(each => each.getAttribute('href'))")
+    assert links == [f"robustness_{family}.md" for family in ("gpps", "gpps", "mortality", "mortality")]
+    assert all((made[1].results / link).is_file() for link in links)
+    diagnostics = pd.read_csv(made[1].results / "diagnostics.csv")
+    for line, (name, treatment) in zip(lines.all_inner_texts(), itertools.product(
+            INDICATORS, ("binary", "intensity")), strict=True):
+        own = diagnostics[diagnostics["indicator"].eq(name) & diagnostics["treatment"].eq(treatment)
+                          & diagnostics["estimator"].eq("did")]
+        for test in ("wild_bootstrap", "bias_reduced_cr2"):
+            row = own[own["diagnostic"].eq(test)].iloc[0]
+            assert p_value(row["p_value"]) in line or row["reason"] in line
+        assert "told apart from zero" in line and "Is it real?" in line
+    assert "Told apart from zero?" in opened_page.locator("section.outcome dt").first.inner_text()
 
 
 def test_synthetic_is_said_at_the_top_and_in_every_section(page):

@@ -345,8 +345,9 @@ def cannot_run(reproduction):
 
 def test_front_page_has_answers_every_cell_and_what_is_not_there(tables):
     rows = cannot_run(tables["reproduction"])
-    page = front_markdown(front=FRONT, reproduction=rows, estimates=tables["estimates"])
-    assert page == front_markdown(front=FRONT, reproduction=rows.copy(), estimates=tables["estimates"].copy())
+    given = {"reproduction": rows, "estimates": tables["estimates"], "diagnostics": tables["diagnostics"]}
+    page = front_markdown(front=FRONT, **given)
+    assert page == front_markdown(front=FRONT, **{name: table.copy() for name, table in given.items()})
     assert "### [Integrated systems](summary_days.md)" in page and "SYNTHETIC" not in page
     own = tables["estimates"].query("event_time.isna() and reading == 'default'")
     assert answer(own, FACTS, tables["reproduction"], "binary") in page
@@ -363,14 +364,35 @@ def test_front_page_has_answers_every_cell_and_what_is_not_there(tables):
 
 def test_agreement_counts_leave_out_what_cannot_run(tables):
     with_lost = front_markdown(front=FRONT, reproduction=cannot_run(tables["reproduction"]),
-                               estimates=tables["estimates"])
+                               estimates=tables["estimates"], diagnostics=tables["diagnostics"])
     assert "0 of 2 values (to the digits printed), 1 of 2 signs, 3 of 3 statements of significance and 3 of 3 " \
            "numbers of observations" in with_lost
 
 
-@pytest.mark.parametrize("name", ["reproduction", "estimates"])
+@pytest.mark.parametrize("page_of", ["front", "family"])
+def test_a_page_leads_with_the_tests_for_few_clusters(tables, page_of):
+    """No sentence on where a clustered interval lies stands before them, and each links to what it rests on."""
+    tests = [dict(indicator="days_total", reading="default", sample="full", treatment=treatment, estimator="ldv",
+                  item=f"{treatment}, ldv, system clusters", cluster="system", diagnostic=name, ci_low=-9.0,
+                  ci_high=90.0, p_value=0.1956, status="done", reason="", is_synthetic=False)
+             for treatment in ("binary", "intensity") for name in ("wild_bootstrap", "bias_reduced_cr2", "randomisation")]
+    tables["diagnostics"] = check("diagnostics", pd.concat(
+        [tables["diagnostics"], pd.DataFrame(tests).reindex(columns=tables["diagnostics"].columns)]))
+    given = {name: tables[name] for name in ("reproduction", "estimates", "diagnostics")}
+    page = front_markdown(front=FRONT, **given) if page_of == "front" else summary_markdown(facts=FACTS, **tables)
+    lines = [line for line in page.splitlines() if line.startswith("- **")][:2]
+    for line, treatment in zip(lines, ("binary", "intensity"), strict=True):
+        assert line.startswith(f"- **Integrated systems (All causes), {treatment} treatment: the estimate of +")
+        assert "is not told apart from zero** by" in line and "p = 0.196" in line
+        assert line.endswith(" [Is it real?](robustness_days.md)")
+    before = page[:page.index(lines[-1])]
+    assert "above zero" not in before and "below zero" not in before and "95% interval " not in before
+    assert "they do not overrule these tests" in page[:page.index("above zero")]
+
+
+@pytest.mark.parametrize("name", ["reproduction", "estimates", "diagnostics"])
 def test_front_page_announces_synthetic_data(tables, name):
-    given = {"reproduction": tables["reproduction"], "estimates": tables["estimates"]}
+    given = {name: tables[name] for name in ("reproduction", "estimates", "diagnostics")}
     page = front_markdown(front=FRONT, **given | {name: given[name].assign(is_synthetic=True)})
     assert page.split("\n")[2].startswith("> **SYNTHETIC DATA.**")
 

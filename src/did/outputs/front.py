@@ -5,29 +5,35 @@ from __future__ import annotations
 import pandas as pd
 
 from did.outputs.facts import Facts, Front, few_treated_note
+from did.outputs.lead import how_to_read, leads
 from did.outputs.summary import agreement_sentence, answer, cells_sentence, claim_facts, rendered, reported
 from did.outputs.summary_tables import comparison_table
 from did.outputs.text import markdown_cell, markdown_table, period_name
 
 
-def front_markdown(*, front: Front, reproduction: pd.DataFrame, estimates: pd.DataFrame) -> str:
+def front_markdown(*, front: Front, reproduction: pd.DataFrame, estimates: pd.DataFrame,
+                   diagnostics: pd.DataFrame) -> str:
     """Return the front page as Markdown text, ending in one line break.
 
     ``reproduction`` holds one row per published claim and cluster level, those that could not be run included;
-    ``estimates`` is that table. Each family that is available has one paragraph on its headline outcome under its
-    first treatment, by the wording rules of its own page, and says how many printed facts agree. If any row of
-    either table is synthetic, the page begins by saying so.
+    ``estimates`` and ``diagnostics`` are those tables. The page leads with what the tests for few treated clusters say
+    of each family's headline outcome, under every treatment. Each family that is available has one paragraph on it
+    under its first treatment, by the wording rules of its own page, and says how many printed facts agree. If any row
+    of a table is synthetic, the page begins by saying so.
 
     Raises DidError if a family's headline outcome has no estimate by the published estimator, or the reproduction
     table lacks the reading.
     """
     rows = reported(reproduction, front)
     first = next(iter(front.clusters))
+    leading = [lead for facts in front.families for lead in leads(facts, estimates, diagnostics)]
     return rendered(
         "front.md.j2",
         front=front,
-        synthetic=bool(reproduction["is_synthetic"].any() or estimates["is_synthetic"].any()),
+        synthetic=any(bool(table["is_synthetic"].any()) for table in (reproduction, estimates, diagnostics)),
         onset=period_name(front.onset),
+        leads=leading,
+        how_to_read=how_to_read(leading),
         answers=[(facts, _answer(facts, estimates, rows)) for facts in front.families],
         comparison=markdown_table(comparison_table(rows, front, whole=False), right=["Ours"]) if len(rows) else "",
         agreement=agreement_sentence(rows, front) if len(rows) else "",

@@ -23,6 +23,7 @@ from did.outputs.facts import Facts, Front, estimator_name
 from did.outputs.html import background, overview
 from did.outputs.html.elements import TEMPLATES, Picture, html_of, inline, picture
 from did.outputs.identities import additivity, sum_to_zero
+from did.outputs.lead import how_to_read, leads
 from did.outputs.summary import agreement_sentence, answer, cells_sentence, claim_facts, reported, trend_sentence
 from did.outputs.text import listed, markdown_cell, period_name
 from did.paths import Paths
@@ -61,12 +62,15 @@ def report_html(report: Report) -> str:
     families = contents.families(evaluation, report.without)
     outcomes = [outcome_facts(facts, load_indicator(name, evaluation.indicators_folder), evaluation)
                 for facts in front.families for name in facts.outcomes]
+    leading = [lead for facts in front.families
+               for lead in leads(facts, report.tables["estimates"], report.tables["diagnostics"])]
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     page = html_of(
         "report.html.j2",
         front=front, evaluation=evaluation, onset=period_name(front.onset),
         synthetic=any(bool(table["is_synthetic"].any()) for table in report.tables.values()),
         style=Markup(style), script=Markup(script), hashes={"style": _hash(style), "script": _hash(script)},
+        leads=[(inline(lead.text), lead.page) for lead in leading], how_to_read=inline(how_to_read(leading)),
         answers=[(facts, _headline(report, facts, rows)) for facts in front.families],
         by_estimator=overview.outcomes_by_estimators(
             outcomes, report.tables, static=[name for name in evaluation.estimators if name != "event_study"],

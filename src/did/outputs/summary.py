@@ -26,6 +26,7 @@ from did.outputs.facts import (
     tests_of,
 )
 from did.outputs.identities import additivity, sum_to_zero
+from did.outputs.lead import how_to_read, leads
 from did.outputs.staggered_text import dose_sentence, intensity_table, staggered_section
 from did.outputs.summary_tables import (
     beside_table,
@@ -81,12 +82,15 @@ def summary_markdown(
     synthetic = any(bool(table["is_synthetic"].any())
                     for table in (reproduction, estimates, diagnostics, lineage, readings))
     fates = lineage_table(lineage, facts)
+    leading = leads(facts, estimates, diagnostics)
     return rendered(
         "summary.md.j2",
         facts=facts,
         synthetic=synthetic,
         period=f"{period_name(facts.first)} to {period_name(facts.last)}",
         onset=period_name(facts.onset),
+        leads=leading,
+        how_to_read=how_to_read(leading),
         overview=overview(ours, facts),
         trend=trend_sentence(diagnostics, facts),
         answers=[answer(ours, facts, rows, treatment) for treatment in facts.treatments

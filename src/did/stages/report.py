@@ -28,7 +28,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     frames["reproduction"] = read_reproduction(paths.results)
     front = front_facts(evaluation, without=without, paths=paths)
     write_text(paths.results / contents.FRONT, front_markdown(
-        front=front, reproduction=frames["reproduction"], estimates=frames["estimates"]))
+        front=front, **frames))
     members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]
     page = report_html(Report(evaluation=evaluation, front=front, sources=sources_of(members, evaluation),
                               tables=frames, versions=versions(), paths=paths, without=list(without)))

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from did.config import Evaluation, Indicator
 from did.outputs.facts import Facts, estimator_name, only, select
 from did.outputs.html.elements import Made, Table, bare_p, inline, table_of
+from did.outputs.lead import leads
 from did.outputs.summary import answer, data_facts, overview, trend_sentence, where_zero_lies
 from did.outputs.summary_tables import lineage_table
 from did.outputs.text import count, decimals_for, interval, listed, markdown_cell, number, p_value, plural
@@ -28,11 +29,13 @@ def glance(indicator: Indicator, facts: Facts, tables: Mapping[str, pd.DataFrame
            files: str) -> list[tuple[str, Markup]]:
     """Return what a reader asks of an outcome first, as pairs of a name and a sentence.
 
-    The estimate with every clustering, what was printed and the verdict, trends before treatment, on how many systems
-    it rests, what was left out, and from which files it came. ``facts`` are of this outcome alone.
+    Whether the estimate is told apart from zero, it with every clustering, what was printed and the verdict, trends
+    before treatment, on how many systems it rests, what was left out, and from which files it came. ``facts`` are of
+    this outcome alone.
     """
     ours, claims = _ours(tables, facts), tables["reproduction"]
-    found = [("Estimate", _estimates(ours, facts)), ("Published number", inline(_published(claims, facts))),
+    found = [("Told apart from zero?", _lead(tables, facts)), ("Estimate", _estimates(ours, facts)),
+             ("Published number", inline(_published(claims, facts))),
              ("Before treatment", inline(trend_sentence(tables["diagnostics"], facts) or NOT_TESTED))]
     row = _first(ours, facts, facts.estimator, list(facts.clusters)[-1])
     system = list(facts.clusters)[-1]
@@ -43,6 +46,13 @@ def glance(indicator: Indicator, facts: Facts, tables: Mapping[str, pd.DataFrame
     found.append(("Left out of the data", inline(_left_out(tables["lineage"], facts))))
     found.append(("Comes from", inline(f"{files}; in `estimates.csv` the rows of indicator `{indicator.id}`")))
     return found
+
+
+def _lead(tables: Mapping[str, pd.DataFrame], facts: Facts) -> Markup:
+    """What the tests for few treated clusters say, one line per treatment, and where there is more."""
+    said = leads(facts, tables["estimates"], tables["diagnostics"])
+    more = Markup('<a href="{}">Is it real?</a>').format(said[0].page)
+    return Markup("<br>").join([*(inline(lead.text) for lead in said), more])
 
 
 def _ours(tables: Mapping[str, pd.DataFrame], facts: Facts) -> pd.DataFrame:
