@@ -84,8 +84,8 @@ def test_the_verdict_is_that_of_the_tests_for_few_clusters(value, found, bold):
 
 def test_every_test_has_its_interval_and_p_value_in_the_recommended_order():
     lead, = led([ACROSS, (-5.0, 25.0, 0.3), (-6.0, 26.0, 0.4)])
-    assert (" by the tests fit for few treated systems (4 of 10): randomisation (\N{MINUS SIGN}6.0 to 26.0, p = 0.400), "
-            "CR2 (\N{MINUS SIGN}5.0 to 25.0, p = 0.300) and the wild bootstrap (\N{MINUS SIGN}4.0 to 24.0, p = 0.200); "
+    assert (" by the tests fit for few treated systems (4 of 10): randomisation (\N{MINUS SIGN}6.0 to 26.0, "
+            "p = 0.400), CR2 (\N{MINUS SIGN}5.0 to 25.0, p = 0.300) and the wild bootstrap (\N{MINUS SIGN}4.0 to 24.0, p = 0.200); "
             in lead.text)
     assert lead.page == "robustness_waiting.md"
 

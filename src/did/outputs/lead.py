@@ -153,8 +153,9 @@ def _tested(row: pd.Series, diagnostics: pd.DataFrame, level: str, treatment: st
             tests.append(Finding(NAMES[name], *[float("nan")] * 3, 0, NOT_MADE))
             continue
         ends = {"std_error": row["std_error"], "ci_low": found["ci_low"], "ci_high": found["ci_high"]}
+        skipped = (found["reason"] or "no reason is given") if found["status"] == "skipped" else ""
         tests.append(Finding(NAMES[name], float(found["ci_low"]), float(found["ci_high"]), float(found["p_value"]),
-                          decimals_of(ends), found["reason"] if found["status"] == "skipped" else ""))
+                             decimals_of(ends), skipped))
     return Tested(row["estimator"], float(row["estimate"]), decimals_for(row["std_error"]), tests)
 
 
