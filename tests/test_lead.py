@@ -85,7 +85,8 @@ def test_the_verdict_is_that_of_the_tests_for_few_clusters(value, found, bold):
 def test_every_test_has_its_interval_and_p_value_in_the_recommended_order():
     lead, = led([ACROSS, (-5.0, 25.0, 0.3), (-6.0, 26.0, 0.4)])
     assert (" by the tests fit for few treated systems (4 of 10): randomisation (\N{MINUS SIGN}6.0 to 26.0, "
-            "p = 0.400), CR2 (\N{MINUS SIGN}5.0 to 25.0, p = 0.300) and the wild bootstrap (\N{MINUS SIGN}4.0 to 24.0, p = 0.200); "
+            "p = 0.400), CR2 (\N{MINUS SIGN}5.0 to 25.0, p = 0.300) and the "
+            "wild bootstrap (\N{MINUS SIGN}4.0 to 24.0, p = 0.200); "
             in lead.text)
     assert lead.page == "robustness_waiting.md"
 
@@ -130,8 +131,8 @@ def test_each_wave_from_its_own_date_is_a_range_that_names_who_leaves_out_zero()
                *estimated(50.0, "event_study", reading="by_date"), *estimated(90.0, "stacked", reading="other"),
                *estimated(70.0, "stacked", reading="by_date", sample="wave_two_removed")]
     lead, = led(estimates=by_date)
-    assert (", and between +3.0 and +12.0 with each wave from its own date (2 estimators; the 95% interval clustered by "
-            "system leaves out zero for imputation only).") in lead.text
+    assert (", and between +3.0 and +12.0 with each wave from its own date (2 estimators; the 95% interval clustered "
+            "by system leaves out zero for imputation only).") in lead.text
     apart, = led(estimates=[*estimated(12.0, "sun_abraham", reading="by_date")])
     assert "and +12.0 with each wave from its own date (1 estimator;" in apart.text
     assert "leaves out zero in every case)" in apart.text
@@ -156,7 +157,8 @@ def test_dose_has_a_sentence_of_its_own_without_randomisation():
     ([ACROSS, ACROSS, (-4.0, 24.0, 0.4)], "+12.0 is not told apart from zero (p from 0.200 to 0.400)."),
     ([ABOVE, ABOVE, (2.0, 18.0, 0.0001)], "+12.0 is told apart from zero (p from < 0.001 to 0.020)."),
     ([ABOVE] * 3, "+12.0 is told apart from zero (p = 0.020)."),
-    ([ABOVE, ACROSS, ABOVE], "the tests disagree on whether +12.0 can be told apart from zero (p from 0.020 to 0.200)."),
+    ([ABOVE, ACROSS, ABOVE],
+     "the tests disagree on whether +12.0 can be told apart from zero (p from 0.020 to 0.200)."),
     ([ABOVE, "one cluster", ABOVE], "+12.0 is told apart from zero (p = 0.020); CR2 was skipped (one cluster).")])
 def test_the_other_estimator_has_its_own_verdict(found, said):
     more = [result_of(name, each, "did") for name, each in zip(TESTS, found, strict=True)]
