@@ -375,7 +375,8 @@ def test_a_page_leads_with_the_tests_for_few_clusters(tables, page_of):
     tests = [dict(indicator="days_total", reading="default", sample="full", treatment=treatment, estimator="ldv",
                   item=f"{treatment}, ldv, system clusters", cluster="system", diagnostic=name, ci_low=-9.0,
                   ci_high=90.0, p_value=0.1956, status="done", reason="", is_synthetic=False)
-             for treatment in ("binary", "intensity") for name in ("wild_bootstrap", "bias_reduced_cr2", "randomisation")]
+             for treatment in ("binary", "intensity")
+             for name in ("wild_bootstrap", "bias_reduced_cr2", "randomisation")]
     tables["diagnostics"] = check("diagnostics", pd.concat(
         [tables["diagnostics"], pd.DataFrame(tests).reindex(columns=tables["diagnostics"].columns)]))
     given = {name: tables[name] for name in ("reproduction", "estimates", "diagnostics")}
