@@ -272,7 +272,7 @@ BROKEN = {
     "a short row": (_rows(lambda rows: [*rows[:5], rows[5][:3], *rows[6:]]), ["row 6", "4 columns", "found 3"]),
     "text in a number": (_rows(_cell(4, 2, "many")), ["row 5", "a number", "many"]),
     "a mark that is not declared": (_rows(_cell(4, 2, "?")), ["row 5", "suppressed"]),
-    "a negative denominator": (_rows(_cell(4, 3, -5)), ["denominator", "-5"]),
+    "a negative denominator": (_rows(_cell(4, 3, -5)), ["row 5, column 'attendances'", "-5", "suppressed"]),
     "no denominator": (_rows(_cell(4, 3, 0)), ["denominator"]),
     "a wrong period": (_rows(_cell(4, 0, "2017-13")), ["2017-13"]),
     "an empty period": (_rows(_cell(4, 0, "")), ["row 5", "month"]),

@@ -99,6 +99,7 @@ def _counts(counts: Counts, observations: Observations, areas, periods: pd.Index
         row = joined.loc[twice].iloc[0]
         raise DidError(f"{where}: {row.area_code} ({row.area_name}) in {row.period} is in more than one source "
                        f"({', '.join(counts.sources)}); they must not overlap in time")
+    _refuse_negative(joined, where)
     if len(counts.measures) > 1:
         keys = ["area_code", "period", "area_type"]
         groups = joined.groupby(keys)
@@ -109,6 +110,15 @@ def _counts(counts: Counts, observations: Observations, areas, periods: pd.Index
     summed, lineage = areas.counts(inside, where)
     _complete(summed, periods, where)
     return summed, lineage, beside
+
+
+def _refuse_negative(joined: pd.DataFrame, where: str) -> None:
+    negative = joined.loc[joined["value"] < 0]
+    if len(negative):
+        row = negative.iloc[0]
+        raise DidError(f"{where}, source {row.source}, file {row.file}: expected {row.measure} of at least 0, because it "
+                       f"is a count; found {row.value:g} for {row.area_code} ({row.area_name}) in {row.period}; correct "
+                       "it, or list it under the source's option 'suppressed' or 'missing' if it is a mark")
 
 
 def _every_period(joined: pd.DataFrame, periods: pd.Index, where: str) -> None:

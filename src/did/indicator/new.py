@@ -142,6 +142,8 @@ def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | N
     value = choices.given.get("value_column")
     if seen.period_columns:
         options = {"layout": "periods", "measure": "value", **options}
+        if choices.given.get("denominator_file"):
+            options["counts"] = ["value"]
         periods = [read_period(label, frequency) for label in seen.period_columns]
         return {"options": options, "area_type": area_type, "frequency": frequency, "periods": sorted(periods),
                 "rate": None if choices.given.get("denominator_file") else "value", "numerator": "value",
@@ -168,6 +170,8 @@ def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | N
         if found:
             _in_header(choices, key, found, seen)
     options["measures"] = measures
+    if not value:
+        options["counts"] = list(measures)
     return {"options": options, "area_type": area_type, "frequency": frequency, "periods": seen.periods,
             "rate": "value" if value else None, "numerator": "numerator", "denominator": "denominator",
             "percent": seen.has_percent}
@@ -302,12 +306,12 @@ def _second_text(name: str, file: str, shape: dict[str, Any], choices: Choices, 
     options = {**seen.options, "frequency": seen.frequency, "area_code_column": area,
                "area_type": _observed_as(shape["area_type"]), **seen.marks}
     if seen.period_columns:
-        options = {"layout": "periods", "measure": "denominator", **options}
+        options = {"layout": "periods", "measure": "denominator", **options, "counts": ["denominator"]}
     else:
         rest = [label for label in seen.header if label not in (area, seen.period_column)]
         column = choices.must("denominator_column", "column of the denominator in the second file",
                               rest[0] if len(rest) == 1 else None, found=f"columns are {', '.join(seen.header)}")
         _in_header(choices, "denominator_column", column, seen)
         options = {"layout": "wide", "period_column": seen.period_column, **options,
-                   "measures": {"denominator": column}}
+                   "measures": {"denominator": column}, "counts": ["denominator"]}
     return source_text(f"{name}_denominator", file, seen, options, choices)

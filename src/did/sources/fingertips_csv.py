@@ -14,7 +14,8 @@ import pandas as pd
 
 from did.errors import DidError, one_of, suggest
 from did.sources import RawFile
-from did.sources.spreadsheet import fault, iso_period, number, plain, raise_first, read_csv
+from did.sources.figures import Figures, differ_in, told_apart
+from did.sources.spreadsheet import fault, iso_period, plain, raise_first, read_csv
 
 OPTIONS = {
     "indicator_id": "number of the indicator, as in column Indicator ID",
@@ -28,6 +29,8 @@ OPTIONS = {
     "period_kind": "year, financial_year, N_years, N_financial_years, quarter or month (default: the only one there)",
     "several_years": "first or last: which of its years a financial year or an average is filed under "
                      "(default first, as the publisher sorts them)",
+    "suppressed": "list of marks that stand for a suppressed figure, such as '*' (default: none)",
+    "missing": "list of marks that stand for a missing figure, such as '-' (default: an empty cell only)",
 }
 NEEDED = ["indicator_id", "measure", "area_type"]
 COLUMNS = ["Indicator ID", "Area Code", "Area Name", "Area Type", "Sex", "Age", "Category Type", "Category",
@@ -64,7 +67,7 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     if len(twice):
         row = twice.iloc[0]
         raise DidError(fault(row.file, "each area and period once over all files", f"{row.area_code}, {row.period} "
-                             "again", "remove one of the files"))
+                             "again", "let the files not overlap"))
     table = pd.concat([table.assign(measure=options["measure"]), *_counts(table, options)], ignore_index=True)
     table = table.assign(source=source_id)
     table.attrs["left_out"] = left_out
@@ -89,6 +92,10 @@ def _check_options(source_id: str, options: dict[str, Any]) -> None:
         if key not in options:
             raise DidError(f"{where} '{key}' is missing: expected {OPTIONS[key]}; add it to the source")
     for key, value in options.items():
+        if key in ("suppressed", "missing"):
+            if not (isinstance(value, list) and value and all(isinstance(mark, str) for mark in value)):
+                raise DidError(f"{where} '{key}': expected a {OPTIONS[key]}; found '{value}'; write it as ['*', '-']")
+            continue
         whole = key == "indicator_id" and isinstance(value, int) and not isinstance(value, bool)
         if not whole and not (isinstance(value, str) and value):
             raise DidError(f"{where} '{key}': expected text, {OPTIONS[key]}; found '{value}'")
@@ -111,7 +118,7 @@ def _read_file(raw: RawFile, options: dict[str, Any]) -> tuple[pd.DataFrame, Cou
     if wrong:
         raise DidError(fault(f"{raw.name}, row {wrong[0][0]}", f"{len(header)} columns", wrong[0][1],
                              "mend the row or fetch the file again"))
-    frame = pd.DataFrame(rows, columns=header, dtype="str")[COLUMNS].apply(lambda cells: cells.str.strip())
+    frame = pd.DataFrame(rows, columns=header, dtype="str").apply(lambda cells: cells.str.strip())
     frame["line"] = lines
     left_out: Counter = Counter()
     frame = _wanted(raw, frame, options, left_out)
@@ -217,17 +224,22 @@ def _several(start: int, end: int, kind: str, year: int, good: bool) -> tuple[st
 
 
 def _observations(raw: RawFile, frame: pd.DataFrame, options: dict[str, Any]) -> pd.DataFrame:
-    problems: list[str] = []
+    figures = Figures(options.get("suppressed", ()), options.get("missing", ()))
     for line in frame.loc[frame["Area Code"] == "", "line"]:
-        problems.append(fault(f"{raw.name}, row {line}, column 'Area Code'", "an area's code", "an empty cell",
-                              "mend the cell"))
-    numbers = {column: _numbers(raw, frame, column, problems) for column in ("Value", "Count", "Denominator")}
-    raise_first(problems)
+        figures.problems.append(fault(f"{raw.name}, row {line}, column 'Area Code'", "an area's code", "an empty cell",
+                                      "mend the cell"))
+    numbers, marked = {}, pd.Series(False, index=frame.index)
+    for column in ("Value", "Count", "Denominator"):
+        read = [figures.read(cell, f"{raw.name}, row {line}", column, column, is_count=column != "Value")
+                for cell, line in zip(frame[column], frame["line"], strict=True)]
+        numbers[column] = pd.Series([value for value, _ in read], index=frame.index, dtype=float)
+        marked |= pd.Series([status == "suppressed" for _, status in read], index=frame.index)
+    raise_first(figures.problems)
     kind = frame["kind"].iloc[0]
     named = "" if kind in ("year", "quarter", "month") else "period as published: " + frame["Time period"]
     notes = pd.DataFrame({"period": named, "value": frame["Value note"]}, index=frame.index)
     england = frame["Area Type"] == "England"
-    suppressed = frame["Value note"].str.contains("suppress", case=False)
+    suppressed = marked | frame["Value note"].str.contains("suppress", case=False)
     empty = numbers["Value"].isna()
     table = pd.DataFrame({
         "area_code": frame["Area Code"], "period": frame["period"], "frequency": FREQUENCIES.get(kind, "Y"),
@@ -239,28 +251,25 @@ def _observations(raw: RawFile, frame: pd.DataFrame, options: dict[str, Any]) ->
         "file": raw.name, "note": notes.apply(lambda row: "; ".join(filter(None, row)), axis=1),
         "is_synthetic": raw.is_synthetic,
     })
-    return _once(raw, table, frame["line"])
+    return _once(raw, table, frame)
 
 
-def _numbers(raw: RawFile, frame: pd.DataFrame, column: str, problems: list[str]) -> pd.Series:
-    def amount(text: str, line: int) -> float:
-        try:
-            return number(text) if text else float("nan")
-        except ValueError as found:
-            problems.append(fault(f"{raw.name}, row {line}, column '{column}'", "a number", found,
-                                  "mend or empty the cell"))
-            return float("nan")
+def _once(raw: RawFile, table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep an area and period once if it comes again with the same figures (under another parent).
 
-    amounts = [amount(text, line) for text, line in zip(frame[column], frame["line"], strict=True)]
-    return pd.Series(amounts, index=frame.index, dtype=float)
-
-
-def _once(raw: RawFile, table: pd.DataFrame, lines: pd.Series) -> pd.DataFrame:
-    """Keep an area and period once if it comes again with the same figures (under another parent)."""
+    ``frame`` are the rows of the file that ``table`` was made from.
+    """
     table = table.loc[~table.duplicated()]
     twice = table.loc[table.duplicated(["area_code", "period"])]
     if len(twice):
         row = twice.iloc[0]
-        raise DidError(fault(f"{raw.name}, row {lines[twice.index[0]]}", "each area and period once",
-                             f"{row.area_code}, {row.period} again with other figures", "remove one of the rows"))
+        rows = frame.loc[table.index]
+        besides = [column for column in rows if column not in {*COLUMNS, "line", "kind", "period"}
+                   and not column.startswith("Parent")]
+        columns = told_apart(rows, ["Area Code", "period"], besides)
+        words, remedy = differ_in(columns, rows, None) if columns else (
+            "", "find out which of the rows holds, or fetch the file again")
+        raise DidError(fault(f"{raw.name}, row {rows['line'][twice.index[0]]}", "each area and period once",
+                             f"{row.area_code}, {row.period} again with other figures" + (words and f"; {words}"),
+                             remedy))
     return table

@@ -13,8 +13,9 @@ import pandas as pd
 from did.errors import DidError, one_of, suggest
 from did.limits import first_few, refuse_large
 from did.sources import RawFile
+from did.sources.figures import Figures, differ_in, told_apart
 from did.sources.periods import FREQUENCY, KINDS, as_written, read_period
-from did.sources.spreadsheet import fault, number, plain, raise_first, read_csv
+from did.sources.spreadsheet import fault, plain, raise_first, read_csv
 
 ENGLAND = "E92000001"
 OPTIONS = {
@@ -36,13 +37,14 @@ OPTIONS = {
     "measure": "periods: name of the measure in the observations",
     "suppressed": "list of marks that stand for a suppressed value, such as '*' or '[c]' (default: none)",
     "missing": "list of marks that stand for a missing value, such as '-' (default: an empty cell only)",
+    "counts": "list of the measures that are counts: a value below 0 is refused (default: none)",
     "percent_sign": "drop: a value written 94.5% is 94.5 (default: it is refused, because 0.945 could be meant)",
     "note": "what to note on every observation, such as that it is a rate without a count (default: nothing)",
     "encoding": "text encoding of the files (default utf-8, with or without a mark)",
 }
 COMMON = ["layout", "frequency", "area_code_column"]
 MAPPINGS = ["measures", "area_types"]
-LISTS = ["suppressed", "missing"]
+LISTS = ["suppressed", "missing", "counts"]
 NEEDED = {"wide": ["period_column", "measures"], "long": ["period_column", "measure_column", "value_column"],
           "periods": ["measure"]}
 # Options that belong to some layouts only.
@@ -65,8 +67,9 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
 
     DidError, naming file, row (line of the file) and column: a file over 200 MB; an option missing or meant for the
     other layout; a column missing, with the columns found; a row of another length; an empty code; a period or
-    number that is not one; a measure not among ``measures``, or an area type not among ``area_types``; the
-    same key twice; no rows.
+    number that is not one; a count (``counts``, and the columns of numerator and denominator) below 0; percentages of
+    a measure written with and without their sign; a measure not among ``measures``, or an area type not among
+    ``area_types``; the same key twice, with the column by which such rows differ; no rows.
     """
     check_options(source_id, "tidy_csv", options)
     tables = []
@@ -84,7 +87,10 @@ def observations(source_id: str, tables: list[tuple[RawFile, list[list[Any]], li
     """
     first: dict[tuple[str, str, str], str] = {}
     left_out: list[str] = []
-    frames = [_read_table(raw, rows, lines, options, first, left_out) for raw, rows, lines in tables]
+    figures = Figures(options.get("suppressed", ()), options.get("missing", ()), "percent_sign" in options)
+    frames = [_read_table(raw, rows, lines, options, first, left_out, figures) for raw, rows, lines in tables]
+    figures.refuse_mixed_percentages()
+    raise_first(figures.problems)
     table = pd.concat(frames, ignore_index=True)
     if "parent_column" in options:
         table = _summed(table)
@@ -128,29 +134,32 @@ def check_options(source_id: str, reader: str, options: dict[str, Any]) -> None:
 
 
 def _read_table(raw: RawFile, table: list[list[Any]], lines: list[int], options: dict[str, Any],
-                first: dict[tuple[str, str, str], str], left_out: list[str]) -> pd.DataFrame:
+                first: dict[tuple[str, str, str], str], left_out: list[str], figures: Figures) -> pd.DataFrame:
     """Return the observations of one table; ``first`` remembers where each key was seen, over all files."""
     header, rows = [plain(cell) for cell in table[0]], table[1:]
     columns = _columns(raw, header, options)
     periods = _period_columns(raw, table[0], columns, options, left_out)
-    problems: list[str] = []
+    problems, repeated = figures.problems, []
     if not rows:
         problems.append(fault(raw.name, "rows below the header", "none", "fetch it again"))
-    records = []
+    records, where_again = [], ""
     for row, line in zip(rows, lines[1:], strict=True):
         where = f"{raw.name}, row {line}"
         if len(row) != len(header):
             problems.append(fault(where, f"{len(header)} columns", f"{len(row)}",
                                   "mend the row or fetch the file again"))
             continue
-        for record in _records(where, row, columns, periods, options, problems):
+        for record in _records(where, row, columns, periods, options, figures):
             code = record["own_code"] if "parent_column" in options else record["area_code"]
             key = (record["measure"], code, record["period"])
             if key in first:
-                problems.append(fault(where, "each measure, area and period once",
-                                      f"{', '.join(key)} again, first in {first[key]}", "remove one of them"))
+                repeated.append(f"{', '.join(key)} again, first in {first[key]}")
+                where_again = where_again or where
             first.setdefault(key, where)
             records.append(record)
+    if repeated:
+        words, remedy = _why_again(header, rows, columns, options)
+        problems.insert(0, fault(where_again, "each measure, area and period once", f"{repeated[0]}{words}", remedy))
     raise_first(problems)
     frame = pd.DataFrame(records).assign(file=raw.name, is_synthetic=raw.is_synthetic)
     note = options.get("note", "")
@@ -158,6 +167,22 @@ def _read_table(raw: RawFile, table: list[list[Any]], lines: list[int], options:
         return frame.assign(note=note)
     written = {period: f"period as published: {as_written(period, 'FY')}" for period in frame["period"].unique()}
     return frame.assign(note=frame["period"].map(written) + (f"; {note}" if note else ""))
+
+
+def _why_again(header: list[str], rows: list[list[Any]], columns: dict[str, int],
+               options: dict[str, Any]) -> tuple[str, str]:
+    """By what columns rows of one area and period differ, to follow what was found, and what to do."""
+    table = pd.DataFrame([[plain(cell) for cell in row] for row in rows if len(row) == len(header)])
+    labels = dict(enumerate(header))
+    keys = [columns[options[key]] for key in ("area_code_column", "period_column", "measure_column") if key in options]
+    found = told_apart(table, keys, [place for place in labels if place not in columns.values()])
+    if found:
+        words, remedy = differ_in([labels[place] for place in found], table[found].rename(columns=labels),
+                                  options.get("period_column"))
+        return f"; {words}", remedy
+    if table.duplicated().any():
+        return "", "the same row is there twice: save the table with each row once"
+    return " with other figures", "find out which of the rows holds, or let the files not overlap"
 
 
 def _summed(table: pd.DataFrame) -> pd.DataFrame:
@@ -219,38 +244,25 @@ def _period_columns(raw: RawFile, header: list[Any], columns: dict[str, int], op
 
 
 def _records(where: str, row: list[Any], columns: dict[str, int], periods: dict[int, str], options: dict[str, Any],
-             problems: list[str]) -> list[dict[str, Any]]:
+             figures: Figures) -> list[dict[str, Any]]:
     """Return the observations in one row of the file, none if its period, code or measure is a problem."""
+    problems = figures.problems
 
     def cell(option: str) -> str:
         return plain(row[columns[options[option]]]) if option in options else ""
 
-    def figure(place: int | None, column: str) -> tuple[float, str]:
+    counts = options.get("counts", [])
+
+    def figure(place: int | None, column: str, measure: str, is_count: bool) -> tuple[float, str]:
         """The value at a place of the row and its status."""
         if place is None:
             return float("nan"), "missing"
-        found = row[place]
-        if isinstance(found, (int, float)) and not isinstance(found, bool):
-            return float(found), "ok"
-        text = str(found).strip()
-        if not text or text in options.get("missing", []):
-            return float("nan"), "missing"
-        if text in options.get("suppressed", []):
-            return float("nan"), "suppressed"
-        bare = text.removesuffix("%") if options.get("percent_sign") == "drop" else text
-        try:
-            return number(bare), "ok"
-        except ValueError as error:
-            remedy = "mend or empty the cell"
-            if text.endswith("%"):
-                remedy = "set the source's option 'percent_sign: drop' if 94.5% is to be 94.5"
-            elif not any(letter.isdigit() for letter in text):
-                remedy = f"mend the cell, or list '{text}' under the source's option 'suppressed' or 'missing'"
-            problems.append(fault(f"{where}, column '{column}'", "a number", error, remedy))
-            return float("nan"), "missing"
+        return figures.read(row[place], where, column, measure, is_count=is_count)
 
     def named(option: str) -> float:
-        return figure(columns[options[option]], options[option])[0] if option in options else float("nan")
+        if option not in options:
+            return float("nan")
+        return figure(columns[options[option]], options[option], options[option], True)[0]
 
     code = cell("area_code_column")
     parent = cell("parent_column")
@@ -279,7 +291,7 @@ def _records(where: str, row: list[Any], columns: dict[str, int], periods: dict[
                   in _measures(where, cell("measure_column"), options, problems).items()]
     records = []
     for measure, period, place, column in wanted:
-        value, status = figure(place, column)
+        value, status = figure(place, column, measure, measure in counts)
         records.append(area | {"period": period, "measure": measure, "value": value, "status": status,
                                "numerator": named("numerator_column"), "denominator": named("denominator_column")})
     return records
