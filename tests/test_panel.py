@@ -186,9 +186,12 @@ def test_sources_that_overlap_are_refused(evaluation, observations):
 
 def test_a_missing_count_is_not_taken_for_zero(evaluation, observations):
     counts = observations["nhs_england_dtoc_2020"].copy()
-    counts.loc[counts.index[3], "value"] = None
+    row = counts.iloc[3]
+    counts.loc[row.name, "value"] = None
     observations["nhs_england_dtoc_2020"] = counts
-    assert "a missing count is not zero" in message(evaluation, observations)
+    frame, _ = build(evaluation, observations)
+    missing = frame.loc[frame["outcome"].isna(), ["unit", "period"]]
+    assert missing.values.tolist() == [[row.area_code, row.period]]
 
 
 def test_every_row_of_table_a1_is_used_or_listed(evaluation, areas):
@@ -248,17 +251,20 @@ def test_a_code_of_a_later_configuration_is_refused(ccgs):
 
 
 def test_a_suppressed_count_makes_its_unit_missing_and_not_smaller(ccgs):
-    summed, _ = ccgs.counts(counts_of(("00F", "2014", 3), ("00G", "2014", float("nan")), ("06F", "2014", 1)), "test")
+    summed, _ = ccgs.counts(counts_of(("00F", "2014", 3), ("00G", "2014", float("nan")), ("00H", "2014", 2),
+                                       ("06F", "2014", 1)), "test")
     values = summed.set_index("unit")["value"]
     assert pd.isna(values["13T"]) and values["06F"] == 1
 
 
 def test_the_split_of_cumbria_keeps_its_total_and_is_listed(ccgs):
-    summed, lineage = ccgs.counts(counts_of(("01H", "2016", 1000), ("01H", "2018", 500)), "test")
+    summed, lineage = ccgs.counts(counts_of(("01H", "2016", 1000), ("01K", "2016", 0), ("01H", "2018", 500),
+                                            ("01K", "2018", 70)), "test")
     before = summed.loc[summed["period"] == "2016"].set_index("unit")["value"]
     assert set(before.index) == {"01H", "01K"} and before.sum() == pytest.approx(1000)
-    assert summed.loc[summed["period"] == "2018", ["unit", "value"]].values.tolist() == [["01H", 500]]
-    assert lineage["fate"].tolist() == ["imputed"]
+    assert summed.loc[summed["period"] == "2018", ["unit", "value"]].values.tolist() == [
+        ["01H", 500], ["01K", 70]]
+    assert lineage.set_index("area_code")["fate"].to_dict() == {"01H": "imputed", "01K": "kept"}
 
 
 def test_each_wave_from_its_own_date(evaluation, observations):

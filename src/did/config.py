@@ -69,6 +69,11 @@ class Rate(Measure):
         return value
 
     @property
+    def sources(self) -> list[str]:
+        """The source as a list."""
+        return [self.source]
+
+    @property
     def is_weighted(self) -> bool:
         """True if it has weights that are not itself."""
         return (self.weights.source, self.weights.measure) != (self.source, self.measure)
@@ -109,8 +114,14 @@ class Indicator(Strict):
     years: Literal["calendar", "financial"] = Field("calendar", description="With frequency Y: calendar years, or "
                                                     "financial years from April to March, each named by the year in "
                                                     "which it begins: 2017 is 2017/18.")
+    span: int = Field(1, ge=1, le=10, description="With frequency Y: how many years each figure covers from the one it is "
+                      "named by. With 3, 2015 is 2015 to 2017, and the figures overlap.")
     onset_rule: Literal["containing", "following"] = Field("containing", description="First treated period: the "
-                                                           "one that contains the onset, or the one after it.")
+                                                           "one that contains the onset, or the one after it. With a "
+                                                           "`span`: the first that has the onset in the first quarter of "
+                                                           "its months, or that begins after it; those before it that "
+                                                           "hold the onset are neither before nor after, and are left "
+                                                           "out.")
     windows: dict[str, Window] = Field(min_length=1, description="Named windows; a reading names one.")
     published_estimator: str = Field(description="Estimator the published evaluation used.")
     family: str = Field(description="Outcomes reported together.")
@@ -120,6 +131,9 @@ class Indicator(Strict):
     residents: Measure | None = Field(None, description="Source and all-age measure of population by district, which "
                                       "says how much of a partly covered area is inside; for upper-tier authorities "
                                       "where no denominator is a population.")
+    leave_out: list[str] = Field(default_factory=list, description="Codes, as in its own figures, that are no areas of the "
+                                 "panel and are left out, such as totals, regions and `unknown`; each is listed with the "
+                                 "areas.")
     minimum_treated: int = Field(1, ge=1, description="Estimates on fewer treated units carry a note.")
     caveats: list[str] = Field(default_factory=list, description="What a reader must know.")
 
@@ -131,9 +145,17 @@ class Indicator(Strict):
         if (self.aggregation == "sum") != (self.rate is None):
             raise ValueError(f"aggregation must be sum for counts and population_weighted for a rate; found "
                              f"{self.aggregation}")
+        if self.span > 1 and self.frequency != "Y":
+            raise ValueError(f"span may be above 1 with frequency Y only; found {self.frequency}")
         if self.years == "financial" and self.frequency != "Y":
             raise ValueError(f"years may be financial with frequency Y only; found {self.frequency}")
         return self
+
+    @property
+    def figures(self) -> list[Counts | Rate]:
+        """The counts or the rate it is made of; not the populations."""
+        counts = [each for each in self.denominators.values() if isinstance(each, Counts)]
+        return [self.rate] if self.rate is not None else [self.numerator, *counts]
 
     def denominator_name(self, reading: Reading) -> str | None:
         """Name of the denominator under a reading; None for a rate."""
@@ -151,9 +173,32 @@ class Indicator(Strict):
 
         Of financial years it is named by the year in which it begins: June 2017 and February 2018 lie in 2017.
         """
-        shift = 3 if self.years == "financial" else 0
-        containing = (pd.Period(first, freq="M") - shift).asfreq(self.frequency)
-        return containing if self.onset_rule == "containing" else containing + 1
+        return first_treated(first, self.frequency, financial=self.years == "financial", rule=self.onset_rule,
+                             span=self.span)
+
+    def holding(self, first: str) -> list[str]:
+        """Periods before the first treated one that hold the month ``first`` all the same, because each covers several
+        years: neither before nor after. None with a `span` of 1, whose one period the onset rule puts on one side."""
+        onset = self.onset(first)
+        begins = first_treated(first, self.frequency, financial=self.years == "financial", rule="containing") + 1 - self.span
+        return [] if self.span == 1 else list(pd.period_range(begins, onset - 1, freq=self.frequency).astype(str))
+
+
+def first_treated(month: str, frequency: str, *, financial: bool, rule: str, span: int = 1) -> pd.Period:
+    """First treated period when treatment begins in ``month`` under an indicator's ``onset_rule`` and ``span``.
+
+    >>> str(first_treated("2017-06", "Y", financial=False, rule="containing", span=3))   # 2017 to 2019
+    '2017'
+    """
+    start = pd.Period(month, freq="M") - (3 if financial else 0)
+    containing = start.asfreq(frequency)
+    if rule == "following":
+        return containing + 1
+    if span == 1:
+        return containing
+    # Of the spans that hold the month, the first that has it in the first quarter of its months.
+    treated = [back for back in range(span) if 12 * back + start.month - 1 < 3 * span]
+    return containing - max(treated) if treated else containing + 1
 
 
 class Reading(Strict):
@@ -318,9 +363,13 @@ class Evaluation(Strict):
         return self.id if self.folder is None else self.folder
 
     def readings_of(self, indicator: Indicator) -> dict[str, Reading]:
-        """The readings that concern an indicator, by name."""
+        """The readings that concern an indicator, by name.
+
+        Those with a date for each wave do not concern one of several years: its figures hold the onsets of several waves.
+        """
         return {name: reading for name, reading in self.readings.items()
-                if reading.families is None or indicator.family in reading.families}
+                if (reading.families is None or indicator.family in reading.families)
+                and not (reading.staggered and indicator.span > 1)}
 
 
 AlsoCheck = Callable[[Path, Evaluation, list[Indicator], Mistakes], None]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from did.errors import DidError, suggest
+from did.limits import first_few
 from did.reference import read_reference
+from did.whole_units import refuse_both, refuse_incomplete, refuse_levels, refuse_uncovered
 
 WEIGHT_STATUS = ["ok", "carried_forward", "estimated"]   # from best to worst
-ASIDE = ["country", "region", "county", "outside_england", "unplaced_practice"]
+ASIDE = ["country", "region", "county", "outside_england", "unplaced_practice", "left_out"]
+OR_LEAVE_OUT = "if it is a total or no area of the panel, list it under 'leave_out' in the indicator's file"
 
 
 class UpperTier:
@@ -19,11 +23,13 @@ class UpperTier:
 
     ``authorities``: one row per area code of any date, with the stable ``unit`` it belongs to.
     ``districts``: one row per lower-tier or unitary code of any date, with its upper-tier ``area_code``.
+    ``changes``: which code went into which on which date.
     Sources: ONS code history and lower-tier to upper-tier look-ups of 2016 and 2019.
     """
 
     def __init__(self, folder: str | Path, boundaries: str = "merged") -> None:
-        """Read ``upper_tier_authorities.csv`` and ``local_authorities.csv`` from the reference ``folder``.
+        """Read ``upper_tier_authorities.csv``, ``local_authorities.csv`` and ``local_authority_changes.csv`` from the
+        reference ``folder``.
 
         ``boundaries`` is ``merged`` (areas that exchanged residents become one unit) or ``dropped`` (such units
         are left out). Raises DidError for a missing table, column or a code listed twice (a code cannot lie in
@@ -36,6 +42,8 @@ class UpperTier:
             ["area_code", "area_name", "unit", "unit_name", "region", "change"], ["area_code"])
         self.districts = read_reference(folder / "local_authorities.csv", ["lad_code", "lad_name", "area_code"],
                                         ["lad_code"])
+        self.changes = read_reference(folder / "local_authority_changes.csv", ["date", "old_code", "new_code"],
+                                      ["date", "old_code", "new_code"])
 
     @cached_property
     def units(self) -> pd.DataFrame:
@@ -58,28 +66,30 @@ class UpperTier:
 
         ``frame``: area_code, area_name, period, value, one row per area and period. Returns (unit, period,
         value) and the lineage (area_code, area_name, fate, unit, n_periods, total, reason), one row per
-        area. England's total is preserved when merging. Districts are summed to their upper-tier authority first.
+        area. England's total is preserved when merging. Districts are summed to their upper-tier authority first. A
+        missing count (suppressed) makes its unit's count missing in that period; it is never left out of a sum.
 
-        Raises DidError for a code that the reference does not know, a missing count, and an authority of which a
-        district comes and goes; ``where`` names the indicator and reading.
+        Raises DidError for a code that the reference does not know, an authority beside its own districts, and a unit or
+        authority of which an area is absent in some period; ``where`` names the indicator and reading.
         """
         frame, outside = self._inside(frame)
         frame["own_code"] = frame["area_code"]
         below = frame["area_code"].isin(self.districts["lad_code"]) & ~frame["area_code"].isin(self.unit_of.index)
         frame["area_code"] = frame["area_code"].mask(below, frame["area_code"].map(
             self.districts.set_index("lad_code")["area_code"]))
-        self._refuse_gaps(frame.loc[below], where)
         unknown = sorted(set(frame["area_code"].unique()) - set(self.unit_of.index))
         if unknown:
             row = frame.loc[frame["area_code"] == unknown[0]].iloc[0]
             raise DidError(f"{where}: area code '{unknown[0]}' ({row.area_name}, {row.period}) is not an upper-tier "
-                           "authority in upper_tier_authorities.csv; correct the code, or add it there with the unit "
-                           "it belongs to")
-        gaps = frame.loc[frame["value"].isna()]
-        if len(gaps):
-            row = gaps.iloc[0]
-            raise DidError(f"{where}: expected a count for {row.area_code} ({row.area_name}) in {row.period}; "
-                           f"found none ({len(gaps)} missing in all); a missing count is not zero")
+                           f"authority in upper_tier_authorities.csv{_more(unknown)}; correct the code, or add it "
+                           f"there with the unit it belongs to; {OR_LEAVE_OUT}")
+        own = frame.assign(authority=frame["area_code"], area_code=frame["own_code"])
+        refuse_levels(own, self._county_of, self._names, where)
+        own = own.loc[own["area_code"].isin(self.districts["lad_code"])]
+        authorities = frame.assign(unit=frame["area_code"].map(self.unit_of))
+        for rows, group, members in ((own, "authority", self._districts_of), (authorities, "unit", self._areas_of)):
+            refuse_incomplete(rows, group, members, self.changes, where)
+            refuse_both(rows, group, members, self.changes, where)
         placed = frame.assign(unit=frame["area_code"].map(self.unit_of))
         upper = frame.drop_duplicates("own_code").set_index("own_code")["area_code"]
         lineage = _lineage(placed.assign(reason="", area_code=placed["own_code"]))
@@ -98,7 +108,7 @@ class UpperTier:
             placed = placed.loc[~placed["unit"].isin(self.reorganised)]
         else:
             lineage.loc[moved, "fate"] = "merged"
-        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum()
+        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
         return summed, pd.concat([lineage, outside], ignore_index=True)
 
     def _inside(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -109,18 +119,27 @@ class UpperTier:
         outside = _lineage(frame.loc[hit].assign(unit=None, reason="In no unit of the panel: left out"))
         return frame.loc[~hit].copy(), outside.assign(fate="excluded")
 
-    def _refuse_gaps(self, frame: pd.DataFrame, where: str) -> None:
-        """Raise DidError if fewer districts of an authority are there in one period than in the period before, and no
-        new one is in their place: the sum would fall because a row is missing."""
-        for code, group in frame.groupby("area_code", sort=True):
-            before: set[str] = set()
-            for period, rows in group.groupby("period", sort=True):
-                now = set(rows["own_code"])
-                if before - now and not now - before:
-                    lost = sorted(before - now)[0]
-                    raise DidError(f"{where}: expected every district of {code} in {period}; found none for {lost}, "
-                                   "which was there the period before; supply it, or begin or end the window there")
-                before = now
+    @cached_property
+    def _county_of(self) -> dict[str, str]:
+        """County of every district that lies in one."""
+        inside = self.districts.loc[~self.districts["area_code"].isin(self.districts["lad_code"])]
+        return inside.set_index("lad_code")["area_code"].to_dict()
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Name of every code."""
+        return (self.districts.set_index("lad_code")["lad_name"].to_dict()
+                | self.authorities.set_index("area_code")["area_name"].to_dict())
+
+    @cached_property
+    def _districts_of(self) -> dict[str, set[str]]:
+        """Districts of every upper-tier authority, of any date."""
+        return self.districts.groupby("area_code")["lad_code"].agg(set).to_dict()
+
+    @cached_property
+    def _areas_of(self) -> dict[str, set[str]]:
+        """Upper-tier authorities of every unit, of any date."""
+        return self.authorities.groupby("unit")["area_code"].agg(set).to_dict()
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Combine rates by upper-tier authority to rates by unit: means weighted by population where areas merged.
@@ -131,7 +150,7 @@ class UpperTier:
         unit's rate missing. A unit kept whole takes its rate unchanged.
 
         Raises DidError for a code that is not an upper-tier authority (a district's rate cannot be summed), and an
-        area without weight in any year.
+        area without weight in any year, and a unit of which an area is absent in some period.
         """
         from did.boundaries import fill_weights
 
@@ -141,8 +160,11 @@ class UpperTier:
         if len(unknown):
             row = unknown.iloc[0]
             raise DidError(f"{where}: area code '{row.area_code}' ({row.area_name}) is not an upper-tier authority in "
-                           "upper_tier_authorities.csv; a rate of districts needs its counts (numerator and "
-                           "denominator) to be summed to one; remove the row, correct the code or give counts")
+                           f"upper_tier_authorities.csv{_more(unknown['area_code'])}; a rate of districts needs its "
+                           "counts (numerator and denominator) to be summed to one: correct the code or give counts; "
+                           f"{OR_LEAVE_OUT}")
+        refuse_incomplete(frame.assign(unit=frame["area_code"].map(self.unit_of)), "unit", self._areas_of, self.changes,
+                          where)
         upper = weights["area_code"].map(self.districts.set_index("lad_code")["area_code"]).fillna(weights["area_code"])
         people = (weights.assign(area_code=upper).groupby(["area_code", "period"], as_index=False)["value"]
                   .sum(skipna=False).rename(columns={"value": "weight"}))
@@ -243,11 +265,13 @@ class ChainAreas:
         ``area_type`` names a configuration (``ccg_2020``), for figures that the publisher has put on later areas, by
         what it is in that one. A missing count (suppressed) makes its unit's count missing in that period; it is
         never left out of a sum. Of an area that was split each unit gets its share. Raises DidError for a code that no
-        configuration up to this one has.
+        configuration up to this one has, a unit of which an area is absent in some period, and an area beside others
+        that it is the sum of.
         """
         keys = [column for column in ("area_code", "period", "area_type") if column in frame]
-        placed = frame.merge(self._placement(frame[keys].drop_duplicates(["area_code", "period"]), where),
-                             on=["area_code", "period"])
+        placement = self._placement(frame[keys].drop_duplicates(["area_code", "period"]), where)
+        placed = frame.merge(placement, on=["area_code", "period"])
+        self._refuse_uncovered(placed, where)
         placed["value"] = placed["value"] * placed["share"]
         summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
         lineage = _lineage(placed.sort_values(["area_code", "share"], ascending=[True, False]))
@@ -262,7 +286,7 @@ class ChainAreas:
         return summed, lineage
 
     def _placement(self, pairs: pd.DataFrame, where: str) -> pd.DataFrame:
-        """Where each code lies, by period: area_code, period, unit, share, reason.
+        """Where each code lies, by period: area_code, old (its ODS code), day, period, unit, share, reason.
 
         A code is taken as it was on the date that its area type names; without one, as it was on 1 April of the
         period's year, or on the nearest day it was in use.
@@ -278,7 +302,8 @@ class ChainAreas:
         unknown = pairs.loc[~pairs["old"].isin(life.index)]
         if len(unknown):
             code = unknown["area_code"].iloc[0]
-            raise DidError(foreign(where, code, self.chain.describe(code), self.date, life.index))
+            raise DidError(foreign(where, code, self.chain.describe(code), self.date, life.index)
+                           + f"; {OR_LEAVE_OUT}{_more(unknown['area_code'])}")
         day = pairs["period"].str[:4] + "-04-01"
         opened, closed = pairs["old"].map(life["opened"]), pairs["old"].map(life["closed"])
         day = day.where(day >= opened, opened)
@@ -293,7 +318,17 @@ class ChainAreas:
                 raise DidError(foreign(where, row.area_code, self.chain.describe(row.area_code), row.day, life.index))
         parts = [group.merge(self._mapping(date)[["old", "new", "share", "reason"]], on="old")
                  for date, group in pairs.groupby("day")]
-        return pd.concat(parts).rename(columns={"new": "unit"})[["area_code", "period", "unit", "share", "reason"]]
+        columns = ["area_code", "old", "day", "period", "unit", "share", "reason"]
+        return pd.concat(parts).rename(columns={"new": "unit"})[columns]
+
+    def _refuse_uncovered(self, placed: pd.DataFrame, where: str) -> None:
+        """Raise DidError unless the areas of every unit that has any are all there in every period, each once."""
+        first = self.chain.configurations()[0]
+        atoms = [self.chain.mapping(first, day)[["old", "new", "share"]].assign(day=day)
+                 for day in sorted(placed["day"].unique())]
+        atoms = pd.concat(atoms).rename(columns={"old": "atom", "new": "old", "share": "part"})
+        expected = self._mapping(first).rename(columns={"old": "atom", "new": "unit", "share": "part"})
+        refuse_uncovered(placed, atoms, expected[["atom", "unit", "part"]], where)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Combine rates by area to rates by unit with weights; see did.boundaries.align.
@@ -304,6 +339,12 @@ class ChainAreas:
 
         moved, lineage = align(frame, self.chain, self.date, where=where, weights=weights)
         return moved.rename(columns={"area_code": "unit"}), lineage
+
+
+def _more(codes: Iterable[str]) -> str:
+    """How many different codes of a kind there are, and the first of them; nothing for one."""
+    codes = list(dict.fromkeys(codes))
+    return f" ({len(codes)} such codes: {first_few(codes, 12)})" if len(codes) > 1 else ""
 
 
 def _lineage(placed: pd.DataFrame) -> pd.DataFrame:
@@ -362,7 +403,8 @@ class Systems:
         if len(unknown):
             row = unknown.iloc[0]
             raise DidError(f"{where}: area code '{row.area_code}' ({row.area_name}, {row.period}) is not a system in "
-                           f"stp_codes.csv{suggest(row.area_code, self.unit_of.index)}; correct it or add it there")
+                           f"stp_codes.csv{suggest(row.area_code, self.unit_of.index)}{_more(unknown['area_code'])}; correct it "
+                           f"or add it there; {OR_LEAVE_OUT}")
         return frame.assign(unit=frame["area_code"].map(self.unit_of), reason="A system as a whole")
 
 

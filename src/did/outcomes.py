@@ -9,8 +9,11 @@ import pandas as pd
 from did import geography
 from did.config import Counts, Indicator, Population, Rate
 from did.errors import DidError
+from did.limits import first_few
+from did.sources.fingertips_csv import time_period
 
 Observations = Mapping[str, pd.DataFrame]
+NOT_COMPARED = "not compared in"   # in the reason of an England row
 COLUMNS = ["unit", "period", "outcome", "numerator", "weight", "denominator_status"]
 
 
@@ -52,9 +55,8 @@ def outcome(indicator: Indicator, denominator: str | None, observations: Observa
 def _refuse_other_periods(indicator: Indicator, observations: Observations, where: str) -> None:
     """Raise DidError if the figures are of another frequency, or of financial years for calendar years or the
     opposite: both are written as one year, and would be taken for each other in silence."""
-    counts = [indicator.numerator, *(each for each in indicator.denominators.values() if isinstance(each, Counts))]
-    wanted = ([(indicator.rate.source, [indicator.rate.measure])] if indicator.rate is not None
-              else [(name, each.measures) for each in counts for name in each.sources])
+    wanted = [(name, each.measures if isinstance(each, Counts) else [each.measure])
+              for each in indicator.figures for name in each.sources]
     for name, measures in wanted:
         rows = observations[name].loc[observations[name]["measure"].isin(measures)]
         other = rows.loc[rows["frequency"] != indicator.frequency]
@@ -64,8 +66,17 @@ def _refuse_other_periods(indicator: Indicator, observations: Observations, wher
                            "'frequency' in one of them")
         if indicator.frequency != "Y":
             continue
-        years = rows["note"].str.extract(r"period as published: (\d{4})/\d{2}(?:;|$)")[0]
-        financial = years.notna()
+        labels = rows["note"].str.extract(r"period as published: ([^;]+)")[0]
+        read = {label: _label(label) for label in labels.dropna().unique()}
+        years = labels.map({label: year for label, (year, _, _) in read.items()})
+        financial = labels.map({label: financial for label, (_, financial, _) in read.items()}).eq(True)
+        spans = labels.map({label: span for label, (_, _, span) in read.items()}).fillna(1)
+        wrong = rows.loc[(spans != indicator.span) | ((spans > 1) & (years != rows["period"]))]
+        if len(wrong):
+            row, span = wrong.iloc[0], int(spans[wrong.index[0]])
+            raise DidError(f"{where}, source {name}: expected figures of {indicator.span} years each, named by the first; "
+                           f"found {row.period} of {span} ({row.note or 'no other period as published'}); write 'span: "
+                           f"{span}' in the indicator, or choose other figures in the source")
         if financial.any() and indicator.years == "calendar":
             raise DidError(f"{where}, source {name}: expected calendar years; found financial years "
                            f"({rows.loc[financial, 'note'].iloc[0]}); write 'years: financial' in the indicator")
@@ -76,6 +87,12 @@ def _refuse_other_periods(indicator: Indicator, observations: Observations, wher
                 raise DidError(f"{where}, source {name}: expected financial years under the year in which they begin "
                                f"(2017/18 is 2017); found {row.period} {f'({row.note})' if row.note else ''}; read "
                                "them with 'frequency: FY', or write 'years: calendar' in the indicator")
+
+
+def _label(text: str) -> tuple[str, bool, int]:
+    """The first year of a period as published, whether its years are financial, and how many there are."""
+    kind, year = time_period(text)
+    return year, "financial" in kind, int(kind[0]) if kind.endswith("years") else 1
 
 
 def select(source: pd.DataFrame, measure: str, periods: pd.Index, where: str) -> pd.DataFrame:
@@ -106,8 +123,9 @@ def _counts(counts: Counts, observations: Observations, areas, periods: pd.Index
         joined = pd.concat([groups["area_name"].last(), groups["value"].sum(skipna=False)], axis=1).reset_index()
     aside = joined["area_type"].isin(geography.ASIDE)
     inside, beside = joined.loc[~aside], joined.loc[aside]
-    _reconcile(inside, beside, where)
     summed, lineage = areas.counts(inside, where)
+    gaps = _reconcile(inside, beside, where)
+    beside = beside.assign(not_compared=beside["period"].isin(gaps) & beside["area_type"].eq("country"))
     _complete(summed, periods, where)
     return summed, lineage, beside
 
@@ -129,17 +147,24 @@ def _every_period(joined: pd.DataFrame, periods: pd.Index, where: str) -> None:
                        f"{missing[0]}{more}; add the file to its source or choose another window")
 
 
-def _reconcile(inside: pd.DataFrame, beside: pd.DataFrame, where: str) -> None:
-    """Areas must add up to the England row less residents of elsewhere, in periods that have one."""
-    total = inside.groupby("period")["value"].sum()
+def _reconcile(inside: pd.DataFrame, beside: pd.DataFrame, where: str) -> list[str]:
+    """Areas must add up to the England row less residents of elsewhere, in periods that have one; return the periods in
+    which a figure is missing, so that nothing can be compared."""
     england = beside.loc[beside["area_type"] == "country"].set_index("period")["value"]
-    elsewhere = beside.loc[beside["area_type"] == "outside_england"].groupby("period")["value"].sum()
+    if england.empty:
+        return []
+    total = inside.groupby("period")["value"].sum()
+    elsewhere = beside.loc[beside["area_type"] == "outside_england"].groupby("period")["value"].sum(skipna=False)
     expected = england.sub(elsewhere, fill_value=0).loc[england.index]
-    wrong = expected.index[(total.reindex(expected.index) - expected).abs() > 0.5]
-    if len(wrong):
+    gaps = set(inside.loc[inside["value"].isna(), "period"]) | set(expected.index[expected.isna()])
+    wrong = [period for period in expected.index if period not in gaps
+             and abs(total.get(period, float("nan")) - expected[period]) > 0.5]
+    if wrong:
         first = wrong[0]
         raise DidError(f"{where}: areas in {first} must add up to the England row less residents of elsewhere, "
-                       f"{expected[first]:.0f}; found {total.get(first):.0f}")
+                       f"{expected[first]:.0f}; found {total.get(first):.0f}; correct the figures, or leave the England "
+                       "row out (its code under key 'leave_out' of the indicator) if it covers more than the areas")
+    return sorted(gaps & set(expected.index))
 
 
 def _complete(summed: pd.DataFrame, periods: pd.Index, where: str) -> None:
@@ -232,9 +257,14 @@ def _with_aside(kept: pd.DataFrame, beside: pd.DataFrame, lost: pd.DataFrame, pa
              .agg(area_name=("area_name", "last"), n_periods=("period", "nunique"), total=("value", "sum")))
     reason = {"country": "England row: used to check, not a unit",
               "outside_england": "Residents of elsewhere treated in England: in the England row, in no authority",
+              "left_out": "Left out by key 'leave_out' of the indicator",
               "unplaced_practice": "Practice that no file places in an area: left out"}
     aside = aside.assign(fate="set_aside", unit=None,
                          reason=aside["area_type"].map(reason).fillna("Not an area of the target geography"))
+    if "not_compared" in beside:
+        gaps = sorted(beside.loc[beside["not_compared"], "period"].unique())
+        words = f"; {NOT_COMPARED} {first_few(gaps, 6)}, where a figure is missing" if gaps else ""
+        aside["reason"] += pd.Series(words, index=aside.index).where(aside["area_type"] == "country", "")
     frames = [kept, aside.drop(columns="area_type")]
     if len(lost):
         frames.append(lost.assign(fate="excluded", unit=None, n_periods=0, total=float("nan"),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from did import geography, plain_units, waves
 from did.config import Evaluation, Indicator, Measure, Population, Reading, period
-from did.errors import DidError
+from did.errors import DidError, suggest
 from did.outcomes import Observations, outcome
 
 
@@ -46,7 +46,8 @@ class Builder:
         if evaluation.waves.table is not None:
             observations = {name: frame.assign(area_type=plain_units.AREA_TYPE)
                             for name, frame in observations.items()}
-        self.indicator, self.evaluation, self.observations = indicator, evaluation, observations
+        self.indicator, self.evaluation = indicator, evaluation
+        self.observations = _without(indicator, observations)
         self._areas: dict[str, geography.UpperTier | geography.ChainAreas | plain_units.PlainUnits] = {}
         self._outcomes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self._members: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
@@ -86,7 +87,7 @@ class Builder:
         indicator, areas = self.indicator, self._areas_of(reading)
         panel = self._outcome(reading, areas, where)[0].copy()
         units, _, excluded = self._units(reading, areas, where)
-        dropped = _dropped(indicator, reading, _periods(indicator, reading))
+        dropped = _dropped(indicator, reading, _periods(indicator, reading)) + neither(indicator, self.evaluation)
         panel.loc[panel["period"].isin(dropped), ["outcome", "numerator"]] = float("nan")
         panel = panel.loc[~panel["unit"].isin(excluded["unit"])]
         return panel.merge(units, on="unit", how="left", validate="many_to_one")
@@ -127,6 +128,34 @@ class Builder:
             self._attributes[onsets] = _units(self.indicator, self.evaluation, reading, areas, self._members[key],
                                               where)
         return self._attributes[onsets]
+
+
+def _without(indicator: Indicator, observations: Observations) -> Observations:
+    """The observations, with the areas that the indicator leaves out marked as such in the sources of its figures.
+
+    Raises DidError for a code that none of these sources has: with a misspelt one a total would stay in.
+    """
+    names = dict.fromkeys(name for each in indicator.figures for name in each.sources)
+    there = {code for name in names for code in observations[name]["area_code"].unique()} if indicator.leave_out else set()
+    for code in indicator.leave_out:
+        if code not in there:
+            raise DidError(f"indicator {indicator.id}: key 'leave_out': expected codes of its figures' areas; found "
+                           f"'{code}', which {', '.join(names)} does not have{suggest(code, there)}; correct or remove it")
+
+    def marked(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(area_type=frame["area_type"].mask(frame["area_code"].isin(indicator.leave_out), "left_out"))
+
+    return {name: marked(frame) if indicator.leave_out and name in names else frame
+            for name, frame in observations.items()}
+
+
+def neither(indicator: Indicator, evaluation: Evaluation) -> list[str]:
+    """Periods of several years that hold an onset and are neither before nor after it; their outcomes are left out."""
+    if indicator.span == 1:
+        return []
+    table = evaluation.waves.table
+    months = [evaluation.waves.onset] if table is None else plain_units.read_table(evaluation)["first_treated"].dropna()
+    return sorted({period for month in dict.fromkeys(months) for period in indicator.holding(month)})
 
 
 def indicator_members(reading: Reading) -> tuple[str, ...]:

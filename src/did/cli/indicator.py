@@ -27,7 +27,7 @@ def indicator() -> None:
 @click.option("--reader", type=click.Choice(["tidy_csv", "excel_table", "fingertips_csv"]), help="Default: seen from "
               "the file.")
 @click.option("--sheet", metavar="NAME", help="Excel: the sheet; needed if there are several.")
-@click.option("--header-row", type=click.IntRange(1), metavar="N", help="Excel: row of the header. Default: seen.")
+@click.option("--header-row", type=click.IntRange(1), metavar="N", help="Row of the header. Default: seen.")
 @click.option("--encoding", metavar="NAME", help="CSV: default UTF-8, else cp1252.")
 @click.option("--area-column", metavar="COLUMN", help="Column of the areas' codes. Default: seen.")
 @click.option("--area-type", metavar="TYPE", help="practice, ccg, icb_sub_location, stp, lower_tier or upper_tier. "
@@ -44,12 +44,14 @@ def indicator() -> None:
 @click.option("--value-column", metavar="COLUMN", help="Column of a rate that has no counts.")
 @click.option("--indicator-id", metavar="NUMBER", help="Fingertips: Indicator ID. Default: the only one.")
 @click.option("--area-type-in-file", metavar="WORDS", help="Fingertips: Area Type. Default: the only one.")
-@click.option("--sex", help="Fingertips. Default: Persons.")
+@click.option("--sex", help="Fingertips. Default: Persons, or the only one.")
 @click.option("--age", help="Fingertips. Default: the only one.")
 @click.option("--period-kind", metavar="KIND", help="Fingertips: year, financial_year, 3_years, quarter or month.")
 @click.option("--per", type=float, metavar="N", help="The outcome is numerator / denominator x N. Default: 100.")
 @click.option("--unit", metavar="WORDS", help="Unit of the outcome, such as '% of attendances'.")
 @click.option("--direction", type=click.Choice(["higher_better", "lower_better", "none"]), help="Default: none.")
+@click.option("--leave-out", metavar="CODE", multiple=True, help="Code in the figures that is no area of the panel, such as "
+              "a total; may be given again.")
 @click.option("--title", metavar="WORDS", help="Default: from the name.")
 @click.option("--label", metavar="WORDS", help="Short label for axes. Default: the title.")
 @click.option("--family", metavar="NAME", help="Family of outcomes it is shown with; a new one is made. Default: its "

@@ -14,7 +14,8 @@ from did.config import Evaluation, Indicator, load_evaluation, load_indicator
 from did.errors import DidError
 from did.indicator.own_files import note_checksums
 from did.outputs.describe import measure
-from did.panel import Builder, observations_needed
+from did.outcomes import NOT_COMPARED
+from did.panel import Builder, neither, observations_needed
 from did.paths import DEFAULT_CONFIG, Paths
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -27,8 +28,8 @@ def check(name: str, *, config: str | Path, evaluation: Evaluation | None, data:
     """Return everything about an indicator that can be known without fitting, as plain values for text or JSON.
 
     Keys: ``indicator``, ``run`` (the command that would run it), ``files``, ``first_observations``, ``coverage``,
-    ``areas`` (what becomes of each, by fate and reason), ``panel`` (units, periods, before and after the onset, treated
-    by wave), ``series`` (means of treated and untreated units by period), ``readings``, ``notes``, ``stops``
+    ``areas`` (what becomes of each, by fate and reason), ``panel`` (units, periods, before and after the onset and neither,
+    treated by wave), ``series`` (means of treated and untreated units by period), ``readings``, ``notes``, ``stops``
     (sentences; empty if nothing would stop it). Files are fetched or found as the workflow does; ``accept`` notes the
     new checksums of the user's own files. Nothing is raised for mistakes in config or data: they are in ``stops``, and
     what comes after them is absent. ``evaluation`` None: it is read from ``config``.
@@ -81,6 +82,7 @@ def _fill(report: Report, name: str, config: str | Path, evaluation: Evaluation 
     report |= {"areas": _areas(lineage), "panel": _panel(panel, indicator, evaluation), "series": _series(panel)}
     report["stops"] += _stops(panel, name)
     report["notes"] += _notes(panel, report, evaluation)
+    report["notes"] += [f"{row.area_name}: {row.reason}" for row in lineage.itertuples() if NOT_COMPARED in row.reason]
     report["readings"] = _readings(builder, indicator, evaluation, report["stops"])
 
 
@@ -153,8 +155,9 @@ def _panel(panel: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) ->
     treated = units["cohort"].notna()
     waves = units.loc[treated, "wave"].value_counts().sort_index()
     others = units.loc[~treated, "wave"].fillna(0).value_counts().sort_index()
-    return {"units": len(units), "periods": len(periods), "onset": onset,
-            "before": sum(period < onset for period in periods), "after": sum(period >= onset for period in periods),
+    left_out = [period for period in neither(indicator, evaluation) if period in periods]
+    return {"units": len(units), "periods": len(periods), "onset": onset, "neither": left_out,
+            "before": sum(period < onset for period in set(periods) - set(left_out)), "after": sum(period >= onset for period in periods),
             "treated_by_wave": {str(wave): int(count) for wave, count in waves.items()},
             "untreated": int((~treated).sum()),
             "untreated_by_wave": {str(wave) if wave else "none": int(count) for wave, count in others.items()},
@@ -190,10 +193,14 @@ def _notes(panel: pd.DataFrame, report: Report, evaluation: Evaluation) -> list[
     """What does not stop it and a reader should know."""
     notes = []
     size = report["panel"]
-    if size["missing_outcomes"]:
+    if size["neither"]:
+        notes.append(f"{', '.join(size['neither'])}: figures of several years that hold months before and after the onset; "
+                     "neither before nor after, left out")
+    panel = panel.loc[~panel["period"].isin(size["neither"])]
+    if panel["outcome"].isna().any():
         hit = panel.loc[panel["outcome"].isna()]
         row = hit.iloc[0]
-        notes.append(f"{size['missing_outcomes']} outcomes are missing, of {hit['unit'].nunique()} units (first: "
+        notes.append(f"{len(hit)} outcomes are missing, of {hit['unit'].nunique()} units (first: "
                      f"{row.unit}, {row.unit_name}, in {row.period}); estimators that need whole series drop them")
     if size["before"] < 3:
         notes.append(f"only {size['before']} periods before the onset: trends before it cannot be tested")
@@ -281,7 +288,8 @@ def _panel_lines(report: Report) -> list[str]:
     others = ", ".join(f"{count} of {'no wave' if wave == 'none' else f'wave {wave}'}"
                        for wave, count in size["untreated_by_wave"].items())
     lines = [f"  panel       {size['units']} units x {size['periods']} periods: {size['before']} before and "
-             f"{size['after']} from the onset {size['onset']} on",
+             f"{size['after']} from the onset {size['onset']} on"
+             + (f", {len(size['neither'])} neither" if size["neither"] else ""),
              f"  treated     {waves}", f"  untreated   {size['untreated']}: {others}"]
     values = [value for key in ("treated", "untreated") for value in series.get(key, []) if value is not None]
     if values:

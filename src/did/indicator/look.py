@@ -11,11 +11,12 @@ from did.errors import DidError, suggest
 from did.fetch.contents import kind
 from did.sources import RawFile
 from did.sources.excel_table import sheet_rows
-from did.sources.periods import kind_of, read_period
-from did.sources.spreadsheet import plain, read_csv
-from did.sources.tidy_csv import refuse_large
+from did.sources.periods import kind_of, read_period, reads
+from did.sources.spreadsheet import fold, plain, read_csv, read_sheet
+from did.sources.tidy_csv import below_titles, refuse_large
 from did.sources.workbook import opened
 
+HEADER_WITHIN = 40
 ENCODINGS = ("utf-8-sig", "cp1252")
 # Codes that say what an area is; the first that fits most of a column is taken.
 CODES = {"upper_tier": r"E(06|08|09|10)\d{6}", "ccg": r"E38\d{6}|\d\d[A-Z]|[A-Z]\d[A-Z]\d[A-Z]", 
@@ -34,6 +35,7 @@ class Look:
     reader: str
     header: list[str]
     rows: list[list[Any]] = field(repr=False)
+    lines: list[int] = field(repr=False)   # of the rows, in the file
     options: dict[str, Any]          # of the reader: encoding, or sheet and header_row
     area_column: str | None
     area_type: str | None
@@ -65,12 +67,12 @@ def look(path: str | Path, *, sheet: str | None = None, header_row: int | None =
         raise DidError(f"{path}: expected a CSV file or an Excel workbook; found {words}; save it as one of them")
     if found == "text":
         _refuse(reader, "excel_table", path, "text")
-        header, rows, options = _csv(path, encoding)
+        header, rows, lines, options = _csv(path, encoding, header_row)
         guessed = "fingertips_csv" if set(header) >= FINGERTIPS else "tidy_csv"
     else:
         for wrong in ("tidy_csv", "fingertips_csv"):
             _refuse(reader, wrong, path, "a workbook")
-        header, rows, options = _excel(path, sheet, header_row)
+        header, rows, lines, options = _excel(path, sheet, header_row)
         guessed = "excel_table"
     if len(header) < 2:
         raise DidError(f"{path}: expected a header with two columns or more; found one, '{header[0][:60]}'; save the "
@@ -90,7 +92,7 @@ def look(path: str | Path, *, sheet: str | None = None, header_row: int | None =
     marks, has_percent = _marks(cells, {area_column, period_column})
     name_column = next((label for label in header if "name" in label.casefold() and label != area_column
                         and header.count(label) == 1), None)
-    return Look(path, reader or guessed, header, rows, options, area_column, area_type, name_column, period_column,
+    return Look(path, reader or guessed, header, rows, lines, options, area_column, area_type, name_column, period_column,
                 period_columns, frequency, periods, marks, has_percent)
 
 
@@ -101,7 +103,8 @@ def _refuse(reader: str | None, wrong: str, path: Path, what: str) -> None:
         raise DidError(f"{path}: reader {wrong} does not fit: expected {fits}; found {what}; use {right}")
 
 
-def _csv(path: Path, encoding: str | None) -> tuple[list[str], list[list[str]], dict[str, Any]]:
+def _csv(path: Path, encoding: str | None, header_row: int | None) -> tuple[list[str], list[list[str]], list[int],
+                                                                            dict[str, Any]]:
     with open(path, "rb") as handle:
         start = handle.read(2)
     if start in (b"\xff\xfe", b"\xfe\xff") and not encoding:
@@ -109,17 +112,23 @@ def _csv(path: Path, encoding: str | None) -> tuple[list[str], list[list[str]], 
                        "utf-16")
     for name in [encoding] if encoding else ENCODINGS:
         try:
-            table, _ = read_csv(path, str(path), name)
+            table, lines = read_csv(path, str(path), name)
         except DidError as error:
             if encoding or not isinstance(error.__cause__, UnicodeDecodeError):
                 raise
             continue
-        return [plain(cell) for cell in table[0]], table[1:], {} if name == "utf-8-sig" else {"encoding": name}
+        options = {} if name == "utf-8-sig" else {"encoding": name}
+        first = header_row or lines[_header_place(table) or 0]
+        if first > lines[0]:
+            options["header_row"] = first
+            table, lines = below_titles(RawFile(path, str(path)), table, lines, first, [])
+        return [plain(cell) for cell in table[0]], table[1:], lines[1:], options
     raise DidError(f"{path}: expected text in UTF-8 or cp1252; found another encoding; save it as UTF-8, or name it by "
                    "--encoding")
 
 
-def _excel(path: Path, sheet: str | None, header_row: int | None) -> tuple[list[str], list[list[Any]], dict[str, Any]]:
+def _excel(path: Path, sheet: str | None, header_row: int | None) -> tuple[list[str], list[list[Any]], list[int],
+                                                                           dict[str, Any]]:
     if sheet is None:
         with opened(path, str(path)) as book:
             names = book.names
@@ -128,24 +137,25 @@ def _excel(path: Path, sheet: str | None, header_row: int | None) -> tuple[list[
                            f"{', '.join(names)}; name one")
         sheet = names[0]
     raw = RawFile(path, str(path))
-    tried = [header_row] if header_row else range(1, 21)
-    for row in tried:
-        try:
-            (header, *rows), _ = sheet_rows(raw, sheet, row, [])
-        except DidError:
-            if header_row or row == 1 and not _has_sheet(path, sheet):
-                raise
-            continue
-        labels = [plain(cell) for cell in header]
-        # A title above the table has few cells; the header has as many as the row below it.
-        if header_row or (rows and sum(plain(cell) != "" for cell in rows[0]) >= len(labels) - 1 and len(labels) > 1):
-            return labels, rows, {"sheet": sheet, "header_row": row}
-    raise DidError(f"{path}, sheet '{sheet}': expected a header row among the first 20; found none; give --header-row")
+    if header_row is None:
+        place = _header_place(read_sheet(path, str(path), lambda name: name == fold(sheet), sheet).grid)
+        if place is None:
+            raise DidError(f"{path}, sheet '{sheet}': expected a header row among the first {HEADER_WITHIN}; found none; "
+                           "give --header-row")
+        header_row = place + 1
+    (header, *rows), (_, *lines) = sheet_rows(raw, sheet, header_row, [])
+    return [plain(cell) for cell in header], rows, lines, {"sheet": sheet, "header_row": header_row}
 
 
-def _has_sheet(path: Path, sheet: str) -> bool:
-    with opened(path, str(path)) as book:
-        return sheet.casefold() in [name.casefold() for name in book.names]
+def _header_place(grid: list[list[Any]]) -> int | None:
+    """Place of the header: the first row with about as many filled cells as the rows of the table have, since those of
+    titles and summaries above it have few; None if no row has."""
+    filled = [sum(plain(cell) != "" for cell in row) for row in grid[:1000]]
+    widths = {width: filled.count(width) * width for width in set(filled) if width > 1}
+    if not widths:
+        return None
+    usual = max(widths, key=lambda width: (widths[width], width))
+    return next((place for place, width in enumerate(filled[:HEADER_WITHIN]) if width > 0.7 * usual), None)
 
 
 def _areas(cells: dict[str, list[str]], given: str | None, units: set[str] | None) -> tuple[str | None, str | None]:
@@ -181,7 +191,7 @@ def _periods(header: list[str], rows: list[list[Any]], cells: dict[str, list[str
     for column in columns:
         words = [word for word in set(cells[column]) if word]
         for frequency in ("FY", "Q", "M"):
-            read = [word for word in words if _reads(word, frequency)]
+            read = [word for word in words if reads(word, frequency)]
             if len(read) >= 0.8 * len(words) > 1:
                 return column, frequency, sorted({read_period(word, frequency) for word in read})
     return given, None, []
@@ -191,19 +201,11 @@ def _across(header: list[str]) -> tuple[list[str], str | None, list[str]]:
     """The columns that are headed by a period, of the kind that heads most of them."""
     best: tuple[list[str], str | None] = ([], None)
     for frequency in ("FY", "Q", "M", "Y"):
-        labels = [label for label in header if kind_of([label]) and _reads(label, frequency)]
+        labels = [label for label in header if kind_of([label]) and reads(label, frequency)]
         if len(labels) > max(len(best[0]), 1):
             best = (labels, frequency)
     labels, frequency = best
     return labels, frequency, sorted(read_period(label, frequency) for label in labels) if frequency else []
-
-
-def _reads(label: str, frequency: str) -> bool:
-    try:
-        read_period(label, frequency)
-    except ValueError:
-        return False
-    return True
 
 
 def _marks(cells: dict[str, list[str]], besides: set[str | None]) -> tuple[dict[str, list[str]], bool]:

@@ -16,7 +16,8 @@ from did.indicator.look import Look, look
 from did.indicator.written import Ask, Choices, check_command, indicator_text, onset_rule, source_text
 from did.plain_units import AREA_TYPE, read_table
 from did.provenance import write_text
-from did.sources.periods import KINDS, read_period
+from did.sources.figures import TIMELY
+from did.sources.periods import KINDS, not_read, read_period, reads
 from did.sources.spreadsheet import plain
 from did.sources.tidy_csv import ENGLAND
 
@@ -43,7 +44,7 @@ def new(name: str, given: Mapping[str, Any], *, config: str | Path, evaluation: 
     ``given`` are the options of ``did indicator new``, absent or None where not given: file, reader, sheet, header_row,
     encoding, area_column, area_type, parent_column, period_column, frequency, numerator_column, denominator_column,
     value_column, denominator_file, denominator_value_column, measure (Fingertips: area_type_in_file, sex, age), per,
-    unit, direction, title, label, family, family_title, publisher, licence, page, first, last. ``ask`` puts a question
+    unit, direction, leave_out, title, label, family, family_title, publisher, licence, page, first, last. ``ask`` puts a question
     (key, text, default) to a person; without it what is needed and cannot be seen in the file is an error. The
     evaluation's own file is not touched: the indicator names it.
 
@@ -66,8 +67,9 @@ def new(name: str, given: Mapping[str, Any], *, config: str | Path, evaluation: 
     fingertips = seen.reader == "fingertips_csv"
     shape = _fingertips(choices, seen, units) if fingertips else _table(choices, seen, evaluation.reference, units)
     geography = _geography(shape["area_type"], evaluation, choices)
-    rule = onset_rule(shape["frequency"], evaluation.waves.onset) if units is None else _common_rule(
-        shape["frequency"], units["first_treated"].dropna())
+    span = shape.get("span", 1)
+    rule = onset_rule(shape["frequency"], evaluation.waves.onset, span) if units is None else _common_rule(
+        shape["frequency"], units["first_treated"].dropna(), span)
     text = {source_path: source_text(name, file, seen, shape["options"], choices)}
     second = given.get("denominator_file")
     if second:
@@ -107,9 +109,9 @@ def _observed_as(area_type: str) -> str:
     return AREAS[area_type][1] if area_type in AREAS else area_type
 
 
-def _common_rule(frequency: str, months: pd.Series) -> str:
+def _common_rule(frequency: str, months: pd.Series, span: int) -> str:
     """The onset rule that fits the first treated months of most units."""
-    return months.map(lambda month: onset_rule(frequency, month)).mode().iloc[0]
+    return months.map(lambda month: onset_rule(frequency, month, span)).mode().iloc[0]
 
 
 def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | None) -> dict[str, Any]:
@@ -123,7 +125,7 @@ def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | N
     area_type = _area_type(choices, seen.area_type, units)
     frequency = choices.must("frequency", "M, Q, Y or FY", seen.frequency,
                              found="no column in which each cell is one month, quarter or year, such as 2017-06, "
-                             f"2017 Q2, 2017/18 or 2017, among {columns}")
+                             f"2017 Q2, 2017/18 or 2017, among {columns}{_no_period(seen)}")
     one_of(f"indicator {choices.name}: --frequency", frequency, KINDS)
     options: dict[str, Any] = {**seen.options, "frequency": frequency, "area_code_column": area}
     parent = choices.given.get("parent_column")
@@ -149,6 +151,13 @@ def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | N
                 "rate": None if choices.given.get("denominator_file") else "value", "numerator": "value",
                 "denominator": "denominator", "percent": seen.has_percent}
     column = choices.must("period_column", "column of the periods", seen.period_column, found=f"columns are {columns}")
+    _in_header(choices, "period_column", column, seen)
+    place = seen.header.index(column)
+    periods = sorted({read_period(row[place], frequency) for row in seen.rows if reads(row[place], frequency)})
+    if not periods:
+        raise DidError(f"indicator {choices.name}: {seen.path}, column '{column}': expected {KINDS[frequency]} in each "
+                       f"cell{_no_period(seen, column, frequency) or '; found none'}; correct the cells, or give another "
+                       "--period-column or --frequency")
     options = {"layout": "wide", "period_column": column, **options}
     if not value and not numerator and choices.ask is not None:
         answer = choices.ask("value_column", "column of the rate (leave empty if there are counts)", "")
@@ -172,9 +181,20 @@ def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | N
     options["measures"] = measures
     if not value:
         options["counts"] = list(measures)
-    return {"options": options, "area_type": area_type, "frequency": frequency, "periods": seen.periods,
+    return {"options": options, "area_type": area_type, "frequency": frequency, "periods": periods,
             "rate": "value" if value else None, "numerator": "numerator", "denominator": "denominator",
             "percent": seen.has_percent}
+
+
+def _no_period(seen: Look, column: str | None = None, frequency: str | None = None) -> str:
+    """The first cell that is no period, to follow in a message; of the column that sounds like one, if none is given."""
+    column = column or next((label for label in seen.header if TIMELY.search(label)), None)
+    if column is None:
+        return ""
+    place = seen.header.index(column)
+    first = not_read([row[place] for row in seen.rows], frequency)
+    return "" if first is None else (f"; the first cell of column '{column}' that is none is in row {seen.lines[first]}: "
+                                     f"'{plain(seen.rows[first][place])[:60]}'")
 
 
 def _dated(seen: Look, area: str, choices: Choices, reference: str) -> str:
@@ -183,7 +203,7 @@ def _dated(seen: Look, area: str, choices: Choices, reference: str) -> str:
     from did import chain
 
     codes = [plain(row[seen.header.index(area)]) for row in seen.rows]
-    areas = {code for code in codes if code and code != ENGLAND}
+    areas = {code for code in codes if code and code != ENGLAND} - set(choices.given.get("leave_out") or ())
     if seen.period_column:
         place = seen.header.index(seen.period_column)
         periods = {plain(row[place]) for row in seen.rows}
@@ -227,7 +247,8 @@ def _fingertips(choices: Choices, seen: Look, units: pd.DataFrame | None) -> dic
     word = only("area_type_in_file", "Area Type", frame)
     frame = frame.loc[frame["Area Type"] == word]
     there = sorted(set(frame["Sex"]))
-    sex = choices.get("sex", "Sex wanted", "Persons" if "Persons" in there else there[0])
+    guess = "Persons" if "Persons" in there else there[0] if len(there) == 1 else None
+    sex = choices.must("sex", "Sex wanted", guess, found=f"the file has {', '.join(there)}")
     one_of(f"indicator {name}: --sex", sex, there)
     frame = frame.loc[frame["Sex"] == sex]
     age = only("age", "Age", frame)
@@ -243,7 +264,8 @@ def _fingertips(choices: Choices, seen: Look, units: pd.DataFrame | None) -> dic
     area_type = _area_type(choices, look_area_type(frame["Area Code"]), units)
     options = {"indicator_id": int(number) if number.isdigit() else number, "measure": "value", "area_type": word,
                "area_type_as": _observed_as(area_type), "sex": sex, "age": age, "period_kind": kind}
-    frequency = {"quarter": "Q", "month": "M", "financial_year": "FY"}.get(kind, "Y")
+    frequency = {"quarter": "Q", "month": "M"}.get(kind, "FY" if "financial" in kind else "Y")
+    span = int(kind[0]) if kind.endswith("years") else 1
     per = _counts_agree(frame)
     if per:
         options |= {"count_measure": "numerator", "denominator_measure": "denominator"}
@@ -253,7 +275,7 @@ def _fingertips(choices: Choices, seen: Look, units: pd.DataFrame | None) -> dic
     title = frame["Indicator Name"].iloc[0] if "Indicator Name" in frame else ""
     return {"options": options, "area_type": area_type, "frequency": frequency, "periods": periods,
             "rate": None if per else "value", "numerator": "numerator", "denominator": "denominator", "percent": False,
-            "per": per, "title": title}
+            "per": per, "title": title, "span": span}
 
 
 def look_area_type(codes: pd.Series) -> str | None:

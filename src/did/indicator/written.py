@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from did.config import Evaluation
+from did.config import Evaluation, first_treated
 from did.errors import DidError, one_of
 from did.indicator.look import Look
 from did.paths import DEFAULT_CONFIG
@@ -93,14 +93,15 @@ def source_text(name: str, file: str, seen: Look, options: dict[str, Any], choic
             f"licence: {_quoted(licence)}\nreader: {seen.reader}\noptions:\n{lines}{_file_lines(file, choices.check)}")
 
 
-def onset_rule(frequency: str, month: str) -> str:
+def onset_rule(frequency: str, month: str, span: int = 1) -> str:
     """``containing`` if treatment begins in the first quarter of its period's months, else ``following``.
 
-    June 2017 is early in the financial year 2017/18 and late in the second quarter and in the calendar year.
+    June 2017 is early in the financial year 2017/18 and in 2017 to 2019 (``span`` 3), and late in the second quarter and
+    in the calendar year.
     """
     start = pd.Period(month, freq="M")
-    length, begins = {"M": (1, start.month), "Q": (3, (start.month - 1) // 3 * 3 + 1), "Y": (12, 1),
-                      "FY": (12, 4)}[frequency]
+    length, begins = {"M": (1, start.month), "Q": (3, (start.month - 1) // 3 * 3 + 1), "Y": (12 * span, 1),
+                      "FY": (12 * span, 4)}[frequency]
     return "containing" if ((start.month - begins) % 12) / length < 0.25 else "following"
 
 
@@ -121,7 +122,8 @@ def indicator_text(name: str, shape: dict[str, Any], geography: str, rule: str, 
     kind = shape["frequency"]
     first = choices.get("first", "first period", shape["periods"][0] if shape["periods"] else None)
     last = choices.get("last", "last period", shape["periods"][-1] if shape["periods"] else None)
-    start = f"treated from {_onset_words(evaluation.waves.onset, kind, rule)}"
+    span = shape.get("span", 1)
+    start = f"treated from {_onset_words(evaluation.waves.onset, kind, rule, span)}"
     if evaluation.waves.table:
         start = "the period that contains a unit's first treated date " + (
             "is treated" if rule == "containing" else "is not; the next is")
@@ -146,6 +148,7 @@ def indicator_text(name: str, shape: dict[str, Any], geography: str, rule: str, 
         f"aggregation: {'sum' if ratio else 'population_weighted'}",
         f"frequency: {FREQUENCY[kind]}   # M, Q or Y",
         *(["years: financial   # 2017 is 2017/18, April to March"] if kind == "FY" else []),
+        *([f"span: {span}   # years of each figure: 2015 is {_spanned(2015, kind, span)}"] if span > 1 else []),
         f"onset_rule: {rule}   # {start}",
         "windows:", f"  default: {{first: {_quoted(str(first))}, last: {_quoted(str(last))}}}",
         "published_estimator: did   # the estimator that leads its page",
@@ -155,16 +158,22 @@ def indicator_text(name: str, shape: dict[str, Any], geography: str, rule: str, 
         f"evaluations: [{evaluation.id}]   # who takes it up; nothing else need be edited",
         *(["residents: {source: ons_population, measure: population_all}   # weighs partly covered authorities"]
           if geography == "upper_tier" else []),
+        *([f"leave_out: {_quoted(list(choices.given['leave_out']))}   # codes in the figures that are no areas of the panel"]
+          if choices.given.get("leave_out") else []),
         "minimum_treated: 5",
         "caveats:",
         *(f"  - {_quoted(caveat)}" for caveat in _caveats(shape, evaluation, rule)), ""]
     return "\n".join(lines)
 
 
-def _onset_words(month: str, kind: str, rule: str) -> str:
-    start = pd.Period(month, freq="M") - (3 if kind == "FY" else 0)
-    period = start.asfreq(FREQUENCY[kind]) + int(rule == "following")
-    return f"{as_written(str(period), kind)} when the onset is {month}"
+def _onset_words(month: str, kind: str, rule: str, span: int) -> str:
+    period = first_treated(month, FREQUENCY[kind], financial=kind == "FY", rule=rule, span=span)
+    return f"{_spanned(period.year, kind, span) if span > 1 else as_written(str(period), kind)} when the onset is {month}"
+
+
+def _spanned(year: int, kind: str, span: int) -> str:
+    """A period of several years as a reader would write it."""
+    return f"{as_written(str(year), kind)} to {as_written(str(year + span - 1), kind)}"
 
 
 def _caveats(shape: dict[str, Any], evaluation: Evaluation, rule: str) -> list[str]:
@@ -172,7 +181,12 @@ def _caveats(shape: dict[str, Any], evaluation: Evaluation, rule: str) -> list[s
     if shape["frequency"] == "FY":
         found.append("Years are financial years: 2017 is April 2017 to March 2018.")
     start = "a unit's first treated date" if evaluation.waves.table else evaluation.waves.onset
-    if rule == "following":
+    span = shape.get("span", 1)
+    if span > 1:
+        found += [f"Each figure covers {span} years and overlaps with its neighbours: a change shows in full only {span} "
+                  "years later, and the figures of neighbouring periods are not independent.", _neither(evaluation, shape,
+                                                                                                        rule)]
+    elif rule == "following":
         found.append(f"The period that contains {start} counts as before the onset.")
     elif shape["frequency"] != "M" and not evaluation.waves.table:
         found.append(f"The period that contains {start} counts as treated.")
@@ -180,3 +194,15 @@ def _caveats(shape: dict[str, Any], evaluation: Evaluation, rule: str) -> list[s
         found.append("No counts are given: where areas merged, rates are averaged with weights of all-age population, "
                      "which is not the rate of the merged area.")
     return found
+
+
+def _neither(evaluation: Evaluation, shape: dict[str, Any], rule: str) -> str:
+    """Which periods of several years are left out, because they hold the onset."""
+    if evaluation.waves.table:
+        return "Periods that hold a first treated date after the first quarter of their months are left out."
+    kind, span, month = shape["frequency"], shape["span"], evaluation.waves.onset
+    end = first_treated(month, "Y", financial=kind == "FY", rule=rule, span=span).year
+    begin = first_treated(month, "Y", financial=kind == "FY", rule="containing").year + 1 - span
+    listed = ", ".join(_spanned(year, kind, span) for year in range(begin, end))
+    return (f"Left out, because they hold months before and after {month} and are neither before nor after: "
+            f"{listed or 'none'}.")

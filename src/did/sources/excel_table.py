@@ -15,7 +15,6 @@ from did.sources.spreadsheet import fault, fold, plain, read_sheet
 
 OPTIONS = {
     "sheet": "name of the sheet",
-    "header_row": "row of the header, counted from 1 as the program shows it (default 1)",
     **{key: words for key, words in tidy_csv.OPTIONS.items() if key != "encoding"},
 }
 
@@ -32,10 +31,8 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     where = f"source {source_id}, reader excel_table: option"
     if not isinstance(options.get("sheet"), str) or not options["sheet"]:
         raise DidError(f"{where} 'sheet' is missing: expected {OPTIONS['sheet']}; add it to the source")
-    row = options.get("header_row", 1)
-    if not isinstance(row, int) or isinstance(row, bool) or row < 1:
-        raise DidError(f"{where} 'header_row': expected a whole number from 1; found '{row}'; correct it")
     tidy_csv.check_options(source_id, "excel_table", options)
+    row = options.get("header_row", 1)
     left_out: list[str] = []
     tables = []
     for raw in files:

@@ -13,7 +13,7 @@ from did.limits import first_few
 from did.sources.spreadsheet import fault, number, plain
 
 _MARK_LENGTH = 20
-_TIMELY = re.compile(r"quarter|qtr|month|week|day|date|half|term|season|period|year", re.IGNORECASE)
+TIMELY = re.compile(r"quarter|qtr|month|week|day|date|half|term|season|period|year", re.IGNORECASE)
 
 
 @dataclass
@@ -107,7 +107,7 @@ def differ_in(columns: list[str], table: pd.DataFrame, period_column: str | None
         return f"'{column}' ({first_few(sorted(set(table[column])), 6)})"
 
     words = f"such rows differ in column {' and '.join(cells(column) for column in columns)}"
-    timely = [column for column in columns if _TIMELY.search(column)]
+    timely = [column for column in columns if TIMELY.search(column)]
     listed = " and ".join(f"'{column}'" for column in columns)
     if timely and period_column:
         return words, f"make one period of '{period_column}' and {listed}, such as 2017 Q2, or sum the counts first"

@@ -40,6 +40,8 @@ OPTIONS = {
     "counts": "list of the measures that are counts: a value below 0 is refused (default: none)",
     "percent_sign": "drop: a value written 94.5% is 94.5 (default: it is refused, because 0.945 could be meant)",
     "note": "what to note on every observation, such as that it is a rate without a count (default: nothing)",
+    "header_row": "row (line of a text file) of the header, counted from 1: rows above it and, below it, rows with one "
+                  "filled cell are titles and notes (default: the first row, and a CSV file has no such rows)",
     "encoding": "text encoding of the files (default utf-8, with or without a mark)",
 }
 COMMON = ["layout", "frequency", "area_code_column"]
@@ -72,11 +74,31 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     ``area_types``; the same key twice, with the column by which such rows differ; no rows.
     """
     check_options(source_id, "tidy_csv", options)
-    tables = []
+    tables, left_out = [], []
     for raw in files:
         refuse_large(raw.path, raw.name)
-        tables.append((raw, *read_csv(raw.path, raw.name, options.get("encoding", "utf-8-sig"))))
-    return observations(source_id, tables, options)
+        rows, lines = read_csv(raw.path, raw.name, options.get("encoding", "utf-8-sig"))
+        if "header_row" in options:
+            rows, lines = below_titles(raw, rows, lines, options["header_row"], left_out)
+        tables.append((raw, rows, lines))
+    table = observations(source_id, tables, options)
+    table.attrs["left_out"] = left_out + table.attrs["left_out"]
+    return table
+
+
+def below_titles(raw: RawFile, rows: list[list[str]], lines: list[int], header_row: int,
+                 left_out: list[str]) -> tuple[list[list[str]], list[int]]:
+    """The rows of a text file from the header on, of its length, without those that have one filled cell."""
+    kept = [(row, line) for row, line in zip(rows, lines, strict=True) if line >= header_row]
+    if not kept:
+        raise DidError(fault(raw.name, f"the header in row {header_row}", f"{lines[-1]} rows",
+                             "correct the source's option 'header_row'"))
+    width = max(place for place, cell in enumerate(kept[0][0], start=1) if cell.strip())
+    good = [(row[:width] if not any(cell.strip() for cell in row[width:]) else row, line) for row, line in kept
+            if sum(bool(cell.strip()) for cell in row) > 1]
+    if notes := len(rows) - len(good):
+        left_out.append(f"{raw.name}: {notes} rows above the header or with one filled cell (titles or notes): not read")
+    return [row for row, _ in good], [line for _, line in good]
 
 
 def observations(source_id: str, tables: list[tuple[RawFile, list[list[Any]], list[int]]],
@@ -109,6 +131,9 @@ def check_options(source_id: str, reader: str, options: dict[str, Any]) -> None:
     one_of(f"{where} 'frequency'", options["frequency"], KINDS)
     if "percent_sign" in options:
         one_of(f"{where} 'percent_sign'", options["percent_sign"], ["drop"])
+    row = options.get("header_row", 1)
+    if not isinstance(row, int) or isinstance(row, bool) or row < 1:
+        raise DidError(f"{where} 'header_row': expected a whole number from 1; found '{row}'; correct it")
     for key in NEEDED[options["layout"]]:
         if key not in options:
             raise DidError(f"{where} '{key}' is missing: expected {OPTIONS[key]}; add it to the source")
