@@ -23,7 +23,8 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     """Return the observations of sheets, as `did.sources.tidy_csv.read` does of CSV files.
 
     Empty rows are not read, nor are rows with one filled cell, which are titles and notes and are counted in
-    ``attrs["left_out"]``, nor columns without a header. Cells that hold dates are read as such.
+    ``attrs["left_out"]``, nor columns without a header. Cells that hold dates are read as such. A
+    number of an .xlsx sheet formatted as a percentage is what it shows: 0.65 is 65%.
 
     DidError as `did.sources.tidy_csv.read`, and for: no such sheet (naming those there are); a file that is no
     workbook; a header row that is not a whole number from 1 or lies below the table.
@@ -45,7 +46,7 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
 
 def sheet_rows(raw: RawFile, sheet: str, header_row: int, left_out: list[str]) -> tuple[list[list[Any]], list[int]]:
     """Return the header and the rows below it, and the row number of each; see `read` for what is left out."""
-    page = read_sheet(raw.path, raw.name, lambda name: name == fold(sheet), sheet)
+    page = read_sheet(raw.path, raw.name, lambda name: name == fold(sheet), sheet, as_shown=True)
     if header_row > len(page.grid):
         raise DidError(fault(page.where, f"the header in row {header_row}", f"{len(page.grid)} rows",
                              "correct the source's option 'header_row'"))

@@ -73,17 +73,18 @@ def fault(at: str, expected: str, found: object, remedy: str = AGAIN) -> str:
     return f"{at}: expected {expected}; found {found}; {remedy}"
 
 
-def read_sheet(path: Path, name: str, wanted: Callable[[str], bool], expected: str) -> Sheet:
+def read_sheet(path: Path, name: str, wanted: Callable[[str], bool], expected: str, *,
+               as_shown: bool = False) -> Sheet:
     """Return the one sheet of a workbook (.xls or .xlsx) whose folded name satisfies ``wanted``.
 
     Rows are all of one length and empty cells ``''``. Only that sheet is read. ``name`` is the file's name
-    and ``expected`` the sheet's usual name, for messages. DidError: no file, not a workbook, no such sheet
+    and ``expected`` the sheet's usual name, for messages; ``as_shown`` is that of `Workbook.cells`. DidError: no file, not a workbook, no such sheet
     or more than one (the sheets found are listed), an empty sheet, a file beyond a limit (`did.limits`).
     """
     with opened(path, name) as workbook:
         found = workbook.names
         sheets = [sheet for sheet in found if wanted(fold(sheet))]
-        grid = workbook.cells(sheets[0]) if len(sheets) == 1 else []
+        grid = workbook.cells(sheets[0], as_shown=as_shown) if len(sheets) == 1 else []
     if len(sheets) != 1:
         listed = ", ".join(f"'{sheet}'" for sheet in found)
         many = "no such sheet" if not sheets else f"{len(sheets)} such sheets"

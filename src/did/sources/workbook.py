@@ -45,19 +45,22 @@ class Workbook:
                          f"{what[0]:,} rows x {what[1]:,} columns", "delete the empty rows and columns")
         return what
 
-    def _ask(self, sheet: str, with_cells: bool) -> None:
+    def _ask(self, sheet: str, *, with_cells: bool, as_shown: bool = False) -> None:
         with contextlib.suppress(BrokenPipeError):  # what broke is told when the answer is read
-            pickle.dump((sheet, with_cells), self._process.stdin)
+            pickle.dump((sheet, with_cells, as_shown), self._process.stdin)
             self._process.stdin.flush()
 
     def last_cell(self, sheet: str) -> tuple[int, int] | None:
         """Return row and column of the sheet's last cell in use, counted from 0; None if it is empty."""
-        self._ask(sheet, False)
+        self._ask(sheet, with_cells=False)
         return self._received()
 
-    def cells(self, sheet: str) -> list[list[Any]]:
-        """Return the sheet's cells from A1: rows of one length, an empty cell as ''."""
-        self._ask(sheet, True)
+    def cells(self, sheet: str, *, as_shown: bool = False) -> list[list[Any]]:
+        """Return the sheet's cells from A1: rows of one length, an empty cell as ''.
+
+        With ``as_shown`` a number of an .xlsx sheet that is formatted as a percentage is text: 0.65 is ``65%``.
+        """
+        self._ask(sheet, with_cells=True, as_shown=as_shown)
         self._received()
         return self._received()
 
