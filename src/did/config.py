@@ -114,13 +114,13 @@ class Indicator(Strict):
     years: Literal["calendar", "financial"] = Field("calendar", description="With frequency Y: calendar years, or "
                                                     "financial years from April to March, each named by the year in "
                                                     "which it begins: 2017 is 2017/18.")
-    span: int = Field(1, ge=1, le=10, description="With frequency Y: how many years each figure covers from the one it is "
-                      "named by. With 3, 2015 is 2015 to 2017, and the figures overlap.")
+    span: int = Field(1, ge=1, le=10, description="With frequency Y: how many years each figure covers, from the one "
+                      "it is named by. With 3, 2015 is 2015 to 2017, and the figures overlap.")
     onset_rule: Literal["containing", "following"] = Field("containing", description="First treated period: the "
                                                            "one that contains the onset, or the one after it. With a "
-                                                           "`span`: the first that has the onset in the first quarter of "
-                                                           "its months, or that begins after it; those before it that "
-                                                           "hold the onset are neither before nor after, and are left "
+                                                           "`span`: the first that has the onset in the first quarter "
+                                                           "of its months, or that begins after it; those before it "
+                                                           "that hold the onset are neither before nor after, and are left "
                                                            "out.")
     windows: dict[str, Window] = Field(min_length=1, description="Named windows; a reading names one.")
     published_estimator: str = Field(description="Estimator the published evaluation used.")
@@ -131,9 +131,9 @@ class Indicator(Strict):
     residents: Measure | None = Field(None, description="Source and all-age measure of population by district, which "
                                       "says how much of a partly covered area is inside; for upper-tier authorities "
                                       "where no denominator is a population.")
-    leave_out: list[str] = Field(default_factory=list, description="Codes, as in its own figures, that are no areas of the "
-                                 "panel and are left out, such as totals, regions and `unknown`; each is listed with the "
-                                 "areas.")
+    leave_out: list[str] = Field(default_factory=list, description="Codes, as in its own figures, that are no areas of "
+                                 "the panel and are left out, such as totals, regions and `unknown`; each is listed "
+                                 "with the areas.")
     minimum_treated: int = Field(1, ge=1, description="Estimates on fewer treated units carry a note.")
     caveats: list[str] = Field(default_factory=list, description="What a reader must know.")
 
@@ -180,8 +180,9 @@ class Indicator(Strict):
         """Periods before the first treated one that hold the month ``first`` all the same, because each covers several
         years: neither before nor after. None with a `span` of 1, whose one period the onset rule puts on one side."""
         onset = self.onset(first)
-        begins = first_treated(first, self.frequency, financial=self.years == "financial", rule="containing") + 1 - self.span
-        return [] if self.span == 1 else list(pd.period_range(begins, onset - 1, freq=self.frequency).astype(str))
+        containing = first_treated(first, self.frequency, financial=self.years == "financial", rule="containing")
+        held = pd.period_range(containing + 1 - self.span, onset - 1, freq=self.frequency)
+        return [] if self.span == 1 else list(held.astype(str))
 
 
 def first_treated(month: str, frequency: str, *, financial: bool, rule: str, span: int = 1) -> pd.Period:
@@ -365,7 +366,7 @@ class Evaluation(Strict):
     def readings_of(self, indicator: Indicator) -> dict[str, Reading]:
         """The readings that concern an indicator, by name.
 
-        Those with a date for each wave do not concern one of several years: its figures hold the onsets of several waves.
+        Those with a date for each wave do not concern one of several years: its figures hold several waves' onsets.
         """
         return {name: reading for name, reading in self.readings.items()
                 if (reading.families is None or indicator.family in reading.families)

@@ -69,8 +69,8 @@ class UpperTier:
         area. England's total is preserved when merging. Districts are summed to their upper-tier authority first. A
         missing count (suppressed) makes its unit's count missing in that period; it is never left out of a sum.
 
-        Raises DidError for a code that the reference does not know, an authority beside its own districts, and a unit or
-        authority of which an area is absent in some period; ``where`` names the indicator and reading.
+        Raises DidError for a code that the reference does not know, an authority beside its own districts, and a unit
+        or authority of which an area is absent in some period; ``where`` names the indicator and reading.
         """
         frame, outside = self._inside(frame)
         frame["own_code"] = frame["area_code"]
@@ -403,8 +403,8 @@ class Systems:
         if len(unknown):
             row = unknown.iloc[0]
             raise DidError(f"{where}: area code '{row.area_code}' ({row.area_name}, {row.period}) is not a system in "
-                           f"stp_codes.csv{suggest(row.area_code, self.unit_of.index)}{_more(unknown['area_code'])}; correct it "
-                           f"or add it there; {OR_LEAVE_OUT}")
+                           f"stp_codes.csv{suggest(row.area_code, self.unit_of.index)}{_more(unknown['area_code'])}; "
+                           f"correct it or add it there; {OR_LEAVE_OUT}")
         return frame.assign(unit=frame["area_code"].map(self.unit_of), reason="A system as a whole")
 
 

@@ -74,9 +74,9 @@ def _refuse_other_periods(indicator: Indicator, observations: Observations, wher
         wrong = rows.loc[(spans != indicator.span) | ((spans > 1) & (years != rows["period"]))]
         if len(wrong):
             row, span = wrong.iloc[0], int(spans[wrong.index[0]])
-            raise DidError(f"{where}, source {name}: expected figures of {indicator.span} years each, named by the first; "
-                           f"found {row.period} of {span} ({row.note or 'no other period as published'}); write 'span: "
-                           f"{span}' in the indicator, or choose other figures in the source")
+            raise DidError(f"{where}, source {name}: expected figures of {indicator.span} years each, named by the "
+                           f"first; found {row.period} of {span} ({row.note or 'no other period as published'}); write "
+                           f"'span: {span}' in the indicator, or choose other figures in the source")
         if financial.any() and indicator.years == "calendar":
             raise DidError(f"{where}, source {name}: expected calendar years; found financial years "
                            f"({rows.loc[financial, 'note'].iloc[0]}); write 'years: financial' in the indicator")
@@ -134,9 +134,9 @@ def _refuse_negative(joined: pd.DataFrame, where: str) -> None:
     negative = joined.loc[joined["value"] < 0]
     if len(negative):
         row = negative.iloc[0]
-        raise DidError(f"{where}, source {row.source}, file {row.file}: expected {row.measure} of at least 0, because it "
-                       f"is a count; found {row.value:g} for {row.area_code} ({row.area_name}) in {row.period}; correct "
-                       "it, or list it under the source's option 'suppressed' or 'missing' if it is a mark")
+        raise DidError(f"{where}, source {row.source}, file {row.file}: expected {row.measure} of at least 0, because "
+                       f"it is a count; found {row.value:g} for {row.area_code} ({row.area_name}) in {row.period}; "
+                       "correct it, or list it under the source's option 'suppressed' or 'missing' if it is a mark")
 
 
 def _every_period(joined: pd.DataFrame, periods: pd.Index, where: str) -> None:
@@ -162,8 +162,8 @@ def _reconcile(inside: pd.DataFrame, beside: pd.DataFrame, where: str) -> list[s
     if wrong:
         first = wrong[0]
         raise DidError(f"{where}: areas in {first} must add up to the England row less residents of elsewhere, "
-                       f"{expected[first]:.0f}; found {total.get(first):.0f}; correct the figures, or leave the England "
-                       "row out (its code under key 'leave_out' of the indicator) if it covers more than the areas")
+                       f"{expected[first]:.0f}; found {total.get(first):.0f}; correct the figures, or leave the "
+                       "England row out (its code under key 'leave_out' of the indicator) if it covers more than they do")
     return sorted(gaps & set(expected.index))
 
 

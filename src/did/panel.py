@@ -136,11 +136,12 @@ def _without(indicator: Indicator, observations: Observations) -> Observations:
     Raises DidError for a code that none of these sources has: with a misspelt one a total would stay in.
     """
     names = dict.fromkeys(name for each in indicator.figures for name in each.sources)
-    there = {code for name in names for code in observations[name]["area_code"].unique()} if indicator.leave_out else set()
+    there = {code for name in names for code in observations[name]["area_code"].unique() if indicator.leave_out}
     for code in indicator.leave_out:
         if code not in there:
             raise DidError(f"indicator {indicator.id}: key 'leave_out': expected codes of its figures' areas; found "
-                           f"'{code}', which {', '.join(names)} does not have{suggest(code, there)}; correct or remove it")
+                           f"'{code}', which {', '.join(names)} does not have{suggest(code, there)}; correct or remove "
+                           "it")
 
     def marked(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(area_type=frame["area_type"].mask(frame["area_code"].isin(indicator.leave_out), "left_out"))

@@ -156,8 +156,8 @@ class PlainUnits:
             row = unknown.iloc[0]
             raise DidError(f"{where}: unit '{row.area_code}' ({row.area_name}, {row.period}) is not in {self.name}"
                            f"{self._like(row.area_code)}; add it there, without a first treated period if it was never "
-                           "treated, or correct the code; if it is a total or no unit, list it under 'leave_out' in the "
-                           "indicator's file")
+                           "treated, or correct the code; if it is a total or no unit, list it under 'leave_out' in "
+                           "the indicator's file")
         twice = frame.loc[frame.duplicated(["area_code", "period"])]
         if len(twice):
             row = twice.iloc[0]

@@ -36,8 +36,9 @@ def refuse_incomplete(frame: pd.DataFrame, group: str, members: Mapping[str, set
                       where: str) -> None:
     """Raise DidError unless every group has, in every period that it is in, all its areas of one date.
 
-    ``frame``: area_code, period and the column ``group``. ``members``: group -> its area codes of any date. ``changes``:
-    date, old_code, new_code. Publishers change over later than the law does, so that the areas of any date will do.
+    ``frame``: area_code, period and the column ``group``. ``members``: group -> its area codes of any date.
+    ``changes``: date, old_code, new_code. Publishers change over later than the law does, so the areas of any
+    date will do.
     """
     for name, period, there, editions in _present(frame, group, members, changes):
         if not any(codes <= there for codes in editions):
@@ -63,13 +64,13 @@ def refuse_both(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]]
     for found in same.values():
         if all(equal for equal, *_ in found):
             _, period, codes = found[0]
-            raise DidError(f"{where}: expected each area once in {period}; found {first_few(codes)} side by side, areas of "
-                           f"two dates with the same sum, so that they would be counted twice; {REMOVE}")
+            raise DidError(f"{where}: expected each area once in {period}; found {first_few(codes)} side by side, "
+                           f"areas of two dates with the same sum, so that they would be counted twice; {REMOVE}")
 
 
 def _present(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]],
              changes: pd.DataFrame) -> Iterator[tuple[str, str, frozenset[str], list[set[str]]]]:
-    """Each group that had other areas at some time or has several, and period: the areas there, and those of each date."""
+    """Each group of more than one code, and period: the areas there, and those of each date."""
     editions = {name: _editions(codes, changes) for name, codes in members.items() if len(codes) > 1}
     found = frame.loc[frame[group].isin(editions)].groupby([group, "period"])["area_code"].agg(frozenset)
     for (name, period), there in found.items():
@@ -109,16 +110,16 @@ def refuse_uncovered(placed: pd.DataFrame, atoms: pd.DataFrame, expected: pd.Dat
         lacking = sorted(set(atoms.loc[atoms["atom"].isin(gap) & (atoms["day"] == day), "old"]) or set(gap))
         raise DidError(f"{where}: expected figures for every area of {unit} in {period}; found none for "
                        f"{first_few(lacking)}; {ADD}")
-    there = held.groupby(keys, as_index=False)["part"].sum().merge(expected, on=["atom", "unit"], suffixes=("", "_wanted"))
+    there = there.merge(expected, on=["atom", "unit"], suffixes=("", "_wanted"))
     over = there.loc[there["part"] > there["part_wanted"] + _SAME, keys]
-    for unit, rows in held.merge(over, on=keys).drop_duplicates(["unit", "period", "area_code"]).groupby("unit"):
+    for _, rows in held.merge(over, on=keys).drop_duplicates(["unit", "period", "area_code"]).groupby("unit"):
         values = rows.groupby("period")["value"].agg(["max", "sum"])
-        # Practices summed to the codes of different years stand side by side too, and hold none of each other: only where
-        # one figure is throughout the sum of the others does it hold them.
+        # Practices summed to the codes of different years stand side by side too, and hold none of each other: only
+        # where one figure is throughout the sum of the others does it hold them.
         if ((2 * values["max"] - values["sum"]).abs() <= _SAME * values["sum"]).all() and values["sum"].sum() > 0:
             period = rows["period"].min()
             codes = sorted(set(rows.loc[rows["period"] == period, "area_code"]))
             whole = rows.loc[rows["period"] == period].sort_values("value")["area_code"].iloc[-1]
             raise DidError(f"{where}: expected each area once in {period}; found {whole} beside "
-                           f"{first_few([code for code in codes if code != whole])}, which it holds or is the same as, so "
-                           f"that they would be counted twice; {REMOVE}")
+                           f"{first_few([code for code in codes if code != whole])}, which it holds or is the same "
+                           f"as, so that they would be counted twice; {REMOVE}")

@@ -50,8 +50,8 @@ def indicator() -> None:
 @click.option("--per", type=float, metavar="N", help="The outcome is numerator / denominator x N. Default: 100.")
 @click.option("--unit", metavar="WORDS", help="Unit of the outcome, such as '% of attendances'.")
 @click.option("--direction", type=click.Choice(["higher_better", "lower_better", "none"]), help="Default: none.")
-@click.option("--leave-out", metavar="CODE", multiple=True, help="Code in the figures that is no area of the panel, such as "
-              "a total; may be given again.")
+@click.option("--leave-out", metavar="CODE", multiple=True, help="Code in the figures that is no area of the panel, "
+              "such as a total; may be given several times.")
 @click.option("--title", metavar="WORDS", help="Default: from the name.")
 @click.option("--label", metavar="WORDS", help="Short label for axes. Default: the title.")
 @click.option("--family", metavar="NAME", help="Family of outcomes it is shown with; a new one is made. Default: its "

@@ -13,8 +13,8 @@ from did import fetch, registry, sources
 from did.config import Evaluation, Indicator, load_evaluation, load_indicator
 from did.errors import DidError
 from did.indicator.own_files import note_checksums
-from did.outputs.describe import measure
 from did.outcomes import NOT_COMPARED
+from did.outputs.describe import measure
 from did.panel import Builder, neither, observations_needed
 from did.paths import DEFAULT_CONFIG, Paths
 
@@ -28,9 +28,9 @@ def check(name: str, *, config: str | Path, evaluation: Evaluation | None, data:
     """Return everything about an indicator that can be known without fitting, as plain values for text or JSON.
 
     Keys: ``indicator``, ``run`` (the command that would run it), ``files``, ``first_observations``, ``coverage``,
-    ``areas`` (what becomes of each, by fate and reason), ``panel`` (units, periods, before and after the onset and neither,
-    treated by wave), ``series`` (means of treated and untreated units by period), ``readings``, ``notes``, ``stops``
-    (sentences; empty if nothing would stop it). Files are fetched or found as the workflow does; ``accept`` notes the
+    ``areas`` (what becomes of each, by fate and reason), ``panel`` (units, periods, before and after the onset and
+    neither, treated by wave), ``series`` (means of treated and untreated units by period), ``readings``, ``notes``,
+    ``stops`` (sentences; empty if nothing would stop it). Files are fetched or found as the workflow does; ``accept`` notes the
     new checksums of the user's own files. Nothing is raised for mistakes in config or data: they are in ``stops``, and
     what comes after them is absent. ``evaluation`` None: it is read from ``config``.
     """
@@ -157,7 +157,8 @@ def _panel(panel: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) ->
     others = units.loc[~treated, "wave"].fillna(0).value_counts().sort_index()
     left_out = [period for period in neither(indicator, evaluation) if period in periods]
     return {"units": len(units), "periods": len(periods), "onset": onset, "neither": left_out,
-            "before": sum(period < onset for period in set(periods) - set(left_out)), "after": sum(period >= onset for period in periods),
+            "before": sum(period < onset for period in set(periods) - set(left_out)),
+            "after": sum(period >= onset for period in periods),
             "treated_by_wave": {str(wave): int(count) for wave, count in waves.items()},
             "untreated": int((~treated).sum()),
             "untreated_by_wave": {str(wave) if wave else "none": int(count) for wave, count in others.items()},
@@ -194,8 +195,8 @@ def _notes(panel: pd.DataFrame, report: Report, evaluation: Evaluation) -> list[
     notes = []
     size = report["panel"]
     if size["neither"]:
-        notes.append(f"{', '.join(size['neither'])}: figures of several years that hold months before and after the onset; "
-                     "neither before nor after, left out")
+        notes.append(f"{', '.join(size['neither'])}: figures of several years that hold months before and after the "
+                     "onset; neither before nor after, left out")
     panel = panel.loc[~panel["period"].isin(size["neither"])]
     if panel["outcome"].isna().any():
         hit = panel.loc[panel["outcome"].isna()]

@@ -92,8 +92,8 @@ def look(path: str | Path, *, sheet: str | None = None, header_row: int | None =
     marks, has_percent = _marks(cells, {area_column, period_column})
     name_column = next((label for label in header if "name" in label.casefold() and label != area_column
                         and header.count(label) == 1), None)
-    return Look(path, reader or guessed, header, rows, lines, options, area_column, area_type, name_column, period_column,
-                period_columns, frequency, periods, marks, has_percent)
+    return Look(path, reader or guessed, header, rows, lines, options, area_column, area_type, name_column,
+                period_column, period_columns, frequency, periods, marks, has_percent)
 
 
 def _refuse(reader: str | None, wrong: str, path: Path, what: str) -> None:
@@ -140,8 +140,8 @@ def _excel(path: Path, sheet: str | None, header_row: int | None) -> tuple[list[
     if header_row is None:
         place = _header_place(read_sheet(path, str(path), lambda name: name == fold(sheet), sheet).grid)
         if place is None:
-            raise DidError(f"{path}, sheet '{sheet}': expected a header row among the first {HEADER_WITHIN}; found none; "
-                           "give --header-row")
+            raise DidError(f"{path}, sheet '{sheet}': expected a header row among the first {HEADER_WITHIN}; found "
+                           "none; give --header-row")
         header_row = place + 1
     (header, *rows), (_, *lines) = sheet_rows(raw, sheet, header_row, [])
     return [plain(cell) for cell in header], rows, lines, {"sheet": sheet, "header_row": header_row}

@@ -44,8 +44,8 @@ def new(name: str, given: Mapping[str, Any], *, config: str | Path, evaluation: 
     ``given`` are the options of ``did indicator new``, absent or None where not given: file, reader, sheet, header_row,
     encoding, area_column, area_type, parent_column, period_column, frequency, numerator_column, denominator_column,
     value_column, denominator_file, denominator_value_column, measure (Fingertips: area_type_in_file, sex, age), per,
-    unit, direction, leave_out, title, label, family, family_title, publisher, licence, page, first, last. ``ask`` puts a question
-    (key, text, default) to a person; without it what is needed and cannot be seen in the file is an error. The
+    unit, direction, leave_out, title, label, family, family_title, publisher, licence, page, first, last. ``ask`` puts
+    a question (key, text, default) to a person; without it what is needed and cannot be seen in the file is an error. The
     evaluation's own file is not touched: the indicator names it.
 
     Raises DidError for a name that is taken (unless ``replace``) or no identifier, and for everything that cannot be
@@ -156,8 +156,8 @@ def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | N
     periods = sorted({read_period(row[place], frequency) for row in seen.rows if reads(row[place], frequency)})
     if not periods:
         raise DidError(f"indicator {choices.name}: {seen.path}, column '{column}': expected {KINDS[frequency]} in each "
-                       f"cell{_no_period(seen, column, frequency) or '; found none'}; correct the cells, or give another "
-                       "--period-column or --frequency")
+                       f"cell{_no_period(seen, column, frequency) or '; found none'}; correct the cells, or give "
+                       "another --period-column or --frequency")
     options = {"layout": "wide", "period_column": column, **options}
     if not value and not numerator and choices.ask is not None:
         answer = choices.ask("value_column", "column of the rate (leave empty if there are counts)", "")
@@ -187,14 +187,16 @@ def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | N
 
 
 def _no_period(seen: Look, column: str | None = None, frequency: str | None = None) -> str:
-    """The first cell that is no period, to follow in a message; of the column that sounds like one, if none is given."""
+    """The first cell that is no period, for a message; of the column that sounds like one, if none is given."""
     column = column or next((label for label in seen.header if TIMELY.search(label)), None)
     if column is None:
         return ""
     place = seen.header.index(column)
     first = not_read([row[place] for row in seen.rows], frequency)
-    return "" if first is None else (f"; the first cell of column '{column}' that is none is in row {seen.lines[first]}: "
-                                     f"'{plain(seen.rows[first][place])[:60]}'")
+    if first is None:
+        return ""
+    return (f"; the first cell of column '{column}' that is none is in row {seen.lines[first]}: "
+            f"'{plain(seen.rows[first][place])[:60]}'")
 
 
 def _dated(seen: Look, area: str, choices: Choices, reference: str) -> str:

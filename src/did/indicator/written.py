@@ -96,8 +96,8 @@ def source_text(name: str, file: str, seen: Look, options: dict[str, Any], choic
 def onset_rule(frequency: str, month: str, span: int = 1) -> str:
     """``containing`` if treatment begins in the first quarter of its period's months, else ``following``.
 
-    June 2017 is early in the financial year 2017/18 and in 2017 to 2019 (``span`` 3), and late in the second quarter and
-    in the calendar year.
+    June 2017 is early in the financial year 2017/18 and in 2017 to 2019 (``span`` 3), and late in the second quarter
+    and in the calendar year.
     """
     start = pd.Period(month, freq="M")
     length, begins = {"M": (1, start.month), "Q": (3, (start.month - 1) // 3 * 3 + 1), "Y": (12 * span, 1),
@@ -158,7 +158,7 @@ def indicator_text(name: str, shape: dict[str, Any], geography: str, rule: str, 
         f"evaluations: [{evaluation.id}]   # who takes it up; nothing else need be edited",
         *(["residents: {source: ons_population, measure: population_all}   # weighs partly covered authorities"]
           if geography == "upper_tier" else []),
-        *([f"leave_out: {_quoted(list(choices.given['leave_out']))}   # codes in the figures that are no areas of the panel"]
+        *([f"leave_out: {_quoted(list(choices.given['leave_out']))}   # codes that are no areas of the panel"]
           if choices.given.get("leave_out") else []),
         "minimum_treated: 5",
         "caveats:",
@@ -168,7 +168,8 @@ def indicator_text(name: str, shape: dict[str, Any], geography: str, rule: str, 
 
 def _onset_words(month: str, kind: str, rule: str, span: int) -> str:
     period = first_treated(month, FREQUENCY[kind], financial=kind == "FY", rule=rule, span=span)
-    return f"{_spanned(period.year, kind, span) if span > 1 else as_written(str(period), kind)} when the onset is {month}"
+    words = _spanned(period.year, kind, span) if span > 1 else as_written(str(period), kind)
+    return f"{words} when the onset is {month}"
 
 
 def _spanned(year: int, kind: str, span: int) -> str:
@@ -183,9 +184,9 @@ def _caveats(shape: dict[str, Any], evaluation: Evaluation, rule: str) -> list[s
     start = "a unit's first treated date" if evaluation.waves.table else evaluation.waves.onset
     span = shape.get("span", 1)
     if span > 1:
-        found += [f"Each figure covers {span} years and overlaps with its neighbours: a change shows in full only {span} "
-                  "years later, and the figures of neighbouring periods are not independent.", _neither(evaluation, shape,
-                                                                                                        rule)]
+        found += [f"Each figure covers {span} years and overlaps with its neighbours: a change shows in full only "
+                  f"{span} years later, and the figures of neighbouring periods are not independent.",
+                  _neither(evaluation, shape, rule)]
     elif rule == "following":
         found.append(f"The period that contains {start} counts as before the onset.")
     elif shape["frequency"] != "M" and not evaluation.waves.table:

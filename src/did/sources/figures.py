@@ -45,8 +45,8 @@ class Figures:
         try:
             value = self._number(cell, text)
         except ValueError as error:
-            remedy = f"mend the cell, or list '{text}' under the source's option 'suppressed' (the figure is withheld) " \
-                     "or 'missing' (there is none)"
+            remedy = (f"mend the cell, or list '{text}' under the source's option 'suppressed' (the figure is "
+                      "withheld) or 'missing' (there is none)")
             if text.endswith("%"):
                 remedy = "set the source's option 'percent_sign: drop' if 94.5% is to be 94.5"
             elif len(text) > _MARK_LENGTH:
@@ -75,8 +75,8 @@ class Figures:
             with_sign, without = (self._written.get((measure, sign)) for sign in (True, False))
             if with_sign and without:
                 self.problems.append(fault(
-                    f"measure '{measure}'", "percentages written in one way", f"{with_sign} and {without}, which cannot "
-                    "be told to be of one scale", "write all with the sign % or all without"))
+                    f"measure '{measure}'", "percentages written in one way", f"{with_sign} and {without}, which "
+                    "cannot be told to be of one scale", "write all with the sign % or all without"))
 
 
 def told_apart(table: pd.DataFrame, keys: list[str], candidates: Iterable[str]) -> list[str]:

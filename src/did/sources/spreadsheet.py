@@ -78,8 +78,9 @@ def read_sheet(path: Path, name: str, wanted: Callable[[str], bool], expected: s
     """Return the one sheet of a workbook (.xls or .xlsx) whose folded name satisfies ``wanted``.
 
     Rows are all of one length and empty cells ``''``. Only that sheet is read. ``name`` is the file's name
-    and ``expected`` the sheet's usual name, for messages; ``as_shown`` is that of `Workbook.cells`. DidError: no file, not a workbook, no such sheet
-    or more than one (the sheets found are listed), an empty sheet, a file beyond a limit (`did.limits`).
+    and ``expected`` the sheet's usual name, for messages; ``as_shown`` is that of `Workbook.cells`.
+    DidError: no file, not a workbook, no such sheet or more than one (the sheets found are listed), an empty sheet, a
+    file beyond a limit (`did.limits`).
     """
     with opened(path, name) as workbook:
         found = workbook.names

@@ -97,7 +97,7 @@ def below_titles(raw: RawFile, rows: list[list[str]], lines: list[int], header_r
     good = [(row[:width] if not any(cell.strip() for cell in row[width:]) else row, line) for row, line in kept
             if sum(bool(cell.strip()) for cell in row) > 1]
     if notes := len(rows) - len(good):
-        left_out.append(f"{raw.name}: {notes} rows above the header or with one filled cell (titles or notes): not read")
+        left_out.append(f"{raw.name}: {notes} rows above the header or with one filled cell (titles, notes): not read")
     return [row for row, _ in good], [line for _, line in good]
 
 

@@ -2,8 +2,8 @@
 
 Arguments: folder of the parser's package, path, bytes of memory, seconds of processor time, most cells. It writes the
 sheets' names, reads the name of one, and writes its last cell (counted from 0, None if empty) and, if asked for, its
-cells, in which, if that is wanted, a number formatted as a percentage is text such as 65%; then the next name. All are pickled; an error
-ends it as ("error", words).
+cells, in which, if that is wanted, a number formatted as a percentage is text such as 65%; then the next name.
+All are pickled; an error ends it as ("error", words).
 """
 
 import pickle
@@ -36,8 +36,8 @@ _BUILT_IN = {"9", "10"}   # number formats 0% and 0.00%
 
 
 def _percentages(path: str, sheet: str) -> set[tuple[int, int]]:
-    """Row and column, counted from 0, of the cells of an .xlsx sheet whose number format is a percentage; none for other
-    kinds of workbook, whose formats the parser does not tell."""
+    """Row and column, counted from 0, of the cells of an .xlsx sheet whose number format is a percentage; none for
+    other kinds of workbook, whose formats the parser does not tell."""
     if not zipfile.is_zipfile(path):
         return set()
     with zipfile.ZipFile(path) as book:
@@ -67,8 +67,8 @@ def _percent_styles(styles: ElementTree.Element) -> set[str]:
     """Numbers of the cell styles whose number format shows a percentage."""
     formats = _BUILT_IN | {each.get("numFmtId") for each in styles.iterfind(".//{*}numFmt")
                            if "%" in re.sub(r'"[^"]*"|\\.', "", each.get("formatCode", ""))}
-    used = styles.find("{*}cellXfs")
-    return {str(place) for place, each in enumerate(used if used is not None else []) if each.get("numFmtId") in formats}
+    used = styles.findall("{*}cellXfs/{*}xf")
+    return {str(place) for place, each in enumerate(used) if each.get("numFmtId") in formats}
 
 
 def _part_of(book: zipfile.ZipFile, sheet: str) -> str:
