@@ -120,8 +120,8 @@ class Indicator(Strict):
                                                            "one that contains the onset, or the one after it. With a "
                                                            "`span`: the first that has the onset in the first quarter "
                                                            "of its months, or that begins after it; those before it "
-                                                           "that hold the onset are neither before nor after, and are left "
-                                                           "out.")
+                                                           "that hold the onset are neither before nor after, and are "
+                                                           "left out.")
     windows: dict[str, Window] = Field(min_length=1, description="Named windows; a reading names one.")
     published_estimator: str = Field(description="Estimator the published evaluation used.")
     family: str = Field(description="Outcomes reported together.")

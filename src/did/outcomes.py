@@ -163,7 +163,7 @@ def _reconcile(inside: pd.DataFrame, beside: pd.DataFrame, where: str) -> list[s
         first = wrong[0]
         raise DidError(f"{where}: areas in {first} must add up to the England row less residents of elsewhere, "
                        f"{expected[first]:.0f}; found {total.get(first):.0f}; correct the figures, or leave the "
-                       "England row out (its code under key 'leave_out' of the indicator) if it covers more than they do")
+                       "England row out (its code under key 'leave_out' of the indicator) if it covers more")
     return sorted(gaps & set(expected.index))
 
 

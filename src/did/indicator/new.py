@@ -45,8 +45,8 @@ def new(name: str, given: Mapping[str, Any], *, config: str | Path, evaluation: 
     encoding, area_column, area_type, parent_column, period_column, frequency, numerator_column, denominator_column,
     value_column, denominator_file, denominator_value_column, measure (Fingertips: area_type_in_file, sex, age), per,
     unit, direction, leave_out, title, label, family, family_title, publisher, licence, page, first, last. ``ask`` puts
-    a question (key, text, default) to a person; without it what is needed and cannot be seen in the file is an error. The
-    evaluation's own file is not touched: the indicator names it.
+    a question (key, text, default) to a person; without it what is needed and cannot be seen in the file is an error.
+    The evaluation's own file is not touched: the indicator names it.
 
     Raises DidError for a name that is taken (unless ``replace``) or no identifier, and for everything that cannot be
     seen, is contradictory, or is refused by the config's own checks; then nothing is left behind.
