@@ -30,9 +30,9 @@ def check(name: str, *, config: str | Path, evaluation: Evaluation | None, data:
     Keys: ``indicator``, ``run`` (the command that would run it), ``files``, ``first_observations``, ``coverage``,
     ``areas`` (what becomes of each, by fate and reason), ``panel`` (units, periods, before and after the onset and
     neither, treated by wave), ``series`` (means of treated and untreated units by period), ``readings``, ``notes``,
-    ``stops`` (sentences; empty if nothing would stop it). Files are fetched or found as the workflow does; ``accept`` notes
-    the new checksums of the user's own files. Nothing is raised for mistakes in config or data: they are in ``stops``, and
-    what comes after them is absent. ``evaluation`` None: it is read from ``config``.
+    ``stops`` (sentences; empty if nothing would stop it). Files are fetched or found as the workflow does; ``accept``
+    notes the new checksums of the user's own files. Nothing is raised for mistakes in config or data: they are in
+    ``stops``, and what comes after them is absent. ``evaluation`` None: it is read from ``config``.
     """
     report: Report = {"indicator": name, "run": run_command(config), "notes": [], "stops": []}
     try:

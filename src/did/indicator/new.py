@@ -109,7 +109,7 @@ def _observed_as(area_type: str) -> str:
     return AREAS[area_type][1] if area_type in AREAS else area_type
 
 
-def _common_rule(frequency: str, months: pd.Series, span: int) -> str:
+def _common_rule(frequency: str, months: pd.Series, span: int = 1) -> str:
     """The onset rule that fits the first treated months of most units."""
     return months.map(lambda month: onset_rule(frequency, month, span)).mode().iloc[0]
 
