@@ -80,15 +80,29 @@ def within_treated(panel: Panel) -> list[tuple[Result, Panel]]:
     return [(estimate("did", treated), treated)]
 
 
+def unobserved_before(panel: Panel) -> int:
+    """How many periods directly before treatment no unit has an outcome in, as where figures of several years hold the
+    onset: effects are measured against the period before them."""
+    observed = np.isfinite(panel.outcome).any(axis=0)
+    starts = np.unique(panel.treated_from[~panel.never_treated & ~panel.always_treated])
+    gap = 0
+    while len(starts) and starts.min() - gap > 1 and not observed[(starts - 1 - gap).astype(int)].any():
+        gap += 1
+    return gap
+
+
 def results(estimator: str, panel: Panel, reading: Reading) -> list[Result]:
     """Everything one estimator gives for a panel: what the reading says of it, event time by period and by year,
     and group-time effects with their averages."""
     if estimator == "ldv":
         return [estimate(estimator, panel, lags=reading.lags)]
+    gap = unobserved_before(panel)
+    if estimator == "event_study" and gap:
+        return [estimate(estimator, panel, reference=-1 - gap)]
     if estimator == "event_study" and PERIODS_PER_YEAR[panel.frequency] > 1:
         return [estimate(estimator, panel), estimate(estimator, panel, bin_width=PERIODS_PER_YEAR[panel.frequency])]
     if estimator == "callaway_santanna":
         # The universal base: every event time against the same period, so that leads can be read beside the others.
-        result = estimate(estimator, panel, base_period="universal")
+        result = estimate(estimator, panel, base_period="universal", **({"anticipation": gap} if gap else {}))
         return [aggregate(result, panel, kind) for kind in ("simple", "event_time", "cohort", "calendar")]
     return [estimate(estimator, panel)]
