@@ -364,13 +364,9 @@ class Evaluation(Strict):
         return self.id if self.folder is None else self.folder
 
     def readings_of(self, indicator: Indicator) -> dict[str, Reading]:
-        """The readings that concern an indicator, by name.
-
-        Those with a date for each wave do not concern one of several years: its figures hold several waves' onsets.
-        """
+        """The readings that concern an indicator, by name."""
         return {name: reading for name, reading in self.readings.items()
-                if (reading.families is None or indicator.family in reading.families)
-                and not (reading.staggered and indicator.span > 1)}
+                if reading.families is None or indicator.family in reading.families}
 
 
 AlsoCheck = Callable[[Path, Evaluation, list[Indicator], Mistakes], None]

@@ -206,4 +206,4 @@ def _neither(evaluation: Evaluation, shape: dict[str, Any], rule: str) -> str:
     begin = first_treated(month, "Y", financial=kind == "FY", rule="containing").year + 1 - span
     listed = ", ".join(_spanned(year, kind, span) for year in range(begin, end))
     return (f"Left out, because they hold months before and after {month} and are neither before nor after: "
-            f"{listed or 'none'}.")
+            f"{listed or 'none'}. Where each wave has its own date, periods that hold a later wave's count as before.")
