@@ -98,7 +98,8 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """Commands that answer a user's mistake with one line and exit code 1, keeping the traceback in the log."""
+    """Commands that answer a user's mistake with one line and exit code 1. Where it comes from is in the log of a
+    workflow's job (--log) and, with --verbose, on the screen; nothing is left in the user's folder."""
 
     command_class = Command
     group_class = type
@@ -128,7 +129,7 @@ class Group(click.Group):
             raise
         except Exception as error:
             _fail(context, [f"unexpected {type(error).__name__}: {error}; this is a fault of the program, "
-                            "please report it"], error)
+                            "please report it, with what --verbose adds"], error)
 
 
 def _fail(context: click.Context, lines: list[str], error: Exception) -> None:
@@ -141,12 +142,12 @@ def _fail(context: click.Context, lines: list[str], error: Exception) -> None:
     story = "".join(traceback.format_exception(error))
     if state is not None and state.output == "verbose":
         click.echo(story, err=True)
-    log = state.log if state is not None and state.log else Path("logs/last_error.log")
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(story + "".join(f"error: {line}\n" for line in lines), encoding="utf-8")
-    except OSError:
-        pass  # the error itself has been told; a log that cannot be written must not hide it
+    if state is not None and state.log:
+        try:
+            state.log.parent.mkdir(parents=True, exist_ok=True)
+            state.log.write_text(story + "".join(f"error: {line}\n" for line in lines), encoding="utf-8")
+        except OSError:
+            pass  # the error itself has been told; a log that cannot be written must not hide it
     sys.exit(1)
 
 

@@ -192,6 +192,8 @@ class Result:
     note          what was left out, and choices made, in words; empty if nothing
     distribution  ``t``: Student's t with clusters - 1 degrees of freedom and the small-sample factor;
                   ``normal``: standard normal and no factor at all, as R's did package
+    anticipation  periods before treatment that may have an effect already: event times -anticipation to -1 are
+                  no test of parallel trends
     """
 
     estimator: str
@@ -203,6 +205,7 @@ class Result:
     n_parameters: int | None
     note: str = ""
     distribution: str = "t"
+    anticipation: int = 0
 
     @property
     def n_units(self) -> int:
