@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from did.diagnostics.group_time_pretest import pretest
+from did.diagnostics.pretest_power import event_path
+from did.diagnostics.pretrends import leads_of
 from did.errors import DidError
 from did.estimators import Panel, Result, estimate
 from did.estimators.aggregation import aggregate
@@ -575,3 +577,21 @@ def test_the_pretest_without_cells_or_clusters_is_skipped_with_its_reason():
     assert (rows["reason"] == "no cell before treatment has an error").all()
     with pytest.raises(DidError, match="att_gt"):
         pretest(estimate("did", panel), panel)
+
+
+@pytest.mark.parametrize("anticipation", [0, 1, 2])
+@pytest.mark.parametrize("base_period", ["varying", "universal"])
+def test_anticipated_periods_are_no_leads_in_any_test(anticipation, base_period):
+    outcome = np.random.default_rng(8).normal(size=(80, 10))
+    panel = panel_of_outcomes(outcome, np.repeat([7, 10], 40))
+    result = estimate("callaway_santanna", panel, base_period=base_period, anticipation=anticipation)
+    averages = aggregate(result, panel, "event_time")
+    first = -7 if base_period == "universal" else -6
+    # `leads_of` counts from the reference period that a universal base has
+    leads = range(first, -1 - anticipation)
+    row = leads_of(averages, panel).iloc[0]
+    assert (row["diagnostic"], row["df"]) == ("joint_leads_callaway_santanna", len(leads))
+    path = event_path(averages, panel, "unit")
+    last = -1 - anticipation if base_period == "universal" else -anticipation
+    assert path.event_time[path.leads].tolist() == list(range(first, last))
+    assert path.event_time[~path.leads].tolist() == [0, 1, 2]
