@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did.errors import DidError, suggest
-from did.limits import csv_rows, first_few, limit, refuse_large
+from did.errors import DidError, listed, suggest
+from did.limits import csv_rows, limit, refuse_large
 
 MISSING = {"", ".", "na", "n/a", "nan", "none", "null", "<na>", "nat"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -58,7 +58,7 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
                                f"{header.count(column)}; rename or remove the others")
             case = [cell for cell in header if cell.lower() == column.lower()]
             near = f"; did you mean '{case[0]}'?" if case else suggest(column, header)
-            raise DidError(f"{path}: {option}: expected one of the columns {first_few(header)}; found '{column}'{near}"
+            raise DidError(f"{path}: {option}: expected one of the columns {listed(header, 40)}; found '{column}'{near}"
                            f"{'' if near else '; name a column that is there'}")
         place[column] = header.index(column)
     notes = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -79,12 +79,6 @@ def refuse_large(path: Path, name: str) -> None:
     if size > limit("FILE_MB") * 1e6:
         raise beyond(name, "FILE_MB", f"at most {limit('FILE_MB')} MB", f"{size / 1e6:,.0f} MB", "keep only the "
                      "columns, areas and periods that are needed, or sum it to areas, and save it again")
-
-
-def first_few(labels: Iterable[object], most: int = 40) -> str:
-    """Return labels for a message: the first ``most``, each of at most 60 characters, and how many more there are."""
-    words = [str(label)[:60] for label in labels]
-    return ", ".join(words[:most]) + (f" and {len(words) - most:,} more" if len(words) > most else "")
 
 
 def csv_rows(name: str, file: TextIO, **options: Any) -> Iterator[tuple[int, list[str]]]:

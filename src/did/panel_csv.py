@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from did.csv_table import MISSING, Table, numbers, read_table, refuse_empty
-from did.errors import DidError, one_of
-from did.estimators.base import Panel, listed
+from did.errors import DidError, listed, one_of
+from did.estimators.base import Panel
 from did.limits import beyond, limit
 
 NEVER = MISSING | {"0", "0.0", "inf", "+inf", "infinity", "never"}

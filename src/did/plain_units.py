@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from did.config import Evaluation, Indicator, Reading, period
-from did.errors import DidError, Mistakes, suggest
+from did.errors import DidError, Mistakes, listed, suggest
 from did.reference import read_reference
 
 # Read into every observation, so that no area is set aside for what its type is called.
@@ -35,7 +35,7 @@ def read_table(evaluation: Evaluation) -> pd.DataFrame:
     table = read_reference(path, ["first_treated"], [])
     keys = [column for column in ("unit", "system") if column in table]
     if not keys or (keys == ["system"] and not waves.units):
-        raise DidError(f"{path}: expected a column 'unit'; found {', '.join(table.columns)}; name the column of the "
+        raise DidError(f"{path}: expected a column 'unit'; found {listed(table.columns, 40)}; name the column of the "
                        "units so or, if the table is by system, name a table of unit and system in key 'waves.units'")
     mistakes = Mistakes()
     table = _strip(table)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from did.cli.app import State, cores_and_profile, data_option, main
+from did.cli.app import State, cores_and_profile, data_option, main, say
 
 
 @main.command(name="estimate", context_settings={"max_content_width": 110})
@@ -74,7 +74,7 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     as_json = state.output == "json"
     text = stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, output=output,
                      options=options, bands=bands, draws=draws, seed=seed, as_json=as_json)
-    click.echo(text) if as_json else state.finish(text)
+    say(text) if as_json else state.finish(text)
 
 
 @main.command(name="sweep", context_settings={"max_content_width": 110})

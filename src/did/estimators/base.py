@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from did.errors import DidError, one_of
+from did.errors import DidError, listed, one_of
 
 TREATMENTS = ("binary", "intensity")
 LATER_COHORTS = ("error", "never_treated_in_window")
@@ -249,11 +249,6 @@ def _parameters(estimand: str, given: Sequence[Sequence], cohort: Sequence[str] 
 def join_notes(*notes: str) -> str:
     """Return the non-empty notes joined by ``"; "``."""
     return "; ".join(note for note in notes if note)
-
-
-def listed(labels: Sequence) -> str:
-    """Return labels as one comma-separated text."""
-    return ", ".join(str(label) for label in labels)
 
 
 def _single_frequency(column: pd.Series, where: str) -> str:

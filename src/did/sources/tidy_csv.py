@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from did.errors import DidError, one_of, suggest
-from did.limits import first_few, refuse_large
+from did.errors import DidError, listed, one_of, suggest
+from did.limits import refuse_large
 from did.sources import RawFile
 from did.sources.periods import FREQUENCY, KINDS, as_written, read_period
 from did.sources.spreadsheet import fault, number, plain, raise_first, read_csv
@@ -187,7 +187,7 @@ def _columns(raw: RawFile, header: list[str], options: dict[str, Any]) -> dict[s
             close = "" if column in header else suggest(column, header)
             other = [mark for mark in ";|\t" if len(header) == 1 and mark in header[0]]
             found = f"one column '{header[0][:60]}', cells separated by '{other[0]}' and not by commas" if other else (
-                f"{many} columns {first_few(header)}{close}")
+                f"{many} columns {listed(header, 40)}{close}")
             raise DidError(fault(f"{raw.name}, header", f"one column '{column}'", found,
                                  "save it with commas" if other else "mend the file or the source's options"))
     return {column: header.index(column) for column in wanted}
@@ -213,7 +213,7 @@ def _period_columns(raw: RawFile, header: list[Any], columns: dict[str, int], op
         found[place] = period
     if not found:
         raise DidError(fault(f"{raw.name}, header", f"columns headed by {KINDS[options['frequency']]}",
-                             f"columns {first_few(plain(cell) for cell in header)}",
+                             f"columns {listed((plain(cell) for cell in header), 40)}",
                              "correct the source's options 'frequency' and 'layout'"))
     return found
 
@@ -292,7 +292,7 @@ def _area_type(where: str, code: str, word: str, options: dict[str, Any], proble
     names = {str(value): str(area_type) for area_type, value in options.get("area_types", {}).items()} or {word: word}
     if not word or word not in names:
         problems.append(fault(f"{where}, column '{options['area_type_column']}'",
-                              f"one of {', '.join(names)}" if word else "an area type",
+                              f"one of {listed(names, 40)}" if word else "an area type",
                               f"'{word}'{suggest(word, names)}" if word else "an empty cell",
                               "mend the cell or the source's option 'area_types'"))
         return ""
@@ -307,7 +307,7 @@ def _measures(where: str, word: str, options: dict[str, Any], problems: list[str
     names = {str(value): str(measure) for measure, value in given.items()} or {word: word}
     if not word or word not in names:
         problems.append(fault(f"{where}, column '{options['measure_column']}'",
-                              f"one of {', '.join(names)}" if word else "a measure",
+                              f"one of {listed(names, 40)}" if word else "a measure",
                               f"'{word}'{suggest(word, names)}" if word else "an empty cell",
                               "mend the cell or the source's option 'measures'"))
         return {}

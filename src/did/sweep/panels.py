@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from did.csv_table import Table
-from did.errors import DidError
+from did.errors import DidError, listed
 from did.estimators.base import Panel
-from did.outputs.text import listed, plural
+from did.outputs.text import plural
 from did.panel_csv import (
     Columns,
     _outcome_notes,
@@ -48,7 +48,7 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
                        f"{plural(len(units), 'unit')}, such as {units[0]}; use the same codes in both")
     if not known.all():
         left_out = units[~known]
-        notes.append(f"{plural(len(left_out), 'unit')} not in the waves table, left out: {listed(left_out, at_most=5)}")
+        notes.append(f"{plural(len(left_out), 'unit')} not in the waves table, left out: {listed(left_out)}")
         rows = known[unit]
         table, unit, units = subset(table, rows), (np.cumsum(known) - 1)[unit[rows]], units[known]
     table, financial = _years(table, entry.period)

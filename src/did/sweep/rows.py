@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from did.csv_table import SEPARATORS, Table, numbers, read_table
-from did.errors import DidError, suggest
-from did.estimators.base import listed
+from did.errors import DidError, listed, suggest
 
 
 def header_of(path: str | Path) -> list[str]:
@@ -67,7 +66,7 @@ def refuse_absent(path: str | Path, names: list[str], wanted: dict[str, str]) ->
     for column, word in wanted.items():
         if names.count(column) != 1:
             near = suggest(column, names) or "; name a column that is there, once"
-            raise DidError(f"{path}: {word}: expected one of the columns {listed(names)}; found '{column}'{near}")
+            raise DidError(f"{path}: {word}: expected one of the columns {listed(names, 40)}; found '{column}'{near}")
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:

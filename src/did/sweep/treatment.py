@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from did.csv_table import Table, numbers, read_table, refuse_empty
-from did.errors import DidError, suggest
+from did.errors import DidError, listed, suggest
 from did.panel_csv import NEVER, _cohort_notes, _parse, _refuse_design
 from did.sweep.rows import header_of
 
@@ -44,7 +44,7 @@ class Waves:
         header = header_of(path)
         by_unit = "unit" in header
         if not by_unit and "system" not in header:
-            raise DidError(f"{path}: expected a column 'unit' or 'system'; found {', '.join(header)}"
+            raise DidError(f"{path}: expected a column 'unit' or 'system'; found {listed(header, 40)}"
                            f"{suggest('unit', header)}; name the column of the units so")
         if not by_unit and members is None:
             raise DidError(f"{path}: expected --members with a waves table by system: a table with the columns unit "
