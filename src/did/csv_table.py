@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import io
 import math
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,19 +13,24 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, listed, suggest
+from did.labels import MISSING, label, same_number
 from did.limits import csv_rows, limit, refuse_large
+from did.numerals import dot_remedy, remedy, thousands_dot
 
-MISSING = {"", ".", "na", "n/a", "nan", "none", "null", "<na>", "nat"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The columns asked for of one file, as stripped text, with the line of the file each row ends on."""
+    """The columns asked for of one file, as stripped text, with the line of the file each row ends on.
+
+    ``separator`` is what is between the cells of the file.
+    """
 
     file: str
     text: dict[str, np.ndarray]
     lines: np.ndarray
+    separator: str = ","
 
     def cell(self, row: int, column: str) -> str:
         """Return where a cell is, for the beginning of a message."""
@@ -66,7 +70,7 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
         notes.append(f"the cells of {path.name} are separated by {SEPARATORS[separator]}")
     columns = _plain_columns(text, separator, header, place)
     if columns is not None:
-        return Table(str(path), columns, np.arange(2, len(next(iter(columns.values()))) + 2)), notes
+        return Table(str(path), columns, np.arange(2, len(next(iter(columns.values()))) + 2), separator), notes
     reader = _rows(path, text, separator)
     next(reader)  # the header
     rows, lines, n_empty = [], [], 0
@@ -87,7 +91,7 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
         notes.append(f"{n_empty} rows with only empty cells are skipped")
     cells = zip(*rows, strict=True)
     return Table(str(path), {name: np.array(column, dtype=object) for name, column in
-                             zip(place, cells, strict=True)}, np.array(lines)), notes
+                             zip(place, cells, strict=True)}, np.array(lines), separator), notes
 
 
 def _plain_columns(text: str, separator: str, header: list[str], place: dict[str, int]) -> dict[str, np.ndarray] | None:
@@ -165,9 +169,11 @@ def _header(path: Path, text: str, wanted: Iterable[str]) -> tuple[str, list[str
 def numbers(table: Table, column: str) -> np.ndarray:
     """Return a column as floats, one a row, NaN where the cell is empty, NA, NaN or a full stop.
 
-    Raises DidError at the first other text, infinity, thousands separator or decimal comma.
+    Raises DidError at the first other text, infinity, thousands separator or decimal comma, and where the dots of the
+    column may separate thousands (`did.numerals`).
     """
     text = table.text[column]
+    _refuse_thousands_dots(table, column)
     try:
         values = text.astype(float)
         if np.isfinite(values).all() and not any("_" in word for word in text):
@@ -180,14 +186,17 @@ def numbers(table: Table, column: str) -> np.ndarray:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         word = text[row]
-        advice = "write a number, or leave the cell empty if it was not observed"
-        if re.fullmatch(r"[+-]?\d{1,3}([, ']\d{3})+(\.\d+)?", word):
-            plain = re.sub("[, ']", "", word)
-            advice = f"write {plain}, without thousands separators"
-        elif re.fullmatch(r"[+-]?[\d.]*,\d+", word):
-            advice = f"write {word.replace('.', '').replace(',', '.')}, with a decimal point"
-        raise DidError(f"{table.cell(row, column)}: expected a number; found '{word}'; {advice}")
+        raise DidError(f"{table.cell(row, column)}: expected a number; found '{word}'; "
+                       f"{remedy(word, commas=table.separator == ',')}")
     return values[codes]
+
+
+def _refuse_thousands_dots(table: Table, column: str) -> None:
+    words = table.text[column].tolist()
+    row = thousands_dot(words, semicolons=table.separator == ";")
+    if row is not None:
+        raise DidError(f"{table.cell(row, column)}: expected a number with a decimal point; found '{words[row]}', "
+                       f"{dot_remedy(words[row])}")
 
 
 def _float(word: str) -> float:
@@ -205,3 +214,20 @@ def refuse_empty(table: Table, column: str, expected: str) -> None:
     if len(empty):
         raise DidError(f"{table.cell(int(empty[0]), column)}: expected {expected}; found "
                        f"'{table.text[column][empty[0]]}'; fill the cell or remove the row")
+
+
+def labels(table: Table, column: str, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's position in the labels of a column, and the labels (`did.labels`) in the order they appear.
+
+    ``what`` says what is labelled, such as ``a unit``. Raises DidError at the first empty cell, and at a number that is
+    written in two ways.
+    """
+    refuse_empty(table, column, what)
+    codes, words = pd.factorize(table.text[column])
+    twice = same_number(words)
+    if twice is not None:
+        later, before = twice
+        raise DidError(f"{table.cell(int(np.argmax(codes == later)), column)}: expected one way of writing {what}; "
+                       f"found '{words[later]}' and '{words[before]}'; write it one way, or with a letter if they are "
+                       "two")
+    return codes, np.array([label(word) for word in words], dtype=object)
