@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import gzip
 import io
 import math
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import pandas as pd
 
 from did.errors import DidError, listed, suggest
 from did.labels import MISSING, label, same_number
-from did.limits import csv_rows, limit, refuse_large
+from did.limits import compression, csv_rows, limit, read_unpacked, refuse_large
 from did.numerals import dot_remedy, remedy, thousands_dot
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -41,8 +44,8 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
     """Return the columns asked for of a CSV file as text, and what to note about the file.
 
     ``wanted`` maps each column to the option that names it, for messages. The file has a header and a row per line,
-    with commas, semicolons, tabs or bars between cells, UTF-8 with or without a byte-order mark, any line ends. Rows
-    without any text are skipped.
+    with commas, semicolons, tabs or bars between cells, UTF-8 with or without a byte-order mark, any line ends; see
+    `decode` for compressed ones. Rows without any text are skipped.
 
     Raises DidError if the file is missing, is not text or empty, a column is absent (with the closest name) or comes
     twice, a row has another length than the header, or there is no row.
@@ -52,7 +55,7 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
     if not path.is_file():
         near = suggest(path.name, sorted(p.name for p in path.parent.glob("*.csv"))) if path.parent.is_dir() else ""
         raise DidError(f"{path}: expected a CSV file; found no file{near}; give the path of a panel file")
-    text = _decode(path)
+    text = decode(path)
     separator, header = _header(path, text, wanted)
     place = {}
     for column, option in wanted.items():
@@ -133,8 +136,13 @@ def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str
                        f"({error}); check the quotes") from error
 
 
-def _decode(path: Path) -> str:
-    raw = path.read_bytes()
+def decode(path: Path) -> str:
+    """Return the text of a CSV file, also of one that is compressed by gzip or the only file in a zip.
+
+    Raises DidError if it is a spreadsheet or a Parquet file, is compressed in another way, cannot be unpacked, unpacks
+    to more than `did.limits` allows, is no UTF-8 (or UTF-16) text, or is empty.
+    """
+    raw = _unpacked(path, path.read_bytes())
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1")):
         kind = "a Parquet file" if raw.startswith(b"PAR1") else "a spreadsheet"
         raise DidError(f"{path}: expected a CSV file; found {kind}; save it as CSV (UTF-8)")
@@ -150,6 +158,36 @@ def _decode(path: Path) -> str:
     if not text.strip():
         raise DidError(f"{path}: expected a header and rows; found an empty file; check the file")
     return text
+
+
+def _unpacked(path: Path, raw: bytes) -> bytes:
+    how = compression(raw[:8])
+    if how is None or (how == "zip" and not zipfile.is_zipfile(io.BytesIO(raw))):
+        return raw
+    try:
+        if how == "gzip":
+            with gzip.open(io.BytesIO(raw)) as stream:
+                return read_unpacked(stream, str(path), len(raw))
+        if how == "zip":
+            return _only_part(path, raw)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise DidError(f"{path}: expected a CSV file compressed by {how}; found one that cannot be unpacked ({error}); "
+                       "copy it again, or unpack it and name what was in it") from error
+    raise DidError(f"{path}: expected a CSV file, or one compressed by gzip; found one compressed by {how}; unpack it")
+
+
+def _only_part(path: Path, raw: bytes) -> bytes:
+    """The one file in a zip; the zip itself, for the message of a spreadsheet, if it is one."""
+    with zipfile.ZipFile(io.BytesIO(raw)) as packed:
+        names = packed.namelist()
+        if {"[Content_Types].xml", "mimetype"} & set(names):
+            return raw
+        files = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        if len(files) != 1:
+            raise DidError(f"{path}: expected one CSV file in the zip; found {listed(files) or 'none'}; unpack it and "
+                           "name one of them")
+        with packed.open(files[0]) as stream:
+            return read_unpacked(stream, str(path), len(raw))
 
 
 def _header(path: Path, text: str, wanted: Iterable[str]) -> tuple[str, list[str]]:
@@ -195,7 +233,7 @@ def _refuse_thousands_dots(table: Table, column: str) -> None:
     words = table.text[column].tolist()
     row = thousands_dot(words, semicolons=table.separator == ";")
     if row is not None:
-        raise DidError(f"{table.cell(row, column)}: expected a number with a decimal point; found '{words[row]}', "
+        raise DidError(f"{table.cell(row, column)}: expected a number with a decimal point; found '{words[row]}'; "
                        f"{dot_remedy(words[row])}")
 
 

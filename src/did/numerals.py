@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from did.labels import MISSING
-
 _DOTTED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}", re.ASCII)
+_DIGIT = re.compile(r"\d", re.ASCII)
 _WHOLE = re.compile(r"[+-]?[1-9]\d*", re.ASCII)
 _GAPS = " '\u2019\xa0\u2009\u202f"
 _GROUPED = re.compile(rf"([+-]?\d{{1,3}})((?:[{_GAPS}]\d{{3}})+|(?:,\d{{3}})+|(?:\.\d{{3}}){{2,}})(\.\d+)?", re.ASCII)
@@ -23,7 +22,7 @@ def thousands_dot(words: Iterable[str], *, semicolons: bool = False) -> int | No
     """
     first, whole = None, semicolons
     for place, word in enumerate(words):
-        if "." in word and word not in MISSING:
+        if "." in word and _DIGIT.search(word):   # not the mark `..`
             if not _DOTTED.fullmatch(word):
                 return None
             first = place if first is None else first
@@ -34,8 +33,8 @@ def thousands_dot(words: Iterable[str], *, semicolons: bool = False) -> int | No
 
 def dot_remedy(word: str) -> str:
     """What to do about a number as `thousands_dot` finds it."""
-    return (f"which could be {word.replace('.', '')} or {word}0; write one of these, and the others of the column in "
-            "the same way")
+    return (f"write {word.replace('.', '')} if the dot separates thousands, or {word}0 if it is a decimal point, and "
+            "the others of the column in the same way")
 
 
 def remedy(word: str, *, commas: bool = True) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from did.csv_table import Table
 from did.errors import DidError, listed
-from did.estimators.base import Panel
+from did.estimators.base import Panel, refuse_cross_sections
+from did.labels import same_number
 from did.outputs.text import plural
 from did.panel_csv import (
     FINANCIAL,
@@ -29,13 +31,12 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
 
     ``table`` has its rows, with the columns of ``entry``. Units that the waves table does not know are left out and
     noted. The outcome is the value, or numerator / denominator x per, not observed where the denominator is missing or
-    0. Units, periods and numbers are read as by `did.panel_csv.load`. The panel is the one that `Panel.from_frame` would
-    give; treatment and clusters are those of `Waves.assigned`, shared between indicators with the same units and
-    periods.
+    0. Units, periods and numbers are read as by `did.panel_csv.load`. The panel is that of `Panel.from_frame`;
+    treatment and clusters are those of `Waves.assigned`, shared between indicators with the same units and periods.
 
     Raises DidError naming file, row and column: no unit of the waves table; an empty unit or period; a period that is
     none, is of another kind than the first, or comes after a gap; a unit-period twice; a number that is none; a
-    negative denominator; no number at all; and as `Waves.assigned`.
+    negative denominator; no number at all; no unit with two; and as `Waves.assigned`.
     """
     table = as_text(table, [entry.unit, entry.period])
     unit, units = _units(table, entry.unit)
@@ -46,6 +47,7 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
                        f"{plural(len(units), 'unit')}, such as {units[0]}; use the same codes in both")
     if not known.all():
         left_out = units[~known]
+        _refuse_written_otherwise(table, entry.unit, left_out, waves)
         notes.append(f"{plural(len(left_out), 'unit')} not in the waves table, left out: {listed(left_out)}")
         rows = known[unit]
         table, unit, units = subset(table, rows), (np.cumsum(known) - 1)[unit[rows]], units[known]
@@ -57,6 +59,7 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
     outcome, more = _outcome(table, entry)
     n_periods = last - first + 1
     notes += more + _outcome_notes(table, entry.value or entry.numerator, outcome, n_periods * len(units))
+    refuse_cross_sections(unit, outcome, n_periods, f"{table.file}, column '{entry.unit}'")
     given = waves.assigned(units, kind, first, last)
     filled = np.full((len(units), n_periods), np.nan)
     filled[unit, ordinal - first] = outcome
@@ -74,6 +77,16 @@ def pre_period_spread(panel: Panel) -> float:
     before = panel.outcome[~panel.always_treated, :onset]
     before = before[np.isfinite(before)]
     return float(before.std(ddof=1)) if len(before) > 1 else np.nan
+
+
+def _refuse_written_otherwise(table: Table, column: str, left_out: pd.Index, waves: Waves) -> None:
+    """Raise DidError for a unit that would be left out though the waves have its number, such as 7 for 07."""
+    known = list(waves.wave)
+    pair = same_number([*known, *left_out])
+    if pair is not None:
+        found = left_out[pair[0] - len(known)]
+        raise DidError(f"{table.file}, column '{column}': expected unit '{known[pair[1]]}' as {waves.path} has it; "
+                       f"found '{found}'; use the same codes in both")
 
 
 def _outcome(table: Table, entry: Entry) -> tuple[np.ndarray, list[str]]:

@@ -12,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from did.csv_table import SEPARATORS, Table, numbers, read_table
+from did.csv_table import SEPARATORS, Table, decode, numbers, read_table
 from did.errors import DidError, listed, suggest
 from did.labels import label
+from did.limits import compression
 
 
 def header_of(path: str | Path) -> list[str]:
@@ -39,7 +40,10 @@ def separator_of(path: str | Path) -> str:
 
 def _first_line(path: str | Path) -> tuple[str, str]:
     with open(path, "rb") as file:
-        first = file.readline(1 << 20).decode("utf-8-sig", errors="replace").rstrip("\r\n")
+        start = file.readline(1 << 20)
+    first = decode(Path(path)).lstrip().partition("\n")[0] if compression(start) else (
+        start.decode("utf-8-sig", errors="replace"))
+    first = first.rstrip("\r\n")
     return first, max(SEPARATORS, key=first.count)
 
 
