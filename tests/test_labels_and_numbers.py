@@ -221,7 +221,7 @@ def test_thousands_with_dots_are_refused_at_the_first(separator, gap):
     line = refusal(saved(frame, sep=separator), *WORDS[1:])
     assert f"row {row + 2}, column 'y'" in line and f"write {frame['y'][row].replace('.', '')} if" in line
     plain = frame.assign(y=frame["y"].str.replace(".", ""))
-    assert load(saved(plain, sep=separator), NAMES)[0].outcome[11, 5] == 11 * 300 + 506
+    assert np.nanmax(load(saved(plain, sep=separator), NAMES)[0].outcome) == 11 * 300 + 506
 
 
 @pytest.mark.parametrize(("word", "separator", "advice"), [

@@ -13,7 +13,8 @@ from did.cli.app import State, cores_and_profile, data_option, main, say
 @click.argument("panel", metavar="PANEL.csv")
 @click.option("--outcome", required=True, metavar="COLUMN", help="What is explained.")
 @click.option("--unit", required=True, metavar="COLUMN", help="Unit of the panel.")
-@click.option("--period", required=True, metavar="COLUMN", help="Period: 2003, 2017-06, 2017Q2 or 1, 2, 3.")
+@click.option("--period", required=True, metavar="COLUMN", help="Period: 2003, 2017/18, 2017-06, 2017Q2 or "
+              "1, 2, 3.")
 @click.option("--cohort", required=True, metavar="COLUMN", help="First treated period of the unit; 0, empty, inf or "
               "never = never treated.")
 @click.option("--cluster", multiple=True, metavar="COLUMN", help="Cluster errors by this too, not only by unit.")
