@@ -20,15 +20,18 @@ def thousands_dot(words: Iterable[str], *, semicolons: bool = False) -> int | No
     thousands where each is followed by exactly three digits, and either whole numbers without a dot stand beside them
     (1.056 and 594) or ``semicolons`` are between the cells, as where a decimal point is a comma.
     """
-    first, whole = None, semicolons
+    words = list(words)
+    if "." not in "".join(words):   # most columns of a million rows
+        return None
+    if not semicolons and not any("." not in word and _WHOLE.fullmatch(word) for word in words):
+        return None
+    first = None
     for place, word in enumerate(words):
         if "." in word and _DIGIT.search(word):   # not the mark `..`
             if not _DOTTED.fullmatch(word):
                 return None
             first = place if first is None else first
-        else:
-            whole = whole or _WHOLE.fullmatch(word) is not None
-    return first if whole else None
+    return first
 
 
 def dot_remedy(word: str) -> str:
