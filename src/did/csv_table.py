@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, listed, suggest
-from did.labels import MISSING, label, same_number
+from did.labels import MISSING, label, same_number, two_ways
 from did.limits import compression, csv_rows, limit, read_unpacked, refuse_large
 from did.numerals import dot_remedy, remedy, thousands_dot
 
@@ -264,8 +264,6 @@ def labels(table: Table, column: str, what: str) -> tuple[np.ndarray, np.ndarray
     codes, words = pd.factorize(table.text[column])
     twice = same_number(words)
     if twice is not None:
-        later, before = twice
-        raise DidError(f"{table.cell(int(np.argmax(codes == later)), column)}: expected one way of writing {what}; "
-                       f"found '{words[later]}' and '{words[before]}'; write it one way, or with a letter if they are "
-                       "two")
+        row = int(np.argmax(codes == twice[0]))
+        raise DidError(f"{table.cell(row, column)}: {two_ways(words, twice, what)}")
     return codes, np.array([label(word) for word in words], dtype=object)

@@ -8,7 +8,7 @@ column holds a number written in two ways (12 and 12.0, 07 and 7), nobody can kn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -40,6 +40,12 @@ def same_number(words: Iterable[object]) -> tuple[int, int] | None:
         if before != place:
             return place, before
     return None
+
+
+def two_ways(words: Sequence[object], pair: tuple[int, int], what: str) -> str:
+    """The end of a message about a ``pair`` of `same_number`; ``what`` says what is labelled, such as ``a unit``."""
+    return (f"expected one way of writing {what}; found '{words[pair[0]]}' and '{words[pair[1]]}'; write it one way, or "
+            "give one of them a letter if they are two")
 
 
 def is_missing(value: object) -> bool:

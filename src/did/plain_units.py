@@ -10,7 +10,7 @@ import pandas as pd
 
 from did.config import Evaluation, Indicator, Reading, period
 from did.errors import DidError, Mistakes, listed, suggest
-from did.labels import is_never, label, same_number
+from did.labels import is_never, label, same_number, two_ways
 from did.numerals import dot_remedy, thousands_dot
 from did.reference import read_reference
 
@@ -75,9 +75,7 @@ def _labelled(table: pd.DataFrame, path: Path, mistakes: Mistakes) -> pd.DataFra
     for column in keys:
         words = table[column].unique()
         if (twice := same_number(words)) is not None:
-            mistakes.lines.append(f"{path}: column '{column}': expected one way of writing a {column}; found "
-                                  f"'{words[twice[0]]}' and '{words[twice[1]]}'; write it one way, or with a letter "
-                                  "if they are two")
+            mistakes.lines.append(f"{path}: column '{column}': {two_ways(words, twice, f'a {column}')}")
     return table.assign(**{column: table[column].map(label) for column in keys})
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, listed, one_of
-from did.labels import is_missing, is_never, label, same_number
+from did.labels import is_missing, is_never, label, same_number, two_ways
 
 TREATMENTS = ("binary", "intensity")
 LATER_COHORTS = ("error", "never_treated_in_window")
@@ -288,8 +288,7 @@ def _labels(values, at: str) -> list[str]:
     at a text that says there is none."""
     twice = same_number(values)
     if twice is not None:
-        raise DidError(f"{at}: expected one way of writing a label; found '{values[twice[0]]}' and "
-                       f"'{values[twice[1]]}'; write it one way, or with a letter if they are two")
+        raise DidError(f"{at}: {two_ways(values, twice, 'a label')}")
     empty = next((value for value in values if is_missing(value)), None)
     if empty is not None:
         raise DidError(f"{at}: expected a label; found '{empty}'; give every row one")
