@@ -44,8 +44,8 @@ def same_number(words: Iterable[object]) -> tuple[int, int] | None:
 
 def two_ways(words: Sequence[object], pair: tuple[int, int], what: str) -> str:
     """The end of a message about a ``pair`` of `same_number`; ``what`` says what is labelled, such as ``a unit``."""
-    return (f"expected one way of writing {what}; found '{words[pair[0]]}' and '{words[pair[1]]}'; write it one way, or "
-            "give one of them a letter if they are two")
+    return (f"expected one way of writing {what}; found '{words[pair[0]]}' and '{words[pair[1]]}'; write it one way, "
+            "or give one of them a letter if they are two")
 
 
 def is_missing(value: object) -> bool:
