@@ -8,7 +8,7 @@ import pandas as pd
 
 from did import geography
 from did.config import Counts, Indicator, Population, Rate
-from did.errors import DidError
+from did.errors import DidError, listed
 
 Observations = Mapping[str, pd.DataFrame]
 COLUMNS = ["unit", "period", "outcome", "numerator", "weight", "denominator_status"]
@@ -82,7 +82,7 @@ def select(source: pd.DataFrame, measure: str, periods: pd.Index, where: str) ->
     """Observations of one measure in the wanted periods; DidError if there is no such measure."""
     rows = source.loc[source["measure"] == measure]
     if rows.empty:
-        found = ", ".join(sorted(source["measure"].unique()))
+        found = listed(sorted(source["measure"].unique()), 40)
         raise DidError(f"{where}: expected the measure '{measure}'; found {found}")
     return rows.loc[rows["period"].isin(periods)]
 
@@ -155,7 +155,7 @@ def _population(population: Population, observations: Observations, areas, perio
     def wide(measure: str) -> pd.DataFrame:
         rows = source.loc[(source["measure"] == measure) & source["area_type"].isin(["lad", "country"])]
         if rows.empty:
-            found = ", ".join(sorted(source["measure"].unique()))
+            found = listed(sorted(source["measure"].unique()), 40)
             raise DidError(f"{where}: source {population.source} has no measure '{measure}'; found {found}")
         return areas.population(rows, where).pivot(index="unit", columns="period", values="value")
 

@@ -6,14 +6,15 @@ from typing import Any
 
 import click
 
-from did.cli.app import State, cores_and_profile, data_option, main
+from did.cli.app import State, cores_and_profile, data_option, main, say
 
 
 @main.command(name="estimate", context_settings={"max_content_width": 110})
 @click.argument("panel", metavar="PANEL.csv")
 @click.option("--outcome", required=True, metavar="COLUMN", help="What is explained.")
 @click.option("--unit", required=True, metavar="COLUMN", help="Unit of the panel.")
-@click.option("--period", required=True, metavar="COLUMN", help="Period: 2003, 2017-06, 2017Q2 or 1, 2, 3.")
+@click.option("--period", required=True, metavar="COLUMN", help="Period: 2003, 2017/18, 2017-06, 2017Q2 or "
+              "1, 2, 3.")
 @click.option("--cohort", required=True, metavar="COLUMN", help="First treated period of the unit; 0, empty, inf or "
               "never = never treated.")
 @click.option("--cluster", multiple=True, metavar="COLUMN", help="Cluster errors by this too, not only by unit.")
@@ -74,7 +75,7 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     as_json = state.output == "json"
     text = stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, output=output,
                      options=options, bands=bands, draws=draws, seed=seed, as_json=as_json)
-    click.echo(text) if as_json else state.finish(text)
+    say(text) if as_json else state.finish(text)
 
 
 @main.command(name="sweep", context_settings={"max_content_width": 110})

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, diagnostic_row, refused_for_few, skipped
-from did.errors import DidError
-from did.estimators.base import Panel, Result, listed
+from did.errors import DidError, listed
+from did.estimators.base import Panel, Result
 from did.inference.clustered import CANCELLED, cluster_sums, labels_of
 
 DIAGNOSTIC = "group_time_pretest"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from did.errors import DidError
+from did.errors import DidError, listed
 from did.sources import RawFile
 from did.sources.spreadsheet import (
     LAYOUT,
@@ -109,7 +109,7 @@ def _age_columns(sheet: Sheet, header: int) -> list[int]:
     wanted = ["code", "name", "all ages", *map(str, AGES)]
     for label in wanted:
         if labels.count(label) != 1:
-            found = ", ".join(word for word in labels if word and not word.isdigit())
+            found = listed((word for word in labels if word and not word.isdigit()), 40)
             ages = sum(word.isdigit() for word in labels)
             raise DidError(fault(f"{sheet.where}, row {header + 1}", f"one column '{label}'",
                                  f"{labels.count(label)} among {found} and {ages} ages", LAYOUT))
