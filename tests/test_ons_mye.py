@@ -247,8 +247,8 @@ def test_counties_are_the_sums_of_their_districts(real):
     districts = pd.read_csv(ROOT / "data/reference/local_authorities.csv")
     parent = districts.set_index("lad_code")["area_code"]
     books = real[real["measure"].isin(["population_all", "population_adult"])]
-    lads = books[books["area_type"] == "lad"]
-    sums = lads.assign(area_code=lads["area_code"].map(parent)).groupby(["measure", "period", "area_code"])["value"].sum()
+    lads = books[books["area_type"] == "lad"].assign(area_code=lambda rows: rows["area_code"].map(parent))
+    sums = lads.groupby(["measure", "period", "area_code"])["value"].sum()
     counties = books[books["area_type"] == "county"].set_index(["measure", "period", "area_code"])["value"]
     assert len(counties) == 2 * (6 * 27 + 26 + 25)
     pd.testing.assert_series_equal(counties, sums[counties.index], check_dtype=False)

@@ -38,8 +38,10 @@ MERGED: dict[str, tuple[int, tuple[str, ...]]] = {
     "E07000246": (2018, ("E07000190", "E07000191")),
     "E06000060": (2019, ("E07000004", "E07000005", "E07000006", "E07000007")),
 }
-# Codes that changed in 2013 and what they were before, in the book of mid-2012 and the Census. Source: ONS code history.
-BEFORE_2013 = {"E06000057": "E06000048", "E08000037": "E08000020", "E07000242": "E07000097", "E07000243": "E07000101"}
+# Codes that changed in 2013 and what they were before, in the book of mid-2012 and the Census.
+# Source: ONS code history.
+BEFORE_2013 = {"E06000057": "E06000048", "E08000037": "E08000020", "E07000242": "E07000097",
+               "E07000243": "E07000101"}
 # St Albans and Welwyn Hatfield until 2012: in no file here.
 EARLIER = {*BEFORE_2013.values(), "E07000100", "E07000104"}
 REGIONS = ["North East", "North West", "Yorkshire and The Humber", "East Midlands", "West Midlands",
