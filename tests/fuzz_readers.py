@@ -130,10 +130,13 @@ def test_ons_mye_csv(folder):
             *([code, "X", "91", *["1"] * 91] for code in ("E92000001", "E12000001", "E06000001"))]
 
     _sound(folder, "ons_mye", rebased, {})
+    census = [["name", "mnemonic", "Age under 1", *(f"Age {age}" for age in range(1, 100)), "Age 100 and over"],
+              ["Hartlepool", "E06000001", *["1"] * 101]]
     _sound(folder, "ons_mye", ages, {})
+    _sound(folder, "ons_mye", census, {})
 
     @FUZZ
-    @given(spoilt_table(rebased) | spoilt_table(ages))
+    @given(spoilt_table(rebased) | spoilt_table(ages) | spoilt_table(census))
     def tried(content):
         _read(folder, "ons_mye", content, {})
 

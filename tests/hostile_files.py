@@ -69,7 +69,7 @@ def refused(kind: str, call: Callable[[], object], *words: str) -> str:
     else:
         raise AssertionError(f"{kind}: expected a refusal; nothing was raised")
     assert time.monotonic() - start < MOST_SECONDS, (kind, time.monotonic() - start)
-    assert "\n" not in text and len(text) < MOST_CHARACTERS, (kind, len(text))
+    assert text.isprintable() and len(text) < MOST_CHARACTERS, (kind, len(text))
     for word in words:
         assert word in text, (word, text)
     TRIED[kind, REFUSED] += 1
@@ -85,7 +85,7 @@ def survived(kind: str, call: Callable[[], object]) -> None:
     except DidError as error:
         outcome = REFUSED
         text = str(error)
-        assert "\n" not in text and len(text) < MOST_CHARACTERS, (kind, len(text), text[:300])
+        assert text.isprintable() and len(text) < MOST_CHARACTERS, (kind, len(text), text[:300])
     assert time.monotonic() - start < MOST_SECONDS, (kind, time.monotonic() - start)
     TRIED[kind, outcome] += 1
 

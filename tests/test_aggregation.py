@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
-from did.inference.clustered import labels_of, summarise
-from did.inference.multiplier import add_bands, bootstrap_error, multiplier_draws, uniform_critical_value
+from did.inference.clustered import cluster_sums, labels_of, summarise
+from did.inference.multiplier import add_bands, multiplier_draws, uniform_critical_value
 from test_callaway_santanna import (
     ERROR,
     POINT,
@@ -23,8 +26,7 @@ from test_callaway_santanna import (
 
 KIND = {"simple": "simple", "dynamic": "event_time", "group": "cohort", "calendar": "calendar"}
 LIMITS = {"balance_e0": {"balance_event_time": 0}, "balance_e1": {"balance_event_time": 1},
-          "min_e_m2_max_e_1": {"min_event_time": -2, "max_event_time": 1}, "min_e1": {"min_event_time": 1},
-          "max_e1": {"max_event_time": 1}, "": {}}
+          "min_e_m2_max_e_1": {"min_event_time": -2, "max_event_time": 1}, "max_e1": {"max_event_time": 1}, "": {}}
 
 
 @needs_golden
@@ -32,6 +34,8 @@ LIMITS = {"balance_e0": {"balance_event_time": 0}, "balance_e1": {"balance_event
 def test_every_average_and_its_error_equals_r(data, number):
     panel, result, theirs = golden_result(data, number)
     for name, expected in theirs["aggte"].items():
+        if name == "simple_min_e1":   # ignored by R's did 2.5.1, which is why the next tests are there
+            continue
         word, _, limit = name.partition("_")
         ours = aggregate(result, panel, KIND[word], **LIMITS[limit])
         assert ours.estimate[-1] == pytest.approx(expected["overall_att"], rel=POINT, abs=1e-11), name
@@ -45,18 +49,66 @@ def test_every_average_and_its_error_equals_r(data, number):
             assert [int(label) - offset for label in labels[:-1]] == table["egt"]
 
 
+@needs_golden
+@pytest.mark.parametrize(("data", "number"), golden_cases())
+def test_at_a_single_event_time_every_overall_average_is_that_of_r_by_event_time(data, number):
+    panel, result, theirs = golden_result(data, number)
+    table = theirs["aggte"]["dynamic"]["table"]
+    for event_time, value, error in zip(table["egt"], table["att"], table["se"], strict=True):
+        if event_time < 0:
+            continue
+        for kind in ("simple", "cohort"):
+            ours = aggregate(result, panel, kind, min_event_time=event_time, max_event_time=event_time)
+            assert ours.estimate[-1] == pytest.approx(value, rel=POINT, abs=1e-11), kind
+            if error is not None:
+                assert errors(ours)[-1] == pytest.approx(error, rel=ERROR), kind
+
+
+@needs_golden
+@pytest.mark.parametrize("window", [{"min_event_time": 2}, {"min_event_time": 1, "max_event_time": 3}])
+def test_every_kind_averages_r_cells_of_the_window_and_no_other(window):
+    panel, result, theirs = golden_result("sim_40x12", 0)
+    size = {int(panel.periods[at]) - 2000: (panel.treated_from == at).sum() for at in np.unique(panel.treated_from)
+            if at < panel.n_periods}
+    cells = pd.DataFrame({name: theirs["att_gt"][name] for name in ("group", "t", "att")})
+    cells = cells[(cells["t"] - cells["group"]).between(window["min_event_time"], window.get("max_event_time", 99))]
+    cells["size"] = cells["group"].map(size)
+    cells["sized"] = cells["att"] * cells["size"]
+    by_cohort = cells.groupby("group")["att"].mean()
+    by_period = cells.groupby("t")[["sized", "size"]].sum()
+    by_period = by_period["sized"] / by_period["size"]
+    sizes = by_cohort.index.map(size).to_numpy()
+    for kind, expected in {
+        "simple": [cells["sized"].sum() / cells["size"].sum()],
+        "cohort": [*by_cohort, by_cohort @ sizes / sizes.sum()],
+        "calendar": [*by_period, by_period.mean()],
+    }.items():
+        np.testing.assert_allclose(aggregate(result, panel, kind, **window).estimate, expected, rtol=POINT)
+
+
+def test_a_cohort_that_the_window_leaves_out_is_named():
+    panel = panel_of(random_frame(2))
+    result = estimate("callaway_santanna", panel)
+    longest = result.parameters.groupby("cohort")["event_time"].max()
+    limit = int(longest.max())
+    lost = ", ".join(longest.index[longest < limit])
+    for kind in ("simple", "event_time", "cohort", "calendar"):
+        note = aggregate(result, panel, kind, min_event_time=limit).note
+        assert "no effect within the event times asked for, left out: cohort" in note and note.endswith(f" {lost}")
+        assert "asked for" not in aggregate(result, panel, kind).note
+
+
 def event_study():
     panel = panel_of(random_frame(2))
     return panel, aggregate(estimate("callaway_santanna", panel, base_period="universal"), panel, "event_time")
 
 
 @pytest.mark.parametrize("multiplier", ["rademacher", "mammen"])
-def test_bootstrap_errors_are_the_analytic_ones_within_simulation_error(multiplier):
+def test_the_spread_of_the_draws_is_the_analytic_error_within_simulation_error(multiplier):
     panel, result = event_study()
     draws = multiplier_draws(result.influence, labels_of(result, panel, "unit"), draws=20_000,
                              multiplier=multiplier)
     varies = np.isfinite(errors(result))
-    np.testing.assert_allclose(bootstrap_error(draws)[varies], errors(result)[varies], rtol=0.1)
     np.testing.assert_allclose(draws.std(axis=0)[varies], errors(result)[varies], rtol=0.03)
 
 
@@ -75,18 +127,46 @@ def test_bands_hold_intervals_are_repeatable_and_skip_the_reference():
     assert banded.loc[~many, "band_low"].isna().all() and rows["note"].str.startswith("reference").any()
 
 
+@pytest.mark.parametrize("name", ["callaway_santanna", "event_study", "sun_abraham", "imputation"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_band_holds_95_per_cent_of_the_draws_it_is_made_of(name, seed):
+    """Draws are put on the scale of the error, whose small-sample factor is the same for all effects."""
+    panel = panel_of(random_frame(2))
+    result = estimate(name, panel)
+    if name == "callaway_santanna":
+        result = aggregate(result, panel, "event_time")
+    every = add_bands(summarise(result, panel), result, panel, seed=seed)
+    for level, estimand in itertools.product(panel.clusters, result.parameters["estimand"].unique()):
+        rows = every[every["cluster"] == level].reset_index(drop=True)
+        banded = (rows["band_low"].notna() & (rows["estimand"] == estimand)).to_numpy()
+        if not banded.any():
+            continue
+        rows = rows[banded]
+        influence = result.influence.to_numpy()[:, banded]
+        labels = labels_of(result, panel, level)
+        spread = np.sqrt((cluster_sums(influence, labels) ** 2).sum(axis=0))
+        draws = multiplier_draws(influence, labels, seed=seed) * (rows["std_error"].to_numpy() / spread)
+        half = (rows["band_high"] - rows["band_low"]).to_numpy() / 2
+        inside = (np.abs(draws) <= half * (1 + 1e-9)).all(axis=1).mean()
+        assert inside >= 0.95
+        if level == "unit":   # with few clusters draws repeat, and the pointwise interval may be the wider
+            assert inside == pytest.approx(0.95, abs=0.002)
+
+
 def test_the_band_of_independent_parameters_is_that_of_their_largest():
     """Of 5 independent normals the 95% quantile of the largest |z| is 2.569 (0.95^(1/5) two-sided)."""
     size = np.random.default_rng(0).uniform(0.5, 1.5, size=(200, 1))
     influence = np.kron(np.eye(5), size)
     draws = multiplier_draws(influence, np.arange(1000), draws=20_000)
-    assert uniform_critical_value(draws) == pytest.approx(2.569, abs=0.08)
+    error = np.full(5, np.sqrt((size**2).sum()))
+    assert uniform_critical_value(draws, error) == pytest.approx(2.569, abs=0.08)
 
 
 @pytest.mark.parametrize(("kind", "limits", "words"), [
     ("event", {}, "did you mean 'event_time'"),
     ("cohort", {"balance_event_time": 1}, "balance_event_time"),
     ("event_time", {"max_event_time": -1}, "at or after treatment"),
+    ("cohort", {"min_event_time": 40}, "found none"),
     ("event_time", {"balance_event_time": 40}, "found none"),
 ])
 def test_an_average_that_cannot_be_made_is_refused(kind, limits, words):

@@ -101,6 +101,15 @@ def test_unknown_window_and_denominator(project):
     assert "did you mean 'all_ages'?" in message()
 
 
+@pytest.mark.parametrize(("old", "new", "expected"), [
+    ("    census: {", "    # census: {", "key 'census' is needed"),
+    ("earlier: population_all_rebased\n    census", "census", "key 'census' is for a part of all ages"),
+])
+def test_earlier_years_need_a_share_by_age_and_only_they(project, old, new, expected):
+    edit("config/indicators/dtoc_nhs.yaml", old, new)
+    assert expected in message()
+
+
 def lines() -> list[str]:
     with pytest.raises(DidError) as caught:
         load_evaluation("config/ics.yaml", also=check_files)

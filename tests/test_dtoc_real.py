@@ -108,11 +108,15 @@ def test_the_last_two_months_are_the_published_england_totals(built):
 
 
 def test_population_of_england(built):
-    """Mid-2019 and mid-2013 adults of the units, and of the Isles of Scilly, are ONS's England counts."""
-    adults = built["dtoc_total"].drop_duplicates(["unit", "denominator_status", "weight"])
-    january = built["dtoc_total"].query("period == '2019-01'")["weight"].sum()
-    assert 44_263_393 - 2_000 < january < 44_263_393
-    assert set(adults["denominator_status"]) == {"ok", "estimated", "carried_forward"}
+    """Mid-2019 and mid-2012 adults of the units, and of the Isles of Scilly, are ONS's England counts; those of
+    mid-2011 are between the Census and mid-2012."""
+    adults = built["dtoc_total"].groupby("period")["weight"].sum()
+    assert 44_263_393 - 2_000 < adults["2019-01"] < 44_263_393
+    assert 42_070_419 - 2_000 < adults["2012-01"] < 42_070_419
+    assert adults["2011-04"] == pytest.approx(41_750_000, abs=10_000)
+    status = built["dtoc_total"].groupby(built["dtoc_total"]["period"].str[:4])["denominator_status"].agg(set)
+    assert status.to_dict() == {"2011": {"estimated"}, "2020": {"carried_forward"}} | {
+        str(year): {"ok"} for year in range(2012, 2020)}
 
 
 def test_the_ldv_estimate_by_ordinary_least_squares_on_post_period_means(built):

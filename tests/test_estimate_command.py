@@ -263,8 +263,76 @@ def test_bands_fill_their_columns_repeatably_and_cover_the_intervals():
 
 def test_the_pretest_is_on_the_screen():
     outcome = command(save(table_of(n_units=60)), *COLUMNS, *STAGGERED, "--cluster", "c")
-    text = "callaway_santanna: pre-test that every effect before treatment is zero, {} clusters: chi-square"
-    assert text.format("unit") in outcome.output and text.format("c") in outcome.output
+    text = "callaway_santanna: pre-test that every effect before treatment is zero, {} clusters: {}"
+    assert text.format("unit", "chi-square") in outcome.output
+    # 4 clusters of treated units for 2 cells of the first cohort and 3 of the second
+    skipped = "skipped, 4 treated clusters for 5 cells: the joint test would over-reject"
+    assert text.format("c", skipped) in outcome.output
+    outcome = command("panel.csv", *COLUMNS, *STAGGERED, "--anticipation", "1")
+    assert "pre-test that every effect more than 1 period before treatment is zero" in outcome.output
+
+
+def heading(output: str) -> str:
+    """The line that says how callaway_santanna was fitted."""
+    return next(line for line in output.splitlines() if line.startswith("callaway_santanna ("))
+
+
+@pytest.mark.parametrize(("more", "words"), [
+    (["--min-event-time", "1"], ["min_event_time 1"]),
+    (["--max-event-time", "1"], ["max_event_time 1"]),
+    (["--min-event-time", "-2", "--max-event-time", "0"], ["min_event_time -2", "max_event_time 0"]),
+    (["--balance", "1"], ["balance 1"])])
+def test_a_window_reaches_every_average_and_is_in_the_heading(more, words):
+    """The effect grows by 1 a period from 1, without noise: averages over a window hold its event times only."""
+    frame = table_of(n_units=30)
+    event_time = frame["t"] - frame["g"].where(frame["g"] > 0)
+    frame["y"] = frame["id"] + frame["t"] + (event_time + 1).clip(lower=0).fillna(0)
+    path = save(frame)
+    output = command(path, *COLUMNS, *STAGGERED, *more).output
+    assert all(word in heading(output) for word in words)
+    assert "event_time" not in heading(command(path, *COLUMNS, *STAGGERED).output)
+    rows = estimates(path, *COLUMNS, *STAGGERED, *more)
+    if "--balance" in more:
+        assert set(rows["estimand"]) == {"att_gt", "event_time", "overall_event_time"}
+        assert "--balance is for the average by event time, which is the only one given" in output
+        assert rows["event_time"].loc[rows["estimand"] == "event_time"].max() == 1
+        return
+    first = max(int(more[more.index("--min-event-time") + 1]) if "--min-event-time" in more else 0, 0)
+    last = int(more[more.index("--max-event-time") + 1]) if "--max-event-time" in more else 2
+    # cohort 4 (4 units) has event times 0 to 2, cohort 5 (3 units) 0 and 1
+    cells = [(size, cohort, e) for size, cohort, until in ((4, 4, 2), (3, 5, 1))
+             for e in range(first, min(last, until) + 1)]
+    value = rows.set_index("estimand")["estimate"]
+    assert value["overall"] == pytest.approx(sum(size * (e + 1) for size, _, e in cells) /
+                                             sum(size for size, _, _ in cells))
+    for cohort in (4, 5):
+        own = [e + 1 for _, found, e in cells if found == cohort]
+        row = rows[(rows["estimand"] == "cohort") & (rows["cohort"] == str(cohort))]
+        assert row["estimate"].item() == pytest.approx(np.mean(own))
+    calendar = rows[rows["estimand"] == "calendar"].set_index("period")["estimate"]
+    assert set(calendar.index) == {str(cohort + e) for _, cohort, e in cells}
+    for period, found in calendar.items():
+        own = [(size, e + 1) for size, cohort, e in cells if str(cohort + e) == period]
+        assert found == pytest.approx(sum(size * effect for size, effect in own) / sum(size for size, _ in own))
+
+
+FEW_CLUSTERS = re.compile(r"^note: few clusters \((.*)\): .*docs/few_clusters.md", re.MULTILINE)
+
+
+@pytest.mark.parametrize(("n_units", "n_treated", "said"), [
+    (60, 20, None), (60, 19, "19 treated of 60 by unit"), (40, 20, None), (39, 20, "20 treated of 39 by unit")])
+def test_few_clusters_are_told_in_one_line(n_units, n_treated, said):
+    frame = table_of(n_units=n_units)
+    frame["g"] = np.where(frame["id"] <= n_treated, 4, 0)
+    path = save(frame)
+    output = command(path, *COLUMNS).output
+    assert FEW_CLUSTERS.findall(output) == ([said] if said else [])
+    # by the clusters asked for, which are fewer
+    output = command(path, *COLUMNS, "--cluster", "c").output
+    assert FEW_CLUSTERS.findall(output) == [f"{(n_treated + 1) // 2} treated of {(n_units + 1) // 2} by c"]
+    notes = [json.loads(line) for line in command(path, *COLUMNS, "--json").output.splitlines() if '"note"' in line]
+    told = [row["message"] for row in notes if row["event"] == "note" and "few clusters" in row["message"]]
+    assert len(told) == bool(said)
 
 
 def test_references_bins_and_leads_reach_the_estimators():
@@ -432,6 +500,10 @@ FAULTS = {
     "balance of none": (lambda f: f, ["--balance", "1"], ["--balance", "(callaway_santanna)"]),
     "balance of the whole": (lambda f: f, ["--estimator", "callaway_santanna", "--aggregation", "simple", "--balance",
                                            "1"], ["--balance", "expected event_time", "found --aggregation simple"]),
+    "balance among others": (lambda f: f, ["--estimator", "callaway_santanna", "--aggregation", "event_time,simple",
+                                           "--balance", "1"], ["--balance", "event_time alone", "event_time, simple"]),
+    "window of no average": (lambda f: f, ["--estimator", "callaway_santanna", "--aggregation", "group_time",
+                                           "--max-event-time", "1"], ["--max-event-time", "expected an average"]),
     "window without an effect": (lambda f: f, ["--estimator", "callaway_santanna", "--balance", "9"],
                                  ["balance_event_time", "widen"]),
     "seed without bands": (lambda f: f, ["--seed", "1"], ["--seed", "add --bands"]),

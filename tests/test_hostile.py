@@ -482,6 +482,12 @@ def test_servers_that_never_end_or_answer_nonsense(tmp_path, server, what):
     assert not (tmp_path / "a.csv").exists()
 
 
+def test_control_characters_of_a_reason_phrase_do_not_reach_the_terminal(tmp_path, server):
+    address = server.put("/a.csv", b"", _raw(b"HTTP/1.1 404 \x1b[31mred\x9b\r\n\r\n"))
+    line = refused("Servers", _fetched(tmp_path, address, ("127.0.0.1",)), "example: a.csv", "\\u001b[31mred\\u009b")
+    assert line.isprintable()
+
+
 def test_no_password_of_this_machine_is_sent(tmp_path, server, monkeypatch):
     netrc = _text(tmp_path, b"machine 127.0.0.1 login someone password secret\n", "netrc")
     monkeypatch.setenv("NETRC", str(netrc))

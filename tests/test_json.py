@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from did import scaffold
+from did import scaffold, tables
 from did.cli import main
 from did.simulate.panels import panel
 from small_project import environment
@@ -99,10 +99,24 @@ def test_what_is_done_is_told_as_json_and_nothing_else(project, name):
     assert code == 0, lines
     assert lines and all(isinstance(line, dict) for line in lines)
     if name not in ("schema", "indicator check"):   # these two print their document
-        assert {"run": "ended", "estimate": "estimate"}.get(name, "done") in {line["event"] for line in lines}
-        assert "error" not in {line["event"] for line in lines}
+        events = {line["event"] for line in lines}
+        assert {"run": "ended", "estimate": "estimate", "power": "power"}.get(name, "done") in events
+        assert "error" not in events
     else:
         assert len(lines) == 1
+
+
+def test_numbers_keep_every_digit(project):
+    _, lines = said(project, [*ELSEWHERE, "power", "visits", "--draws", "20", "--output", "power.csv"])
+    table = pd.read_csv(project / "power.csv")
+    measured = table.select_dtypes("float")
+    assert [[line[column] for column in measured] for line in lines] == measured.to_numpy().tolist()
+    assert (measured != measured.round(10)).any(axis=None)
+    _, (report,) = said(project, CASES["indicator check"][0])
+    (place,) = (project / "data").rglob("panel/visits.parquet")
+    frame = tables.read("panel", place)
+    treated = frame[frame["cohort"].notna() & (frame["reading"] == frame["reading"].iloc[0])]
+    assert report["series"]["treated"] == pytest.approx(treated.groupby("period")["outcome"].mean().tolist(), rel=1e-13)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, wrong) in CASES.items() if wrong])

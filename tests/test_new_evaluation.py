@@ -316,6 +316,30 @@ def test_units_without_figures_are_listed_and_no_area_type_sets_units_aside(here
     assert len(absent) == 36 and absent["reason"].eq("In waves.csv; the sources have no figures for it").all()
 
 
+@pytest.mark.parametrize(("table", "figures"), [("{}", "{}.0"), ("{}.0", "{}"), ("+{}", "{}")])
+def test_units_that_are_numbers_are_the_same_however_they_are_written(here, table, figures):
+    waves = here / "data/elsewhere/reference/waves.csv"
+    write(waves, [["unit", "first_treated"], *([table.format(n), 2014 if n < 4 else ["0.0", "00"][n % 2]]
+                                               for n in range(1, 9))])
+    evaluation = load_evaluation("config/elsewhere.yaml")
+    indicator = load_indicator("visits", evaluation.indicators_folder)
+    rows = [(figures.format(n), year, 5.0) for n in range(1, 9) for year in range(2010, 2022)]
+    panel, _ = build(indicator, evaluation, "default", observed(rows))
+    assert sorted(set(panel["unit"])) == [str(n) for n in range(1, 9)]
+    assert sorted(set(panel.loc[panel["cohort"].notna(), "unit"])) == ["1", "2", "3"]
+
+    write(waves, [["unit", "first_treated"], ["1", 2014], ["2", ""], ["01", ""]])
+    with pytest.raises(DidError, match=r"column 'unit': expected one way of writing a unit; found '01' and '1'"):
+        read_table(evaluation)
+
+
+def test_a_dose_whose_dot_may_separate_thousands_is_refused(here):
+    write(here / "data/elsewhere/reference/waves.csv", [
+        ["unit", "first_treated", "dose"], ["a", 2014, "1.056"], ["b", 2014, "594"], ["c", "", ""]])
+    with pytest.raises(DidError, match=r"column 'dose' of a: .* found '1.056'; write 1056 if"):
+        read_table(load_evaluation("config/elsewhere.yaml"))
+
+
 # The skeleton ---------------------------------------------------------------------------------------------------
 
 

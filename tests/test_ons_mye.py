@@ -1,4 +1,4 @@
-"""The population reader, on small books and on the publisher's eight files."""
+"""The population reader, on small books and on the publisher's ten files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from did import sources
+from did import geography, sources
 from did.errors import DidError
 from did.sources import RawFile
 from workbooks import write_mye2
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
 NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not beside the checkout")
 
 ONE = [1] * 18 + [2] * 73
@@ -96,6 +97,73 @@ def test_rebased_series_gives_english_districts_of_every_year(tmp_path):
                      ("E06000001", "2002"): 89993, ("E06000060", "2002"): 481000}
 
 
+LONDON = [("E92000001", "England", TWO), ("E12000007", "London", TWO), ("E12000007", "Greater London", TWO),
+          ("E09000001", "City of London", TWO)]
+
+
+def without_title(path: Path, areas=LONDON) -> Path:
+    """Write the mid-2012 layout: the mid-2014 one without its title rows, the header written another way."""
+    lines = as_csv(path, 2012, areas).read_text().splitlines()
+    header = ",".join(["Code", "Name", " ALL AGES", *map(str, range(90)), "90+"])
+    path.write_text("\r\n".join([header, *lines[3:]]))
+    return path
+
+
+def test_a_file_without_title_is_of_its_period_and_takes_london_once(tmp_path):
+    path = without_title(tmp_path / "mid.csv")
+    table = read(raw(path, "2012"))
+    assert set(table["period"]) == {"2012"}
+    value = table.set_index(["measure", "area_code"])["value"]
+    assert value.index.is_unique
+    assert value["population_all", "E12000007"] == 910 and value["population_adult", "E09000001"] == 730
+    assert "a title with the year" in message(raw(path))
+
+
+def test_a_region_with_other_figures_the_second_time_and_a_district_twice_are_refused(tmp_path):
+    other = [*LONDON[:2], ("E12000007", "Greater London", [11, *TWO[1:]]), LONDON[3]]
+    assert "cell A4: expected each area once; found 'E12000007' again, first in A3" in message(
+        raw(without_title(tmp_path / "a.csv", other), "2012"))
+    assert "'E09000001' again, first in A5" in message(
+        raw(without_title(tmp_path / "b.csv", [*LONDON, LONDON[3]]), "2012"))
+
+
+def census(path: Path, old: str = "", new: str = "") -> Path:
+    """Write table QS103EW: one person at each age under 18, then two; 100 and over is 7."""
+    ages = ["Age under 1", *(f"Age {age}" for age in range(1, 100)), "Age 100 and over"]
+    counts = ",".join([*["1"] * 18, *["2"] * 82, "7"])
+    rows = [",".join(["name", "mnemonic", *ages]), f"Gateshead,E08000020,{counts}", f"Torfaen,W06000020,{counts}"]
+    path.write_text("\n".join(rows).replace(old or "\0", new))
+    return path
+
+
+@pytest.mark.parametrize("period", ["2011", None])
+def test_the_census_gives_all_ages_and_adults_of_english_districts(tmp_path, period):
+    table = read(raw(census(tmp_path / "c.csv"), period))
+    assert table.set_index(["measure", "area_code", "area_type", "period"])["value"].to_dict() == {
+        ("census_all", "E08000020", "lad", "2011"): 18 + 2 * 82 + 7,
+        ("census_adult", "E08000020", "lad", "2011"): 2 * 82 + 7}
+    assert set(table["note"]) == {"counted on Census day, 27 March 2011"}
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("Age 17,", "Age 170,", ["row 1", "one column '17'", "0 among"]),
+    ("Age 100 and over", "Age 99", ["one column '99'", "2 among"]),
+    ("E08000020,1,", "E08000020,x,", ["cell C2", "whole number of persons", "'x'"]),
+    ("E08000020,1,", "E08000020,,", ["cell C2", "an empty cell"]),
+    ("W06000020", "E08000020", ["cell B3", "'E08000020' again, first in B2"]),
+    ("E08000020", "S08000020", ["English districts", "none"]),
+])
+def test_a_bad_census_is_named(tmp_path, old, new, words):
+    text = message(raw(census(tmp_path / "c.csv", old, new), "2011"))
+    assert text.startswith("c.csv")
+    for word in words:
+        assert word in text
+
+
+def test_a_census_registered_for_another_year_is_refused(tmp_path):
+    assert "c.csv: expected a file of 2012" in message(raw(census(tmp_path / "c.csv"), "2012"))
+
+
 # Header in row 5, England in row 7, region in 8, Bedford in 9; all ages in column D, age 0 in column E.
 BAD_CELLS = {
     "text": ({"F9": "n/a"}, ["cell F9", "whole number of persons", "'n/a'"]),
@@ -160,7 +228,7 @@ def test_bad_rebased_series(tmp_path, old, new, words):
 @pytest.fixture(scope="module")
 def real() -> pd.DataFrame:
     paths = sorted((SHARED / "mirror" / "ons_population").iterdir())
-    years = [re.search(r"mid-(\d{4})", path.name) for path in paths]
+    years = [re.search(r"(?:mid|census)-(\d{4})", path.name) for path in paths]
     return read(*(raw(path, year and year[1]) for path, year in zip(paths, years, strict=True)))
 
 
@@ -168,14 +236,44 @@ def real() -> pd.DataFrame:
 def test_england_totals_as_published(real):
     england = real[(real["area_code"] == "E92000001") & (real["measure"] == "population_all")]
     assert england.set_index("period")["value"].to_dict() == {
-        "2013": 53_865_817, "2014": 54_316_618, "2015": 54_786_327, "2016": 55_268_067, "2017": 55_619_430,
-        "2018": 55_977_178, "2019": 56_286_961}
+        "2012": 53_493_729, "2013": 53_865_817, "2014": 54_316_618, "2015": 54_786_327, "2016": 55_268_067,
+        "2017": 55_619_430, "2018": 55_977_178, "2019": 56_286_961}
+    census = real[real["measure"] == "census_all"]
+    assert set(census["area_type"]) == {"lad"} and census["value"].sum() == 53_012_456
+
+
+@NEEDS_SHARED
+def test_counties_are_the_sums_of_their_districts(real):
+    districts = pd.read_csv(ROOT / "data/reference/local_authorities.csv")
+    parent = districts.set_index("lad_code")["area_code"]
+    books = real[real["measure"].isin(["population_all", "population_adult"])]
+    lads = books[books["area_type"] == "lad"].assign(area_code=lambda rows: rows["area_code"].map(parent))
+    sums = lads.groupby(["measure", "period", "area_code"])["value"].sum()
+    counties = books[books["area_type"] == "county"].set_index(["measure", "period", "area_code"])["value"]
+    assert len(counties) == 2 * (6 * 27 + 26 + 25)
+    pd.testing.assert_series_equal(counties, sums[counties.index], check_dtype=False)
+
+
+@NEEDS_SHARED
+def test_the_codes_from_before_2013_lie_in_the_same_authorities(real):
+    """All ages of the Census and of mid-2012 follow on from the later series, which has mid-2011 as it was: a
+    district in the wrong authority, or in none, would move two of them by far more."""
+    areas = geography.UpperTier(ROOT / "data/reference")
+
+    def by_unit(measure: str, period: str) -> pd.Series:
+        rows = real[(real["measure"] == measure) & (real["period"] == period)]
+        return areas.population(rows, "test").set_index("unit")["value"]
+
+    middle, book = by_unit("population_all_rebased", "2011"), by_unit("population_all", "2012")
+    assert len(book) == len(middle) == 150
+    assert (by_unit("census_all", "2011") / middle).between(0.99, 1.01).all()
+    assert (book / middle).between(0.98, 1.04).all()
 
 
 @NEEDS_SHARED
 def test_districts_and_regions_add_up_to_england_for_adults_too(real):
     sums = real.pivot_table(index=["measure", "period"], columns="area_type", values="value", aggfunc="sum")
-    sums = sums.drop(index="population_all_rebased")
+    sums = sums.drop(index=["population_all_rebased", "census_all", "census_adult"])
     assert (sums["lad"] == sums["country"]).all() and (sums["region"] == sums["country"]).all()
     share = sums.loc["population_adult", "country"] / sums.loc["population_all", "country"]
     assert share.between(0.785, 0.79).all()
@@ -184,9 +282,9 @@ def test_districts_and_regions_add_up_to_england_for_adults_too(real):
 @NEEDS_SHARED
 def test_every_area_is_there(real):
     counts = real[real["measure"] == "population_adult"].groupby(["area_type", "period"]).size().unstack(0)
-    assert counts["lad"].to_dict() == dict.fromkeys(["2013", "2014", "2015", "2016", "2017"], 326) | {
+    assert counts["lad"].to_dict() == dict.fromkeys(["2012", "2013", "2014", "2015", "2016", "2017"], 326) | {
         "2018": 317, "2019": 314}
-    assert counts["county"].to_dict() == dict.fromkeys(["2013", "2014", "2015", "2016", "2017"], 27) | {
+    assert counts["county"].to_dict() == dict.fromkeys(["2012", "2013", "2014", "2015", "2016", "2017"], 27) | {
         "2018": 26, "2019": 25}
     assert counts["region"].eq(9).all() and counts["country"].eq(1).all()
 

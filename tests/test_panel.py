@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -60,11 +61,13 @@ def observations(areas):
     districts = areas.districts["lad_code"].tolist()
     for year in range(2011, 2020):
         for measure, each in (("population_adult", 1000), ("population_all", 1250)):
-            if year >= 2013:
+            if year >= 2012:
                 people += [observed(d, str(year), each, measure=measure, area_type="lad", frequency="Y")
                            for d in districts]
         people += [observed(d, str(year), 1200, measure="population_all_rebased", area_type="lad", frequency="Y")
                    for d in districts]
+    for measure, each in (("census_adult", 700), ("census_all", 1000)):
+        people += [observed(d, "2011", each, measure=measure, area_type="lad", frequency="Y") for d in districts]
     return {"nhs_england_dtoc": counts.loc[first], "nhs_england_dtoc_2020": counts.loc[~first],
             "ons_population": tables.check("observations", pd.DataFrame(people))}
 
@@ -94,15 +97,50 @@ def test_counts_are_summed_before_they_are_divided(evaluation, observations, are
     assert row["outcome"] == pytest.approx(january / adults * 100_000)
 
 
-def test_population_before_2013_is_estimated_and_2020_carried_forward(evaluation, observations, areas):
+def test_population_of_2011_is_estimated_and_2020_carried_forward(evaluation, observations, areas):
     frame, _ = build(evaluation, observations)
     status = frame.groupby(frame["period"].str[:4])["denominator_status"].agg(set)
-    assert status["2011"] == status["2012"] == {"estimated"}
-    assert status["2013"] == {"ok"}
+    assert status["2011"] == {"estimated"}
+    assert status["2012"] == status["2013"] == {"ok"}
     assert status["2020"] == {"carried_forward"}
     bolton = frame.loc[(frame["unit"] == "E08000001")].set_index("period")["weight"]
-    assert bolton["2012-03"] == pytest.approx(1200 * 1000 / 1250)
+    # The share of adults is 0.7 on Census day and 0.8 in mid-2012.
+    assert bolton["2011-04"] == pytest.approx(1200 * np.interp(2011.5, [2011.235, 2012.5], [0.7, 0.8]), rel=1e-12)
+    assert bolton["2012-03"] == 1000
     assert bolton["2020-02"] == bolton["2019-12"] == 1000
+
+
+def test_all_ages_of_2011_are_the_earlier_series_as_published(evaluation, observations):
+    frame, _ = build(evaluation, observations, "denominator_all_ages")
+    first = frame.loc[(frame["unit"] == "E08000001") & (frame["period"] == "2011-04")].iloc[0]
+    assert (first["weight"], first["denominator_status"]) == (1200, "ok")
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"time": 2011.75}, ["expected a year after the Census of 2011.75", "found mid-2011", "begin the window later"]),
+    ({"time": 2010.5}, ["expected census_adult and census_all of 2010", "found 2011", "'time'"]),
+    ({"measure": "census_adults"}, ["has no measure 'census_adults'"]),
+])
+def test_a_census_that_gives_no_share_is_refused(evaluation, observations, changes, words):
+    indicator = load_indicator("dtoc_total", "config/indicators")
+    adults = indicator.denominators["adults"]
+    adults = adults.model_copy(update={"census": adults.census.model_copy(update=changes)})
+    changed = indicator.model_copy(update={"denominators": indicator.denominators | {"adults": adults}})
+    with pytest.raises(DidError) as caught:
+        panel.build(changed, evaluation, "default", observations)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_districts_that_do_not_add_up_to_their_county_are_refused(areas):
+    districts = areas.districts.loc[areas.districts["area_code"] == "E10000029"]   # Suffolk
+    rows = pd.DataFrame({"area_code": [*districts["lad_code"], "E10000029"], "area_name": "A", "period": "2012",
+                         "area_type": ["lad"] * len(districts) + ["county"],
+                         "value": [10] * len(districts) + [10 * len(districts)]})
+    assert areas.population(rows, "x").set_index("unit")["value"].to_dict() == {"E10000029": 10 * len(districts)}
+    rows.loc[0, "value"] = 11
+    with pytest.raises(DidError, match="x: districts of E10000029 .A. at mid-2012 must add up to its row"):
+        areas.population(rows, "x")
 
 
 def test_the_published_reading(evaluation, observations):

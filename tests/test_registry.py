@@ -60,7 +60,7 @@ def test_the_shipped_sources_load() -> None:
         "gpps": 11,
         "nhs_england_dtoc": 105,
         "nhs_england_dtoc_2020": 1,
-        "ons_population": 8,
+        "ons_population": 10,
         "preventable_mortality": 1,
     }
     for name, source in sources.items():
@@ -78,7 +78,7 @@ def test_the_months_of_the_dtoc_workbooks_have_no_gap() -> None:
 
 def test_the_years_of_the_population_files() -> None:
     files = load_source(SOURCES / "ons_population.yaml").files
-    assert [entry.period for entry in files] == [*map(str, range(2013, 2020)), None]
+    assert [entry.period for entry in files] == [*map(str, range(2011, 2020)), None]
 
 
 def test_every_reader_of_the_registry_exists() -> None:

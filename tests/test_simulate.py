@@ -36,7 +36,8 @@ SOME = {
     "nhs_england_dtoc": ["LA-Type-B-2011-04.xls", "LA-Type-B-2015-07.xls", "LA-Type-B-2017-04.xls",
                          "LA-Type-B-2019-05.xls"],
     "nhs_england_dtoc_2020": ["dtoc_2020-01_2020-02.csv"],
-    "ons_population": ["MYE2-mid-2014.csv", "MYE2-mid-2019.xls", "MYEB3-2001-2019.csv"],
+    "ons_population": ["census-2011-QS103EW.csv", "mid-2012-single-year-of-age.csv", "MYE2-mid-2014.csv",
+                       "MYE2-mid-2019.xls", "MYEB3-2001-2019.csv"],
     "gpps": ["gpps_practice_weighted_2012.csv", "gpps_practice_weighted_2018.csv"],
     "preventable_mortality": ["preventable_mortality_ccg.csv"],
     "ccg_population": ["ccg_population_covariates.csv"],
@@ -174,13 +175,24 @@ def test_the_reorganisation_of_dorset_loses_no_days(demo):
 def test_population_adds_up_on_every_code(dtoc):
     table = dtoc["ons_population"]
     lads = table.loc[table["area_type"] == "lad"].groupby(["measure", "period"])["value"].sum()
-    # Revised after the books of mid-2013 to mid-2016 were made: other districts, the same England.
-    for year in range(2013, 2020):
+    # Revised after the books of mid-2012 to mid-2016 were made: other districts, the same England.
+    for year in range(2012, 2020):
         assert lads["population_all", str(year)] == lads["population_all_rebased", str(year)]
     wide = table.query("period == '2016' and area_type == 'lad'").pivot(index="area_code", columns="measure",
                                                                         values="value").dropna()
     assert (wide["population_all"] != wide["population_all_rebased"]).mean() > 0.9
     assert 0.75 < lads["population_adult", "2016"] / lads["population_all", "2016"] < 0.82
+    assert 0.75 < lads["census_adult", "2011"] / lads["census_all", "2011"] < 0.82
+    assert lads["census_all", "2011"] == pytest.approx(lads["population_all_rebased", "2011"], rel=0.01)
+
+
+def test_population_of_2011_and_2012_is_on_the_codes_of_its_time(dtoc):
+    table = dtoc["ons_population"].query("area_type == 'lad'")
+    codes = {period: set(table.loc[table["measure"].isin(["census_all", "population_all"])
+                                   & (table["period"] == period), "area_code"]) for period in ("2011", "2012", "2013")}
+    assert codes["2011"] == codes["2012"]
+    assert codes["2012"] - codes["2013"] == {"E06000048", "E08000020", "E07000097", "E07000101"}
+    assert codes["2013"] - codes["2012"] == {"E06000057", "E08000037", "E07000242", "E07000243"}
 
 
 def test_quirks_of_the_gp_survey(ccg):

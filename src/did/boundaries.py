@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from did.chain import Chain, configuration, foreign, load, load_chain
-from did.errors import DidError
+from did.errors import DidError, listed
 
 __all__ = ["Chain", "align", "configuration", "fill_weights", "load", "load_chain", "move_counts", "move_rates"]
 
@@ -181,8 +181,8 @@ def _placed(frame: pd.DataFrame, mapping: pd.DataFrame, where: str) -> pd.DataFr
         new, period = short.iloc[0]["new"], short.iloc[0]["period"]
         have = set(placed.loc[(placed["new"] == new) & (placed["period"] == period), "old"])
         lacking = sorted(set(mapping.loc[mapping["new"] == new, "old"]) - have)
-        raise DidError(f"{where or 'figures'}: {new} is made of {', '.join(sorted(have | set(lacking)))}: expected all "
-                       f"of them in {period}; {', '.join(lacking)} not found; supply it or leave the period out")
+        raise DidError(f"{where or 'figures'}: {new} is made of {listed(sorted(have | set(lacking)))}: expected all "
+                       f"of them in {period}; {listed(lacking)} not found; supply it or leave the period out")
     return placed
 
 

@@ -25,14 +25,31 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
+class Census(Strict):
+    """The same population, counted before the first mid-year."""
+
+    measure: str = Field(description="Measure of the same source, by local authority district.")
+    all_ages: str = Field(description="The same of all ages.")
+    time: float = Field(description="Census day in decimal years: 27 March 2011 is 2011.235, and mid-2012 2012.5.")
+
+
 class Population(Strict):
     """A population by district that counts are divided by."""
 
     source: str = Field(description="Source that holds the population.")
     measure: str = Field(description="Measure of that source, by local authority district and year.")
     all_ages: str = Field(description="All-age measure, used to check and to estimate earlier years.")
-    earlier: str | None = Field(None, description="All-age measure for years before the first of `measure`; "
-                                "the area's first-year share of `measure` in `all_ages` is applied to it.")
+    earlier: str | None = Field(None, description="All-age measure for years before the first of `measure`.")
+    census: Census | None = Field(None, description="Census by age, for the share of `earlier` that `measure` is; not "
+                                  "needed where `measure` is all ages.")
+
+    @model_validator(mode="after")
+    def _has_share(self) -> Population:
+        if self.earlier is not None and self.census is None and self.measure != self.all_ages:
+            raise ValueError("key 'census' is needed: years before the first take a share of 'earlier' from it")
+        if self.census is not None and (self.earlier is None or self.measure == self.all_ages):
+            raise ValueError("key 'census' is for a part of all ages in the years of 'earlier': leave it out")
+        return self
 
 
 class Counts(Strict):

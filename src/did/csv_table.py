@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import gzip
 import io
 import math
-import re
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from did.errors import DidError, suggest
-from did.limits import csv_rows, first_few, limit, refuse_large
+from did.errors import DidError, listed, suggest
+from did.labels import MISSING, label, same_number, two_ways
+from did.limits import compression, csv_rows, limit, read_unpacked, refuse_large
+from did.numerals import dot_remedy, remedy, thousands_dot
 
-MISSING = {"", ".", "na", "n/a", "nan", "none", "null", "<na>", "nat"}
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The columns asked for of one file, as stripped text, with the line of the file each row ends on."""
+    """The columns asked for of one file, as stripped text, with the line of the file each row ends on.
+
+    ``separator`` is what is between the cells of the file.
+    """
 
     file: str
     text: dict[str, np.ndarray]
     lines: np.ndarray
+    separator: str = ","
 
     def cell(self, row: int, column: str) -> str:
         """Return where a cell is, for the beginning of a message."""
@@ -37,8 +44,8 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
     """Return the columns asked for of a CSV file as text, and what to note about the file.
 
     ``wanted`` maps each column to the option that names it, for messages. The file has a header and a row per line,
-    with commas, semicolons, tabs or bars between cells, UTF-8 with or without a byte-order mark, any line ends. Rows
-    without any text are skipped.
+    with commas, semicolons, tabs or bars between cells, UTF-8 with or without a byte-order mark, any line ends; see
+    `decode` for compressed ones. Rows without any text are skipped.
 
     Raises DidError if the file is missing, is not text or empty, a column is absent (with the closest name) or comes
     twice, a row has another length than the header, or there is no row.
@@ -48,7 +55,7 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
     if not path.is_file():
         near = suggest(path.name, sorted(p.name for p in path.parent.glob("*.csv"))) if path.parent.is_dir() else ""
         raise DidError(f"{path}: expected a CSV file; found no file{near}; give the path of a panel file")
-    text = _decode(path)
+    text = decode(path)
     separator, header = _header(path, text, wanted)
     place = {}
     for column, option in wanted.items():
@@ -58,7 +65,7 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
                                f"{header.count(column)}; rename or remove the others")
             case = [cell for cell in header if cell.lower() == column.lower()]
             near = f"; did you mean '{case[0]}'?" if case else suggest(column, header)
-            raise DidError(f"{path}: {option}: expected one of the columns {first_few(header)}; found '{column}'{near}"
+            raise DidError(f"{path}: {option}: expected one of the columns {listed(header, 40)}; found '{column}'{near}"
                            f"{'' if near else '; name a column that is there'}")
         place[column] = header.index(column)
     notes = []
@@ -66,7 +73,7 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
         notes.append(f"the cells of {path.name} are separated by {SEPARATORS[separator]}")
     columns = _plain_columns(text, separator, header, place)
     if columns is not None:
-        return Table(str(path), columns, np.arange(2, len(next(iter(columns.values()))) + 2)), notes
+        return Table(str(path), columns, np.arange(2, len(next(iter(columns.values()))) + 2), separator), notes
     reader = _rows(path, text, separator)
     next(reader)  # the header
     rows, lines, n_empty = [], [], 0
@@ -87,7 +94,7 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
         notes.append(f"{n_empty} rows with only empty cells are skipped")
     cells = zip(*rows, strict=True)
     return Table(str(path), {name: np.array(column, dtype=object) for name, column in
-                             zip(place, cells, strict=True)}, np.array(lines)), notes
+                             zip(place, cells, strict=True)}, np.array(lines), separator), notes
 
 
 def _plain_columns(text: str, separator: str, header: list[str], place: dict[str, int]) -> dict[str, np.ndarray] | None:
@@ -129,8 +136,13 @@ def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str
                        f"({error}); check the quotes") from error
 
 
-def _decode(path: Path) -> str:
-    raw = path.read_bytes()
+def decode(path: Path) -> str:
+    """Return the text of a CSV file, also of one that is compressed by gzip or the only file in a zip.
+
+    Raises DidError if it is a spreadsheet or a Parquet file, is compressed in another way, cannot be unpacked, unpacks
+    to more than `did.limits` allows, is no UTF-8 (or UTF-16) text, or is empty.
+    """
+    raw = _unpacked(path, path.read_bytes())
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1")):
         kind = "a Parquet file" if raw.startswith(b"PAR1") else "a spreadsheet"
         raise DidError(f"{path}: expected a CSV file; found {kind}; save it as CSV (UTF-8)")
@@ -146,6 +158,36 @@ def _decode(path: Path) -> str:
     if not text.strip():
         raise DidError(f"{path}: expected a header and rows; found an empty file; check the file")
     return text
+
+
+def _unpacked(path: Path, raw: bytes) -> bytes:
+    how = compression(raw[:8])
+    if how is None or (how == "zip" and not zipfile.is_zipfile(io.BytesIO(raw))):
+        return raw
+    try:
+        if how == "gzip":
+            with gzip.open(io.BytesIO(raw)) as stream:
+                return read_unpacked(stream, str(path), len(raw))
+        if how == "zip":
+            return _only_part(path, raw)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise DidError(f"{path}: expected a CSV file compressed by {how}; found one that cannot be unpacked ({error}); "
+                       "copy it again, or unpack it and name what was in it") from error
+    raise DidError(f"{path}: expected a CSV file, or one compressed by gzip; found one compressed by {how}; unpack it")
+
+
+def _only_part(path: Path, raw: bytes) -> bytes:
+    """The one file in a zip; the zip itself, for the message of a spreadsheet, if it is one."""
+    with zipfile.ZipFile(io.BytesIO(raw)) as packed:
+        names = packed.namelist()
+        if {"[Content_Types].xml", "mimetype"} & set(names):
+            return raw
+        files = [name for name in names if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        if len(files) != 1:
+            raise DidError(f"{path}: expected one CSV file in the zip; found {listed(files) or 'none'}; unpack it and "
+                           "name one of them")
+        with packed.open(files[0]) as stream:
+            return read_unpacked(stream, str(path), len(raw))
 
 
 def _header(path: Path, text: str, wanted: Iterable[str]) -> tuple[str, list[str]]:
@@ -165,9 +207,11 @@ def _header(path: Path, text: str, wanted: Iterable[str]) -> tuple[str, list[str
 def numbers(table: Table, column: str) -> np.ndarray:
     """Return a column as floats, one a row, NaN where the cell is empty, NA, NaN or a full stop.
 
-    Raises DidError at the first other text, infinity, thousands separator or decimal comma.
+    Raises DidError at the first other text, infinity, thousands separator or decimal comma, and where the dots of the
+    column may separate thousands (`did.numerals`).
     """
     text = table.text[column]
+    _refuse_thousands_dots(table, column)
     try:
         values = text.astype(float)
         if np.isfinite(values).all() and not any("_" in word for word in text):
@@ -180,14 +224,17 @@ def numbers(table: Table, column: str) -> np.ndarray:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         word = text[row]
-        advice = "write a number, or leave the cell empty if it was not observed"
-        if re.fullmatch(r"[+-]?\d{1,3}([, ']\d{3})+(\.\d+)?", word):
-            plain = re.sub("[, ']", "", word)
-            advice = f"write {plain}, without thousands separators"
-        elif re.fullmatch(r"[+-]?[\d.]*,\d+", word):
-            advice = f"write {word.replace('.', '').replace(',', '.')}, with a decimal point"
-        raise DidError(f"{table.cell(row, column)}: expected a number; found '{word}'; {advice}")
+        raise DidError(f"{table.cell(row, column)}: expected a number; found '{word}'; "
+                       f"{remedy(word, commas=table.separator == ',')}")
     return values[codes]
+
+
+def _refuse_thousands_dots(table: Table, column: str) -> None:
+    words = table.text[column].tolist()
+    row = thousands_dot(words, semicolons=table.separator == ";")
+    if row is not None:
+        raise DidError(f"{table.cell(row, column)}: expected a number with a decimal point; found '{words[row]}'; "
+                       f"{dot_remedy(words[row])}")
 
 
 def _float(word: str) -> float:
@@ -205,3 +252,18 @@ def refuse_empty(table: Table, column: str, expected: str) -> None:
     if len(empty):
         raise DidError(f"{table.cell(int(empty[0]), column)}: expected {expected}; found "
                        f"'{table.text[column][empty[0]]}'; fill the cell or remove the row")
+
+
+def labels(table: Table, column: str, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's position in the labels of a column, and the labels (`did.labels`) in the order they appear.
+
+    ``what`` says what is labelled, such as ``a unit``. Raises DidError at the first empty cell, and at a number that is
+    written in two ways.
+    """
+    refuse_empty(table, column, what)
+    codes, words = pd.factorize(table.text[column])
+    twice = same_number(words)
+    if twice is not None:
+        row = int(np.argmax(codes == twice[0]))
+        raise DidError(f"{table.cell(row, column)}: {two_ways(words, twice, what)}")
+    return codes, np.array([label(word) for word in words], dtype=object)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.errors import DidError, suggest
-from did.limits import first_few
+from did.errors import DidError, listed, suggest
 from did.reference import read_reference
 from did.whole_units import refuse_both, refuse_incomplete, refuse_levels, refuse_uncovered
 
@@ -192,14 +191,14 @@ class UpperTier:
         return moved[columns].reset_index(drop=True), pd.concat([lineage, outside], ignore_index=True)
 
     def population(self, frame: pd.DataFrame, where: str) -> pd.DataFrame:
-        """Sum district populations to units and check them against England.
+        """Sum district populations to units and check them against their counties and England.
 
-        ``frame``: observations of one measure and of area types ``lad`` and ``country``: area_code, area_name,
-        area_type, period (years as text), value (people). Returns unit, period, value, including areas
+        ``frame``: observations of one measure and of area types ``lad``, ``county`` and ``country``: area_code,
+        area_name, area_type, period (years as text), value (people). Returns unit, period, value, including areas
         outside every unit (unit is then the area code itself), so that the total is preserved.
 
         Raises DidError for a district the reference does not know, or a year whose districts do not add up to
-        the England row where the source has one.
+        the row of their county or of England where the source has one.
         """
         parent = self.districts.set_index("lad_code")["area_code"]
         lads = frame.loc[frame["area_type"] == "lad"]
@@ -211,6 +210,14 @@ class UpperTier:
         upper = lads["area_code"].map(parent)
         summed = (lads.assign(unit=upper.map(self.unit_of).fillna(upper))
                   .groupby(["unit", "period"], as_index=False)["value"].sum())
+        inside = lads.assign(area_code=upper).groupby(["area_code", "period"])["value"].sum()
+        counties = frame.loc[frame["area_type"] == "county"].set_index(["area_code", "period"])
+        wrong = counties.loc[counties["value"] != inside.reindex(counties.index)]
+        if len(wrong):
+            row, (code, year) = wrong.iloc[0], wrong.index[0]
+            raise DidError(f"{where}: districts of {code} ({row.area_name}) at mid-{year} must add up to its row "
+                           f"{row.value:.0f}; found {inside.get((code, year))}; correct the figure, or the district's "
+                           "authority in local_authorities.csv")
         england = frame.loc[frame["area_type"] == "country"].set_index("period")["value"]
         total = summed.groupby("period")["value"].sum()
         for year, expected in england.items():
@@ -344,7 +351,7 @@ class ChainAreas:
 def _more(codes: Iterable[str]) -> str:
     """How many different codes of a kind there are, and the first of them; nothing for one."""
     codes = list(dict.fromkeys(codes))
-    return f" ({len(codes)} such codes: {first_few(codes, 12)})" if len(codes) > 1 else ""
+    return f" ({len(codes)} such codes: {listed(codes, 12)})" if len(codes) > 1 else ""
 
 
 def _lineage(placed: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from did import warm
-from did.errors import DidError
+from did.errors import DidError, printable
 
 CORES = 2
 LOCAL = "local"
@@ -45,6 +45,7 @@ def alone() -> Iterator[None]:
 
 def tell(text: str, output: str) -> None:
     """Say something that is no error, in the way of ``output``, as of `did.run.run`."""
+    text = printable(text)
     if output == "json":
         print(json.dumps({"event": "note", "message": text}, ensure_ascii=False), flush=True)
     elif output != "quiet":

@@ -9,9 +9,9 @@ from __future__ import annotations
 import csv
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from did.errors import DidError
 
@@ -20,8 +20,8 @@ DEFAULTS = {
     "COLUMNS": 16_384,          # of a table; what a sheet of Excel has
     "CELL_CHARACTERS": 10_000,
     "ROW_CHARACTERS": 2_000_000,
-    "UNPACKED_MB": 400,         # a workbook's parts together, unpacked
-    "UNPACKED_TIMES": 200,      # so many times its packed size, for a workbook of more than 20 MB unpacked
+    "UNPACKED_MB": 400,         # a workbook's parts together, or a compressed CSV file, unpacked
+    "UNPACKED_TIMES": 200,      # so many times its packed size, if it is more than 20 MB unpacked
     "SHEET_CELLS": 5_000_000,   # from A1 to the last cell in use
     "PANEL_CELLS": 50_000_000,  # units times periods
     "WORKBOOK_MEMORY_MB": 1_500,
@@ -32,13 +32,15 @@ MEANT = {
     "COLUMNS": "columns of a table",
     "CELL_CHARACTERS": "characters of a cell of a CSV file",
     "ROW_CHARACTERS": "characters of a row of a CSV file",
-    "UNPACKED_MB": "a workbook's parts together, unpacked, in MB",
-    "UNPACKED_TIMES": "unpacked size over packed size of a workbook of more than 20 MB unpacked",
+    "UNPACKED_MB": "a workbook's parts together, or a compressed CSV file, unpacked, in MB",
+    "UNPACKED_TIMES": "unpacked size over packed size, where it is more than 20 MB unpacked",
     "SHEET_CELLS": "cells of a sheet, from A1 to the last one in use",
     "PANEL_CELLS": "units times periods of a panel",
     "WORKBOOK_MEMORY_MB": "memory in which a workbook is read, in MB (where the system can limit it)",
     "WORKBOOK_SECONDS": "processor time in which a workbook is read, in seconds",
 }
+_COMPRESSED = {"gzip": b"\x1f\x8b", "zip": b"PK\x03\x04", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00",
+               "zstd": b"\x28\xb5\x2f\xfd", "7-Zip": b"7z\xbc\xaf\x27\x1c"}
 # Below this a high ratio does no harm: a sheet of one repeated row packs well.
 _SMALL_BYTES = 20_000_000
 
@@ -81,12 +83,6 @@ def refuse_large(path: Path, name: str) -> None:
                      "columns, areas and periods that are needed, or sum it to areas, and save it again")
 
 
-def first_few(labels: Iterable[object], most: int = 40) -> str:
-    """Return labels for a message: the first ``most``, each of at most 60 characters, and how many more there are."""
-    words = [str(label)[:60] for label in labels]
-    return ", ".join(words[:most]) + (f" and {len(words) - most:,} more" if len(words) > most else "")
-
-
 def csv_rows(name: str, file: TextIO, **options: Any) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows of an open CSV file, each with the number of the line it ends on; ``options`` are csv.reader's.
 
@@ -115,6 +111,38 @@ def csv_rows(name: str, file: TextIO, **options: Any) -> Iterator[tuple[int, lis
             raise beyond(f"{name}, row {number}", "CELL_CHARACTERS", f"cells of at most {characters:,} characters",
                          "a longer one", "check the quotes")
         yield number, row
+
+
+def compression(start: bytes) -> str | None:
+    """Return how a file that begins with the bytes ``start`` is compressed, None if it is not; zip is workbooks too."""
+    return next((name for name, sign in _COMPRESSED.items() if start.startswith(sign)), None)
+
+
+def refuse_compressed(path: Path, name: str) -> None:
+    """Raise DidError for a file, if it is there, that has to be unpacked before it is read."""
+    if not Path(path).is_file():
+        return
+    with open(path, "rb") as file:
+        how = compression(file.read(8))
+    if how is not None:
+        raise DidError(f"{name}: expected a CSV file; found one compressed by {how}; unpack it and name what was in it")
+
+
+def read_unpacked(stream: BinaryIO, name: str, size: int) -> bytes:
+    """Return what a compressed file of ``size`` bytes unpacks to, from a ``stream`` that unpacks it.
+
+    Raises DidError, after no more than that is unpacked, beyond the limits UNPACKED_MB and UNPACKED_TIMES.
+    """
+    most, ratio = limit("UNPACKED_MB") * 1_000_000, limit("UNPACKED_TIMES")
+    allowed = min(most, max(_SMALL_BYTES, size * ratio))
+    content = stream.read(allowed + 1)
+    if len(content) <= allowed:
+        return content
+    if allowed == most:
+        raise beyond(name, "UNPACKED_MB", f"a file of at most {limit('UNPACKED_MB')} MB unpacked", "more", "keep only "
+                     "the columns and periods that are needed")
+    raise beyond(name, "UNPACKED_TIMES", f"a file that unpacks to at most {ratio} times its size", "more",
+                 "check what it is")
 
 
 def refuse_bomb(path: Path, name: str) -> None:

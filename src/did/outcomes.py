@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
 from did import geography
 from did.config import Counts, Indicator, Population, Rate
-from did.errors import DidError
-from did.limits import first_few
+from did.errors import DidError, listed
 from did.sources.fingertips_csv import time_period
 
 Observations = Mapping[str, pd.DataFrame]
@@ -99,7 +98,7 @@ def select(source: pd.DataFrame, measure: str, periods: pd.Index, where: str) ->
     """Observations of one measure in the wanted periods; DidError if there is no such measure."""
     rows = source.loc[source["measure"] == measure]
     if rows.empty:
-        found = ", ".join(sorted(source["measure"].unique()))
+        found = listed(sorted(source["measure"].unique()), 40)
         raise DidError(f"{where}: expected the measure '{measure}'; found {found}")
     return rows.loc[rows["period"].isin(periods)]
 
@@ -182,15 +181,14 @@ def _population(population: Population, observations: Observations, areas, perio
                 where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Population by unit and calendar year, with how each year came about; and areas outside every unit.
 
-    Years before the first of the measure are estimated: earlier all-age count x the unit's first-year share.
-    Years after the last take the last year's value.
+    Years before the first of the measure are estimated (_earlier). Years after the last take the last year's value.
     """
     source = observations[population.source]
 
     def wide(measure: str) -> pd.DataFrame:
-        rows = source.loc[(source["measure"] == measure) & source["area_type"].isin(["lad", "country"])]
+        rows = source.loc[(source["measure"] == measure) & source["area_type"].isin(["lad", "county", "country"])]
         if rows.empty:
-            found = ", ".join(sorted(source["measure"].unique()))
+            found = listed(sorted(source["measure"].unique()), 40)
             raise DidError(f"{where}: source {population.source} has no measure '{measure}'; found {found}")
         return areas.population(rows, where).pivot(index="unit", columns="period", values="value")
 
@@ -198,17 +196,9 @@ def _population(population: Population, observations: Observations, areas, perio
     years = sorted({period[:4] for period in periods})
     first, last = people.columns.min(), people.columns.max()
     status = dict.fromkeys(people.columns, "ok")
-    before = [year for year in years if year < first]
-    if before:
-        if population.earlier is None:
-            raise DidError(f"{where}: no population before mid-{first}; expected one for {before[0]}; "
-                           "give the key 'earlier' of the denominator or begin the window later")
-        earlier, share = wide(population.earlier), people[first] / wide(population.all_ages)[first]
-        for year in before:
-            if year not in earlier:
-                raise DidError(f"{where}: measure {population.earlier} has no year {year}; begin the window later")
-            people[year] = earlier[year] * share
-            status[year] = "ok" if population.measure == population.all_ages else "estimated"
+    for year in (year for year in years if year < first):
+        people[year] = _earlier(population, wide, year, first, where)
+        status[year] = "ok" if population.measure == population.all_ages else "estimated"
     for year in (year for year in years if year > last):
         people[year] = people[last]
         status[year] = "carried_forward"
@@ -223,6 +213,37 @@ def _population(population: Population, observations: Observations, areas, perio
     names = areas.districts.set_index("lad_code")["lad_name"]
     lost["area_name"] = lost["area_code"].map(names).fillna(lost["area_code"])
     return long.loc[inside], lost
+
+
+def _earlier(population: Population, wide: Callable[[str], pd.DataFrame], year: str, first: str,
+             where: str) -> pd.Series:
+    """People of each unit at mid-``year``, before the ``first`` of the measure: the earlier all-age count, times the
+    share of it that the measure is, on the line between the share on Census day and that of the first mid-year.
+
+    ``wide`` gives a measure by unit and year.
+    """
+    if population.earlier is None:
+        raise DidError(f"{where}: no population before mid-{first}; expected one for {year}; "
+                       "give the key 'earlier' of the denominator or begin the window later")
+    everyone = wide(population.earlier)
+    if year not in everyone:
+        raise DidError(f"{where}: measure {population.earlier} has no year {year}; begin the window later")
+    census = population.census
+    if census is None:
+        return everyone[year]
+    begin, middle, end = census.time, int(year) + 0.5, int(first) + 0.5
+    counted = str(int(begin))
+    if not begin <= middle:
+        raise DidError(f"{where}: expected a year after the Census of {begin:g}, whose share by age is used; found "
+                       f"mid-{year}; begin the window later")
+    part, whole = wide(census.measure), wide(census.all_ages)
+    if counted not in part or counted not in whole:
+        raise DidError(f"{where}: expected {census.measure} and {census.all_ages} of {counted}, as key 'time' of "
+                       f"'census' says; found {', '.join(part.columns)}; correct it")
+    then = part[counted] / whole[counted]
+    later = wide(population.measure)[first] / wide(population.all_ages)[first]
+    weight = (middle - begin) / (end - begin)
+    return everyone[year] * ((1 - weight) * then + weight * later)
 
 
 def _rates(rate: Rate, observations: Observations, areas, periods: pd.Index,
@@ -263,7 +284,7 @@ def _with_aside(kept: pd.DataFrame, beside: pd.DataFrame, lost: pd.DataFrame, pa
                          reason=aside["area_type"].map(reason).fillna("Not an area of the target geography"))
     if "not_compared" in beside:
         gaps = sorted(beside.loc[beside["not_compared"], "period"].unique())
-        words = f"; {NOT_COMPARED} {first_few(gaps, 6)}, where a figure is missing" if gaps else ""
+        words = f"; {NOT_COMPARED} {listed(gaps, 6)}, where a figure is missing" if gaps else ""
         aside["reason"] += pd.Series(words, index=aside.index).where(aside["area_type"] == "country", "")
     frames = [kept, aside.drop(columns="area_type")]
     if len(lost):

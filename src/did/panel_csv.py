@@ -10,18 +10,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did.csv_table import MISSING, Table, numbers, read_table, refuse_empty
-from did.errors import DidError, one_of
-from did.estimators.base import Panel, listed
+from did.csv_table import Table, labels, numbers, read_table, refuse_empty
+from did.errors import DidError, listed, one_of
+from did.estimators.base import Panel, refuse_cross_sections
+from did.labels import is_never, is_zero, label
 from did.limits import beyond, limit
+from did.sources.periods import FREQUENCY, as_written, read_period
 
-NEVER = MISSING | {"0", "0.0", "inf", "+inf", "infinity", "never"}
 FREQUENCIES = ("auto", "M", "Q", "Y")
 YEARS = range(1500, 2501)
-EXAMPLES = "2003, 2017-06, 2017Q2 or 1, 2, 3"
-WHOLE = re.compile(r"[+-]?\d{1,9}(\.0*)?")
-MONTH = re.compile(r"(\d{4})(?:-|[- ]?m)(\d{1,2})", re.IGNORECASE)
-QUARTER = re.compile(r"(\d{4})[- ]?q([1-4])", re.IGNORECASE)
+EXAMPLES = "2003, 2017-06, 2017Q2, 2017/18 or 1, 2, 3"
+WHOLE = re.compile(r"[+-]?\d{1,9}(\.0*)?", re.ASCII)
+DAY = re.compile(r"(\d{4})[-/](\d{1,2})[-/]\d{1,2}([ T].*)?|\d{1,2}/\d{1,2}/\d{4}.*", re.ASCII)
+# Months as Stata writes them (2017m6), and without a zero: said as read_period reads them.
+MONTH = re.compile(r"(\d{4})(?:-|[- ]?m)(\d{1,2})", re.ASCII | re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +53,10 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
 
     ``path`` holds a header and one row per unit and period, with commas, semicolons, tabs or bars between cells, a
     decimal point, UTF-8 with or without a byte-order mark, any line ends. Periods are years (2003), months
-    (2017-06, 2017m6), quarters (2017Q2, 2017 Q2) or consecutive whole numbers; ``frequency`` ``M``, ``Q`` or ``Y``
-    says what whole numbers count (default years) and otherwise must agree with what is written. A cohort is the first
+    (2017-06, 2017m6), quarters (2017Q2, 2017 Q2), financial years (2017/18, named by the year they begin in),
+    all written in any way `did.sources.periods.read_period` reads but as days, or consecutive whole numbers;
+    ``frequency`` ``M``, ``Q`` or ``Y`` says what whole numbers count (default years) and otherwise must agree with
+    what is written. Units and clusters are `did.labels`. A cohort is the first
     treated period, the same in every row of a unit; 0, empty, NA, inf or never = never treated. A cohort after the
     last period is never treated in the window, one at or before the first always treated. An empty outcome (or NA,
     NaN, a full stop) and an absent row are both not observed. The panel's periods carry the file's own labels; its
@@ -61,8 +65,9 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
     Raises DidError naming file, row and column: a file that is missing, empty or not text; a column that is absent
     (with the closest name) or comes twice; a row of another length; a label or period that is empty; a period or
     cohort that is none, or of another kind than the first; 201706; a gap in the periods; more units times periods
-    than `did.limits` allows; a unit-period twice; a
-    number that is none or has a thousands separator or decimal comma; a cohort, cluster or dose that varies within a
+    than `did.limits` allows; a unit-period twice; no unit with two outcomes; a
+    number that is none, or has a thousands separator or decimal comma, or a dot that may be either; a unit or cluster
+    that is a number written in two ways; a cohort, cluster or dose that varies within a
     unit; a cluster missing; a weight that is missing or negative; a dose of a treated unit that is not positive; no
     treated unit, no control, or no period before treatment.
     """
@@ -70,13 +75,15 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
     table, notes = read_table(path, columns.named())
     unit, units = _units(table, columns.unit)
     kind, ordinal = _periods(table, columns.period, frequency)
-    internal = "Y" if frequency == "auto" and kind == "number" else frequency if kind == "number" else kind
+    notes += [FINANCIAL] if kind == "FY" else []
+    internal = internal_frequency(kind, frequency)
     first, last = int(ordinal.min()), int(ordinal.max())
     _refuse_gap(table, columns.period, kind, ordinal)
     _refuse_size(table, columns, len(units), last - first + 1)
     _refuse_twice(table, columns, unit, units, ordinal, kind)
-    position, cohort_notes = _treated_from(table, columns.cohort, kind, unit, units, first, last)
     outcome = numbers(table, columns.outcome)
+    refuse_cross_sections(unit, outcome, last - first + 1, f"{table.file}, column '{columns.unit}'")
+    position, cohort_notes = _treated_from(table, columns.cohort, kind, unit, units, first, last)
     notes += cohort_notes + _outcome_notes(table, columns.outcome, outcome, (last - first + 1) * len(units))
 
     label = _internal_labels(kind, internal, first, last)
@@ -104,7 +111,7 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
         weight_column="weight" if columns.weight else None, covariate_columns=list(covariates), where=table.file)
     return dataclasses.replace(
         panel,
-        periods=pd.Index([written(place, kind) for place in range(first, last + 1)], dtype="str"),
+        periods=period_labels(kind, first, last),
         clusters={_level_name(clusters.get(level)): labels for level, labels in panel.clusters.items()},
         covariates={covariates[heading]: values for heading, values in panel.covariates.items()},
     ), notes
@@ -112,7 +119,7 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
 
 def _internal_labels(kind: str, frequency: str, first: int, last: int) -> list[str]:
     """ISO labels of the frequency for the periods ``first`` to ``last``; whole numbers count from the year 1000."""
-    start = first if kind in ("M", "Q") else _ordinal_of_year(first if kind == "Y" else 1000, frequency)
+    start = first if kind in ("M", "Q") else _ordinal_of_year(1000 if kind == "number" else first, frequency)
     return [str(pd.Period(ordinal=start + step, freq=frequency)) for step in range(last - first + 1)]
 
 
@@ -123,60 +130,80 @@ def _level_name(column: str | None) -> str:
 
 def _units(table: Table, column: str) -> tuple[np.ndarray, pd.Index]:
     """Return each row's position in the sorted unit labels, and the labels."""
-    text = table.text[column]
-    refuse_empty(table, column, "a unit's label")
-    codes, units = pd.factorize(text, sort=True)
-    whole = [word.removesuffix(".0") for word in units]
-    if len(set(whole)) < len(whole):
-        twice = pd.Series(whole)[pd.Series(whole).duplicated()].iloc[0]
-        row = int(np.flatnonzero(text == f"{twice}.0")[0])
-        raise DidError(f"{table.cell(row, column)}: expected one way of writing a unit; found '{twice}.0' and "
-                       f"'{twice}'; write it one way")
-    return codes, pd.Index(units, dtype="str")
-
+    codes, units = labels(table, column, "a unit")
+    order = np.argsort(units)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[codes], pd.Index(units[order], dtype="str")
 
 
 # Periods and cohorts ------------------------------------------------------------------------------------------
 
+KIND_NAMES = {"M": "months", "Q": "quarters", "Y": "years", "FY": "financial years", "number": "whole numbers"}
+FINANCIAL = "financial years are named by the year they begin in"
 
-def written(ordinal: int, kind: str) -> str:
-    """Return the label of a period: ISO for months and quarters, else the whole number as the file has it."""
-    return str(pd.Period(ordinal=ordinal, freq=kind)) if kind in ("M", "Q") else str(ordinal)
+
+def internal_frequency(kind: str, frequency: str) -> str:
+    """Return the frequency of a panel whose periods are of a ``kind``; whole numbers count years unless asked."""
+    return FREQUENCY.get(kind, "Y" if frequency == "auto" else frequency)
+
+
+def period_labels(kind: str, first: int, last: int) -> pd.Index:
+    """Return the labels of the periods at places ``first`` to ``last``: ISO text, or the whole numbers of the file."""
+    return pd.Index([_iso(place, kind) for place in range(first, last + 1)], dtype="str")
+
+
+def _iso(place: int, kind: str) -> str:
+    return str(pd.Period(ordinal=place, freq=kind)) if kind in ("M", "Q") else str(place)
+
+
+def written(place: int, kind: str) -> str:
+    """Return a period for a message, as it would be written in the file."""
+    return as_written(_iso(place, kind), kind)
 
 
 def _ordinal_of_year(year: int, frequency: str) -> int:
     return pd.Period(str(year), freq="Y").asfreq(frequency, how="start").ordinal
 
 
-def _parse(word: str) -> tuple[str, int] | None:
-    """Return the kind of a period (``M``, ``Q`` or ``number``) and its place in time; None if it is none."""
-    if WHOLE.fullmatch(word):
-        return "number", int(float(word))
-    for kind, pattern, parts in (("M", MONTH, 12), ("Q", QUARTER, 4)):
-        match = pattern.fullmatch(word)
-        if match and 1 <= int(match.group(2)) <= parts:
-            return kind, (int(match.group(1)) - 1970) * parts + int(match.group(2)) - 1
-    return None
+def place_of(word: str, kind: str) -> int | None:
+    """Return the place in time of the period in a cell, None if it is no period of the ``kind``.
+
+    Months and quarters are counted from 1970; years, financial years (``FY``) and whole numbers (``number``) are their
+    own place.
+    """
+    if kind in ("number", "Y"):
+        return int(float(word)) if WHOLE.fullmatch(word) else None
+    if DAY.fullmatch(word):
+        return None
+    month = MONTH.fullmatch(word)
+    try:
+        iso = read_period(f"{month[1]}-{int(month[2]):02d}" if month and kind == "M" else word, kind)
+    except ValueError:
+        return None
+    return int(iso) if kind == "FY" else pd.Period(iso, freq=kind).ordinal
 
 
 def _periods(table: Table, column: str, frequency: str) -> tuple[str, np.ndarray]:
-    """Return the kind of the periods (``M``, ``Q``, ``Y`` or ``number``) and each row's place in time."""
+    """Return the kind of the periods (``M``, ``Q``, ``Y``, ``FY`` or ``number``) and each row's place in time."""
     refuse_empty(table, column, f"a period such as {EXAMPLES}")
     codes, words = pd.factorize(table.text[column])
-    places = np.zeros(len(words), dtype=np.int64)
-    kind = None
 
     def where(code: int) -> str:
         return table.cell(int(np.argmax(codes == code)), column)
 
-    for code, word in enumerate(words):
-        parsed = _parse(word)
-        if parsed is None:
-            raise DidError(f"{where(code)}: expected a period such as {EXAMPLES}; found '{word}'{_advice(word)}")
-        if kind is not None and parsed[0] != kind:
-            raise DidError(f"{where(code)}: expected every period written as the first, '{words[0]}'; found '{word}'; "
-                           "write all of them one way")
-        kind, places[code] = parsed
+    # Financial years first: 2010-11, 2011-12 are such, unless one of them can only be a month.
+    kinds = sorted(("number", "FY", "Q", "M"), key=lambda kind: FREQUENCY.get(kind) != frequency)
+    kind = next((kind for kind in kinds if all(place_of(word, kind) is not None for word in words)), None)
+    if kind is None:
+        for code, word in enumerate(words):
+            if all(place_of(word, kind) is None for kind in kinds):
+                raise DidError(f"{where(code)}: expected a period such as {EXAMPLES}; found '{word}'{_advice(word)}")
+        first = next(kind for kind in kinds if place_of(words[0], kind) is not None)
+        code = next(code for code, word in enumerate(words) if place_of(word, first) is None)
+        raise DidError(f"{where(code)}: expected every period written as the first, '{words[0]}'; found "
+                       f"'{words[code]}'; write all of them one way")
+    places = np.array([place_of(word, kind) for word in words], dtype=np.int64)
     if kind == "number":
         for code, place in enumerate(places.tolist()):
             expected = f"expected a period such as {EXAMPLES}; found"
@@ -188,19 +215,18 @@ def _periods(table: Table, column: str, frequency: str) -> tuple[str, np.ndarray
                                f"{place // 10000}-{place // 100 % 100:02d}, if the data are monthly")
         if places.min() in YEARS and places.max() in YEARS:
             kind = "Y"
-    name = {"M": "months", "Q": "quarters", "Y": "years"}
-    if frequency != "auto" and kind != "number" and kind != frequency:
-        raise DidError(f"{table.cell(0, column)}: expected {name[frequency]} (--frequency {frequency}); found "
-                       f"'{words[0]}', one of {name[kind]}; use --frequency {kind} or auto")
+    if frequency != "auto" and kind != "number" and FREQUENCY[kind] != frequency:
+        raise DidError(f"{table.cell(0, column)}: expected {KIND_NAMES[frequency]} (--frequency {frequency}); found "
+                       f"'{words[0]}', one of {KIND_NAMES[kind]}; use --frequency {FREQUENCY[kind]} or auto")
     return kind, places[codes]
 
 
 def _advice(word: str) -> str:
-    day = re.fullmatch(r"(\d{4})[-/](\d{1,2})[-/]\d{1,2}([ T].*)?", word)
-    if day:
+    day = DAY.fullmatch(word)
+    if day and day[1]:
         return f", a day; write the month, {day.group(1)}-{int(day.group(2)):02d}, if the data are monthly"
     slash = re.fullmatch(r"(\d{4})/(\d{1,2})", word)
-    if slash:
+    if slash and 1 <= int(slash[2]) <= 12:
         return f"; write {slash.group(1)}-{int(slash.group(2)):02d}"
     return "; write it that way, or number the periods 1, 2, 3"
 
@@ -254,21 +280,23 @@ def _cohorts(table: Table, column: str, kind: str, unit: np.ndarray, units: pd.I
     """Return each unit's first treated period as the file has it, infinite = never."""
     codes, words = pd.factorize(table.text[column])
     places = np.full(len(words), np.inf)
-    lowest = {"Y": 1000, "number": min(first, 0)}.get(kind, -math.inf)
+    lowest = {"Y": 1000, "FY": 1000, "number": min(first, 0)}.get(kind, -math.inf)
+
+    def where(code: int) -> str:
+        return table.cell(int(np.argmax(codes == code)), column)
+
     for code, word in enumerate(words):
-        if word.lower() in NEVER and not (word.startswith("0") and kind == "number" and first <= 0):
+        if is_zero(word) and kind == "number" and first <= 0:
+            raise DidError(f"{where(code)}: expected a first treated period, or never; found '{word}', which could be "
+                           "the period 0 or never treated; write never, or number the periods from 1")
+        if is_never(word):
             continue
-        parsed = _parse(word)
-        fits = parsed is not None and parsed[0] == ("number" if kind == "Y" else kind) and parsed[1] >= lowest
-        if word.startswith("0") and kind == "number" and first <= 0 and fits:
-            raise DidError(f"{table.cell(int(np.argmax(codes == code)), column)}: expected a first treated period, or "
-                           "never; found '0', which could be the period 0 or never treated; write never, or number the "
-                           "periods from 1")
-        if not fits:
-            raise DidError(f"{table.cell(int(np.argmax(codes == code)), column)}: expected a first treated period "
-                           f"written as the periods are, such as {written(first, kind)}, or 0, empty, inf or never for "
-                           f"a unit never treated; found '{word}'; {_treatment_hint(set(words)) or 'mend the cell'}")
-        places[code] = parsed[1]
+        place = place_of(word, kind)
+        if place is None or place < lowest:
+            raise DidError(f"{where(code)}: expected a first treated period written as the periods are, such as "
+                           f"{written(first, kind)}, or 0, empty, inf or never for a unit never treated; found "
+                           f"'{word}'; {_treatment_hint(set(words)) or 'mend the cell'}")
+        places[code] = place
     value = places[codes]
     rows = _first_rows(unit, len(units))
     differs = np.flatnonzero(value != value[rows][unit])
@@ -283,7 +311,7 @@ def _cohorts(table: Table, column: str, kind: str, unit: np.ndarray, units: pd.I
 
 
 def _treatment_hint(words: set[str]) -> str:
-    if {word.removesuffix(".0") for word in words} <= {"0", "1"}:
+    if set(map(label, words)) <= {"0", "1"}:
         return ("the column seems to say whether a row is treated; name one that holds each unit's first treated "
                 "period")
     return ""
@@ -342,10 +370,9 @@ def _outcome_notes(table: Table, column: str, outcome: np.ndarray, n_cells: int)
 
 
 def _clusters(table: Table, column: str, unit: np.ndarray, units: pd.Index) -> np.ndarray:
-    refuse_empty(table, column, "the label of a cluster")
-    text = table.text[column]
-    _refuse_varying(table, column, pd.factorize(text)[0], unit, units)
-    return text
+    codes, clusters = labels(table, column, "the label of a cluster")
+    _refuse_varying(table, column, codes, unit, units)
+    return clusters[codes]
 
 
 def _refuse_varying(table: Table, column: str, value: np.ndarray, unit, units) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from did.config import Evaluation, Indicator, Reading, period
-from did.errors import DidError, Mistakes, suggest
+from did.errors import DidError, Mistakes, listed, suggest
+from did.labels import is_never, label, same_number, two_ways
+from did.numerals import dot_remedy, thousands_dot
 from did.reference import read_reference
 
 # Read into every observation, so that no area is set aside for what its type is called.
 AREA_TYPE = "unit"
-NEVER = {"", "0", "never", "none", "na", "inf"}
 WRITTEN = "a month (2017-06), quarter (2017Q2), year (2017) or financial year (2017/18), or nothing for never"
 COLUMNS = ["unit", "unit_name", "system", "region", "first_treated", "wave", "dose"]
 
@@ -35,10 +36,10 @@ def read_table(evaluation: Evaluation) -> pd.DataFrame:
     table = read_reference(path, ["first_treated"], [])
     keys = [column for column in ("unit", "system") if column in table]
     if not keys or (keys == ["system"] and not waves.units):
-        raise DidError(f"{path}: expected a column 'unit'; found {', '.join(table.columns)}; name the column of the "
+        raise DidError(f"{path}: expected a column 'unit'; found {listed(table.columns, 40)}; name the column of the "
                        "units so or, if the table is by system, name a table of unit and system in key 'waves.units'")
     mistakes = Mistakes()
-    table = _strip(table)
+    table = _labelled(_strip(table), path, mistakes)
     _refuse_keys(table, keys[0], path, mistakes)
     months = {word: first_month(word) for word in table["first_treated"].unique()}
     for row in table.loc[[months[word] == "?" for word in table["first_treated"]]].to_dict("records"):
@@ -68,6 +69,16 @@ def _strip(table: pd.DataFrame) -> pd.DataFrame:
     return table.apply(lambda column: column.str.strip())
 
 
+def _labelled(table: pd.DataFrame, path: Path, mistakes: Mistakes) -> pd.DataFrame:
+    """The table with units and systems as `did.labels`; a number written in two ways is a mistake."""
+    keys = [column for column in ("unit", "system") if column in table]
+    for column in keys:
+        words = table[column].unique()
+        if (twice := same_number(words)) is not None:
+            mistakes.lines.append(f"{path}: column '{column}': {two_ways(words, twice, f'a {column}')}")
+    return table.assign(**{column: table[column].map(label) for column in keys})
+
+
 def _refuse_keys(table: pd.DataFrame, key: str, path: Path, mistakes: Mistakes) -> None:
     for code in sorted(set(table.loc[table[key].duplicated(), key])):
         mistakes.lines.append(f"{path}: {key} '{code}' must be in one row; found "
@@ -82,14 +93,14 @@ def _refuse_keys(table: pd.DataFrame, key: str, path: Path, mistakes: Mistakes) 
 def first_month(text: str) -> str | None:
     """First month, ISO text, of a month, quarter, year or financial year as written; None for never, "?" for what is
     none of these."""
-    if text.lower() in NEVER:
+    if is_never(text):
         return None
     if re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
         return text
     if found := re.fullmatch(r"(\d{4})[ -]?Q([1-4])", text):
         return f"{found[1]}-{int(found[2]) * 3 - 2:02d}"
-    if re.fullmatch(r"\d{4}", text):
-        return f"{text}-01"
+    if re.fullmatch(r"\d{4}", label(text)):
+        return f"{label(text)}-01"
     if (found := re.fullmatch(r"(\d{4})/(\d{2})", text)) and (int(found[1]) + 1) % 100 == int(found[2]):
         return f"{found[1]}-04"
     return "?"
@@ -102,6 +113,10 @@ def _numbers(table: pd.DataFrame, column: str, key: str, path: Path, mistakes: M
         return pd.Series(float("nan") if whole else 1.0, index=table.index)
     values = pd.to_numeric(table[column].replace("", None), errors="coerce")
     wrong = (values.isna() & (table[column] != "")) | (values < 0) | (whole & values.notna() & (values % 1 != 0))
+    if (dotted := thousands_dot(table[column])) is not None:
+        row = table.iloc[dotted]
+        mistakes.lines.append(f"{path}: column '{column}' of {row[key]}: expected a number with a decimal point; found "
+                              f"'{row[column]}'; {dot_remedy(row[column])}")
     expected = "a whole number" if whole else "a number of at least 0"
     for row in table.loc[wrong].to_dict("records"):
         mistakes.lines.append(f"{path}: column '{column}' of {row[key]}: expected {expected}; found '{row[column]}'; "
@@ -117,8 +132,8 @@ def _numbers(table: pd.DataFrame, column: str, key: str, path: Path, mistakes: M
 def _by_unit(table: pd.DataFrame, evaluation: Evaluation, path: Path) -> pd.DataFrame:
     """A table by system written out by unit, with the names and regions of the table of units."""
     place = Path(evaluation.reference) / evaluation.waves.units
-    units = _strip(read_reference(place, ["unit", "system"], ["unit"]))
     mistakes = Mistakes()
+    units = _labelled(_strip(read_reference(place, ["unit", "system"], ["unit"])), place, mistakes)
     for found, other, where in ((units, table, place), (table, units, path)):
         for system in sorted(set(found["system"]) - set(other["system"])):
             mistakes.lines.append(f"{where}: system '{system}' must be in both tables; found it in this one alone"
@@ -151,6 +166,7 @@ class PlainUnits:
         A missing count stays missing. Units of the table without figures are in the lineage as excluded. Raises
         DidError for a code that the table does not have, and a unit with two figures in one period.
         """
+        frame = frame.assign(area_code=frame["area_code"].map(label))
         unknown = frame.loc[~frame["area_code"].isin(self.unit_of.index)]
         if len(unknown):
             row = unknown.iloc[0]

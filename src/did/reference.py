@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.errors import DidError
-from did.limits import first_few
+from did.errors import DidError, listed
 from did.sources.spreadsheet import read_csv
 
 
@@ -36,11 +35,11 @@ def _read(path: Path, columns: tuple[str, ...], key: tuple[str, ...], *_state: i
             raise DidError(f"{path}, row {line}: expected {len(header)} cells, as in the header; found {len(row)}; "
                            "mend the row")
     if len(set(header)) < len(header):
-        raise DidError(f"{path}: expected each column once; found {first_few(header)}; remove one of the two")
+        raise DidError(f"{path}: expected each column once; found {listed(header, 40)}; remove one of the two")
     frame = pd.DataFrame(rows, columns=header, dtype="str")
     missing = [column for column in columns if column not in frame.columns]
     if missing:
-        raise DidError(f"{path}: expected columns {columns}; missing {missing}; found {first_few(header)}")
+        raise DidError(f"{path}: expected columns {columns}; missing {missing}; found {listed(header, 40)}")
     twice = frame.loc[frame.duplicated(key), key] if key else frame.head(0)
     if len(twice):
         raise DidError(f"{path}: {', '.join(key)} must be unique; found {twice.iloc[0].tolist()} twice")

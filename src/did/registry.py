@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from did import yaml_files
-from did.errors import DidError, Mistakes, one_of
+from did.errors import DidError, Mistakes, listed, one_of
 from did.sources import READERS
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -195,6 +195,6 @@ def _refuse_repeats(path: Path, source: Source) -> None:
                 entry.name for entry, value in zip(source.files, values, strict=True) if value == repeated
             ]
             raise DidError(
-                f"{path}: files: {key} '{repeated}' is given to {len(names)} files ({', '.join(names)}); "
+                f"{path}: files: {key} '{repeated}' is given to {len(names)} files ({listed(names)}); "
                 f"expected a different one for each"
             )

@@ -131,9 +131,9 @@ def command_page() -> str:
             "## Options of every command\n", "Every command below takes these three after its name, besides `--help`; "
             "the tables of the commands do not repeat them.\n", _options(Command("any").params),
             "With `--json` each line of standard output is one object with a key `event`: `done` (with `command` and "
-            "`message`), `step` of a run or `stopped`, `estimate`, `note`, `error` (with `message`; exit code 1, or 2 "
-            "for wrong usage) and `ended` (with `exit_code`). `did schema` and `did indicator check` print their "
-            "document in one line instead.\n"]
+            "`message`), `step` of a run or `stopped`, `estimate`, `power`, `note`, `error` (with `message`; exit code "
+            "1, or 2 for wrong usage) and `ended` (with `exit_code`). Numbers keep all their digits. `did schema` and "
+            "`did indicator check` print their document in one line instead.\n"]
     return "\n".join([*text, *_command("did", main, 2)]) + "\n"
 
 

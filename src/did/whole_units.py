@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from did.errors import DidError
-from did.limits import first_few
+from did.errors import DidError, listed
 
 ADD = "add the row, with a mark of missing where there is no figure, or begin or end the window there"
 REMOVE = "leave one of the two out (key 'leave_out' of the indicator)"
@@ -44,7 +43,7 @@ def refuse_incomplete(frame: pd.DataFrame, group: str, members: Mapping[str, set
         if not any(codes <= there for codes in editions):
             absent = min((codes - there for codes in editions), key=lambda codes: (len(codes), sorted(codes)))
             raise DidError(f"{where}: expected figures for every area of {name} in {period}; found none for "
-                           f"{first_few(sorted(absent))}; {ADD}")
+                           f"{listed(sorted(absent))}; {ADD}")
 
 
 def refuse_both(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]], changes: pd.DataFrame,
@@ -64,7 +63,7 @@ def refuse_both(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]]
     for found in same.values():
         if all(equal for equal, *_ in found):
             _, period, codes = found[0]
-            raise DidError(f"{where}: expected each area once in {period}; found {first_few(codes)} side by side, "
+            raise DidError(f"{where}: expected each area once in {period}; found {listed(codes)} side by side, "
                            f"areas of two dates with the same sum, so that they would be counted twice; {REMOVE}")
 
 
@@ -109,7 +108,7 @@ def refuse_uncovered(placed: pd.DataFrame, atoms: pd.DataFrame, expected: pd.Dat
         day = placed.loc[(placed["unit"] == unit) & (placed["period"] == period), "day"].max()
         lacking = sorted(set(atoms.loc[atoms["atom"].isin(gap) & (atoms["day"] == day), "old"]) or set(gap))
         raise DidError(f"{where}: expected figures for every area of {unit} in {period}; found none for "
-                       f"{first_few(lacking)}; {ADD}")
+                       f"{listed(lacking)}; {ADD}")
     there = there.merge(expected, on=["atom", "unit"], suffixes=("", "_wanted"))
     over = there.loc[there["part"] > there["part_wanted"] + _SAME, keys]
     for _, rows in held.merge(over, on=keys).drop_duplicates(["unit", "period", "area_code"]).groupby("unit"):
@@ -121,5 +120,5 @@ def refuse_uncovered(placed: pd.DataFrame, atoms: pd.DataFrame, expected: pd.Dat
             codes = sorted(set(rows.loc[rows["period"] == period, "area_code"]))
             whole = rows.loc[rows["period"] == period].sort_values("value")["area_code"].iloc[-1]
             raise DidError(f"{where}: expected each area once in {period}; found {whole} beside "
-                           f"{first_few([code for code in codes if code != whole])}, which it holds or is the same "
+                           f"{listed([code for code in codes if code != whole])}, which it holds or is the same "
                            f"as, so that they would be counted twice; {REMOVE}")

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from did.errors import printable
+
 
 class LogHandler(LogHandlerBase):
     """Prints each step when it ends, with the line its stage wrote to its log file.
@@ -51,8 +53,7 @@ class LogHandler(LogHandlerBase):
             name = getattr(record, "rule_msg", None) or getattr(record, "rule_name", "step")
             self.jobs[record.jobid] = (str(name), [str(path) for path in getattr(record, "log", None) or []])
             if self.output == "verbose" and self.jobs[record.jobid][1]:
-                self.console.print(f"starts: {name}; {getattr(record, 'reason', None) or ''}".rstrip("; "),
-                                   markup=False)
+                self._say(f"starts: {name}; {getattr(record, 'reason', None) or ''}".rstrip("; "))
         elif event == LogEvent.JOB_FINISHED:
             self._finished(getattr(record, "job_id", None))
         elif event == LogEvent.GROUP_ERROR:
@@ -72,7 +73,11 @@ class LogHandler(LogHandlerBase):
             if self.output == "json":
                 self._event("error", message=message)
             else:
-                self.console.print(f"error: {message}", markup=False)
+                self._say(f"error: {message}")
+
+    def _say(self, text: str) -> None:
+        """Print a line, whatever signs are in the messages and logs it is made of."""
+        self.console.print(printable(text), markup=False)
 
     def _stopped(self, jobs: list[int], queue_logs: list[str]) -> None:
         """Tell that a job, or jobs sent off as one, stopped: the one that says why, else where the queue's log is."""
@@ -90,8 +95,8 @@ class LogHandler(LogHandlerBase):
                 self._event("stopped", step=name, log=logs[0] if logs else None)
                 continue
             for line in told:
-                self.console.print(line, markup=False)
-            self.console.print(f"stopped: {name}{f'; details in {logs[0]}' if logs else ''}", markup=False)
+                self._say(line)
+            self._say(f"stopped: {name}{f'; details in {logs[0]}' if logs else ''}")
 
     def _errors(self, logs: list[str]) -> list[str]:
         """The errors that a stage of this run wrote into its log."""
@@ -108,7 +113,7 @@ class LogHandler(LogHandlerBase):
 
     @staticmethod
     def _event(event: str, **fields: object) -> None:
-        print(json.dumps({"event": event, **fields}, ensure_ascii=False), flush=True)
+        print(printable(json.dumps({"event": event, **fields}, ensure_ascii=False)), flush=True)
 
     def _finished(self, job: int | None) -> None:
         name, logs = self.jobs.get(job, ("", []))
@@ -122,7 +127,7 @@ class LogHandler(LogHandlerBase):
         if self.output == "json":
             self._event("step", number=self.done, of=self.total, step=name, message=line)
             return
-        self.console.print(f"[{self.done}/{self.total}] {name.split()[0]} {line}", markup=False)
+        self._say(f"[{self.done}/{self.total}] {name.split()[0]} {line}")
         if self.task is not None:
             self.bar.update(self.task, advance=1, description=name)
 

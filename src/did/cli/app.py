@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from did import __version__
-from did.errors import DidError
+from did.errors import DidError, printable
 from did.paths import DEFAULT_CONFIG
 
 DATA_HELP = ("Where files come from: demo (made up), mirror:FOLDER (with an index.csv) or live. "
@@ -57,17 +57,22 @@ class State:
         if self.log is not None:
             from did.provenance import write_text
 
-            write_text(self.log, line + "\n")
+            write_text(self.log, printable(line) + "\n")
         elif self.output == "json":
             self.event("done", command=click.get_current_context().command.name, message=line)
         elif self.output != "quiet":
-            click.echo(line)
+            say(line)
             if self.output == "verbose":
                 click.echo(f"{time.monotonic() - self.began:.1f} s", err=True)
 
     def event(self, event: str, **fields: Any) -> None:
         """One line of JSON on standard output."""
-        click.echo(_event(event, **fields))
+        say(_event(event, **fields))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print text for the user, whatever signs a file or a server put into it; see `did.errors.printable`."""
+    click.echo(printable(text), err=err)
 
 
 def _event(event: str, **fields: Any) -> str:
@@ -98,7 +103,8 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """Commands that answer a user's mistake with one line and exit code 1, keeping the traceback in the log."""
+    """Commands that answer a user's mistake with one line and exit code 1. Where it comes from is in the log of a
+    workflow's job (--log) and, with --verbose, on the screen; nothing is left in the user's folder."""
 
     command_class = Command
     group_class = type
@@ -111,7 +117,7 @@ class Group(click.Group):
         try:
             code = super().main(given, **settings | {"standalone_mode": False})
         except click.ClickException as error:
-            click.echo(_event("error", message=" ".join(error.format_message().split())))
+            say(_event("error", message=" ".join(error.format_message().split())))
             code = error.exit_code
         sys.exit(code or 0)
 
@@ -128,7 +134,7 @@ class Group(click.Group):
             raise
         except Exception as error:
             _fail(context, [f"unexpected {type(error).__name__}: {error}; this is a fault of the program, "
-                            "please report it"], error)
+                            "please report it, with what --verbose adds"], error)
 
 
 def _fail(context: click.Context, lines: list[str], error: Exception) -> None:
@@ -137,16 +143,16 @@ def _fail(context: click.Context, lines: list[str], error: Exception) -> None:
         if state is not None and state.output == "json":
             state.event("error", message=line)
         else:
-            click.echo(f"error: {line}", err=True)
+            say(f"error: {line}", err=True)
     story = "".join(traceback.format_exception(error))
     if state is not None and state.output == "verbose":
-        click.echo(story, err=True)
-    log = state.log if state is not None and state.log else Path("logs/last_error.log")
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(story + "".join(f"error: {line}\n" for line in lines), encoding="utf-8")
-    except OSError:
-        pass  # the error itself has been told; a log that cannot be written must not hide it
+        say(story, err=True)
+    if state is not None and state.log:
+        try:
+            state.log.parent.mkdir(parents=True, exist_ok=True)
+            state.log.write_text(printable(story + "".join(f"error: {line}\n" for line in lines)), encoding="utf-8")
+        except OSError:
+            pass  # the error itself has been told; a log that cannot be written must not hide it
     sys.exit(1)
 
 

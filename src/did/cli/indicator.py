@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from did.cli.app import State, data_option, main
+from did.cli.app import State, data_option, main, say
 
 
 @main.group()
@@ -101,5 +101,5 @@ def indicator_check(state: State, name: str, data: str | None, offline: bool, ac
 
     as_json = state.output == "json"
     text, good = stage.check(name, config=state.config, data=data, offline=offline, accept=accept, as_json=as_json)
-    click.echo(text) if as_json else state.finish(text)
+    say(text) if as_json else state.finish(text)
     sys.exit(0 if good else 1)

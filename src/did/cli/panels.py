@@ -6,14 +6,15 @@ from typing import Any
 
 import click
 
-from did.cli.app import State, cores_and_profile, data_option, main
+from did.cli.app import State, cores_and_profile, data_option, main, say
 
 
 @main.command(name="estimate", context_settings={"max_content_width": 110})
 @click.argument("panel", metavar="PANEL.csv")
 @click.option("--outcome", required=True, metavar="COLUMN", help="What is explained.")
 @click.option("--unit", required=True, metavar="COLUMN", help="Unit of the panel.")
-@click.option("--period", required=True, metavar="COLUMN", help="Period: 2003, 2017-06, 2017Q2 or 1, 2, 3.")
+@click.option("--period", required=True, metavar="COLUMN", help="Period: 2003, 2017/18, 2017-06, 2017Q2 or "
+              "1, 2, 3.")
 @click.option("--cohort", required=True, metavar="COLUMN", help="First treated period of the unit; 0, empty, inf or "
               "never = never treated.")
 @click.option("--cluster", multiple=True, metavar="COLUMN", help="Cluster errors by this too, not only by unit.")
@@ -42,11 +43,11 @@ from did.cli.app import State, cores_and_profile, data_option, main
 @click.option("--control-weights", type=click.Choice(["equal", "corrected"]), help="How stacked weighs controls.")
 @click.option("--aggregation", multiple=True, metavar="KINDS", help="Averages of callaway_santanna and imputation: "
               "simple, event_time, cohort, calendar; group_time for the effects themselves.")
-@click.option("--min-event-time", type=int, metavar="E", help="First event time of the average by event time.")
+@click.option("--min-event-time", type=int, metavar="E", help="First event time of averages.")
 @click.option("--max-event-time", type=int, metavar="E", help="Last event time of averages; of stacked, the end of "
               "its window.")
-@click.option("--balance", "balance_event_time", type=click.IntRange(0), metavar="E", help="Average by event time over "
-              "the cohorts observed to event time E.")
+@click.option("--balance", "balance_event_time", type=click.IntRange(0), metavar="E", help="Average by event time (by "
+              "nothing else) over the cohorts observed to event time E.")
 @click.option("--bands", is_flag=True, help="Also give bands that hold for all effects of a kind at once.")
 @click.option("--draws", type=click.IntRange(1), metavar="N", help="Bootstrap draws of the bands. Default: 999.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Seed of the draws. Default: 20170601.")
@@ -74,7 +75,7 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     as_json = state.output == "json"
     text = stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, output=output,
                      options=options, bands=bands, draws=draws, seed=seed, as_json=as_json)
-    click.echo(text) if as_json else state.finish(text)
+    say(text) if as_json else state.finish(text)
 
 
 @main.command(name="sweep", context_settings={"max_content_width": 110})
@@ -167,4 +168,7 @@ def power(state: State, indicator: str, data: str | None, effects: str, draws: i
         raise click.BadParameter(f"expected numbers with commas between them; found '{effects}'",
                                  param_hint="--effects") from None
     evaluation, _, paths = state.setting(data)
-    state.finish(stage.run(indicator, evaluation=evaluation, paths=paths, effects=sizes, draws=draws, output=output))
+    as_json = state.output == "json"
+    text = stage.run(indicator, evaluation=evaluation, paths=paths, effects=sizes, draws=draws, output=output,
+                     as_json=as_json)
+    click.echo(text) if as_json else state.finish(text)

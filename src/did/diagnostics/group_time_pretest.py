@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, diagnostic_row, skipped
-from did.errors import DidError
-from did.estimators.base import Panel, Result, listed
+from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, diagnostic_row, refused_for_few, skipped
+from did.errors import DidError, listed
+from did.estimators.base import Panel, Result
 from did.inference.clustered import CANCELLED, cluster_sums, labels_of
 
 DIAGNOSTIC = "group_time_pretest"
@@ -19,14 +19,16 @@ def pretest(result: Result, panel: Panel) -> pd.DataFrame:
     ``result`` holds the group-time effects of `did.estimators.callaway_santanna`, ``panel`` the panel they were
     estimated on. Rows of the diagnostics table (`joint_test.COLUMNS`), diagnostic ``group_time_pretest``: value is
     the mean of the tested effects in units of the outcome, statistic W = b' V^-1 b with V the clustered covariance
-    without a small-sample factor, df the number of cells with event time below 0 and a positive error (a cell that
-    is not identified, or is the reference, is none), p_value from the chi-square. Clustered by unit it is the
-    pre-test of R's did 2.5.1 (Callaway and Sant'Anna 2021, Journal of Econometrics 225:200-230); under a
-    varying base period it tests changes from one period to the next, under a universal one differences from the
-    base. Cells within the anticipation count as before treatment, as there.
+    without a small-sample factor, df the number of cells with event time below -``result.anticipation`` and a
+    positive error (a cell that is not identified, or is the reference, is none), p_value from the chi-square.
+    Clustered by unit it is the pre-test of R's did 2.5.1 (Callaway and Sant'Anna 2021, Journal of Econometrics
+    225:200-230), and with anticipation that of 2.5.1.901 (its pull request 276): effects that are expected say
+    nothing of parallel trends. Under a varying base period it tests changes from one period to the next, under a
+    universal one differences from the base.
 
-    A row is ``skipped`` with its reason where there is no such cell, or V is singular, as it always is with as many
-    cells as clusters. With few treated clusters a cell the test rejects too often, which the reason says.
+    A row is ``skipped`` with its reason where there is no such cell; V is singular, as it always is with as many
+    cells as clusters; or there are no more treated clusters than cells (`pretrends.joint_leads` has why; R's did
+    reports these). With few treated clusters a cell the test rejects too often, which the reason says.
 
     Raises DidError if ``result`` is not group-time effects.
     """
@@ -34,9 +36,11 @@ def pretest(result: Result, panel: Panel) -> pd.DataFrame:
     if set(found) != {"att_gt"}:
         raise DidError(f"{DIAGNOSTIC}: expected the group-time effects (att_gt) of callaway_santanna; found "
                        f"{listed(found)}; test those")
-    before = (result.parameters["event_time"].to_numpy(dtype=int) < 0) & np.isfinite(result.estimate)
+    event_time = result.parameters["event_time"].to_numpy(dtype=int)
+    before = (event_time < -result.anticipation) & np.isfinite(result.estimate)
     influence = result.influence.to_numpy()[:, before]
     estimate, treated = result.estimate[before], result.treated.to_numpy()[:, before]
+    onset = "anticipation" if result.anticipation else "treatment"
     rows = []
     for level in panel.clusters:
         labels = labels_of(result, panel, level)
@@ -48,22 +52,24 @@ def pretest(result: Result, panel: Panel) -> pd.DataFrame:
             "estimator": result.estimator, "n_obs": result.n_obs, "n_units": result.n_units,
             "n_treated": int(behind.sum()), "n_clusters": len(pd.unique(labels)),
             "n_treated_clusters": len(pd.unique(labels[behind]))}
-        rows.append(_tested(row, estimate[varies], influence[:, varies], labels))
+        rows.append(_tested(row, estimate[varies], influence[:, varies], labels, onset))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _tested(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray) -> dict:
+def _tested(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray, onset: str) -> dict:
     from scipy import stats
 
     n_cells, n_clusters, n_treated = len(estimate), row["n_clusters"], row["n_treated_clusters"]
     if not n_cells:
-        return skipped(row, "no cell before treatment has an error")
+        return skipped(row, f"no cell before {onset} has an error")
     if n_cells >= n_clusters:
         return skipped(row, f"{n_cells} cells and {n_clusters} clusters: no joint test of more cells than clusters")
     rank = covariance_rank(influence, labels)
     if rank < n_cells:
         return skipped(row, f"covariance of rank {rank} for {n_cells} cells with {n_treated} treated of {n_clusters} "
                             "clusters: no joint test")
+    if refusal := refused_for_few(n_treated, n_cells, "cells"):
+        return skipped(row, refusal)
     # Of the sums themselves, and not of their squares, which would lose half the digits.
     root = np.linalg.qr(cluster_sums(influence, labels), mode="r")
     statistic = float((np.linalg.solve(root.T, estimate) ** 2).sum())

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, diagnostic_row, f_test, skipped
+from did.diagnostics.joint_test import (
+    COLUMNS,
+    FEW_TREATED,
+    covariance_rank,
+    diagnostic_row,
+    f_test,
+    refused_for_few,
+    skipped,
+)
 from did.errors import DidError
 from did.estimators import imputation
 from did.estimators.base import Panel
@@ -55,8 +63,8 @@ def _tested(row: dict, result, estimate: np.ndarray, influence: np.ndarray, labe
     tested = f_test(row, estimate, covariance, n_clusters, covariance_rank(influence, labels), "leads")
     if tested["status"] == "skipped":
         return tested
-    if n_treated <= n_leads:
-        return skipped(row, f"{n_treated} treated clusters for {n_leads} leads: the joint test would over-reject")
+    if refusal := refused_for_few(n_treated, n_leads, "leads"):
+        return skipped(row, refusal)
     reason = f"rank {n_leads} for {n_leads} leads with {n_treated} treated of {n_clusters} clusters"
     few = n_treated < FEW_TREATED * n_leads
     return tested | {"reason": reason + ("; few treated clusters: rejects too often" if few else "")}

@@ -45,6 +45,17 @@ def covariance_rank(influence: np.ndarray, labels: np.ndarray) -> int:
     return int(np.linalg.matrix_rank(sums / np.where(scale > 0, scale, 1.0), tol=RANK))
 
 
+def refused_for_few(n_treated: int, n_tested: int, what: str) -> str:
+    """Return why ``n_tested`` parameters cannot be tested jointly with so few treated clusters, empty if they can.
+
+    With no more treated clusters than parameters the covariance holds the noise of the control group alone in some
+    directions, and the test rejects nearly always though nothing is amiss (docs/methods.md).
+    """
+    if n_treated > n_tested:
+        return ""
+    return f"{n_treated} treated clusters for {n_tested} {what}: the joint test would over-reject"
+
+
 def diagnostic_row(diagnostic: str, panel: Panel, level: str, value: float = np.nan) -> dict:
     """Return a row of the diagnostics table for one treatment and cluster level, done unless something is changed."""
     return dict.fromkeys(COLUMNS, np.nan) | TEXT | {

@@ -85,8 +85,8 @@ def event_path(result: Result, panel: Panel, level: str) -> EventPath:
     """Return the path over event time of ``result``, with its covariance clustered by ``level`` of ``panel``.
 
     Parameters of estimand ``event_time`` or ``event_bin_<width>`` are taken; those marked reference or not
-    identified, or without an estimate, are left out. The covariance has the small-sample factor of the result's
-    distribution.
+    identified, without an estimate, or within the anticipation are left out. The covariance has the small-sample
+    factor of the result's distribution.
     """
     estimand = result.parameters["estimand"].astype(str)
     on_path = estimand.str.match(r"event_(time|bin_\d+)$").to_numpy()
@@ -94,6 +94,8 @@ def event_path(result: Result, panel: Panel, level: str) -> EventPath:
     note = result.parameters["note"].astype(str)
     reference = result.parameters["event_time"][on_path & note.str.startswith("reference").to_numpy()]
     chosen = on_path & ~note.str.startswith(("reference", "not identified")).to_numpy() & np.isfinite(result.estimate)
+    time = result.parameters["event_time"].fillna(0).to_numpy(dtype=int)
+    chosen &= (time < -result.anticipation) | (time >= 0)
     event_time = result.parameters["event_time"][chosen].to_numpy(dtype=int)
     influence, labels = result.influence.to_numpy()[:, chosen], labels_of(result, panel, level)
     single = int(reference.iloc[0]) if len(reference) == 1 else None

@@ -7,7 +7,15 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, diagnostic_row, f_test, skipped
+from did.diagnostics.joint_test import (
+    COLUMNS,
+    FEW_TREATED,
+    covariance_rank,
+    diagnostic_row,
+    f_test,
+    refused_for_few,
+    skipped,
+)
 from did.estimators import event_study
 from did.estimators.base import Panel, Result
 from did.estimators.within import Fit, two_way_fit
@@ -99,18 +107,20 @@ def joint_leads(panel: Panel, *, bin_width: int = 1) -> pd.DataFrame:
 def leads_of(result: Result, panel: Panel) -> pd.DataFrame:
     """Test that all leads of any estimator's effects over event time are zero, by its influence functions.
 
-    ``result`` has estimand ``event_time``, with the reference -1. Diagnostic ``joint_leads_<estimator>``; statistic,
-    value and the reasons to skip as in `joint_leads`.
+    ``result`` has estimand ``event_time``, with the last period before treatment (and before the result's
+    ``anticipation``, whose event times are no leads) as reference. Diagnostic ``joint_leads_<estimator>``;
+    statistic, value and the reasons to skip as in `joint_leads`.
     """
     rows = []
     for level in panel.clusters:
         row = diagnostic_row(f"joint_leads_{result.estimator}", panel, level) | {"estimator": result.estimator}
-        times = result.parameters["event_time"].fillna(-1).to_numpy(dtype=int)
+        reference = -1 - result.anticipation
+        times = result.parameters["event_time"].fillna(reference).to_numpy(dtype=int)
+        other = times != reference
         kept = dataclasses.replace(
-            result, parameters=result.parameters.loc[times != -1].reset_index(drop=True),
-            estimate=result.estimate[times != -1], influence=result.influence.loc[:, times != -1],
-            treated=result.treated.loc[:, times != -1])
-        if not (times < -1).any():
+            result, parameters=result.parameters.loc[other].reset_index(drop=True), estimate=result.estimate[other],
+            influence=result.influence.loc[:, other], treated=result.treated.loc[:, other])
+        if not (times < reference).any():
             rows.append(skipped(row, "no lead besides the reference"))
         else:
             rows.append(_joint_row(row, kept, labels_of(result, panel, level)))
@@ -146,7 +156,7 @@ def _has_leads(panel: Panel, bin_width: int) -> bool:
 def _joint_row(row: dict, result: Result, labels: np.ndarray) -> dict:
     parameters = result.parameters
     identified = ~parameters["note"].str.startswith(("reference", "not identified")).to_numpy()
-    leads = (parameters["event_time"] < -1).to_numpy(dtype=bool) & identified
+    leads = (parameters["event_time"] < -1 - result.anticipation).to_numpy(dtype=bool) & identified
     influence = result.influence.to_numpy()[:, leads]
     covariance = clustered_covariance(influence, labels, result.n_obs, result.n_parameters)
     row["value"] = float(result.estimate[leads].mean())
@@ -156,8 +166,8 @@ def _joint_row(row: dict, result: Result, labels: np.ndarray) -> dict:
     if tested["status"] == "skipped":
         return tested
     n_leads = int(leads.sum())
-    if n_treated <= n_leads:
-        return skipped(row, f"{n_treated} treated clusters for {n_leads} leads: the joint test would over-reject")
+    if refusal := refused_for_few(n_treated, n_leads, "leads"):
+        return skipped(row, refusal)
     reason = f"rank {n_leads} for {n_leads} leads with {n_treated} treated of {n_clusters} clusters"
     few = n_treated < FEW_TREATED * n_leads
     return tested | {"reason": reason + ("; few treated clusters: rejects too often" if few else "")}

@@ -35,12 +35,13 @@ def aggregate(
     ``calendar``     one ``calendar`` row per period from the first onset on; ``overall_calendar``: their
                      plain mean
 
-    in units of the outcome. ``max_event_time`` limits every kind, ``min_event_time`` only event times (as in R's
-    did). ``balance_event_time`` e keeps the cohorts observed to event time e, and the event times for which
-    all of them are. Influence includes that of estimating the sizes: weight_i x (sum over the cohort's cells
-    in the average of (ATT - average)) / (sum of sizes). Cells that are not identified are left out and
-    counted in the note. Callaway and Sant'Anna 2021, Journal of Econometrics 225:200-230, section 3; equal to
-    R's did 2.5.1 ``aggte(na.rm = TRUE)``.
+    in units of the outcome. ``min_event_time`` and ``max_event_time`` limit the cells of every kind.
+    ``balance_event_time`` e keeps the cohorts observed to event time e, and the event times for which all of them
+    are. Cohorts that these limits leave without a cell are named in the note. Influence includes that of estimating
+    the sizes: weight_i x (sum over the cohort's cells in the average of (ATT - average)) / (sum of sizes). Cells that
+    are not identified are left out and counted in the note. Callaway and Sant'Anna 2021, Journal of Econometrics
+    225:200-230, section 3; equal to R's did 2.5.1 ``aggte(na.rm = TRUE)``, except that ``min_event_time`` reaches every
+    kind, as in R since 2.5.1.901 (its pull request 273); calendar averages of R's did 2.5.1 take no limit.
 
     Raises DidError if ``result`` is not group-time effects, ``kind`` is unknown, balancing is asked of another
     kind than event_time, or no cell falls into the average.
@@ -54,9 +55,9 @@ def aggregate(
     cells = _Cells.of(result, panel, cohort_of_units(result, panel))
     upper = np.inf if max_event_time is None else max_event_time
     lower = -np.inf if min_event_time is None else min_event_time
-    post = cells.identified & (cells.event_time >= 0) & (cells.event_time <= upper)
+    chosen = cells.identified & (cells.event_time >= lower) & (cells.event_time <= upper)
+    post = chosen & (cells.event_time >= 0)
     if kind == "event_time":
-        chosen = cells.identified & (cells.event_time >= lower) & (cells.event_time <= upper)
         if balance_event_time is not None:
             chosen &= _balanced(cells, balance_event_time)
         return _finish(result, cells, chosen, cells.event_time, kind, sized=True)
@@ -153,7 +154,7 @@ def _finish(
         estimate=value,
         influence=pd.DataFrame(influence, index=result.influence.index),
         treated=pd.DataFrame(behind, index=result.influence.index),
-        note=join_notes(result.note, _lost(result, cells.identified)),
+        note=join_notes(result.note, _lost(result, cells.identified), _without_cell(cells, chosen)),
     )
 
 
@@ -164,6 +165,15 @@ def _lost(result: Result, identified: np.ndarray) -> str:
     reasons = result.parameters.loc[~identified, "note"].str.removeprefix("not identified: ").unique()
     return (f"{int((~identified).sum())} of {len(identified)} cells not identified and left out of averages ("
             f"{listed(reasons)})")
+
+
+def _without_cell(cells: _Cells, chosen: np.ndarray) -> str:
+    """Return which cohorts with an effect from treatment on have no cell in the average."""
+    lost = np.setdiff1d(cells.cohort[cells.identified & (cells.event_time >= 0)], cells.cohort[chosen])
+    if not len(lost):
+        return ""
+    many = "cohorts" if len(lost) > 1 else "cohort"
+    return f"no effect within the event times asked for, left out: {many} {listed(cells.units.labels[lost])}"
 
 
 def _of_units(cells: _Cells, by_cohort: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from did.errors import DidError, one_of
+from did.errors import DidError, listed, one_of
+from did.labels import is_missing, is_never, label, same_number, two_ways
 
 TREATMENTS = ("binary", "intensity")
 LATER_COHORTS = ("error", "never_treated_in_window")
@@ -114,18 +115,19 @@ class Panel:
         intensity (only for ``treatment="intensity"``), ``cluster_columns``, ``weight_column``,
         ``covariate_columns`` (numbers; a missing one stays missing) and ``exposure_column`` (for
         ``treatment="binary"``: the share of a treated unit that is exposed, its dose in place of 1); others are
-        ignored. ``cohort`` is the first treated period, missing for a unit not treated in the window; the dose
-        of such a unit is taken as 0 whatever the table holds. A cohort after the last period is an error unless
+        ignored. Units, clusters and cohorts may be texts or numbers; see `did.labels`. ``cohort`` is the first
+        treated period, missing (or 0, inf or never) for a unit not treated in the window; the dose of such a unit
+        is taken as 0 whatever the table holds. A cohort after the last period is an error unless
         ``later_cohorts="never_treated_in_window"``, which counts its units as never treated in the window. A
         missing outcome and an absent unit-period are both NaN. The frame is not changed; the order of its rows
         does not matter.
 
         Raises DidError, beginning with ``where``, if: a column is missing or there is no row; there are
         several readings or frequencies; a period or cohort is not a period of the frequency; periods have a
-        gap; a unit-period comes twice; cohort, intensity or a cluster varies within a unit; a cluster label
-        is missing; a cohort lies outside the window; an outcome or covariate is not a finite number; a treated
-        unit has no positive intensity; a weight is missing or negative; there is no treated unit, no control
-        (every unit starts in the same period), or no period before treatment.
+        gap; a unit-period comes twice; cohort, intensity or a cluster varies within a unit; a label is missing, or
+        a number written in two ways; a cohort lies outside the window; an outcome or covariate is not a finite
+        number; a treated unit has no positive intensity; a weight is missing or negative; there is no treated unit,
+        no control (every unit starts in the same period), no period before treatment, or no unit with two outcomes.
         """
         one_of(f"{where}: treatment", treatment, TREATMENTS)
         one_of(f"{where}: later_cohorts", later_cohorts, LATER_COHORTS)
@@ -144,6 +146,7 @@ class Panel:
                            f"{sorted(frame['reading'].unique())}; choose one before estimating")
         frequency = _single_frequency(frame["frequency"], where)
         rows = frame.reset_index(drop=True)
+        rows["cohort"] = _cohort_labels(rows["cohort"])
         unit_code, units = _codes(rows["unit"], "unit", where)
         first_period, period_code, periods = _consecutive_periods(rows["period"], frequency, where)
         _refuse_duplicates(unit_code, period_code, units, periods, where)
@@ -162,14 +165,12 @@ class Panel:
             dose = _doses(rows, dose_column, unit_code, units, never, where)
         clusters = {"unit": units.to_numpy()}
         for column in cluster_columns:
-            labels = _constant_within(rows[column], unit_code, units, where)
-            if labels.isna().any():
-                raise DidError(f"{where}: column '{column}', unit {units[labels.isna().to_numpy()][0]}: "
-                               "expected a cluster label; found none; give every unit one")
-            clusters[column] = labels.to_numpy()
+            clusters[column] = _clusters(rows[column], unit_code, units, where)
         outcome, weight = array("outcome"), None
         if weight_column:
             weight = _weights(array(weight_column), outcome, units, periods, where)
+        refuse_cross_sections(np.arange(len(units)).repeat(len(periods)), outcome.ravel(), len(periods),
+                              f"{where}: column 'unit'")
         covariates = {column: array(column) for column in covariate_columns}
         return cls(outcome, units, periods, frequency, treated_from, dose, treatment, clusters, weight,
                    covariates)
@@ -192,6 +193,8 @@ class Result:
     note          what was left out, and choices made, in words; empty if nothing
     distribution  ``t``: Student's t with clusters - 1 degrees of freedom and the small-sample factor;
                   ``normal``: standard normal and no factor at all, as R's did package
+    anticipation  periods before treatment that may have an effect already: event times -anticipation to -1 are
+                  no test of parallel trends
     """
 
     estimator: str
@@ -203,6 +206,7 @@ class Result:
     n_parameters: int | None
     note: str = ""
     distribution: str = "t"
+    anticipation: int = 0
 
     @property
     def n_units(self) -> int:
@@ -246,14 +250,22 @@ def _parameters(estimand: str, given: Sequence[Sequence], cohort: Sequence[str] 
     })
 
 
+def refuse_cross_sections(unit: np.ndarray, outcome: np.ndarray, n_periods: int, at: str) -> None:
+    """Raise DidError, beginning with ``at``, where there are outcomes but no unit has two.
+
+    ``unit`` is the position of each outcome's unit. One period only is left to other checks.
+    """
+    seen = np.bincount(unit[np.isfinite(outcome)], minlength=1)
+    if n_periods > 1 and seen.max() == 1:
+        raise DidError(f"{at}: expected units with outcomes in two periods or more, to be compared with themselves; "
+                       f"found {int(seen.sum()):,} units, of which no unit is seen twice: repeated cross-sections, "
+                       "which are not supported; average the outcome by period over groups that stay, such as areas, "
+                       "and make them the units")
+
+
 def join_notes(*notes: str) -> str:
     """Return the non-empty notes joined by ``"; "``."""
     return "; ".join(note for note in notes if note)
-
-
-def listed(labels: Sequence) -> str:
-    """Return labels as one comma-separated text."""
-    return ", ".join(str(label) for label in labels)
 
 
 def _single_frequency(column: pd.Series, where: str) -> str:
@@ -269,8 +281,39 @@ def _codes(column: pd.Series, name: str, where: str) -> tuple[np.ndarray, pd.Ind
     if column.isna().any():
         raise DidError(f"{where}: column '{name}', row {int(np.flatnonzero(column.isna())[0]) + 1}: expected "
                        "a label; found none; give every row one")
-    codes, labels = pd.factorize(column, sort=True)
-    return codes, pd.Index(labels)
+    codes, found = pd.factorize(column, sort=True)
+    words = _labels(found, f"{where}: column '{name}'")
+    return codes, pd.Index(words, dtype="str")
+
+
+def _labels(values, at: str) -> list[str]:
+    """Return distinct values as `did.labels`; DidError, beginning with ``at``, at a number written in two ways, and
+    at a text that says there is none."""
+    twice = same_number(values)
+    if twice is not None:
+        raise DidError(f"{at}: {two_ways(values, twice, 'a label')}")
+    empty = next((value for value in values if is_missing(value)), None)
+    if empty is not None:
+        raise DidError(f"{at}: expected a label; found '{empty}'; give every row one")
+    return [label(value) for value in values]
+
+
+def _cohort_labels(column: pd.Series) -> pd.Series:
+    """Return cohorts as `did.labels`, missing where they say never treated."""
+    codes, values = pd.factorize(column)
+    words = np.array([*(None if is_never(value) else label(value) for value in values), None], dtype=object)
+    return pd.Series(words[codes], name=column.name)
+
+
+def _clusters(column: pd.Series, unit_code: np.ndarray, units: pd.Index, where: str) -> np.ndarray:
+    """Return the cluster label of each unit."""
+    codes, values = pd.factorize(column)
+    words = np.array([*_labels(values, f"{where}: column '{column.name}'"), None], dtype=object)
+    found = _constant_within(pd.Series(words[codes], name=column.name), unit_code, units, where)
+    if found.isna().any():
+        raise DidError(f"{where}: column '{column.name}', unit {units[found.isna().to_numpy()][0]}: expected a cluster "
+                       "label; found none; give every unit one")
+    return found.to_numpy()
 
 
 def _ordinal(text: str, frequency: str, what: str) -> int:

@@ -30,13 +30,14 @@ def estimate(
 
         ATT(g, t) = E[Y_t - Y_b | cohort g] - E[Y_t - Y_b | controls]
 
-    b is the last period more than ``anticipation`` before g; in periods before g the previous period under
-    ``base_period="varying"``. Controls are the ``never_treated``, or every unit ``not_yet_treated`` by max(t,
-    b) + anticipation. ``method`` adjusts for ``panel.covariates``, in a linear form: ``reg`` by regression,
-    ``ipw`` by the odds of treatment, ``dr`` by both (doubly robust); without covariates all are the same.
-    Covariates and ``panel.weight`` (sampling weights) are those of the earlier of t and b. Callaway and
-    Sant'Anna 2021, Journal of Econometrics 225:200-230; Sant'Anna and Zhao 2020, Journal of Econometrics
-    219:101-122. Equal to R's did 2.5.1 without bootstrap.
+    b is the last period more than ``anticipation`` before g; for t before that under ``base_period="varying"`` the
+    previous period, whose effects are changes from one period to the next. Controls are the ``never_treated``, or
+    every unit ``not_yet_treated`` by max(t, b) + anticipation. ``method`` adjusts for ``panel.covariates``, in a
+    linear form: ``reg`` by regression, ``ipw`` by the odds of treatment, ``dr`` by both (doubly robust); without
+    covariates all are the same. Covariates and ``panel.weight`` (sampling weights) are those of the earlier of t and
+    b. Callaway and Sant'Anna 2021, Journal of Econometrics 225:200-230; Sant'Anna and Zhao 2020, Journal of
+    Econometrics 219:101-122. Equal to R's did 2.5.1 without bootstrap; under anticipation of two periods or more the
+    base of the anticipated periods is that of 2.5.1.901 (its pull request 276).
 
     One parameter ``att_gt`` per cohort and period, with event_time t - g, in units of the outcome; a universal
     base period is a row of estimate 0 noted ``reference``. Errors follow R's did: normal, without a
@@ -81,6 +82,7 @@ def estimate(
         n_parameters=None,
         note=join_notes(note, dose),
         distribution="normal",
+        anticipation=anticipation,
     )
 
 

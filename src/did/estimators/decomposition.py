@@ -120,6 +120,5 @@ def _check(panel: Panel) -> np.ndarray:
     changing = np.ptp(weight, axis=1) > TOLERANCE * weight.max(axis=1)
     if changing.any():
         raise DidError("decomposition: expected weights that do not change over time; found changes in "
-                       f"{listed(panel.units[changing][:3])}{' and others' if changing.sum() > 3 else ''}; use "
-                       "one weight per unit or none")
+                       f"{listed(panel.units[changing])}; use one weight per unit or none")
     return weight[:, 0]

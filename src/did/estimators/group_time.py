@@ -51,16 +51,16 @@ class Cohort:
 def cohorts_of(sample: Sample, firsts: np.ndarray, *, universal: bool, anticipation: int) -> list[Cohort]:
     """Return the cells of the cohorts ``firsts`` (calendar positions).
 
-    The base of a period from treatment on, and of every period if ``universal``, is the last period more than
-    ``anticipation`` before treatment; else the period before (the previous one observed, if there is a gap).
-    The varying base has no cell for the first period.
+    The base of a period from ``anticipation`` before treatment on, and of every period if ``universal``, is the last
+    period more than ``anticipation`` before treatment; else the period before (the previous one observed, if there is
+    a gap). The varying base has no cell for the first period.
     """
     columns = np.arange(len(sample.positions))
     cohorts = []
     for first in firsts:
         before = columns[sample.positions + anticipation < first][-1]
         period = columns if universal else columns[1:]
-        base = np.where(universal | (sample.positions[period] >= first), before, period - 1)
+        base = np.where(universal | (sample.positions[period] + anticipation >= first), before, period - 1)
         last_used = sample.positions[np.maximum(period, base)] + anticipation
         cohorts.append(Cohort(int(first), period, base, last_used))
     return cohorts

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from did.errors import DidError, suggest
+from did.errors import DidError, listed, suggest
 from did.fetch.contents import check_kind, describe, differences, outline
 from did.fetch.supply import ChangedEdition, Failure, Limits, Progress, Supplier, progress_bar, short
 from did.provenance import is_sealed, sha256, write_json, write_sealed
@@ -405,8 +405,7 @@ def _summary(source: Source, problems: dict[str, DidError]) -> DidError:
     first, rest = names[0], names[1:]
     if not rest:
         return problems[first]
-    listed = ", ".join(rest[:8]) + (", ..." if len(rest) > 8 else "")
-    return DidError(f"{problems[first]} (and {len(rest)} more: {listed})")
+    return DidError(f"{problems[first]} (and {len(rest)} more: {listed(rest, 8)})")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

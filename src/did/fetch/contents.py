@@ -6,7 +6,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from did.errors import DidError
+from did.errors import DidError, listed
 from did.fetch.supply import Failure
 from did.limits import csv_rows
 
@@ -107,9 +107,9 @@ def outline(shape: Shape | None) -> str:
         return "it cannot be opened as a workbook or CSV file"
     if shape.header:
         rows, columns = shape.sheets[""]
-        return f"{rows} rows x {columns} columns: {_listed(shape.header)}"
+        return f"{rows} rows x {columns} columns: {listed(shape.header, 8)}"
     parts = [f"{name} ({rows} rows x {columns} columns)" for name, (rows, columns) in shape.sheets.items()]
-    return f"{len(parts)} sheet{'s' if len(parts) != 1 else ''}: {_listed(parts)}"
+    return f"{len(parts)} sheet{'s' if len(parts) != 1 else ''}: {listed(parts, 8)}"
 
 
 def differences(old: Path, new: Path) -> str:
@@ -135,8 +135,8 @@ def differences(old: Path, new: Path) -> str:
             found.append(f"columns{where} {old_columns} -> {columns}")
     gone = [column for column in before.header if column not in after.header]
     added = [column for column in after.header if column not in before.header]
-    found += [f"columns gone: {_listed(gone)}"] if gone else []
-    found += [f"columns new: {_listed(added)}"] if added else []
+    found += [f"columns gone: {listed(gone, 8)}"] if gone else []
+    found += [f"columns new: {listed(added, 8)}"] if added else []
     if len(found) == 1:
         found.append("same sheets, rows and columns, so cell values or the file's wrapping differ")
     return ", ".join(found)
@@ -145,8 +145,3 @@ def differences(old: Path, new: Path) -> str:
 def _wanted(name: str) -> str:
     wanted = _ALLOWED.get(Path(name).suffix.lower())
     return "the data file" if wanted is None else "a workbook" if "ole2" in wanted else _WORDS[wanted[0]]
-
-
-def _listed(words: list[str] | tuple[str, ...], most: int = 8) -> str:
-    shown = ", ".join(words[:most])
-    return shown + (f" and {len(words) - most} more" if len(words) > most else "")

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from did.errors import DidError
+from did.errors import DidError, listed
 from did.fetch.supply import ChangedEdition, Failure, Progress, Supplied, short
-from did.limits import csv_rows, first_few, refuse_large
+from did.limits import csv_rows, refuse_large
 from did.registry import RawFileEntry
 
 _COLUMNS = ("url", "path", "sha256")
@@ -39,7 +39,7 @@ def read_index(folder: Path) -> list[IndexRow]:
             for column in _COLUMNS:
                 if column not in found:
                     wanted = ", ".join(_COLUMNS)
-                    raise DidError(f"{index}: expected the columns {wanted}; found {first_few(found)}")
+                    raise DidError(f"{index}: expected the columns {wanted}; found {listed(found, 40)}")
             cells = [dict(zip(found, row, strict=False)) for _, row in reader if row]
             rows = [IndexRow(row.get("url") or None, row.get("path", ""), row.get("sha256", "").lower())
                     for row in cells]

@@ -170,7 +170,7 @@ def _series(panel: pd.DataFrame) -> dict[str, Any]:
     group = panel["cohort"].notna().map({True: "treated", False: "untreated"})
     means = panel.groupby([group, "period"])["outcome"].mean().unstack("period")
     return {"periods": list(means.columns)} | {
-        str(name): [None if pd.isna(value) else round(float(value), 6) for value in row]
+        str(name): [None if pd.isna(value) else float(value) for value in row]
         for name, row in zip(means.index, means.to_numpy(), strict=True)}
 
 

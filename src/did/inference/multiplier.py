@@ -12,8 +12,6 @@ from did.estimators.base import Panel, Result
 from did.inference.clustered import CANCELLED, cluster_sums, labels_of
 
 MULTIPLIERS = ("rademacher", "mammen")
-# Interquartile range of the standard normal: 2 x 0.6744897501960817.
-NORMAL_QUARTILES = 1.3489795003921634
 
 
 def multiplier_draws(
@@ -53,26 +51,15 @@ def _points(multiplier: str, draws: int, n_clusters: int, seed: int) -> np.ndarr
     return points
 
 
-def bootstrap_error(draws: np.ndarray) -> np.ndarray:
-    """Return (parameters,) interquartile range of (draws, parameters) over that of the standard normal.
+def uniform_critical_value(draws: np.ndarray, error: np.ndarray, level: float = 0.95) -> float:
+    """Return the ``level`` quantile of the largest |deviation| / error over parameters.
 
-    The convention of R's did (quantiles of type 1: values drawn, never between two), robust to stray draws.
+    ``draws`` (draws, parameters); ``error`` (parameters,) above 0, the standard errors the value will multiply, on
+    the scale of the draws: at least ``level`` of the draws then lie within -/+ value x error in every parameter.
+    Callaway and Sant'Anna 2021, Journal of Econometrics 225:200-230, algorithm 1; Montiel Olea and Plagborg-Moller
+    2019, J. Applied Econometrics 34:1-17.
     """
-    low, high = np.quantile(draws, [0.25, 0.75], axis=0, method="inverted_cdf")
-    return (high - low) / NORMAL_QUARTILES
-
-
-def uniform_critical_value(draws: np.ndarray, level: float = 0.95) -> float:
-    """Return the ``level`` quantile of the largest |deviation| / error over parameters, NaN if none varies.
-
-    ``draws`` (draws, parameters). Callaway and Sant'Anna 2021, Journal of Econometrics 225:200-230, algorithm
-    1; Montiel Olea and Plagborg-Moller 2019, J. Applied Econometrics 34:1-17.
-    """
-    error = bootstrap_error(draws)
-    varies = error > 0
-    if not varies.any():
-        return np.nan
-    largest = np.abs(draws[:, varies] / error[varies]).max(axis=1)
+    largest = np.abs(draws / error).max(axis=1)
     return float(np.quantile(largest, level, method="inverted_cdf"))
 
 
@@ -90,9 +77,10 @@ def add_bands(
 
     The band estimate -/+ c x std_error covers all parameters of one estimand at once with probability
     ``level``, at each cluster level: c from `uniform_critical_value` over its parameters, and at least the
-    pointwise critical value, as in R's did. Estimands of a single parameter, reference rows and rows without
-    an error have no band. Errors stay analytic; see `bootstrap_error` for R's. ``rows`` is not changed. Raises
-    DidError as `multiplier_draws`.
+    pointwise critical value, as in R's did. One scale throughout: draws are divided by the analytic errors that c
+    multiplies (R's did does both with bootstrap errors); the small-sample factor scales draws and errors alike.
+    Estimands of a single parameter, reference rows and rows without an error have no band. ``rows`` is not
+    changed. Raises DidError as `multiplier_draws`.
     """
     filled = rows.copy()
     estimand = result.parameters["estimand"].to_numpy()
@@ -109,7 +97,7 @@ def add_bands(
                 continue
             deviations = multiplier_draws(influence[:, chosen], labels, draws=draws, seed=seed,
                                           multiplier=multiplier)
-            critical = uniform_critical_value(deviations, level)
+            critical = uniform_critical_value(deviations, spread[chosen], level)
             where = filled.index[at_cluster[chosen]]
             half = critical * filled.loc[where, "std_error"]
             value = filled.loc[where, "estimate"]

@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 
 from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
-from did.errors import DidError, one_of
+from did.errors import DidError, listed, one_of
 from did.estimators import estimate as fit
-from did.estimators.base import Panel, Result, join_notes, listed
+from did.estimators.base import Panel, Result, join_notes
 from did.estimators.ldv import _lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
 from did.inference.clustered import CANCELLED, small_sample_factor

@@ -1,7 +1,7 @@
-"""Made-up mid-year population in the layouts of the Office for National Statistics' MYE2 books and MYEB3 file.
+"""Made-up population in the layouts of the Office for National Statistics' MYE2 books, MYEB3 file and Census.
 
-Layouts: sheet names, header rows, a CSV file with thousands commas for mid-2014, the codes of each edition, and
-books of mid-2013 to mid-2016 that a later revision (in MYEB3) changes district by district but not in sum.
+Layouts: sheet names, header rows, CSV files with thousands commas for mid-2012 and mid-2014, the codes of each
+edition, and books of mid-2012 to mid-2016 that a later revision (in MYEB3) changes district by district but not in sum.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from did.simulate.sheets import SYNTHETIC, Grid, put, save, save_csv
 from did.simulate.truth import ENGLAND, Demo, stream
 
 AGES = 91
+CENSUS_AGES = 101
+CENSUS_TIME = 2011.235   # 27 March 2011
 ADULT_AGE = 18
 YEARS = range(2001, 2020)
-FIRST_BOOK = 2013
+FIRST_BOOK = 2012
 REBASED = range(2012, 2017)
 # Later codes and the districts of mid-2013 that make them, with the first book that uses them.
 # Source: ONS code history; the mid-2018 book is on April 2019 codes and the mid-2019 book on April 2020 codes.
@@ -36,8 +38,12 @@ MERGED: dict[str, tuple[int, tuple[str, ...]]] = {
     "E07000246": (2018, ("E07000190", "E07000191")),
     "E06000060": (2019, ("E07000004", "E07000005", "E07000006", "E07000007")),
 }
-# Codes that no book from mid-2013 on has: Northumberland and Gateshead before their boundary changes.
-EARLIER = {"E06000048", "E08000020"}
+# Codes that changed in 2013 and what they were before, in the book of mid-2012 and the Census.
+# Source: ONS code history.
+BEFORE_2013 = {"E06000057": "E06000048", "E08000037": "E08000020", "E07000242": "E07000097",
+               "E07000243": "E07000101"}
+# St Albans and Welwyn Hatfield until 2012: in no file here.
+EARLIER = {*BEFORE_2013.values(), "E07000100", "E07000104"}
 REGIONS = ["North East", "North West", "Yorkshire and The Humber", "East Midlands", "West Midlands",
            "East of England", "London", "South East", "South West"]
 # Metropolitan counties and the last three digits of their first and last district.
@@ -93,17 +99,24 @@ class Population:
     def adults(self) -> pd.DataFrame:
         """Return people of 18 and over by upper-tier authority of mid-2013 (index) and year from 2011.
 
-        For 2011 and 2012, which have no book: the later all-age series x the authority's share of adults
-        in mid-2013, as the panel estimates them.
+        For 2011, which has no book: the later all-age series x the authority's share of adults, between those of the
+        Census and of the first book, as the panel estimates them.
         """
         upper = self.districts["area_code"]
         adults = pd.DataFrame(self.persons[:, :, ADULT_AGE:].sum(axis=2), columns=YEARS).groupby(upper).sum()
         everyone = pd.DataFrame(self.persons.sum(axis=2), columns=YEARS).groupby(upper).sum()
         earlier = pd.DataFrame(self.rebased, columns=YEARS).groupby(upper).sum()
-        share = adults[FIRST_BOOK] / everyone[FIRST_BOOK]
-        for year in range(2011, FIRST_BOOK):
-            adults[year] = earlier[year] * share
+        census = pd.DataFrame(self.census()).groupby(upper).sum()
+        then = census.loc[:, ADULT_AGE:].sum(axis=1) / census.sum(axis=1)
+        later = adults[FIRST_BOOK] / everyone[FIRST_BOOK]
+        weight = (2011.5 - CENSUS_TIME) / (FIRST_BOOK + 0.5 - CENSUS_TIME)
+        adults[2011] = earlier[2011] * (then + weight * (later - then))
         return adults[range(2011, YEARS[-1] + 1)]
+
+    def census(self) -> np.ndarray:
+        """Return persons on Census day by district and age 0 to 90+: between mid-2010 and mid-2011."""
+        before, after = (self.persons[:, year - YEARS[0]] for year in (2010, 2011))
+        return np.rint(before + (CENSUS_TIME - 2010.5) * (after - before)).astype(int)
 
 
 def make(demo: Demo, reference: Path) -> Population:
@@ -152,17 +165,21 @@ def _by_age(bands: Sequence[float]) -> np.ndarray:
 
 
 def files(source: Source, entries: Sequence[RawFileEntry], demo: Demo, reference: Path) -> dict[str, FileWriter]:
-    """Return a writer for each file: MYE2 by its year, MYEB3 by its name. DidError for any other file."""
+    """Return a writer for each file: MYE2 by its year, MYEB3 and the Census by name. DidError for any other file."""
     population = make(demo, reference)
     writers: dict[str, FileWriter] = {}
     for entry in entries:
         if entry.period is None and entry.name.startswith("MYEB3"):
             writers[entry.name] = partial(write_rebased, population=population)
+        elif entry.name.startswith("census"):
+            writers[entry.name] = partial(write_census, population=population)
+        elif entry.period == str(FIRST_BOOK):
+            writers[entry.name] = partial(write_first_book, population=population)
         elif entry.period is not None and int(entry.period[:4]) in LAYOUTS:
             writers[entry.name] = partial(write_book, population=population, year=int(entry.period))
         else:
-            years = f"{min(LAYOUTS)} to {max(LAYOUTS)}"
-            raise unknown_layout(source, entry, f"MYE2 of mid-{years}, or MYEB3 without a period")
+            years = f"{FIRST_BOOK} to {max(LAYOUTS)}"
+            raise unknown_layout(source, entry, f"MYE2 of mid-{years}, census..., or MYEB3... without a period")
     return writers
 
 
@@ -263,6 +280,39 @@ def write_book_csv(path: Path, year: int, areas: Sequence[tuple[str, str, Sequen
         counts = [int(count) for count in persons]
         rows.append([code, name, *(f"{count:,}" for count in [sum(counts), *counts])])
     save_csv(path, [row + [""] * (width - len(row)) for row in [*rows, [], []]], line_end="\r\n")
+
+
+def write_first_book(path: Path, *, population: Population) -> None:
+    """Write the layout of mid-2012: a CSV file of England and Wales without a title, by kind of area, on the codes of
+    2012; London stands among the counties again."""
+    rows = [row for row in book_rows(population, FIRST_BOOK)
+            if row[0][:3] not in {"K02", "K03", "S92", "N92"}]
+    kinds = ["K04", "E92", "W92", "E12", "E11", "E10", "E09", "E08", "E06", "E07"]
+    rows.sort(key=lambda row: kinds.index(row[0][:3]))
+    london = next(row for row in rows if row[0] == "E12000007")
+    last_region = max(place for place, row in enumerate(rows) if row[0].startswith("E12"))
+    rows.insert(last_region + 1, (london[0], "Greater London", london[2]))
+    lines = [["Code", "Name", " ALL AGES", *map(str, range(AGES - 1)), f"{AGES - 1}+"]]
+    for code, name, persons in rows:
+        counts = [int(count) for count in persons]
+        lines.append([BEFORE_2013.get(code, code), name, *(f"{count:,}" for count in [sum(counts), *counts])])
+    save_csv(path, lines)
+
+
+def write_census(path: Path, *, population: Population) -> None:
+    """Write table QS103EW: the districts of England, and one of Wales, by age 0 to 100 and over."""
+    ages = ["Age under 1", *(f"Age {age}" for age in range(1, CENSUS_AGES - 1)), f"Age {CENSUS_AGES - 1} and over"]
+    rows: list[list[Any]] = [["name", "mnemonic", *ages]]
+    oldest = CENSUS_AGES - AGES
+    table = population.districts
+    for code, name, counts in zip(table["lad_code"], table["lad_name"], population.census(), strict=True):
+        # Of those aged 90 and over, a fifth fewer at each age; who is left by rounding is 90.
+        shares = 0.8 ** np.arange(oldest + 1)
+        old = np.floor(counts[-1] * shares / shares.sum()).astype(int)
+        old[0] += counts[-1] - old.sum()
+        rows.append([name, BEFORE_2013.get(code, code), *map(int, [*counts[:-1], *old])])
+    rows.append(["Merthyr Tydfil", "W06000024", *[600] * CENSUS_AGES])
+    save_csv(path, rows)
 
 
 def write_rebased(path: Path, *, population: Population) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from did.errors import DidError, suggest
+from did.errors import DidError, listed, suggest
 from did.sources import RawFile
 from did.sources.spreadsheet import (
     LAYOUT,
@@ -185,7 +185,7 @@ def find_header(sheet: Sheet) -> Header:
             found = [plain(cell) for cell in grid[row] if plain(cell)]
             close = suggest(label, [word for word in found if word != label])
             raise DidError(fault(f"{sheet.where}, row {row + 1}", f"a column '{label}' in the first block",
-                                 f"columns {', '.join(found)}{close}", LAYOUT))
+                                 f"columns {listed(found, 40)}{close}", LAYOUT))
     values = tuple(block[fold(label)] for label in MEASURES.values())
     title = plain(grid[row - 1][values[0]]) if row else ""
     if fold(title) not in ("", "delayed days"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from did.limits import first_few
+from did.errors import listed
 from did.sources.spreadsheet import fault, number, plain
 
 _MARK_LENGTH = 20
@@ -104,7 +104,7 @@ def told_apart(table: pd.DataFrame, keys: list[str], candidates: Iterable[str]) 
 def differ_in(columns: list[str], table: pd.DataFrame, period_column: str | None) -> tuple[str, str]:
     """Say in words by which columns rows of one area and period differ, and what to do about it."""
     def cells(column: str) -> str:
-        return f"'{column}' ({first_few(sorted(set(table[column])), 6)})"
+        return f"'{column}' ({listed(sorted(set(table[column])), 6)})"
 
     words = f"such rows differ in column {' and '.join(cells(column) for column in columns)}"
     timely = [column for column in columns if TIMELY.search(column)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from did.errors import DidError, one_of, suggest
+from did.errors import DidError, listed, one_of, suggest
 from did.sources import RawFile
 from did.sources.figures import Figures, differ_in, told_apart
 from did.sources.spreadsheet import fault, iso_period, plain, raise_first, read_csv
@@ -139,7 +139,7 @@ def _wanted(raw: RawFile, frame: pd.DataFrame, options: dict[str, Any], left_out
     frame = _only(raw, frame, "Sex", options.get("sex", "Persons"), left_out)
     ages = sorted(set(_areas(frame)["Age"]))
     if "age" not in options and len(ages) > 1:
-        raise DidError(fault(raw.name, "one age", ", ".join(ages), "give the source's option 'age'"))
+        raise DidError(fault(raw.name, "one age", listed(ages, 40), "give the source's option 'age'"))
     return _only(raw, frame, "Age", options.get("age", ages[0]), left_out)
 
 
@@ -148,7 +148,7 @@ def _only(raw: RawFile, frame: pd.DataFrame, column: str, word: str, left_out: C
     """Keep the rows with ``word`` (or ``besides``) in ``column``; DidError, naming the words there are, if none."""
     there = sorted(set((frame if besides else _areas(frame))[column]))
     if word not in there:
-        raise DidError(fault(raw.name, f"rows of {column} '{word}'", f"those of {', '.join(there) or 'none'}"
+        raise DidError(fault(raw.name, f"rows of {column} '{word}'", f"those of {listed(there, 40) or 'none'}"
                              f"{suggest(word, there)}", "correct the source's options or download the right file"))
     keep = frame[column].isin([word, besides] if besides else [word])
     left_out.update(f"{column} " + frame.loc[~keep, column])
@@ -179,7 +179,7 @@ def _one_kind_of_period(raw: RawFile, frame: pd.DataFrame, options: dict[str, An
     wanted = options.get("period_kind", kinds[0])
     if wanted not in kinds or ("period_kind" not in options and len(kinds) > 1):
         raise DidError(fault(raw.name, f"periods of kind '{wanted}'" if wanted not in kinds else
-                             "one kind of period", ", ".join(kinds), "give the source's option 'period_kind'"))
+                             "one kind of period", listed(kinds), "give the source's option 'period_kind'"))
     left_out.update("period of kind " + frame.loc[frame["kind"] != wanted, "kind"])
     return frame.loc[frame["kind"] == wanted]
 

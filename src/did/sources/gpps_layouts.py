@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from did.errors import DidError
+from did.errors import DidError, listed
 from did.sources.spreadsheet import fault, fold, read_csv
 
 REFERENCE = "gpps_questions.csv"
@@ -52,7 +52,7 @@ def read_layouts(folder: Path) -> dict[str, Layout]:
     (header, *rows), (_, *lines) = read_csv(path, str(path))
     for column in REFERENCE_COLUMNS:
         if column not in header:
-            raise DidError(fault(str(path), f"column '{column}'", ", ".join(header), "add it"))
+            raise DidError(fault(str(path), f"column '{column}'", listed(header, 40), "add it"))
     places = [header.index(column) for column in REFERENCE_COLUMNS]
     parts: dict[str, dict[str, Any]] = {}
     for row, line in zip(rows, lines, strict=True):

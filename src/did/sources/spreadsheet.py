@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from did.errors import DidError
-from did.limits import csv_rows, refuse_large
+from did.limits import csv_rows, refuse_compressed, refuse_large
 from did.sources.workbook import opened
 
 Grid = list[list[Any]]
@@ -103,12 +103,13 @@ def _told(error: Exception) -> str:
 def read_csv(path: Path, name: str, encoding: str = "utf-8-sig") -> tuple[Grid, list[int]]:
     """Return the rows of a comma-separated file as text, and the line number each ends on.
 
-    Lines with nothing in any cell are left out. DidError: no file, text not in ``encoding``, no rows, a file beyond a
-    limit (`did.limits`).
+    Lines with nothing in any cell are left out. DidError: no file, text not in ``encoding``, no rows, a
+    compressed file, a file beyond a limit (`did.limits`).
     """
     rows: Grid = []
     lines: list[int] = []
     refuse_large(path, name)
+    refuse_compressed(path, name)
     try:
         with open(path, encoding=encoding, newline="") as file:
             for line, row in csv_rows(name, file, strict=True):

@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from did.errors import DidError, one_of, suggest
-from did.limits import first_few, refuse_large
+from did.errors import DidError, listed, one_of, suggest
+from did.limits import refuse_large
+from did.numerals import dot_remedy, thousands_dot
 from did.sources import RawFile
 from did.sources.figures import Figures, differ_in, told_apart
 from did.sources.periods import FREQUENCY, KINDS, as_written, read_period
@@ -165,6 +166,8 @@ def _read_table(raw: RawFile, table: list[list[Any]], lines: list[int], options:
     columns = _columns(raw, header, options)
     periods = _period_columns(raw, table[0], columns, options, left_out)
     problems, repeated = figures.problems, []
+    measure = columns.get(options.get("measure_column", ""))
+    problems += _thousands_dots(raw, header, rows, lines[1:], _value_places(columns, periods, options), measure)
     if not rows:
         problems.append(fault(raw.name, "rows below the header", "none", "fetch it again"))
     records, where_again = [], ""
@@ -210,6 +213,38 @@ def _why_again(header: list[str], rows: list[list[Any]], columns: dict[str, int]
     return " with other figures", "find out which of the rows holds, or let the files not overlap"
 
 
+def _thousands_dots(raw: RawFile, header: list[str], rows: list[list[Any]], lines: list[int], places: dict[int, Any],
+                    measure: int | None) -> list[str]:
+    """What is wrong with values whose dots may separate thousands. ``places`` of values -> what they are one column of;
+    ``measure`` is the place of the measure, whose values are told apart."""
+    found: dict[tuple, list[tuple[int, int, str]]] = {}
+    for line, row in zip(lines, rows, strict=True):
+        for place, group in places.items():
+            if len(row) == len(header):
+                word = None if measure is None else plain(row[measure])
+                found.setdefault((group, word), []).append((line, place, _as_word(row[place])))
+    problems = []
+    for cells in found.values():
+        first = thousands_dot(word for _, _, word in cells)
+        if first is not None:
+            line, place, word = cells[first]
+            problems.append(fault(f"{raw.name}, row {line}, column '{header[place]}'",
+                                  "a number with a decimal point", f"'{word}'", dot_remedy(word)))
+    return problems
+
+
+def _as_word(cell: Any) -> str:
+    """A text as it is; of a workbook's number, which has no dots that could be misread, only a whole one."""
+    return plain(cell) if isinstance(cell, str) or (isinstance(cell, (int, float)) and float(cell).is_integer()) else ""
+
+
+def _value_places(columns: dict[str, int], periods: dict[int, str], options: dict[str, Any]) -> dict[int, Any]:
+    """The place of each column of values -> its name; periods are one column under many headers."""
+    names = [options[key] for key in ("value_column", "numerator_column", "denominator_column") if key in options]
+    names += [str(column) for column in options["measures"].values()] if options["layout"] == "wide" else []
+    return dict.fromkeys(periods, "periods") | {columns[name]: name for name in names}
+
+
 def _summed(table: pd.DataFrame) -> pd.DataFrame:
     """Sum the values of areas to their parents; a sum with a part that is missing is missing."""
     keys = ["measure", "area_code", "period"]
@@ -237,7 +272,7 @@ def _columns(raw: RawFile, header: list[str], options: dict[str, Any]) -> dict[s
             close = "" if column in header else suggest(column, header)
             other = [mark for mark in ";|\t" if len(header) == 1 and mark in header[0]]
             found = f"one column '{header[0][:60]}', cells separated by '{other[0]}' and not by commas" if other else (
-                f"{many} columns {first_few(header)}{close}")
+                f"{many} columns {listed(header, 40)}{close}")
             raise DidError(fault(f"{raw.name}, header", f"one column '{column}'", found,
                                  "save it with commas" if other else "mend the file or the source's options"))
     return {column: header.index(column) for column in wanted}
@@ -263,7 +298,7 @@ def _period_columns(raw: RawFile, header: list[Any], columns: dict[str, int], op
         found[place] = period
     if not found:
         raise DidError(fault(f"{raw.name}, header", f"columns headed by {KINDS[options['frequency']]}",
-                             f"columns {first_few(plain(cell) for cell in header)}",
+                             f"columns {listed((plain(cell) for cell in header), 40)}",
                              "correct the source's options 'frequency' and 'layout'"))
     return found
 
@@ -329,7 +364,7 @@ def _area_type(where: str, code: str, word: str, options: dict[str, Any], proble
     names = {str(value): str(area_type) for area_type, value in options.get("area_types", {}).items()} or {word: word}
     if not word or word not in names:
         problems.append(fault(f"{where}, column '{options['area_type_column']}'",
-                              f"one of {', '.join(names)}" if word else "an area type",
+                              f"one of {listed(names, 40)}" if word else "an area type",
                               f"'{word}'{suggest(word, names)}" if word else "an empty cell",
                               "mend the cell or the source's option 'area_types'"))
         return ""
@@ -344,7 +379,7 @@ def _measures(where: str, word: str, options: dict[str, Any], problems: list[str
     names = {str(value): str(measure) for measure, value in given.items()} or {word: word}
     if not word or word not in names:
         problems.append(fault(f"{where}, column '{options['measure_column']}'",
-                              f"one of {', '.join(names)}" if word else "a measure",
+                              f"one of {listed(names, 40)}" if word else "a measure",
                               f"'{word}'{suggest(word, names)}" if word else "an empty cell",
                               "mend the cell or the source's option 'measures'"))
         return {}

@@ -16,16 +16,22 @@ from did.errors import DidError, one_of
 from did.estimators import ESTIMATORS, estimate
 from did.estimators.base import Panel, Result
 from did.inference.clustered import summarise
+from did.json_lines import json_lines
 from did.panel_csv import Columns, load
 from did.provenance import write_text
 
 DEFAULTS = ("did", "event_study")
 STAGGERED = "callaway_santanna"
 GROUP_TIME = "att_gt"
+GROUP_TIME_KIND = "group_time"
 # What an aggregation is called by the estimators that make it: of group-time effects, and of imputed ones.
 AGGREGATIONS = {"simple": "overall", "event_time": "event_time", "cohort": "cohort", "calendar": "calendar",
-                "group_time": None}
+                GROUP_TIME_KIND: None}
+# The averages that can be balanced.
+BALANCED = ("event_time",)
 WINDOW = ("min_event_time", "max_event_time", "balance_event_time")
+# Treated clusters, and clusters, below which clustered errors tend to be too small (docs/few_clusters.md).
+FEW_TREATED, FEW = 20, 40
 # Options whose keyword differs between estimators.
 KEYWORDS = {"leads": "n_leads", "max_event_time": "n_lags", "aggregation": "estimands"}
 RIGHT = ("estimate", "95% interval", "95% band", "units", "treated")
@@ -40,10 +46,11 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     ``estimators`` are names of the registry, in the order to fit; none = `did` and `event_study`. ``options`` are
     named as on the command line, with underscores: each is passed to the estimators that take it, covariates too.
     Group-time effects are followed by the averages ``aggregation`` names (default all) over the event times
-    ``min_event_time`` to ``max_event_time`` or balanced to ``balance_event_time``, and by the pre-test of parallel
-    trends. ``bands`` adds bands that hold for all effects of an estimand at once, from ``draws`` draws (default 999)
-    of the multiplier bootstrap with ``seed`` (`did.inference.multiplier`). With ``output``, the estimates table
-    (`did.tables`) of every row and cluster level is written there as CSV with all digits.
+    ``min_event_time`` to ``max_event_time``, and by the pre-test of parallel trends. ``balance_event_time`` is for the
+    average by event time, which is then the only one unless others are named, which is an error. ``bands`` adds bands
+    that hold for all effects of an estimand at once, from ``draws`` draws (default 999) of the multiplier bootstrap
+    with ``seed`` (`did.inference.multiplier`). With ``output``, the estimates table (`did.tables`) of every row and
+    cluster level is written there as CSV with all digits.
 
     Raises DidError for everything `did.panel_csv.load` and the estimators raise, an estimator or aggregation that is
     not there, an option that none of the estimators takes, draws or a seed without bands, and an output that is the
@@ -67,7 +74,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     for name in chosen:
         taken = {option: value for option, value in given.items() if _takes(name, option)}
         keywords = _keywords(name, taken)
-        settings[name] = _settings(name, keywords)
+        settings[name] = _settings(name, keywords, taken)
         try:
             results, tests = _results(name, panel, keywords, taken)
             frames += [_rows(result, panel, bootstrap) for result in results]
@@ -81,6 +88,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         notes += [f"--{_flag(option)} is for {', '.join(_takers(chosen, option))}; {name} does not use it"
                   for option in given if option not in taken]
     table = pd.concat(frames, ignore_index=True)
+    notes += _few_clusters(table, _shown_levels(panel))
     if bands and table["band_low"].isna().all():
         notes.append("--bands: no band, as no estimand has two effects or more with an error")
     if output is not None:
@@ -88,35 +96,58 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         notes.append(f"{len(table)} estimates are in {output}")
     if as_json:
         lines = [json.dumps({"event": "note", "message": note}, ensure_ascii=False) for note in [*notes, *unfitted]]
-        rows = table.assign(indicator=columns.outcome, event="estimate").to_json(orient="records", lines=True)
-        return "\n".join([*rows.splitlines(), *lines])
+        return "\n".join([*json_lines(table.assign(indicator=columns.outcome), "estimate"), *lines])
     return _screen(path, columns, panel, table, settings, [*notes, *unfitted])
 
 
 def _results(
     name: str, panel: Panel, keywords: Mapping[str, object], taken: Mapping[str, object]
 ) -> tuple[list[Result], list[str]]:
-    """The results of an estimator, with the averages of group-time effects, and its pre-test in words."""
+    """The results of an estimator, with the averages of group-time effects, and notes: its pre-test in words."""
     result = estimate(name, panel, **keywords)
     if name != STAGGERED:
         return [result], []
     from did.diagnostics.group_time_pretest import pretest
     from did.estimators.aggregation import aggregate
 
-    kinds = taken.get("aggregation", ("group_time", *(kind for kind in AGGREGATIONS if kind != "group_time")))
     window = {option: taken[option] for option in WINDOW if option in taken}
-    results = [result if kind == "group_time" else aggregate(result, panel, kind, **_window_of(kind, window))
-               for kind in kinds]
-    return results, [_tested(row) for row in pretest(result, panel).itertuples()]
+    results = [result if kind == GROUP_TIME_KIND else aggregate(result, panel, kind, **window)
+               for kind in _averages(taken)]
+    before = "before treatment"
+    if result.anticipation:
+        before = f"more than {result.anticipation} period{'s' * (result.anticipation > 1)} before treatment"
+    notes = [_tested(row, before) for row in pretest(result, panel).itertuples()]
+    if "balance_event_time" in window and "aggregation" not in taken:
+        notes.append("--balance is for the average by event time, which is the only one given")
+    return results, notes
 
 
-def _window_of(kind: str, window: Mapping[str, object]) -> dict[str, object]:
-    """The limits on event time that a kind of average takes: balancing and the first one are for event times."""
-    return {option: value for option, value in window.items() if kind == "event_time" or option == "max_event_time"}
+def _averages(given: Mapping[str, object]) -> Sequence[str]:
+    """What is made of group-time effects: what was asked for, else all that the other options reach."""
+    return given.get("aggregation", [GROUP_TIME_KIND, *BALANCED] if "balance_event_time" in given
+                     else [GROUP_TIME_KIND, *(kind for kind in AGGREGATIONS if kind != GROUP_TIME_KIND)])
 
 
-def _tested(row) -> str:
-    what = f"{STAGGERED}: pre-test that every effect before treatment is zero, {row.cluster} clusters"
+def _shown_levels(panel: Panel) -> list[str]:
+    """The cluster levels of the screen: those asked for, else the units."""
+    return [level for level in panel.clusters if level != "unit"] or ["unit"]
+
+
+def _few_clusters(table: pd.DataFrame, levels: Sequence[str]) -> list[str]:
+    """A line on those ``levels`` that have few clusters in the estimator with the fewest; no line if none has."""
+    counts = table.groupby(["cluster", "estimator"])[["n_treated_clusters", "n_clusters"]].max()
+    fewest = counts.groupby("cluster").min().loc[list(levels)]
+    few = fewest.loc[(fewest["n_treated_clusters"] < FEW_TREATED) | (fewest["n_clusters"] < FEW)]
+    if few.empty:
+        return []
+    found = "; ".join(f"{row.n_treated_clusters} treated of {row.n_clusters} by {row.Index}"
+                      for row in few.itertuples())
+    return [f"few clusters ({found}): standard errors, intervals and p-values may be too small; docs/few_clusters.md "
+            "says which tests to rely on"]
+
+
+def _tested(row, before: str) -> str:
+    what = f"{STAGGERED}: pre-test that every effect {before} is zero, {row.cluster} clusters"
     if row.status == "skipped":
         return f"{what}: skipped, {row.reason}"
     p_value = f"p {row.p_value:.3f}" if row.p_value >= 0.001 else "p below 0.001"
@@ -181,12 +212,15 @@ def _keywords(name: str, taken: Mapping[str, object]) -> dict[str, object]:
     return keywords
 
 
-def _settings(name: str, keywords: Mapping[str, object]) -> str:
-    """What an estimator is fitted with, its defaults among it, such as `lags all`."""
+def _settings(name: str, keywords: Mapping[str, object], taken: Mapping[str, object]) -> str:
+    """What an estimator is fitted with, its defaults among it, such as `lags all`, and over which event times its
+    effects are averaged."""
     used = {option: keywords.get(option, default) for option, default in _parameters(name).items()}
     lists = {option: " and ".join(map(str, value)) for option, value in used.items() if isinstance(value, list)}
     words = [f"{option} {lists.get(option, value)}" for option, value in used.items()
              if isinstance(value, str | int | list) and value is not False]
+    if name == STAGGERED:
+        words += [f"{_flag(option).replace('-', '_')} {taken[option]}" for option in WINDOW if option in taken]
     return f" ({', '.join(words)})" if words else ""
 
 
@@ -198,10 +232,13 @@ def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object]) -> None:
     if method not in (None, "unconditional") and "covariates" not in given:
         raise DidError(f"--method {method}: expected --covariates, since it says how they enter; found none; name "
                        "covariates or leave out --method")
-    for option in ("balance_event_time", "min_event_time"):
-        if option in given and "event_time" not in given.get("aggregation", ("event_time",)):
-            raise DidError(f"--{_flag(option)}: expected event_time among the averages, which it is for; found "
-                           f"--aggregation {', '.join(given['aggregation'])}; leave one of the two out")
+    for option in WINDOW if STAGGERED in chosen else ():
+        reached = BALANCED if option == "balance_event_time" else AGGREGATIONS
+        averages = [kind for kind in _averages(given) if kind != GROUP_TIME_KIND]
+        if option in given and (not averages or not set(averages) <= set(reached)):
+            what = "event_time alone among the averages" if reached is BALANCED else "an average"
+            raise DidError(f"--{_flag(option)}: expected {what}, which it is for; found --aggregation "
+                           f"{', '.join(given['aggregation'])}; leave one of the two out")
     for option in given:
         if _takers(chosen, option):
             continue
@@ -223,11 +260,10 @@ def _estimates_csv(table: pd.DataFrame, outcome: str) -> str:
 
 def _screen(path: str | Path, columns: Columns, panel: Panel, table: pd.DataFrame, settings: Mapping[str, str],
             notes: Sequence[str]) -> str:
-    levels = [level for level in panel.clusters if level != "unit"] or ["unit"]
     group_time = table["estimand"] == GROUP_TIME
     # Too many for a screen, unless nothing else was asked for.
     alone = group_time[table["estimator"] == STAGGERED].all()
-    shown = table.loc[table["cluster"].isin(levels) & (alone | ~group_time)]
+    shown = table.loc[table["cluster"].isin(_shown_levels(panel)) & (alone | ~group_time)]
     hidden = 0 if alone else int(group_time.sum() / len(panel.clusters))
     lines = _heading(path, columns, panel)
     footnotes: list[str] = []

@@ -12,6 +12,7 @@ from did.config import Evaluation
 from did.diagnostics.detectable import minimum_detectable_rows, power_curve
 from did.errors import DidError
 from did.estimators import estimate
+from did.json_lines import json_lines
 from did.outputs.text import write_csv
 from did.paths import Paths
 from did.stages.fit import panel_of
@@ -21,8 +22,9 @@ STEPS = (0.0, 0.5, 1.0, 1.5)
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths, effects: Sequence[float] = (), draws: int = 500,
-        output: str | None = None) -> str:
-    """Simulate the power of difference-in-differences with errors by the last cluster level, and return it as a table.
+        output: str | None = None, as_json: bool = False) -> str:
+    """Simulate the power of difference-in-differences with errors by the last cluster level, and return it as a table,
+    or with ``as_json`` as a line of JSON for each effect.
 
     ``effects`` in units of the outcome; by default multiples of the minimum detectable one. A bar shows the draws while
     they are made, at a terminal only. ``output`` is a CSV to write. Raises DidError for a missing panel and for
@@ -43,6 +45,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths, effects: Sequen
     table = table.assign(indicator=indicator, is_synthetic=bool(frame["is_synthetic"].any()))
     if output:
         write_csv(Path(output), table)
+    if as_json:
+        return "\n".join(json_lines(table, "power"))
     synthetic = "SYNTHETIC DATA. " if table["is_synthetic"].iloc[0] else ""
     return f"{synthetic}{indicator}: two-way effects found at 5%, errors by {level}\n{table.to_string(index=False)}"
 

@@ -16,7 +16,7 @@ from did.inference.clustered import by_cluster
 from did.sweep.batches import Batch
 from did.sweep.listing import Entry, Settings
 from did.sweep.panels import panel_of, pre_period_spread
-from did.sweep.rows import read, split_rows, subset
+from did.sweep.rows import read, separator_of, split_rows, subset
 from did.sweep.treatment import Waves
 
 FAILED = {"position": "int64", "indicator": "str", "title": "str", "family": "str", "is_synthetic": "bool",
@@ -101,7 +101,8 @@ def _of_part(batch: Batch) -> Iterator[tuple[Entry, Table | Exception]]:
     """Yield each indicator with its rows of the part that was cut from one big file."""
     wanted = batch.entries[0].wanted
     table = read(batch.part, wanted | {INDICATOR: "indicator", ROW: "row"})
-    table = Table(batch.entries[0].file, table.text, table.text[ROW].astype(np.int64))
+    file = batch.entries[0].file
+    table = Table(file, table.text, table.text[ROW].astype(np.int64), separator_of(file))
     rows = split_rows(table, INDICATOR)
     for entry in batch.entries:
         yield entry, subset(table, rows[entry.id])

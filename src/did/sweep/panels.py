@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 
 from did.csv_table import Table
-from did.errors import DidError
-from did.estimators.base import Panel
-from did.outputs.text import listed, plural
+from did.errors import DidError, listed
+from did.estimators.base import Panel, refuse_cross_sections
+from did.labels import same_number
+from did.outputs.text import plural
 from did.panel_csv import (
+    FINANCIAL,
     Columns,
     _outcome_notes,
     _periods,
     _refuse_gap,
     _refuse_twice,
     _units,
-    written,
+    internal_frequency,
+    period_labels,
 )
 from did.sweep.listing import Entry
-from did.sweep.rows import subset, values
+from did.sweep.rows import as_text, subset, values
 from did.sweep.treatment import Waves
-
-FINANCIAL_YEAR = re.compile(r"(\d{4})/(\d{2})")
 
 
 def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") -> tuple[Panel, list[str]]:
@@ -32,14 +31,14 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
 
     ``table`` has its rows, with the columns of ``entry``. Units that the waves table does not know are left out and
     noted. The outcome is the value, or numerator / denominator x per, not observed where the denominator is missing or
-    0. Periods are read as by `did.panel_csv.load`; financial years (2017/18) are taken as the year they begin in. The
-    panel is the one that `Panel.from_frame` would give; treatment and clusters are those of `Waves.assigned`, shared
-    between indicators with the same units and periods.
+    0. Units, periods and numbers are read as by `did.panel_csv.load`. The panel is that of `Panel.from_frame`;
+    treatment and clusters are those of `Waves.assigned`, shared between indicators with the same units and periods.
 
     Raises DidError naming file, row and column: no unit of the waves table; an empty unit or period; a period that is
     none, is of another kind than the first, or comes after a gap; a unit-period twice; a number that is none; a
-    negative denominator; no number at all; and as `Waves.assigned`.
+    negative denominator; no number at all; no unit with two; and as `Waves.assigned`.
     """
+    table = as_text(table, [entry.unit, entry.period])
     unit, units = _units(table, entry.unit)
     known = waves.known(units)
     notes = []
@@ -48,25 +47,24 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
                        f"{plural(len(units), 'unit')}, such as {units[0]}; use the same codes in both")
     if not known.all():
         left_out = units[~known]
-        notes.append(f"{plural(len(left_out), 'unit')} not in the waves table, left out: {listed(left_out, at_most=5)}")
+        _refuse_written_otherwise(table, entry.unit, left_out, waves)
+        notes.append(f"{plural(len(left_out), 'unit')} not in the waves table, left out: {listed(left_out)}")
         rows = known[unit]
         table, unit, units = subset(table, rows), (np.cumsum(known) - 1)[unit[rows]], units[known]
-    table, financial = _years(table, entry.period)
-    notes += ["financial years are named by the year they begin in"] if financial else []
     kind, ordinal = _periods(table, entry.period, frequency)
+    notes += [FINANCIAL] if kind == "FY" else []
     _refuse_gap(table, entry.period, kind, ordinal)
     _refuse_twice(table, Columns("", entry.unit, entry.period, ""), unit, units, ordinal, kind)
     first, last = int(ordinal.min()), int(ordinal.max())
     outcome, more = _outcome(table, entry)
     n_periods = last - first + 1
-    notes += more + _outcome_notes(Table(table.file, table.text, table.lines), entry.value or entry.numerator, outcome,
-                                   n_periods * len(units))
-    given = waves.assigned(units, kind, first, last, financial=financial)
+    notes += more + _outcome_notes(table, entry.value or entry.numerator, outcome, n_periods * len(units))
+    refuse_cross_sections(unit, outcome, n_periods, f"{table.file}, column '{entry.unit}'")
+    given = waves.assigned(units, kind, first, last)
     filled = np.full((len(units), n_periods), np.nan)
     filled[unit, ordinal - first] = outcome
-    internal = kind if kind != "number" else "Y" if frequency == "auto" else frequency
-    periods = pd.Index([written(place, kind) for place in range(first, last + 1)], dtype="str")
-    panel = Panel(filled, units, periods, internal, given.treated_from, given.dose, waves.treatment, given.clusters)
+    panel = Panel(filled, units, period_labels(kind, first, last), internal_frequency(kind, frequency),
+                  given.treated_from, given.dose, waves.treatment, given.clusters)
     return panel, [*notes, *given.notes]
 
 
@@ -81,14 +79,14 @@ def pre_period_spread(panel: Panel) -> float:
     return float(before.std(ddof=1)) if len(before) > 1 else np.nan
 
 
-def _years(table: Table, column: str) -> tuple[Table, bool]:
-    """Return the table with financial years as the year they begin in, and whether its periods are such years."""
-    codes, words = pd.factorize(table.text[column])
-    parts = [FINANCIAL_YEAR.fullmatch(str(word)) for word in words]
-    if not all(part and (int(part[1]) + 1) % 100 == int(part[2]) for part in parts):
-        return table, False
-    years = np.array([part[1] for part in parts], dtype=object)[codes]
-    return Table(table.file, table.text | {column: years}, table.lines), True
+def _refuse_written_otherwise(table: Table, column: str, left_out: pd.Index, waves: Waves) -> None:
+    """Raise DidError for a unit that would be left out though the waves have its number, such as 7 for 07."""
+    known = list(waves.wave)
+    pair = same_number([*known, *left_out])
+    if pair is not None:
+        found = left_out[pair[0] - len(known)]
+        raise DidError(f"{table.file}, column '{column}': expected unit '{known[pair[1]]}' as {waves.path} has it; "
+                       f"found '{found}'; use the same codes in both")
 
 
 def _outcome(table: Table, entry: Entry) -> tuple[np.ndarray, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from did.csv_table import SEPARATORS, Table, numbers, read_table
-from did.errors import DidError, suggest
-from did.estimators.base import listed
+from did.csv_table import SEPARATORS, Table, decode, numbers, read_table
+from did.errors import DidError, listed, suggest
+from did.labels import label
+from did.limits import compression
 
 
 def header_of(path: str | Path) -> list[str]:
@@ -24,10 +26,25 @@ def header_of(path: str | Path) -> list[str]:
     if not Path(path).is_file():
         raise DidError(f"{path}: expected a CSV file; found {'a folder' if Path(path).is_dir() else 'no file'}; "
                        "correct the path")
-    with open(path, "rb") as file:
-        first = file.readline(1 << 20).decode("utf-8-sig", errors="replace").rstrip("\r\n")
-    separator = max(SEPARATORS, key=first.count)
+    first, separator = _first_line(path)
     return [cell.strip() for cell in next(csv.reader(io.StringIO(first), delimiter=separator), []) if cell.strip()]
+
+
+def separator_of(path: str | Path) -> str:
+    """Return what is between the cells of a delimited text file, by its first line.
+
+    A comma for Parquet, and without a file.
+    """
+    return _first_line(path)[1] if Path(path).is_file() and not is_parquet(path) else ","
+
+
+def _first_line(path: str | Path) -> tuple[str, str]:
+    with open(path, "rb") as file:
+        start = file.readline(1 << 20)
+    first = decode(Path(path)).lstrip().partition("\n")[0] if compression(start) else (
+        start.decode("utf-8-sig", errors="replace"))
+    first = first.rstrip("\r\n")
+    return first, max(SEPARATORS, key=first.count)
 
 
 def is_parquet(path: str | Path) -> bool:
@@ -67,7 +84,7 @@ def refuse_absent(path: str | Path, names: list[str], wanted: dict[str, str]) ->
     for column, word in wanted.items():
         if names.count(column) != 1:
             near = suggest(column, names) or "; name a column that is there, once"
-            raise DidError(f"{path}: {word}: expected one of the columns {listed(names)}; found '{column}'{near}")
+            raise DidError(f"{path}: {word}: expected one of the columns {listed(names, 40)}; found '{column}'{near}")
 
 
 def _array(column: pa.ChunkedArray) -> np.ndarray:
@@ -95,9 +112,18 @@ def values(table: Table, column: str) -> np.ndarray:
     return found
 
 
+def as_text(table: Table, columns: list[str]) -> Table:
+    """Return the table with ``columns`` as text where they are numbers of a Parquet file: 12.0 is ``12``, NaN empty."""
+    found = {name: table.text[name] for name in columns if table.text[name].dtype != object}
+    text = {name: np.array(["" if value != value else label(value) for value in column.tolist()], dtype=object)
+            for name, column in found.items()}
+    return dataclasses.replace(table, text=table.text | text)
+
+
 def subset(table: Table, rows: np.ndarray) -> Table:
     """Return the rows of a table in a mask, a slice or an array of positions."""
-    return Table(table.file, {name: column[rows] for name, column in table.text.items()}, table.lines[rows])
+    return dataclasses.replace(table, text={name: column[rows] for name, column in table.text.items()},
+                               lines=table.lines[rows])
 
 
 def split_rows(table: Table, column: str) -> dict[str, np.ndarray]:

@@ -13,13 +13,12 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as parquet
 
-from did.csv_table import SEPARATORS
 from did.errors import DidError
 from did.provenance import atomic, sha256, write_json
 from did.sweep.batches import Folders, cut, label_of
 from did.sweep.fit import INDICATOR, ROW
 from did.sweep.listing import NO, YES, Entry, Settings
-from did.sweep.rows import header_of, is_parquet, refuse_absent
+from did.sweep.rows import header_of, is_parquet, refuse_absent, separator_of
 
 BLOCK_BYTES = 32_000_000
 BLOCK_ROWS = 500_000
@@ -93,11 +92,9 @@ def _blocks(path: str | Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
             with parquet.ParquetFile(path) as file:
                 yield from file.iter_batches(BLOCK_ROWS, columns=columns)
             return
-        with open(path, "rb") as file:
-            first = file.readline(1 << 20).decode("utf-8-sig", errors="replace")
         reader = arrow_csv.open_csv(
             path, read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-            parse_options=arrow_csv.ParseOptions(delimiter=max(SEPARATORS, key=first.count)),
+            parse_options=arrow_csv.ParseOptions(delimiter=separator_of(path)),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=columns, column_types={name: pa.string() for name in columns},
                 strings_can_be_null=False))

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did.csv_table import Table, numbers, read_table, refuse_empty
-from did.errors import DidError, suggest
-from did.panel_csv import NEVER, _cohort_notes, _parse, _refuse_design
+from did.csv_table import Table, labels, numbers, read_table
+from did.errors import DidError, listed, suggest
+from did.labels import is_never
+from did.panel_csv import KIND_NAMES, _cohort_notes, _refuse_design, place_of
 from did.sweep.rows import header_of
 
-MONTHS = {"M": 1, "Q": 3, "Y": 12}
+MONTHS = {"M": 1, "Q": 3, "Y": 12, "FY": 12}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Waves:
         header = header_of(path)
         by_unit = "unit" in header
         if not by_unit and "system" not in header:
-            raise DidError(f"{path}: expected a column 'unit' or 'system'; found {', '.join(header)}"
+            raise DidError(f"{path}: expected a column 'unit' or 'system'; found {listed(header, 40)}"
                            f"{suggest('unit', header)}; name the column of the units so")
         if not by_unit and members is None:
             raise DidError(f"{path}: expected --members with a waves table by system: a table with the columns unit "
@@ -61,11 +62,9 @@ class Waves:
         self.system: dict[str, str] | None = None
         if members is not None:
             belongs, _ = read_table(members, {"unit": "--members", "system": "--members"})
-            refuse_empty(belongs, "system", "a system")
-            self.system = {name: belongs.text["system"][row] for name, row in _unique(belongs, "unit").items()}
+            self.system = _systems(belongs, _unique(belongs, "unit"))
         elif "system" in wanted:
-            refuse_empty(table, "system", "a system")
-            self.system = {name: table.text["system"][row] for name, row in place.items()}
+            self.system = _systems(table, place)
         if by_unit:
             self.wave = waves
             if members is not None:
@@ -83,23 +82,23 @@ class Waves:
         """Return the (units,) mask of the units that the tables know."""
         return np.array([name in self.wave for name in units.tolist()], dtype=bool)
 
-    def assigned(self, units: pd.Index, kind: str, first: int, last: int, *, financial: bool = False) -> Assigned:
+    def assigned(self, units: pd.Index, kind: str, first: int, last: int) -> Assigned:
         """Return the treatment of ``units`` (all known) over the periods at places ``first`` to ``last`` in time.
 
-        ``kind`` and places are those of `did.panel_csv` (``M``, ``Q``, ``Y`` or ``number``); ``financial`` says that
-        years begin in April. Raises DidError for a wave in another kind of period than these (see ``onset``), and
+        ``kind`` and places are those of `did.panel_csv` (``M``, ``Q``, ``Y``, ``FY`` or ``number``).
+        Raises DidError for a wave in another kind of period than these (see ``onset``), and
         if there is no treated unit, no control, or no period before treatment.
         """
-        key = (kind, first, last, financial, tuple(units))
+        key = (kind, first, last, tuple(units))
         if key not in self._given:
-            self._given[key] = self._assign(units, kind, first, last, financial)
+            self._given[key] = self._assign(units, kind, first, last)
         return self._given[key]
 
-    def _assign(self, units: pd.Index, kind: str, first: int, last: int, financial: bool) -> Assigned:
+    def _assign(self, units: pd.Index, kind: str, first: int, last: int) -> Assigned:
         places: dict[str | None, float] = {None: math.inf}
         for word in dict.fromkeys(self.wave[name][0] for name in units):
             if word is not None:
-                places[word] = self._place(word, kind, financial)
+                places[word] = self._place(word, kind)
         cohort = np.array([places[self.wave[name][0]] for name in units])
         late, always = np.isfinite(cohort) & (cohort > last), cohort <= first
         position = np.where(late, np.inf, np.maximum(cohort, first)) - first
@@ -113,34 +112,38 @@ class Waves:
             clusters["system"] = np.array([self.system[name] for name in units], dtype=object)
         return Assigned(treated_from, dose, clusters, tuple(_cohort_notes(cohort, late, always, kind, first, last)))
 
-    def _place(self, word: str, kind: str, financial: bool) -> int:
-        """Return the place in time of the first treated period of a wave, in the panel's kind of period."""
-        own, place = _parse(word)
-        if own == "number" and kind in ("number", "Y"):
+    def _place(self, word: str, kind: str) -> int:
+        """Return the place in time of the first treated period of a wave, in the panel's kind of period.
+
+        A plain year names the financial year that begins in it.
+        """
+        place = place_of(word, "Y" if kind == "FY" and place_of(word, "Y") is not None else kind)
+        if place is not None:
             return place
-        if own == kind:
-            return place
-        length, given = MONTHS.get(kind), MONTHS.get(own, 12)
-        if length is None or given > length or own == "number":
+        length = MONTHS.get(kind, 0)
+        own = next((kind for kind in ("M", "Q") if place_of(word, kind) is not None and MONTHS[kind] < length), None)
+        if own is None:
             raise DidError(f"{self.path}: column 'first_treated': expected periods written as the indicator's, or "
-                           f"shorter ones; found '{word}' for {_kind_name(kind)}; give the waves by month")
+                           f"shorter ones; found '{word}' for {KIND_NAMES[kind]}; give the waves by month")
         if self.onset == "same":
-            raise DidError(f"{self.path}: column 'first_treated': expected {_kind_name(kind)}, as the indicator has; "
+            raise DidError(f"{self.path}: column 'first_treated': expected {KIND_NAMES[kind]}, as the indicator has; "
                            f"found '{word}'; choose --onset containing or first_full")
-        months = place * given - 3 * financial
+        months = place_of(word, own) * MONTHS[own] - 3 * (kind == "FY")
         whole = months // length if self.onset == "containing" else -(-months // length)
-        return whole + 1970 if kind == "Y" else whole
+        return whole + 1970 if kind in ("Y", "FY") else whole
 
 
-def _kind_name(kind: str) -> str:
-    return {"M": "months", "Q": "quarters", "Y": "years"}.get(kind, "whole numbers")
+def _systems(table: Table, place: dict[str, int]) -> dict[str, str]:
+    """Return the system of each unit, whose row is at ``place``. Raises DidError at an empty one."""
+    codes, systems = labels(table, "system", "a system")
+    return {name: systems[codes[row]] for name, row in place.items()}
 
 
 def _unique(table: Table, column: str) -> dict[str, int]:
     """Return each key's row. Raises DidError at an empty key or one that comes again."""
-    refuse_empty(table, column, f"a {column}")
     place: dict[str, int] = {}
-    for row, name in enumerate(table.text[column].tolist()):
+    codes, names = labels(table, column, f"a {column}")
+    for row, name in enumerate(names[codes].tolist()):
         if name in place:
             raise DidError(f"{table.cell(row, column)}: expected each {column} once; found '{name}' again, first in "
                            f"row {table.lines[place[name]]}; remove one of them")
@@ -150,9 +153,9 @@ def _unique(table: Table, column: str) -> dict[str, int]:
 
 def _first_treated(table: Table, row: int) -> str | None:
     word = table.text["first_treated"][row]
-    if word.lower() in NEVER:
+    if is_never(word):
         return None
-    if _parse(word) is None:
+    if all(place_of(word, kind) is None for kind in ("number", "FY", "Q", "M")):
         raise DidError(f"{table.cell(row, 'first_treated')}: expected a period such as 2017-06, or empty or never for "
                        f"one never treated; found '{word}'; mend the cell")
     return word

@@ -12,8 +12,8 @@ from did.diagnostics.sensitivity.breakdown import relative_magnitudes_breakdown,
 from did.diagnostics.sensitivity.path import TARGETS, EventPath, original_interval
 from did.diagnostics.sensitivity.relative_magnitudes import relative_magnitudes_interval
 from did.diagnostics.sensitivity.smoothness import Frontier, slope_change_bounds, slope_change_unit
-from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result, listed
+from did.errors import DidError, listed, one_of
+from did.estimators.base import Panel, Result
 from did.inference.clustered import cluster_sums, clustered_covariance, labels_of
 
 COLUMNS = ["method", "target", "m", "level", "estimate", "ci_low", "ci_high", "breakdown", "status", "reason"]
