@@ -108,7 +108,7 @@ def differ_in(columns: list[str], table: pd.DataFrame, period_column: str | None
 
     words = f"such rows differ in column {' and '.join(cells(column) for column in columns)}"
     timely = [column for column in columns if TIMELY.search(column)]
-    listed = " and ".join(f"'{column}'" for column in columns)
+    names = " and ".join(f"'{column}'" for column in columns)
     if timely and period_column:
-        return words, f"make one period of '{period_column}' and {listed}, such as 2017 Q2, or sum the counts first"
-    return words, f"sum the counts over {listed} first, or save the rows of one of them in a file of their own"
+        return words, f"make one period of '{period_column}' and {names}, such as 2017 Q2, or sum the counts first"
+    return words, f"sum the counts over {names} first, or save the rows of one of them in a file of their own"
