@@ -23,6 +23,7 @@ NO_OVERLAP = 0.999
 TRIMMED = 0.995
 LOGIT_STEPS = 100
 LOGIT_TOLERANCE = 1e-8
+NO_SIDE = "no treated unit or no control has outcomes in both periods"
 # Below this share of its length, what the columns before leave of a design's column is rounding.
 COLLINEAR = 1e-10
 
@@ -56,21 +57,18 @@ def unconditional(change: np.ndarray, treated: np.ndarray, weight: np.ndarray | 
     means = []
     for side, sign in ((treated, 1.0), (~treated, -1.0)):
         rows = change[side]
-        if weight is None:
-            mean = rows.mean(axis=0)
-            influence[side] = (rows - mean) * (sign / max(len(rows), 1))
-        else:
-            w = weight[side]
-            total = w.sum(axis=0)
-            share = w / np.where(total > 0, total, np.nan)
-            rows = np.where(w > 0, rows, 0.0)
-            mean = (share * rows).sum(axis=0)
-            influence[side] = sign * share * (rows - mean)
+        w = np.ones((len(rows), 1)) if weight is None else weight[side]
+        total = w.sum(axis=0)
+        # The mean of nothing is missing: a sum over no rows would be 0.
+        share = w / np.where(total > 0, total, 1.0)
+        rows = np.where(w > 0, rows, 0.0)
+        mean = np.where(total > 0, (share * rows).sum(axis=0), np.nan)
+        influence[side] = sign * share * (rows - mean)
         means.append(mean)
     effect = means[0] - means[1]
     if np.isnan(effect).any():
         influence[:, np.isnan(effect)] = 0.0
-        return Cells(effect, influence, "no weight among the treated or the controls")
+        return Cells(effect, influence, NO_SIDE)
     return Cells(effect, influence)
 
 
