@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
-from did.estimators.drdid import COLLINEAR, METHODS, dependence
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, scale_free
+from did.estimators.drdid import METHODS, dependence
 from did.estimators.group_time import Cohort, Sample, cohorts_of, effects
+from did.estimators.within import ROUNDING
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
 BASE_PERIODS = ("varying", "universal")
 UNBALANCED = ("trim", "pairwise")
 
 
+@scale_free
 def estimate(
     panel: Panel,
     *,
@@ -69,7 +71,8 @@ def estimate(
     parameters = _parameters(panel, sample, cohorts, reasons, treated.sum(axis=0))
     found = parameters["note"].astype(str).str
     if (found.startswith("not identified") | found.startswith("reference")).all():
-        advice = "use other covariates or another method" if sample.names else "use --unbalanced pairwise or add controls"
+        advice = ("use other covariates or another method" if sample.names else
+                  "use --unbalanced pairwise or add controls")
         raise DidError(f"callaway_santanna: expected a cohort and period that can be estimated by {method}; "
                        f"found none: {next(filter(None, reasons))}{f' ({note})' if note else ''}; {advice}")
     if method == "unconditional" and panel.covariates:
@@ -180,7 +183,7 @@ def _refuse_flat(sample: Sample) -> None:
         values = np.where(seen, sample.covariates[column], np.nan)
         if not any(_varies(values[:, period]) for period in range(values.shape[1])):
             raise DidError(f"callaway_santanna: covariate '{name}': expected values that differ between units; "
-                           f"found one for all (such as {_first(values)}), collinear with the constant; leave it out")
+                           "found one for all, collinear with the constant; leave it out")
         if not any(_varies(values[cohort == one, period]) for one in range(cohort.max() + 1)
                    for period in range(values.shape[1])):
             raise DidError(f"callaway_santanna: covariate '{name}': expected values that differ between units of a "
@@ -201,11 +204,7 @@ def _refuse_flat(sample: Sample) -> None:
 def _varies(values: np.ndarray) -> bool:
     """Return whether the observed values of one period differ by more than rounding."""
     seen = values[np.isfinite(values)]
-    return len(seen) > 1 and bool(np.ptp(seen) > COLLINEAR * np.abs(seen).max())
-
-
-def _first(values: np.ndarray) -> float:
-    return float(values[np.isfinite(values)][0])
+    return len(seen) > 1 and bool(np.ptp(seen) > ROUNDING * np.abs(seen).max())
 
 
 def without_dose(panel: Panel, name: str) -> str:
