@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, UNHELD, covariance_rank, held, diagnostic_row, skipped
+from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, UNHELD, covariance_rank, diagnostic_row, held, skipped
 from did.errors import DidError
 from did.estimators.base import Panel, Result, join_notes
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
@@ -104,7 +104,8 @@ def event_path(result: Result, panel: Panel, level: str) -> EventPath:
     factor = 1.0 if normal else small_sample_factor(len(sums), result.n_obs, result.n_parameters)
     rounding = rounding_of(result, panel)[chosen]
     has_error = varies(influence, sums, rounding)
-    covariance, problem = factor * (sums.T @ sums), ""
+    with np.errstate(over="ignore"):  # told as a problem below
+        covariance, problem = factor * (sums.T @ sums), ""
     if len(names) != 1:
         problem = f"{result.estimator} has no path over event time" if not len(names) else "several paths"
     elif not leads.any():

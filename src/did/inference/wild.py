@@ -313,7 +313,7 @@ def _outermost(draws: _Draws, side: int, alpha: float) -> float:
 
 def _reason(identified: bool, n_clusters: int, level: str) -> str:
     if not identified:
-        return "not identified: collinear with earlier columns and effects"
+        return "not identified: collinear with other columns and effects"
     if n_clusters < 2:
         return f"no bootstrap: {n_clusters} cluster by {level}"
     return f"no bootstrap: no variation between clusters by {level}"

@@ -147,7 +147,8 @@ def _path_of(result: Result, panel: Panel, level: str) -> tuple[EventPath | None
     if n_pre < 1 or n_post < 1:
         return None, skip(f"{n_pre} coefficients before the reference and {n_post} after: one needed on each side")
     influence, labels = result.influence.to_numpy()[:, kept], labels_of(result, panel, level)
-    covariance = _covariance(result, influence, labels)
+    with np.errstate(over="ignore"):
+        covariance = _covariance(result, influence, labels)
     rank = covariance_rank(influence, labels, rounding_of(result, panel)[kept])
     n_clusters = len(pd.unique(labels))
     if rank < len(kept) or np.isnan(covariance).any():
