@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result
+from did.estimators.base import Panel, Result, root_sum_squares
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, varies
 
 MULTIPLIERS = ("rademacher", "mammen")
@@ -87,7 +87,8 @@ def add_bands(
     influence, rounding = result.influence.to_numpy(), rounding_of(result, panel)
     for cluster in panel.clusters:
         labels = labels_of(result, panel, cluster)
-        has_error = varies(influence, cluster_sums(influence, labels), rounding)
+        sums = cluster_sums(influence, labels)
+        has_error, spread = varies(influence, sums, rounding), root_sum_squares(sums, axis=0)
         at_cluster = np.flatnonzero(rows["cluster"] == cluster)
         for name in np.unique(estimand.astype(str)):
             chosen = np.flatnonzero((estimand == name) & has_error)
