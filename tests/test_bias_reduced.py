@@ -232,12 +232,13 @@ def test_errors_that_do_not_exist_are_missing_with_the_reason():
     one = bias_reduced(Design(**(vars(did.design(panel)) | {"clusters": {"all": np.repeat("a", 30)}})), "all").iloc[0]
     assert np.isnan(one["std_error"]) and one["note"] == "no standard error: 1 cluster by all"
     base = did.design(panel)
-    twice = Design(**(vars(base) | {"regressors": np.repeat(base.regressors, 2, axis=2), "names": ("a", "b"),
-                                    "wanted": (0, 1)}))
+    other = np.random.default_rng(18).normal(size=base.regressors.shape)
+    twice = Design(**(vars(base) | {"regressors": np.concatenate([base.regressors, base.regressors, other], axis=2),
+                                    "names": ("a", "b", "c"), "wanted": (0, 1, 2)}))
     rows = bias_reduced(twice, "unit")
-    assert rows["std_error"].notna().tolist() == [True, False]
-    assert rows["note"].tolist() == ["", "not identified: collinear with the others"]
-    assert np.isnan(bias_reduced_covariance(twice, "unit")).tolist() == [[False, True], [True, True]]
+    assert rows["std_error"].notna().tolist() == [False, False, True]
+    assert rows["note"].tolist() == ["not identified: collinear with the others"] * 2 + [""]
+    assert np.isnan(bias_reduced_covariance(twice, "unit")).tolist() == [[True] * 3, [True] * 3, [True, True, False]]
     exact = Design(**(vars(base) | {"outcome": 3 * base.regressors[:, :, 0]}))
     row = bias_reduced(exact, "unit").iloc[0]
     assert row["estimate"] == pytest.approx(3) and np.isnan(row["std_error"]) and "no variation" in row["note"]

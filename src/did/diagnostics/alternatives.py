@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from did.diagnostics.joint_test import COLUMNS
-from did.estimators.base import PERIODS_PER_YEAR, Panel
+from did.estimators.base import PERIODS_PER_YEAR, Panel, root_sum_squares
 
 Variants = Iterator[tuple[str, Panel | str]]
 
@@ -72,8 +72,10 @@ def other_controls(panel: Panel, frame: pd.DataFrame) -> Variants:
     near = np.isin(regions, np.unique(regions[~control].astype(str)))
     yield "controls in the regions of the treated", _kept(panel, ~control | near, "no control shares a region")
     onset = int(panel.treated_from[~panel.always_treated].min())
-    level = np.nanmean(panel.outcome[:, :onset], axis=1)
-    low, high = level[~control].min(), level[~control].max()
+    seen = np.isfinite(panel.outcome[:, :onset])
+    total = np.where(seen, panel.outcome[:, :onset], 0.0).sum(axis=1)
+    level = np.divide(total, seen.sum(axis=1), out=np.full(panel.n_units, np.nan), where=seen.any(axis=1))
+    low, high = np.nanmin(level[~control], initial=np.inf), np.nanmax(level[~control], initial=-np.inf)
     alike = ~control | ((level >= low) & (level <= high))
     yield "controls at the levels of the treated before onset", _kept(panel, alike, "no control at such a level")
 
@@ -115,6 +117,7 @@ def jackknife(rows: pd.DataFrame, estimate: float, panel: Panel, level: str) -> 
     from scipy import stats
 
     from did.diagnostics.joint_test import diagnostic_row, skipped
+    from did.inference.clustered import rounding_error
 
     estimator = rows["estimator"].iloc[0]
     row = diagnostic_row("jackknife", panel, level, value=estimate) | {
@@ -125,7 +128,9 @@ def jackknife(rows: pd.DataFrame, estimate: float, panel: Panel, level: str) -> 
         row = skipped(row, f"not estimated {lost['item'].iloc[0].split(', ')[2]}: {lost['reason'].iloc[0]}")
         return pd.DataFrame([row], columns=COLUMNS)
     n = len(rows)
-    error = float(np.sqrt((n - 1) / n * ((rows["value"] - estimate) ** 2).sum()))
+    error = float(np.sqrt((n - 1) / n) * root_sum_squares(rows["value"].to_numpy(dtype=float) - estimate))
+    if not error > rounding_error(panel.outcome, panel.dose[:, None])[0]:
+        return pd.DataFrame([skipped(row, f"no variation between clusters by {level}")], columns=COLUMNS)
     half = stats.t.ppf(0.975, n - 1) * error
     row |= {"std_error": error, "ci_low": estimate - half, "ci_high": estimate + half, "statistic": estimate / error,
             "df_denominator": n - 1, "p_value": float(2 * stats.t.sf(abs(estimate) / error, n - 1)),

@@ -10,7 +10,7 @@ import pandas as pd
 from did.diagnostics.joint_test import COLUMNS, skipped
 from did.diagnostics.pretest_power import result_row
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result
+from did.estimators.base import Panel, Result, root_sum_squares
 from did.estimators.within import COLLINEAR, two_way_fit, within
 from did.inference.clustered import cluster_sums, small_sample_factor, summarise
 
@@ -159,7 +159,7 @@ def _placebo_estimates(
         with np.errstate(divide="ignore", invalid="ignore"):
             found = np.where(left, with_noise.sum(axis=0) / bread, np.nan)
             sums = cluster_sums(with_noise - found * with_itself, labels)
-            std_error[start:start + batch] = np.sqrt(factor * (sums**2).sum(axis=0)) / bread
+            std_error[start:start + batch] = np.sqrt(factor) * root_sum_squares(sums, axis=0) / bread
         estimate[start:start + batch] = found
         if progress is not None:
             progress(min(start + batch, draws), draws)

@@ -5,10 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, diagnostic_row, refused_for_few, skipped
+from did.diagnostics.joint_test import (
+    COLUMNS,
+    FEW_TREATED,
+    covariance_rank,
+    diagnostic_row,
+    refused_for_few,
+    skipped,
+    wald,
+)
 from did.errors import DidError, listed
 from did.estimators.base import Panel, Result
-from did.inference.clustered import CANCELLED, cluster_sums, labels_of
+from did.inference.clustered import cluster_sums, labels_of, rounding_of, varies
 
 DIAGNOSTIC = "group_time_pretest"
 
@@ -40,23 +48,24 @@ def pretest(result: Result, panel: Panel) -> pd.DataFrame:
     before = (event_time < -result.anticipation) & np.isfinite(result.estimate)
     influence = result.influence.to_numpy()[:, before]
     estimate, treated = result.estimate[before], result.treated.to_numpy()[:, before]
+    rounding = rounding_of(result, panel)[before]
     onset = "anticipation" if result.anticipation else "treatment"
     rows = []
     for level in panel.clusters:
         labels = labels_of(result, panel, level)
-        spread = np.sqrt((cluster_sums(influence, labels) ** 2).sum(axis=0))
-        varies = spread > CANCELLED * np.abs(influence).sum(axis=0)
-        mean = float(estimate[varies].mean()) if varies.any() else np.nan
-        behind = treated[:, varies].any(axis=1)
+        has_error = varies(influence, cluster_sums(influence, labels), rounding)
+        mean = float(estimate[has_error].mean()) if has_error.any() else np.nan
+        behind = treated[:, has_error].any(axis=1)
         row = diagnostic_row(DIAGNOSTIC, panel, level, value=mean) | {
             "estimator": result.estimator, "n_obs": result.n_obs, "n_units": result.n_units,
             "n_treated": int(behind.sum()), "n_clusters": len(pd.unique(labels)),
             "n_treated_clusters": len(pd.unique(labels[behind]))}
-        rows.append(_tested(row, estimate[varies], influence[:, varies], labels, onset))
+        rows.append(_tested(row, estimate[has_error], influence[:, has_error], labels, rounding[has_error], onset))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _tested(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray, onset: str) -> dict:
+def _tested(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray, rounding: np.ndarray,
+            onset: str) -> dict:
     from scipy import stats
 
     n_cells, n_clusters, n_treated = len(estimate), row["n_clusters"], row["n_treated_clusters"]
@@ -64,15 +73,13 @@ def _tested(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.n
         return skipped(row, f"no cell before {onset} has an error")
     if n_cells >= n_clusters:
         return skipped(row, f"{n_cells} cells and {n_clusters} clusters: no joint test of more cells than clusters")
-    rank = covariance_rank(influence, labels)
+    rank = covariance_rank(influence, labels, rounding)
     if rank < n_cells:
         return skipped(row, f"covariance of rank {rank} for {n_cells} cells with {n_treated} treated of {n_clusters} "
                             "clusters: no joint test")
     if refusal := refused_for_few(n_treated, n_cells, "cells"):
         return skipped(row, refusal)
-    # Of the sums themselves, and not of their squares, which would lose half the digits.
-    root = np.linalg.qr(cluster_sums(influence, labels), mode="r")
-    statistic = float((np.linalg.solve(root.T, estimate) ** 2).sum())
+    statistic = wald(estimate, influence, labels)
     few = "; few treated clusters: rejects too often" if n_treated < FEW_TREATED * n_cells else ""
     reason = f"{n_cells} cells with {n_treated} treated of {n_clusters} clusters{few}"
     return row | {"statistic": statistic, "df": float(n_cells), "p_value": float(stats.chi2.sf(statistic, n_cells)),

@@ -5,19 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import (
-    COLUMNS,
-    FEW_TREATED,
-    covariance_rank,
-    diagnostic_row,
-    f_test,
-    refused_for_few,
-    skipped,
-)
+from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, diagnostic_row, f_test, refused_for_few, skipped
 from did.errors import DidError
 from did.estimators import imputation
-from did.estimators.base import Panel
-from did.inference.clustered import clustered_covariance, labels_of
+from did.estimators.base import Panel, Result
+from did.inference.clustered import labels_of, rounding_of
 
 
 def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> pd.DataFrame:
@@ -46,21 +38,22 @@ def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int
         return pd.DataFrame(rows, columns=COLUMNS)
     identified = ~result.parameters["note"].str.startswith(("reference", "not identified")).to_numpy()
     estimate, influence = result.estimate[identified], result.influence.to_numpy()[:, identified]
-    rows = []
+    rounding, rows = rounding_of(result, panel)[identified], []
     for level in panel.clusters:
         labels = labels_of(result, panel, level)
         row = diagnostic_row(diagnostic, panel, level, value=float(estimate.mean()) if len(estimate) else np.nan)
-        rows.append(_tested(row, result, estimate, influence, labels))
+        rows.append(_tested(row, result, estimate, influence, labels, rounding))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _tested(row: dict, result, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray) -> dict:
+def _tested(row: dict, result: Result, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray,
+            rounding: np.ndarray) -> dict:
     n_clusters, n_leads = len(pd.unique(labels)), len(estimate)
     n_treated = len(pd.unique(labels[result.treated.to_numpy().any(axis=1)]))
     if not n_leads:
         return skipped(row, "no lead is identified")
-    covariance = clustered_covariance(influence, labels, result.n_obs, result.n_parameters)
-    tested = f_test(row, estimate, covariance, n_clusters, covariance_rank(influence, labels), "leads")
+    tested = f_test(row, estimate, influence, labels, rounding=rounding, n_obs=result.n_obs,
+                    n_parameters=result.n_parameters, what="leads")
     if tested["status"] == "skipped":
         return tested
     if refusal := refused_for_few(n_treated, n_leads, "leads"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from did.estimators.base import Panel
-from did.inference.clustered import cluster_sums
+from did.inference.clustered import cluster_sums, small_sample_factor
 
 COLUMNS = ["diagnostic", "item", "treatment", "estimator", "cluster", "value", "std_error", "ci_low", "ci_high",
            "statistic", "df", "df_denominator", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
@@ -13,36 +13,57 @@ COLUMNS = ["diagnostic", "item", "treatment", "estimator", "cluster", "value", "
 TEXT = {"treatment": "", "estimator": "", "cluster": "", "status": "done", "reason": ""}
 # Singular values below this share of the largest count as zero when a rank is taken.
 RANK = 1e-9
+UNHELD = "variances of outcomes of this size are too large or too small for a number: change the unit of the outcome"
 # Treated clusters per lead below which a joint test rejects far more often than it says (docs/methods.md).
 FEW_TREATED = 5
 
 
-def f_test(row: dict, estimate, covariance, n_clusters: int, rank: int, what: str) -> dict:
+def f_test(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray, *, rounding: np.ndarray,
+           n_obs: int, n_parameters: int | None, what: str) -> dict:
     """Return ``row`` with the F test that all of ``estimate`` are zero, or skipped where it cannot be made.
 
-    ``covariance`` is clustered over ``n_clusters``, of rank ``rank``; ``what`` names the parameters. F = b' V^-1 b / q
-    with q and clusters - 1 degrees of freedom.
+    ``influence`` (units, parameters) with its cluster ``labels``, ``rounding`` of `rounding_error`, ``n_obs`` and
+    ``n_parameters`` those of `small_sample_factor`; ``what`` names the parameters. F = b' V^-1 b / q with q and
+    clusters - 1 degrees of freedom.
     """
     from scipy import stats
 
-    n_tested = len(estimate)
+    n_tested, n_clusters = len(estimate), len(cluster_sums(influence, labels))
+    factor = small_sample_factor(n_clusters, n_obs, n_parameters)
     if n_clusters < 2:
         return skipped(row, f"{n_clusters} cluster: no clustered covariance")
-    if not np.isfinite(covariance).all():
+    if np.isnan(factor):
         return skipped(row, "no more observations than parameters: no clustered covariance")
+    rank = covariance_rank(influence, labels, rounding)
     if rank < n_tested:
         return skipped(row, f"covariance of rank {rank} for {n_tested} {what} with {n_clusters} clusters: "
                           "no joint test" if n_tested > 1 else "no variation between clusters")
-    statistic = float(estimate @ np.linalg.solve(covariance, estimate)) / n_tested
+    statistic = wald(estimate, influence, labels) / (factor * n_tested)
     return row | {"statistic": statistic, "df": float(n_tested), "df_denominator": float(n_clusters - 1),
                   "p_value": float(stats.f.sf(statistic, n_tested, n_clusters - 1))}
 
 
-def covariance_rank(influence: np.ndarray, labels: np.ndarray) -> int:
-    """Return the rank of a clustered covariance, found on the cluster sums (its square root), each scaled."""
+def wald(estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray) -> float:
+    """Return b' V^-1 b, V the clustered covariance without a small-sample factor."""
+    # Of the sums themselves, and not of their squares, which would lose half the digits.
+    root = np.linalg.qr(cluster_sums(influence, labels), mode="r")
+    return float((np.linalg.solve(root.T, estimate) ** 2).sum())
+
+
+def covariance_rank(influence: np.ndarray, labels: np.ndarray, rounding: np.ndarray) -> int:
+    """Return the rank of a clustered covariance, found on the cluster sums (its square root), each scaled.
+
+    ``rounding`` (parameters,) of `rounding_error`: what varies by no more than that does not vary.
+    """
     scale = np.abs(influence).sum(axis=0)
-    sums = cluster_sums(influence, labels)
-    return int(np.linalg.matrix_rank(sums / np.where(scale > 0, scale, 1.0), tol=RANK))
+    scale = np.where(scale > 0, scale, 1.0)
+    tolerance = max(RANK, (rounding / scale).max(initial=0.0))
+    return int(np.linalg.matrix_rank(cluster_sums(influence, labels) / scale, tol=tolerance))
+
+
+def held(covariance: np.ndarray) -> bool:
+    """Return whether the variances of a covariance are numbers above 0, and not overflow or nothing."""
+    return bool(np.isfinite(covariance).all() and (np.diag(covariance) > 0).all())
 
 
 def refused_for_few(n_treated: int, n_tested: int, what: str) -> str:

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, covariance_rank, diagnostic_row, skipped
+from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, UNHELD, covariance_rank, diagnostic_row, held, skipped
 from did.errors import DidError
 from did.estimators.base import Panel, Result, join_notes
-from did.inference.clustered import CANCELLED, cluster_sums, labels_of, small_sample_factor
+from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
 
 # The pre-test of the paper and of its R package: any lead further than this many errors from zero.
 CRITICAL = 1.96
@@ -102,8 +102,10 @@ def event_path(result: Result, panel: Panel, level: str) -> EventPath:
     sums, leads = cluster_sums(influence, labels), event_time < (0 if single is None else single)
     normal = result.distribution == "normal"
     factor = 1.0 if normal else small_sample_factor(len(sums), result.n_obs, result.n_parameters)
-    varies = np.sqrt((sums**2).sum(axis=0)) > CANCELLED * np.abs(influence).sum(axis=0)
-    problem = ""
+    rounding = rounding_of(result, panel)[chosen]
+    has_error = varies(influence, sums, rounding)
+    with np.errstate(over="ignore"):  # told as a problem below
+        covariance, problem = factor * (sums.T @ sums), ""
     if len(names) != 1:
         problem = f"{result.estimator} has no path over event time" if not len(names) else "several paths"
     elif not leads.any():
@@ -112,13 +114,15 @@ def event_path(result: Result, panel: Panel, level: str) -> EventPath:
         problem = f"{len(sums)} cluster: no clustered covariance"
     elif np.isnan(factor):
         problem = "no more observations than parameters: no clustered covariance"
-    elif not varies.all():
-        problem = f"no variation between clusters at event time {event_time[~varies][0]}"
+    elif not has_error.all():
+        problem = f"no variation between clusters at event time {event_time[~has_error][0]}"
+    elif not held(covariance):
+        problem = UNHELD
     return EventPath(
-        event_time=event_time, estimate=result.estimate[chosen], covariance=factor * (sums.T @ sums),
+        event_time=event_time, estimate=result.estimate[chosen], covariance=covariance,
         reference=single,
         bin_width=int(names[0].rsplit("_", 1)[1]) if len(names) == 1 and "bin" in names[0] else 1,
-        rank=covariance_rank(influence[:, leads], labels), n_clusters=len(sums),
+        rank=covariance_rank(influence[:, leads], labels, rounding[leads]), n_clusters=len(sums),
         n_treated=len(pd.unique(labels[result.treated.to_numpy().any(axis=1)])),
         df=np.nan if normal else float(len(sums) - 1), problem=problem,
     )

@@ -7,19 +7,12 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import (
-    COLUMNS,
-    FEW_TREATED,
-    covariance_rank,
-    diagnostic_row,
-    f_test,
-    refused_for_few,
-    skipped,
-)
+from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, diagnostic_row, f_test, refused_for_few, skipped
+from did.errors import DidError
 from did.estimators import event_study
 from did.estimators.base import Panel, Result
 from did.estimators.within import Fit, two_way_fit
-from did.inference.clustered import clustered_covariance, labels_of
+from did.inference.clustered import labels_of, rounding_error, rounding_of
 
 
 def pretrend_rows(panel: Panel, *, bin_width: int = 12) -> pd.DataFrame:
@@ -66,17 +59,16 @@ def linear_pretrend(panel: Panel) -> pd.DataFrame:
     units = (panel.observed_weight[used] > 0).any(axis=1)
     influence = fit.influence[units, 1:2]
     n_parameters = int(fit.kept.sum()) + fit.n_periods
+    rounding = rounding_error(panel.outcome[used][units], panel.dose[used][units, None])
     rows = []
     for level, every_label in panel.clusters.items():
         labels = every_label[used][units]
-        n_clusters = len(pd.unique(labels))
         row = diagnostic_row("linear_pretrend", panel, level, value=fit.coefficient[1])
-        if not fit.kept[1]:
+        if not fit.identified[1]:
             rows.append(skipped(row, "fewer than two periods before onset: no trend to compare"))
             continue
-        variance = clustered_covariance(influence, labels, fit.n_obs, n_parameters)
-        rows.append(f_test(row, np.array([fit.coefficient[1]]), variance, n_clusters,
-                            covariance_rank(influence, labels), "slope"))
+        rows.append(f_test(row, fit.coefficient[1:2], influence, labels, rounding=rounding, n_obs=fit.n_obs,
+                           n_parameters=n_parameters, what="slope"))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -91,16 +83,14 @@ def joint_leads(panel: Panel, *, bin_width: int = 1) -> pd.DataFrame:
     directions, and the test rejects nearly always though nothing is amiss (docs/methods.md). A done row's
     reason gives the rank and the numbers of leads and clusters.
     """
-    result = event_study.estimate(panel, bin_width=bin_width) if _has_leads(panel, bin_width) else None
+    result = _event_study(panel, bin_width)
     diagnostic = "joint_leads" if bin_width == 1 else f"joint_leads_bin_{bin_width}"
     rows = []
     for level in panel.clusters:
-        if result is None:
-            reason = ("no never-treated unit" if not panel.never_treated.any()
-                      else f"no lead besides the reference (bins of {bin_width} periods)")
-            rows.append(skipped(diagnostic_row(diagnostic, panel, level), reason))
+        if isinstance(result, str):
+            rows.append(skipped(diagnostic_row(diagnostic, panel, level), result))
         else:
-            rows.append(_joint_row(diagnostic_row(diagnostic, panel, level), result, labels_of(result, panel, level)))
+            rows.append(_joint_row(diagnostic_row(diagnostic, panel, level), result, panel, level))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -123,7 +113,7 @@ def leads_of(result: Result, panel: Panel) -> pd.DataFrame:
         if not (times < reference).any():
             rows.append(skipped(row, "no lead besides the reference"))
         else:
-            rows.append(_joint_row(row, kept, labels_of(result, panel, level)))
+            rows.append(_joint_row(row, kept, panel, level))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -146,23 +136,32 @@ def recommendation(tests: pd.DataFrame, panel: Panel, published: str) -> pd.Data
     return pd.DataFrame([row | {"estimator": chosen, "p_value": test["p_value"], "reason": reason}], columns=COLUMNS)
 
 
-def _has_leads(panel: Panel, bin_width: int) -> bool:
-    """True if the event study is identified and some lead bin before the reference bin has an outcome."""
+def _event_study(panel: Panel, bin_width: int) -> Result | str:
+    """The event study, or why there is none with a lead besides the reference."""
+    if not panel.never_treated.any():
+        return "no never-treated unit"
     members = (panel.observed_weight > 0) & ~(panel.never_treated | panel.always_treated)[:, None]
     bins = np.unique(np.floor_divide(panel.event_time, bin_width)[members])
-    return panel.never_treated.any() and -1 in bins and bool((bins < -1).any())
+    if -1 not in bins or not (bins < -1).any():
+        return f"no lead besides the reference (bins of {bin_width} periods)"
+    try:
+        result = event_study.estimate(panel, bin_width=bin_width)
+    except DidError as error:
+        return str(error)
+    identified = np.isfinite(result.estimate[(result.parameters["event_time"] < -1).to_numpy(dtype=bool)])
+    return result if identified.any() else "no lead is identified"
 
 
-def _joint_row(row: dict, result: Result, labels: np.ndarray) -> dict:
-    parameters = result.parameters
+def _joint_row(row: dict, result: Result, panel: Panel, level: str) -> dict:
+    parameters, labels = result.parameters, labels_of(result, panel, level)
     identified = ~parameters["note"].str.startswith(("reference", "not identified")).to_numpy()
     leads = (parameters["event_time"] < -1 - result.anticipation).to_numpy(dtype=bool) & identified
     influence = result.influence.to_numpy()[:, leads]
-    covariance = clustered_covariance(influence, labels, result.n_obs, result.n_parameters)
     row["value"] = float(result.estimate[leads].mean())
     n_clusters = len(pd.unique(labels))
     n_treated = len(pd.unique(labels[result.treated.to_numpy().any(axis=1)]))
-    tested = f_test(row, result.estimate[leads], covariance, n_clusters, covariance_rank(influence, labels), "leads")
+    tested = f_test(row, result.estimate[leads], influence, labels, rounding=rounding_of(result, panel)[leads],
+                    n_obs=result.n_obs, n_parameters=result.n_parameters, what="leads")
     if tested["status"] == "skipped":
         return tested
     n_leads = int(leads.sum())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,8 @@ from did.errors import DidError, listed, one_of
 from did.labels import is_missing, is_never, label, same_number, two_ways
 
 TREATMENTS = ("binary", "intensity")
+# Numbers whose squares, and the squares of those, are well inside what a float holds.
+SQUARABLE = (1e-30, 1e30)
 LATER_COHORTS = ("error", "never_treated_in_window")
 PERIODS_PER_YEAR = {"M": 12, "Q": 4, "Y": 1}
 
@@ -95,6 +97,25 @@ class Panel:
             weight=None if self.weight is None else self.weight[units],
             covariates={name: values[units] for name, values in self.covariates.items()},
         )
+
+    def scaled(self) -> tuple[Panel, float]:
+        """Return the panel in units in which squares neither overflow nor vanish, and the unit of its effects.
+
+        Outcome, weight, covariates and intensities are divided by powers of two, which is exact; numbers of ordinary
+        size stay as they are, and the unit is then 1.
+        """
+        outcome, dose = unit_of(self.outcome), unit_of(self.dose) if self.treatment == "intensity" else 1.0
+        weight = 1.0 if self.weight is None else unit_of(self.weight)
+        covariates = {name: unit_of(values) for name, values in self.covariates.items()}
+        if {outcome, dose, weight, *covariates.values()} == {1.0}:
+            return self, 1.0
+        return dataclasses.replace(
+            self,
+            outcome=self.outcome / outcome,
+            dose=self.dose / dose,
+            weight=None if self.weight is None else self.weight / weight,
+            covariates={name: values / covariates[name] for name, values in self.covariates.items()},
+        ), outcome / dose
 
     @classmethod
     def from_frame(
@@ -212,6 +233,32 @@ class Result:
     def n_units(self) -> int:
         """Number of units used."""
         return len(self.influence)
+
+
+def scale_free(estimator: Callable[..., Result]) -> Callable[..., Result]:
+    """Decorate an estimator so that it fits `Panel.scaled` and gives its result in the panel's own units."""
+    @wraps(estimator)
+    def fitted(panel: Panel, **options: object) -> Result:
+        scaled, unit = panel.scaled()
+        result = estimator(scaled, **options)
+        if unit == 1:
+            return result
+        return dataclasses.replace(result, estimate=result.estimate * unit, influence=result.influence * unit)
+    return fitted
+
+
+def unit_of(values: np.ndarray) -> float:
+    """Return the power of two next to the largest of ``values`` in size; 1 if that is of ordinary size or 0."""
+    size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    return 1.0 if size == 0 or SQUARABLE[0] < size < SQUARABLE[1] else float(2.0 ** np.frexp(size)[1])
+
+
+def root_sum_squares(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """Return the root of the sum of squares over ``axis`` (None = all), of numbers of any size."""
+    peak = np.abs(values).max(axis=axis, keepdims=True, initial=0.0)
+    # A power of two, so that dividing is exact.
+    unit = np.ldexp(1.0, np.frexp(np.where(peak > 0, peak, 1.0))[1] - 1)
+    return np.sqrt(((values / unit) ** 2).sum(axis=axis)) * (unit.squeeze() if axis is None else unit.squeeze(axis))
 
 
 def parameter_table(

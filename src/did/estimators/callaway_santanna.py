@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
-from did.estimators.drdid import COLLINEAR, METHODS, dependence
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, scale_free
+from did.estimators.drdid import METHODS, dependence
 from did.estimators.group_time import Cohort, Sample, cohorts_of, effects
+from did.estimators.within import ROUNDING
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
 BASE_PERIODS = ("varying", "universal")
 UNBALANCED = ("trim", "pairwise")
 
 
+@scale_free
 def estimate(
     panel: Panel,
     *,
@@ -66,15 +68,19 @@ def estimate(
     cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation)
     value, influence, treated, reasons = effects(
         sample, cohorts, never_treated_only=control_group == "never_treated", method=method)
-    if all(reasons):
+    parameters = _parameters(panel, sample, cohorts, reasons, treated.sum(axis=0))
+    found = parameters["note"].astype(str).str
+    if (found.startswith("not identified") | found.startswith("reference")).all():
+        advice = ("use other covariates or another method" if sample.names else
+                  "use --unbalanced pairwise or add controls")
         raise DidError(f"callaway_santanna: expected a cohort and period that can be estimated by {method}; "
-                       f"found none: {reasons[0]}; use other covariates or another method")
+                       f"found none: {next(filter(None, reasons))}{f' ({note})' if note else ''}; {advice}")
     if method == "unconditional" and panel.covariates:
         note = join_notes(note, f"covariates not used: {listed(panel.covariates)}")
     units = panel.units[kept]
     return Result(
         estimator="callaway_santanna",
-        parameters=_parameters(panel, sample, cohorts, reasons, treated.sum(axis=0)),
+        parameters=parameters,
         estimate=value,
         influence=pd.DataFrame(influence, index=units, copy=False),
         treated=pd.DataFrame(treated, index=units, copy=False),
@@ -124,22 +130,26 @@ def _sample(
     usable = present & (panel.observed_weight > 0) if panel.weight is not None else present
     usable = (usable & np.isfinite(covariates).all(axis=0))[:, positions]
     incomplete = kept & (~usable.all(axis=1) if trim else ~usable.any(axis=1))
+    what = " or ".join(["outcome", *(["weight"] if panel.weight is not None else []),
+                        *(["covariate"] if names else [])])
+    count = f"{int(incomplete.sum())} {'units' if incomplete.sum() > 1 else 'unit'}"
     if incomplete.any():
-        what = " or ".join(["an outcome", *(["a weight"] if panel.weight is not None else []),
-                            *(["a covariate"] if names else [])])
         often = "in a period" if trim else "in every period"
-        many = "units" if incomplete.sum() > 1 else "unit"
-        notes.append(f"{int(incomplete.sum())} {many} without {what} {often}, left out: "
+        notes.append(f"{count} without an {what.replace(' or ', ' or a ')} {often}, left out: "
                      f"{listed(panel.units[incomplete])}")
         kept &= ~incomplete
     if not trim and not usable[kept].all():
         notes.append("units with a missing period are used in the cells they have both periods for")
+    if control_group == "never_treated" and not (never & kept).any():
+        often, advice = ("", "use --unbalanced pairwise") if trim else (" in every period", "add controls")
+        raise DidError(f"callaway_santanna: control_group never_treated: no never-treated unit is left after {count} "
+                       f"with a missing {what}{often} were dropped; {advice}")
     firsts = np.unique(first[kept & ~never])
     if not len(firsts) or not (never & kept).any() and len(firsts) < 2:
         side = "treated unit with a period before treatment" if not len(firsts) else "control unit"
         raise DidError(f"callaway_santanna: expected a {side}; found none among the {int(kept.sum())} units "
                        f"with outcomes ({join_notes(*notes) or 'nothing was left out'}); add units or periods"
-                       + (", or use unbalanced pairwise" if incomplete.any() and trim else ""))
+                       + (", or use --unbalanced pairwise" if incomplete.any() and trim else ""))
     outcome = panel.outcome[kept][:, positions]
     weight = None
     if panel.weight is not None:
@@ -173,7 +183,7 @@ def _refuse_flat(sample: Sample) -> None:
         values = np.where(seen, sample.covariates[column], np.nan)
         if not any(_varies(values[:, period]) for period in range(values.shape[1])):
             raise DidError(f"callaway_santanna: covariate '{name}': expected values that differ between units; "
-                           f"found one for all (such as {_first(values)}), collinear with the constant; leave it out")
+                           "found one for all, collinear with the constant; leave it out")
         if not any(_varies(values[cohort == one, period]) for one in range(cohort.max() + 1)
                    for period in range(values.shape[1])):
             raise DidError(f"callaway_santanna: covariate '{name}': expected values that differ between units of a "
@@ -194,11 +204,7 @@ def _refuse_flat(sample: Sample) -> None:
 def _varies(values: np.ndarray) -> bool:
     """Return whether the observed values of one period differ by more than rounding."""
     seen = values[np.isfinite(values)]
-    return len(seen) > 1 and bool(np.ptp(seen) > COLLINEAR * np.abs(seen).max())
-
-
-def _first(values: np.ndarray) -> float:
-    return float(values[np.isfinite(values)][0])
+    return len(seen) > 1 and bool(np.ptp(seen) > ROUNDING * np.abs(seen).max())
 
 
 def without_dose(panel: Panel, name: str) -> str:

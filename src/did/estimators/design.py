@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, join_notes, listed
-from did.estimators.within import COLLINEAR, Fit, demean_periods, period_effects_fit, two_way_fit, within
+from did.estimators.base import Panel, join_notes, listed, unit_of
+from did.estimators.within import ROUNDING, Fit, demean_periods, period_effects_fit, two_way_fit, within
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,20 @@ class Design:
         weight is 0."""
         return (within if self.effects == "two_way" else demean_periods)(values, self.weight)
 
+    def scaled(self) -> tuple[Design, np.ndarray]:
+        """Return the design in units in which squares neither overflow nor vanish, and the units of its coefficients.
+
+        Both outcome and regressors are divided by powers of two (`did.estimators.base.unit_of`); units (columns,).
+        """
+        outcome, weight = unit_of(self.outcome), unit_of(self.weight)
+        columns = np.array([unit_of(self.regressors[:, :, column]) for column in range(len(self.names))])
+        return dataclasses.replace(self, outcome=self.outcome / outcome, regressors=self.regressors / columns,
+                                   weight=self.weight / weight), outcome / columns
+
+    def exposure(self, columns: Sequence[int]) -> np.ndarray:
+        """Return the (units, columns) largest size of regressors over a unit's cells in use: of treatment, its dose."""
+        return np.where((self.weight > 0)[:, :, None], np.abs(self.regressors[:, :, columns]), 0.0).max(axis=1)
+
     def fit(self) -> Fit:
         """Return the weighted least-squares fit of the design."""
         return (two_way_fit if self.effects == "two_way" else period_effects_fit)(
@@ -64,10 +78,10 @@ def covariate_columns(panel: Panel, covariates: Sequence[str], estimator: str) -
     values = np.stack([panel.covariates[name] for name in covariates], axis=2)
     weight = np.where(np.isfinite(values).all(axis=2), panel.observed_weight, 0.0)
     values = np.where((weight > 0)[:, :, None], values, 0.0)
-    squares = _squares(values, weight)
-    flat = _squares(within(values, weight), weight) <= COLLINEAR * squares
-    per_unit = _squares(demean_periods(values.swapaxes(0, 1), weight.T), weight.T) <= COLLINEAR * squares
-    per_period = _squares(demean_periods(values, weight), weight) <= COLLINEAR * squares
+    rounding = ROUNDING**2 * _squares(values, weight)
+    flat = _squares(within(values, weight), weight) <= rounding
+    per_unit = _squares(demean_periods(values.swapaxes(0, 1), weight.T), weight.T) <= rounding
+    per_period = _squares(demean_periods(values, weight), weight) <= rounding
     for column in np.flatnonzero(flat):
         found = ("no cell with an outcome and all covariates" if not weight.any()
                  else "one value per unit" if per_unit[column]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, scale_free
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 
 
@@ -26,6 +26,7 @@ def design(panel: Panel, *, covariates: Sequence[str] = ()) -> Design:
                   ("treatment", *covariates), (0,), weight, "two_way", panel.units, panel.clusters)
 
 
+@scale_free
 def estimate(panel: Panel, *, covariates: Sequence[str] = ()) -> Result:
     """Return the coefficient of treatment in a regression with unit and period effects.
 

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from did.estimators.base import listed
+from did.estimators.base import listed, root_sum_squares
+from did.estimators.within import ROUNDING
 
 METHODS = ("unconditional", "reg", "ipw", "dr")
 # R's did and DRDID: no estimate above the first, controls above the second are not used.
@@ -23,7 +24,8 @@ NO_OVERLAP = 0.999
 TRIMMED = 0.995
 LOGIT_STEPS = 100
 LOGIT_TOLERANCE = 1e-8
-# Below this share of its length, what the columns before leave of a design's column is rounding.
+NO_SIDE = "no treated unit or no control has outcomes in both periods"
+# Below this share of its length about its mean, what the columns before leave of a covariate is rounding.
 COLLINEAR = 1e-10
 
 
@@ -56,21 +58,18 @@ def unconditional(change: np.ndarray, treated: np.ndarray, weight: np.ndarray | 
     means = []
     for side, sign in ((treated, 1.0), (~treated, -1.0)):
         rows = change[side]
-        if weight is None:
-            mean = rows.mean(axis=0)
-            influence[side] = (rows - mean) * (sign / max(len(rows), 1))
-        else:
-            w = weight[side]
-            total = w.sum(axis=0)
-            share = w / np.where(total > 0, total, np.nan)
-            rows = np.where(w > 0, rows, 0.0)
-            mean = (share * rows).sum(axis=0)
-            influence[side] = sign * share * (rows - mean)
+        w = np.ones((len(rows), 1)) if weight is None else weight[side]
+        total = w.sum(axis=0)
+        # The mean of nothing is missing: a sum over no rows would be 0.
+        share = w / np.where(total > 0, total, 1.0)
+        rows = np.where(w > 0, rows, 0.0)
+        mean = np.where(total > 0, (share * rows).sum(axis=0), np.nan)
+        influence[side] = sign * share * (rows - mean)
         means.append(mean)
     effect = means[0] - means[1]
     if np.isnan(effect).any():
         influence[:, np.isnan(effect)] = 0.0
-        return Cells(effect, influence, "no weight among the treated or the controls")
+        return Cells(effect, influence, NO_SIDE)
     return Cells(effect, influence)
 
 
@@ -85,6 +84,7 @@ def regression(
     reason = dependence(design[~treated], weight[~treated], names, " among the controls")
     if reason:
         return unidentified(change.shape, reason)
+    design = standardised(design, weight)
     slope, spread = _control_regression(change, treated, design, weight)
     residual = change - design @ slope
     w_treated = weight * treated
@@ -107,7 +107,8 @@ def inverse_probability(
     score, reason = _propensity(treated, design, weight, names)
     if reason:
         return unidentified(change.shape, reason)
-    return _weighted(change, np.zeros((design.shape[1], change.shape[1])), None, treated, design, weight, score)
+    slope = np.zeros((design.shape[1], change.shape[1]))
+    return _weighted(change, slope, None, treated, standardised(design, weight), weight, score)
 
 
 def doubly_robust(
@@ -121,6 +122,7 @@ def doubly_robust(
     reason = reason or dependence(design[~treated], weight[~treated], names, " among the controls")
     if reason:
         return unidentified(change.shape, reason)
+    design = standardised(design, weight)
     slope, spread = _control_regression(change, treated, design, weight)
     return _weighted(change, slope, spread, treated, design, weight, score)
 
@@ -134,23 +136,35 @@ def dependence(design: np.ndarray, weight: np.ndarray, names: Sequence[str], amo
     design (units, columns): a constant, then the covariates ``names``; weight (units,), 0 = left out; ``among``
     whose design it is.
     """
-    rows = design[weight > 0]
+    rows, weight = design[weight > 0], weight[weight > 0]
     if len(rows) < design.shape[1]:
         return f"{len(rows)} units{among} are too few for a constant and covariates {listed(names)}"
-    root = np.sqrt(weight[weight > 0])[:, None]
-    column = _dependent(rows * root)
-    if column is None:
-        return ""
-    if _dependent(rows[:, [0, column]] * root) is not None:
-        return f"covariate {names[column - 1]} is constant (collinear){among}"
-    return f"covariate {names[column - 1]} is collinear with {listed(names[:column - 1])}{among}"
+    root = np.sqrt(weight)[:, None]
+    about_mean = _about_mean(rows[:, 1:], weight) * root
+    size = root_sum_squares(about_mean, axis=0)
+    # What rounding may leave of a constant, or of a sum of others, depends on the mean; what varies does not.
+    rounding = ROUNDING * root_sum_squares(rows[:, 1:] * root, axis=0)
+    left = np.abs(np.diag(np.linalg.qr(about_mean, mode="r")))
+    for column, name in enumerate(names):
+        if size[column] <= rounding[column]:
+            return f"covariate {name} is constant (collinear){among}"
+        if left[column] <= max(COLLINEAR * size[column], rounding[column]):
+            return f"covariate {name} is collinear with {listed(names[:column])}{among}"
+    return ""
 
 
-def _dependent(columns: np.ndarray) -> int | None:
-    """Return the first column of a matrix that those before it determine, None if there is none."""
-    left = np.abs(np.diag(np.linalg.qr(columns, mode="r")))
-    lost = np.flatnonzero(left <= COLLINEAR * np.linalg.norm(columns, axis=0))
-    return int(lost[0]) if len(lost) else None
+def standardised(design: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return a design with its covariates about their means and of one size, which changes no effect and no fit."""
+    about_mean = _about_mean(design[:, 1:], weight)
+    size = np.abs(about_mean).max(axis=0)
+    return np.column_stack([design[:, 0], about_mean / np.where(size > 0, size, 1.0)])
+
+
+def _about_mean(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return (units, columns) values less their weighted means."""
+    for _ in range(2):  # the second round takes out the rounding of the first
+        values = values - weight @ values / weight.sum()
+    return values
 
 
 def _no_overlap(names: Sequence[str]) -> str:
@@ -197,6 +211,7 @@ def _propensity(treated, design, weight, names) -> tuple[np.ndarray, str]:
     collinear = dependence(design, weight, names, " among the treated and the controls")
     if collinear:
         return target, collinear
+    design = standardised(design, weight)
     score = (weight * target + 0.5) / (weight + 1)
     linear = np.log(score / (1 - score))
     before = deviance = _deviance(score, target, weight)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, scale_free
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 from did.estimators.indicator_fit import indicator_fit
 from did.estimators.within import Fit
@@ -51,6 +51,7 @@ def design(
                   used.units, used.clusters)
 
 
+@scale_free
 def estimate(
     panel: Panel, *, bin_width: int = 1, reference: int | Sequence[int] = -1, covariates: Sequence[str] = ()
 ) -> Result:
@@ -67,12 +68,14 @@ def estimate(
 
     One parameter per event time, estimand ``event_time`` (or ``event_bin_<width>``), in units of the outcome
     per unit of dose. Reference rows have estimate 0, influence 0 and note ``reference``. Cells without an
-    outcome, or without a covariate, are left out and counted in the note. With several cohorts a coefficient may mix
-    effects of other event times (Sun and Abraham 2021, Journal of Econometrics 225:175-199).
+    outcome, or without a covariate, are left out and counted in the note. An event time that gaps leave tied to others
+    is NaN and noted, and so are those others. With several cohorts a coefficient may mix effects of other event times
+    (Sun and Abraham 2021, Journal of Econometrics 225:175-199).
 
     Raises DidError if bin_width is not a positive whole number, a reference is not among the event times, no
-    treated unit has a period before treatment, or (with a single reference) no unit is never treated, since
-    a linear trend in event time is then not identified; if a covariate is unknown, or has no coefficient because unit
+    treated unit has a period before treatment, or (with a single reference) no never-treated unit has
+    outcomes, since a linear trend in event time is then not identified; if no event time can be told from the
+    reference, as where controls have no outcome there; if a covariate is unknown, or has no coefficient because unit
     and period effects, the event times or the covariates before it explain it.
     """
     leads = _leads_of(panel, bin_width, reference, covariates)
@@ -82,7 +85,11 @@ def estimate(
         refuse_collinear(covariates, fit.kept[len(leads.estimated):], "event_study")
     else:
         fit = _indicators(leads)
-
+    if len(leads.estimated) and not fit.identified[:len(leads.estimated)].any():
+        found = listed(sorted({int(e) for e in event_times} - {int(e) for e in leads.estimated}))
+        raise DidError(f"event_study: expected event times that can be told from unit and period effects and from the "
+                       f"reference {found}; found none; check that treated and never-treated units have outcomes in "
+                       "the same periods, the reference among them")
     has_data = leads.weight.any(axis=1)
     position = {e: column for column, e in enumerate(leads.estimated)}
     value, influence, notes = np.zeros(len(event_times)), np.zeros((fit.n_units, len(event_times))), []
@@ -92,7 +99,7 @@ def estimate(
             value[row], influence[:, row] = fit.coefficient[column], fit.influence[has_data, column]
         notes.append(join_notes(
             "reference" if column is None else "",
-            "" if column is None or fit.kept[column] else "not identified: collinear with the others",
+            "" if column is None or fit.identified[column] else "not identified: collinear with the others",
             _span(used_panel, exposed, leads.bins == e) if bin_width > 1 else "",
         ))
     behind = np.stack([(exposed & (leads.bins == e)).any(axis=1)[has_data] for e in event_times], axis=1)
@@ -129,11 +136,13 @@ def _leads_of(panel: Panel, bin_width: int, reference: int | Sequence[int], cova
     if not treated.any():
         raise DidError("event_study: expected a treated unit with a period before treatment; found none; "
                        "add earlier periods")
-    if treated.all() and len(references) < 2:
-        raise DidError("event_study: expected never-treated units; found every unit treated in the window, "
+    controls, weight = covariate_columns(used_panel, covariates, "event_study")
+    if not (weight > 0)[~treated].any() and len(references) < 2:
+        found = ("every unit treated in the window" if treated.all() else
+                 f"no {'outcome' if panel.weight is None else 'outcome or no weight'} of any")
+        raise DidError(f"event_study: expected never-treated units with outcomes; found {found}, "
                        "where leads and lags are identified only up to a linear trend; add never-treated "
                        "units or name a second reference period")
-    controls, weight = covariate_columns(used_panel, covariates, "event_study")
     bins = np.floor_divide(used_panel.event_time, bin_width)
     exposed = (weight > 0) & treated[:, None]
     if not exposed.any():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from did.estimators.drdid import CONDITIONAL, Cells, unconditional
+from did.estimators.drdid import CONDITIONAL, NO_SIDE, Cells, unconditional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _conditional(block: _Block, method: str) -> tuple[Cells, dict[int, str]]:
         members = block.members[rows]
         weight = np.ones(len(rows)) if block.weight is None else block.weight[rows, cells[0]]
         if weight[members].sum() <= 0 or weight[~members].sum() <= 0:
-            names |= {cell: "no weight among the treated or the controls" for cell in cells}
+            names |= dict.fromkeys(cells, NO_SIDE)
             continue
         covariates = block.covariates[:, rows, block.design_of_cell[cells[0]]]
         design = np.column_stack([np.ones(len(rows)), covariates.T])

@@ -12,13 +12,14 @@ from scipy.sparse.csgraph import connected_components
 
 from did.errors import DidError, one_of
 from did.estimators import event_study
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, root_sum_squares, scale_free
 from did.estimators.within import ROUNDING, independent_columns
 
 ESTIMANDS = ("overall", "event_time", "cohort", "calendar")
 ERROR_WEIGHTS = ("exact", "didimputation")
 
 
+@scale_free
 def estimate(
     panel: Panel,
     *,
@@ -95,6 +96,7 @@ def estimate(
     )
 
 
+@scale_free
 def leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> Result:
     """Return differences between treated and control units before treatment, from untreated cells alone.
 
@@ -193,8 +195,9 @@ def _less_unit_means(values: np.ndarray, weight: np.ndarray, untreated: np.ndarr
 
 def _refuse_collinear(cells: _Cells, names: list[str]) -> None:
     gram = np.einsum("utk,ut,utl->kl", *_covariate_residual(cells, cells.untreated))
-    raw = np.einsum("utk,ut,utk->k", cells.covariates, cells.untreated, cells.covariates)
-    kept = independent_columns(gram, raw)
+    raw = np.array([(cells.untreated * np.where(cells.untreated > 0, cells.panel.covariates[name], 0.0) ** 2).sum()
+                    for name in names])
+    kept = independent_columns(gram, ROUNDING**2 * raw)
     if not kept.all():
         raise DidError(f"imputation: covariate '{names[int(np.flatnonzero(~kept)[0])]}': expected variation over "
                        "time in untreated cells beyond unit and period effects and other covariates; found none; "
@@ -267,7 +270,7 @@ def _solve(weight: np.ndarray, by_unit: np.ndarray, by_period: np.ndarray) -> tu
 def _without_rounding(residual: np.ndarray, cells: _Cells) -> np.ndarray:
     """Return residuals with those of a perfect first stage set to zero, so that no error comes of rounding."""
     first = cells.untreated > 0
-    if np.linalg.norm(residual[first]) <= ROUNDING * np.linalg.norm(cells.panel.outcome[first]):
+    if root_sum_squares(residual[first]) <= ROUNDING * root_sum_squares(cells.panel.outcome[first]):
         return np.where(first, 0.0, residual)
     return residual
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from did.estimators.within import ROUNDING, Fit, independent_columns, within
+from did.estimators.base import root_sum_squares
+from did.estimators.within import COLLINEAR, ROUNDING, Fit, identified_columns, independent_columns, within
 
 
 def indicator_fit(
@@ -41,7 +42,10 @@ def indicator_fit(
     squares = np.bincount(k, w * v * v, n_columns)
     gram = np.diag(squares) - by_unit.T @ units - by_period.T @ periods
     gram = (gram + gram.T) / 2
-    kept = independent_columns(gram, squares)
+    # Unlike in `within`, the effects are taken out of sums of squares, whose rounding is larger.
+    rounding = COLLINEAR * squares
+    kept = independent_columns(gram, rounding)
+    identified = identified_columns(gram, kept, rounding)
     target = within(outcome, weight)
 
     def residuals(coefficient: np.ndarray) -> np.ndarray:
@@ -55,10 +59,11 @@ def indicator_fit(
     for _ in range(2):  # the second round takes out the rounding of the first
         coefficient[kept] += bread @ np.bincount(k, w * v * left[cell], n_columns)[kept]
         left = residuals(coefficient)
-    if np.linalg.norm(left[used]) <= ROUNDING * np.linalg.norm(outcome[used]):
+    if root_sum_squares(left[used]) <= ROUNDING * root_sum_squares(outcome[used]):
         left = np.zeros_like(left)
     score = summed(unit, n_units, w * v * left[cell]) - (weight * left) @ periods
     influence = np.zeros((n_units, n_columns))
     influence[:, kept] = score[:, kept] @ bread
-    return Fit(np.where(kept, coefficient, np.nan), kept, influence, np.where(used, left, np.nan), int(used.sum()),
-               int(used.any(axis=1).sum()), int(used.any(axis=0).sum()))
+    influence[:, ~identified] = 0.0
+    return Fit(np.where(identified, coefficient, np.nan), kept, identified, influence, np.where(used, left, np.nan),
+               int(used.sum()), int(used.any(axis=1).sum()), int(used.any(axis=0).sum()))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, suggest
-from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, listed, parameter_table
+from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, listed, parameter_table, scale_free
 from did.estimators.design import Design
 
 LAGS = ("all", "last_N", "yearly_means")
@@ -24,6 +24,7 @@ def design(panel: Panel, *, lags: str = "all") -> Design:
     return _design(panel, lags)[0]
 
 
+@scale_free
 def estimate(panel: Panel, *, lags: str = "all") -> Result:
     """Return the effect of treatment given the path of outcomes before onset.
 

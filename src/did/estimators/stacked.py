@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
-from did.estimators.within import ROUNDING, independent_columns, within
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, root_sum_squares, scale_free
+from did.estimators.within import ROUNDING, identified_columns, independent_columns, within
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
 CONTROL_WEIGHTS = ("equal", "corrected")
 
 
+@scale_free
 def estimate(
     panel: Panel,
     *,
@@ -32,7 +33,8 @@ def estimate(
     n_lags after it (0 = the first treated period only); clean controls are treated in no period up to g_s +
     n_lags (``not_yet_treated``, never-treated units among them) or never (``never_treated``). Left empty,
     n_leads and n_lags are the most that every cohort has. A cohort without the whole window in the panel,
-    or without clean controls, is left out and named, so that every event time rests on the same units.
+    without clean controls, or (but for ``static``) without outcomes of its own and of them at -1, is left out and
+    named, so that every event time rests on the same units.
 
     Parameters: ``event_time`` for every event time in the window (-1 is the row with note ``reference``) and
     ``overall``, the mean of the delta_e of e >= 0, as Cengiz, Dube, Lindner and Zipperer 2019 report it
@@ -50,6 +52,8 @@ def estimate(
     counts cells once per stack; n_parameters counts regressors and the period effects of every stack. Cells
     without an outcome or weight are left out and counted in the note.
 
+    An event time that gaps leave tied to others is NaN and noted, and so are those others and `overall` with them.
+
     Raises DidError if n_leads is not a whole number of 1 or more, n_lags not one of 0 or more, an option's word
     is unknown, no cohort has the window and clean controls, or no effect can be told from unit and period
     effects.
@@ -57,13 +61,13 @@ def estimate(
     one_of("stacked: control_group", control_group, CONTROL_GROUPS)
     one_of("stacked: control_weights", control_weights, CONTROL_WEIGHTS)
     n_leads, n_lags = _window(panel, n_leads, n_lags)
-    stacks, note = _stacks(panel, n_leads, n_lags, control_group)
+    stacks, note = _stacks(panel, n_leads, n_lags, control_group, static)
     if control_weights == "corrected":
         stacks = _corrected(stacks)
     event_times = np.arange(-n_leads, n_lags + 1)
     estimated = event_times[event_times != -1]
     fit = _fit(stacks, event_times, None if static else estimated)
-    if not fit.kept.any():
+    if not fit.identified.any():
         raise DidError("stacked: expected treatment to vary within units and periods; found no variation among "
                        f"the {fit.n_obs} observed cells of the stacks; check that treated and control units "
                        "have outcomes before and after onset")
@@ -71,10 +75,11 @@ def estimate(
     if static:
         parameters, combine = parameter_table("overall"), np.ones((1, 1))
     else:
-        parameters, combine = _event_study_parameters(event_times, estimated, fit.kept)
-    # A parameter that mixes in a dropped column is not identified.
-    lost = (combine[~fit.kept] != 0).any(axis=0)
-    value = np.where(lost, np.nan, np.where(fit.kept, fit.coefficient, 0.0) @ combine)
+        parameters, combine = _event_study_parameters(event_times, estimated, fit.identified)
+    # A parameter that mixes in a column without a coefficient of its own is not identified.
+    lost = (combine[~fit.identified] != 0).any(axis=0)
+    combine[:, lost] = 0.0
+    value = np.where(lost, np.nan, np.where(fit.identified, fit.coefficient, 0.0) @ combine)
     influence = np.zeros((panel.n_units, combine.shape[1]))
     for stack, part in zip(stacks, fit.influence, strict=True):
         influence[stack.rows] += part @ combine
@@ -105,6 +110,7 @@ class _Stack:
 class _StackedFit:
     coefficient: np.ndarray
     kept: np.ndarray
+    identified: np.ndarray
     influence: list[np.ndarray]
     n_obs: int
     n_periods: int
@@ -124,9 +130,9 @@ def _window(panel: Panel, n_leads: int | None, n_lags: int | None) -> tuple[int,
     )
 
 
-def _stacks(panel: Panel, n_leads: int, n_lags: int, control_group: str) -> tuple[list[_Stack], str]:
+def _stacks(panel: Panel, n_leads: int, n_lags: int, control_group: str, static: bool) -> tuple[list[_Stack], str]:
     weight = panel.observed_weight
-    stacks, outside, alone = [], [], []
+    stacks, outside, alone, adrift = [], [], [], []
     for start in np.unique(panel.treated_from[~panel.never_treated]):
         first, last = start - n_leads, start + n_lags
         name = panel.periods[start]
@@ -137,8 +143,12 @@ def _stacks(panel: Panel, n_leads: int, n_lags: int, control_group: str) -> tupl
         cohort = panel.treated_from == start
         window = slice(first, last + 1)
         seen = (weight[:, window] > 0).any(axis=1)
+        at_reference = seen if static else weight[:, start - 1] > 0
         if not (clean & seen).any() or not (cohort & seen).any():
             alone.append(name)
+            continue
+        if not (clean & at_reference).any() or not (cohort & at_reference).any():
+            adrift.append(name)
             continue
         rows = np.flatnonzero(cohort | clean)
         stacks.append(_Stack(rows, panel.outcome[rows, window], weight[rows, window],
@@ -146,6 +156,8 @@ def _stacks(panel: Panel, n_leads: int, n_lags: int, control_group: str) -> tupl
     note = join_notes(
         f"cohorts without the whole window, left out: {listed(outside)}" if outside else "",
         f"cohorts without clean controls or outcomes, left out: {listed(alone)}" if alone else "",
+        f"cohorts without outcomes at event time -1, of their own or of clean controls, to measure others from, left "
+        f"out: {listed(adrift)}" if adrift else "",
     )
     if not stacks:
         raise DidError(f"stacked: expected a cohort with event times {-n_leads} to {n_lags} and units untreated "
@@ -180,7 +192,8 @@ def _fit(stacks: list[_Stack], event_times: np.ndarray, estimated: np.ndarray | 
     moment = sum(np.einsum("utk,ut->k", x, w * y) for x, w, y in zip(columns, weight, outcome, strict=True))
     raw = sum(np.einsum("utk,ut->k", _regressors(stack, event_times, estimated) ** 2, stack.weight)
               for stack in stacks)
-    kept = independent_columns(gram, raw)
+    rounding = ROUNDING**2 * raw
+    kept = independent_columns(gram, rounding)
     coefficient = np.full(len(kept), np.nan)
     bread = np.zeros((len(kept), len(kept)))
     if kept.any():
@@ -188,16 +201,17 @@ def _fit(stacks: list[_Stack], event_times: np.ndarray, estimated: np.ndarray | 
         coefficient[kept] = bread[np.ix_(kept, kept)] @ moment[kept]
     fitted = np.where(kept, coefficient, 0.0)
     residual = [y - x @ fitted for x, y in zip(columns, outcome, strict=True)]
-    level = np.sqrt(sum((stack.outcome[stack.weight > 0] ** 2).sum() for stack in stacks))
-    if np.sqrt(sum((r**2).sum() for r in residual)) <= ROUNDING * level:
+    level = root_sum_squares(np.concatenate([stack.outcome[stack.weight > 0] for stack in stacks]))
+    if root_sum_squares(np.concatenate([r.ravel() for r in residual])) <= ROUNDING * level:
         residual = [np.zeros_like(r) for r in residual]
     influence = [np.einsum("utk,ut->uk", x, w * r) @ bread
                  for x, w, r in zip(columns, weight, residual, strict=True)]
-    return _StackedFit(coefficient, kept, influence, sum(int((w > 0).sum()) for w in weight),
+    identified = identified_columns(gram, kept, rounding)
+    return _StackedFit(coefficient, kept, identified, influence, sum(int((w > 0).sum()) for w in weight),
                        sum(int((w > 0).any(axis=0).sum()) for w in weight))
 
 
-def _event_study_parameters(event_times, estimated, kept) -> tuple[pd.DataFrame, np.ndarray]:
+def _event_study_parameters(event_times, estimated, identified) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the parameters (overall, then event times) and the matrix that makes them of the coefficients."""
     notes = ["reference" if e == -1 else "" for e in event_times]
     after = estimated >= 0
@@ -205,11 +219,11 @@ def _event_study_parameters(event_times, estimated, kept) -> tuple[pd.DataFrame,
     combine[after, 0] = 1 / after.sum()
     for column, e in enumerate(event_times):
         combine[estimated == e, 1 + column] = 1.0
-        if e != -1 and not kept[estimated == e][0]:
+        if e != -1 and not identified[estimated == e][0]:
             notes[column] = "not identified: collinear with the others"
     whole = "mean of event times 0 and later, against -1"
     overall = parameter_table("overall", note=[
-        whole if kept[after].all() else "not identified: an event time is missing"])
+        whole if identified[after].all() else "not identified: an event time is missing"])
     path = parameter_table("event_time", event_time=[int(e) for e in event_times], note=notes)
     return pd.concat([overall, path], ignore_index=True), combine
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, root_sum_squares, scale_free
 from did.estimators.callaway_santanna import without_dose
 from did.estimators.within import ROUNDING, independent_columns
 
@@ -17,6 +17,7 @@ from did.estimators.within import ROUNDING, independent_columns
 DETERMINED = 1e-6
 
 
+@scale_free
 def estimate(panel: Panel, *, reference: int = -1, covariates: Sequence[str] | None = None) -> Result:
     """Return cohort effects by event time, averaged over cohorts with their shares.
 
@@ -146,11 +147,13 @@ class _System:
     def solve(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the period effects (periods,) of (all units, periods) values and the members' residuals."""
         v = np.where(self.weight > 0, values[self.members], 0.0)
-        centred = v - (self.per_unit * v).sum(axis=1)[:, None]
-        effect = self.inverse @ (self.weight * centred).sum(axis=0)
-        residual = centred - effect + (self.per_unit @ effect)[:, None]
-        residual[self.weight <= 0] = 0.0
-        if np.linalg.norm(residual) <= ROUNDING * np.linalg.norm(v):
+        residual, effect = v, 0.0
+        for _ in range(2):  # the second round takes out the rounding of the first, which is of the size of the effects
+            centred = residual - (self.per_unit * residual).sum(axis=1)[:, None]
+            more = self.inverse @ (self.weight * centred).sum(axis=0)
+            residual = np.where(self.weight > 0, centred - more + (self.per_unit @ more)[:, None], 0.0)
+            effect = effect + more
+        if root_sum_squares(residual) <= ROUNDING * root_sum_squares(v):
             residual = np.zeros_like(residual)
         return effect, residual
 
@@ -173,7 +176,7 @@ def _fits(
     w = np.concatenate([one.weight.ravel() for one in systems.values()])
     raw = np.array([np.sum(weight * np.where(weight > 0, values, 0.0) ** 2) for values in covariates])
     gram = stacked.T @ (stacked * w[:, None])
-    kept = independent_columns(gram[1:, 1:], raw) if covariates else np.zeros(0, dtype=bool)
+    kept = independent_columns(gram[1:, 1:], ROUNDING**2 * raw) if covariates else np.zeros(0, dtype=bool)
     bread = np.linalg.inv(gram[1:, 1:][np.ix_(kept, kept)])
     slope = bread @ gram[1:, 0][kept]
     of_slope = np.zeros((len(weight), len(slope)))

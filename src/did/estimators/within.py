@@ -19,19 +19,24 @@ from collections.abc import Callable
 import numpy as np
 from statsmodels.regression.linear_model import WLS
 
-# A column is dropped when what the earlier columns and the effects leave of its sum of squares is below
-# this share; residuals below this share of the outcome are rounding and count as a perfect fit.
+from did.estimators.base import root_sum_squares
+
+# A column is dropped when what earlier columns leave of its sum of squares, the effects taken out, is below this share.
 COLLINEAR = 1e-10
-ROUNDING = 1e-11
+# What is left of numbers is their rounding, and nothing else, up to this share of their size.
+ROUNDING = 64 * float(np.finfo(float).eps)
+# A coefficient that moves with a dropped column by more than this, both on the scale of their columns, is not its own.
+DEPENDENT = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
     """A weighted least-squares fit, kept by unit.
 
-    coefficient  (columns,) NaN where a column was dropped as collinear
+    coefficient  (columns,) NaN where it is not identified
     kept         (columns,) True for the columns used
-    influence    (units, columns) each unit's summed score times the bread (X'WX)^-1; 0 where dropped
+    identified   (columns,) True for the columns whose coefficient does not depend on which collinear ones are dropped
+    influence    (units, columns) each unit's summed score times the bread (X'WX)^-1; 0 where not identified
     residual     (units, periods) NaN where the cell was not used
     n_obs        cells with a positive weight
     n_units      units with at least one such cell
@@ -40,6 +45,7 @@ class Fit:
 
     coefficient: np.ndarray
     kept: np.ndarray
+    identified: np.ndarray
     influence: np.ndarray
     residual: np.ndarray
     n_obs: int
@@ -61,20 +67,24 @@ def within(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     if first.size and (first == first[0, 0]).all():
         # Complete and unweighted but for whole units and periods: the means are the effects.
         part = flat[np.ix_(units, periods)]
-        part -= part.mean(axis=1, keepdims=True)
-        part -= part.mean(axis=0, keepdims=True)
+        for _ in range(2):
+            part -= part.mean(axis=1, keepdims=True)
+            part -= part.mean(axis=0, keepdims=True)
         flat[np.ix_(units, periods)] = part
         return flat.reshape(values.shape)
     unit_total = weight.sum(axis=1)
     per_unit = weight / np.where(unit_total > 0, unit_total, 1.0)[:, None]
-    flat -= np.einsum("ut,utk->uk", per_unit, flat)[:, None, :]
     system = np.diag(weight.sum(axis=0)) - weight.T @ per_unit
     # Singular by one for each connected part of the panel (a constant may move between unit and period
     # effects): the generalised inverse picks one of the equivalent solutions.
-    period = np.linalg.pinv(system, rcond=1e-12, hermitian=True) @ np.einsum("ut,utk->tk", weight, flat)
-    flat -= period[None, :, :]
-    flat += (per_unit @ period)[:, None, :]
-    return np.where(used[:, :, None], flat, 0.0).reshape(values.shape)
+    inverse = np.linalg.pinv(system, rcond=1e-12, hermitian=True)
+    for _ in range(2):  # the second round takes out the rounding of the first, which is of the size of the effects
+        flat -= np.einsum("ut,utk->uk", per_unit, flat)[:, None, :]
+        period = inverse @ np.einsum("ut,utk->tk", weight, flat)
+        flat -= period[None, :, :]
+        flat += (per_unit @ period)[:, None, :]
+        flat = np.where(used[:, :, None], flat, 0.0)
+    return flat.reshape(values.shape)
 
 
 def demean_periods(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -83,8 +93,10 @@ def demean_periods(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     flat = np.where(used[:, :, None], values.reshape(*weight.shape, -1), 0.0)
     total = weight.sum(axis=0)
     share = weight / np.where(total > 0, total, 1.0)[None, :]
-    flat -= np.einsum("ut,utk->tk", share, flat)[None, :, :]
-    return np.where(used[:, :, None], flat, 0.0).reshape(values.shape)
+    for _ in range(2):
+        flat -= np.einsum("ut,utk->tk", share, flat)[None, :, :]
+        flat = np.where(used[:, :, None], flat, 0.0)
+    return flat.reshape(values.shape)
 
 
 def two_way_fit(outcome: np.ndarray, regressors: np.ndarray, weight: np.ndarray) -> Fit:
@@ -107,37 +119,62 @@ def _fit(without_effects: Callable, outcome: np.ndarray, regressors: np.ndarray,
     used = weight > 0
     x, w = without_effects(regressors, weight)[used], weight[used]
     cells = without_effects(outcome, weight)[used]
-    kept = independent_columns(x.T @ (x * w[:, None]), raw_squares)
+    gram = x.T @ (x * w[:, None])
+    rounding = ROUNDING**2 * raw_squares
+    kept = independent_columns(gram, rounding)
+    identified = identified_columns(gram, kept, rounding)
     coefficient = np.full(regressors.shape[2], np.nan)
     influence = np.zeros((len(outcome), regressors.shape[2]))
     if kept.any():
         columns = x[:, kept] if not kept.all() else x
+        # Columns of one size, so that a large unit of measure of one does not cost the others their digits.
+        unit = np.ldexp(1.0, np.frexp(np.sqrt(np.diag(gram)[kept]))[1])
         # The effects are out, so there is no constant to look for: looking would cost two decompositions.
+        columns = columns / unit
         fit = WLS(cells, columns, weights=w, hasconst=False).fit(method="qr")
-        coefficient[kept] = fit.params
+        coefficient[kept] = fit.params / unit
         cells = np.asarray(fit.resid)
-        if np.linalg.norm(cells) <= ROUNDING * np.linalg.norm(outcome[used]):
+        if root_sum_squares(cells) <= ROUNDING * root_sum_squares(outcome[used]):
             cells = np.zeros_like(cells)
         score = np.zeros((*weight.shape, int(kept.sum())))
         score[used] = columns * (w * cells)[:, None]
-        influence[:, kept] = score.sum(axis=1) @ fit.normalized_cov_params
+        influence[:, kept] = score.sum(axis=1) @ fit.normalized_cov_params / unit
     residual = np.full(outcome.shape, np.nan)
     residual[used] = cells
-    return Fit(coefficient, kept, influence, residual, int(used.sum()), int(used.any(axis=1).sum()),
+    coefficient[~identified], influence[:, ~identified] = np.nan, 0.0
+    return Fit(coefficient, kept, identified, influence, residual, int(used.sum()), int(used.any(axis=1).sum()),
                int(used.any(axis=0).sum()))
 
 
-def independent_columns(gram: np.ndarray, raw_squares: np.ndarray) -> np.ndarray:
+def independent_columns(gram: np.ndarray, rounding: np.ndarray) -> np.ndarray:
     """Return which columns of a regressor matrix to keep, from its Gram matrix, dropping later ones first.
 
-    ``raw_squares`` are the columns' sums of squares before the effects were taken out: a column that lies
-    in the effects has next to nothing left of it.
+    The effects are out of the columns, so a constant added to one changes nothing. ``rounding`` (columns,) are the
+    sums of squares up to which a column is only what rounding left of one that lies in the effects.
     """
     left = gram.copy()
     kept = np.zeros(len(gram), dtype=bool)
     for column in range(len(gram)):
         pivot = left[column, column]
-        if pivot > COLLINEAR * max(gram[column, column], 0.0) and pivot > COLLINEAR * raw_squares[column]:
+        if pivot > COLLINEAR * max(gram[column, column], 0.0) and pivot > rounding[column]:
             kept[column] = True
             left -= np.outer(left[:, column], left[column, :]) / pivot
     return kept
+
+
+def identified_columns(gram: np.ndarray, kept: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Return which columns of a regressor matrix have a coefficient of their own, from its Gram matrix.
+
+    Some columns must be dropped as collinear; a column ``kept`` that one of them is made of would take up its
+    coefficient, so that its own depends on which was dropped. A column of no more than ``rounding`` is made of none.
+    """
+    squares = np.diag(gram)
+    dropped = ~kept & (squares > rounding)
+    if not dropped.any() or not kept.any():
+        return kept.copy()
+    size = np.sqrt(np.where(kept | dropped, squares, 1.0))
+    scaled = gram / np.outer(size, size)
+    made_of = np.linalg.solve(scaled[np.ix_(kept, kept)], scaled[np.ix_(kept, dropped)])
+    identified = kept.copy()
+    identified[kept] = (np.abs(made_of) < DEPENDENT).all(axis=1)
+    return identified

@@ -26,7 +26,7 @@ from did.errors import DidError, one_of
 from did.estimators.base import join_notes
 from did.estimators.design import Design
 from did.estimators.within import Fit
-from did.inference.clustered import CANCELLED, cluster_sums
+from did.inference.clustered import cluster_sums, rounding_error, varies
 
 KINDS = ("CR2", "CR3", "CR3_jackknife")
 # A leverage this close to one is one: the cluster's residuals are zero in that direction, whatever its outcomes.
@@ -64,12 +64,13 @@ def bias_reduced(
 
     if not 0 < coverage < 1:
         raise DidError(f"bias_reduced: coverage: expected a share between 0 and 1, such as 0.95; found {coverage}")
-    parts = _parts(design, level, kind, columns)
+    scaled, units = design.scaled()
+    parts = _parts(scaled, level, kind, columns)
     fit, chosen = parts.fit, parts.columns
-    estimate, n_clusters = fit.coefficient[chosen], len(parts.scores)
-    spread = np.sqrt((parts.scores**2).sum(axis=0))
-    varies = spread > CANCELLED * np.abs(fit.influence[:, chosen]).sum(axis=0)
-    has_error = varies & fit.kept[chosen] & (n_clusters > 1)
+    estimate, n_clusters = fit.coefficient[chosen] * units[chosen], len(parts.scores)
+    spread = np.sqrt((parts.scores**2).sum(axis=0)) * units[chosen]
+    rounding = rounding_error(scaled.outcome, scaled.exposure(chosen))
+    has_error = varies(fit.influence[:, chosen], parts.scores, rounding) & fit.identified[chosen] & (n_clusters > 1)
     std_error = np.where(has_error, spread, np.nan)
     df = np.where(has_error, parts.df, np.nan)
     half_width = stats.t.ppf((1 + coverage) / 2, df) * std_error
@@ -83,7 +84,7 @@ def bias_reduced(
         "ci_high": estimate + half_width,
         "n_clusters": n_clusters,
         "note": [_note(identified, n_clusters, own_df, parts.leverage_one, lost, level)
-                 for identified, own_df, lost in zip(fit.kept[chosen], df, parts.lost, strict=True)],
+                 for identified, own_df, lost in zip(fit.identified[chosen], df, parts.lost, strict=True)],
     })
 
 
@@ -94,9 +95,11 @@ def bias_reduced_covariance(
 
     Rows and columns of collinear regressors are NaN; all are with fewer than two clusters.
     """
-    parts = _parts(design, level, kind, columns)
-    covariance = parts.scores.T @ parts.scores
-    missing = ~parts.fit.kept[parts.columns] | (len(parts.scores) < 2)
+    scaled, units = design.scaled()
+    parts = _parts(scaled, level, kind, columns)
+    scores = parts.scores * units[parts.columns]
+    covariance = scores.T @ scores
+    missing = ~parts.fit.identified[parts.columns] | (len(parts.scores) < 2)
     covariance[missing, :] = covariance[:, missing] = np.nan
     return covariance
 

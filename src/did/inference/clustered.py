@@ -7,7 +7,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from did.estimators.base import Panel, Result, join_notes
+from did.estimators.base import Panel, Result, join_notes, root_sum_squares
+from did.estimators.within import ROUNDING
 
 COLUMNS = [
     "treatment", "estimator", "estimand", "cohort", "period", "event_time", "cluster",
@@ -55,6 +56,35 @@ def clustered_covariance(
     return small_sample_factor(len(sums), n_obs, n_parameters) * (sums.T @ sums)
 
 
+def rounding_error(outcome: np.ndarray, exposure: np.ndarray) -> np.ndarray:
+    """Return the (parameters,) standard errors that rounding of the outcomes alone may give: no more is no error.
+
+    ``outcome`` of any shape, NaN = not observed; ``exposure`` (units, parameters) the dose of the treated units that a
+    parameter rests on, 0 for others. A mean over these units of numbers that are off by `ROUNDING` of the root mean
+    square outcome.
+    """
+    seen = outcome[np.isfinite(outcome)]
+    size = root_sum_squares(seen) / np.sqrt(max(seen.size, 1))
+    total = root_sum_squares(exposure, axis=0)
+    return ROUNDING * np.divide(size, total, out=np.zeros(len(total)), where=total > 0)
+
+
+def rounding_of(result: Result, panel: Panel) -> np.ndarray:
+    """Return `rounding_error` of the parameters of ``result``, estimated on ``panel``."""
+    places = panel.units.get_indexer(result.influence.index)
+    return rounding_error(panel.outcome[places], result.treated.to_numpy() * panel.dose[places, None])
+
+
+def varies(influence: np.ndarray, sums: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Return (parameters,) whether anything varies between clusters, from an influence and its `cluster_sums`.
+
+    Sums are nothing but cancellation below a share of the units' own influence, and nothing but rounding below
+    ``rounding`` (parameters,) of `rounding_error`.
+    """
+    spread = root_sum_squares(sums, axis=0)
+    return (spread > CANCELLED * np.abs(influence).sum(axis=0)) & (spread > rounding)
+
+
 def labels_of(result: Result, panel: Panel, level: str) -> np.ndarray:
     """Return the cluster labels at ``level`` of the units a result used, in the order of its influence."""
     return panel.clusters[level][panel.units.get_indexer(result.influence.index)]
@@ -90,7 +120,8 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
 
     std_error, interval and p_value are NaN, with the reason in the note, for a reference row, a parameter
     that is not identified, fewer than two clusters, no more observations than parameters, or no variation
-    between clusters. A row that rests on one treated cluster keeps its error and says so in the note.
+    between clusters (no more than the rounding of the outcomes). A row that rests on one treated cluster keeps its
+    error and says so in the note.
     """
     blocks = by_cluster(result, panel, level)
     n_rows = len(blocks) * len(result.estimate)
@@ -117,6 +148,7 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
     places = panel.units.get_indexer(result.influence.index)
     own = result.parameters["note"].tolist()
     normal = result.distribution == "normal"
+    rounding = rounding_of(result, panel)
     blocks = []
     for cluster, every in panel.clusters.items():
         labels = every[places]
@@ -125,14 +157,13 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
         factor = small_sample_factor(n_clusters, result.n_obs, result.n_parameters)
         factor = 1.0 if normal and n_clusters > 1 else factor
         reference = _reference(None if normal else max(n_clusters - 1, 1))
-        spread = np.sqrt((sums**2).sum(axis=0))
-        varies = spread > CANCELLED * np.abs(influence).sum(axis=0)
+        has_error = varies(influence, sums, rounding)
         n_treated_clusters = [len(set(labels[behind])) for behind in treated.T]
-        std_error = np.where(varies, np.sqrt(factor) * spread, np.nan)
+        std_error = np.where(has_error, np.sqrt(factor) * root_sum_squares(sums, axis=0), np.nan)
         half_width = reference.ppf((1 + level) / 2) * std_error
         note = [
-            join_notes(text, _caveat(text, n_clusters, factor, n_with, has_error, cluster), result.note)
-            for text, n_with, has_error in zip(own, n_treated_clusters, varies, strict=True)
+            join_notes(text, _caveat(text, n_clusters, factor, n_with, has_one, cluster), result.note)
+            for text, n_with, has_one in zip(own, n_treated_clusters, has_error, strict=True)
         ]
         n = len(result.estimate)
         blocks.append({
@@ -162,7 +193,7 @@ def _reference(df: int | None):
 
 
 def _caveat(
-    own: str, n_clusters: int, factor: float, n_treated_clusters: int, varies: bool, cluster: str
+    own: str, n_clusters: int, factor: float, n_treated_clusters: int, has_error: bool, cluster: str
 ) -> str:
     if own.startswith(("reference", "not identified")):
         return ""
@@ -170,7 +201,7 @@ def _caveat(
         return f"no standard error: {n_clusters} cluster by {cluster}"
     if np.isnan(factor):
         return "no standard error: no more observations than parameters"
-    if not varies:
+    if not has_error:
         return f"no standard error: no variation between clusters by {cluster}"
     if n_treated_clusters == 1:
         return f"one treated cluster by {cluster}: its standard error is too small to rely on"

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result
-from did.inference.clustered import CANCELLED, cluster_sums, labels_of
+from did.estimators.base import Panel, Result, root_sum_squares
+from did.inference.clustered import cluster_sums, labels_of, rounding_of, varies
 
 MULTIPLIERS = ("rademacher", "mammen")
 
@@ -84,15 +84,14 @@ def add_bands(
     """
     filled = rows.copy()
     estimand = result.parameters["estimand"].to_numpy()
-    influence = result.influence.to_numpy()
+    influence, rounding = result.influence.to_numpy(), rounding_of(result, panel)
     for cluster in panel.clusters:
         labels = labels_of(result, panel, cluster)
-        total = np.abs(influence).sum(axis=0)
-        spread = np.sqrt((cluster_sums(influence, labels) ** 2).sum(axis=0))
-        varies = spread > CANCELLED * total
+        sums = cluster_sums(influence, labels)
+        has_error, spread = varies(influence, sums, rounding), root_sum_squares(sums, axis=0)
         at_cluster = np.flatnonzero(rows["cluster"] == cluster)
         for name in np.unique(estimand.astype(str)):
-            chosen = np.flatnonzero((estimand == name) & varies)
+            chosen = np.flatnonzero((estimand == name) & has_error)
             if len(chosen) < 2 or len(np.unique(labels)) < 2:
                 continue
             deviations = multiplier_draws(influence[:, chosen], labels, draws=draws, seed=seed,

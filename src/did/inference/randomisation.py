@@ -25,7 +25,7 @@ from did.estimators import estimate as fit
 from did.estimators.base import Panel, Result, join_notes
 from did.estimators.ldv import _lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
-from did.inference.clustered import CANCELLED, small_sample_factor
+from did.inference.clustered import CANCELLED, rounding_error, small_sample_factor
 
 ESTIMATORS = ("did", "ldv")
 STATISTICS = ("studentised", "estimate")
@@ -122,6 +122,16 @@ def randomisation(
         raise DidError(f"randomisation: draws: expected 1 or more; found {draws}; ask for more")
     if not 0 < coverage < 1:
         raise DidError(f"randomisation: coverage: expected a share between 0 and 1; found {coverage}; use 0.95")
+    panel, unit = panel.scaled()
+    test = _test(panel, estimator, statistic, level, draws, seed, lags, coverage)
+    return dataclasses.replace(test, estimate=test.estimate * unit, ci_low=test.ci_low * unit,
+                               ci_high=test.ci_high * unit,
+                               value=test.value * (unit if statistic == "estimate" else 1.0))
+
+
+def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, seed: int, lags: str,
+          coverage: float) -> Randomisation:
+    """`randomisation` of a panel in units whose squares are numbers, its arguments checked."""
     asked = Randomisation(panel.treatment, estimator, statistic, level)
     options = {"lags": lags} if estimator == "ldv" else {}
     result = fit(estimator, panel, **options)
@@ -263,12 +273,14 @@ class _Cells:
 
     columns  (rows, clusters x onsets) 1 in a cluster's cells from an onset on, before the effects are taken out
     outcome  (rows,)
+    rounding size up to which the outcome of a row is nothing but rounding
     starts   (clusters,) first row of each cluster
     squares  (clusters x onsets,) sums of squares of the columns before the effects were taken out
     """
 
     columns: np.ndarray
     outcome: np.ndarray
+    rounding: float
     starts: np.ndarray
     squares: np.ndarray
 
@@ -284,6 +296,7 @@ def _cells(panel: Panel, rows, codes, onsets: np.ndarray, estimator: str, lags: 
         lagged = _lag_matrix(candidates, onset, lags)[0][candidates.units.get_indexer(panel.units[rows])]
         seen &= np.arange(panel.n_periods) >= onset
     periods = np.flatnonzero(seen)
+    rounding = float(rounding_error(panel.outcome[rows], np.ones((1, 1)))[0])
     outcome, weight = panel.outcome[np.ix_(rows, periods)], weight[:, periods]
     after = periods[:, None] >= onsets
     if (weight > 0).all() and (weight == weight[:, :1]).all():
@@ -311,7 +324,7 @@ def _cells(panel: Panel, rows, codes, onsets: np.ndarray, estimator: str, lags: 
     every = (within if estimator == "did" else demean_periods)(every, weight)[used] * np.sqrt(weight[used])[:, None]
     controls, every = every[:, : lagged.shape[2]], every[:, lagged.shape[2] :]
     if controls.shape[1]:
-        kept = independent_columns(controls.T @ controls, np.einsum("ut,utk->k", weight, lagged**2))
+        kept = independent_columns(controls.T @ controls, ROUNDING**2 * np.einsum("ut,utk->k", weight, lagged**2))
         basis = np.linalg.qr(controls[:, kept])[0]
         every = every - basis @ (basis.T @ every)
     # Units of the outcome do not decide which rows are nothing but rounding.
@@ -321,7 +334,7 @@ def _cells(panel: Panel, rows, codes, onsets: np.ndarray, estimator: str, lags: 
     blocks = [_fewest_rows(every[owner == code]) for code in range(n_clusters)]
     starts = np.cumsum([0] + [len(block) for block in blocks[:-1]])
     reduced = np.concatenate(blocks)
-    return _Cells(reduced[:, :-1], reduced[:, -1] * scale, starts, squares)
+    return _Cells(reduced[:, :-1], reduced[:, -1] * scale, rounding, starts, squares)
 
 
 def _fewest_rows(block: np.ndarray) -> np.ndarray:
@@ -363,7 +376,8 @@ def _sums(cells: _Cells, doses: np.ndarray, observed: np.ndarray, assignments: n
             "numerator": product.sum(axis=1), "denominator": denominator, "variance": variance,
             "own": centred.sum(axis=1), "overlap": cross.sum(axis=1), "v0": (score_left**2).sum(axis=1),
             "v1": (score_left * per_effect).sum(axis=1), "v2": (per_effect**2).sum(axis=1),
-            "identified": identified, "varies": identified & (np.sqrt(variance) > CANCELLED * size),
+            "identified": identified, "varies": identified & (
+                np.sqrt(variance) > np.maximum(CANCELLED * size, cells.rounding * np.sqrt(denominator))),
         }))
     return pd.concat(blocks, ignore_index=True)
 

@@ -27,7 +27,7 @@ from did.errors import DidError, one_of
 from did.estimators.base import join_notes
 from did.estimators.design import Design
 from did.estimators.within import Fit
-from did.inference.clustered import CANCELLED, small_sample_factor
+from did.inference.clustered import rounding_error, small_sample_factor, varies
 
 WEIGHTS = ("rademacher", "webb", "normal")
 COLUMNS = [
@@ -103,34 +103,37 @@ def wild_bootstrap(
                        f"{level_of_interval}; use 0.95")
     columns = _positions(design, column)
     design, starts = _by_cluster(design, level)
+    design, units = design.scaled()
     fit, n_clusters = design.fit(), len(starts)
     n_obs = fit.n_obs if n_obs is None else n_obs
     n_parameters = int(fit.kept.sum()) + fit.n_periods if n_parameters is None else n_parameters
     factor = small_sample_factor(n_clusters, n_obs, n_parameters)
     has_treatment = ((design.regressors[:, :, columns] != 0) & (design.weight > 0)[:, :, None]).any(axis=1)
     n_treated = (np.add.reduceat(has_treatment, starts, axis=0) > 0).sum(axis=0)
-    kernels = {at: kernel for at, kernel in _kernels(design, fit, starts, columns, impose_null).items()
-               if kernel.spread > CANCELLED * np.abs(fit.influence[:, at]).sum()} if n_clusters > 1 else {}
+    kernels = _kernels(design, fit, starts, columns, impose_null) if n_clusters > 1 else {}
+    rounding = dict(zip(columns, rounding_error(design.outcome, design.exposure(columns)), strict=True))
+    kernels = {at: kernel for at, kernel in kernels.items()
+               if varies(fit.influence[:, [at]], kernel.numerator[:1].T, rounding[at])[0]}
     statistics = _draw(kernels, n_clusters, weights, draws, seed)
     enumerated = _enumerates(weights, n_clusters)
     alpha = round(1 - level_of_interval, 12)
     rows = []
     for at, n_with in zip(columns, n_treated, strict=True):
         row = dict.fromkeys(COLUMNS, np.nan) | {
-            "column": design.names[at], "cluster": level, "estimate": fit.coefficient[at], "n_clusters": n_clusters,
-            "n_treated_clusters": int(n_with), "draws": 0, "enumerated": False, "weights": weights,
-            "impose_null": impose_null,
+            "column": design.names[at], "cluster": level, "estimate": fit.coefficient[at] * units[at],
+            "n_clusters": n_clusters, "n_treated_clusters": int(n_with), "draws": 0, "enumerated": False,
+            "weights": weights, "impose_null": impose_null,
         }
         if at not in kernels:
-            rows.append(row | {"note": _reason(bool(fit.kept[at]), n_clusters, level)})
+            rows.append(row | {"note": _reason(bool(fit.identified[at]), n_clusters, level)})
             continue
         drawn, spread = statistics[at], kernels[at].spread
         value = fit.coefficient[[at]] / spread
         row |= {"t_statistic": value[0] / np.sqrt(factor), "p_value": drawn.p_value(value)[0], "enumerated": enumerated,
                 "draws": 2**n_clusters if enumerated else draws}
         if confidence:
-            row["ci_low"] = fit.coefficient[at] - spread * _outermost(drawn, 1, alpha)
-            row["ci_high"] = fit.coefficient[at] + spread * _outermost(drawn, -1, alpha)
+            row["ci_low"] = (fit.coefficient[at] - spread * _outermost(drawn, 1, alpha)) * units[at]
+            row["ci_high"] = (fit.coefficient[at] + spread * _outermost(drawn, -1, alpha)) * units[at]
         rows.append(row | {"note": _note(row, int(drawn.undefined(value).sum()), alpha)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -214,7 +217,7 @@ def _kernels(design: Design, fit: Fit, starts: np.ndarray, columns: list[int], i
     normal = np.linalg.pinv(normal, rcond=1e-12, hermitian=True)
     kernels = {}
     for place, at in enumerate(kept):
-        if at not in columns:
+        if at not in columns or not fit.identified[at]:
             continue
         bread = inverse[place]
         # The column less effects and other columns, over its sum of squares: estimate = sum of lever x outcome.
@@ -308,9 +311,9 @@ def _outermost(draws: _Draws, side: int, alpha: float) -> float:
     return (inside + outside) / 2
 
 
-def _reason(kept: bool, n_clusters: int, level: str) -> str:
-    if not kept:
-        return "not identified: collinear with earlier columns and effects"
+def _reason(identified: bool, n_clusters: int, level: str) -> str:
+    if not identified:
+        return "not identified: collinear with other columns and effects"
     if n_clusters < 2:
         return f"no bootstrap: {n_clusters} cluster by {level}"
     return f"no bootstrap: no variation between clusters by {level}"

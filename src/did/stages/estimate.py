@@ -70,7 +70,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         raise DidError(f"--output: expected another file than the panel; found {output}; name a new file")
     with pd.option_context("mode.string_storage", "auto"):   # millions of rows: pyarrow's texts are the faster ones
         panel, notes = load(path, columns, frequency=frequency)
-    frames, unfitted, settings = [], [], {}
+    frames, unfitted, settings, used = [], [], {}, {}
     for name in chosen:
         taken = {option: value for option, value in given.items() if _takes(name, option)}
         keywords = _keywords(name, taken)
@@ -79,6 +79,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
             results, tests = _results(name, panel, keywords, taken)
             frames += [_rows(result, panel, bootstrap) for result in results]
             notes += tests
+            used[name] = panel.units.isin(results[0].influence.index)
         except DidError as error:
             if estimators or name == DEFAULTS[0]:
                 raise DidError(f"{path}: {error}") from error
@@ -97,7 +98,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     if as_json:
         lines = [json.dumps({"event": "note", "message": note}, ensure_ascii=False) for note in [*notes, *unfitted]]
         return "\n".join([*json_lines(table.assign(indicator=columns.outcome), "estimate"), *lines])
-    return _screen(path, columns, panel, table, settings, [*notes, *unfitted])
+    return _screen(path, columns, panel, table, settings, used, [*notes, *unfitted])
 
 
 def _results(
@@ -259,16 +260,17 @@ def _estimates_csv(table: pd.DataFrame, outcome: str) -> str:
 
 
 def _screen(path: str | Path, columns: Columns, panel: Panel, table: pd.DataFrame, settings: Mapping[str, str],
-            notes: Sequence[str]) -> str:
+            used: Mapping[str, np.ndarray], notes: Sequence[str]) -> str:
     group_time = table["estimand"] == GROUP_TIME
     # Too many for a screen, unless nothing else was asked for.
     alone = group_time[table["estimator"] == STAGGERED].all()
     shown = table.loc[table["cluster"].isin(_shown_levels(panel)) & (alone | ~group_time)]
     hidden = 0 if alone else int(group_time.sum() / len(panel.clusters))
-    lines = _heading(path, columns, panel)
+    by_any = np.any(list(used.values()), axis=0)
+    lines = _heading(path, columns, panel, by_any)
     footnotes: list[str] = []
     for name, rows in shown.groupby("estimator", sort=False):
-        lines += ["", f"{name}{settings.get(name, '')}", *_block(rows, footnotes)]
+        lines += ["", f"{name}{settings.get(name, '')}", *_fewer(panel, used[name], by_any), *_block(rows, footnotes)]
     if hidden:
         many = "effects are" if hidden > 1 else "effect is"
         notes = [*notes, f"{hidden} group-time {many} not shown; --aggregation group_time shows, --output writes them"]
@@ -278,18 +280,28 @@ def _screen(path: str | Path, columns: Columns, panel: Panel, table: pd.DataFram
     return "\n".join(lines)
 
 
-def _heading(path: str | Path, columns: Columns, panel: Panel) -> list[str]:
-    cohorts = [str(panel.periods[position]) for position in np.unique(panel.treated_from[~panel.never_treated])]
+def _heading(path: str | Path, columns: Columns, panel: Panel, used: np.ndarray) -> list[str]:
+    """What the file holds, and how many units of each kind ``used`` (a mask of its units) has: those of the fits."""
+    starts = np.unique(panel.treated_from[used & ~panel.never_treated])
+    cohorts = [str(panel.periods[position]) for position in starts]
     dose = f"per unit of {columns.dose}; " if columns.dose else ""
     weights = f"; weighted by {columns.weight}" if columns.weight else ""
     many = "cohorts" if len(cohorts) > 1 else "cohort"
     return [
         f"{Path(path).name}: {columns.outcome}, {panel.n_units} units x {panel.n_periods} periods "
         f"({panel.periods[0]} to {panel.periods[-1]})",
-        f"{int((~panel.never_treated).sum())} units treated, {many} {_short(cohorts)}; "
-        f"{int(panel.never_treated.sum())} never treated",
+        f"{'' if used.all() else 'used: '}{int((used & ~panel.never_treated).sum())} units treated, {many} "
+        f"{_short(cohorts)}; {int((used & panel.never_treated).sum())} never treated",
         f"{dose}95% intervals{weights}",
     ]
+
+
+def _fewer(panel: Panel, used: np.ndarray, by_any: np.ndarray) -> list[str]:
+    """The line that says which units an estimator used, where others of the heading used more."""
+    if used.sum() == by_any.sum():
+        return []
+    return [f"  used: {int((used & ~panel.never_treated).sum())} units treated; "
+            f"{int((used & panel.never_treated).sum())} never treated"]
 
 
 def _short(labels: Sequence[str], most: int = 12) -> str:

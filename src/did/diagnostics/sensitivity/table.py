@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import FEW_TREATED, covariance_rank
+from did.diagnostics.joint_test import FEW_TREATED, UNHELD, covariance_rank, held
 from did.diagnostics.sensitivity.breakdown import relative_magnitudes_breakdown, smoothness_breakdown
 from did.diagnostics.sensitivity.path import TARGETS, EventPath, original_interval
 from did.diagnostics.sensitivity.relative_magnitudes import relative_magnitudes_interval
 from did.diagnostics.sensitivity.smoothness import Frontier, slope_change_bounds, slope_change_unit
 from did.errors import DidError, listed, one_of
 from did.estimators.base import Panel, Result
-from did.inference.clustered import cluster_sums, clustered_covariance, labels_of
+from did.inference.clustered import cluster_sums, clustered_covariance, labels_of, rounding_of
 
 COLUMNS = ["method", "target", "m", "level", "estimate", "ci_low", "ci_high", "breakdown", "status", "reason"]
 METHODS = ("original", "relative_magnitudes", "smoothness")
@@ -147,10 +147,14 @@ def _path_of(result: Result, panel: Panel, level: str) -> tuple[EventPath | None
     if n_pre < 1 or n_post < 1:
         return None, skip(f"{n_pre} coefficients before the reference and {n_post} after: one needed on each side")
     influence, labels = result.influence.to_numpy()[:, kept], labels_of(result, panel, level)
-    covariance = _covariance(result, influence, labels)
-    rank, n_clusters = covariance_rank(influence, labels), len(pd.unique(labels))
-    if rank < len(kept) or not np.isfinite(covariance).all():
+    with np.errstate(over="ignore"):
+        covariance = _covariance(result, influence, labels)
+    rank = covariance_rank(influence, labels, rounding_of(result, panel)[kept])
+    n_clusters = len(pd.unique(labels))
+    if rank < len(kept) or np.isnan(covariance).any():
         return None, skip(f"singular covariance: rank {rank} for {len(kept)} coefficients with {n_clusters} clusters")
+    if not held(covariance):
+        return None, skip(UNHELD)
     n_treated = len(pd.unique(labels[result.treated.to_numpy()[:, kept].any(axis=1)]))
     if n_treated < 2:
         return None, skip("one treated cluster: its standard error is too small to rely on")
