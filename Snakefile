@@ -365,7 +365,8 @@ rule manifest:
         plan.settings_files(),
         plan.modules("did.stages.manifest"),
     output:
-        plan.result_files("manifest"),
+        # `update` keeps what is there: it says what an earlier run made and this one does not.
+        update(plan.result_files("manifest")),
     log:
         f"{plan.paths.logs}/manifest.log",
     shell:

@@ -72,16 +72,18 @@ def simulate(state: State, target: str, settings: str, output: str) -> None:
 @main.command()
 @click.pass_obj
 def verify(state: State) -> None:
-    """Hash every raw file and every result again and compare with the manifest of the results.
+    """Hash every raw file and every result again and compare with the manifest of the results, and name files in the
+    folder of the results that are no part of the run. Results of real and of made-up data are both looked at.
 
     \b
     did verify
     did --config config/elsewhere.yaml verify
     """
+    from did.paths import Paths
     from did.stages import verify as stage
 
-    *_, paths = state.setting(None)
-    state.finish(stage.run(paths=paths))
+    evaluation, _, paths = state.setting(None)
+    state.finish("\n".join(stage.run(paths=each) for each in Paths.with_results(evaluation.own_folder) or [paths]))
 
 
 @main.command()
