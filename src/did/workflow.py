@@ -70,10 +70,11 @@ def _needed(*names: str) -> tuple[list[Path], set[str]]:
             others.add(name.partition(".")[0])
         elif name not in seen:
             seen[name] = path
-            waiting += _imports(path)
+            waiting += [*_imports(path), name.rpartition(".")[0] or name]   # a module's packages are run before it
     return sorted(set(seen.values())), others - {PACKAGE.name} - TALKING - sys.stdlib_module_names
 
 
+@cache
 def record(path: Path, *names: str) -> str:
     """Return ``path``, a file of what makes something: checksums of the named modules and of all they import, and the
     versions of the packages that these import. It is written only when one of them changed.
@@ -202,6 +203,12 @@ class Plan:
     def caption(self) -> str:
         """What Snakemake's own report says under a file."""
         return str(PACKAGE / "outputs" / "caption.rst")
+
+    def family_indicators(self, family: str) -> list[str]:
+        """Files of the indicators that a family's pages and figures are about: the chart of waves is about all."""
+        about_all = contents.draws_waves(self.evaluation, family, self.unavailable)
+        return [self.indicator_file(name) for name in (self.evaluation.indicators if about_all
+                                                       else self.families[family])]
 
     def templates(self) -> list[str]:
         return sorted(_from_here(path) for path in (PACKAGE / "outputs" / "templates").iterdir())
