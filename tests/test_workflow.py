@@ -21,6 +21,7 @@ import pytest
 import small_project
 from did import sealed
 from did.paths import Paths
+from did.workflow import Plan
 from opened import opened
 from workbooks import write_dtoc
 
@@ -264,15 +265,40 @@ def test_every_file_that_a_stage_opens_is_an_input_of_its_rule(project):
         assert done.returncode == 0, done.stderr
         rules.add(job["rule"].partition("_")[0])
         made_of = [json.loads((project / path).read_text())["modules"] for path in job["input"] if "/modules/" in path]
-        known = {*job["input"], *job["output"], *job["log"], *(f"src/did/{name}" for names in made_of for name in names)}
+        known = {f"src/did/{name}" for names in made_of for name in names}
+        known |= {*job["input"], *job["output"], *job["log"]}
         if job["rule"] == "manifest":   # it hashes all; its inputs are what is made when all else is
             known |= made_before
         read = {_module(path) for path in found if not path.endswith(".part")}
         assert read - known - always == set(), job["rule"]
         if job["rule"] == "observe":   # the tracing sees what a process of its own opens
-            assert any(path.endswith((".xls", ".csv")) for path in read) and "src/did/sources/workbook_process.py" in read
-    assert rules == set("fetch observe align fit diagnose vary adjust draw family reproduce tabulate workbook report "
-                        "manifest".split())
+            assert any(path.endswith(".xls") for path in read) and "src/did/sources/workbook_process.py" in read
+    assert rules == {"fetch", "observe", "align", "fit", "diagnose", "vary", "adjust", "draw", "family", "reproduce",
+                     "tabulate", "workbook", "report", "manifest"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel is asked which files are opened (inotify)")
+@pytest.mark.parametrize("source", ["gpps", "nhs_england_dtoc_2020", "preventable_mortality"])
+def test_what_is_opened_to_make_up_and_read_a_sources_files_is_an_input(source, tmp_path, monkeypatch):
+    shutil.copytree(small_project.ROOT / "config", tmp_path / "config")
+    shutil.copytree(small_project.ROOT / "data/reference", tmp_path / "data/reference")
+    # A reader's own folder of reference tables, where it has that option.
+    place = tmp_path / "config/sources/gpps.yaml"
+    place.write_text(place.read_text().replace("options: {}", "options: {reference: tables}"))
+    shutil.copytree(tmp_path / "data/reference", tmp_path / "tables")
+    monkeypatch.chdir(tmp_path)
+    plan = Plan.load("config/ics.yaml", "demo")
+    checked = {"config/ics.yaml", *plan.claims_files(), *map(plan.indicator_file, plan.evaluation.indicators)}
+    inputs = {"fetch": [plan.registry(source), *plan.maker_modules(source)],
+              "observe": [plan.registry(source), *plan.raw_files(source), *plan.reader_tables(source)]}
+    assert ("tables/gpps_questions.csv" in inputs["observe"]) == (source == "gpps")
+    for stage, known in inputs.items():
+        with opened(tmp_path) as found:
+            done = small_project.run(tmp_path, stage, source, "--data", "demo")
+        assert done.returncode == 0, done.stderr
+        assert {path for path in found if not path.endswith(".part")} - {*known} - checked == set(), stage
+        if stage == "observe":
+            assert set(found) >= {*plan.raw_files(source), *plan.reader_tables(source)}
 
 
 def _module(path: str) -> str:

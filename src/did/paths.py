@@ -33,7 +33,7 @@ class Paths:
 
     @classmethod
     def with_results(cls, folder: str = "") -> list[Paths]:
-        """Paths of an evaluation's own ``folder`` where there are results: of real data, of made-up data, or of both."""
+        """Paths of an evaluation's own ``folder`` where there are results: of real data, of made-up data, or both."""
         return [paths for kind in ("live", "demo") if (paths := cls.of(kind, folder)).manifest.is_file()]
 
     @property

@@ -19,8 +19,8 @@ MADE_BY = b"did made by"
 
 
 def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
-    """Write ``frame``, without its index, to ``path``, whole or not at all, with ``metadata`` and the versions that made
-    it beside the seal.
+    """Write ``frame``, without its index, to ``path``, whole or not at all, with ``metadata`` and the versions that
+    made it beside the seal.
 
     The checksum is of the whole file, with zeros in the checksum's place: Parquet's own checksums leave the footer out.
     """

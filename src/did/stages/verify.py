@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from did.errors import DidError
-from did.limits import first_few
+from did.errors import DidError, listed
 from did.paths import Paths
 from did.provenance import read_sealed, sha256
 
@@ -32,8 +31,8 @@ def run(*, paths: Paths) -> str:
         raise DidError(f"{wrong[0]}{more}; run again to make it anew")
     others = _others(paths, recorded["results"])
     if others:
-        raise DidError(f"{paths.results}: expected the files of the run alone; found also {first_few(others, 8)}: no part "
-                       "of it, of an earlier run perhaps; move or delete what you do not need")
+        raise DidError(f"{paths.results}: expected the files of the run alone; found also {listed(others)}: no "
+                       "part of it, of an earlier run perhaps; move or delete what you do not need")
     return f"{paths.results}: {len(files)} files are as recorded"
 
 
