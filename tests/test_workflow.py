@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 import small_project
 from did import sealed
@@ -348,15 +349,21 @@ def test_another_version_reruns_what_depends_on_it_and_the_manifest_names_what_c
 
 
 def test_nothing_of_an_indicator_that_is_gone_stays_in_the_results(project):
+    place = project / "config/ics.yaml"
+    evaluation = yaml.safe_load(place.read_text())
+    evaluation["readings"]["all_ages"]["families"] = ["dtoc"]   # the other outcome has no such denominator
+    place.write_text(yaml.safe_dump(evaluation, sort_keys=False))
     counts = project / "counts.csv"
-    rows = [f"{code},{month},{60 + place},100" for place, code in enumerate(small_project.UNITS)
+    draw = random.Random(3)
+    rows = [f"{code},{month},{draw.randrange(40, 90)},100" for code in small_project.UNITS
             for month in small_project.MONTHS]
     counts.write_text("Code,Month,n,d\n" + "\n".join(rows) + "\n")
     before = {path for path in contents(project) if path.startswith("results/")}
     new = small_project.run(project, "indicator", "new", "zz_t", "--file", "counts.csv", "--numerator-column", "n",
                             "--denominator-column", "d", "--unit", "%")
     assert new.returncode == 0, new.stderr
-    assert small_project.run(project, "run", "--data", MIRROR).returncode == 0
+    done = small_project.run(project, "run", "--data", MIRROR)
+    assert done.returncode == 0, done.stderr
     assert len([path for path in contents(project) if path.startswith("results/") and "zz_t" in path]) > 20
     notes = project / "results/notes.md"
     notes.write_text("The user's own.\n")
