@@ -413,6 +413,7 @@ def test_verify_looks_at_made_up_and_real_results(project):
     write_sealed(manifest, record | {"results": made_up})
     done = small_project.run(project, "verify")
     assert done.returncode == 1 and "results/demo/summary.md: expected sha256" in done.stderr
+    assert small_project.run(project, "verify", "--data", MIRROR).stdout.startswith("results: ")
     shutil.copy(project / "results/summary.md", project / "results/demo/summary.md")
     done = small_project.run(project, "verify")
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["results", "results/demo"]

@@ -28,7 +28,7 @@ def run(*, paths: Paths) -> str:
             wrong.append(f"{name}: expected sha256 {expected}; found {found}")
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise DidError(f"{wrong[0]}{more}; run again to make it anew")
+        raise DidError(f"{wrong[0]}{more}; {paths.manifest} has recorded it: run again to make it anew")
     others = _others(paths, recorded["results"])
     if others:
         raise DidError(f"{paths.results}: expected the files of the run alone; found also {listed(others)}: no "
