@@ -102,6 +102,7 @@ rule fit:
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.config_path,
+        lambda wildcards: plan.indicator_file(wildcards.indicator),
         plan.modules("did.stages.fit", *plan.estimator_modules),
     output:
         f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
@@ -230,7 +231,7 @@ for family, members in plan.families.items():
             ),
             plan.claims_files(),
             plan.config_path,
-            [plan.indicator_file(indicator) for indicator in members],
+            plan.family_indicators(family),
             [plan.registry(source) for indicator in members for source in plan.sources_of(indicator)],
             plan.reference_files(),
             plan.modules("did.stages.family"),
@@ -365,7 +366,8 @@ rule manifest:
         plan.settings_files(),
         plan.modules("did.stages.manifest"),
     output:
-        plan.result_files("manifest"),
+        # `update` keeps what is there: it says what an earlier run made and this one does not.
+        update(plan.result_files("manifest")),
     log:
         f"{plan.paths.logs}/manifest.log",
     shell:

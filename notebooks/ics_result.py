@@ -2,8 +2,9 @@
 # # The result for Integrated Care Systems, from the tables of a run
 #
 # What the analysis estimates, whether the numbers in print are met, and how far the estimates can be trusted. All of
-# it is in `results/`, which `make run` writes; another folder of results may be given as the one argument. The tables
-# of a demonstration are of made-up data: they show the method, and say nothing about the policy.
+# it is in `results/demo/`, which `make run` writes, or in `results/` for the publishers' files; the folder may be given
+# as the one argument. The tables of a demonstration are of made-up data: they show the method, and say nothing about
+# the policy.
 
 # %%
 import sys
@@ -14,7 +15,7 @@ import pandas as pd
 from did.outputs.text import interval, number, p_value, read_csv
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results"
+RESULTS = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results" / "demo"
 TABLES = ("estimates", "reproduction", "diagnostics")
 
 # %%

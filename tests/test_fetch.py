@@ -569,6 +569,57 @@ def test_the_mistakes_in_a_mirror_are_one_line(tmp_path: Path, folder: Path) -> 
     assert (record["accepted"], record["sha256"]) == (True, _digest(A))
 
 
+def test_a_mirrors_own_checksum_is_compared_where_the_registry_has_none(tmp_path: Path, folder: Path) -> None:
+    mode = _mirror(tmp_path, [{"path": "example/b.csv", "sha256": _digest(B)}], example__b_csv=A)
+    source = _source(_entry("b.csv", None))
+    for accept in (False, True):
+        text = _message(source, folder, mode=mode, accept=accept)
+        assert f"came: sha256 {_digest(A)[:12]}... in " in text and f"index.csv has {_digest(B)[:12]}..." in text
+        assert not (folder / "b.csv").exists()
+    (mode.folder / "example" / "b.csv").write_bytes(B)
+    assert fetch(source, folder, mode=mode)["files"]["b.csv"]["sha256"] == _digest(B)
+
+
+@pytest.mark.parametrize("at_hand", ["fetched", "put in by hand", "lost"])
+def test_another_edition_of_a_second_mirror_is_refused_until_accepted(
+    tmp_path: Path, folder: Path, at_hand: str
+) -> None:
+    """Whether its file is still there or not: which edition was used is recorded."""
+    source = _source(_entry("b.csv", None))
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    first = _mirror(tmp_path / "one", [{"path": "example/b.csv", "sha256": _digest(A)}], example__b_csv=A)
+    second = _mirror(tmp_path / "two", [{"path": "example/b.csv", "sha256": _digest(B)}], example__b_csv=B)
+    if at_hand == "put in by hand":
+        folder.mkdir(parents=True)
+        (folder / "b.csv").write_bytes(A)
+    else:
+        fetch(source, folder, mode=first)
+    if at_hand == "lost":
+        (folder / "b.csv").unlink()
+    with pytest.raises(DidError) as caught:
+        fetch(source, folder, mode=second)
+    text = str(caught.value)
+    assert _digest(B)[:12] in text and "--accept" in text and "\n" not in text
+    assert not (folder / "b.csv").exists() or (folder / "b.csv").read_bytes() == A
+    assert fetch(source, folder, mode=second, accept=True)["files"]["b.csv"]["sha256"] == _digest(B)
+    assert (folder / "b.csv").read_bytes() == B
+    assert fetch(source, folder, mode=second)["files"]["b.csv"]["sha256"] == _digest(B)
+    with pytest.raises(DidError, match="another edition"):
+        fetch(source, folder, mode=first)
+
+
+def test_another_edition_of_a_publisher_is_kept_beside_where_the_registry_has_no_checksum(
+    server: Server, folder: Path
+) -> None:
+    source = _source(_entry("a.csv", None, address=server.put("/a", A)))
+    fetch(source, folder, mode=LIVE, limits=QUICK)
+    server.put("/a", B)
+    with pytest.raises(DidError, match="the publisher's file changed"):
+        fetch(source, folder, mode=LIVE, limits=QUICK, refresh=True)
+    assert (folder / "a.csv").read_bytes() == A and (folder / "a.csv.new").read_bytes() == B
+
+
 @pytest.mark.parametrize("path", ["../outside.csv", "/etc/passwd", "link/outside.csv", ""])
 def test_a_mirror_does_not_reach_outside_its_folder(tmp_path: Path, folder: Path, path: str) -> None:
     mode = _mirror(tmp_path, [{"path": path, "sha256": _digest(B)}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import matplotlib
@@ -134,6 +135,32 @@ def test_settings_of_matplotlib_are_left_alone(kind, tmp_path, estimates):
     before = dict(matplotlib.rcParams)
     draw(kind, tmp_path / "figure", estimates)
     assert dict(matplotlib.rcParams) == before
+
+
+def _odd(name: str, value):
+    """Another value than ``value`` that the setting ``name`` takes; None if there is none to be had."""
+    others = {bool: [not value], int: [value + 3, value - 1], float: [value * 1.7 + 0.3, value / 2]} if isinstance(
+        value, bool | int | float) else {str: ["#ff0000", "serif", "in", "round", "right", "dashed", "tight", "y"]}
+    for other in others.get(type(value), []):
+        with contextlib.suppress(ValueError), matplotlib.rc_context({name: other}):
+            if matplotlib.rcParams[name] != value:
+                return other
+    return None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_users_settings_of_matplotlib_change_no_figure(kind, tmp_path, estimates):
+    right = draw(kind, tmp_path / "right" / "figure", estimates)
+    # What needs a TeX of its own, and what is no setting of figures.
+    kept = ("text.usetex", "pgf.", "backend", "interactive", "toolbar", "webagg", "animation.", "keymap.", "date.epoch")
+    odd = {name: other for name, value in matplotlib.rcParamsDefault.items() if not name.startswith(kept)
+           and (other := _odd(name, value)) is not None}
+    assert len(odd) > 150
+    style.text_width.cache_clear()
+    with matplotlib.rc_context(odd):
+        found = draw(kind, tmp_path / "odd" / "figure", estimates)
+    for one, other in zip(right, found, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
 
 
 @pytest.mark.parametrize("kind", KINDS)

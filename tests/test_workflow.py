@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,8 +17,13 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 import small_project
+from did import sealed
+from did.paths import Paths
+from did.workflow import Plan
+from opened import opened
 from workbooks import write_dtoc
 
 MIRROR = "mirror:../mirror"
@@ -231,3 +238,194 @@ def test_what_a_killed_write_left_is_removed_by_the_next_run(project):
         path.write_bytes(b"half")
     assert small_project.run(project, "run", "--data", MIRROR).returncode == 0
     assert not any(path.exists() for path in left)
+
+
+def jobs(project: Path) -> dict[str, dict]:
+    """Command -> what Snakemake recorded of it: its rule, its inputs, and all its outputs."""
+    found: dict[str, dict] = {}
+    for path in (project / ".snakemake/metadata").iterdir():
+        record = json.loads(path.read_text())
+        job = found.setdefault(record["shellcmd"], record | {"output": []})
+        job["output"].append(base64.b64decode(path.name).decode())
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel is asked which files are opened (inotify)")
+def test_every_file_that_a_stage_opens_is_an_input_of_its_rule(project):
+    """Of the project's folder; but for what every command opens that reads the config: it checks all of it."""
+    code = f"from did.cli.app import State; import did.cli; State('config/ics.yaml', None).setting({MIRROR!r})"
+    with opened(project) as always:
+        subprocess.run([sys.executable, "-c", code], cwd=project, env=small_project.environment(project), check=True)
+    always = {_module(path) for path in always}
+    assert "config/indicators/dtoc_total.yaml" in always
+    rules, every = set(), jobs(project)
+    made_before = {path for job in every.values() for path in (*job["input"], *job["output"])}
+    for command, job in every.items():
+        with opened(project) as found:
+            done = small_project.run(project, *shlex.split(command)[1:])
+        assert done.returncode == 0, done.stderr
+        rules.add(job["rule"].partition("_")[0])
+        made_of = [json.loads((project / path).read_text())["modules"] for path in job["input"] if "/modules/" in path]
+        known = {f"src/did/{name}" for names in made_of for name in names}
+        known |= {*job["input"], *job["output"], *job["log"]}
+        if job["rule"] == "manifest":   # it hashes all; its inputs are what is made when all else is
+            known |= made_before
+        read = {_module(path) for path in found if not path.endswith(".part")}
+        assert read - known - always == set(), job["rule"]
+        if job["rule"] == "observe":   # the tracing sees what a process of its own opens
+            assert any(path.endswith(".xls") for path in read) and "src/did/sources/workbook_process.py" in read
+    assert rules == {"fetch", "observe", "align", "fit", "diagnose", "vary", "adjust", "draw", "family", "reproduce",
+                     "tabulate", "workbook", "report", "manifest"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel is asked which files are opened (inotify)")
+@pytest.mark.parametrize("source", ["gpps", "nhs_england_dtoc_2020", "preventable_mortality"])
+def test_what_is_opened_to_make_up_and_read_a_sources_files_is_an_input(source, tmp_path, monkeypatch):
+    shutil.copytree(small_project.ROOT / "config", tmp_path / "config")
+    shutil.copytree(small_project.ROOT / "data/reference", tmp_path / "data/reference")
+    # A reader's own folder of reference tables, where it has that option.
+    place = tmp_path / "config/sources/gpps.yaml"
+    place.write_text(place.read_text().replace("options: {}", "options: {reference: tables}"))
+    shutil.copytree(tmp_path / "data/reference", tmp_path / "tables")
+    monkeypatch.chdir(tmp_path)
+    plan = Plan.load("config/ics.yaml", "demo")
+    checked = {"config/ics.yaml", *plan.claims_files(), *map(plan.indicator_file, plan.evaluation.indicators)}
+    inputs = {"fetch": [plan.registry(source), *plan.maker_modules(source)],
+              "observe": [plan.registry(source), *plan.raw_files(source), *plan.reader_tables(source)]}
+    assert ("tables/gpps_questions.csv" in inputs["observe"]) == (source == "gpps")
+    for stage, known in inputs.items():
+        with opened(tmp_path) as found:
+            done = small_project.run(tmp_path, stage, source, "--data", "demo")
+        assert done.returncode == 0, done.stderr
+        assert {path for path in found if not path.endswith(".part")} - {*known} - checked == set(), stage
+        if stage == "observe":
+            assert set(found) >= {*plan.raw_files(source), *plan.reader_tables(source)}
+
+
+def _module(path: str) -> str:
+    """The module that compiled code is of; other paths as they are."""
+    return re.sub(r"__pycache__/(\w+)\.[\w-]+\.pyc$", r"\1.py", path)
+
+
+def other_version(folder: Path, package: str) -> dict[str, str]:
+    """The environment of a user in whose Python ``package`` says that it has version 99."""
+    place = folder / "packages" / f"{package}-99.dist-info"
+    place.mkdir(parents=True)
+    (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 99\n")
+    environment = small_project.environment(folder)
+    return environment | {"PYTHONPATH": f"{place.parent}{os.pathsep}{environment['PYTHONPATH']}"}
+
+
+def run_as(project: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", "from did.cli import main; main()", *arguments], cwd=project,
+                          env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("package", "expected", "table"), [
+    ("scipy", ["diagnose", "fit", "reproduce", "vary", *FITTED], "estimates"),
+    ("xlsxwriter", ["manifest", "workbook"], None),
+    ("snakemake", [], None),
+])
+def test_another_version_reruns_what_depends_on_it_and_the_manifest_names_what_computed(project, package, expected,
+                                                                                        table):
+    manifest = project / "results/manifest.json"
+    before = json.loads(manifest.read_text())["versions"]
+    environment = other_version(project, package)
+    # The process that writes a manifest did not compute the results.
+    assert run_as(project, environment, "manifest", "--data", MIRROR).returncode == 0
+    assert json.loads(manifest.read_text())["versions"] == before
+    done = run_as(project, environment, "run", "--data", MIRROR)
+    assert done.returncode == 0, done.stderr
+    assert steps(done.stderr) == sorted(expected)
+    after = json.loads(manifest.read_text())["versions"]
+    if table is not None:
+        assert sealed.made_by(project / f"data/processed/{table}/dtoc_total.parquet")[package] == "99"
+        assert after[table][package] == "99" != before[table][package]
+        assert after["observations"] == before["observations"]
+    if package == "xlsxwriter":
+        assert after["workbook"] == before["workbook"] | {"xlsxwriter": "99"}
+    if expected:
+        assert steps(run_as(project, environment, "run", "--data", MIRROR).stderr) == []
+
+
+def test_nothing_of_an_indicator_that_is_gone_stays_in_the_results(project):
+    place = project / "config/ics.yaml"
+    evaluation = yaml.safe_load(place.read_text())
+    evaluation["readings"]["all_ages"]["families"] = ["dtoc"]   # the other outcome has no such denominator
+    place.write_text(yaml.safe_dump(evaluation, sort_keys=False))
+    counts = project / "counts.csv"
+    draw = random.Random(3)
+    rows = [f"{code},{month},{draw.randrange(40, 90)},100" for code in small_project.UNITS
+            for month in small_project.MONTHS]
+    counts.write_text("Code,Month,n,d\n" + "\n".join(rows) + "\n")
+    before = {path for path in contents(project) if path.startswith("results/")}
+    new = small_project.run(project, "indicator", "new", "zz_t", "--file", "counts.csv", "--numerator-column", "n",
+                            "--denominator-column", "d", "--unit", "%")
+    assert new.returncode == 0, new.stderr
+    done = small_project.run(project, "run", "--data", MIRROR)
+    assert done.returncode == 0, done.stderr
+    assert len([path for path in contents(project) if path.startswith("results/") and "zz_t" in path]) > 20
+    notes = project / "results/notes.md"
+    notes.write_text("The user's own.\n")
+
+    counts.rename(project / "elsewhere.csv")
+    assert small_project.run(project, "run", "--data", MIRROR).returncode == 0
+    assert {path for path in contents(project) if path.startswith("results/")} == before | {"results/notes.md"}
+    verified = small_project.run(project, "verify")
+    assert verified.returncode == 1 and "found also notes.md: no part of it" in verified.stderr
+    notes.unlink()
+    assert small_project.run(project, "verify").returncode == 0
+
+    for folder in ("indicators", "sources"):
+        (project / f"config/{folder}/zz_t.yaml").unlink()
+    assert small_project.run(project, "run", "--data", MIRROR).returncode == 0
+    assert {path for path in contents(project) if path.startswith("results/")} == before
+    assert small_project.run(project, "verify").returncode == 0
+
+
+def test_a_forged_manifest_deletes_nothing_outside_the_results(project):
+    from did.provenance import read_sealed, write_sealed
+
+    path = project / "results/manifest.json"
+    record = {key: value for key, value in read_sealed(path).items() if key != "seal"}
+    outside = ["config/ics.yaml", "results/../config/demo.yaml", str(project / "Snakefile")]
+    write_sealed(path, record | {"results": record["results"] | dict.fromkeys(outside, "0")})
+    assert small_project.run(project, "manifest", "--data", MIRROR).returncode == 0
+    assert all((project / name).is_file() for name in outside)
+
+
+def test_made_up_and_real_files_share_no_folder():
+    for folder in ("", "elsewhere"):
+        demo, *real = (Paths.of(kind, folder) for kind in ("demo", "mirror", "live"))
+        for paths in real:
+            assert {demo.data, demo.results, demo.logs}.isdisjoint({paths.data, paths.results, paths.logs})
+            assert demo.results != paths.results and paths.results.name != "demo"
+
+
+def test_verify_looks_at_made_up_and_real_results(project):
+    shutil.copytree(project / "results", project / "results/demo")
+    (project / "results/demo/summary.md").unlink()
+    manifest = project / "results/demo/manifest.json"
+    from did.provenance import read_sealed, write_sealed
+
+    record = {key: value for key, value in read_sealed(manifest).items() if key != "seal"}
+    made_up = {name.replace("results/", "results/demo/"): digest for name, digest in record["results"].items()}
+    write_sealed(manifest, record | {"results": made_up})
+    done = small_project.run(project, "verify")
+    assert done.returncode == 1 and "results/demo/summary.md: expected sha256" in done.stderr
+    assert small_project.run(project, "verify", "--data", MIRROR).stdout.startswith("results: ")
+    shutil.copy(project / "results/summary.md", project / "results/demo/summary.md")
+    done = small_project.run(project, "verify")
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["results", "results/demo"]
+
+
+def test_a_users_matplotlibrc_changes_no_result(project):
+    before = contents(project)
+    (project / "matplotlibrc").write_text("font.size: 20\nlines.linewidth: 4\naxes.facecolor: yellow\n"
+                                          "figure.constrained_layout.use: True\nsavefig.bbox: tight\n"
+                                          "axes.spines.top: False\nxtick.direction: in\npath.simplify: False\n"
+                                          "svg.fonttype: path\naxes.prop_cycle: cycler('color', ['red'])\n")
+    for command in jobs(project):
+        if shlex.split(command)[5] in ("draw", "family"):
+            assert small_project.run(project, *shlex.split(command)[1:]).returncode == 0
+    assert contents(project) == before

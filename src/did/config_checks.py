@@ -62,7 +62,7 @@ def _names(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
     if "wave_two_removed" in evaluation.samples and evaluation.waves.removable_wave is None:
         mistakes.lines.append(f"{yaml_files.key(path, 'samples')} holds wave_two_removed: key 'waves.removable_wave' "
                               "must say which wave; add it, or remove the sample")
-    if evaluation.own_folder in ("raw", "interim", "processed", "reference", "demo", "figures"):
+    if evaluation.own_folder in ("raw", "interim", "processed", "reference", "demo", "figures", "tables", "sweep"):
         mistakes.lines.append(f"{yaml_files.key(path, 'folder' if evaluation.folder else 'id')}: expected a name that "
                               f"no folder of the stages has; found '{evaluation.own_folder}'; choose another 'folder'")
 

@@ -31,7 +31,7 @@ def changed_files(plan: Plan) -> list[str]:
         folder = plan.paths.raw(source)
         found += _changed(plan.raw_files(source), folder / "manifest.json", lambda path, record: (
             record["files"].get(Path(path).name, {}).get("sha256")))
-    return found + _changed([*plan.sections(), *plan.results()], plan.paths.results / "manifest.json",
+    return found + _changed([*plan.sections(), *plan.results()], plan.paths.manifest,
                             lambda path, record: (record["tables"] | record["results"]).get(path))
 
 
@@ -47,7 +47,7 @@ def from_the_future(plan: Plan) -> list[str]:
     def ahead(paths: list[str]) -> list[str]:
         return [path for path in paths if Path(path).is_file() and Path(path).stat().st_mtime > now + 60]
 
-    for path in ahead([*plan.raw_files(), *map(str, plan.paths.modules.glob("*.txt"))]):
+    for path in ahead([*plan.raw_files(), *map(str, plan.paths.modules.glob("*.json"))]):
         os.utime(path)
     return ahead([*plan.tables(), *plan.sections(), *plan.results(), *plan.result_files("manifest")])
 

@@ -25,11 +25,21 @@ class Paths:
     def of(cls, mode_kind: str, folder: str = "") -> Paths:
         """Paths of a data mode and of an evaluation's own ``folder`` (Evaluation.own_folder; "" for none).
 
-        Demonstration data have a folder of their own, so that made-up and real files and tables can never be taken for
-        each other; results are of the last run.
+        What is made up is in a folder ``demo`` of each, so that made-up and real files, tables and results can never be
+        taken for each other.
         """
-        data = Path("data/demo") if mode_kind == "demo" else cls.data
-        return cls(data / folder, cls.results / folder, cls.logs / folder)
+        made_up = "demo" if mode_kind == "demo" else ""
+        return cls(*(base / made_up / folder for base in (cls.data, cls.results, cls.logs)))
+
+    @classmethod
+    def with_results(cls, folder: str = "") -> list[Paths]:
+        """Paths of an evaluation's own ``folder`` where there are results: of real data, of made-up data, or both."""
+        return [paths for kind in ("live", "demo") if (paths := cls.of(kind, folder)).manifest.is_file()]
+
+    @property
+    def manifest(self) -> Path:
+        """Checksums of what went into the results and of what came out, written last."""
+        return self.results / "manifest.json"
 
     def raw(self, source: str) -> Path:
         """Folder of a source's files as published, with their ``manifest.json``."""

@@ -6,16 +6,20 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from did.errors import DidError
 
-PACKAGES = ["ics-did", "pandas", "numpy", "scipy", "statsmodels", "matplotlib", "snakemake", "pyarrow",
-            "python-calamine", "xlsxwriter"]
+# Those that compute the tables between the stages.
+PACKAGES = ("ics-did", "pandas", "numpy", "scipy", "statsmodels", "pyarrow", "python-calamine")
+# Packages of another name than their module's.
+DISTRIBUTIONS = {"yaml": "PyYAML", "PIL": "pillow"}
 
 
 @contextlib.contextmanager
@@ -69,9 +73,30 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """This package's version and those of the packages that compute with it."""
-    return {name: metadata.version(name) for name in PACKAGES}
+def versions(*packages: str) -> dict[str, str]:
+    """The versions of Python and of ``packages``, named as they are installed or imported, that this process runs on.
+
+    One that is not installed is left out. Without names: of those that compute the tables.
+    """
+    found = {name: _version(DISTRIBUTIONS.get(name, name)) for name in packages or PACKAGES}
+    return {"python": platform.python_version()} | {name: version for name, version in found.items() if version}
+
+
+@cache
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def together(records: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """One record of versions from several: a package that had more than one has all of them, with commas between."""
+    found: dict[str, set[str]] = {}
+    for record in records:
+        for package, version in record.items():
+            found.setdefault(package, set()).add(version)
+    return {package: ", ".join(sorted(found[package])) for package in sorted(found)}
 
 
 def write_sealed(path: str | Path, value: dict[str, Any]) -> dict[str, Any]:

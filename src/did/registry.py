@@ -105,7 +105,8 @@ class RawFileEntry(BaseModel):
     path: str | None = Field(default=None, min_length=1, description="a file of your own, copied from here in every "
                              "data mode; from the project folder, or a whole path")
     sha256: Annotated[str | None, BeforeValidator(_check_sha256)] = Field(
-        default=None, description="checksum of the edition in use; null accepts and records whatever comes"
+        default=None, description="checksum of the edition in use; null takes the first that comes, and another "
+        "only when it is accepted"
     )
     bytes: int | None = Field(default=None, gt=0, description="size of the edition in use, in bytes")
     note: str = Field(default="", description="what a reader of the registry should know about this file")

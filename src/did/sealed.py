@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from did.errors import DidError
-from did.provenance import atomic
+from did.provenance import atomic, versions
 
 SEAL = b"sha256 of this file with zeros here: "
 UNSEALED = b"0" * 64
+MADE_BY = b"did made by"
 
 
 def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
-    """Write ``frame``, without its index, to ``path``, whole or not at all, with ``metadata`` beside the seal.
+    """Write ``frame``, without its index, to ``path``, whole or not at all, with ``metadata`` and the versions that
+    made it beside the seal.
 
     The checksum is of the whole file, with zeros in the checksum's place: Parquet's own checksums leave the footer out.
     """
@@ -26,7 +29,7 @@ def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes]
 
     table = pyarrow.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **(metadata or {}),
-                                           b"did": SEAL + UNSEALED})
+                                           MADE_BY: json.dumps(versions()).encode(), b"did": SEAL + UNSEALED})
     sink = pyarrow.BufferOutputStream()
     parquet.write_table(table, sink, compression="zstd")
     content = sink.getvalue().to_pybytes()
@@ -39,6 +42,14 @@ def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes]
 def is_intact(path: str | Path) -> bool:
     """Whether every byte of the file is as `write` wrote it."""
     return _is_sealed(Path(path).read_bytes())
+
+
+def made_by(path: str | Path) -> dict[str, str]:
+    """The versions of Python and the packages that made the file: what `did.provenance.versions` gave when it was
+    written."""
+    from pyarrow import parquet
+
+    return json.loads((parquet.read_schema(path).metadata or {}).get(MADE_BY, b"{}"))
 
 
 def read(path: str | Path, again: str) -> tuple[pd.DataFrame, Mapping[bytes, bytes]]:

@@ -84,6 +84,7 @@ def serve(address: str, parent: int, config: str = "") -> None:
 
     from did.config import load_evaluation, load_indicator
     from did.errors import DidError
+    from did.provenance import versions
 
     geographies: dict[str, str] = {}
     listener = socket.socket(socket.AF_UNIX)
@@ -107,6 +108,7 @@ def serve(address: str, parent: int, config: str = "") -> None:
             # Where every code lies is worked out when first asked for, and then kept.
             _ = importlib.import_module("did.geography").load(name, reference).unit_of
         _answer(listener)
+    versions()   # looked up once for all jobs
     listener.settimeout(1.0)
     while os.getppid() == parent:
         _answer(listener)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,18 +19,24 @@ from did.file_checks import check_files
 from did.outputs import contents
 from did.panel import observations_needed
 from did.paths import FAMILY_TABLES, TABLES, Paths
-from did.provenance import sha256, write_text
+from did.provenance import sha256, versions, write_text
 from did.simulate import WRITERS
-from did.sources import READERS
+from did.sources import READERS, reference_tables
 
 PACKAGE = Path(__file__).parent
-IMPORT = re.compile(r"^[ \t]*(?:from (?P<module>did(?:\.\w+)*) import (?P<names>\([^)]*\)|[^\n]*)"
-                    r"|import (?P<plain>did(?:\.\w+)*))", flags=re.MULTILINE)
+# Packages that talk to people and to servers, and decide no number.
+TALKING = {"click", "requests", "rich", "urllib3"}
+IMPORT = re.compile(r"^[ \t]*(?:from (?P<module>[a-zA-Z]\w*(?:\.\w+)*) import (?P<names>\([^)]*\)|[^\n]*)"
+                    r"|import (?P<plain>[a-zA-Z]\w*(?:\.\w+)*)(?= as |[ \t]*(?:#|,|$)))", flags=re.MULTILINE)
 
 
 @cache
 def _file_of(module: str) -> Path | None:
-    base = PACKAGE.joinpath(*module.split(".")[1:])
+    """The file of a module of this package; None for all else."""
+    package, *parts = module.split(".")
+    if package != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*parts)
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
             return path
@@ -37,8 +45,8 @@ def _file_of(module: str) -> Path | None:
 
 @cache
 def _imports(path: Path) -> frozenset[str]:
-    """Names of modules of this package that a file imports, anywhere in it: by its lines, since to parse every file
-    takes longer than all else that is planned."""
+    """Names of modules that a file imports, anywhere in it: by its lines, since to parse every file takes longer than
+    all else that is planned."""
     found = set()
     for taken in IMPORT.finditer(path.read_text(encoding="utf-8")):
         if taken["module"]:
@@ -49,27 +57,35 @@ def _imports(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def modules(*names: str) -> list[str]:
-    """Files of the named modules and of every module of this package they import, directly or not.
-
-    Snakemake does not notice an edited module by itself, so each rule lists its own as inputs.
-    """
+def _needed(*names: str) -> tuple[list[Path], set[str]]:
+    """Files of the named modules and of every module of this package they import, directly or not; and the names of
+    other packages that these import and that may decide numbers."""
     seen: dict[str, Path] = {}
+    others: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
         path = _file_of(name)
-        if path is None or name in seen:
-            continue
-        seen[name] = path
-        waiting += _imports(path)
-    return sorted(_from_here(path) for path in set(seen.values()))
+        if path is None:
+            others.add(name.partition(".")[0])
+        elif name not in seen:
+            seen[name] = path
+            waiting += [*_imports(path), name.rpartition(".")[0] or name]   # a module's packages are run before it
+    return sorted(set(seen.values())), others - {PACKAGE.name} - TALKING - sys.stdlib_module_names
 
 
 @cache
-def _checksums(path: Path, *names: str) -> str:
-    text = "".join(f"{sha256(file)}  {Path(file).resolve().relative_to(PACKAGE.resolve())}\n"
-                   for file in modules(*names))
+def record(path: Path, *names: str) -> str:
+    """Return ``path``, a file of what makes something: checksums of the named modules and of all they import, and the
+    versions of the packages that these import. It is written only when one of them changed.
+
+    Snakemake does not notice an edited module or another version by itself, so each rule has such a file among its
+    inputs. One input in place of sixty: Snakemake looks at each input of each job, and there may be thousands of jobs.
+    """
+    files, packages = _needed(*names)
+    record = {"modules": {str(file.relative_to(PACKAGE)): sha256(file) for file in files},
+              "versions": versions(*sorted(packages))}
+    text = json.dumps(record, indent=1) + "\n"
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
     return str(path)
@@ -176,27 +192,31 @@ class Plan:
 
     def reader_tables(self, source: str) -> list[str]:
         """Reference tables that a source's reader looks into."""
-        return self.reference_files("dtoc_authorities.csv") if self.source(source).reader == "dtoc_la_workbook" else []
+        entry = self.source(source)
+        return [str(path) for path in reference_tables(entry.reader, entry.options)]
 
     def modules(self, stage: str, *names: str) -> str:
-        """A file of checksums of a stage's modules, and of those named, and all they import.
-
-        It is written only when one of them changed. One input in place of sixty: Snakemake looks at each input of each
-        job, and there may be thousands of jobs.
-        """
-        return _checksums(self.paths.modules / f"{stage.rpartition('.')[2]}.txt", stage, *names)
+        """A file of what a stage is made of, and the modules named: see `record`."""
+        return record(self.paths.modules / f"{stage.rpartition('.')[2]}.json", stage, *names)
 
     @property
     def caption(self) -> str:
         """What Snakemake's own report says under a file."""
         return str(PACKAGE / "outputs" / "caption.rst")
 
+    def family_indicators(self, family: str) -> list[str]:
+        """Files of the indicators that a family's pages and figures are about: the chart of waves is about all."""
+        about_all = contents.draws_waves(self.evaluation, family, self.unavailable)
+        return [self.indicator_file(name) for name in (self.evaluation.indicators if about_all
+                                                       else self.families[family])]
+
     def templates(self) -> list[str]:
         return sorted(_from_here(path) for path in (PACKAGE / "outputs" / "templates").iterdir())
 
-    def reader_modules(self, source: str) -> list[str]:
+    def reader_modules(self, source: str) -> str:
+        """What `modules` says, of the stage that reads a source and of the source's reader."""
         reader = self.source(source).reader
-        return modules("did.stages.observe", READERS[reader])
+        return record(self.paths.modules / f"observe_{reader}.json", "did.stages.observe", READERS[reader])
 
     @property
     def estimator_modules(self) -> list[str]:
@@ -241,11 +261,13 @@ class Plan:
             return self.own_files(source)
         if self.mode.kind != "demo":
             return []
-        return [str(self.mode.folder), *self.reference_files(), *modules("did.simulate", WRITERS[source])]
+        return [str(self.mode.folder), *self.reference_files(),
+                record(self.paths.modules / f"simulate_{source}.json", "did.simulate", WRITERS[source])]
 
     def settings_files(self) -> list[str]:
         """What a run's manifest has checksums of beside the files as published."""
-        return [str(path) for path in contents.settings_files(self.evaluation)]
+        tables = [table for source in self.sources for table in self.reader_tables(source)]
+        return list(dict.fromkeys([*map(str, contents.settings_files(self.evaluation)), *tables]))
 
     def last_files(self) -> list[str]:
         """Files that are made when all is, but for the manifest: figures come with their section, and are left out

@@ -70,18 +70,24 @@ def simulate(state: State, target: str, settings: str, output: str) -> None:
 
 
 @main.command()
+@click.option("--data", default=None, metavar="MODE", help="Look at the results of this data mode alone. Default: at "
+              "those of real and of made-up data.")
 @click.pass_obj
-def verify(state: State) -> None:
-    """Hash every raw file and every result again and compare with the manifest of the results.
+def verify(state: State, data: str | None) -> None:
+    """Hash every raw file and every result again and compare with the manifest of the results, and name files in the
+    folder of the results that are no part of the run.
 
     \b
     did verify
+    did verify --data demo
     did --config config/elsewhere.yaml verify
     """
+    from did.paths import Paths
     from did.stages import verify as stage
 
-    *_, paths = state.setting(None)
-    state.finish(stage.run(paths=paths))
+    evaluation, _, paths = state.setting(data)
+    found = [] if data else Paths.with_results(evaluation.own_folder)
+    state.finish("\n".join(stage.run(paths=each) for each in found or [paths]))
 
 
 @main.command()

@@ -115,6 +115,8 @@ def fetch(
         with _collected(problems, entry, job):
             by_hand = mode.kind == "live" and entry.address is None and entry.archive is None
             record = job.promoted(entry) or (None if refresh and not by_hand else job.kept(entry))
+            if record is not None and job.is_outdated(entry, record, mode):
+                record = None
             if record is not None:
                 records[entry.name] = record
             elif offline and mode.kind == "live":
@@ -268,6 +270,24 @@ class _Job:
         how, at = known.get("how", "manual"), known.get("retrieved_at")
         return self._record(entry, path, address=known.get("address"), how=how, at=at)
 
+    def is_outdated(self, entry: RawFileEntry, record: Record, mode: DataMode) -> bool:
+        """Say whether a mirror holds another edition than the file at hand, of a file without a registered checksum.
+
+        Raises Failure in that case unless accepting: neither edition is known to be the right one.
+        """
+        if mode.kind != "mirror" or entry.sha256 is not None:
+            return False
+        from did.fetch.mirror import edition
+
+        held = edition(self.source.id, mode.folder, entry)
+        if held is None or held[1] == record["sha256"]:
+            return False
+        if not self.accept:
+            raise Failure(f"another edition, sha256 {short(held[1])}, in {held[0]}",
+                          "run with --accept to take the mirror's; to keep the file at hand, write its sha256 "
+                          f"{record['sha256']} in the registry")
+        return True
+
     def by_hand(self, entry: RawFileEntry) -> Record:
         """Return the entry of a file without address that a person put in, or raise the problem."""
         path = self.folder / entry.name
@@ -347,18 +367,20 @@ class _Job:
 
     def _worded(self, entry: RawFileEntry, came: str, remedy: str) -> DidError:
         size = f" ({entry.bytes:,} bytes)" if entry.bytes else ""
-        wanted = f"a file with sha256 {short(entry.sha256)}{size}" if entry.sha256 else "a data file"
+        expected = self._expected(entry)
+        wanted = f"a file with sha256 {short(expected)}{size}" if expected else "a data file"
         return DidError(f"{self.source.id}: {entry.name}: expected {wanted}; came: {came}; {remedy}")
 
     def _checker(self, entry: RawFileEntry) -> Callable[[Path], None]:
-        """Return the check of a supplied file: the registered checksum, else the kind of file."""
+        """Return the check of a supplied file: the registered or recorded checksum, and the kind of file."""
+        expected = self._expected(entry)
 
         def check(path: Path) -> None:
             digest = sha256(path)
             if entry.sha256 is not None and digest == entry.sha256:
                 return
             check_kind(path, entry.name)
-            if entry.sha256 is not None and not self.accept:
+            if expected not in (None, digest) and not self.accept:
                 raise ChangedEdition(path, digest)
 
         return check
@@ -367,6 +389,10 @@ class _Job:
         """Move a whole file to its name. The record goes first, so a run killed between the two knows it."""
         write_json(self.work / f"{entry.name}.record.json", record)
         os.replace(whole, self.folder / entry.name)
+
+    def _expected(self, entry: RawFileEntry) -> str | None:
+        """Return the checksum that the file should have: where none is registered, that of the edition in use."""
+        return entry.sha256 or self._files.get(entry.name, {}).get("sha256")
 
     def _known(self, name: str, digest: str) -> Record:
         """Return how the file with this checksum was obtained: by an unfinished run, else by the manifest."""

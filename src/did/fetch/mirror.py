@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from did.errors import DidError, listed
 from did.fetch.supply import ChangedEdition, Failure, Progress, Supplied, short
 from did.limits import csv_rows, refuse_large
+from did.provenance import sha256
 from did.registry import RawFileEntry
 
 _COLUMNS = ("url", "path", "sha256")
@@ -89,9 +90,11 @@ class MirrorSupplier:
     def supply(self, entry: RawFileEntry, work: Path, check: Callable[[Path], None]) -> Supplied:
         """Copy the file of ``entry`` into ``work`` and check it.
 
-        Raises Failure when the mirror has no such file or its content does not pass the check.
+        Raises Failure when the mirror has no such file, when its content does not pass the check, and, where the
+        registry has no checksum, when it is not the file that the mirror's index has the checksum of.
         """
-        place, address = find(self._source_id, self._folder, self._rows, entry)
+        place, row = find(self._source_id, self._folder, self._rows, entry)
+        self._check_index(entry, place, row)
         part = work / f"{entry.name}.part"
         shutil.copyfile(place, part)
         self._progress.received(part.stat().st_size)
@@ -106,11 +109,18 @@ class MirrorSupplier:
         except Failure as failure:
             part.unlink()
             raise Failure(f"{failure.came} in {place}", "replace the file in the mirror") from None
-        return Supplied(part, address, "mirror")
+        return Supplied(part, row.url if row else None, "mirror")
+
+    def _check_index(self, entry: RawFileEntry, place: Path, row: IndexRow | None) -> None:
+        if entry.sha256 is None and row is not None and row.sha256 and row.sha256 != (digest := sha256(place)):
+            raise Failure(f"sha256 {short(digest)} in {place}, where {self._folder / 'index.csv'} has "
+                          f"{short(row.sha256)}", "the mirror holds another edition than its index says, or a damaged "
+                          "copy: replace the file, or correct its row")
 
 
-def find(source_id: str, folder: Path, rows: list[IndexRow], entry: RawFileEntry) -> tuple[Path, str | None]:
-    """Return where the mirror keeps a file, and the address that its index gives, if any.
+def find(source_id: str, folder: Path, rows: list[IndexRow],
+         entry: RawFileEntry) -> tuple[Path, IndexRow | None]:
+    """Return where the mirror keeps a file, and its row of the index, if it has one.
 
     Looked for by checksum in the index, by path, as a file put in by hand, and among the small tables kept in
     ``tidy`` beside the mirror. Raises Failure if there is none.
@@ -120,7 +130,7 @@ def find(source_id: str, folder: Path, rows: list[IndexRow], entry: RawFileEntry
     by_path = [row for row in rows if row.path == path]
     for row in by_checksum + by_path:
         if (folder / row.path).is_file():
-            return folder / row.path, row.url
+            return folder / row.path, row
     beside = folder.resolve().parent / "tidy" / entry.name
     loose = folder / path
     for place in (loose, beside):
@@ -146,3 +156,12 @@ def lister(source_id: str, folder: Path) -> Callable[[RawFileEntry], bool]:
         return True
 
     return has
+
+
+def edition(source_id: str, folder: Path, entry: RawFileEntry) -> tuple[Path, str] | None:
+    """Return where the mirror keeps a file, and its checksum; None if it has none. DidError as `read_index`."""
+    try:
+        place, _ = find(source_id, folder, read_index(folder), entry)
+    except Failure:
+        return None
+    return place, sha256(place)

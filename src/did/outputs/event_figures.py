@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import matplotlib.lines
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,6 +22,7 @@ KEY_ROW = 0.26  # inches
 BAND_ALPHA = 0.12
 DOTS = (0, (1, 1.5))
 
+@style.drawing
 def event_study(
     estimates: pd.DataFrame,
     *,
@@ -86,23 +86,22 @@ def event_study(
     figure, bottom = style.page(4.37 + deep, title=title, subtitle=subtitle, source=source, is_synthetic=is_synthetic,
                                 footnote=footnote)
     axes = style.add_axes(figure, 0.85, bottom + 0.55, style.WIDTH - 1.05, 3.4)
-    with matplotlib.rc_context(style.SETTINGS):
-        axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
-        axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-        draw = draw_bands if many else draw_points
-        for place, cluster in enumerate(clusters):
-            draw(axes, rows[rows["cluster"] == cluster], place, len(clusters))
-        reference = rows[(rows["cluster"] == next(iter(clusters))) & is_reference(rows)]
-        axes.plot(reference["event_time"], reference["estimate"], marker="o", markersize=8, zorder=5,
-                  markerfacecolor="white", markeredgecolor=style.MARKS[0][1], markeredgewidth=2, linestyle="none")
-        event_axis(axes, rows["event_time"], tick_every, time_label)
-        for time in sorted(set(few["event_time"])):
-            axes.annotate(DAGGER, (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 4), ha="center",
-                          textcoords="offset points", fontproperties=style.font(bold=True))
-        above = bottom + 0.55 + 3.4 + 0.11
-        draw_key(figure, key, above)
-        figure.text(style.EDGE / style.WIDTH, (above + deep + 0.13) / figure.get_size_inches()[1], value_label,
-                    va="center", fontproperties=style.font())
+    axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
+    axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+    draw = draw_bands if many else draw_points
+    for place, cluster in enumerate(clusters):
+        draw(axes, rows[rows["cluster"] == cluster], place, len(clusters))
+    reference = rows[(rows["cluster"] == next(iter(clusters))) & is_reference(rows)]
+    axes.plot(reference["event_time"], reference["estimate"], marker="o", markersize=8, zorder=5,
+              markerfacecolor="white", markeredgecolor=style.MARKS[0][1], markeredgewidth=2, linestyle="none")
+    event_axis(axes, rows["event_time"], tick_every, time_label)
+    for time in sorted(set(few["event_time"])):
+        axes.annotate(DAGGER, (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 4), ha="center",
+                      textcoords="offset points", fontproperties=style.font(bold=True))
+    above = bottom + 0.55 + 3.4 + 0.11
+    draw_key(figure, key, above)
+    figure.text(style.EDGE / style.WIDTH, (above + deep + 0.13) / figure.get_size_inches()[1], value_label,
+                va="center", fontproperties=style.font())
     alt_text = _event_alt_text(title, subtitle, rows, clusters, time_label, value_label)
     return style.save(figure, stem, f"{alt_text} {footnote}".strip(), rows[NUMBERS], is_synthetic)
 
@@ -204,15 +203,14 @@ def _key_width(words: str) -> float:
 def draw_key(figure: Figure, rows: list[list], bottom: float) -> None:
     """Draw the key of ``key_rows``, ``KEY_ROW`` inches a row, from ``bottom`` inches of the figure up."""
     across, up = figure.get_size_inches()
-    with matplotlib.rc_context(style.SETTINGS):
-        for above, row in enumerate(reversed(rows)):
-            x, y = style.EDGE, (bottom + (above + 0.5) * KEY_ROW) / up
-            for lines, words in row:
-                ends = [x / across, (x + 0.24) / across, (x + 0.48) / across]
-                for settings in lines:
-                    figure.add_artist(matplotlib.lines.Line2D(ends, [y, y, y], markevery=[1], markersize=7, **settings))
-                figure.text((x + 0.55) / across, y, words, va="center", fontproperties=style.font())
-                x += _key_width(words)
+    for above, row in enumerate(reversed(rows)):
+        x, y = style.EDGE, (bottom + (above + 0.5) * KEY_ROW) / up
+        for lines, words in row:
+            ends = [x / across, (x + 0.24) / across, (x + 0.48) / across]
+            for settings in lines:
+                figure.add_artist(matplotlib.lines.Line2D(ends, [y, y, y], markevery=[1], markersize=7, **settings))
+            figure.text((x + 0.55) / across, y, words, va="center", fontproperties=style.font())
+            x += _key_width(words)
 
 
 def _event_alt_text(title, subtitle, rows, clusters, time_label, value_label) -> str:

@@ -21,6 +21,7 @@ CELL = ["indicator", "treatment", "sample"]
 GAP, ROW_GAP, RIGHT = 0.3, 0.25, 0.3
 
 
+@style.drawing
 def coefficient_panes(
     estimates: pd.DataFrame,
     *,
@@ -100,6 +101,7 @@ def coefficient_panes(
     return style.save(figure, stem, alt_text, numbers, is_synthetic)
 
 
+@style.drawing
 def coefficient_single(
     estimates: pd.DataFrame,
     *,

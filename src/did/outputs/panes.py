@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -69,23 +68,22 @@ def limits_of(rows: pd.DataFrame, printed: pd.DataFrame) -> tuple[float, float]:
 def draw_pane(axes: Axes, lines: list[Row], rows: pd.DataFrame, printed: pd.DataFrame, clusters: Sequence[str],
               limits: tuple[float, float], deep: float) -> None:
     """Draw the rows of one pane; ``rows`` and ``printed`` say in their column ``row`` which row they belong to."""
-    with matplotlib.rc_context(style.SETTINGS):
-        axes.set(xlim=limits, ylim=(deep, 0), yticks=[])
-        axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
-        axes.xaxis.set_major_formatter(style.plain_ticks)
-        axes.axvline(0, color=style.INK, linewidth=1.2, zorder=1)
-        for line, following in zip(lines, lines[1:] + [None], strict=True):
-            here = rows[rows["row"] == line.key]
-            decimals = decimals_for(here["std_error"].min())
-            for place, cluster in enumerate(clusters):
-                _whisker(axes, here[here["cluster"] == cluster], line.clusters[cluster],
-                         style.MARKS[place % len(style.MARKS)], decimals, labelled=place == 0)
-            stated = printed[printed["row"] == line.key]["published_value"]
-            if len(stated):
-                _diamond(axes, float(stated.iloc[0]), line.printed, limits)
-            if following is not None:
-                between = min(following.clusters.values()) - ABOVE
-                axes.axhline(between, color=style.GRID, linewidth=0.8, zorder=0)
+    axes.set(xlim=limits, ylim=(deep, 0), yticks=[])
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(style.plain_ticks)
+    axes.axvline(0, color=style.INK, linewidth=1.2, zorder=1)
+    for line, following in zip(lines, lines[1:] + [None], strict=True):
+        here = rows[rows["row"] == line.key]
+        decimals = decimals_for(here["std_error"].min())
+        for place, cluster in enumerate(clusters):
+            _whisker(axes, here[here["cluster"] == cluster], line.clusters[cluster],
+                     style.MARKS[place % len(style.MARKS)], decimals, labelled=place == 0)
+        stated = printed[printed["row"] == line.key]["published_value"]
+        if len(stated):
+            _diamond(axes, float(stated.iloc[0]), line.printed, limits)
+        if following is not None:
+            between = min(following.clusters.values()) - ABOVE
+            axes.axhline(between, color=style.GRID, linewidth=0.8, zorder=0)
 
 
 def _whisker(axes: Axes, row: pd.DataFrame, y: float, mark, decimals: int, *, labelled: bool) -> None:
@@ -122,10 +120,9 @@ def _diamond(axes: Axes, value: float, y: float, limits: tuple[float, float]) ->
 def pane_head(figure: Figure, axes: Axes, heading: list[str], counts: str) -> None:
     """Write a pane's heading, already wrapped, and under it how many units it compares."""
     box, up = axes.get_position(), figure.get_size_inches()[1]
-    with matplotlib.rc_context(style.SETTINGS):
-        for place, line in enumerate([counts, *reversed(heading)]):
-            figure.text(box.x0, box.y1 + (place * style.line_height() + 0.06) / up, line, va="bottom",
-                        fontproperties=style.font(bold=place > 0))
+    for place, line in enumerate([counts, *reversed(heading)]):
+        figure.text(box.x0, box.y1 + (place * style.line_height() + 0.06) / up, line, va="bottom",
+                    fontproperties=style.font(bold=place > 0))
 
 
 def counts(rows: pd.DataFrame, units: str) -> str:
@@ -144,21 +141,19 @@ def row_names(axes: Axes, lines: list[Row], clusters: Mapping[str, str], left: f
     """Write the rows' names, what stands under them, and what each of their lines is, left of the pane."""
     width = axes.get_position().width * style.WIDTH
     place = axes.get_yaxis_transform()
-    with matplotlib.rc_context(style.SETTINGS):
-        for line in lines:
-            first = min(line.clusters.values())
-            for index, text in enumerate([*line.name, *line.detail]):
-                axes.text((style.EDGE - left) / width, first + index * style.line_height(), text, va="center",
-                          transform=place, fontproperties=style.font(bold=index < len(line.name)))
-            marked = [(y, clusters[cluster]) for cluster, y in line.clusters.items()]
-            for y, text in marked + ([(line.printed, "as printed")] if line.printed is not None else []):
-                axes.text(-0.1 / width, y, text, transform=place, ha="right", va="center",
-                          fontproperties=style.font())
+    for line in lines:
+        first = min(line.clusters.values())
+        for index, text in enumerate([*line.name, *line.detail]):
+            axes.text((style.EDGE - left) / width, first + index * style.line_height(), text, va="center",
+                      transform=place, fontproperties=style.font(bold=index < len(line.name)))
+        marked = [(y, clusters[cluster]) for cluster, y in line.clusters.items()]
+        for y, text in marked + ([(line.printed, "as printed")] if line.printed is not None else []):
+            axes.text(-0.1 / width, y, text, transform=place, ha="right", va="center",
+                      fontproperties=style.font())
 
 
 def shared_label(figure: Figure, lines: list[str], left: float, y: float) -> None:
     """Write the axis label of a row of panes under the middle of the row; ``left`` and ``y`` (its top) in inches."""
     across, up = figure.get_size_inches()
-    with matplotlib.rc_context(style.SETTINGS):
-        figure.text((left + across) / 2 / across, y / up, "\n".join(lines), ha="center", va="top",
-                    fontproperties=style.font())
+    figure.text((left + across) / 2 / across, y / up, "\n".join(lines), ha="center", va="top",
+                fontproperties=style.font())

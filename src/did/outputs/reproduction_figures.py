@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -29,6 +28,7 @@ NUMBERS = ["claim", "indicator", "reading", "design", "choices", "sample", "trea
            "significance_agrees", "n_agrees", "verdict"]
 
 
+@style.drawing
 def readings_strip(rows: pd.DataFrame, claim, *, default: str, stem: str | Path, title: str, subtitle: str,
                    source: str, clusters: Mapping[str, str] = CLUSTERS) -> list[Path]:
     """Draw all readings of one claim on a number, sorted by estimate, and save the figure.
@@ -63,17 +63,16 @@ def readings_strip(rows: pd.DataFrame, claim, *, default: str, stem: str | Path,
     figure, bottom = style.page(deep + feet, title=title, subtitle=f"{subtitle} {words}", source=source,
                                 is_synthetic=is_synthetic, footnote=_key(levels, clusters))
     axes = style.add_axes(figure, NAMES, bottom + feet, style.WIDTH - NAMES - 0.3, deep)
-    with matplotlib.rc_context(style.SETTINGS):
-        _draw(axes, {level: frame.loc[frame.index.intersection(order)] for level, frame in wide.items()}, heights,
-              claim, default, thick=all_named)
-        axes.set_ylim(deep, 0)
-        named = list(order) if all_named else list(dict.fromkeys(
-            [order[0], *([default] if default in heights else []), order[-1]]))
-        labels = {name: _label(name, first.loc[name], default, float(claim.value)) for name in named}
-        _names(axes, labels, heights, deep)
-        figure.text((NAMES + (style.WIDTH - NAMES - 0.3) / 2) / style.WIDTH,
-                    (bottom + feet - 0.32) / figure.get_size_inches()[1], "\n".join(label), ha="center", va="top",
-                    fontproperties=style.font())
+    _draw(axes, {level: frame.loc[frame.index.intersection(order)] for level, frame in wide.items()}, heights,
+          claim, default, thick=all_named)
+    axes.set_ylim(deep, 0)
+    named = list(order) if all_named else list(dict.fromkeys(
+        [order[0], *([default] if default in heights else []), order[-1]]))
+    labels = {name: _label(name, first.loc[name], default, float(claim.value)) for name in named}
+    _names(axes, labels, heights, deep)
+    figure.text((NAMES + (style.WIDTH - NAMES - 0.3) / 2) / style.WIDTH,
+                (bottom + feet - 0.32) / figure.get_size_inches()[1], "\n".join(label), ha="center", va="top",
+                fontproperties=style.font())
     numbers = pd.concat([wide[level].reindex(order).reset_index() for level in levels])[NUMBERS]
     numbers = numbers.assign(published_value=float(claim.value))
     return style.save(figure, stem, _alt_text(title, subtitle, words, first, default, claim), numbers, is_synthetic)

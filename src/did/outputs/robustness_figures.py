@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -55,6 +54,7 @@ class Row:
     bold: bool = False
 
 
+@style.drawing
 def robustness_forest(
     rows: pd.DataFrame,
     *,
@@ -105,28 +105,27 @@ def robustness_forest(
     width = style.WIDTH - NAMES - DIGITS
     axes = style.add_axes(figure, NAMES, bottom + 0.6, width, deep)
     draw_key(figure, key, bottom + deep + 1.0)
-    with matplotlib.rc_context(style.SETTINGS):
-        axes.set(xlim=_limits(drawn, published), ylim=(deep, 0), yticks=[])
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-        axes.xaxis.set_major_formatter(style.plain_ticks)
-        axes.tick_params(axis="x", top=True, labeltop=True)
-        axes.axvline(0, color=style.INK, linewidth=1.2, zorder=1)
-        axes.axvline(reported.estimate, **REPORTED, zorder=1)
-        if published is not None:
-            axes.axvline(published, **PUBLISHED, zorder=1)
-        _write(axes, width + DIGITS - style.EDGE, -0.2, "Estimate", right=True, bold=True)
-        _draw_lines(axes, drawn, heights, list(clusters))
-        for group, y in heads.items():
-            axes.plot([-NAMES / width + style.EDGE / width, 1 + DIGITS / width - style.EDGE / width], [y - 0.06] * 2,
-                      color=style.GRID, linewidth=0.8, transform=axes.get_yaxis_transform(), clip_on=False, zorder=0)
-            _write(axes, -NAMES + style.EDGE, y + 0.13, GROUPS[group], bold=True)
-        for row, name, y in zip(drawn, names, heights, strict=True):
-            _draw_mark(axes, row, y)
-            for place, line in enumerate(name):
-                _write(axes, -NAMES + style.EDGE + 0.12, y + place * FURTHER, line, bold=row.bold)
-            _write(axes, width + DIGITS - style.EDGE, y, _digits(row, decimals), right=True, bold=row.bold)
-        axes.set_xlabel("\n".join(style.wrap(value_label, style.WIDTH - 2 * style.EDGE)), fontproperties=style.font(),
-                        x=0.5)
+    axes.set(xlim=_limits(drawn, published), ylim=(deep, 0), yticks=[])
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(style.plain_ticks)
+    axes.tick_params(axis="x", top=True, labeltop=True)
+    axes.axvline(0, color=style.INK, linewidth=1.2, zorder=1)
+    axes.axvline(reported.estimate, **REPORTED, zorder=1)
+    if published is not None:
+        axes.axvline(published, **PUBLISHED, zorder=1)
+    _write(axes, width + DIGITS - style.EDGE, -0.2, "Estimate", right=True, bold=True)
+    _draw_lines(axes, drawn, heights, list(clusters))
+    for group, y in heads.items():
+        axes.plot([-NAMES / width + style.EDGE / width, 1 + DIGITS / width - style.EDGE / width], [y - 0.06] * 2,
+                  color=style.GRID, linewidth=0.8, transform=axes.get_yaxis_transform(), clip_on=False, zorder=0)
+        _write(axes, -NAMES + style.EDGE, y + 0.13, GROUPS[group], bold=True)
+    for row, name, y in zip(drawn, names, heights, strict=True):
+        _draw_mark(axes, row, y)
+        for place, line in enumerate(name):
+            _write(axes, -NAMES + style.EDGE + 0.12, y + place * FURTHER, line, bold=row.bold)
+        _write(axes, width + DIGITS - style.EDGE, y, _digits(row, decimals), right=True, bold=row.bold)
+    axes.set_xlabel("\n".join(style.wrap(value_label, style.WIDTH - 2 * style.EDGE)), fontproperties=style.font(),
+                    x=0.5)
     numbers = rows[COLUMNS].assign(shown=shown.reindex(rows.index).fillna("no"), published_value=published)
     return style.save(figure, stem, _alt_text(title, subtitle, value_label, drawn, done, reported, decimals, published),
                       numbers, is_synthetic)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -45,6 +44,7 @@ def wave_means(panel: pd.DataFrame, onsets: Mapping[int, str] | None = None) -> 
     return means[COLUMNS].reset_index(drop=True)
 
 
+@style.drawing
 def series_by_wave(
     means: pd.DataFrame,
     *,
@@ -100,10 +100,9 @@ def series_by_wave(
         row, column = divmod(place, columns)
         axes = style.add_axes(figure, LEFT + column * (width + GAP),
                               bottom + (rows - 1 - row) * (PLOT + head + FOOT) + FOOT, width, PLOT)
-        with matplotlib.rc_context(style.SETTINGS):
-            _panel(axes, waves[at], others, means, limits)
-            axes.set_title("\n".join(heading), loc="left", pad=9, fontproperties=style.font(bold=True))
-            axes.tick_params(axis="y", labelleft=column == 0)
+        _panel(axes, waves[at], others, means, limits)
+        axes.set_title("\n".join(heading), loc="left", pad=9, fontproperties=style.font(bold=True))
+        axes.tick_params(axis="y", labelleft=column == 0)
     alt_text = _alt_text(title, subtitle, waves, others, value_label, units)
     return style.save(figure, stem, alt_text, means[COLUMNS], is_synthetic)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -77,6 +76,7 @@ def specifications(readings: pd.DataFrame, estimates: pd.DataFrame, *, default: 
     return rows.sort_values(["place", *IDENTITY], kind="stable").reset_index(drop=True)
 
 
+@style.drawing
 def specification_curve(
     rows: pd.DataFrame,
     *,
@@ -124,18 +124,17 @@ def specification_curve(
     draw_key(figure, key, bottom + feet + deep + CURVE + 0.2)
     reported = drawn[drawn["reading"].eq(reading) & drawn["estimator"].eq(estimator)
                      & drawn["sample"].eq(next(iter(samples)))]
-    with matplotlib.rc_context(style.SETTINGS):
-        _curve(curve, drawn, points, list(clusters), published)
-        up = figure.get_size_inches()[1]
-        for place, text in enumerate(reversed(style.wrap(value_label, NAMES - 1.0))):
-            figure.text(style.EDGE / style.WIDTH, (bottom + feet + deep + 0.1 + CURVE / 2
-                                                   + place * style.line_height()) / up, text,
-                        va="center", fontproperties=style.font())
-        _draw_grid(grid, lines, len(points), deep)
-        for axes in (curve, grid):
-            axes.set_xlim(-1.5, len(points) + 0.5)
-            for place in reported["place"].unique():
-                axes.axvline(place, **REPORTED, zorder=1)
+    _curve(curve, drawn, points, list(clusters), published)
+    up = figure.get_size_inches()[1]
+    for place, text in enumerate(reversed(style.wrap(value_label, NAMES - 1.0))):
+        figure.text(style.EDGE / style.WIDTH, (bottom + feet + deep + 0.1 + CURVE / 2
+                                               + place * style.line_height()) / up, text,
+                    va="center", fontproperties=style.font())
+    _draw_grid(grid, lines, len(points), deep)
+    for axes in (curve, grid):
+        axes.set_xlim(-1.5, len(points) + 0.5)
+        for place in reported["place"].unique():
+            axes.axvline(place, **REPORTED, zorder=1)
     alt_text = _alt_text(title, subtitle, value_label, drawn, points, reported, clusters, published)
     numbers = rows[["place", *IDENTITY, "cluster", *VALUES, *choices, "same_as", "note"]]
     return style.save(figure, stem, alt_text, numbers.assign(published_value=published),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 
 from did.errors import DidError
@@ -35,6 +34,7 @@ MARGIN = 0.6
 NOT_PRINTED = "The report prints no number for this outcome."
 
 
+@style.drawing
 def estimators_over_event_time(
     estimates: pd.DataFrame,
     *,
@@ -100,24 +100,23 @@ def estimators_over_event_time(
         last = name == list(shown)[-1]
         axes = style.add_axes(figure, 0.85, top - heads - PANEL,
                               style.WIDTH - 1.05 - (MARGIN - 0.2 if published else 0), PANEL)
-        with matplotlib.rc_context(style.SETTINGS):
-            axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
-            axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-            for level, cluster in enumerate(clusters):
-                (draw_bands if many else draw_points)(axes, here[here["cluster"] == cluster], level, len(clusters))
-            reference = here[(here["cluster"] == next(iter(clusters))) & is_reference(here)]
-            axes.plot(reference["event_time"], reference["estimate"], marker="o", markersize=8, zorder=5,
-                      markerfacecolor="white", markeredgecolor=style.MARKS[0][1], markeredgewidth=2, linestyle="none")
-            axes.set_ylim(limits)
-            event_axis(axes, rows["event_time"], tick_every, time_label if last else "")
-            axes.set_ylim(limits)
-            if published:
-                _published_line(axes, published[0])
-            if last:
-                _counts_under(axes, rows, list(clusters)[-1])
-            else:
-                axes.tick_params(labelbottom=False)
-            _heading(figure, axes, words, overall[name], clusters)
+        axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
+        axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+        for level, cluster in enumerate(clusters):
+            (draw_bands if many else draw_points)(axes, here[here["cluster"] == cluster], level, len(clusters))
+        reference = here[(here["cluster"] == next(iter(clusters))) & is_reference(here)]
+        axes.plot(reference["event_time"], reference["estimate"], marker="o", markersize=8, zorder=5,
+                  markerfacecolor="white", markeredgecolor=style.MARKS[0][1], markeredgewidth=2, linestyle="none")
+        axes.set_ylim(limits)
+        event_axis(axes, rows["event_time"], tick_every, time_label if last else "")
+        axes.set_ylim(limits)
+        if published:
+            _published_line(axes, published[0])
+        if last:
+            _counts_under(axes, rows, list(clusters)[-1])
+        else:
+            axes.tick_params(labelbottom=False)
+        _heading(figure, axes, words, overall[name], clusters)
         top -= heads + PANEL
     alt_text = (f"Chart of effects over event time in {len(shown)} panels, one per estimator. {title}. {subtitle} "
                 + (f"{_printed(published)}. " if published else "")

@@ -32,6 +32,7 @@ def threshold(p_values: pd.Series, adjusted: pd.Series, level: float) -> float:
     return float(p_values[adjusted <= level].max())
 
 
+@style.drawing
 def volcano(table: pd.DataFrame, *, stem: str | Path, level: float, is_synthetic: bool, source: str,
             estimators: Sequence[str]) -> list[Path]:
     """Draw estimates in standard deviations against -log10 p, a pane per estimator and clustering, and save them.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -35,6 +34,7 @@ def trend_test(row: pd.Series) -> str:
     return f"F({degrees}) = {number(row['statistic'], 2)}, {p_value(row['p_value'])} ({row['item']})"
 
 
+@style.drawing
 def parallel_trends(
     group_trends: pd.DataFrame,
     *,
@@ -86,16 +86,15 @@ def parallel_trends(
     limits = (low - 0.05 * (high - low or 1), high + 0.14 * (high - low or 1))
     for place, (column, heading) in enumerate(PANELS.items()):
         axes = style.add_axes(figure, LEFT + place * (width + GAP), bottom + FOOT, width, PLOT)
-        with matplotlib.rc_context(style.SETTINGS):
-            _panel(axes, frame, column, onset, list(groups), limits)
-            axes.set_title(heading, loc="left", pad=9, fontproperties=style.font(bold=True))
-            if place == 0:
-                across, up = figure.get_size_inches()
-                figure.text(style.EDGE / across, (bottom + FOOT + PLOT + 0.42) / up, value_label, va="center",
-                            fontproperties=style.font())
-            else:
-                axes.tick_params(axis="y", labelleft=False)
-                _label_ends(axes, frame, column, names)
+        _panel(axes, frame, column, onset, list(groups), limits)
+        axes.set_title(heading, loc="left", pad=9, fontproperties=style.font(bold=True))
+        if place == 0:
+            across, up = figure.get_size_inches()
+            figure.text(style.EDGE / across, (bottom + FOOT + PLOT + 0.42) / up, value_label, va="center",
+                        fontproperties=style.font())
+        else:
+            axes.tick_params(axis="y", labelleft=False)
+            _label_ends(axes, frame, column, names)
     alt_text = _alt_text(title, subtitle, frame, onset, groups, value_label)
     return style.save(figure, stem, alt_text, frame[COLUMNS], is_synthetic)
 

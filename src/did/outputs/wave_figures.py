@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -52,6 +51,7 @@ def wave_rows(members: Mapping[str, pd.DataFrame], onsets: Mapping[int, str],
     return rows.sort_values(["wave", "from_month", "name"], ignore_index=True)
 
 
+@style.drawing
 def wave_chart(rows: pd.DataFrame, *, treated: list[int], removable: int, geographies: Mapping[str, str],
                stem: str | Path, title: str, subtitle: str, source: str, is_synthetic: bool = False) -> list[Path]:
     """Draw systems as bars from the month they became treated, in steps by wave, and save the figure.
@@ -79,29 +79,28 @@ def wave_chart(rows: pd.DataFrame, *, treated: list[int], removable: int, geogra
     columns = {geography: width + (place + 0.85) * each for place, geography in enumerate(geographies)}
     first, last = (pd.Period(end(rows["from_month"]), freq="M").ordinal for end in (min, max))
     last += 12
-    with matplotlib.rc_context(style.SETTINGS):
-        axes.set(xlim=(first - 1, last), ylim=(deep, 0), yticks=[])
-        years = [month for month in range(first, last + 1) if pd.Period(ordinal=month, freq="M").month == 1]
-        every = int(np.ceil(0.6 * len(years) / width))
-        axes.xaxis.set_major_locator(FixedLocator(years[::every]))
-        axes.xaxis.set_major_formatter(lambda value, _: str(pd.Period(ordinal=round(value), freq="M").year))
-        axes.grid(axis="x", color=style.GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-        for row, y in zip(rows.itertuples(), heights, strict=True):
-            start = pd.Period(row.from_month, freq="M").ordinal
-            axes.barh(y, last - start, left=start, height=0.68 * ROW, color=ROLES[role[row.wave]][1])
-            _beside(axes, -0.1, y, row.name, width, right=True)
-            for geography, x in columns.items():
-                _beside(axes, x, y, count(getattr(row, geography)), width, right=True)
-        for wave, y in heads.items():
-            here = rows.loc[rows["wave"] == wave]
-            _beside(axes, -names, y, _wave_words(here, role[wave]), width, bold=True)
-            for geography, x in columns.items():
-                _beside(axes, x, y, count(here[geography].sum()), width, bold=True, right=True)
-        for geography, heading in geographies.items():
-            for line, words in enumerate(reversed(style.wrap(heading, each, bold=True))):
-                y = -0.12 - line * style.line_height()
-                _beside(axes, columns[geography], y, words, width, bold=True, right=True)
+    axes.set(xlim=(first - 1, last), ylim=(deep, 0), yticks=[])
+    years = [month for month in range(first, last + 1) if pd.Period(ordinal=month, freq="M").month == 1]
+    every = int(np.ceil(0.6 * len(years) / width))
+    axes.xaxis.set_major_locator(FixedLocator(years[::every]))
+    axes.xaxis.set_major_formatter(lambda value, _: str(pd.Period(ordinal=round(value), freq="M").year))
+    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for row, y in zip(rows.itertuples(), heights, strict=True):
+        start = pd.Period(row.from_month, freq="M").ordinal
+        axes.barh(y, last - start, left=start, height=0.68 * ROW, color=ROLES[role[row.wave]][1])
+        _beside(axes, -0.1, y, row.name, width, right=True)
+        for geography, x in columns.items():
+            _beside(axes, x, y, count(getattr(row, geography)), width, right=True)
+    for wave, y in heads.items():
+        here = rows.loc[rows["wave"] == wave]
+        _beside(axes, -names, y, _wave_words(here, role[wave]), width, bold=True)
+        for geography, x in columns.items():
+            _beside(axes, x, y, count(here[geography].sum()), width, bold=True, right=True)
+    for geography, heading in geographies.items():
+        for line, words in enumerate(reversed(style.wrap(heading, each, bold=True))):
+            y = -0.12 - line * style.line_height()
+            _beside(axes, columns[geography], y, words, width, bold=True, right=True)
     waves = [f"{_wave_words(group, role[wave])}: {listed(group['name'])}" for wave, group in rows.groupby("wave")]
     alt_text = (f"Bars from the month each system became treated, in steps by wave. {title}. {subtitle} "
                 f"{'. '.join(waves)}.")
@@ -134,6 +133,7 @@ def _beside(axes: Axes, x: float, y: float, text: str, width: float, *, bold: bo
               fontproperties=style.font(bold=bold))
 
 
+@style.drawing
 def timing_panel(panel: pd.DataFrame, *, stem: str | Path, title: str, subtitle: str, source: str,
                  units: str = "areas") -> list[Path]:
     """Draw who is treated when: one line per unit, one column per period, by first treated period and system.
@@ -155,16 +155,15 @@ def timing_panel(panel: pd.DataFrame, *, stem: str | Path, title: str, subtitle:
     axes = style.add_axes(figure, left, bottom + 0.4, width, sum(tall))
     periods = sorted(set(cells["period"]))
     at = {period: place for place, period in enumerate(periods)}
-    with matplotlib.rc_context(style.SETTINGS):
-        axes.set(xlim=(0, len(periods)), ylim=(sum(tall), 0), yticks=[])
-        _ticks(axes, periods)
-        top = 0.0
-        for (cohort, group), height in zip(blocks, tall, strict=True):
-            _block(axes, cells, group, at, top, (height - 0.06) / len(group))
-            for line, words in enumerate(_block_words(cohort, group, units)):
-                _beside(axes, -left + style.EDGE, top + 0.14 + line * style.line_height(), words, width, bold=line == 0)
-            top += height
-        _key(figure, key, bottom + 0.4 + sum(tall) + 0.3)
+    axes.set(xlim=(0, len(periods)), ylim=(sum(tall), 0), yticks=[])
+    _ticks(axes, periods)
+    top = 0.0
+    for (cohort, group), height in zip(blocks, tall, strict=True):
+        _block(axes, cells, group, at, top, (height - 0.06) / len(group))
+        for line, words in enumerate(_block_words(cohort, group, units)):
+            _beside(axes, -left + style.EDGE, top + 0.14 + line * style.line_height(), words, width, bold=line == 0)
+        top += height
+    _key(figure, key, bottom + 0.4 + sum(tall) + 0.3)
     said = [f"{'. '.join(_block_words(cohort, group, units))}" for cohort, group in blocks]
     alt_text = (f"Chart of {plural(len(order), 'line')}, one per unit, over {plural(len(periods), 'period')}. {title}. "
                 f"{subtitle} {'. '.join(said)}. Cells without a figure: {count(cells['state'].eq('missing').sum())}.")

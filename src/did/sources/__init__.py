@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,11 @@ READERS: dict[str, str] = {
     "gpps_practice_csv": "did.sources.gpps_practice_csv",
     "ons_mye": "did.sources.ons_mye",
     "tidy_csv": "did.sources.tidy_csv",
+}
+# Tables of the folder that the option `reference` names which a reader looks into.
+REFERENCES: dict[str, tuple[str, ...]] = {
+    "dtoc_la_workbook": ("dtoc_authorities.csv",),
+    "gpps_practice_csv": ("gpps_questions.csv",),
 }
 
 
@@ -56,6 +61,18 @@ def read(reader: str, source_id: str, files: list[RawFile],
         raise DidError(f"source {source_id}: expected at least one file for reader {reader}; found none; "
                        "run `did fetch` first")
     return tables.check("observations", module.read(source_id, files, options), f"source {source_id}")
+
+
+def reference_tables(reader: str, options: Mapping[str, Any]) -> list[Path]:
+    """The reference tables that a reader looks into under its ``options``; none for most.
+
+    Raises DidError for an option ``reference`` that is no text.
+    """
+    folder = options.get("reference", "data/reference")
+    if not isinstance(folder, str):
+        raise DidError(f"reader {reader}: option 'reference': expected a folder; found '{folder}'; write its path as "
+                       "text")
+    return [Path(folder) / name for name in REFERENCES.get(reader, ())]
 
 
 def check_options(where: str, options: dict[str, Any], allowed: Iterable[str]) -> None:

@@ -17,8 +17,7 @@ from typing import Any
 
 from did.errors import DidError
 from did.limits import beyond, limit, refuse_bomb, refuse_large
-
-_PROCESS = Path(__file__).with_name("workbook_process.py")
+from did.sources import workbook_process
 
 
 class Workbook:
@@ -78,9 +77,9 @@ def opened(path: Path, name: str) -> Iterator[Workbook]:
     numbers = [limit("WORKBOOK_MEMORY_MB") * 1_000_000, limit("WORKBOOK_SECONDS"), limit("SHEET_CELLS")]
     # Without the site's start-up files it starts in half the time; it needs one package only.
     packages = str(Path(importlib.util.find_spec("python_calamine").origin).parents[1])
-    process = subprocess.Popen([sys.executable, "-I", "-S", str(_PROCESS), packages, str(Path(path).absolute()),
-                                *map(str, numbers)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-I", "-S", workbook_process.__file__, packages,
+                                str(Path(path).absolute()), *map(str, numbers)],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         yield Workbook(process, name)
     finally:

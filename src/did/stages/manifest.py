@@ -2,43 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import pandas as pd
 
+from did import registry, sealed
 from did.availability import sources_of
 from did.config import Evaluation
+from did.errors import DidError
 from did.outputs import contents
 from did.paths import FAMILY_TABLES, TABLES, Paths
-from did.provenance import sha256, versions, write_sealed
+from did.provenance import read_sealed, sha256, together, write_sealed
+from did.sources import reference_tables
+
+RESULT_STAGES = ("draw", "family", "reproduce", "tabulate", "workbook", "report")
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
     """Write the manifest and return one line about the run.
 
-    No times are in it: the same inputs and settings give the same bytes. Files that an earlier run made for the
-    indicators ``without``, which are not available now, are deleted: they are of another run, perhaps of made-up data.
+    No times are in it: the same inputs and settings give the same bytes. Results that the manifest before it lists and
+    this run does not make, of an indicator that was removed or whose files are gone, are deleted.
     """
-    written = contents.every_file(evaluation, without)
-    for name in {*contents.every_file(evaluation)} - {*written}:
-        (paths.results / name).unlink(missing_ok=True)
-    synthetic = any(bool(pd.read_parquet(paths.estimates(name), columns=["is_synthetic"])["is_synthetic"].any())
-                    for name in evaluation.indicators if name not in without)
+    written = {str(paths.results / name) for name in contents.every_file(evaluation, without)}
+    indicators = [name for name in evaluation.indicators if name not in without]
     sources = sources_of(evaluation, without)
     raw = sorted(path for source in sources for path in paths.raw(source).glob("*")
                  if path.is_file() and path.name != "manifest.json")
-    tables = [*(paths.observations(source) for source in sources),
-              *(getattr(paths, table)(name) for name in evaluation.indicators if name not in without
-                for table in (*TABLES, "section")),
-              *(getattr(paths, table)(family) for family in contents.families(evaluation, without)
-                for table in FAMILY_TABLES)]
-    write_sealed(paths.results / contents.MANIFEST, {
+    members = {"observations": sources, **dict.fromkeys(TABLES, indicators),
+               **dict.fromkeys(FAMILY_TABLES, contents.families(evaluation, without))}
+    tables = {table: [getattr(paths, table)(name) for name in names] for table, names in members.items()}
+    made = [*(path for each in tables.values() for path in each), *map(paths.section, indicators)]
+    settings = [*contents.settings_files(evaluation), *_looked_into(sources, evaluation)]
+    _remove_others(paths, written)
+    write_sealed(paths.manifest, {
         "evaluation": evaluation.id,
-        "is_synthetic": synthetic,
+        "is_synthetic": any(_is_synthetic(paths.estimates(name)) for name in indicators),
         "settings": evaluation.model_dump(mode="json"),
-        "versions": versions(),
-        "inputs": {str(path): sha256(path) for path in [*raw, *contents.settings_files(evaluation)]},
-        "tables": {str(path): sha256(path) for path in sorted(tables) if path.is_file()},
-        "results": {str(paths.results / name): sha256(paths.results / name) for name in sorted(written)},
+        "versions": _versions(tables, paths),
+        "inputs": {str(path): sha256(path) for path in [*raw, *settings]},
+        "tables": {str(path): sha256(path) for path in sorted(made) if path.is_file()},
+        "results": {name: sha256(name) for name in sorted(written)},
     })
     return f"{len(written) + 1} files in {paths.results}/; read {paths.results / contents.REPORT} first"
+
+
+def _is_synthetic(estimates: Path) -> bool:
+    return bool(pd.read_parquet(estimates, columns=["is_synthetic"])["is_synthetic"].any())
+
+
+def _looked_into(sources: Collection[str], evaluation: Evaluation) -> list[Path]:
+    """Reference tables that the sources' readers look into, wherever they are."""
+    entries = [registry.load_named(name, evaluation.sources_folder) for name in sources]
+    return [path for entry in entries for path in reference_tables(entry.reader, entry.options)]
+
+
+def _versions(tables: Mapping[str, Collection[Path]], paths: Paths) -> dict[str, dict[str, str]]:
+    """Table, and stage that writes results -> the versions that made its files, which may not be those of this process:
+    of tables as each says itself, of results as they were planned."""
+    found = {table: together(sealed.made_by(path) for path in made if path.is_file()) for table, made in tables.items()}
+    for stage in RESULT_STAGES:
+        planned = paths.modules / f"{stage}.json"
+        if planned.is_file():
+            found[stage] = json.loads(planned.read_text(encoding="utf-8"))["versions"]
+    return found
+
+
+def _remove_others(paths: Paths, written: Collection[str]) -> None:
+    """Delete the results that an earlier run recorded and this one does not make. Other files may be the user's own:
+    `did verify` names them."""
+    try:
+        earlier = read_sealed(paths.manifest)["results"] if paths.manifest.is_file() else {}
+    except DidError:
+        return
+    for name in {*earlier} - {*written}:
+        path = Path(name)
+        if path.is_relative_to(paths.results) and ".." not in path.parts:
+            path.unlink(missing_ok=True)

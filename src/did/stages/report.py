@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from did import sealed
 from did.config import Evaluation, load_indicator
 from did.outputs import contents
 from did.outputs.describe import sources_of
@@ -11,7 +12,7 @@ from did.outputs.evaluation_facts import front_facts, read_reproduction, stage_t
 from did.outputs.front import front_markdown
 from did.outputs.html_report import Report, report_html
 from did.paths import Paths
-from did.provenance import versions, write_text
+from did.provenance import together, write_text
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
@@ -30,7 +31,9 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     write_text(paths.results / contents.FRONT, front_markdown(
         front=front, **frames))
     members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]
+    computed = together(sealed.made_by(getattr(paths, table)(name)) for table in ("estimates", "diagnostics")
+                        for name in indicators)
     page = report_html(Report(evaluation=evaluation, front=front, sources=sources_of(members, evaluation),
-                              tables=frames, versions=versions(), paths=paths, without=list(without)))
+                              tables=frames, versions=computed, paths=paths, without=list(without)))
     write_text(paths.results / contents.REPORT, page)
     return f"{paths.results / contents.REPORT}: {len(page.encode()) / 1e6:.1f} MB"

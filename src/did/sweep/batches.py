@@ -46,6 +46,10 @@ class Folders:
         """JSON file with the settings, the source and the number of indicators."""
         return self.work / "plan.json"
 
+    def made_of(self, stage: str) -> Path:
+        """JSON file of the modules and packages that do a job."""
+        return self.work / "modules" / f"{stage}.json"
+
     def batch(self, label: str) -> Path:
         return self.work / "batches" / f"{label}.json"
 
