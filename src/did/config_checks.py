@@ -121,11 +121,24 @@ def _reading_by_table(path: Path, name: str, reading: Reading, evaluation: Evalu
 
 
 def _estimators(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
-    from did.estimators import ESTIMATORS
+    """Estimators that are known, can be fitted to the treatments, and give what figures show of them."""
+    from did.estimators import ESTIMATORS, OVER_EVENT_TIME, WITHOUT_DOSE
 
-    for key in ("estimators", "staggered_estimators"):
+    staggered = [reading for reading in evaluation.readings.values() if reading.staggered]
+    treatments = {"estimators": evaluation.treatments,
+                  "staggered_estimators": evaluation.treatments[:1] if staggered else []}
+    for key, fitted in treatments.items():
         for estimator in getattr(evaluation, key):
             _one_of(yaml_files.key(path, key), estimator, ESTIMATORS, mistakes)
+            if "intensity" in fitted and estimator in WITHOUT_DOSE:
+                mistakes.lines.append(f"{yaml_files.key(path, key)}: {estimator} is for a binary treatment; found that "
+                                      f"it would be fitted to intensity as well; remove it, or intensity from "
+                                      "'treatments' (for staggered_estimators: write binary first there)")
+    named = evaluation.staggered_estimators
+    if named and any(reading.families is None for reading in staggered) and not set(named) & set(OVER_EVENT_TIME):
+        mistakes.lines.append(f"{yaml_files.key(path, 'staggered_estimators')}: expected one with effects over event "
+                              f"time, which a figure shows ({', '.join(OVER_EVENT_TIME)}); found {', '.join(named)}; "
+                              "add one")
 
 
 def _products(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
