@@ -266,6 +266,11 @@ def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
     ("overlap: larger_share", "membership: public_record\n    controls: never_treated",
      "key 'readings.default.membership' is public_record: expected doses"),
     ("{upper_tier: record_upper_tier.csv, ", "{", "key 'waves.records.public_record': expected a table for upper_tier"),
+    ("{families: [mortality], drop_periods: [\"2017\"]}", "{families: [mortality], drop_periods: [nonsense]}",
+     "key 'readings.without_2017.drop_periods': expected years, written 2018; found 'nonsense'"),
+    ("drop_periods: [\"2015-04 to 2017-05\"]", "drop_periods: [\"2011-04 to 2017-05\"]",
+     "key 'readings.onset_left_out.drop_periods' must leave periods before the onset 2017-06"),
+    ("drop_periods: [\"2015-04 to 2017-05\"]", "drop_periods: [\"2010-04 to 2017-05\"]", "must name periods of the"),
     ("lags: all", "lags: last_0", "key 'readings.default.lags': string should match pattern"),
     ("{cohorts: by_wave}", "{cohorts: by_table}", "is by_table: key 'waves.table' must name the table"),
     ("denominator: [adults, all_ages]", "denominator: [adults, children]", "key 'products.dtoc.denominator' must hold "

@@ -195,6 +195,9 @@ def _indicator(path: Path, evaluation: Evaluation, indicator: Indicator, mistake
                 _one_of(yaml_files.key(path, "readings", name, kind), word, allowed, mistakes,
                         f"must be one that indicator {indicator.id} has:")
         windows |= {reading.window} & set(indicator.windows)
+        if reading.drop_periods and reading.window in indicator.windows:
+            with mistakes.collected():
+                _refuse_dropped(yaml_files.key(path, "readings", name, "drop_periods"), evaluation, indicator, reading)
     for kind, allowed in (("window", indicator.windows), ("denominator", indicator.denominators)):
         for word in evaluation.products.get(indicator.family, {}).get(kind, []):
             _one_of(yaml_files.key(path, "products", indicator.family, kind), word, allowed, mistakes,
@@ -204,6 +207,28 @@ def _indicator(path: Path, evaluation: Evaluation, indicator: Indicator, mistake
         for name in sorted(windows):
             with mistakes.collected():
                 _refuse_onset_outside(path, evaluation, indicator, name)
+
+
+def _refuse_dropped(place: str, evaluation: Evaluation, indicator: Indicator, reading: Reading) -> None:
+    """Raise DidError for periods left out that are none of the window, and where none is left before the onset or from
+    it on."""
+    start, end = _window(indicator, reading.window)
+    kept = set(pd.period_range(start, end))
+    for text in reading.drop_periods:
+        ends = [period(each.strip(), indicator.frequency, place) for each in text.split(" to ")]
+        if not start <= ends[0] <= ends[-1] <= end:
+            raise DidError(f"{place} must name periods of the {indicator.id} window {reading.window}, {start} to "
+                           f"{end}; found '{text}'; correct it")
+        kept -= set(pd.period_range(ends[0], ends[-1]))
+    if evaluation.waves.table is not None:
+        return   # each unit has its own onset
+    try:
+        onset = indicator.onset(str(period(evaluation.waves.onset, "M", "")))
+    except DidError:
+        return   # told already
+    if not any(each < onset for each in kept) or not any(each >= onset for each in kept):
+        raise DidError(f"{place} must leave periods before the onset {onset} of {indicator.id} and from it on; found "
+                       f"{len(kept)} left, all on one side; leave out fewer")
 
 
 def _refuse_onset_outside(path: Path, evaluation: Evaluation, indicator: Indicator, name: str) -> None:
