@@ -1,18 +1,20 @@
 # The whole workflow: publishers' files -> observations -> panels -> estimates -> diagnostics -> comparison
 # with what was published -> tables, figures and a summary. `did run` checks the config and calls this.
 # Rules of one `group` are one job of a cluster's queue where they need each other (docs/cluster.md).
-from did.workflow import Plan
+from did.launch import unpacked
+from did.workflow import Plan, quoted
 
-plan = Plan.load(config.get("evaluation", "config/ics.yaml"), config.get("data"))
-did = f"did --config {plan.config_path} --log {{log}}"
-data = f"--data '{plan.data}'"
-without = f"--without '{','.join(plan.unavailable)}'"
-flags = " ".join(f"--{flag}" for flag in ("offline", "accept") if config.get(flag))
+settings = unpacked(config)
+plan = Plan.load(settings.get("evaluation", "config/ics.yaml"), settings.get("data"))
+did = f"did --config={quoted(plan.config_path)} --log={{log:q}}"
+data = f"--data={quoted(plan.data)}"
+without = f"--without={quoted(','.join(plan.unavailable))}"
+flags = " ".join(f"--{flag}" for flag in ("offline", "accept") if settings.get(flag))
 
 
 def grouped(name):
     """The group, on a cluster: on one machine it means nothing, and Snakemake looks through all of it at each job."""
-    return name if config.get("cluster") else None
+    return name if settings.get("cluster") else None
 
 
 def shown(files, **where):
@@ -49,11 +51,10 @@ for source in plan.sources:
             update(plan.raw_files(source)),
         params:
             source=source,
-            data=plan.data,
         log:
             f"{plan.paths.logs}/fetch_{source}.log",
         shell:
-            f"{did} fetch {{params.source}} {data} {flags}"
+            f"{did} fetch {{params.source:q}} {data} {flags}"
 
 
 rule observe:
@@ -71,7 +72,7 @@ rule observe:
     log:
         f"{plan.paths.logs}/observe_{{source}}.log",
     shell:
-        f"{did} observe {{wildcards.source}} {data}"
+        f"{did} observe {{wildcards.source:q}} {data}"
 
 
 rule align:
@@ -82,7 +83,7 @@ rule align:
     input:
         lambda wildcards: plan.observations(wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
-        plan.config_path,
+        plan.config_file,
         plan.reference_files(),
         plan.modules("did.stages.align"),
     output:
@@ -91,7 +92,7 @@ rule align:
     log:
         f"{plan.paths.logs}/align_{{indicator}}.log",
     shell:
-        f"{did} align {{wildcards.indicator}} {data}"
+        f"{did} align {{wildcards.indicator:q}} {data}"
 
 
 rule fit:
@@ -101,7 +102,7 @@ rule fit:
         grouped("indicator")
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
-        plan.config_path,
+        plan.config_file,
         lambda wildcards: plan.indicator_file(wildcards.indicator),
         plan.modules("did.stages.fit", *plan.estimator_modules),
     output:
@@ -110,7 +111,7 @@ rule fit:
     log:
         f"{plan.paths.logs}/fit_{{indicator}}.log",
     shell:
-        f"{did} fit {{wildcards.indicator}} {data}"
+        f"{did} fit {{wildcards.indicator:q}} {data}"
 
 
 rule diagnose:
@@ -120,7 +121,7 @@ rule diagnose:
         grouped("indicator")
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
-        plan.config_path,
+        plan.config_file,
         lambda wildcards: plan.indicator_file(wildcards.indicator),
         plan.reference_files(),
         plan.modules("did.stages.diagnose", *plan.estimator_modules),
@@ -130,7 +131,7 @@ rule diagnose:
     log:
         f"{plan.paths.logs}/diagnose_{{indicator}}.log",
     shell:
-        f"{did} diagnose {{wildcards.indicator}} {data}"
+        f"{did} diagnose {{wildcards.indicator:q}} {data}"
 
 
 rule vary:
@@ -146,7 +147,7 @@ rule vary:
         lambda wildcards: plan.observations(wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
         plan.claims_files(),
-        plan.config_path,
+        plan.config_file,
         plan.reference_files(),
         plan.modules("did.stages.vary", *plan.estimator_modules),
     output:
@@ -154,7 +155,7 @@ rule vary:
     log:
         f"{plan.paths.logs}/vary_{{indicator}}.log",
     shell:
-        f"{did} vary {{wildcards.indicator}} {data}"
+        f"{did} vary {{wildcards.indicator:q}} {data}"
 
 
 rule adjust:
@@ -169,14 +170,14 @@ rule adjust:
             indicator=plan.families[wildcards.family],
         ),
         lambda wildcards: [plan.indicator_file(indicator) for indicator in plan.families[wildcards.family]],
-        plan.config_path,
+        plan.config_file,
         plan.modules("did.stages.adjust"),
     output:
         f"{plan.paths.data}/processed/many_tests/{{family}}.parquet",
     log:
         f"{plan.paths.logs}/adjust_{{family}}.log",
     shell:
-        f"{did} adjust {{wildcards.family}} {data} {without}"
+        f"{did} adjust {{wildcards.family:q}} {data} {without}"
 
 
 # One rule an indicator, because each has its own list of figures.
@@ -195,7 +196,7 @@ for indicator in plan.indicators:
                 table=["panel", "lineage", "estimates", "diagnostics", "trends", "readings"],
             ),
             plan.claims_files(),
-            plan.config_path,
+            plan.config_file,
             plan.indicator_file(indicator),
             [plan.registry(source) for source in plan.sources_of(indicator)],
             plan.modules("did.stages.draw"),
@@ -210,7 +211,7 @@ for indicator in plan.indicators:
         log:
             f"{plan.paths.logs}/draw_{indicator}.log",
         shell:
-            f"{did} draw {{params.indicator}} {data} {without}"
+            f"{did} draw {{params.indicator:q}} {data} {without}"
 
 
 # One rule a family, likewise.
@@ -230,7 +231,7 @@ for family, members in plan.families.items():
                 indicator=members,
             ),
             plan.claims_files(),
-            plan.config_path,
+            plan.config_file,
             plan.family_indicators(family),
             [plan.registry(source) for indicator in members for source in plan.sources_of(indicator)],
             plan.reference_files(),
@@ -244,7 +245,7 @@ for family, members in plan.families.items():
         log:
             f"{plan.paths.logs}/family_{family}.log",
         shell:
-            f"{did} family {{params.family}} {data} {without}"
+            f"{did} family {{params.family:q}} {data} {without}"
 
 
 rule reproduce:
@@ -261,7 +262,7 @@ rule reproduce:
             indicator=plan.indicators,
         ),
         plan.claims_files(),
-        plan.config_path,
+        plan.config_file,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.reproduce"),
@@ -287,7 +288,7 @@ rule tabulate:
         ),
         expand(f"{plan.paths.data}/processed/many_tests/{{family}}.parquet", family=plan.families),
         plan.result_files("reproduce"),
-        plan.config_path,
+        plan.config_file,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.tabulate"),
@@ -314,7 +315,7 @@ rule workbook:
         expand(f"{plan.paths.data}/processed/many_tests/{{family}}.parquet", family=plan.families),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         plan.result_files("reproduce"),
-        plan.config_path,
+        plan.config_file,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.workbook"),
@@ -341,7 +342,7 @@ rule report:
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         plan.result_files("reproduce"),
         [file for family in plan.families for file in plan.result_files("family", family)],
-        plan.config_path,
+        plan.config_file,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.report"),
@@ -362,7 +363,7 @@ rule manifest:
     input:
         plan.last_files(),
         plan.raw_files(),
-        plan.config_path,
+        plan.config_file,
         plan.settings_files(),
         plan.modules("did.stages.manifest"),
     output:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -192,3 +193,46 @@ def reset(handler: Handler, body: bytes) -> None:
 def other(body: bytes) -> Behaviour:
     """Serve another body, whole and well."""
     return lambda handler, _: well(handler, body)
+
+
+def dripping(seconds: float, start: bytes = b"HTTP/1.1 302 Found\r\nLocation: /next\r\nX: ") -> Behaviour:
+    """Send ``start`` and then a letter every now and then, so that the headers end after ``seconds``."""
+
+    def behave(handler: Handler, body: bytes) -> None:
+        handler.wfile.write(start)
+        for _ in range(int(seconds / 0.1)):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            time.sleep(0.1)
+        handler.wfile.write(b"\r\nContent-Length: 0\r\n\r\n")
+
+    return behave
+
+
+def dripping_without_length(handler: Handler, body: bytes) -> None:
+    """Send the body a little at a time and never say how long it is."""
+    _start(handler, 200, {"Connection": "close"})
+    for place in range(0, len(body), 10):
+        handler.wfile.write(body[place:place + 10])
+        handler.wfile.flush()
+        time.sleep(0.1)
+    handler.close_connection = True
+
+
+def absurd_range(handler: Handler, body: bytes) -> None:
+    """Answer a request for the rest of a file with a place of 5,000 digits; cut the first answer short."""
+    if not handler.headers.get("Range"):
+        return truncated(0.5)(handler, body)
+    _start(handler, 206, {"Content-Range": f"bytes {'9' * 5000}-{'9' * 5001}/*", "Content-Length": "1"})
+    handler.wfile.write(b"x")
+    return None
+
+
+@contextlib.contextmanager
+def serving_tls(certificate: str, key: str) -> Iterator[Server]:
+    """Yield a running Server that speaks HTTPS with the certificate of a file."""
+    with serving() as server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        yield server

@@ -28,6 +28,9 @@ ELSEWHERE = [Area("9901", "-", "Resident in Scotland", "-", (1, 0, 0)),
              Area("9902", "-", "Resident outside GB", "-", (0, 0, 3))]
 
 
+DID = [sys.executable, "-c", "from did.cli import main; main()"]
+
+
 def make(folder: Path) -> Path:
     """Write the project into ``folder`` with a mirror beside it (``folder.parent / "mirror"``); return the folder."""
     folder.mkdir(parents=True)
@@ -44,8 +47,8 @@ def make(folder: Path) -> Path:
 
 def run(folder: Path, *arguments: str, **options) -> subprocess.CompletedProcess:
     """Run `did` on the project's own copy of the source, as a user would, and return what came."""
-    return subprocess.run([sys.executable, "-c", "from did.cli import main; main()", *arguments], cwd=folder,
-                          env=environment(folder), capture_output=True, text=True, **options)
+    return subprocess.run([*DID, *arguments], cwd=folder, env=environment(folder), capture_output=True, text=True,
+                          **options)
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -325,6 +328,107 @@ def test_a_fault_that_stays_is_one_line(server: Server, folder: Path, behaviour,
     assert {record["how"] for record in manifest["files"].values()} == {"live"}
     assert len(server.requests["/b"]) == 1
     assert not (folder / ".partial").exists()
+
+
+@pytest.mark.parametrize("behaviours", [
+    [server_does.dripping(60)], [server_does.dripping(60, b"HTTP/1.1 200 OK\r\nX: ")],
+    # The end of the time falls between two connections.
+    *([server_does.dripping(seconds), server_does.dripping(60)] for seconds in (0.5, 0.8, 0.9)),
+], ids=["redirect", "headers", *(f"second redirect after {seconds} s" for seconds in (0.5, 0.8, 0.9))])
+def test_an_attempt_ends_in_its_time_however_slow_redirects_and_headers_are(server: Server, folder: Path,
+                                                                            behaviours: list) -> None:
+    limits = dataclasses.replace(QUICK, attempts=1, read_seconds=5.0)
+    address = server.put("/a", A, behaviours[0])
+    server.put("/next", A, behaviours[-1])
+    start = time.monotonic()
+    text = _message(_source(_entry("a.csv", A, address=address)), folder, limits=limits)
+    assert "within 1 s, too slow" in text
+    assert limits.total_seconds - 0.1 < time.monotonic() - start < 1.15 * limits.total_seconds + 0.5
+
+
+def test_a_tls_handshake_that_never_ends_is_cut_off(folder: Path) -> None:
+    limits = dataclasses.replace(QUICK, attempts=1, connect_seconds=20.0, read_seconds=20.0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_drip, args=[listener], daemon=True).start()
+        entry = _entry("a.csv", A, address=f"https://127.0.0.1:{listener.getsockname()[1]}/a")
+        start = time.monotonic()
+        text = _message(_source(entry), folder, limits=limits)
+    assert "too slow" in text and time.monotonic() - start < 2
+
+
+def _drip(listener: socket.socket) -> None:
+    """Begin a TLS record of 16,000 bytes, and send one of them now and then."""
+    connection, _ = listener.accept()
+    with contextlib.suppress(OSError), connection:
+        connection.sendall(b"\x16\x03\x03\x3f\xff\x02")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.1)
+
+
+def test_a_body_cut_off_at_the_end_of_its_time_is_never_taken_for_a_whole_one(server: Server, folder: Path) -> None:
+    address = server.put("/a", A, server_does.dripping_without_length)
+    text = _message(_source(_entry("a.csv", None, address=address)), folder)
+    assert "bytes within 1 s, too slow, after 3 attempts" in text
+
+
+def test_a_range_with_a_number_of_5000_digits_is_another_part_of_the_file(server: Server, folder: Path) -> None:
+    source = _source(_entry("a.csv", A, address=server.put("/a", A, server_does.absurd_range)))
+    text = _message(source, folder, limits=dataclasses.replace(QUICK, attempts=2))
+    assert "another part of the file than asked for" in text
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Self-signed certificates: for 127.0.0.1, and for another host."""
+    folder = tmp_path_factory.mktemp("certificates")
+    for name, subject in (("good", "IP:127.0.0.1"), ("other", "DNS:other.example")):
+        done = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key",
+                               "-out", f"{name}.pem", "-subj", "/CN=test", "-addext", f"subjectAltName={subject}",
+                               "-days", "2"], cwd=folder, capture_output=True)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+@pytest.mark.parametrize(("name", "trusted"), [("good", False), ("other", True), ("good", True)])
+def test_https_is_taken_only_with_a_certificate_that_holds(certificates: Path, folder: Path, name: str, trusted: bool,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    if trusted:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / f"{name}.pem"))
+    with server_does.serving_tls(str(certificates / f"{name}.pem"), str(certificates / f"{name}.key")) as server:
+        source = _source(_entry("a.csv", A, address=server.put("/a", A).replace("http:", "https:")))
+        if name == "good" and trusted:
+            assert fetch(source, folder, mode=LIVE, limits=QUICK)["files"]["a.csv"]["how"] == "live"
+            return
+        text = _message(source, folder)
+        assert "a TLS error (certificate not accepted)" in text and "check the machine's certificates" in text
+        assert not server.requests["/a"]
+
+
+@pytest.mark.parametrize("planted", [".partial", ".partial/a.csv.part", ".partial/a.csv.part.json",
+                                     ".partial/a.csv.record.json"])
+def test_a_link_planted_in_the_working_folder_is_not_followed(server: Server, folder: Path, tmp_path: Path,
+                                                              planted: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir() if planted == ".partial" else victim.write_text("kept")
+    (folder / planted).parent.mkdir(parents=True)
+    (folder / planted).symlink_to(victim)
+    fetch(_source(_entry("a.csv", A, address=server.put("/a", A))), folder, mode=LIVE, limits=QUICK)
+    assert (folder / "a.csv").read_bytes() == A and not (folder / "a.csv").is_symlink()
+    assert not (folder / ".partial").exists()
+    assert not list(victim.iterdir()) if planted == ".partial" else victim.read_text() == "kept"
+
+
+def test_what_is_written_has_the_mode_that_the_umask_leaves(server: Server, folder: Path) -> None:
+    source = _source(_entry("a.csv", A, address=server.put("/a", A)))
+    for mask, mode in ((0o077, 0o600), (0o002, 0o664)):
+        before = os.umask(mask)
+        try:
+            fetch(source, folder / str(mask), mode=LIVE, limits=QUICK)
+        finally:
+            os.umask(before)
+        assert {path.stat().st_mode & 0o777 for path in (folder / str(mask)).iterdir()} == {mode}
 
 
 def test_too_many_redirects(server: Server, folder: Path) -> None:

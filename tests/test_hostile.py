@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import socket
@@ -105,6 +106,20 @@ def test_a_zip_directory_that_lies_about_sizes_meets_the_limits_of_its_process(t
     monkeypatch.setenv("DID_LIMIT_WORKBOOK_MEMORY_MB", "400")
     monkeypatch.setenv("DID_LIMIT_WORKBOOK_SECONDS", "3")
     refused("Zip bombs", _open(tmp_path, lying), "book.xlsx: expected")
+
+
+def test_zips_within_zips_are_not_unpacked(tmp_path):
+    """A bomb as a part of a workbook is left alone; a zip of zips is no workbook."""
+    nested = io.BytesIO()
+    with zipfile.ZipFile(nested, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("bomb", b" " * 300_000_000)
+    inner = nested.getvalue()
+    harmless("Zip bombs", len(_open(tmp_path, xlsx(sheet(BOTH), **{"xl/embeddings/inner.zip": inner}))().grid) > 0)
+    outer = io.BytesIO()
+    with zipfile.ZipFile(outer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for number in range(100):
+            packed.writestr(f"{number}.zip", inner)
+    refused("Zip bombs", _open(tmp_path, outer.getvalue()), "book.xlsx: expected")
 
 
 ENTITIES = "".join(f'<!ENTITY {chr(98 + n)} "{("&" + chr(97 + n) + ";") * 10}">' for n in range(10))

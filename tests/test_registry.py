@@ -105,7 +105,7 @@ def test_the_shipped_sources_agree_with_the_index_of_the_mirror() -> None:
         ({"licnce": "OGL-3.0"}, ["licnce' is not known", "did you mean 'licence'?"]),
         ({"reader": "tidy_cvs"}, ["reader': expected one of", "'tidy_cvs'", "did you mean 'tidy_csv'?"]),
         ({"title": 7}, ["title': input should be a valid string; found 7; put it in quotes"]),
-        ({"id": "Not An Id"}, ["id': expected small letters", "'Not An Id'"]),
+        ({"id": "Not An Id"}, ["id': expected a name of at most 60 small letters", "'Not An Id'"]),
         ({"landing_page": "ftp://example.org"}, ["landing_page': expected an http or https address"]),
         ({"licence": ""}, ["licence': expected the licence's name"]),
         ({"files": []}, ["'files': list should have at least 1 item"]),

@@ -16,7 +16,10 @@ from did.errors import DidError, Mistakes, suggest
 
 FREQUENCIES = {"M": "months, written 2017-06", "Q": "quarters, written 2017Q2", "Y": "years, written 2018"}
 Lags = Annotated[str, Field(pattern=r"^(all|yearly_means|last_[1-9]\d*)$")]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Identifier = Annotated[str, Field(pattern=yaml_files.IDENTIFIER)]
+# What figures show, and what only pages do.
+Label = Annotated[str, Field(max_length=500)]
+Text = Annotated[str, Field(max_length=10_000)]
 
 
 class Strict(BaseModel):
@@ -36,7 +39,7 @@ class Census(Strict):
 class Population(Strict):
     """A population by district that counts are divided by."""
 
-    source: str = Field(description="Source that holds the population.")
+    source: Identifier = Field(description="Source that holds the population.")
     measure: str = Field(description="Measure of that source, by local authority district and year.")
     all_ages: str = Field(description="All-age measure, used to check and to estimate earlier years.")
     earlier: str | None = Field(None, description="All-age measure for years before the first of `measure`.")
@@ -55,7 +58,8 @@ class Population(Strict):
 class Counts(Strict):
     """Counts of one or more measures, added up."""
 
-    source: str | list[str] = Field(description="Source of the counts, or sources joined end to end in time.")
+    source: Identifier | list[Identifier] = Field(description="Source of the counts, or sources joined end to end in "
+                                                  "time.")
     measures: list[str] = Field(min_length=1, description="Measures to add up.")
 
     @property
@@ -67,7 +71,7 @@ class Counts(Strict):
 class Measure(Strict):
     """One measure of one source."""
 
-    source: str = Field(description="Source.")
+    source: Identifier = Field(description="Source.")
     measure: str = Field(description="Measure of that source.")
 
 
@@ -112,17 +116,17 @@ class Indicator(Strict):
     """One outcome: where its figures come from, how they are combined, and how to read them."""
 
     id: Identifier = Field(description="Name of the indicator; the file is `<id>.yaml`.")
-    title: str = Field(description="Full title, for headings.")
-    label: str = Field(description="Short label, for axes.")
+    title: Label = Field(description="Full title, for headings.")
+    label: Label = Field(description="Short label, for axes.")
     numerator: Counts | None = Field(None, description="Counts that make the outcome; they are summed over areas "
                                      "and then divided.")
-    denominators: dict[str, Annotated[Annotated[Population, Tag("population")] | Annotated[Counts, Tag("counts")],
+    denominators: dict[Label, Annotated[Annotated[Population, Tag("population")] | Annotated[Counts, Tag("counts")],
                                       Discriminator(_kind)]] = Field(
         default_factory=dict, description="What the counts are divided by: populations or counts. The first is the "
         "default; a reading may name another.")
     rate: Rate | None = Field(None, description="In place of numerator and denominators: a rate without counts.")
     per: float = Field(gt=0, description="The outcome is per this many of the denominator.")
-    unit_of_measure: str = Field(description="Unit of the outcome; `{denominator}` stands for the reading's.")
+    unit_of_measure: Label = Field(description="Unit of the outcome; `{denominator}` stands for the reading's.")
     direction: Literal["higher_better", "lower_better", "none"] = Field(description="Which way is better.")
     geography: str = Field(description="Target areas: upper_tier, or a chain and a year such as ccg_2020.")
     aggregation: Literal["sum", "population_weighted"] = Field(description="How areas are combined: counts are "
@@ -139,10 +143,10 @@ class Indicator(Strict):
                                                            "of its months, or that begins after it; those before it "
                                                            "that hold the onset are neither before nor after, and are "
                                                            "left out.")
-    windows: dict[str, Window] = Field(min_length=1, description="Named windows; a reading names one.")
+    windows: dict[Label, Window] = Field(min_length=1, description="Named windows; a reading names one.")
     published_estimator: str = Field(description="Estimator the published evaluation used.")
-    family: str = Field(description="Outcomes reported together.")
-    family_title: str = Field("", description="Title of the family, where no evaluation describes it.")
+    family: Identifier = Field(description="Outcomes reported together.")
+    family_title: Label = Field("", description="Title of the family, where no evaluation describes it.")
     evaluations: list[str] = Field(default_factory=list, description="Evaluations (their id) that take this indicator "
                                    "up although they do not name it.")
     residents: Measure | None = Field(None, description="Source and all-age measure of population by district, which "
@@ -152,7 +156,7 @@ class Indicator(Strict):
                                  "the panel and are left out, such as totals, regions and `unknown`; each is listed "
                                  "with the areas.")
     minimum_treated: int = Field(1, ge=1, description="Estimates on fewer treated units carry a note.")
-    caveats: list[str] = Field(default_factory=list, description="What a reader must know.")
+    caveats: list[Text] = Field(default_factory=list, description="What a reader must know.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Indicator:
@@ -279,7 +283,7 @@ class Waves(Strict):
                                    "with cohorts by_wave.")
     system_onsets: dict[str, str] = Field(default_factory=dict, description="System -> its own first treated month, "
                                           "where that is not its wave's.")
-    records: dict[str, dict[str, str]] = Field(default_factory=dict, description="Name -> geography -> another "
+    records: dict[Label, dict[str, str]] = Field(default_factory=dict, description="Name -> geography -> another "
                                                "membership table, for readings with that membership.")
     removable_wave: int | None = Field(None, description="Wave taken out of the sample `wave_two_removed`.")
 
@@ -300,8 +304,8 @@ class Waves(Strict):
 class Family(Strict):
     """Outcomes that are shown together."""
 
-    title: str = Field(description="Name of the family.")
-    figure: str = Field("", description="Figure of the publication whose layout is followed.")
+    title: Label = Field(description="Name of the family.")
+    figure: Label = Field("", description="Figure of the publication whose layout is followed.")
     headline: str = Field(description="Indicator the summary answers for.")
     parts: list[str] = Field(default_factory=list, description="Indicators whose counts add up to the headline's.")
     sum_to_zero: list[str] = Field(default_factory=list, description="Indicators that share one base and exhaust it: "
@@ -312,27 +316,27 @@ class Family(Strict):
 class Context(Strict):
     """A printed fact that a reader must know."""
 
-    text: str = Field(description="The fact, in our words.")
+    text: Text = Field(description="The fact, in our words.")
     families: list[str] | None = Field(None, description="Families it concerns; all if absent.")
 
 
 class Publication(Strict):
     """What was published: printed facts that stand beside the results."""
 
-    citation: str = Field("", description="How to cite it.")
+    citation: Text = Field("", description="How to cite it.")
     coefficients: int = Field(0, ge=0, description="Coefficients in the whole publication.")
     printed_numbers: int = Field(0, ge=0, description="How many of them are printed as numbers.")
-    conclusion: str = Field("", description="Its conclusion, in part, as printed.")
+    conclusion: Text = Field("", description="Its conclusion, in part, as printed.")
     context: list[Context] = Field(default_factory=list, description="Facts a reader must know.")
 
 
 class Robustness(Strict):
     """What is left out, and into what parts the units are cut, to see what an estimate rests on."""
 
-    leave_out: dict[str, list[str]] = Field(default_factory=dict, description="Name -> codes of units that are left "
+    leave_out: dict[Label, list[str]] = Field(default_factory=dict, description="Name -> codes of units that are left "
                                             "out together.")
-    ends: dict[str, str] = Field(default_factory=dict, description="Name -> last period that is kept.")
-    thirds: dict[str, dict[str, str]] = Field(default_factory=dict, description="Name of a quantity -> geography -> "
+    ends: dict[Label, str] = Field(default_factory=dict, description="Name -> last period that is kept.")
+    thirds: dict[Label, dict[str, str]] = Field(default_factory=dict, description="Name of a quantity -> geography -> "
                                               "table of it (unit, value); effects are given for each third.")
 
 
@@ -340,10 +344,10 @@ class Evaluation(Strict):
     """An evaluation: its data, roll-out, indicators, readings, estimators and outputs."""
 
     id: Identifier = Field(description="Name of the evaluation.")
-    title: str = Field(description="Title of the evaluation.")
-    question: str = Field(description="The question it answers.")
-    folder: str | None = Field(None, pattern=r"^$|^[a-z][a-z0-9_]*$", description="Folder within `data` and `results` "
-                               "that it keeps its files in; its id if absent, none if empty.")
+    title: Label = Field(description="Title of the evaluation.")
+    question: Text = Field(description="The question it answers.")
+    folder: str | None = Field(None, pattern="^$|" + yaml_files.IDENTIFIER, description="Folder within `data` and "
+                               "`results` that it keeps its files in; its id if absent, none if empty.")
     data: str = Field(description="Where files come from: demo, mirror:FOLDER or live.")
     seed: int = Field(ge=0, description="Seed of every random draw.")
     sources_folder: str = Field("config/sources", description="Folder of source registry files.")
@@ -351,15 +355,15 @@ class Evaluation(Strict):
     reference: str = Field("data/reference", description="Folder of reference tables.")
     published: str | None = Field(None, description="Table of published claims; without, nothing is compared.")
     publication: Publication = Field(default_factory=Publication, description="What was published, if anything.")
-    place: str = Field(description="Where, as in the subtitles of figures.")
-    units: str = Field(description="What units are called.")
-    dose: str = Field(description="What one more unit of intensity is.")
-    dose_counted: str = Field("", description="When the dose was counted, as `in April 2021`, if that was after the "
+    place: Label = Field(description="Where, as in the subtitles of figures.")
+    units: Label = Field(description="What units are called.")
+    dose: Label = Field(description="What one more unit of intensity is.")
+    dose_counted: Label = Field("", description="When the dose was counted, as `in April 2021`, if that was after the "
                               "onset.")
-    contact: str = Field("", description="Whom to ask about the results, as a name with an address; for the report and "
-                         "the cover of the workbook.")
-    families: dict[str, Family] = Field(min_length=1, description="Families of outcomes.")
-    indicators: list[str] = Field(min_length=1, description="Indicators to evaluate.")
+    contact: Label = Field("", description="Whom to ask about the results, as a name with an address; for the report "
+                           "and the cover of the workbook.")
+    families: dict[Identifier, Family] = Field(min_length=1, description="Families of outcomes.")
+    indicators: list[Identifier] = Field(min_length=1, description="Indicators to evaluate.")
     waves: Waves = Field(description="Who became treated, and when.")
     treatments: list[Literal["binary", "intensity"]] = Field(min_length=1, description="Treatments.")
     samples: list[Literal["full", "wave_two_removed"]] = Field(min_length=1, description="Samples.")
@@ -370,7 +374,7 @@ class Evaluation(Strict):
     draws: int = Field(9999, ge=99, description="Draws of the wild bootstrap and of reassignment.")
     robustness: Robustness = Field(default_factory=Robustness, description="What an estimate is tried without.")
     default_reading: str = Field(description="The reading that is reported.")
-    readings: dict[str, Reading] = Field(min_length=1, description="Named readings.")
+    readings: dict[Identifier, Reading] = Field(min_length=1, description="Named readings.")
     products: dict[str, dict[str, list[str]]] = Field(default_factory=dict, description="Family -> choice of a reading "
                                                       "-> values: every combination of them is fitted beside the "
                                                       "named readings, the other choices as in the default.")

@@ -121,11 +121,24 @@ def _reading_by_table(path: Path, name: str, reading: Reading, evaluation: Evalu
 
 
 def _estimators(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
-    from did.estimators import ESTIMATORS
+    """Estimators that are known, can be fitted to the treatments, and give what figures show of them."""
+    from did.estimators import ESTIMATORS, OVER_EVENT_TIME, WITHOUT_DOSE
 
-    for key in ("estimators", "staggered_estimators"):
+    staggered = [reading for reading in evaluation.readings.values() if reading.staggered]
+    treatments = {"estimators": evaluation.treatments,
+                  "staggered_estimators": evaluation.treatments[:1] if staggered else []}
+    for key, fitted in treatments.items():
         for estimator in getattr(evaluation, key):
             _one_of(yaml_files.key(path, key), estimator, ESTIMATORS, mistakes)
+            if "intensity" in fitted and estimator in WITHOUT_DOSE:
+                mistakes.lines.append(f"{yaml_files.key(path, key)}: {estimator} is for a binary treatment; found that "
+                                      f"it would be fitted to intensity as well; remove it, or intensity from "
+                                      "'treatments' (for staggered_estimators: write binary first there)")
+    named = evaluation.staggered_estimators
+    if named and any(reading.families is None for reading in staggered) and not set(named) & set(OVER_EVENT_TIME):
+        mistakes.lines.append(f"{yaml_files.key(path, 'staggered_estimators')}: expected one with effects over event "
+                              f"time, which a figure shows ({', '.join(OVER_EVENT_TIME)}); found {', '.join(named)}; "
+                              "add one")
 
 
 def _products(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
@@ -182,6 +195,9 @@ def _indicator(path: Path, evaluation: Evaluation, indicator: Indicator, mistake
                 _one_of(yaml_files.key(path, "readings", name, kind), word, allowed, mistakes,
                         f"must be one that indicator {indicator.id} has:")
         windows |= {reading.window} & set(indicator.windows)
+        if reading.drop_periods and reading.window in indicator.windows:
+            with mistakes.collected():
+                _refuse_dropped(yaml_files.key(path, "readings", name, "drop_periods"), evaluation, indicator, reading)
     for kind, allowed in (("window", indicator.windows), ("denominator", indicator.denominators)):
         for word in evaluation.products.get(indicator.family, {}).get(kind, []):
             _one_of(yaml_files.key(path, "products", indicator.family, kind), word, allowed, mistakes,
@@ -191,6 +207,28 @@ def _indicator(path: Path, evaluation: Evaluation, indicator: Indicator, mistake
         for name in sorted(windows):
             with mistakes.collected():
                 _refuse_onset_outside(path, evaluation, indicator, name)
+
+
+def _refuse_dropped(place: str, evaluation: Evaluation, indicator: Indicator, reading: Reading) -> None:
+    """Raise DidError for periods left out that are none of the window, and where none is left before the onset or from
+    it on."""
+    start, end = _window(indicator, reading.window)
+    kept = set(pd.period_range(start, end))
+    for text in reading.drop_periods:
+        ends = [period(each.strip(), indicator.frequency, place) for each in text.split(" to ")]
+        if not start <= ends[0] <= ends[-1] <= end:
+            raise DidError(f"{place} must name periods of the {indicator.id} window {reading.window}, {start} to "
+                           f"{end}; found '{text}'; correct it")
+        kept -= set(pd.period_range(ends[0], ends[-1]))
+    if evaluation.waves.table is not None:
+        return   # each unit has its own onset
+    try:
+        onset = indicator.onset(str(period(evaluation.waves.onset, "M", "")))
+    except DidError:
+        return   # told already
+    if not any(each < onset for each in kept) or not any(each >= onset for each in kept):
+        raise DidError(f"{place} must leave periods before the onset {onset} of {indicator.id} and from it on; found "
+                       f"{len(kept)} left, all on one side; leave out fewer")
 
 
 def _refuse_onset_outside(path: Path, evaluation: Evaluation, indicator: Indicator, name: str) -> None:

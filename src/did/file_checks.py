@@ -12,12 +12,18 @@ from did.config import Evaluation, Indicator
 from did.config_checks import known_indicators
 from did.errors import DidError, Mistakes
 from did.panel import observations_needed
+from did.reference import read_reference
 from did.registry import load_named
 from did.reproduce.claims import load_claims
 
 
 def check_files(path: Path, evaluation: Evaluation, indicators: list[Indicator], mistakes: Mistakes) -> None:
-    """Add every mistake in the sources that the indicators name, and the first in the claims file, to ``mistakes``."""
+    """Add every mistake in the sources that the indicators name, in the membership tables of their readings, and the
+    first in the claims file, to ``mistakes``."""
+    for indicator in indicators if evaluation.waves.table is None else []:
+        for name in evaluation.readings_of(indicator):
+            with mistakes.collected():
+                _check_membership(path, evaluation, indicator, name)
     for name in dict.fromkeys(source for each in indicators for source in observations_needed(each)):
         with mistakes.collected():
             load_named(name, evaluation.sources_folder)
@@ -26,3 +32,26 @@ def check_files(path: Path, evaluation: Evaluation, indicators: list[Indicator],
         if len(claims) and not (evaluation.publication.citation and evaluation.publication.coefficients):
             raise DidError(f"{yaml_files.key(path, 'publication')} must have citation and coefficients, since "
                            f"{evaluation.published} holds claims; found one of them missing; add it")
+
+
+def _check_membership(path: Path, evaluation: Evaluation, indicator: Indicator, name: str) -> None:
+    """Raise DidError unless the reading's membership has a table for the indicator's areas, and doses in it where the
+    stages fit intensity: in the default reading, and where intensity is the first treatment in staggered ones."""
+    reading, waves = evaluation.readings[name], evaluation.waves
+    is_default = name == evaluation.default_reading
+    tables = waves.membership if reading.membership == "published" else waves.records.get(reading.membership, {})
+    if indicator.geography not in tables:
+        if reading.membership in waves.records:   # else told already
+            raise DidError(f"{yaml_files.key(path, 'waves', 'records', reading.membership)}: expected a table for "
+                           f"{indicator.geography}, the areas of {indicator.id}, since reading '{name}' has this "
+                           f"membership; found {', '.join(tables) or 'none'}; add it, or name the reading's families")
+        return
+    fitted = evaluation.treatments if is_default else evaluation.treatments[:1] if reading.staggered else []
+    if "intensity" not in fitted:
+        return
+    table = Path(evaluation.reference) / tables[indicator.geography]
+    doses = read_reference(table, ["wave", "partner_organisations"], [])["partner_organisations"]
+    if (doses == "").all():
+        raise DidError(f"{yaml_files.key(path, 'readings', name, 'membership')} is {reading.membership}: expected "
+                       f"doses in column 'partner_organisations' of {table}, since 'treatments' holds intensity; found "
+                       "none; remove intensity from treatments, or take another membership")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import functools
@@ -24,6 +25,7 @@ CORES = 2
 LOCAL = "local"
 # What Snakemake looks for in a profile's folder, the first that is there.
 PROFILE_FILES = ("config.v9+.yaml", "config.v8+.yaml", "config.yaml")
+PACKED = "packed"
 REMOTE = "DID_REMOTE"  # tells the log that a job's own words are not on this screen
 
 
@@ -76,6 +78,23 @@ def executor_of(profile: str | None) -> str:
     return executor
 
 
+def packed(settings: Mapping[str, str]) -> str:
+    """Return the workflow's settings as one word of letters, digits, ``-`` and ``_``.
+
+    Snakemake reads a value of ``--config`` as YAML, without the quotes around it, and on a cluster puts it into shell
+    lines: a path with spaces, quotes or ``$`` would not come through as it is.
+    """
+    return base64.urlsafe_b64encode(json.dumps(settings).encode()).decode().rstrip("=")
+
+
+def unpacked(config: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the settings in Snakemake's ``config``: those `packed`, else as given by hand (``evaluation=FILE``)."""
+    if PACKED not in config:
+        return config
+    word = config[PACKED]
+    return json.loads(base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)))
+
+
 @contextlib.contextmanager
 def workflow(config: str = "", *, profile: str | None, output: str) -> Iterator[Callable[..., bool]]:
     """Make ready for Snakemake in the current folder; the block is given the function that starts it.
@@ -111,8 +130,7 @@ def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str
         # failed step does not stop those that do not need it.
         "--rerun-incomplete", "--keep-incomplete", "--keep-going",
         *(["--profile", profile] if profile else []), "--workflow-profile", "none", "--logger", "did",
-        "--config", *(f"{key}={value}" for key, value in settings.items()),
-        *([] if executor == LOCAL else ["cluster=yes"]),
+        "--config", f"{PACKED}={packed(settings if executor == LOCAL else {**settings, 'cluster': 'yes'})}",
     ]
     if again:
         arguments += ["--forcerun", *again]

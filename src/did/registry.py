@@ -21,7 +21,6 @@ from did.sources import READERS
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PERIOD = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])|Q[1-4])?")
-_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ ()+-]*")
 # Names and endings that the fetch stage writes itself beside the raw files.
 _RESERVED = re.compile(r"manifest\.json|.*\.(new|part)", re.IGNORECASE)
@@ -36,11 +35,6 @@ def _expect(value: Any, holds: bool, expected: str) -> Any:
     if not holds:
         raise ValueError(f"expected {expected}; found {_SHORT.repr(value)}")
     return value
-
-
-def _check_identifier(value: Any) -> Any:
-    good = isinstance(value, str) and _IDENTIFIER.fullmatch(value) is not None
-    return _expect(value, good, "small letters, digits and underscores, starting with a letter")
 
 
 def _check_name(value: Any) -> Any:
@@ -79,7 +73,7 @@ def _check_sha256(value: Any) -> Any:
 
 
 def _check_licence(value: Any) -> Any:
-    good = isinstance(value, str) and bool(value.strip())
+    good = isinstance(value, str) and bool(value.strip()) and len(value) <= 500
     return _expect(value, good, "the licence's name, such as OGL-3.0")
 
 
@@ -117,11 +111,11 @@ class Source(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    id: Annotated[str, BeforeValidator(_check_identifier)] = Field(
-        description="name of the source in configs, tables and folders"
+    id: str = Field(
+        pattern=yaml_files.IDENTIFIER, description="name of the source in configs, tables and folders"
     )
-    title: str = Field(min_length=1, description="what the series is")
-    publisher: str = Field(min_length=1, description="who publishes it")
+    title: str = Field(min_length=1, max_length=500, description="what the series is")
+    publisher: str = Field(min_length=1, max_length=500, description="who publishes it")
     landing_page: Annotated[str, BeforeValidator(_check_page)] = Field(
         description="the publisher's page from which the files can be had by hand, or unknown"
     )

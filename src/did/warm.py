@@ -33,20 +33,22 @@ PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.config_checks", "pyarr
 def hand_over(arguments: list[str]) -> int | None:
     """Run ``arguments`` by the server that the environment names and return the exit code.
 
-    Returns None if there is no server to ask. A job that ends without an exit code (killed, out of memory) is
-    told on standard error and counts as failed.
+    Returns None if there is no server to ask, or if it ended before it took the request. A job that ends without an
+    exit code (killed, out of memory) is told on standard error and counts as failed.
     """
     address = os.environ.get(VARIABLE)
     if not address:
         return None
-    with socket.socket(socket.AF_UNIX) as connection:
-        try:
+    request = json.dumps({"arguments": arguments, "folder": os.getcwd()}).encode()
+    message = len(request).to_bytes(4, "big") + request
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(address)
-        except OSError:
-            return None
-        request = json.dumps({"arguments": arguments, "folder": os.getcwd()}).encode()
-        socket.send_fds(connection, [len(request).to_bytes(4, "big") + request], [0, 1, 2])
-        answer = connection.recv(1)
+            sent = socket.send_fds(connection, [message], [0, 1, 2])
+            connection.sendall(message[sent:])
+            answer = connection.recv(1)
+    except OSError:   # a request that was read ends in an answer or the end of the stream, one that was not in an error
+        return None
     if not answer:
         print(f"error: {' '.join(arguments)}: the job ended without an exit code; it was killed, perhaps for want of "
               "memory; run again", file=sys.stderr)
@@ -122,9 +124,10 @@ def _answer(listener: socket.socket) -> None:
         return
     # What is there by now is never garbage: without this each job's collector goes, and writes, through all of it.
     gc.freeze()
-    if os.fork() == 0:
-        listener.close()
-        _job(connection)
+    with contextlib.suppress(OSError):   # no more processes are allowed: the job runs where it was asked for
+        if os.fork() == 0:
+            listener.close()
+            _job(connection)
     connection.close()
 
 
@@ -136,8 +139,8 @@ def _job(connection: socket.socket) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         received, streams, *_ = socket.recv_fds(connection, 65536, 3)
         length = int.from_bytes(received[:4], "big")
-        while len(received) < length + 4:
-            received += connection.recv(65536)
+        while len(received) < length + 4 and (more := connection.recv(65536)):
+            received += more
         request = json.loads(received[4:])
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
@@ -152,7 +155,8 @@ def _job(connection: socket.socket) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        connection.send(bytes([code & 255]))
+        with contextlib.suppress(OSError):   # who asked is gone
+            connection.send(bytes([code & 255]))
         os._exit(code)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shlex
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -83,15 +86,24 @@ def record(path: Path, *names: str) -> str:
     inputs. One input in place of sixty: Snakemake looks at each input of each job, and there may be thousands of jobs.
     """
     files, packages = _needed(*names)
-    record = {"modules": {str(file.relative_to(PACKAGE)): sha256(file) for file in files},
-              "versions": versions(*sorted(packages))}
-    text = json.dumps(record, indent=1) + "\n"
+    made_of = {"modules": {str(file.relative_to(PACKAGE)): sha256(file) for file in files},
+               "versions": versions(*sorted(packages))}
+    return _kept(path, json.dumps(made_of, indent=1) + "\n")
+
+
+def _kept(path: Path, text: str) -> str:
+    """Write ``text`` to ``path`` if it is not there already, so that its time is that of the last change."""
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
     return str(path)
 
 
 _source = cache(registry.load_named)
+
+
+def quoted(value: str) -> str:
+    """``value`` for a rule's shell line: one word of the shell, whatever it holds, in which Snakemake fills nothing."""
+    return shlex.quote(value).replace("{", "{{").replace("}", "}}")
 
 
 def _from_here(path: Path) -> str:
@@ -153,11 +165,27 @@ class Plan:
     def source(self, name: str) -> registry.Source:
         return _source(name, self.evaluation.sources_folder)
 
+    def _input(self, path: str | Path) -> str:
+        """A file as Snakemake can take it. It reads braces in a path as wildcards, so that a file of the checksum
+        stands for one with such a path."""
+        path = str(path)
+        if "{" not in path or not Path(path).is_file():
+            return path
+        name = hashlib.sha256(path.encode(errors="surrogateescape")).hexdigest()[:16]
+        return _kept(self.paths.modules / f"{name}.txt", f"{sha256(path)}\n")
+
+    def _inputs(self, paths: Iterable[str | Path]) -> list[str]:
+        return [self._input(path) for path in paths]
+
+    @property
+    def config_file(self) -> str:
+        return self._input(self.config_path)
+
     def registry(self, source: str) -> str:
-        return str(Path(self.evaluation.sources_folder) / f"{source}.yaml")
+        return self._input(Path(self.evaluation.sources_folder) / f"{source}.yaml")
 
     def indicator_file(self, indicator: str) -> str:
-        return str(Path(self.evaluation.indicators_folder) / f"{indicator}.yaml")
+        return self._input(Path(self.evaluation.indicators_folder) / f"{indicator}.yaml")
 
     def raw_files(self, source: str | None = None) -> list[str]:
         """The files of one source, or of all, with their manifests."""
@@ -184,16 +212,16 @@ class Plan:
     def reference_files(self, *names: str) -> list[str]:
         """The named reference tables, or all of them."""
         folder = Path(self.evaluation.reference)
-        return [str(folder / name) for name in names] or sorted(str(path) for path in folder.glob("*.csv"))
+        return self._inputs([folder / name for name in names] or sorted(folder.glob("*.csv")))
 
     def claims_files(self) -> list[str]:
         """The table of published claims, if there is one."""
-        return [self.evaluation.published] if self.evaluation.published else []
+        return self._inputs([self.evaluation.published] if self.evaluation.published else [])
 
     def reader_tables(self, source: str) -> list[str]:
         """Reference tables that a source's reader looks into."""
         entry = self.source(source)
-        return [str(path) for path in reference_tables(entry.reader, entry.options)]
+        return self._inputs(reference_tables(entry.reader, entry.options))
 
     def modules(self, stage: str, *names: str) -> str:
         """A file of what a stage is made of, and the modules named: see `record`."""
@@ -211,7 +239,7 @@ class Plan:
                                                        else self.families[family])]
 
     def templates(self) -> list[str]:
-        return sorted(_from_here(path) for path in (PACKAGE / "outputs" / "templates").iterdir())
+        return self._inputs(sorted(_from_here(path) for path in (PACKAGE / "outputs" / "templates").iterdir()))
 
     def reader_modules(self, source: str) -> str:
         """What `modules` says, of the stage that reads a source and of the source's reader."""
@@ -246,28 +274,28 @@ class Plan:
         """Family -> its indicators in this run."""
         return contents.families(self.evaluation, self.unavailable)
 
-    def own_files(self, source: str) -> list[str]:
+    def _own_files(self, source: str) -> list[str]:
         """The user's own files of a source. Raises DidError for one that is not there."""
         paths = [entry.path for entry in self.source(source).files]
         lost = next((path for path in paths if not Path(path).is_file()), None)
         if lost is not None:
-            raise DidError(f"{self.registry(source)}: expected a file {lost}; found "
+            raise DidError(f"{self.evaluation.sources_folder}/{source}.yaml: expected a file {lost}; found "
                            f"{'a folder' if Path(lost).is_dir() else 'none'}; put it there, or correct 'path'")
         return paths
 
     def maker_modules(self, source: str) -> list[str]:
         """What a source's demonstration files are made by and from, in other modes nothing; the user's own files."""
         if self.source(source).is_own:
-            return self.own_files(source)
+            return self._inputs(self._own_files(source))
         if self.mode.kind != "demo":
             return []
-        return [str(self.mode.folder), *self.reference_files(),
+        return [*self._inputs([self.mode.folder]), *self.reference_files(),
                 record(self.paths.modules / f"simulate_{source}.json", "did.simulate", WRITERS[source])]
 
     def settings_files(self) -> list[str]:
         """What a run's manifest has checksums of beside the files as published."""
         tables = [table for source in self.sources for table in self.reader_tables(source)]
-        return list(dict.fromkeys([*map(str, contents.settings_files(self.evaluation)), *tables]))
+        return self._inputs(dict.fromkeys([*map(str, contents.settings_files(self.evaluation)), *tables]))
 
     def last_files(self) -> list[str]:
         """Files that are made when all is, but for the manifest: figures come with their section, and are left out

@@ -17,6 +17,8 @@ MAXIMUM_BYTES = 2_000_000
 # Values of a file with its aliases written out: a few aliases of aliases can stand for billions.
 MAXIMUM_NODES = 200_000
 MAXIMUM_DEPTH = 40
+# A name that becomes part of paths and commands.
+IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
@@ -162,7 +164,10 @@ def _sentences(path: Path, node: yaml.Node, value: dict, model: type[BaseModel],
 
 
 def _sentence(path: Path, node: yaml.Node, value: dict, model: type[BaseModel], problem: dict[str, Any]) -> str:
-    location, kind, found = _written(problem["loc"], value), problem["type"], problem["input"]
+    kind, found = problem["type"], problem["input"]
+    location = _written(problem["loc"], value)
+    if location[-1:] == ("[key]",):   # pydantic's word for a mistake in the key itself
+        location = location[:-1]
     place = _place(path, node, location, value) if location else str(path)
     if kind == "extra_forbidden":
         allowed = _allowed(model, location)
@@ -172,6 +177,11 @@ def _sentence(path: Path, node: yaml.Node, value: dict, model: type[BaseModel], 
         return f"{place} is missing; add it"
     if kind == "value_error":
         return f"{place}: {problem['ctx']['error']}"
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"].endswith(IDENTIFIER):
+        return (f"{place}: expected a name of at most 60 small letters, digits and underscores, starting with a "
+                f"letter; found {_SHORT.repr(found)}; rename it")
+    if kind == "string_too_long":
+        return f"{place}: {problem['msg'][:1].lower()}{problem['msg'][1:]}; found {len(found):,}; shorten it"
     hint = "; put it in quotes" if kind == "string_type" and isinstance(found, int | float) else ""
     if kind == "literal_error" and isinstance(found, str):
         words = problem["ctx"]["expected"].replace(" or ", ", ").split(", ")
@@ -217,11 +227,12 @@ def _named(location: tuple, value: Any) -> str:
     """``files.4 (a.csv).sha256``: the way to a key, list items counted from 1 and named where they have a name."""
     parts = []
     for step in location:
+        is_item = isinstance(step, int) and not isinstance(value, dict)
         try:
             value = value[step]
         except (KeyError, IndexError, TypeError):
             value = None
-        if isinstance(step, int):
+        if is_item:
             name = value.get("name") if isinstance(value, dict) else None
             parts.append(f"{step + 1} ({name})" if isinstance(name, str) else f"{step + 1}")
         else:

@@ -41,6 +41,44 @@ def test_a_full_disk(tmp_path, right, free):
         disturbed.plain_rerun(what, project, right)
 
 
+# Files that may still be made when the run begins.
+@ROOT_ONLY
+@pytest.mark.parametrize("free", [5, 60])
+def test_no_inodes_left(tmp_path, right, free):
+    what = "A disk without inodes (tmpfs)"
+    project = tmp_path / "disk" / "project"
+    project.parent.mkdir()
+    with mounted(project.parent, "-t", "tmpfs", "-o", "size=100m,nr_inodes=100000", "tmpfs"):
+        disturbed.make(project)
+        (project.parent / "tmp").mkdir()
+        used = os.statvfs(project)
+        number = used.f_files - used.f_ffree + free
+        subprocess.run(["mount", "-o", f"remount,nr_inodes={number}", str(project.parent)], check=True)
+        disturbed.one_line(disturbed.did(project, "run"), "No space left on device", ": ")
+        tried(what, STOPPED)
+        assert not disturbed.wrong(project, right)
+        subprocess.run(["mount", "-o", "remount,nr_inodes=100000", str(project.parent)], check=True)
+        disturbed.plain_rerun(what, project, right)
+
+
+def test_few_open_files(fresh, right):
+    what = "64 open files a process (ulimit -n)"
+    done = disturbed.did(fresh, "run", before=["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"])
+    assert done.returncode == 0, done.stderr
+    tried(what, FINISHED)
+    disturbed.plain_rerun(what, fresh, right)
+
+
+def test_a_file_replaced_between_fetch_and_observe(fresh, right):
+    what = "A raw file replaced by another good one between fetch and observe"
+    assert disturbed.did(fresh, "fetch", "visits").returncode == 0
+    raw = next((fresh / "data/small/raw/visits").glob("*.csv"))
+    raw.write_text(raw.read_text().replace("2010", "2009"))
+    disturbed.one_line(disturbed.did(fresh, "observe", "visits"), raw.name)
+    tried(what, STOPPED)
+    disturbed.plain_rerun(what, fresh, right)
+
+
 @ROOT_ONLY
 def test_no_network(fresh, right, tmp_path):
     what = "No network (unshare --net)"

@@ -12,9 +12,13 @@ from did.estimators.base import Panel, Result
 if TYPE_CHECKING:
     from did.estimators.design import Design
 
-__all__ = ["ESTIMATORS", "REGRESSIONS", "Panel", "Result", "design_of", "estimate"]
+__all__ = ["ESTIMATORS", "OVER_EVENT_TIME", "REGRESSIONS", "WITHOUT_DOSE", "Panel", "Result", "design_of", "estimate"]
 
 REGRESSIONS = ("did", "event_study", "ldv")
+
+# Those with effects over event time, and those of a treatment that is there or not: no dose.
+OVER_EVENT_TIME = ("event_study", "callaway_santanna", "sun_abraham", "imputation", "stacked")
+WITHOUT_DOSE = ("callaway_santanna", "sun_abraham")
 
 ESTIMATORS = {
     "did": "did.estimators.did:estimate",

@@ -242,6 +242,7 @@ class _Job:
         self.folder = folder
         self.accept = accept
         self.work = folder / WORKING_FOLDER
+        _remove_links(self.work)
         # One whose seal is broken says nothing: the files are verified against the registry alone.
         earlier = _read_json(folder / MANIFEST)
         self.earlier = earlier if "seal" not in earlier or is_sealed(earlier) else {}
@@ -416,6 +417,13 @@ class _Job:
             "how": how,
             "period": entry.period,
         }
+
+
+def _remove_links(work: Path) -> None:
+    """Delete a link in the place of the working folder, and links in it: fetching makes none and follows none."""
+    for path in [work] if work.is_symlink() else list(work.glob("*")):
+        if path.is_symlink():
+            path.unlink()
 
 
 def _offline_problem(job: _Job, entry: RawFileEntry) -> DidError:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import socket
 import threading
+import time
 from collections.abc import Collection, Iterator
 
 from requests.adapters import HTTPAdapter
@@ -57,24 +59,49 @@ def _refuse(host: str, address: str) -> None:
 
 
 class Watch:
-    """What an attempt is connected to, so that it can be cut off; ``expired`` once it was."""
+    """What an attempt is connected to, so that it can be cut off when its time is over."""
 
-    def __init__(self) -> None:
-        self.expired = False
-        self.connection: socket.socket | None = None
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the end of the attempt."""
+        return self._ends - time.monotonic()
+
+    @property
+    def expired(self) -> bool:
+        return self.remaining <= 0
+
+    def attach(self, connection: socket.socket | None) -> None:
+        """Watch this connection, in place of the one before; after the end, cut it off at once."""
+        # A copy of the descriptor: TLS takes the socket itself over before it shakes hands.
+        copy = socket.socket(fileno=os.dup(connection.fileno())) if connection is not None else None
+        with self._lock:
+            before, self._connection = self._connection, copy
+            if before is not None:
+                before.close()
+            if self.expired:
+                self._shut()
 
     def cut(self) -> None:
-        """End the connection under way: the thread that waits on it gets an error."""
-        self.expired = True
-        if self.connection is not None:
+        """End the connection under way: the thread that waits on it gets an error or the end of the stream."""
+        with self._lock:
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._connection is not None:
             with contextlib.suppress(OSError):
-                socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
+                self._connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
 def watched(seconds: float) -> Iterator[Watch]:
-    """Cut this thread's connection ``seconds`` from now: a server that sends a byte now and then never times out."""
-    watch = _active.watch = Watch()
+    """Cut this thread's connections off ``seconds`` from now, those that it makes later at once: a server that sends a
+    byte now and then never times out."""
+    watch = _active.watch = Watch(seconds)
     timer = threading.Timer(seconds, watch.cut)
     timer.daemon = True
     timer.start()
@@ -83,6 +110,7 @@ def watched(seconds: float) -> Iterator[Watch]:
     finally:
         timer.cancel()
         _active.watch = None
+        watch.attach(None)
 
 
 class _Guarded:
@@ -99,12 +127,17 @@ class _Guarded:
             except Failure:
                 made.close()
                 raise
+        self._tell(made)
         return made
 
     def getresponse(self):
-        if (watch := getattr(_active, "watch", None)) is not None:
-            watch.connection = self.sock
+        self._tell(self.sock)   # it may be open since the file before
         return super().getresponse()
+
+    @staticmethod
+    def _tell(connection: socket.socket) -> None:
+        if (watch := getattr(_active, "watch", None)) is not None:
+            watch.attach(connection)
 
 
 class GuardedAdapter(HTTPAdapter):

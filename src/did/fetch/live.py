@@ -22,7 +22,7 @@ import requests
 import urllib3
 
 from did import __version__
-from did.fetch.guard import GuardedAdapter, refuse_local, watched
+from did.fetch.guard import GuardedAdapter, Watch, refuse_local, watched
 from did.fetch.supply import ChangedEdition, Failure, Limits, Progress, Supplied
 from did.provenance import write_json
 from did.registry import RawFileEntry
@@ -36,11 +36,12 @@ _CHUNK = 64 * 1024
 class _Passing(Exception):
     """A fault that may pass: try again after ``wait`` seconds (None: after the usual back-off)."""
 
-    def __init__(self, came: str, wait: float | None = None, *, answered: bool = True) -> None:
+    def __init__(self, came: str, wait: float | None = None, *, answered: bool = True, so_far: str = "") -> None:
         super().__init__(came)
         self.came = came
         self.wait = wait
         self.answered = answered
+        self.so_far = so_far
 
 
 class _Stopped(Failure):
@@ -142,25 +143,30 @@ class LiveSupplier:
                     return part
 
     def _watched(self, address: str, part: Path) -> None:
-        """Make one attempt, and end it if its headers or its body do not end by themselves."""
+        """Make one attempt, and end it if redirects, headers or body do not end by themselves."""
         seconds = self._limits.total_seconds
-        with watched(1.25 * seconds) as watch:  # the body has its own deadline, a little sooner
+        with watched(seconds) as watch:
+            fault: Exception | None = None
             try:
-                self._receive(address, part)
-            except _Passing as fault:
-                if not watch.expired:
-                    raise
-                raise _Passing(f"no whole answer within {seconds:g} s, too slow", answered=fault.answered) from None
+                self._receive(address, part, watch)
+            except _Stopped:
+                raise
+            except (_Passing, Failure) as error:
+                fault = error
+            if watch.expired:   # what was cut off may look like a fault, or like the end of a file
+                so_far = getattr(fault, "so_far", "") or "no whole answer"
+                raise _Passing(f"{so_far} within {seconds:g} s, too slow", answered=getattr(fault, "answered", True))
+            if fault is not None:
+                raise fault
 
-    def _receive(self, address: str, part: Path) -> None:
+    def _receive(self, address: str, part: Path, watch: Watch) -> None:
         """Make one attempt to bring ``part`` to its full length, going on from what is there if possible."""
-        deadline = time.monotonic() + self._limits.total_seconds
         start, validator = _resumable(part, address)
         # Without identity the length announced would not be the length of the file.
         headers = {"User-Agent": f"ics-did/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
         if start:
             headers |= {"Range": f"bytes={start}-", "If-Range": validator}
-        with self._answer(address, headers) as response:
+        with self._answer(address, headers, watch) as response:
             status = response.status_code
             if status == 416:
                 _forget(part)
@@ -176,9 +182,9 @@ class LiveSupplier:
             if not resumed:
                 start = 0
                 _remember(part, address, response)
-            self._write(response, part, start, deadline)
+            self._write(response, part, start, watch)
 
-    def _write(self, response: requests.Response, part: Path, start: int, deadline: float) -> None:
+    def _write(self, response: requests.Response, part: Path, start: int, watch: Watch) -> None:
         """Append the body to ``part`` from byte ``start``, whole or with _Passing."""
         limits = self._limits
         announced = _whole(response.headers.get("Content-Length", "0"))
@@ -196,10 +202,10 @@ class LiveSupplier:
             while True:
                 if self._stopped.is_set():
                     raise _Stopped
-                if time.monotonic() > deadline:
-                    raise _Passing(f"{_of(count, length)} within {limits.total_seconds:g} s, too slow")
                 with _network_faults(limits, _of(count, length)):
                     chunk = read(_CHUNK, decode_content=True)
+                if watch.expired:   # the end of the stream may be the cut
+                    raise _Passing("too slow", so_far=_of(count, length))
                 if not chunk:
                     break
                 file.write(chunk)
@@ -208,16 +214,18 @@ class LiveSupplier:
                 if count > limits.maximum_bytes:
                     raise Failure(f"more than the limit of {limits.maximum_bytes:,} bytes")
         if length is not None and count < length:
-            raise _Passing(f"a connection that closed after {_of(count, length)}")
+            raise _Passing(f"a connection that closed after {_of(count, length)}", so_far=_of(count, length))
 
     @contextlib.contextmanager
-    def _answer(self, address: str, headers: dict[str, str]) -> Iterator[requests.Response]:
+    def _answer(self, address: str, headers: dict[str, str], watch: Watch) -> Iterator[requests.Response]:
         """Yield the answer to a GET after following a few redirects, all of them http or https."""
         limits = self._limits
         seen = [address]
         while True:
             if self._stopped.is_set():
                 raise _Stopped
+            if watch.expired:
+                raise _Passing("too slow")
             refuse_local(urlsplit(seen[-1]).hostname or "", self._trusted)
             with _network_faults(limits):
                 response = self._session().get(
@@ -225,7 +233,7 @@ class LiveSupplier:
                     headers=headers,
                     stream=True,
                     allow_redirects=False,
-                    timeout=(limits.connect_seconds, limits.read_seconds),
+                    timeout=(min(limits.connect_seconds, max(watch.remaining, 0.001)), limits.read_seconds),
                 )
             with contextlib.closing(response):
                 if response.status_code not in _REDIRECTS or "Location" not in response.headers:
@@ -296,14 +304,14 @@ def _network_faults(limits: Limits, so_far: str = "") -> Iterator[None]:
         raise _Passing(f"no connection within {limits.connect_seconds:g} s", answered=False) from None
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
         came = f"{so_far or 'a connection'}, then nothing for {limits.read_seconds:g} s"
-        raise _Passing(came, answered=answered) from None
+        raise _Passing(came, answered=answered, so_far=so_far) from None
     except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
         raise Failure(f"a TLS error ({_reason(error)})", "check the machine's certificates") from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise Failure(f"an address that cannot be used ({_reason(error)})") from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         came = f"{so_far}, then the connection failed" if so_far else "no answer"
-        raise _Passing(f"{came} ({_reason(error)})", answered=answered) from None
+        raise _Passing(f"{came} ({_reason(error)})", answered=answered, so_far=so_far) from None
     except ValueError as error:  # from parsing a header, such as the address of a redirect
         raise Failure(f"an answer that cannot be understood ({_reason(error)})") from None
 
@@ -332,7 +340,7 @@ def _of(count: int, length: int | None) -> str:
 
 def _range_start(response: requests.Response) -> int | None:
     match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
+    return _whole(match[1]) if match else None
 
 
 def _notes(part: Path) -> Path:

@@ -15,7 +15,7 @@ WEIGHTED = "The rate of an area that merged is the mean of its parts', weighted 
 def measure(indicator: Indicator, evaluation: Evaluation) -> str:
     """Unit of an indicator's outcome under the reported reading."""
     denominator = indicator.denominator_name(evaluation.readings[evaluation.default_reading]) or ""
-    return indicator.unit_of_measure.format(denominator=denominator.replace("_", " "))
+    return indicator.unit_of_measure.replace("{denominator}", denominator.replace("_", " "))
 
 
 def effect_unit(indicator: Indicator, evaluation: Evaluation) -> str:

@@ -18,7 +18,9 @@ NUMBERS = ["indicator", "reading", "sample", "treatment", "estimator", "event_ti
            "n_clusters", "n_treated_clusters", "note"]
 CELL = ["indicator", "treatment", "sample"]
 # Inches: between panes of a row, between rows of panes, right of the last pane.
-GAP, ROW_GAP, RIGHT = 0.3, 0.25, 0.3
+GAP, ROW_GAP, RIGHT = 0.3, 0.25, 0.3  # inches
+# At most, of what is counted under a name and of the names of lines.
+DETAILS, LINES = 3.0, 1.8
 
 
 @style.drawing
@@ -68,7 +70,8 @@ def coefficient_panes(
     rows, printed = (frame.assign(row=frame["indicator"]) for frame in (rows, printed))
     is_synthetic = is_synthetic or bool(rows["is_synthetic"].any())
     names = {indicator: style.wrap(name, 1.6, bold=True) for indicator, name in outcomes.items()}
-    left = _names_width(names, {}, clusters)
+    beside = {level: style.shortened(name, LINES) for level, name in clusters.items()}
+    left = _names_width(names, {}, beside)
     layout = {treatment: rows_of(names, list(clusters), set(printed.loc[printed["treatment"] == treatment, "row"]))
               for treatment in treatments}
     labels = {treatment: style.wrap(axis_labels[treatment], style.WIDTH - left - RIGHT) for treatment in treatments}
@@ -91,7 +94,7 @@ def coefficient_panes(
             draw_pane(axes, lines, pane, stated[stated["sample"] == sample], list(clusters), limits, deep)
             pane_head(figure, axes, wrapped[treatment, sample], counts(pane, units))
             if column == 0:
-                row_names(axes, lines, clusters, left)
+                row_names(axes, lines, beside, left)
         shared_label(figure, labels[treatment], left, top - heads - deep - 0.3)
         top -= deep + heads + feet + ROW_GAP
     numbers = _numbers(rows, printed, ["treatment", "sample", "indicator", "cluster"],
@@ -146,8 +149,9 @@ def coefficient_single(
                 name = treatment_name if len(outcomes) == 1 else f"{outcome}: {treatment_name.lower()}"
                 names[key] = style.wrap(name + star, 2.2, bold=True)
                 text = counts(rows[rows["row"] == key], units)
-                details[key] = text.split("; ") if text else []
-    left = _names_width(names, details, clusters)
+                details[key] = [style.shortened(part, DETAILS) for part in text.split("; ")] if text else []
+    beside = {level: style.shortened(name, LINES) for level, name in clusters.items()}
+    left = _names_width(names, details, beside)
     lines, deep = rows_of(names, list(clusters), set(printed["row"]), details)
     label = style.wrap(axis_label, style.WIDTH - left - RIGHT)
     feet = 0.55 + (len(label) - 1) * style.line_height()
@@ -155,7 +159,7 @@ def coefficient_single(
                                 is_synthetic=is_synthetic, footnote=few_treated_note(rows["note"], units))
     axes = style.add_axes(figure, left, bottom + feet, style.WIDTH - left - RIGHT, deep)
     draw_pane(axes, lines, rows, printed, list(clusters), limits_of(rows, printed), deep)
-    row_names(axes, lines, clusters, left)
+    row_names(axes, lines, beside, left)
     shared_label(figure, label, left, bottom + feet - 0.3)
     numbers = _numbers(rows, printed, ["indicator", "treatment", "sample", "cluster"],
                        outcomes, clusters, samples, treatments)

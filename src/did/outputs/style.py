@@ -9,6 +9,7 @@ gridlines only, labels on the marks, never colour alone, a source line. Lengths 
 
 from __future__ import annotations
 
+import bisect
 import functools
 from pathlib import Path
 
@@ -49,6 +50,7 @@ SETTINGS = {name: value for name, value in matplotlib.rcParamsDefault.items() if
     "svg.fonttype": "none",
     "svg.hashsalt": "did",
     "axes.unicode_minus": True,
+    "text.parse_math": False,  # a $ in a title is a $
     "lines.solid_capstyle": "butt",  # an interval's line ends where the interval does
 }
 # Put before each function that draws a figure; once for a whole figure, since to change the settings takes 5 ms.
@@ -71,13 +73,13 @@ def text_width(text: str, size: float = TEXT_SIZE, *, bold: bool = False) -> flo
 def wrap(text: str, width: float, size: float = TEXT_SIZE, *, bold: bool = False) -> list[str]:
     """Return ``text`` as lines no wider than ``width`` inches, broken at spaces and at given line breaks.
 
-    No-break spaces hold together.
-    A single word wider than that keeps a line of its own.
+    No-break spaces hold together. A single word wider than that is broken where it must be.
     """
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
-        for word in paragraph.split(" "):
+        words = [part for word in paragraph.split(" ") for part in _broken(word, width, size, bold=bold)]
+        for word in words:
             longer = f"{line} {word}".strip()
             if line and text_width(longer, size, bold=bold) > width:
                 lines.append(line)
@@ -85,6 +87,23 @@ def wrap(text: str, width: float, size: float = TEXT_SIZE, *, bold: bool = False
             line = longer
         lines.append(line)
     return lines
+
+
+def shortened(text: str, width: float, size: float = TEXT_SIZE) -> str:
+    """Return ``text``, or as much of its beginning as fits into ``width`` inches with three dots after it."""
+    if text_width(text, size) <= width:
+        return text
+    return _broken(text, width - text_width("...", size), size, bold=False)[0] + "..."
+
+
+def _broken(word: str, width: float, size: float, *, bold: bool) -> list[str]:
+    """The word in parts no wider than ``width``, each of one character at least."""
+    parts = []
+    while len(word) > 1 and text_width(word, size, bold=bold) > width:
+        fits = bisect.bisect(range(1, len(word)), width, key=lambda n: text_width(word[:n], size, bold=bold))
+        parts.append(word[:max(fits, 1)])
+        word = word[max(fits, 1):]
+    return [*parts, word]
 
 
 def line_height(size: float = TEXT_SIZE) -> float:

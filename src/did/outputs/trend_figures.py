@@ -19,7 +19,7 @@ COLUMNS = ["period", "group", "observed_mean", "linear_trend", "n_units"]
 # Colour, line and marker per group: never told apart by colour alone.
 LOOKS = [(style.PALETTE[0], "-", "o"), (style.PALETTE[3], (0, (5, 2)), "^")]
 PANELS = {"observed_mean": "Observed means", "linear_trend": "Linear-trends model"}
-PLOT, HEAD, FOOT, GAP, LEFT = 3.3, 0.62, 0.38, 0.3, 0.75
+PLOT, HEAD, FOOT, GAP, LEFT, NAMES = 3.3, 0.62, 0.38, 0.3, 0.75, 3.0
 MARK = 0.22  # room for a group's marker before its name
 
 
@@ -121,7 +121,8 @@ def _checked(frame: pd.DataFrame, onset: str, groups: Mapping[str, str]) -> pd.D
 def _name(frame: pd.DataFrame, group: str, name: str, units: str) -> list[str]:
     n_units = frame.loc[frame["group"] == group, "n_units"]
     low, high = int(n_units.min()), int(n_units.max())
-    return [name, f"{low:,} {units}" if low == high else f"{low:,} to {high:,} {units}"]
+    number = f"{low:,} {units}" if low == high else f"{low:,} to {high:,} {units}"
+    return [style.shortened(name, NAMES), style.shortened(number, NAMES)]
 
 
 def _panel(axes: Axes, frame: pd.DataFrame, column: str, onset: str, groups: list[str],

@@ -18,7 +18,7 @@ from did.outputs.text import count, listed, period_name, plural
 
 ROW = 0.235  # inches, one system
 BETWEEN = 0.5  # inches between waves, with the wave's name
-COUNT_WIDTH, LEAST_BARS = 1.15, 1.2
+COUNT_WIDTH, LEAST_BARS, NAMES = 1.15, 1.2, 5.0
 # What a wave is in the reported reading, and its colour.
 ROLES = {"treated": ("counts as treated", style.PALETTE[0]), "removable": ("removed in one sample", style.PALETTE[3]),
          "later": ("later: compared with", style.PALETTE[1])}
@@ -70,7 +70,8 @@ def wave_chart(rows: pd.DataFrame, *, treated: list[int], removable: int, geogra
                     "public record.")
     heights, heads, deep = _steps(rows)
     figure, bottom = style.page(deep + 0.75, title=title, subtitle=subtitle, source=source, is_synthetic=False)
-    names = max(style.text_width(name) for name in rows["name"]) + 0.2
+    shown = [style.shortened(name, NAMES) for name in rows["name"]]
+    names = max(map(style.text_width, shown)) + 0.2
     left = style.EDGE + names
     room = style.WIDTH - left - style.EDGE
     each = min(COUNT_WIDTH, (room - LEAST_BARS) / len(geographies))
@@ -86,10 +87,10 @@ def wave_chart(rows: pd.DataFrame, *, treated: list[int], removable: int, geogra
     axes.xaxis.set_major_formatter(lambda value, _: str(pd.Period(ordinal=round(value), freq="M").year))
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     axes.set_axisbelow(True)
-    for row, y in zip(rows.itertuples(), heights, strict=True):
+    for row, name, y in zip(rows.itertuples(), shown, heights, strict=True):
         start = pd.Period(row.from_month, freq="M").ordinal
         axes.barh(y, last - start, left=start, height=0.68 * ROW, color=ROLES[role[row.wave]][1])
-        _beside(axes, -0.1, y, row.name, width, right=True)
+        _beside(axes, -0.1, y, name, width, right=True)
         for geography, x in columns.items():
             _beside(axes, x, y, count(getattr(row, geography)), width, right=True)
     for wave, y in heads.items():
