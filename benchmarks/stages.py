@@ -39,7 +39,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
     words = [sys.executable, "-m", "snakemake", "-n", "-p", "--forceall", "--cores", "1", "--workflow-profile", "none"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True, timeout=LIMIT)
     found: dict[str, list[str]] = {stage: [] for stage in STAGES}
-    for line in re.findall(r"did --config .*", done.stdout + done.stderr):
+    for line in re.findall(r"did --config=.*", done.stdout + done.stderr):
         stage = next((word for word in line.split() if word in found), None)
         if stage is not None and line.strip() not in found[stage]:
             found[stage].append(line.strip())

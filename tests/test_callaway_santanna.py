@@ -471,8 +471,8 @@ def test_cohorts_that_anticipation_leaves_without_a_base_or_an_effect_are_listed
     frame = random_frame(18)
     early = frame.assign(cohort=frame["cohort"].replace("2017-11", "2017-09"))
     result = estimate("callaway_santanna", panel_of(early), anticipation=1)
-    assert ("no period before treatment and 1 of anticipation, left out: cohort 2017-09 (u00, u03, u06, u09, u12, u15, "
-            "u18, u21, u24, u27)") in result.note
+    assert ("no period before treatment and 1 of anticipation, left out: cohort 2017-09 (u00, u03, u06, u09, u12 and 5 "
+            "more)") in result.note
     assert set(result.parameters["cohort"]) == {"2018-01"}
     late = frame.assign(cohort=frame["cohort"].fillna("2018-02"))
     result = estimate("callaway_santanna", panel_of(late), anticipation=1)
