@@ -144,7 +144,7 @@ def test_a_mistake_on_a_node_is_told_here_in_a_line(finished, tmp_path, environm
     assert done.returncode == 1 and "Traceback" not in done.stderr
     lines = done.stderr.splitlines()
     assert [line for line in lines if line.startswith("error: ") and any(path.name in line for path in broken)]
-    assert [line for line in lines if re.match(r"stopped: observe (\w+); details in logs/observe_\1\.log", line)]
+    assert [line for line in lines if re.match(r"stopped: observe (\w+); details in logs/demo/observe_\1\.log", line)]
 
 
 def test_ctrl_c_takes_the_jobs_out_of_the_queue(tmp_path, environment):
