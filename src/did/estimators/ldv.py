@@ -86,7 +86,7 @@ def _design(panel: Panel, lags: str) -> tuple[Design, int, str, np.ndarray]:
     """
     candidates = panel.keep(~panel.always_treated)
     onset = int(candidates.treated_from.min())
-    before, names, lag_note = _lag_matrix(candidates, onset, lags)
+    before, names, lag_note = lag_matrix(candidates, onset, lags)
     # A period that no unit has is left out of the study, and not a reason to drop every unit.
     post = onset + np.flatnonzero((candidates.observed_weight[:, onset:] > 0).any(axis=0))
     if not len(post):
@@ -111,7 +111,7 @@ def _design(panel: Panel, lags: str) -> tuple[Design, int, str, np.ndarray]:
     return model, n_post, lag_note, complete
 
 
-def _lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, list[str], str]:
+def lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, list[str], str]:
     """Return the (units, lags) matrix of pre-onset outcomes, oldest first, their names, and a note on them."""
     before = panel.outcome[:, :onset]
     names = [f"outcome {period}" for period in panel.periods[:onset]]

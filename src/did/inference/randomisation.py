@@ -23,7 +23,7 @@ from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
 from did.errors import DidError, listed, one_of
 from did.estimators import estimate as fit
 from did.estimators.base import Panel, Result, join_notes
-from did.estimators.ldv import _lag_matrix
+from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
 from did.inference.clustered import CANCELLED, rounding_error, small_sample_factor
 
@@ -293,7 +293,7 @@ def _cells(panel: Panel, rows, codes, onsets: np.ndarray, estimator: str, lags: 
     if estimator == "ldv":
         candidates = panel.keep(~panel.always_treated)
         onset = int(candidates.treated_from.min())
-        lagged = _lag_matrix(candidates, onset, lags)[0][candidates.units.get_indexer(panel.units[rows])]
+        lagged = lag_matrix(candidates, onset, lags)[0][candidates.units.get_indexer(panel.units[rows])]
         seen &= np.arange(panel.n_periods) >= onset
     periods = np.flatnonzero(seen)
     rounding = float(rounding_error(panel.outcome[rows], np.ones((1, 1)))[0])
@@ -331,13 +331,13 @@ def _cells(panel: Panel, rows, codes, onsets: np.ndarray, estimator: str, lags: 
     scale = np.linalg.norm(every[:, -1]) or 1.0
     every[:, -1] /= scale
     owner = np.broadcast_to(codes[:, None], weight.shape)[used]
-    blocks = [_fewest_rows(every[owner == code]) for code in range(n_clusters)]
+    blocks = [fewest_rows(every[owner == code]) for code in range(n_clusters)]
     starts = np.cumsum([0] + [len(block) for block in blocks[:-1]])
     reduced = np.concatenate(blocks)
     return _Cells(reduced[:, :-1], reduced[:, -1] * scale, rounding, starts, squares)
 
 
-def _fewest_rows(block: np.ndarray) -> np.ndarray:
+def fewest_rows(block: np.ndarray) -> np.ndarray:
     """Return a matrix with the inner products of the columns of ``block`` in as few rows as its rank, one at least."""
     square = np.linalg.qr(block, mode="r") if len(block) > block.shape[1] else block
     _, size, axes = np.linalg.svd(square, full_matrices=False)

@@ -1,0 +1,134 @@
+"""Calibration: its algebra against the methods it measures, and its coverage where the truth is known."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from did.errors import DidError
+from did.estimators import design_of, estimate
+from did.estimators.base import Panel
+from did.inference import calibration
+from did.inference.bias_reduced import bias_reduced
+from did.inference.calibration import METHODS, calibrate, headline_method
+from did.inference.clustered import summarise
+from did.inference.randomisation import randomisation
+from did.inference.wild import wild_bootstrap
+
+
+def panel_of(seed: int = 1, *, sizes=(5, 4, 3, 3, 2, 2, 2, 1, 1, 4), n_treated=3, n_periods=60, onset=48, shared=0.3,
+             gaps: bool = False, dose: bool = False) -> Panel:
+    """A panel with no effect; noise is correlated over time and within a cluster."""
+    random = np.random.default_rng(seed)
+    system = np.repeat([f"s{i:02d}" for i in range(len(sizes))], sizes)
+    codes = pd.factorize(system)[0]
+    own, common = random.normal(size=(len(system), n_periods)), random.normal(size=(len(sizes), n_periods))
+    for t in range(1, n_periods):
+        own[:, t] += 0.6 * own[:, t - 1]
+        common[:, t] += 0.6 * common[:, t - 1]
+    outcome = 50 + np.sqrt(1 - shared) * own + np.sqrt(shared) * common[codes]
+    if gaps:
+        outcome[random.uniform(size=outcome.shape) < 0.03] = np.nan
+    treated = codes < n_treated
+    units = pd.Index([f"u{i:03d}" for i in range(len(system))])
+    return Panel(outcome, units, pd.period_range("2015-01", periods=n_periods, freq="M").astype(str), "M",
+                 np.where(treated, onset, n_periods), np.where(treated, 1.0 + 2.0 * dose * codes, 0.0),
+                 "intensity" if dose else "binary", {"unit": units.to_numpy(), "system": system})
+
+
+@pytest.mark.parametrize("dose", [False, True])
+@pytest.mark.parametrize(("estimator", "lags", "gaps"), [("did", "all", False), ("did", "all", True),
+                                                         ("ldv", "last_6", False)])
+def test_one_assignment_has_the_numbers_of_the_methods_themselves(estimator, lags, gaps, dose):
+    panel = panel_of(3, gaps=gaps, dose=dose)
+    options = {"lags": lags} if estimator == "ldv" else {}
+    codes = pd.factorize(panel.clusters["system"])[0]
+    model, available = calibration._regression(panel, codes, estimator, lags, np.array([48]))
+    z = np.zeros((1, len(available)))
+    z[0, :3] = [panel.dose[codes == code][0] for code in range(3)]
+    compact = calibration._compact(model)
+    simple = calibration._simple(compact, z)
+    result = estimate(estimator, panel, **options)
+    table = summarise(result, panel).set_index("cluster")
+    assert simple.estimate[0] == pytest.approx(result.estimate[0], rel=1e-9)
+    factor = {level: calibration.small_sample_factor(n, model.n_obs, model.n_parameters)
+              for level, n in (("system", 10), ("unit", panel.n_units))}
+    assert np.sqrt(factor["system"]) * simple.spread[0] == pytest.approx(table.loc["system", "std_error"], rel=1e-8)
+    unit = np.sqrt(factor["unit"]) * calibration._unit_spread(model, z, simple)[0]
+    assert unit == pytest.approx(table.loc["unit", "std_error"], rel=1e-8)
+    design = design_of(estimator, panel, **options)
+    corrected = calibration._leverage_corrected(compact, simple)
+    for kind in ("CR2", "CR3"):
+        own = bias_reduced(design, "system", kind).iloc[0]
+        assert corrected[kind][0][0] == pytest.approx(own["std_error"], rel=1e-7)
+        assert corrected[kind][1][0] == pytest.approx(own["df"], rel=1e-6)
+    signs = np.array([[1.0, *(1.0 - 2.0 * np.array(list(np.binary_repr(number, 9)), dtype=int))]
+                      for number in range(2**9)])
+    drawn, _ = calibration._wild(compact, simple, signs, 0.95)
+    assert drawn[0] == pytest.approx(wild_bootstrap(design, "system").iloc[0]["p_value"], abs=1e-12)
+    assert simple.t[0] / np.sqrt(factor["system"]) == pytest.approx(
+        abs(randomisation(panel, estimator=estimator, **options).value), rel=1e-8)
+
+
+def test_places_are_taken_by_clusters_near_in_size_and_each_once():
+    panel = panel_of(2, sizes=(8, 3, 1, *([1] * 6), *([3] * 6), *([8] * 6)))
+    placebo = next(iter(calibration._placebos(panel, "did", "all", "system", "never_treated")))
+    chosen = calibration._matched(placebo, 500, np.random.default_rng(1))
+    assert all(len(set(row)) == 3 for row in chosen.tolist())
+    assert (placebo.available[chosen] == placebo.sizes).all()   # six of each size are there: none is off
+    assert len({tuple(row) for row in chosen.tolist()}) > 50
+
+
+def test_methods_that_hold_their_level_are_told_from_those_that_do_not():
+    """Strong common shocks: errors by unit must fail and the wild bootstrap must not (500 panels in one)."""
+    panel = panel_of(11, sizes=(6, 4, 4, 3, 3, *([4] * 15), *([3] * 15)), n_treated=5, shared=0.7)
+    table = calibrate(panel, draws=499, wild_draws=199).set_index("method")
+    assert table["status"].eq("done").all()
+    assert table.loc["clustered_unit", "coverage"] < 0.85
+    assert table.loc["wild_bootstrap", "coverage"] == pytest.approx(0.95, abs=0.03)
+    assert table.loc["randomisation", "coverage"] == pytest.approx(0.95, abs=0.03)
+    assert table.loc["CR3", "mean_width"] > table.loc["clustered", "mean_width"]
+
+
+def test_shifts_scales_and_order_change_nothing_and_the_seed_decides():
+    panel = panel_of(5, sizes=(4, 3, 2, *([3] * 12)))
+    options = {"estimator": "did", "draws": 99, "wild_draws": 99}
+    table = calibrate(panel, **options)
+    pd.testing.assert_frame_equal(table, calibrate(panel, **options))
+    assert not table.equals(calibrate(panel, **options, seed=5))
+    moved = calibrate(dataclasses.replace(panel, outcome=panel.outcome * 1e6 + 3e7), **options)
+    assert moved["rejected"].tolist() == table["rejected"].tolist()
+    assert moved["mean_width"].to_numpy() == pytest.approx(table["mean_width"].to_numpy() * 1e6, rel=1e-6)
+
+
+def test_before_onset_uses_no_outcome_after_it():
+    panel = panel_of(7, sizes=(4, 3, 2, *([3] * 12)), n_periods=72, onset=60)
+    later = panel.outcome.copy()
+    later[:, 60:] = 1e6
+    options = {"scheme": "before_onset", "draws": 99, "wild_draws": 99}
+    pd.testing.assert_frame_equal(calibrate(panel, **options),
+                                  calibrate(dataclasses.replace(panel, outcome=later), **options))
+
+
+def test_a_panel_too_small_for_placebos_says_so():
+    few = calibrate(panel_of(1, sizes=(3, 3, 3, 2, 2), n_treated=3))
+    assert few["status"].eq("skipped").all() and list(few["method"]) == list(METHODS)
+    assert few["reason"][0] == ("expected at least 6 clusters never treated to take the places of 3 treated ones; "
+                                "found 2")
+    short = calibrate(panel_of(1, n_periods=30, onset=24), scheme="before_onset")
+    assert "three years before the first onset" in short["reason"][0]
+    with pytest.raises(DidError, match="calibration: draws: expected 99 or more; found 5"):
+        calibrate(panel_of(), draws=5)
+    with pytest.raises(DidError, match="calibration: estimator"):
+        calibrate(panel_of(), estimator="stacked")
+
+
+def test_the_headline_is_the_first_method_in_order_that_holds():
+    table = pd.DataFrame({"method": ["wild_bootstrap", "CR2", "CR3"], "coverage": [0.90, 0.955, 0.99],
+                          "rejected": [100, 45, 10], "n_draws": 1000,
+                          "status": "done"})
+    order = ["wild_bootstrap", "CR2", "CR3"]
+    assert headline_method(table, order) == ("CR2", 0.955, True)
+    assert headline_method(table.assign(rejected=[200, 150, 100]), order) == ("CR3", pytest.approx(0.90), False)
+    assert headline_method(table.assign(status="skipped"), order)[0] == ""
