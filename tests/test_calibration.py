@@ -122,6 +122,8 @@ def test_a_panel_too_small_for_placebos_says_so():
         calibrate(panel_of(), draws=5)
     with pytest.raises(DidError, match="calibration: estimator"):
         calibrate(panel_of(), estimator="stacked")
+    with pytest.raises(DidError, match="lags: expected one of .*; found 'latest'"):
+        calibrate(panel_of(), estimator="ldv", lags="latest")
 
 
 def test_the_headline_is_the_first_method_in_order_that_holds():

@@ -510,12 +510,11 @@ def test_two_units_have_estimates_and_no_error():
 # The pre-test -------------------------------------------------------------------------------------------------
 
 
+# R's did 2.5.1 tests the anticipated cells too, later releases do not: the test after this one is of those.
 @needs_golden
-@pytest.mark.parametrize(("data", "number"), golden_cases())
+@pytest.mark.parametrize(("data", "number"), [case for case in golden_cases() if "anticip=0" in case.id])
 def test_the_pretest_equals_r_and_is_skipped_where_r_has_none(data, number):
     panel, result, theirs = golden_result(data, number)
-    if result.anticipation:
-        pytest.skip("R's did 2.5.1 tests the anticipated cells too, later releases do not")
     row, expected = pretest(result, panel).iloc[0], theirs["pretest"]
     if expected["wald"] is None:
         assert row["status"] == "skipped" and np.isnan(row["statistic"])

@@ -1,5 +1,7 @@
 """The docs hold together: links lead somewhere, generated pages are fresh, and commands in them exist and run."""
 
+import doctest
+import importlib
 import json
 import re
 import shlex
@@ -150,3 +152,13 @@ def test_no_page_names_a_path_of_this_machine():
     listed = subprocess.run(["grep", "-rlE", r"/(home|root|work)/", "docs", "README.md", "mkdocs.yml"], cwd=ROOT,
                             capture_output=True, text=True)
     assert listed.stdout == ""
+
+
+WITH_EXAMPLES = sorted(".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+                       for path in (ROOT / "src" / "did").rglob("*.py") if ">>> " in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_examples_in_docstrings_run_and_give_what_they_show(module):
+    found = doctest.testmod(importlib.import_module(module))
+    assert found.attempted > 0 and found.failed == 0

@@ -66,8 +66,14 @@ def calibrate(panel: Panel, *, estimator: str = "did", lags: str = "all", level:
     statistic count as not rejected.
 
     A scheme that the panel is too small for, or too large to hold in memory, has rows with status ``skipped`` and the
-    reason. Raises DidError for an unknown estimator, level or scheme, ``draws`` below 99, and a ``confidence`` outside
-    0 to 1.
+    reason. Raises DidError for an unknown estimator, level or scheme, ``lags`` that the panel does not have, ``draws``
+    below 99, and a ``confidence`` outside 0 to 1.
+
+    >>> from did.simulate.panels import panel
+    >>> frame, _ = panel(120, 24, {12: 30}, 0.0, seed=1, units_per_system=5)
+    >>> table = calibrate(Panel.from_frame(frame), draws=99, wild_draws=99)
+    >>> table.loc[table["method"] == "wild_bootstrap", "n_treated_clusters"].item()
+    6
     """
     one_of("calibration: estimator", estimator, ESTIMATORS)
     one_of("calibration: scheme", scheme, SCHEMES)
@@ -76,6 +82,9 @@ def calibrate(panel: Panel, *, estimator: str = "did", lags: str = "all", level:
         raise DidError(f"calibration: draws: expected 99 or more; found {draws}; ask for more")
     if not 0 < confidence < 1:
         raise DidError(f"calibration: confidence: expected a share between 0 and 1; found {confidence}; use 0.95")
+    treated = panel.treated_from[~panel.never_treated & ~panel.always_treated]
+    if estimator == "ldv" and len(treated):
+        lag_matrix(panel, int(treated.min()), lags)   # a wrong word is a mistake, and not a reason to skip
     panel, unit = panel.scaled()
     try:
         placebos = list(_placebos(panel, estimator, lags, level, scheme))
@@ -97,6 +106,12 @@ def headline_method(calibration: pd.DataFrame, order: Sequence[str], *, confiden
     The first of ``order`` whose coverage (the mean over the schemes that were done, by draws) is within ``tolerance``
     of ``confidence``. If none is, the one of them with the highest coverage and False; ("", NaN, False) if nothing was
     measured.
+
+    ``calibration``: rows of `calibrate`, of one estimate. Raises nothing.
+
+    >>> headline_method(pd.DataFrame({"method": ["wild_bootstrap", "CR2"], "status": "done", "rejected": [100, 45],
+    ...                               "n_draws": 1000}), ["wild_bootstrap", "CR2"])
+    ('CR2', 0.955, True)
     """
     done = calibration.loc[calibration["status"].eq("done") & calibration["method"].isin(list(order))]
     if done.empty:

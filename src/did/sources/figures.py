@@ -83,7 +83,7 @@ def told_apart(table: pd.DataFrame, keys: list[str], candidates: Iterable[str]) 
     """Return the fewest of the columns ``candidates`` by which rows with the same ``keys`` differ, those with few
     different cells first; [] if no columns tell all of them apart.
 
-    >>> table = pd.DataFrame({"area": ["A", "A"], "sex": ["F", "M"], "n": ["5", "6"]})
+    >>> table = pd.DataFrame({"area": [*"AABB"], "sex": [*"FMFM"], "n": [*"5678"]})
     >>> told_apart(table, ["area"], ["n", "sex"])
     ['sex']
     """
