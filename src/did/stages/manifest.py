@@ -76,7 +76,7 @@ def _remove_others(paths: Paths, written: Collection[str]) -> None:
     try:
         earlier = read_sealed(paths.manifest)["results"] if paths.manifest.is_file() else {}
     except DidError:
-        return
+        return   # a manifest that was changed says nothing to delete by; `did verify` names what is left over
     for name in {*earlier} - {*written}:
         path = Path(name)
         if path.is_relative_to(paths.results) and ".." not in path.parts:
