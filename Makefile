@@ -109,7 +109,7 @@ $(SECURITY)/.built: security/requirements.txt
 	@$(SECURITY)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r security/requirements.txt
 	@touch $@
 
-# Beside .venv and not in it: with the plugin in reach every call of Snakemake asks for Slurm's controller.
+# Alongside .venv and not in it: with the plugin in reach every call of Snakemake asks for Slurm's controller.
 $(CLUSTER)/.built: $(DONE) profiles/requirements.txt
 	@rm -rf $(CLUSTER)
 	@python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(CLUSTER) \

@@ -1,8 +1,8 @@
 # The whole workflow: publishers' files -> observations -> panels -> estimates -> diagnostics -> comparison
 # with what was published -> tables, figures and a summary. `did run` checks the config and calls this.
 # Rules of one `group` are one job of a cluster's queue where they need each other (docs/cluster.md).
-from did.launch import unpacked
-from did.workflow import Plan, quoted
+from did.workflow.launch import unpacked
+from did.workflow.plan import Plan, quoted
 
 settings = unpacked(config)
 plan = Plan.load(settings.get("evaluation", "config/ics.yaml"), settings.get("data"))
@@ -88,7 +88,7 @@ rule align:
         plan.modules("did.stages.align"),
     output:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
-        f"{plan.paths.data}/processed/lineage/{{indicator}}.parquet",
+        f"{plan.paths.data}/processed/area_audit/{{indicator}}.parquet",
     log:
         f"{plan.paths.logs}/align_{{indicator}}.log",
     shell:
@@ -134,9 +134,9 @@ rule diagnose:
         f"{did} diagnose {{wildcards.indicator:q}} {data}"
 
 
-rule vary:
+rule specify:
     message:
-        "vary {wildcards.indicator}"
+        "specify {wildcards.indicator}"
     # The longest first; then what others wait for; then what is longer.
     priority: 3
     group:
@@ -149,13 +149,13 @@ rule vary:
         plan.claims_files(),
         plan.config_file,
         plan.reference_files(),
-        plan.modules("did.stages.vary", *plan.estimator_modules),
+        plan.modules("did.stages.specify", *plan.estimator_modules),
     output:
-        f"{plan.paths.data}/processed/readings/{{indicator}}.parquet",
+        f"{plan.paths.data}/processed/specifications/{{indicator}}.parquet",
     log:
-        f"{plan.paths.logs}/vary_{{indicator}}.log",
+        f"{plan.paths.logs}/specify_{{indicator}}.log",
     shell:
-        f"{did} vary {{wildcards.indicator:q}} {data}"
+        f"{did} specify {{wildcards.indicator:q}} {data}"
 
 
 rule adjust:
@@ -173,7 +173,7 @@ rule adjust:
         plan.config_file,
         plan.modules("did.stages.adjust"),
     output:
-        f"{plan.paths.data}/processed/many_tests/{{family}}.parquet",
+        f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet",
     log:
         f"{plan.paths.logs}/adjust_{{family}}.log",
     shell:
@@ -193,7 +193,7 @@ for indicator in plan.indicators:
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{indicator}.parquet",
-                table=["panel", "lineage", "estimates", "diagnostics", "trends", "readings"],
+                table=["panel", "area_audit", "estimates", "diagnostics", "trends", "specifications"],
             ),
             plan.claims_files(),
             plan.config_file,
@@ -227,7 +227,7 @@ for family, members in plan.families.items():
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-                table=["panel", "lineage", "estimates", "diagnostics", "readings"],
+                table=["panel", "area_audit", "estimates", "diagnostics", "specifications"],
                 indicator=members,
             ),
             plan.claims_files(),
@@ -258,7 +258,7 @@ rule reproduce:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["estimates", "readings"],
+            table=["estimates", "specifications"],
             indicator=plan.indicators,
         ),
         plan.claims_files(),
@@ -283,10 +283,10 @@ rule tabulate:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["lineage", "estimates", "diagnostics"],
+            table=["area_audit", "estimates", "diagnostics"],
             indicator=plan.indicators,
         ),
-        expand(f"{plan.paths.data}/processed/many_tests/{{family}}.parquet", family=plan.families),
+        expand(f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet", family=plan.families),
         plan.result_files("reproduce"),
         plan.config_file,
         [plan.indicator_file(indicator) for indicator in plan.indicators],
@@ -309,10 +309,10 @@ rule workbook:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["lineage", "estimates", "diagnostics"],
+            table=["area_audit", "estimates", "diagnostics"],
             indicator=plan.indicators,
         ),
-        expand(f"{plan.paths.data}/processed/many_tests/{{family}}.parquet", family=plan.families),
+        expand(f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet", family=plan.families),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         plan.result_files("reproduce"),
         plan.config_file,

@@ -17,8 +17,8 @@ from did.diagnostics.pretrends import linear_pretrend
 from did.estimators import estimate
 from did.estimators.base import Panel
 from did.inference.clustered import summarise
-from did.provenance import write_text
 from did.simulate.panels import panel
+from did.store.provenance import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 REPLICATIONS = 200

@@ -1,4 +1,5 @@
-"""What a plan of many indicators costs before any job begins, beside the least Snakemake takes; Markdown to the screen.
+"""What a plan of many indicators costs before any job begins, alongside the least Snakemake takes; Markdown to the
+screen.
 
     python benchmarks/dag.py --quick
 """
@@ -14,17 +15,17 @@ from pathlib import Path
 
 from measuring import Used, exponent, number, run, table
 
-from did import scaffold
+from did.authoring import scaffold
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES, QUICK = (100, 300, 1_000), (10, 30)
 LIMIT = 120
 DRY = ["-n", "--quiet", "all", "--workflow-profile", "none"]
 # As many jobs an indicator as the workflow has before the figures, each with one input and one output.
-JOBS = ["align", "fit", "diagnose", "vary"]
+JOBS = ["align", "fit", "diagnose", "specify"]
 BARE = f"stages = {JOBS}" + '''
 rule all:
-    input: [f"vary/{n:04d}" for n in range(int(config["indicators"]))]
+    input: [f"specify/{n:04d}" for n in range(int(config["indicators"]))]
 for before, stage in zip(["raw", *stages], stages):
     rule:
         name: stage
@@ -55,10 +56,10 @@ def measured(n: int) -> dict[str, Used]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         evaluation(folder, n)
-        load = "from did.workflow import Plan; Plan.load('config/many.yaml', None)"
+        load = "from did.workflow.plan import Plan; Plan.load('config/many.yaml', None)"
         found = {"the config read and checked": run([sys.executable, "-c", load], folder, LIMIT)}
         whole = [*snakemake, *DRY, "--config", "evaluation=config/many.yaml"]
-        found["align, fit and vary: 3 jobs an indicator"] = run([*snakemake, "reproduce", *whole[3:]], folder, LIMIT)
+        found["align, fit and specify: 3 jobs an indicator"] = run([*snakemake, "reproduce", *whole[3:]], folder, LIMIT)
         found["the whole workflow: 5 jobs and some 20 figures an indicator"] = run(whole, folder, LIMIT)
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "Snakefile").write_text(BARE)

@@ -1,4 +1,4 @@
-"""Time and memory of the estimators beside those of other packages, on the same panels; Markdown to the screen.
+"""Time and memory of the estimators alongside those of other packages, on the same panels; Markdown to the screen.
 
     make bench ARGS="--only estimators"            # builds .bench-venv, then writes them into docs/benchmarks.md
     python benchmarks/estimators.py --quick        # 149 x 107 and 500 x 60
@@ -307,7 +307,7 @@ def report(measured: Mapping[str, list[Measured]]) -> str:
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES)
     panel = "the simulated panel of the reference results in R" if peers.GOLDEN.exists() else "made up like the others"
     return "\n".join([
-        "## The estimators beside those of other packages", "",
+        "## The estimators alongside those of other packages", "",
         f"{versions}. One thread for every package.", "",
         "### Budgets", "", "The panels of 7,000 units are held to what 5,000 are allowed.", "",
         *budgets(measured), *tables(measured), "",

@@ -21,8 +21,8 @@ from did.inference.bias_reduced import bias_reduced
 from did.inference.clustered import clustered_covariance, labels_of
 from did.inference.randomisation import randomisation
 from did.inference.wild import wild_bootstrap
-from did.provenance import write_text
 from did.simulate.panels import shared_noise
+from did.store.provenance import write_text
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "few_clusters.md"
 MARKERS = ("<!-- begin: benchmarks/size_of_tests.py -->", "<!-- end: benchmarks/size_of_tests.py -->")

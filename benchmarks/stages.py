@@ -19,8 +19,21 @@ from measuring import Used, number, run, table
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN = "dtoc_total"
-STAGES = ("fetch", "observe", "align", "fit", "diagnose", "vary", "adjust", "draw", "family", "reproduce", "tabulate",
-          "workbook", "report")
+STAGES = (
+    "fetch",
+    "observe",
+    "align",
+    "fit",
+    "diagnose",
+    "specify",
+    "adjust",
+    "draw",
+    "family",
+    "reproduce",
+    "tabulate",
+    "workbook",
+    "report",
+)
 LIMIT, RUN_LIMIT = 60, 240
 EDITED = "config/indicators/preventable_mortality.yaml"
 IMPORTS = {stage: f"did.stages.{stage}" for stage in STAGES}
@@ -61,7 +74,7 @@ def imports(folder: Path, module: str) -> Used:
     return run([sys.executable, "-c", f"import did.cli, {module}"], folder, LIMIT)
 
 
-def by_hand(folder: Path, quick: bool) -> list[list[str]]:
+def manual_download(folder: Path, quick: bool) -> list[list[str]]:
     """Run every stage's job on one outcome, each in a process of its own, after all before it; return rows."""
     jobs = commands(folder)
     rows = []
@@ -126,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
             lines += ["", f"`did run` with {min(2, os.cpu_count() or 1)} cores, its environment built before. "
                       "Processor time is of all jobs, memory of the largest process.", "",
                       *table(["run", "budget", "took", "processor time, s", "MB", ""], rows)]
-        stages = by_hand(folder, quick)
+        stages = manual_download(folder, quick)
         lines += ["", f"One job of each stage, that of `{SHOWN}`, its source or its family, in a process of its own: "
                   "the peak of its resident memory, and what that is above a process that only imports the stage. In "
                   "a run the jobs do not pay for imports: they are forked from one process that has done them.", "",

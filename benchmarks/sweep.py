@@ -17,8 +17,8 @@ from pathlib import Path
 import pandas as pd
 from measuring import Used, exponent, number, run
 
-from did.provenance import write_text
 from did.simulate.panels import panel
+from did.store.provenance import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "sweep.md"

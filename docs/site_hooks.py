@@ -1,4 +1,5 @@
-"""Links from the docs to files beside them (README, config, source) are given as text: the site holds the docs alone."""
+"""Links from the docs to files alongside them (README, config, source) are given as text: the site holds the docs
+alone."""
 
 import re
 

@@ -46,7 +46,7 @@ def made_up_attendances() -> pd.DataFrame:
 def did(folder: Path, *arguments: str) -> None:
     """Run one `did` command in ``folder``, and print it and what it said; end with its message if it failed."""
     print("$", shlex.join(["did", *arguments]), flush=True)
-    program = [sys.executable, "-c", "from did.entry import main; main()"]
+    program = [sys.executable, "-c", "from did.cli.entry import main; main()"]
     path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
     done = subprocess.run([*program, *arguments], cwd=folder, env=os.environ | {"PYTHONPATH": path},
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.outputs.text import interval, number, p_value, read_csv
+from did.words import interval, number, p_value, read_csv
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results" / "demo"
@@ -28,11 +28,11 @@ print("Data:", "made up" if estimates["is_synthetic"].any() else "the publishers
 # %% [markdown]
 # ## The effect on each outcome
 #
-# Difference-in-differences of areas in a system and areas in none, all areas, the main reading; intervals and p-values
-# by areas, and the p-value adjusted for the number of outcomes tested.
+# Difference-in-differences of areas in a system and areas in none, all areas, the main specification; intervals and
+# p-values by areas, and the p-value adjusted for the number of outcomes tested.
 
 # %%
-main_analysis = {"reading": "default", "sample": "full", "treatment": "binary", "estimator": "did",
+main_analysis = {"specification": "default", "sample": "full", "treatment": "binary", "estimator": "did",
                  "estimand": "overall", "cluster": "unit"}
 effects = estimates.loc[(estimates[list(main_analysis)] == pd.Series(main_analysis)).all(axis=1)]
 print(pd.DataFrame({

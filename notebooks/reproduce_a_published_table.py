@@ -16,15 +16,15 @@ from causaldata import castle
 
 from did.estimators import ESTIMATORS
 from did.estimators.decomposition import TYPES, decompose, shares
-from did.panel_csv import load
-from did.reproduce import compare, load_claims
+from did.evidence import compare, load_claims
+from did.readers.panel_file import load
 from did.stages import estimate
 
 ROOT = Path(__file__).resolve().parents[1]
 PRINTED = {"weight": "weight", "average": "estimate"}
 
 # %% [markdown]
-# ## The data, under two readings
+# ## The data, under two specifications
 #
 # `post` begins in the first full year of a law; the vignette counts from the year the law took effect, the year before.
 
@@ -36,7 +36,7 @@ print(f"{data['sid'].nunique()} states, {data['year'].min():.0f} to {data['year'
 
 
 # %%
-def estimates(reading: str, years_back: int) -> pd.DataFrame:
+def estimates(specification: str, years_back: int) -> pd.DataFrame:
     """Return the two-way estimate and the parts it is made of, where cohorts begin that long before `post`."""
     columns = estimate.parse_columns(outcome="l_homicide", unit="sid", period="year", cohort="cohort")
     rows = data.assign(cohort=(data["sid"].map(first_post) - years_back).fillna(0))
@@ -52,18 +52,18 @@ def estimates(reading: str, years_back: int) -> pd.DataFrame:
     about = fitted.iloc[0].to_dict() | untested | {"estimator": "decomposition"}
     made = [about | {"estimand": f"{kind} {part['type']}", "estimate": part[column]}
             for part in parts.to_dict("records") for kind, column in PRINTED.items()]
-    return pd.concat([fitted, pd.DataFrame(made)], ignore_index=True).assign(reading=reading)
+    return pd.concat([fitted, pd.DataFrame(made)], ignore_index=True).assign(specification=specification)
 
 
 # %% [markdown]
-# ## Each printed number, beside ours, and a verdict
+# ## Each printed number, alongside ours, and a verdict
 #
 # A value is reproduced if ours, rounded to the digits printed, is the number printed.
 
 # %%
 claims = load_claims(ROOT / "tests/published/castle_doctrine.csv", ["l_homicide"],
                      estimators=[*ESTIMATORS, "decomposition"])
-for reading, years_back in {"year_of_law": 1, "first_full_year": 0}.items():
-    table = compare(claims, estimates(reading, years_back), reading)
-    print(f"Reading {reading}: {table['verdict'].eq('reproduced').sum()} of {len(table)} reproduced")
+for specification, years_back in {"year_of_law": 1, "first_full_year": 0}.items():
+    table = compare(claims, estimates(specification, years_back), specification)
+    print(f"Specification {specification}: {table['verdict'].eq('reproduced').sum()} of {len(table)} reproduced")
     print(table[["claim", "estimand", "published_value", "estimate", "verdict"]].to_string(index=False), end="\n\n")

@@ -30,8 +30,8 @@ def main(locks: list[str]) -> int:
         vulnerable = [package for package in packages if package.get("vulns")]
         for package in vulnerable:
             for known in package["vulns"]:
-                mended = ", ".join(known["fix_versions"]) or "no version"
-                print(f"{lock}: {package['name']} {package['version']}: {known['id']}, mended in {mended}")
+                fixed = ", ".join(known["fix_versions"]) or "no version"
+                print(f"{lock}: {package['name']} {package['version']}: {known['id']}, fixed in {fixed}")
         print(f"{lock}: {len(packages)} packages: {len(packages) - len(skipped)} looked up, {len(vulnerable)} with "
               "known vulnerabilities")
         if skipped:

@@ -41,7 +41,7 @@ def _document(path: Path) -> bool:
 
 
 def _picture(path: Path) -> bool:
-    """The description inside the file; what is drawn is the same figure as the SVG beside it."""
+    """The description inside the file; what is drawn is the same figure as the SVG alongside it."""
     return f"{WORD} data".encode() in path.read_bytes()
 
 

@@ -18,13 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gpps_files
-from did import config, sources
+from did import readers
 from did.cli import main
 from did.errors import DidError
 from did.fetch.mirror import read_index
-from did.registry import load_source
-from did.reproduce.claims import load_claims, printed_range, rounds_to
-from did.sources import RawFile
+from did.project import config
+from did.project.claims import load_claims, printed_range, rounds_to
+from did.project.registry import load_source
+from did.readers import RawFile
 from hostile_files import MOST_CHARACTERS, READ, REFUSED, TRIED, spoilt_bytes, spoilt_table, survived
 from test_fingertips_csv import HEADER
 from workbooks import AREAS, write_dtoc, write_mye2
@@ -72,7 +73,7 @@ def _read(folder: Path, reader: str, content: bytes, options: dict, period: str 
     path = folder / f"spoilt{ending}"
     path.write_bytes(content)
     survived(f"Fuzzed files: reader {reader}",
-             lambda: sources.read(reader, "source", [RawFile(path, path.name, period)], options))
+             lambda: readers.read(reader, "source", [RawFile(path, path.name, period)], options))
 
 
 def _sound(folder: Path, reader: str, table: list[list[str]], options: dict, period: str | None = None) -> None:
@@ -80,7 +81,7 @@ def _sound(folder: Path, reader: str, table: list[list[str]], options: dict, per
     path = folder / "sound.csv"
     with open(path, "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(table)
-    assert len(sources.read(reader, "source", [RawFile(path, path.name, period)], options))
+    assert len(readers.read(reader, "source", [RawFile(path, path.name, period)], options))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -152,7 +153,7 @@ def test_workbooks(folder):
     for name, reader, options in (("a.xls", "dtoc_la_workbook", REFERENCE), ("b.xls", "ons_mye", {}),
                                   ("c.xlsx", "excel_table", {"sheet": "Data"} | SHAPES["wide"][1])):
         (folder / "c.xlsx").write_bytes(table)
-        assert len(sources.read(reader, "source", [RawFile(folder / name, name)], options))
+        assert len(readers.read(reader, "source", [RawFile(folder / name, name)], options))
 
     @FUZZ
     @given(st.one_of(st.tuples(st.just("dtoc_la_workbook"), spoilt_bytes(dtoc)),

@@ -1,6 +1,6 @@
 """Small GP Patient Survey practice files for the tests, with the publisher's own columns.
 
-With the publisher's variable lists beside the checkout a file has every column of its year; otherwise it has
+With the publisher's variable lists alongside the checkout a file has every column of its year; otherwise it has
 the columns of the reference table and some others. Columns the tests do not fill hold 0.
 """
 
@@ -11,8 +11,8 @@ import io
 from functools import cache
 from pathlib import Path
 
-from did.sources import RawFile
-from did.sources.gpps_layouts import Layout, read_layouts
+from did.readers import RawFile
+from did.readers.gpps_layouts import Layout, read_layouts
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTS = ROOT.parent / "shared" / "gpps" / "variable_lists_2012_2022.csv"
@@ -31,7 +31,7 @@ ANSWERS = {
 
 @cache
 def listed() -> dict[str, list[str]]:
-    """Return the publisher's columns by year, or nothing if the lists are not beside the checkout."""
+    """Return the publisher's columns by year, or nothing if the lists are not alongside the checkout."""
     if not LISTS.exists():
         return {}
     columns: dict[str, list[str]] = {}

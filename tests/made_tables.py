@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from did.outputs.facts import Facts, Front
-from did.reproduce.verdicts import TABLE_COLUMNS
-from did.tables import SCHEMAS, check
+from did.evidence.verdicts import TABLE_COLUMNS
+from did.report.content.facts import Facts, Front
+from did.store.tables import SCHEMAS, check
 
 UNITS = {"days": "days per 100,000", "share": "percentage points"}
 FACTS = Facts(
@@ -24,8 +24,13 @@ FRONT = Front(title="A made-up evaluation", question="Did delays change?", place
 def tables(synthetic: bool = True) -> dict[str, pd.DataFrame]:
     """The tables that paper tables and workbook are made from; the effect of cell number i is 10 + i, its errors are 2
     by unit and 4 by system."""
-    return {"estimates": _estimates(synthetic), "reproduction": _reproduction(synthetic),
-            "diagnostics": _diagnostics(synthetic), "lineage": _lineage(synthetic), "many_tests": _many(synthetic)}
+    return {
+        "estimates": _estimates(synthetic),
+        "reproduction": _reproduction(synthetic),
+        "diagnostics": _diagnostics(synthetic),
+        "area_audit": _area_audit(synthetic),
+        "adjusted_p_values": _many(synthetic),
+    }
 
 
 def _estimates(synthetic: bool) -> pd.DataFrame:
@@ -38,7 +43,7 @@ def _estimates(synthetic: bool) -> pd.DataFrame:
         rows.append(_row("days", "binary", "full", "event_study", "event_time", time + 1.0, cluster, synthetic)
                     | more | gone)
         rows.append(_row("days", "binary", "full", "callaway_santanna", "overall", 3.0, cluster, synthetic)
-                    | {"reading": "by_date", "estimand": "overall" if time else "overall_cohort"})
+                    | {"specification": "by_date", "estimand": "overall" if time else "overall_cohort"})
     frame = pd.DataFrame(rows).reindex(columns=list(SCHEMAS["estimates"].columns))
     return check("estimates", frame.astype({"event_time": "Int64"}))
 
@@ -46,7 +51,7 @@ def _estimates(synthetic: bool) -> pd.DataFrame:
 def _row(indicator, treatment, sample, estimator, estimand, value, cluster, synthetic) -> dict:
     error = 2.0 if cluster == "unit" else 4.0
     note = "one treated cluster by system: its standard error is too small to rely on" if cluster == "system" else ""
-    return dict(indicator=indicator, reading="default", sample=sample, treatment=treatment, estimator=estimator,
+    return dict(indicator=indicator, specification="default", sample=sample, treatment=treatment, estimator=estimator,
                 estimand=estimand, cluster=cluster, estimate=value, std_error=error, ci_low=value - 2 * error,
                 ci_high=value + 2 * error, p_value=0.0004, p_adjusted=np.nan, n_obs=15943, n_units=149, n_treated=30,
                 n_clusters=149 if cluster == "unit" else 42, n_treated_clusters=30 if cluster == "unit" else 1,
@@ -66,21 +71,29 @@ def _reproduction(synthetic: bool) -> pd.DataFrame:
 
 
 def _diagnostics(synthetic: bool) -> pd.DataFrame:
-    base = dict(indicator="days", reading="default", sample="full", treatment="binary", estimator="", cluster="unit",
-                item="binary, unit clusters", is_synthetic=synthetic)
+    base = dict(
+        indicator="days",
+        specification="default",
+        sample="full",
+        treatment="binary",
+        estimator="",
+        cluster="unit",
+        item="binary, unit clusters",
+        is_synthetic=synthetic,
+    )
     rows = [base | dict(diagnostic="linear_pretrend", value=-0.5, statistic=3.8, df=1.0, df_denominator=148.0,
                         p_value=0.053, status="done", reason=""),
             base | dict(diagnostic="joint_leads", status="skipped", reason="@rank 40 for 73 leads")]
     return check("diagnostics", pd.DataFrame(rows).reindex(columns=list(SCHEMAS["diagnostics"].columns)))
 
 
-def _lineage(synthetic: bool) -> pd.DataFrame:
+def _area_audit(synthetic: bool) -> pd.DataFrame:
     rows = [("E1", "Bournemouth", "merged", "E1+E2", 97, 500.0, "reorganised in 2019"),
             ("E3", "Isles of Scilly", "excluded", None, 0, np.nan, "no counts"),
             ("E4", "Kent", "kept", "E4", 97, 10.0, "same boundary")]
     frame = pd.DataFrame(rows, columns=["area_code", "area_name", "fate", "unit", "n_periods", "total", "reason"])
-    frame = frame.assign(indicator="days", reading="default", is_synthetic=synthetic)
-    return check("lineage", frame[list(SCHEMAS["lineage"].columns)])
+    frame = frame.assign(indicator="days", specification="default", is_synthetic=synthetic)
+    return check("area_audit", frame[list(SCHEMAS["area_audit"].columns)])
 
 
 def _many(synthetic: bool) -> pd.DataFrame:

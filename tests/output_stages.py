@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from did.outputs import contents
+from did.project import result_files
 from did.stages import adjust, draw, family, manifest, report, reproduce, tabulate, workbook
 
 
 def write_outputs(evaluation, paths, without=()) -> set[str]:
     """Write everything a run leaves in the results folder and return what lies there, relative to it."""
     where = {"evaluation": evaluation, "paths": paths, "without": list(without)}
-    for name, members in contents.families(evaluation, without).items():
+    for name, members in result_files.families(evaluation, without).items():
         for indicator in members:
             draw.run(indicator, **where)
         family.run(name, **where)

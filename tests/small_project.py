@@ -1,4 +1,5 @@
-"""A complete project on a small scale: 24 made-up months of real layouts, 13 areas, one indicator, two readings."""
+"""A complete project on a small scale: 24 made-up months of real layouts, 13 areas, one indicator, two
+specifications."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ DID = [sys.executable, "-c", "from did.cli import main; main()"]
 
 
 def make(folder: Path) -> Path:
-    """Write the project into ``folder`` with a mirror beside it (``folder.parent / "mirror"``); return the folder."""
+    """Write the project into ``folder`` with a mirror alongside it (``folder.parent / "mirror"``); return the
+    folder."""
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "Snakefile", folder)
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -126,7 +128,7 @@ def _config(folder: Path) -> None:
     evaluation = yaml.safe_load(place.read_text())
     evaluation["indicators"] = ["dtoc_total"]
     evaluation["families"] = {"dtoc": {"title": "Delayed transfers", "headline": "dtoc_total"}}
-    evaluation["readings"] = {"default": {"lags": "last_3"},
+    evaluation["specifications"] = {"default": {"lags": "last_3"},
                               "all_ages": {"denominator": "all_ages", "lags": "last_3"}}
     evaluation["products"] = {}
     evaluation["waves"]["onset"] = "2017-06"

@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did import tables
 from did.diagnostics import alternatives, heterogeneity
 from did.diagnostics.estimate_rows import estimate_rows
 from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
-from did.diagnostics.joint_test import COLUMNS
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
 from did.estimators import Panel, design_of, estimate
 from did.estimators.aggregation import aggregate
 from did.inference.bias_reduced import bias_reduced
 from did.inference.clustered import summarise
+from did.inference.joint_test import COLUMNS
 from did.simulate.panels import panel as simulated
+from did.store import tables
 
 OPTIONS = {"ldv": {"lags": "last_2"}}
 COMMON = {"estimators": ["did", "ldv"], "options": OPTIONS}
@@ -157,7 +157,7 @@ def test_thirds_of_a_covariate_hold_every_known_unit_once(panel):
 def test_few_cluster_rows_fit_the_table(panel):
     rows = few_cluster_rows(panel, "system", draws=399, seed=1, **COMMON)
     assert len(rows) == 8 and (rows["status"] == "done").all() and set(rows["n_treated_clusters"]) == {3}
-    checked = tables.check("diagnostics", rows.assign(indicator="i", reading="r", sample="s", is_synthetic=True))
+    checked = tables.check("diagnostics", rows.assign(indicator="i", specification="r", sample="s", is_synthetic=True))
     assert checked["p_value"].between(0, 1).all()
     events = event_wild_rows(panel, "system", bin_width=1, draws=399, seed=1)
     study = estimate("event_study", panel)

@@ -15,7 +15,7 @@ from did.estimators.design import Design
 from did.inference.bias_reduced import bias_reduced, bias_reduced_covariance
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the "
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
                                                               "checkout")
 SE, DF = 1e-9, 1e-7
 COHORT = {"sim_40x12": ("id", "time", "g"), "base_stagg": ("id", "year", "year_treated")}

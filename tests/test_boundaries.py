@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did import boundaries
-from did.chain import load, load_chain
+from did.areas import boundaries
+from did.areas.succession import load, load_chain
 from did.errors import DidError
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "data" / "reference"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not beside the checkout")
+NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not alongside the checkout")
 # Published numbers of CCGs: 211 at the start, and after the mergers of each 1 April.
 NUMBERS = {"2013-04-01": 211, "2014-04-01": 211, "2015-03-31": 211, "2015-04-01": 209, "2016-04-01": 209,
            "2017-04-01": 207, "2018-04-01": 195, "2019-04-01": 191, "2020-04-01": 135, "2021-04-01": 106}
@@ -271,28 +271,28 @@ def test_any_dropped_row_of_the_real_chain_is_caught(tmp_path, row):
 
 def test_counts_are_summed_and_listed(tmp_path):
     mapping = made(tmp_path).mapping("2013-04-01", "2016-04-01")
-    moved, lineage = boundaries.move_counts(figures({"A": 1, "B": 2, "C": 4, "D": 8}), mapping)
+    moved, area_audit = boundaries.move_counts(figures({"A": 1, "B": 2, "C": 4, "D": 8}), mapping)
     assert moved.set_index("area_code")["value"].to_dict() == {"C": 6, "M": 3, "P": 6}
-    lineage = lineage.set_index("area_code")
-    assert lineage["fate"].to_dict() == {"A": "merged", "B": "merged", "C": "merged", "D": "imputed"}
-    assert lineage["unit"].to_dict() == {"A": "M", "B": "M", "C": "C", "D": "P"}
-    assert lineage.loc["A", "reason"] == "Merged into Maple (M) on 2015-04-01"
-    assert lineage.loc["D", "reason"] == ("75.0% to Pine (P) on 2016-04-01, by share of residents; "
+    area_audit = area_audit.set_index("area_code")
+    assert area_audit["fate"].to_dict() == {"A": "merged", "B": "merged", "C": "merged", "D": "imputed"}
+    assert area_audit["unit"].to_dict() == {"A": "M", "B": "M", "C": "C", "D": "P"}
+    assert area_audit.loc["A", "reason"] == "Merged into Maple (M) on 2015-04-01"
+    assert area_audit.loc["D", "reason"] == ("75.0% to Pine (P) on 2016-04-01, by share of residents; "
                                           "25.0% to Cedar (C) on 2016-04-01, by share of residents")
-    assert lineage["total"].to_dict() == {"A": 1, "B": 2, "C": 4, "D": 8} and lineage["n_periods"].eq(1).all()
+    assert area_audit["total"].to_dict() == {"A": 1, "B": 2, "C": 4, "D": 8} and area_audit["n_periods"].eq(1).all()
 
 
 def test_rates_are_weighted(tmp_path):
     mapping = made(tmp_path).mapping("2013-04-01", "2016-04-01")
     weights = figures({"A": 30, "B": 10, "C": 5, "D": 20}).rename(columns={"value": "weight"})
     weights["status"] = ["ok", "estimated", "ok", "carried_forward"]
-    moved, lineage = boundaries.move_rates(figures({"A": 1, "B": 5, "C": 3, "D": 0.1}), mapping, weights)
+    moved, area_audit = boundaries.move_rates(figures({"A": 1, "B": 5, "C": 3, "D": 0.1}), mapping, weights)
     moved = moved.set_index("area_code")
     assert moved["value"].to_dict() == pytest.approx({"M": (30 + 50) / 40, "C": (15 + 0.5) / 10, "P": 0.1})
     assert moved["weight"].to_dict() == {"M": 40, "C": 10, "P": 15}
     assert moved["status"].to_dict() == {"M": "estimated", "C": "carried_forward", "P": "carried_forward"}
     assert moved.loc["P", "value"] == 0.1   # untouched, to the last digit
-    assert lineage["total"].isna().all()
+    assert area_audit["total"].isna().all()
 
 
 def test_a_mean_of_rates_is_the_rate_of_the_sums(chain):
@@ -376,15 +376,15 @@ def test_observations_on_several_configurations_are_aligned(chain):
     frames = [observed(chain.codes_at(f"{year}-04-01")[column].to_list(), area_type, str(year))
               for year, column, area_type in ((2016, "code", "ccg"), (2018, "code", "ccg"),
                                               (2019, "gss_code", "ccg_2019"), (2020, "code", "ccg_2020"))]
-    moved, lineage = boundaries.align(pd.concat(frames), chain, "2020-04-01", where="survey")
+    moved, area_audit = boundaries.align(pd.concat(frames), chain, "2020-04-01", where="survey")
     assert moved.groupby("period")["area_code"].nunique().eq(135).all()
     totals = moved.groupby("period")["value"].sum()
     assert np.allclose(totals, [209, 195, 191, 135])
-    lineage = lineage.set_index("area_code")
-    assert lineage.index.is_unique and lineage.loc["00W", "unit"] == "14L"
-    assert lineage.loc["01H", "fate"] == "imputed" and lineage.loc["01H", "n_periods"] == 3
-    assert lineage.loc["E38000215", ["fate", "unit"]].tolist() == ["kept", "01H"]
-    assert set(lineage["unit"]) == set(chain.codes_at("2020-04-01")["code"])
+    area_audit = area_audit.set_index("area_code")
+    assert area_audit.index.is_unique and area_audit.loc["00W", "unit"] == "14L"
+    assert area_audit.loc["01H", "fate"] == "imputed" and area_audit.loc["01H", "n_periods"] == 3
+    assert area_audit.loc["E38000215", ["fate", "unit"]].tolist() == ["kept", "01H"]
+    assert set(area_audit["unit"]) == set(chain.codes_at("2020-04-01")["code"])
 
 
 def test_observations_that_cannot_be_aligned(chain):

@@ -20,7 +20,7 @@ from did.estimators.aggregation import aggregate
 from did.inference.clustered import clustered_covariance, labels_of, summarise
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the "
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
                                                               "checkout")
 CONTROLS = {"nevertreated": "never_treated", "notyettreated": "not_yet_treated"}
 POINT, ERROR = 1e-8, 1e-6

@@ -115,12 +115,12 @@ def test_completion_names_this_command(shell):
 
 def test_completion_completes():
     environment = os.environ | {"_DID_COMPLETE": "bash_complete", "COMP_WORDS": "did indicator ", "COMP_CWORD": "2"}
-    done = subprocess.run([sys.executable, "-c", "from did.entry import main; main()"], env=environment,
+    done = subprocess.run([sys.executable, "-c", "from did.cli.entry import main; main()"], env=environment,
                           capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["plain,check", "plain,new"]
 
 
 def test_schema_is_a_json_schema_of_its_kind():
-    for which, key in (("evaluation", "readings"), ("indicator", "numerator"), ("source", "reader")):
+    for which, key in (("evaluation", "specifications"), ("indicator", "numerator"), ("source", "reader")):
         found = json.loads(did("schema", which).output)
         assert key in found["properties"] and found["additionalProperties"] is False

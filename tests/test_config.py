@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from did.config import load_evaluation, load_indicator
 from did.errors import DidError
-from did.file_checks import check_files
+from did.project.config import load_evaluation, load_indicator
+from did.project.file_checks import check_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,7 +39,7 @@ def test_the_evaluation_as_shipped_is_right(project):
     evaluation = load_evaluation("config/ics.yaml")
     assert evaluation.waves.onset == "2017-06"
     indicator = load_indicator("dtoc_total", "config/indicators")
-    assert indicator.denominator_name(evaluation.readings["default"]) == "adults"
+    assert indicator.denominator_name(evaluation.specifications["default"]) == "adults"
 
 
 def test_misspelt_key(project):
@@ -54,9 +54,9 @@ def test_misspelt_key_inside(project):
     assert "'waves.onsett' is not known; did you mean 'onset'?" in message()
 
 
-def test_misspelt_key_in_a_reading(project):
+def test_misspelt_key_in_a_specification(project):
     edit("config/ics.yaml", "overlap: max}", "overlaps: max}")
-    assert "'readings.overlap_max.overlaps' is not known; did you mean 'overlap'?" in message()
+    assert "'specifications.overlap_max.overlaps' is not known; did you mean 'overlap'?" in message()
 
 
 def test_misspelt_key_of_an_indicator(project):
@@ -95,7 +95,7 @@ def test_unknown_estimator(project):
 
 def test_unknown_window_and_denominator(project):
     edit("config/ics.yaml", "window: as_printed", "window: as_print")
-    assert "readings.window_as_printed.window" in message()
+    assert "specifications.window_as_printed.window" in message()
     edit("config/ics.yaml", "window: as_print}", "window: as_printed}")
     edit("config/ics.yaml", "denominator: all_ages", "denominator: all_age")
     assert "did you mean 'all_ages'?" in message()
@@ -125,7 +125,7 @@ def test_several_mistakes_are_counted(project):
 
 
 def test_all_mistakes_of_all_files_are_told_at_once_with_their_lines(project):
-    edit("config/ics.yaml", "default_reading: default", "default_reading: main")
+    edit("config/ics.yaml", "default_specification: default", "default_specification: main")
     edit("config/ics.yaml", "estimators: [did, ldv, event_study]", "estimators: [did, lvd, event_study]")
     edit("config/ics.yaml", "2: 2018-05, 3", "2: May 2018, 3")
     edit("config/ics.yaml", "  - dtoc_nhs\n", "  - dtoc_nsh\n")
@@ -136,7 +136,8 @@ def test_all_mistakes_of_all_files_are_told_at_once_with_their_lines(project):
     text = Path("config/ics.yaml").read_text().splitlines()
     found = lines()
     for expected in (
-            f"ics.yaml line {text.index('default_reading: main') + 1}: key 'default_reading' must name a reading",
+            f"ics.yaml line {text.index('default_specification: main') + 1}: key 'default_specification' must name a "
+            f"specification",
             "found 'lvd'; did you mean 'ldv'?", "key 'waves.onsets.2': expected months", "indicator 'dtoc_nsh' is not",
             "dtoc_both.yaml line", "did you mean 'direction'?", "gpps_needs_met.yaml line", "did you mean 'ons_mye'?",
             "indicator 'dtoc_totl' is not in the evaluation"):
@@ -171,7 +172,7 @@ def test_waves_by_date_need_dates_and_estimators(project):
     assert "key 'staggered_estimators' expected" in message()
     edit("config/ics.yaml", "staggered_estimators: [dod, event_study, callaway_santanna, sun_abraham, imputation, "
          "stacked]", "staggered_estimators: []")
-    assert "'readings.waves_by_date.cohorts' is by_wave" in message()
+    assert "'specifications.waves_by_date.cohorts' is by_wave" in message()
 
 
 def test_a_wave_with_a_date_that_is_no_month(project):
@@ -254,9 +255,9 @@ def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
     ("clusters: [unit, system]", "clusters: [unit, unit]", "key 'clusters' names 'unit' twice"),
     ("headline: dtoc_total", "headline: dtoc_totl", "did you mean 'dtoc_total'?"),
     ("published/ics.csv", "published/isc.csv", "isc.csv: expected a reference table"),
-    ("  removable_wave: 2\n", "", "key 'waves.removable_wave' must say which wave"),
+    ("  excluded_wave: 2\n", "", "key 'waves.excluded_wave' must say which wave"),
     ("  treated_waves: [1]\n", "", "found no treated_waves"),
-    ("  onset: 2017-06 ", "  table: x.csv\n  onset: 2017-06 ", "with table, expected units and removable_wave at most"),
+    ("  onset: 2017-06 ", "  table: x.csv\n  onset: 2017-06 ", "with table, expected units and excluded_wave at most"),
     ("staggered_estimators: [did, event_study, callaway_santanna, sun_abraham, imputation, stacked]",
      "staggered_estimators: [did]", "key 'staggered_estimators': expected one with effects over event time"),
     ("estimators: [did, ldv, event_study]", "estimators: [did, ldv, event_study, sun_abraham]",
@@ -264,14 +265,14 @@ def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
     ("treatments: [binary, intensity]", "treatments: [intensity, binary]",
      "key 'staggered_estimators': callaway_santanna is for a binary treatment"),
     ("overlap: larger_share", "membership: public_record\n    controls: never_treated",
-     "key 'readings.default.membership' is public_record: expected doses"),
+     "key 'specifications.default.membership' is public_record: expected doses"),
     ("{upper_tier: record_upper_tier.csv, ", "{", "key 'waves.records.public_record': expected a table for upper_tier"),
     ("{families: [mortality], drop_periods: [\"2017\"]}", "{families: [mortality], drop_periods: [nonsense]}",
-     "key 'readings.without_2017.drop_periods': expected years, written 2018; found 'nonsense'"),
+     "key 'specifications.without_2017.drop_periods': expected years, written 2018; found 'nonsense'"),
     ("drop_periods: [\"2015-04 to 2017-05\"]", "drop_periods: [\"2011-04 to 2017-05\"]",
-     "key 'readings.onset_left_out.drop_periods' must leave periods before the onset 2017-06"),
+     "key 'specifications.onset_left_out.drop_periods' must leave periods before the onset 2017-06"),
     ("drop_periods: [\"2015-04 to 2017-05\"]", "drop_periods: [\"2010-04 to 2017-05\"]", "must name periods of the"),
-    ("lags: all", "lags: last_0", "key 'readings.default.lags': string should match pattern"),
+    ("lags: all", "lags: last_0", "key 'specifications.default.lags': string should match pattern"),
     ("{cohorts: by_wave}", "{cohorts: by_table}", "is by_table: key 'waves.table' must name the table"),
     ("denominator: [adults, all_ages]", "denominator: [adults, children]", "key 'products.dtoc.denominator' must hold "
      "what indicator dtoc_total has"),
@@ -289,7 +290,7 @@ def test_broken_evaluations(project, old, new, expected):
 
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
-    from did import scaffold
+    from did.authoring import scaffold
 
     shutil.copy(ROOT / "Snakefile", tmp_path)
     scaffold.create("elsewhere", tmp_path)
@@ -310,13 +311,13 @@ VISITS = "config/elsewhere/indicators/visits.yaml"
     (WAVES, "first_treated", "start", "expected columns ['first_treated']; missing ['first_treated']"),
     (WAVES, "unit,", "district,", "expected a column 'unit'; found district, name, system"),
     (OWN, "table: waves.csv", "table: wave.csv", "wave.csv: expected a reference table; found no file"),
-    (OWN, "default: {cohorts: by_table}", "default: {}", "must be by_table in the default reading"),
+    (OWN, "default: {cohorts: by_table}", "default: {}", "must be by_table in the default specification"),
     (OWN, "own_dates: {cohorts: own_dates}", "own_dates: {cohorts: by_wave}", "must be by_table or own_dates"),
     (OWN, "by_table, window: to_2019,", "by_table, window: to_2018,", "did you mean 'to_2019'?"),
     (OWN, "by_table, window: to_2019,", "by_table, partial: majority,", "key "
-     "'readings.to_2019.partial' is about membership tables"),
+     "'specifications.to_2019.partial' is about membership tables"),
     (OWN, "indicators: [visits]", "indicators: [visit]", "did you mean 'visits'?"),
-    (OWN, "samples: [full]", "samples: [full, wave_two_removed]", "key 'waves.removable_wave' must say which wave"),
+    (OWN, "samples: [full]", "samples: [full, wave_two_removed]", "key 'waves.excluded_wave' must say which wave"),
     (VISITS, "first: 2010, last: 2021", "first: 2019, last: 2021", "expected a unit first treated after the first"),
     (VISITS, "first: 2010, last: 2021", "first: 2010, last: 2013", "expected a unit first treated after the first"),
     (VISITS, "published_estimator: did", "published_estimator: ldv", "must be an estimator of evaluation elsewhere"),

@@ -12,10 +12,10 @@ import pytest
 from scipy import stats
 
 from did.diagnostics.detectable import minimum_detectable, minimum_detectable_rows, power_curve
-from did.diagnostics.joint_test import COLUMNS
 from did.errors import DidError
 from did.estimators import Panel, did, event_study
 from did.inference.clustered import summarise
+from did.inference.joint_test import COLUMNS
 from did.simulate.panels import panel as simulated
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -167,11 +167,11 @@ def test_a_power_that_is_no_probability_is_named():
 
 def test_power_on_request(tmp_path, monkeypatch):
     """The stage tries multiples of the minimum detectable effect, and says the same as the curve itself."""
-    from did import tables
-    from did.config import load_evaluation
-    from did.paths import Paths
+    from did.project.config import load_evaluation
+    from did.project.paths import Paths
     from did.stages import power
     from did.stages.fit import panel_of
+    from did.store import tables
 
     monkeypatch.chdir(ROOT)
     evaluation = load_evaluation("config/ics.yaml")

@@ -12,8 +12,7 @@ import click
 import pytest
 import yaml
 
-from did import schema
-from did.cli import main
+from did.cli import main, reference_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -62,9 +61,9 @@ def test_the_checker_finds_dead_links(tmp_path):
     assert dead_links(page) == ["page.md: #b: no such heading", "page.md: gone.md: no such file"]
 
 
-@pytest.mark.parametrize("name", sorted(schema.pages()))
+@pytest.mark.parametrize("name", sorted(reference_pages.pages()))
 def test_generated_pages_are_fresh(name):
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == schema.pages()[name], "run: did schema --write"
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == reference_pages.pages()[name], "run: did schema --write"
 
 
 def described(part: dict, where: str) -> list[str]:
@@ -73,7 +72,7 @@ def described(part: dict, where: str) -> list[str]:
 
 @pytest.mark.parametrize("which", ["evaluation", "indicator", "source"])
 def test_every_key_has_a_description(which):
-    whole = json.loads(schema.json_schema(which))
+    whole = json.loads(reference_pages.json_schema(which))
     assert described(whole, which) == []
     assert [lost for name, part in whole.get("$defs", {}).items() for lost in described(part, name)] == []
 
@@ -129,12 +128,12 @@ def test_rap_boxes_name_files_that_exist():
         assert links and all((ROOT / "docs" / link.partition("#")[0]).exists() for link in links), box
 
 
-def test_assumptions_name_readings_that_exist():
-    readings = yaml.safe_load((ROOT / "config/ics.yaml").read_text(encoding="utf-8"))["readings"]
+def test_assumptions_name_specifications_that_exist():
+    specifications = yaml.safe_load((ROOT / "config/ics.yaml").read_text(encoding="utf-8"))["specifications"]
     rows = re.findall(r"^\| A\d+ .*\| ([^|]*) \|$", (ROOT / "docs/assumptions.md").read_text(encoding="utf-8"),
                       flags=re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert named and named <= set(readings)
+    assert named and named <= set(specifications)
 
 
 def test_citation_and_licence_agree_with_the_package():

@@ -10,16 +10,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from did import sources, tables
+from did import readers
 from did.errors import DidError
-from did.sources import RawFile
-from did.sources.spreadsheet import cell_name, iso_period
+from did.readers import RawFile
+from did.readers.spreadsheet import cell_name, iso_period
+from did.store import tables
 from workbooks import AREAS, DORSET, DORSET_UA, LAYOUTS, layout_of, write_dtoc
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 OPTIONS = {"reference": str(ROOT / "data" / "reference")}
-NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not beside the checkout")
+NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not alongside the checkout")
 MEASURES = ["nhs", "social_care", "both", "total"]
 
 
@@ -28,7 +29,7 @@ def raw(path: Path, period: str | None = None) -> RawFile:
 
 
 def read(*files: RawFile, **options: str) -> pd.DataFrame:
-    return sources.read("dtoc_la_workbook", "nhs_england_dtoc", list(files), OPTIONS | options)
+    return readers.read("dtoc_la_workbook", "nhs_england_dtoc", list(files), OPTIONS | options)
 
 
 def message(*files: RawFile, **options: str) -> str:
@@ -138,7 +139,7 @@ BAD_CELLS = {
     "empty number cell": ({"G18": None}, "2016-01", ["cell G18", "an empty cell"]),
     "negative days": ({"F17": -3}, "2016-01", ["cell F17", "-3"]),
     "part of a day": ({"F17": 2.5}, "2016-01", ["cell F17", "2.5", "not a whole number"]),
-    "dash beside a total": ({"F17": "-"}, "2016-01", ["cell F17", "'-' beside Total '512'"]),
+    "dash alongside a total": ({"F17": "-"}, "2016-01", ["cell F17", "'-' alongside Total '512'"]),
     "dash as a total": ({"I17": "-"}, "2016-01", ["cell I17", "found '-'"]),
     "parts do not add up": ({"I17": 513}, "2016-01", ["cell I17", "Total 512 of Barking & Dagenham",
                                                       "NHS 269 + Social Care 97 + Both 146", "found 513"]),
@@ -165,7 +166,7 @@ BAD_CELLS = {
     "period not a month": ({"C5": "Q1 2016"}, "2016-01", ["cell C5", "'Q1 2016'"]),
     "file of another month": ({"C5": "March 2016"}, "2016-01", ["cell C5", "2016-01", "'March 2016'",
                                                                "file of 2016-03"]),
-    "England renamed": ({"E15": "Englnd"}, "2016-01", ["cell E15", "'England' beside code '-'", "'Englnd'"]),
+    "England renamed": ({"E15": "Englnd"}, "2016-01", ["cell E15", "'England' alongside code '-'", "'Englnd'"]),
     "England twice": ({"E17": "England"}, "2016-01", ["cell D17", "'England'", "first in D15"]),
 }
 
@@ -255,11 +256,11 @@ def test_reference_table_missing_or_without_a_column(tmp_path):
 def test_unknown_reader_and_option_are_suggested(tmp_path):
     files = [raw(write_dtoc(tmp_path / "book.xls", "2012-01"))]
     with pytest.raises(DidError, match="did you mean 'dtoc_la_workbook'"):
-        sources.read("dtoc_la_workbok", "dtoc", files)
+        readers.read("dtoc_la_workbok", "dtoc", files)
     with pytest.raises(DidError, match="unknown option 'referense'; did you mean 'reference'"):
-        sources.read("dtoc_la_workbook", "dtoc", files, {"referense": "x"})
+        readers.read("dtoc_la_workbook", "dtoc", files, {"referense": "x"})
     with pytest.raises(DidError, match="found none"):
-        sources.read("dtoc_la_workbook", "dtoc", [])
+        readers.read("dtoc_la_workbook", "dtoc", [])
 
 
 def test_cell_names():
@@ -344,7 +345,7 @@ def test_ons_codes_of_the_early_months_are_carried_back(real):
 
 
 @NEEDS_SHARED
-def test_reading_all_workbooks_is_quick():
+def test_specification_all_workbooks_is_quick():
     folder = SHARED / "mirror" / "nhs_england_dtoc"
     files = [raw(path, path.stem[-7:]) for path in sorted(folder.glob("LA-Type-B-*.xls"))]
     start = time.process_time()

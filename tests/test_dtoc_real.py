@@ -6,18 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did import fetch, panel, registry, sources, tables
-from did.config import load_evaluation, load_indicator
+from did import fetch, readers
 from did.estimators import Panel, estimate
 from did.inference.clustered import summarise
-from did.outputs.evaluation_facts import family_facts
-from did.outputs.lead import leads
-from did.paths import Paths
+from did.panels import build
+from did.project import registry
+from did.project.config import load_evaluation, load_indicator
+from did.project.paths import Paths
+from did.report.content.evaluation_facts import family_facts
+from did.report.content.lead import leads
 from did.stages import diagnose, fit
+from did.store import tables
 
 ROOT = Path(__file__).resolve().parents[1]
 MIRROR = ROOT.parent / "shared" / "mirror"
-pytestmark = pytest.mark.skipif(not MIRROR.is_dir(), reason="the publishers' files are not beside this checkout")
+pytestmark = pytest.mark.skipif(not MIRROR.is_dir(), reason="the publishers' files are not alongside this checkout")
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +30,11 @@ def observations(tmp_path_factory):
     for name in ("nhs_england_dtoc", "nhs_england_dtoc_2020", "ons_population"):
         source = registry.load_named(name, ROOT / "config/sources")
         manifest = fetch.fetch(source, folder / name, mode=fetch.parse_mode(f"mirror:{MIRROR}"))
-        files = [sources.RawFile(path=folder / name / file, name=file, period=entry["period"])
+        files = [readers.RawFile(path=folder / name / file, name=file, period=entry["period"])
                  for file, entry in sorted(manifest["files"].items())]
         options = source.options | ({"reference": str(ROOT / "data/reference")}
                                     if source.reader == "dtoc_la_workbook" else {})
-        found[name] = sources.read(source.reader, name, files, options)
+        found[name] = readers.read(source.reader, name, files, options)
     return found
 
 
@@ -40,7 +43,7 @@ def built(observations):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         evaluation = load_evaluation("config/ics.yaml")
-        frames = {name: panel.build(load_indicator(name, "config/indicators"), evaluation, "default", observations)
+        frames = {name: build.build(load_indicator(name, "config/indicators"), evaluation, "default", observations)
                   for name in evaluation.indicators if name.startswith("dtoc")}
     return {name: tables.check("panel", frame) for name, (frame, _) in frames.items()}
 
@@ -59,7 +62,7 @@ def diagnosed(observations, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         evaluation = load_evaluation("config/ics.yaml")
-        frame, _ = panel.build_all(load_indicator("dtoc_total", "config/indicators"), evaluation, observations)
+        frame, _ = build.build_all(load_indicator("dtoc_total", "config/indicators"), evaluation, observations)
         tables.write("panel", frame, paths.panel("dtoc_total"))
         for stage in (fit, diagnose):
             stage.run("dtoc_total", evaluation=evaluation, paths=paths)
@@ -142,7 +145,7 @@ def test_the_did_effects_of_the_parts_add_up_to_that_of_the_total(built):
 
 
 def test_the_printed_effects_are_within_reach(built):
-    """+40 and +2 lie in the intervals of the default reading; what is printed as p < 0.01 is below 0.01."""
+    """+40 and +2 lie in the intervals of the default specification; what is printed as p < 0.01 is below 0.01."""
     for treatment, printed in {"binary": 40, "intensity": 2}.items():
         data = Panel.from_frame(built["dtoc_total"], treatment=treatment)
         row = summarise(estimate("ldv", data), data).query("cluster == 'unit'").iloc[0]

@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 
 from did.diagnostics.equivalence import equivalence_rows, equivalence_test
-from did.diagnostics.joint_test import COLUMNS
 from did.errors import DidError
 from did.estimators import Panel, did, event_study
 from did.inference.clustered import summarise
+from did.inference.joint_test import COLUMNS
 from did.simulate.panels import panel as simulated
 
 

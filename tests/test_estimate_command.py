@@ -14,15 +14,16 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from did import tables
 from did.cli import main
 from did.errors import DidError
 from did.estimators import ESTIMATORS, estimate
-from did.panel_csv import Columns, load
+from did.readers.panel_file import Columns, load
+from did.store import tables
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "estimate.md"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the checkout")
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
+                                                              "checkout")
 COLUMNS = ["--outcome", "y", "--unit", "id", "--period", "t", "--cohort", "g"]
 NAMES = Columns("y", "id", "t", "g")
 
@@ -116,7 +117,7 @@ def test_output_is_the_estimates_table_with_every_cluster_level_and_the_same_byt
     first = Path("estimates.csv").read_bytes()
     assert list(rows.columns) == list(tables.SCHEMAS["estimates"].columns)
     assert set(rows["cluster"]) == {"unit", "c"}
-    assert (rows[["indicator", "reading", "sample"]].drop_duplicates().values == [["y", "-", "full"]]).all()
+    assert (rows[["indicator", "specification", "sample"]].drop_duplicates().values == [["y", "-", "full"]]).all()
     save(table_of().sample(frac=1, random_state=3), "panel.csv")
     estimates(path, *COLUMNS, "--cluster", "c")
     assert Path("estimates.csv").read_bytes() == first

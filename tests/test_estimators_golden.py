@@ -17,7 +17,7 @@ from did.estimators import Panel, did, estimate, event_study, ldv
 from did.inference.clustered import clustered_covariance, small_sample_factor, summarise
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the "
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
                                                               "checkout")
 NAMES = {
     "sim_40x12": ("id", "time", "g", "w"),
@@ -235,7 +235,7 @@ def test_covariates_without_a_coefficient_are_refused_by_name(name):
     onset = np.where(panel.treated & ~panel.always_treated[:, None], 1.0, 0.0)
     wrong = {"year": (year + 0 * x, "one value per period"), "unit": (unit + 0 * x, "one value per unit"),
              "both": (unit + year, "a value per unit plus one per period"), "double": (2 * x + unit, "before it"),
-             "onset": (onset, "expected variation beside treatment"), "empty": (x * np.nan, "no cell")}
+             "onset": (onset, "expected variation beyond treatment"), "empty": (x * np.nan, "no cell")}
     for word, (values, found) in wrong.items():
         given = dataclasses.replace(panel, covariates={"x": x, word: values})
         with pytest.raises(DidError, match=f"{name}: covariate '(x|{word})'.*{found}"):

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from did import tables
 from did.errors import DidError
 from did.estimators import ESTIMATORS, Panel, Result, estimate
 from did.estimators.within import within
 from did.inference.clustered import COLUMNS, clustered_covariance, small_sample_factor, summarise
+from did.store import tables
 
 OPTIONS = {"did": {}, "ldv": {"lags": "last_2"}, "event_study": {}}
 few = settings(max_examples=20, deadline=None)
@@ -211,7 +211,7 @@ def test_unit_clustered_interval_covers_a_null_effect_at_its_level():
 def test_rows_fit_the_estimates_table_and_count_treated_units_and_clusters():
     rows = pd.concat([rows_of(random_frame(4), name) for name in ESTIMATORS], ignore_index=True)
     assert list(rows.columns) == COLUMNS
-    named = rows.assign(indicator="x", reading="default", sample="full", is_synthetic=True)
+    named = rows.assign(indicator="x", specification="default", sample="full", is_synthetic=True)
     tables.check("estimates", named)
     did = rows[rows["estimator"] == "did"].set_index("cluster")
     assert did.loc["unit", ["n_units", "n_treated", "n_clusters", "n_treated_clusters"]].tolist() == [14, 7, 14, 7]
@@ -283,7 +283,7 @@ def put(column: str, value: object, unit: str | None = None, period: str | None 
 BAD_PANELS = {
     "missing column": (lambda f: f.drop(columns="cohort"), ["cohort"]),
     "no rows": (lambda f: f.head(0), ["found no row"]),
-    "two readings": (lambda f: f.assign(reading=["a", "b"] * (len(f) // 2)), ["reading", "'a', 'b'"]),
+    "two specifications": (lambda f: f.assign(specification=["a", "b"] * (len(f) // 2)), ["specification", "'a', 'b'"]),
     "two frequencies": (put("frequency", "Y", "u02"), ["frequency", "M, Y"]),
     "unknown frequency": (put("frequency", "W"), ["frequency", "'W'"]),
     "bad period": (put("period", "2017/08", period="2017-08"), ["'2017/08'", "2017-06"]),

@@ -27,7 +27,7 @@ import misbehaving_server as server_does
 from did.errors import DidError
 from did.fetch import DataMode, fetch, obtainable, parse_mode
 from did.fetch.supply import Limits, progress_bar
-from did.registry import RawFileEntry, Source, load_source
+from did.project.registry import RawFileEntry, Source, load_source
 from misbehaving_server import Server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +45,7 @@ QUICK = Limits(
     retry_after_cap_seconds=0.2,
 )
 needs_mirror = pytest.mark.skipif(
-    not MIRROR.exists(), reason="the publishers' files are not beside the checkout"
+    not MIRROR.exists(), reason="the publishers' files are not alongside the checkout"
 )
 
 A = b"area,value\n" + b"".join(b"E%08d,%d\n" % (number, number) for number in range(4000))
@@ -763,7 +763,7 @@ def test_a_fetch_that_is_killed_goes_on_where_it_stopped(
     registry = tmp_path / "example.yaml"
     registry.write_text(yaml.safe_dump(source.model_dump()), encoding="utf-8")
     program = (
-        "import sys; from did.fetch import DataMode, fetch; from did.registry import load_source; "
+        "import sys; from did.fetch import DataMode, fetch; from did.project.registry import load_source; "
         "fetch(load_source(sys.argv[1]), sys.argv[2], mode=DataMode('live'))"
     )
     child = subprocess.Popen([sys.executable, "-c", program, str(registry), str(folder)])
@@ -811,7 +811,7 @@ def test_no_progress_bar_in_a_pipe(capfd: pytest.CaptureFixture) -> None:
 def test_every_file_of_the_registry_comes_from_the_mirror(tmp_path: Path) -> None:
     for source in map(load_source, sorted(SOURCES.glob("*.yaml"))):
         folder = tmp_path / source.id
-        if source.by_hand:
+        if source.manual_download:
             assert obtainable(source, folder, parse_mode(f"mirror:{MIRROR}")) == []
             continue
         manifest = fetch(source, folder, mode=parse_mode(f"mirror:{MIRROR}"))
@@ -855,7 +855,7 @@ def _by_hand(tmp_path: Path) -> Source:
     """A source of two years that its publisher does not serve to every network."""
     entries = [RawFileEntry(name=f"survey_{year}.csv", period=str(year)) for year in (2012, 2013)]
     return Source(id="survey", title="A survey", publisher="P", landing_page="https://example.org/surveys",
-                  licence="OGL-3.0", reader="tidy_csv", by_hand=True, files=entries)
+                  licence="OGL-3.0", reader="tidy_csv", manual_download=True, files=entries)
 
 
 def test_files_put_in_by_hand_are_taken_and_the_others_not_missed(tmp_path: Path) -> None:

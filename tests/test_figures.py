@@ -13,11 +13,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from did.errors import DidError
-from did.outputs import style
-from did.outputs.event_figures import event_study
-from did.outputs.facts import DAGGER, annotated
-from did.outputs.figures import coefficient_panes, coefficient_single
-from did.outputs.text import (
+from did.report.content.facts import DAGGER, annotated
+from did.report.figures import style
+from did.report.figures.coefficients import coefficient_panes, coefficient_single
+from did.report.figures.event_study import event_study
+from did.report.figures.trends import parallel_trends
+from did.store.tables import check
+from did.words import (
     csv_text,
     decimals_for,
     interval,
@@ -29,8 +31,6 @@ from did.outputs.text import (
     period_name,
     plural,
 )
-from did.outputs.trend_figures import parallel_trends
-from did.tables import check
 
 OUTCOMES = {"out_a": "All causes", "out_b": "A rather long name of an outcome", "out_c": "Both"}
 WORDS = {"title": "Effect of the policy on the outcome, by part",
@@ -39,7 +39,7 @@ WORDS = {"title": "Effect of the policy on the outcome, by part",
 
 def row(**values):
     """One row of the estimates table; ``estimate`` and ``std_error`` give the interval (t of 2)."""
-    base = dict(indicator="out_a", reading="default", sample="full", treatment="binary", estimator="ldv",
+    base = dict(indicator="out_a", specification="default", sample="full", treatment="binary", estimator="ldv",
                 estimand="overall", cohort=None, period=None, event_time=None, cluster="unit", estimate=1.0,
                 std_error=0.5, band_low=np.nan, band_high=np.nan, p_value=0.04, p_adjusted=np.nan, n_obs=4917,
                 n_units=149, n_treated=30, n_clusters=149, n_treated_clusters=30, n_parameters=108, df=148.0,
@@ -63,7 +63,7 @@ def estimates():
 
 
 def check_columns():
-    from did.tables import SCHEMAS
+    from did.store.tables import SCHEMAS
 
     return SCHEMAS["estimates"].columns
 
@@ -94,10 +94,10 @@ MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M"
 PUBLISHED = pd.DataFrame([["out_a", "binary", "full", 40.0], ["out_a", "binary", "full", 40.0],
                           ["out_b", "intensity", "full", -0.3], ["out_c", "binary", "full", np.nan]],
                          columns=["indicator", "treatment", "sample", "published_value"])
-PANES = dict(outcomes=OUTCOMES, estimator="ldv", reading="default", published=PUBLISHED,
+PANES = dict(outcomes=OUTCOMES, estimator="ldv", specification="default", published=PUBLISHED,
              axis_labels={"binary": "days per 100,000", "intensity": "days per 100,000, per organisation"}, **WORDS)
 SINGLE = PANES | dict(outcomes={"out_a": "Mortality"}, axis_label="deaths; intensity: per organisation")
-EVENT = dict(indicator="out_a", reading="default", sample="full", treatment="binary",
+EVENT = dict(indicator="out_a", specification="default", sample="full", treatment="binary",
              value_label="Days per 100,000, difference from reference", **WORDS)
 TREND = dict(onset="2017-06", value_label="Days per 100,000", tests=TESTS, **WORDS)
 

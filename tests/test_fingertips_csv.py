@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from did import sources
+from did import readers
 from did.errors import DidError
-from did.sources import RawFile
-from did.sources.fingertips_csv import time_period
+from did.readers import RawFile
+from did.readers.fingertips_csv import time_period
 
 # The columns of the publisher's download, in its order; the one before the sortable period names the parent.
 HEADER = ("Indicator ID,Indicator Name,Parent Code,Parent Name,Area Code,Area Name,Area Type,Sex,Age,Category Type,"
@@ -42,7 +42,7 @@ def written(folder: Path, *rows: str, name: str = "fingertips.csv") -> Path:
 
 def read(path: Path, **changes) -> pd.DataFrame:
     options = {key: value for key, value in (OPTIONS | changes).items() if value is not None}
-    return sources.read("fingertips_csv", "source", [RawFile(path, path.name)], options)
+    return readers.read("fingertips_csv", "source", [RawFile(path, path.name)], options)
 
 
 def message(path: Path, **changes) -> str:
@@ -178,7 +178,7 @@ def test_not_a_download(tmp_path):
 def test_the_same_area_and_period_in_two_files(tmp_path):
     paths = [written(tmp_path, row(), name="a.csv"), written(tmp_path, row(), name="b.csv")]
     with pytest.raises(DidError, match="b.csv: expected each area and period once.*E38000004, 2018 again"):
-        sources.read("fingertips_csv", "source", [RawFile(path, path.name) for path in paths], OPTIONS)
+        readers.read("fingertips_csv", "source", [RawFile(path, path.name) for path in paths], OPTIONS)
 
 
 @pytest.mark.parametrize(("changes", "word"), [

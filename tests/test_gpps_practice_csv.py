@@ -12,18 +12,19 @@ import pytest
 import yaml
 
 import gpps_files as gpps
-from did import registry, sources
+from did import readers
 from did.errors import DidError
-from did.sources import RawFile
-from did.sources.gpps_practice_csv import OUTCOMES, england_percentages
+from did.project import registry
+from did.readers import RawFile
+from did.readers.gpps_practice_csv import OUTCOMES, england_percentages
 from gpps_files import ANSWERS, LAYOUTS, LISTS, YEARS, practice, suppressed, write
 
 ROOT = Path(__file__).resolve().parents[1]
-NEEDS_LISTS = pytest.mark.skipif(not LISTS.exists(), reason="the shared files are not beside the checkout")
+NEEDS_LISTS = pytest.mark.skipif(not LISTS.exists(), reason="the shared files are not alongside the checkout")
 
 
 def read(*files: RawFile, **options: object) -> pd.DataFrame:
-    return sources.read("gpps_practice_csv", "gpps", list(files),
+    return readers.read("gpps_practice_csv", "gpps", list(files),
                         {"reference": str(ROOT / "data" / "reference")} | options)
 
 

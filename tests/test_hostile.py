@@ -21,23 +21,23 @@ import pytest
 import yaml
 
 import misbehaving_server as server_does
-from did import sources
-from did.config import load_evaluation
-from did.csv_table import read_table
+from did import readers
 from did.errors import DidError
 from did.fetch import DataMode, fetch
 from did.fetch.contents import describe
 from did.fetch.guard import is_public
 from did.fetch.mirror import read_index
 from did.fetch.supply import Limits
-from did.limits import DEFAULTS, MEANT, limit, refuse_bomb, refuse_large
-from did.outputs.html_report import TEMPLATES
-from did.outputs.text import csv_text, markdown_cell
-from did.panel_csv import Columns, load
-from did.registry import RawFileEntry, Source, load_source
-from did.reproduce.claims import CLAIM_COLUMNS, load_claims
-from did.sources import RawFile
-from did.sources.spreadsheet import number, read_csv, read_sheet, whole_number
+from did.project.claims import CLAIM_COLUMNS, load_claims
+from did.project.config import load_evaluation
+from did.project.registry import RawFileEntry, Source, load_source
+from did.readers import RawFile
+from did.readers.csv_table import read_table
+from did.readers.limits import DEFAULTS, MEANT, limit, refuse_bomb, refuse_large
+from did.readers.panel_file import Columns, load
+from did.readers.spreadsheet import number, read_csv, read_sheet, whole_number
+from did.report.pages.report import TEMPLATES
+from did.words import csv_text, markdown_cell
 from fuzz_readers import *  # noqa: F403 - the fuzz tests run with these
 from hostile_files import HARMLESS, TRIED, cell, refused, sheet, xlsx
 
@@ -216,7 +216,7 @@ def test_lines_rows_and_cells_without_end(tmp_path, what):
     for reader, options, period in (("gpps_practice_csv", {"reference": str(ROOT / "data/reference")}, "2017"),
                                     ("ons_mye", {}, None)):
         refused("Endless lines, rows and cells",
-                lambda reader=reader, options=options, period=period: sources.read(
+                lambda reader=reader, options=options, period=period: readers.read(
                     reader, "source", [RawFile(path, path.name, period)], options))
 
 
@@ -235,7 +235,7 @@ def test_a_line_of_190_megabytes_and_a_file_over_the_limit(tmp_path):
     os.truncate(path, 3_000_000_000)  # sparse: it takes no disk
     for read in (lambda: read_csv(path, path.name), lambda: read_table(path, {"a": "--unit"}),
                  lambda: read_sheet(path, path.name, bool, "Data"), lambda: load_claims(path, []),
-                 lambda: sources.read("gpps_practice_csv", "s", [RawFile(path, path.name, "2017")],
+                 lambda: readers.read("gpps_practice_csv", "s", [RawFile(path, path.name, "2017")],
                                       {"reference": str(ROOT / "data/reference")})):
         refused("Files over the limit", read, "at most 200 MB", "found 3,000 MB", "DID_LIMIT_FILE_MB")
 
@@ -351,11 +351,33 @@ def test_names_in_the_registry_stay_in_their_folder(tmp_path, name):
     refused("Path traversal", lambda: load_source(_registry(tmp_path, name=name)), "name")
 
 
-ADDRESSES = ["file:///etc/passwd", "FILE:///etc/passwd", "ftp://example.org/a", "gopher://x/", "data:text/csv,a",
-             "//host/a", "javascript:alert(1)", "http:///a", "http://", "https://user:word@example.org/", "https://user@example.org/",
-             "http://[::1", "http://a:99999/", "http://a:x/", "http://a:0/", "http://a b/", "http://a\\@b/",
-             "http://a/\r\nX: y",
-             "http://a/\u202e", "jar:http://a!/", "http:a", "a.csv", "", "https://a/" + "x" * 5000, 1]
+ADDRESSES = [
+    "file:///etc/passwd",
+    "FILE:///etc/passwd",
+    "ftp://example.org/a",
+    "gopher://x/",
+    "data:text/csv,a",
+    "//host/a",
+    "javascript:alert(1)",
+    "http:///a",
+    "http://",
+    "https://user:word@example.org/",
+    "https://user@example.org/",
+    "http://[::1",
+    "http://a:99999/",
+    "http://a:x/",
+    "http://a:0/",
+    "http://a b/",
+    "http://a\\@b/",
+    "http://a/\r\nX: y",
+    "http://a/\u202e",
+    "jar:http://a!/",
+    "http:a",
+    "a.csv",
+    "",
+    "https://a/" + "x" * 5000,
+    1,
+]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

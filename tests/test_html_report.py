@@ -17,19 +17,20 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 
 from browser import opened, started
-from did import tables
-from did.config import load_evaluation, load_indicator
 from did.errors import DidError
-from did.outputs import contents, html_report
-from did.outputs.html.elements import Made, data_uri, inline, table_of
-from did.outputs.text import p_value
-from did.outputs.wave_figures import timing_panel, wave_chart, wave_rows
-from did.paths import Paths
-from did.provenance import write_json
-from did.reference import read_reference
-from did.reproduce import CLAIM_COLUMNS
+from did.evidence import CLAIM_COLUMNS
+from did.project import result_files
+from did.project.config import load_evaluation, load_indicator
+from did.project.paths import Paths
+from did.readers.reference import read_reference
+from did.report.figures.waves import timing_panel, wave_chart, wave_rows
+from did.report.pages import report
+from did.report.writers.html import Made, data_uri, inline, table_of
 from did.simulate.panels import panel
 from did.stages import diagnose, fit, report
+from did.store import tables
+from did.store.provenance import write_json
+from did.words import p_value
 from output_stages import write_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,9 +66,16 @@ def _evaluation(folder: Path):
     families = {name: evaluation.families[name].model_copy(update={"headline": indicator, "parts": [],
                                                                    "sum_to_zero": []})
                 for name, indicator in zip(["gpps", "mortality"], INDICATORS, strict=True)}
-    return evaluation.model_copy(update={
-        "indicators": INDICATORS, "families": families, "readings": {"default": evaluation.readings["default"]},
-        "published": str(folder / "claims.csv"), "indicators_folder": str(folder / "indicators"), "draws": 99})
+    return evaluation.model_copy(
+        update={
+            "indicators": INDICATORS,
+            "families": families,
+            "specifications": {"default": evaluation.specifications["default"]},
+            "published": str(folder / "claims.csv"),
+            "indicators_folder": str(folder / "indicators"),
+            "draws": 99,
+        }
+    )
 
 
 def _outcome(name: str, seed: int, evaluation, paths: Paths) -> None:
@@ -78,17 +86,17 @@ def _outcome(name: str, seed: int, evaluation, paths: Paths) -> None:
     frame, _ = panel(24, n_periods, {onset: 4}, 2.0, seed=seed, frequency="Y", first=window.first, units_per_system=2,
                      intensity=(7, 32))
     tables.write("panel", frame.assign(indicator=name), paths.panel(name))
-    lineage = pd.DataFrame({"indicator": name, "reading": "default", "area_code": frame["unit"].unique()})
-    lineage = lineage.assign(area_name=lineage["area_code"], fate="kept", unit=lineage["area_code"],
+    area_audit = pd.DataFrame({"indicator": name, "specification": "default", "area_code": frame["unit"].unique()})
+    area_audit = area_audit.assign(area_name=area_audit["area_code"], fate="kept", unit=area_audit["area_code"],
                              n_periods=n_periods, total=1.0, reason=MARKUP, is_synthetic=True)
-    lineage.loc[0, ["fate", "unit"]] = ["excluded", None]
-    tables.write("lineage", lineage, paths.lineage(name))
+    area_audit.loc[0, ["fate", "unit"]] = ["excluded", None]
+    tables.write("area_audit", area_audit, paths.area_audit(name))
     for stage in (fit, diagnose):
         stage.run(name, evaluation=evaluation, paths=paths)
     estimates = tables.read("estimates", paths.estimates(name))
     static = estimates["estimand"].eq("overall") & estimates["treatment"].isin(evaluation.treatments)
     overall = estimates.loc[static].assign(design="one_at_a_time", choices="", n_choices=0)
-    tables.write("readings", overall[list(tables.SCHEMAS["readings"].columns)], paths.readings(name))
+    tables.write("specifications", overall[list(tables.SCHEMAS["specifications"].columns)], paths.specifications(name))
     for source in {"gpps", "preventable_mortality"}:
         record = {"address": None, "retrieved_at": "2024-05-06T00:00:00Z", "bytes": 1234, "sha256": "ab" * 32,
                   "licence": "OGL-3.0", "how": "demo", "period": "2018"}
@@ -104,7 +112,7 @@ def browser():
 @pytest.fixture(scope="module")
 def page(browser, made):
     """The report, opened wide."""
-    with opened(browser, made[1].results / contents.REPORT) as (page, heard):
+    with opened(browser, made[1].results / result_files.REPORT) as (page, heard):
         yield page, heard
 
 
@@ -189,11 +197,16 @@ def test_files_named_in_the_page_are_there(page, made):
 
 def test_every_figure_and_table_names_the_file_it_is_from_and_the_rule_that_wrote_it(page, made):
     opened_page, evaluation = page[0], made[0]
-    written = {"reproduce": contents.reproduce_files(evaluation), "tabulate": contents.tabulate_files(evaluation),
-               "manifest": [contents.MANIFEST],
-               **{f"family_{family}": contents.family_files(evaluation, family)
-                  for family in contents.families(evaluation)},
-               **{f"draw_{name}": contents.draw_files(evaluation, name, INDICATORS) for name in INDICATORS}}
+    written = {
+        "reproduce": result_files.reproduce_files(evaluation),
+        "tabulate": result_files.tabulate_files(evaluation),
+        "manifest": [result_files.MANIFEST],
+        **{
+            f"family_{family}": result_files.family_files(evaluation, family)
+            for family in result_files.families(evaluation)
+        },
+        **{f"draw_{name}": result_files.draw_files(evaluation, name, INDICATORS) for name in INDICATORS},
+    }
     blocks = opened_page.locator("figure, .block").all()
     assert len(blocks) >= opened_page.locator("table").count()
     for block in blocks:
@@ -212,7 +225,7 @@ def test_workbook_and_tables_for_papers_are_linked(page, made):
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs poppler: apt-get install poppler-utils")
 def test_paper_says_synthetic_on_every_sheet(browser, made, tmp_path):
-    with opened(browser, made[1].results / contents.REPORT) as (page, _):
+    with opened(browser, made[1].results / result_files.REPORT) as (page, _):
         page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
     text = subprocess.run(["pdftotext", tmp_path / "report.pdf", "-"], check=True, capture_output=True, text=True)
     sheets = text.stdout.removesuffix("\f").split("\f")
@@ -251,7 +264,7 @@ def test_a_filter_hides_rows_and_says_how_many(page):
 
 
 def test_the_keyboard_reaches_everything_from_the_skip_link_on(browser, made):
-    with opened(browser, made[1].results / contents.REPORT) as (page, _):
+    with opened(browser, made[1].results / result_files.REPORT) as (page, _):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
         page.keyboard.press("Enter")
@@ -268,7 +281,7 @@ def test_the_keyboard_reaches_everything_from_the_skip_link_on(browser, made):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_an_accessibility_checker_finds_nothing(browser, made, dark):
-    with opened(browser, made[1].results / contents.REPORT, dark=dark) as (page, _):
+    with opened(browser, made[1].results / result_files.REPORT, dark=dark) as (page, _):
         page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
         found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
                                                      "best-practice"]})
@@ -279,12 +292,12 @@ def test_an_accessibility_checker_finds_nothing(browser, made, dark):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_screen(browser, made, width):
-    with opened(browser, made[1].results / contents.REPORT, width=width) as (page, _):
+    with opened(browser, made[1].results / result_files.REPORT, width=width) as (page, _):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_without_script_everything_is_there_and_it_prints(browser, made, tmp_path):
-    with opened(browser, made[1].results / contents.REPORT, script=False) as (page, heard):
+    with opened(browser, made[1].results / result_files.REPORT, script=False) as (page, heard):
         assert page.locator("#outcomes-by-estimators tbody tr").count() == len(INDICATORS)
         assert page.locator("button, input").count() == 0
         page.pdf(path=tmp_path / "report.pdf")
@@ -293,7 +306,7 @@ def test_without_script_everything_is_there_and_it_prints(browser, made, tmp_pat
 
 
 def test_headings_are_in_order(made):
-    text = (made[1].results / contents.REPORT).read_text(encoding="utf-8")
+    text = (made[1].results / result_files.REPORT).read_text(encoding="utf-8")
     levels = [int(level) for level in re.findall(r"<h([1-6])", text)]
     assert levels.count(1) == 1 and levels[0] == 1
     assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
@@ -302,7 +315,7 @@ def test_headings_are_in_order(made):
 
 
 def test_the_page_allows_itself_nothing_else(made):
-    text = (made[1].results / contents.REPORT).read_text(encoding="utf-8")
+    text = (made[1].results / result_files.REPORT).read_text(encoding="utf-8")
     policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1])
     assert policy.startswith("default-src 'none'; img-src data:;") and "unsafe" not in policy
     assert re.search(r'(src|action|srcset|poster)="(?!data:)', text) is None
@@ -312,7 +325,7 @@ def test_the_page_allows_itself_nothing_else(made):
 
 def test_words_stand_out_from_what_is_behind_them():
     """Contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), in light and dark; the checker cannot tell under scrolling."""
-    style = (html_report.TEMPLATES / "report.css").read_text(encoding="utf-8").partition("@media print")[0]
+    style = (report.TEMPLATES / "report.css").read_text(encoding="utf-8").partition("@media print")[0]
     themes = [dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root \{([^}]*)\}", style)]
     assert len(themes) == 2
     for theme in themes:
@@ -331,12 +344,12 @@ def _luminance(colour: str) -> float:
 
 def test_small_and_the_same_twice(made, monkeypatch):
     evaluation, paths = made
-    path = paths.results / contents.REPORT
+    path = paths.results / result_files.REPORT
     before = path.read_bytes()
     monkeypatch.chdir(ROOT)
     report.run(evaluation=evaluation, paths=paths)
     assert path.read_bytes() == before
-    assert len(before) < html_report.MOST_BYTES
+    assert len(before) < report.MOST_BYTES
 
 
 def test_an_svg_in_the_page_keeps_its_text_and_loses_its_bulk(made):

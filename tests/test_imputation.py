@@ -18,7 +18,7 @@ from did.estimators import Panel, Result, estimate
 from did.inference.clustered import cluster_sums, small_sample_factor, summarise
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the "
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
                                                               "checkout")
 POINT = 1e-8
 ERROR = 1e-6

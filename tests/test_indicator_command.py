@@ -14,13 +14,13 @@ import yaml
 from click.testing import CliRunner
 
 import small_project
-from did import sources
+from did import readers
+from did.authoring.indicator_yaml import onset_rule
+from did.authoring.look import look
 from did.cli import main
-from did.config import Indicator, load_evaluation
-from did.indicator.look import look
-from did.indicator.written import onset_rule
-from did.sources import RawFile
-from did.sources.periods import kind_of, read_period
+from did.project.config import Indicator, load_evaluation
+from did.readers import RawFile
+from did.readers.periods import kind_of, read_period
 
 MONTHS = [str(month) for month in pd.period_range("2016-06", "2018-05", freq="M")]
 QUARTERS = [f"{year} Q{quarter}" for year in range(2014, 2020) for quarter in range(1, 5)]
@@ -34,7 +34,7 @@ def project(tmp_path_factory) -> Path:
     folder = small_project.make(tmp_path_factory.mktemp("indicator") / "project")
     evaluation = yaml.safe_load((folder / "config/ics.yaml").read_text())
     evaluation["data"] = "mirror:../mirror"
-    evaluation["readings"]["all_ages"]["families"] = ["dtoc"]
+    evaluation["specifications"]["all_ages"]["families"] = ["dtoc"]
     (folder / "config/ics.yaml").write_text(yaml.safe_dump(evaluation, sort_keys=False))
     return folder
 
@@ -214,7 +214,7 @@ def test_two_files_and_districts_and_practices(inside, tmp_path):
     # Practices of two CCGs: sums are those of the practices.
     path = saved(tmp_path / "practices.csv", [["month", "practice", "ccg", "n"], ["2017-06", "A81001", "00L", 5],
                                               ["2017-06", "A81002", "00L", 7], ["2017-06", "A81003", "00N", "*"]])
-    table = sources.read("tidy_csv", "s", [RawFile(path, path.name)], {
+    table = readers.read("tidy_csv", "s", [RawFile(path, path.name)], {
         "layout": "wide", "period_column": "month", "frequency": "M", "area_code_column": "practice",
         "parent_column": "ccg", "area_type": "ccg", "suppressed": ["*"], "measures": {"n": "n"}})
     assert table["value"].iloc[0] == 12 and table["value"].isna().to_list() == [False, True]
@@ -624,5 +624,5 @@ def test_what_a_file_does_not_decide_is_a_question(inside):
 def test_negative_counts_of_fingertips_are_refused(inside, tmp_path):
     path = saved(tmp_path / "f.csv", fingertips(["2017"], count="-3"))
     with pytest.raises(Exception, match="row 2, column 'Count': expected a count of at least 0; found -3"):
-        sources.read("fingertips_csv", "s", [RawFile(path, path.name)], {
+        readers.read("fingertips_csv", "s", [RawFile(path, path.name)], {
             "indicator_id": 1, "measure": "value", "area_type": "Counties & UAs"})

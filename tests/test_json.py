@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from did import scaffold, tables
+from did.authoring import scaffold
 from did.cli import main
 from did.simulate.panels import panel
+from did.store import tables
 from small_project import environment
 from test_cli import LEAVES
 
@@ -35,7 +36,7 @@ CASES = {
     "fetch": ([*ELSEWHERE, "fetch", "visits"], [*ELSEWHERE, "fetch", "gone"]),
     "observe": ([*ELSEWHERE, "observe", "visits"], [*ELSEWHERE, "observe", "gone"]),
     **{stage: ([*ELSEWHERE, stage, "visits"], [*ELSEWHERE, stage, "gone"])
-       for stage in ("align", "fit", "vary", "diagnose", "draw", "family", "adjust")},
+       for stage in ("align", "fit", "specify", "diagnose", "draw", "family", "adjust")},
     "power": ([*ELSEWHERE, "power", "visits", "--draws", "20"], [*ELSEWHERE, "power", "gone"]),
     "reproduce": ([*ELSEWHERE, "reproduce"], ["--config", "gone.yaml", "reproduce"]),
     **{stage: ([*ELSEWHERE, stage], ["--config", "gone.yaml", stage])
@@ -77,7 +78,7 @@ def said(folder: Path, arguments: list[str]) -> tuple[int, list[dict]]:
     Those that start processes, whose output is theirs, run in a process of their own.
     """
     if "run" in arguments or "sweep" in arguments:
-        done = subprocess.run([sys.executable, "-c", "from did.entry import main; main()", *arguments, "--json"],
+        done = subprocess.run([sys.executable, "-c", "from did.cli.entry import main; main()", *arguments, "--json"],
                               cwd=folder, env=environment(ROOT), capture_output=True, text=True)
         code, out, err = done.returncode, done.stdout, done.stderr
     else:
@@ -115,7 +116,7 @@ def test_numbers_keep_every_digit(project):
     _, (report,) = said(project, CASES["indicator check"][0])
     (place,) = (project / "data").rglob("panel/visits.parquet")
     frame = tables.read("panel", place)
-    treated = frame[frame["cohort"].notna() & (frame["reading"] == frame["reading"].iloc[0])]
+    treated = frame[frame["cohort"].notna() & (frame["specification"] == frame["specification"].iloc[0])]
     assert report["series"]["treated"] == pytest.approx(treated.groupby("period")["outcome"].mean().tolist(), rel=1e-13)
 
 

@@ -1,4 +1,5 @@
-"""Labels, numbers and periods as people write them: one reading from CSV, Parquet and data frames, or one line."""
+"""Labels, numbers and periods as people write them: one specification from CSV, Parquet and data frames, or one
+line."""
 
 from __future__ import annotations
 
@@ -16,17 +17,17 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from did.areas.plain_units import first_month
 from did.cli import main
 from did.errors import DidError, DidErrors, listed, printable
 from did.estimators import estimate
 from did.estimators.base import Panel
+from did.estimators.labels import is_never, label, same_number
 from did.inference.clustered import summarise
-from did.labels import is_never, label, same_number
-from did.numerals import thousands_dot
-from did.panel_csv import Columns, load
-from did.plain_units import first_month
-from did.sources import RawFile
-from did.sources.tidy_csv import observations
+from did.readers import RawFile
+from did.readers.numerals import thousands_dot
+from did.readers.panel_file import Columns, load
+from did.readers.tidy_csv import observations
 from did.sweep.listing import Settings, read_list
 from did.sweep.panels import panel_of
 from did.sweep.rows import header_of, read

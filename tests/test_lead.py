@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did import tables
 from did.errors import DidError
-from did.outputs.facts import FEW_TREATED, Facts
-from did.outputs.lead import how_to_read, leads
+from did.report.content.facts import FEW_TREATED, Facts
+from did.report.content.lead import how_to_read, leads
+from did.store import tables
 
 FACTS = Facts(
     title="Waiting", question="Did waits change?", total="waits", outcomes={"waits": "Long waits"}, dose="extra nurse",
@@ -24,7 +24,7 @@ ABOVE, ACROSS, BELOW = (2.0, 18.0, 0.02), (-4.0, 24.0, 0.2), (-18.0, -2.0, 0.02)
 
 def row(schema: str, **values) -> dict:
     empty = {"float64": np.nan, "int64": 0, "Int64": pd.NA, "bool": False}
-    always = {"indicator": "waits", "sample": "full", "treatment": "binary", "reading": "default", "cluster": "system"}
+    always = {"indicator": "waits", "sample": "full", "treatment": "binary", "specification": "default", "cluster": "system"}
     columns = tables.SCHEMAS[schema].columns
     return {name: empty.get(str(column.dtype), "") for name, column in columns.items()} | always | values
 
@@ -127,13 +127,17 @@ def test_without_the_system_that_holds_most_treated_units():
 
 def test_each_wave_from_its_own_date_is_a_range_that_names_who_leaves_out_zero():
     wide = {"ci_low": -9.0, "ci_high": 20.0}
-    by_date = [*estimated(3.0, "stacked", reading="by_date", **wide), *estimated(12.0, "imputation", reading="by_date"),
-               *estimated(50.0, "event_study", reading="by_date"), *estimated(90.0, "stacked", reading="other"),
-               *estimated(70.0, "stacked", reading="by_date", sample="wave_two_removed")]
+    by_date = [
+        *estimated(3.0, "stacked", specification="by_date", **wide),
+        *estimated(12.0, "imputation", specification="by_date"),
+        *estimated(50.0, "event_study", specification="by_date"),
+        *estimated(90.0, "stacked", specification="other"),
+        *estimated(70.0, "stacked", specification="by_date", sample="wave_two_removed"),
+    ]
     lead, = led(estimates=by_date)
     assert (", and between +3.0 and +12.0 with each wave from its own date (2 estimators; the 95% interval clustered "
             "by system leaves out zero for imputation only).") in lead.text
-    apart, = led(estimates=[*estimated(12.0, "sun_abraham", reading="by_date")])
+    apart, = led(estimates=[*estimated(12.0, "sun_abraham", specification="by_date")])
     assert "and +12.0 with each wave from its own date (1 estimator;" in apart.text
     assert "leaves out zero in every case)" in apart.text
     one_date, = led(facts=dataclasses.replace(FACTS, staggered=""))

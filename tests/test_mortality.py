@@ -8,19 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did import boundaries, registry, sources
-from did.sources import RawFile
+from did import readers
+from did.areas import boundaries
+from did.project import registry
+from did.readers import RawFile
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not beside the checkout")
+pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not alongside the checkout")
 YEARS = [str(year) for year in range(2005, 2020)]
 
 
 def observations(name: str) -> pd.DataFrame:
     source = registry.load_source(ROOT / "config" / "sources" / f"{name}.yaml")
     files = [RawFile(SHARED / "tidy" / entry.name, entry.name, entry.period) for entry in source.files]
-    return sources.read(source.reader, source.id, files, source.options)
+    return readers.read(source.reader, source.id, files, source.options)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def aligned(mortality, population):
 
 
 def test_registry_names_the_editions_that_are_there():
-    from did.provenance import sha256
+    from did.store.provenance import sha256
 
     for name in ("preventable_mortality", "ccg_population"):
         for entry in registry.load_source(ROOT / "config" / "sources" / f"{name}.yaml").files:
@@ -60,13 +62,13 @@ def test_observations_are_marked_as_rates(mortality):
 
 
 def test_191_areas_become_135_in_every_year(aligned):
-    moved, lineage = aligned
+    moved, area_audit = aligned
     assert sorted(moved["period"].unique()) == YEARS
     assert moved.groupby("period")["area_code"].nunique().eq(135).all() and moved["value"].notna().all()
     assert len(moved) == 135 * 15
     # 191 areas of 2019, and the 18 new ones of 2020 in the last year.
-    assert len(lineage) == 191 + 18 and lineage["fate"].value_counts().to_dict() == {"kept": 135, "merged": 74}
-    assert lineage["unit"].nunique() == 135
+    assert len(area_audit) == 191 + 18 and area_audit["fate"].value_counts().to_dict() == {"kept": 135, "merged": 74}
+    assert area_audit["unit"].nunique() == 135
 
 
 def test_population_is_preserved_to_the_person(aligned, population):

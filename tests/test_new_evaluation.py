@@ -17,12 +17,12 @@ from python_calamine import CalamineWorkbook
 import libreoffice
 from banners import says_synthetic
 from browser import opened, started
-from did import scaffold
-from did.config import load_evaluation, load_indicator
+from did.areas.plain_units import first_month, read_table
+from did.authoring import scaffold
 from did.errors import DidError
-from did.panel import build
-from did.plain_units import first_month, read_table
-from did.tables import read
+from did.panels.build import build
+from did.project.config import load_evaluation, load_indicator
+from did.store.tables import read
 from small_project import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,7 +123,7 @@ def overall(folder: Path, name: str, **cell: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("name", "effect"), [("elsewhere", scaffold.EFFECT), ("states", EFFECT)])
 def test_the_planted_effect_of_the_dose_is_found(project, name, effect):
-    found = overall(project, name, reading="default", treatment="intensity", estimator="did")
+    found = overall(project, name, specification="default", treatment="intensity", estimator="did")
     assert len(found) == {"elsewhere": 2, "states": 1}[name]
     assert ((found["ci_low"] < effect) & (effect < found["ci_high"])).all()
     assert found["estimate"].sub(effect).abs().max() < 0.1 * effect
@@ -131,7 +131,7 @@ def test_the_planted_effect_of_the_dose_is_found(project, name, effect):
 
 @pytest.mark.parametrize(("name", "n_treated"), [("elsewhere", 24), ("states", 28)])
 def test_every_estimator_runs_with_each_units_own_date(project, name, n_treated):
-    found = overall(project, name, reading="own_dates", cluster="unit")
+    found = overall(project, name, specification="own_dates", cluster="unit")
     assert set(found["estimator"]) == {"did", "callaway_santanna", "sun_abraham", "imputation", "stacked"}
     assert (found["ci_low"] > 0).all()
     assert (found["n_treated"] == n_treated).all()
@@ -197,15 +197,15 @@ def test_what_does_not_apply_is_skipped_with_a_reason(project):
 
 
 def test_units_treated_before_the_window_are_left_out_and_listed(project):
-    lineage = pd.read_csv(project / "results/states/lineage.csv", dtype={"area_code": str})
-    out = lineage.loc[(lineage["fate"] == "excluded") & (lineage["reading"] == "default")]
+    area_audit = pd.read_csv(project / "results/states/area_audit.csv", dtype={"area_code": str})
+    out = area_audit.loc[(area_audit["fate"] == "excluded") & (area_audit["specification"] == "default")]
     assert out["area_code"].tolist() == ["01", "02"]
     assert out["reason"].str.startswith("Treated from 1999, not after the window's first period").all()
 
 
 def test_cohorts_and_doses_are_those_of_the_table(project):
     panel = read("panel", project / "data/states/processed/panel/visits.parquet")
-    units = panel.loc[panel["reading"] == "default"].drop_duplicates("unit").set_index("unit")
+    units = panel.loc[panel["specification"] == "default"].drop_duplicates("unit").set_index("unit")
     assert len(units) == 48
     for place, code in enumerate(STATES[2:], start=2):
         first = first_year(place)
@@ -251,7 +251,7 @@ def test_the_estimate_is_that_of_a_regression_on_the_users_own_file(project):
     columns = [treated.to_numpy(), *pd.get_dummies(panel["State"], dtype=float).to_numpy().T,
                *pd.get_dummies(panel["Year"], dtype=float).to_numpy().T[1:]]
     expected = np.linalg.lstsq(np.column_stack(columns), panel["Rate"].to_numpy(), rcond=None)[0][0]
-    found = overall(project, "states", reading="default", treatment="binary", estimator="did")["estimate"]
+    found = overall(project, "states", specification="default", treatment="binary", estimator="did")["estimate"]
     assert found.to_numpy() == pytest.approx([expected], rel=1e-9)
 
 
@@ -310,9 +310,9 @@ def test_units_without_figures_are_listed_and_no_area_type_sets_units_aside(here
     evaluation = load_evaluation("config/elsewhere.yaml")
     indicator = load_indicator("visits", evaluation.indicators_folder)
     rows = [(code, year, 5.0) for code in ("D01", "D02", "D39", "D40") for year in range(2010, 2022)]
-    panel, lineage = build(indicator, evaluation, "default", observed(rows))
+    panel, area_audit = build(indicator, evaluation, "default", observed(rows))
     assert sorted(set(panel["unit"])) == ["D01", "D02", "D39", "D40"]
-    absent = lineage.loc[lineage["fate"] == "excluded"]
+    absent = area_audit.loc[area_audit["fate"] == "excluded"]
     assert len(absent) == 36 and absent["reason"].eq("In waves.csv; the sources have no figures for it").all()
 
 
@@ -431,6 +431,6 @@ def test_codes_that_the_waves_table_does_not_have_are_told(here):
     ("Y", ["2014-01", "2016-01", "2016-10"], "containing"), ("Y", ["2014-06", "2016-09", "2016-01"], "following"),
     ("M", ["2014-06"], "containing"), ("FY", ["2014-04", "2015-04"], "containing")])
 def test_the_onset_rule_fits_most_units(frequency, months, rule):
-    from did.indicator.new import _common_rule
+    from did.authoring.new_indicator import _common_rule
 
     assert _common_rule(frequency, pd.Series(months)) == rule

@@ -53,8 +53,8 @@ def test_an_indicator_is_added_and_the_project_is_left_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["root", "elsewhere"])
-def test_the_published_decomposition_is_reproduced_under_its_own_reading_only(place, tmp_path):
+def test_the_published_decomposition_is_reproduced_under_its_own_specification_only(place, tmp_path):
     done = walkthrough("reproduce_a_published_table", ROOT if place == "root" else tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Reading year_of_law: 7 of 7 reproduced" in done.stdout
-    assert "Reading first_full_year: 0 of 7 reproduced" in done.stdout
+    assert "Specification year_of_law: 7 of 7 reproduced" in done.stdout
+    assert "Specification first_full_year: 0 of 7 reproduced" in done.stdout

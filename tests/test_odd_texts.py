@@ -12,8 +12,8 @@ import yaml
 from snakemake.cli import parse_config
 
 import small_project
-from did.launch import PACKED, packed, unpacked
-from did.workflow import quoted
+from did.workflow.launch import PACKED, packed, unpacked
+from did.workflow.plan import quoted
 
 HOSTILE = "it's \"$(touch X)\" `touch X`; touch X # a: b {x} {} %s \\ é"
 
@@ -102,7 +102,7 @@ def test_settings_reach_the_workflow_as_they_are_in_a_word_that_no_shell_reads(v
 
 @pytest.mark.parametrize(("file", "change", "key"), [
     ("ics.yaml", lambda found: found.update(families={"v$(touch X)": found["families"]["dtoc"]}), "families"),
-    ("ics.yaml", lambda found: found["readings"].update({"v$(touch X)": {}}), "readings"),
+    ("ics.yaml", lambda found: found["specifications"].update({"v$(touch X)": {}}), "specifications"),
     ("ics.yaml", lambda found: found["indicators"].append("v$(touch X)"), "indicators.12"),
     ("ics.yaml", lambda found: found.update(id="v$(touch X)"), "id"),
     ("ics.yaml", lambda found: found.update(folder="v$(touch X)"), "folder"),

@@ -8,14 +8,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from did import geography, sources
+from did import readers
+from did.areas import geography
 from did.errors import DidError
-from did.sources import RawFile
+from did.readers import RawFile
 from workbooks import write_mye2
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
-NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not beside the checkout")
+NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not alongside the checkout")
 
 ONE = [1] * 18 + [2] * 73
 TWO = [10] * 91
@@ -43,7 +44,7 @@ def raw(path: Path, period: str | None = None) -> RawFile:
 
 
 def read(*files: RawFile) -> pd.DataFrame:
-    return sources.read("ons_mye", "ons_population", list(files))
+    return readers.read("ons_mye", "ons_population", list(files))
 
 
 def message(*files: RawFile) -> str:

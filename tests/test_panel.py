@@ -1,4 +1,4 @@
-"""From observations to panel: boundaries, membership, population, lineage."""
+"""From observations to panel: boundaries, membership, population, area_audit."""
 
 from pathlib import Path
 
@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did import geography, panel, tables, waves
-from did.config import Reading, load_evaluation, load_indicator
+from did.areas import geography, waves
 from did.errors import DidError
-from did.reference import read_reference
+from did.panels import build
+from did.project.config import Specification, load_evaluation, load_indicator
+from did.readers.reference import read_reference
+from did.store import tables
 
 ROOT = Path(__file__).resolve().parents[1]
 MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M")]
@@ -72,8 +74,8 @@ def observations(areas):
             "ons_population": tables.check("observations", pd.DataFrame(people))}
 
 
-def build(evaluation, observations, reading="default", indicator="dtoc_total"):
-    return panel.build(load_indicator(indicator, "config/indicators"), evaluation, reading, observations)
+def build(evaluation, observations, specification="default", indicator="dtoc_total"):
+    return build.build(load_indicator(indicator, "config/indicators"), evaluation, specification, observations)
 
 
 def test_panel_is_balanced_and_totals_are_kept(evaluation, observations):
@@ -127,7 +129,7 @@ def test_a_census_that_gives_no_share_is_refused(evaluation, observations, chang
     adults = adults.model_copy(update={"census": adults.census.model_copy(update=changes)})
     changed = indicator.model_copy(update={"denominators": indicator.denominators | {"adults": adults}})
     with pytest.raises(DidError) as caught:
-        panel.build(changed, evaluation, "default", observations)
+        build.build(changed, evaluation, "default", observations)
     for word in words:
         assert word in str(caught.value)
 
@@ -143,7 +145,7 @@ def test_districts_that_do_not_add_up_to_their_county_are_refused(areas):
         areas.population(rows, "x")
 
 
-def test_the_published_reading(evaluation, observations):
+def test_the_published_specification(evaluation, observations):
     frame, _ = build(evaluation, observations)
     units = frame.drop_duplicates("unit").set_index("unit")
     treated = units.loc[units["cohort"].notna()]
@@ -157,9 +159,9 @@ def test_the_published_reading(evaluation, observations):
     assert set(units.loc[units["cohort"].isna(), "intensity"]) == {0.0}
 
 
-def test_readings_of_the_membership_table(evaluation, observations):
+def test_specifications_of_the_membership_table(evaluation, observations):
     units = {name: build(evaluation, observations, name)[0].drop_duplicates("unit").set_index("unit")
-             for name in evaluation.readings_of(load_indicator("dtoc_total", "config/indicators"))}
+             for name in evaluation.specifications_of(load_indicator("dtoc_total", "config/indicators"))}
     n_treated = {name: int(frame["cohort"].notna().sum()) for name, frame in units.items()}
     assert n_treated["metropolitan_unmatched"] == 26
     assert n_treated["boundaries_dropped"] == 29 and len(units["boundaries_dropped"]) == 148
@@ -171,16 +173,16 @@ def test_readings_of_the_membership_table(evaluation, observations):
     assert share == pytest.approx(2 / hampshire)
 
 
-def test_lineage_lists_every_area_with_a_reason(evaluation, observations):
-    frame, lineage = build(evaluation, observations)
-    tables.check("lineage", lineage)
-    fate = lineage.set_index("area_code")["fate"]
+def test_area_audit_lists_every_area_with_a_reason(evaluation, observations):
+    frame, area_audit = build(evaluation, observations)
+    tables.check("area_audit", area_audit)
+    fate = area_audit.set_index("area_code")["fate"]
     assert set(fate[[*DORSET, "E06000058", "E06000059"]]) == {"merged"}
     assert fate["9900"] == fate["E92000001"] == "set_aside"
     assert fate["E06000053"] == "excluded"  # Isles of Scilly: population and no counts
-    assert (lineage["reason"] != "").all()
-    assert lineage.loc[fate.isin(["kept", "merged"]).to_numpy(), "total"].sum() == frame["numerator"].sum()
-    assert frame["is_synthetic"].all() and lineage["is_synthetic"].all()
+    assert (area_audit["reason"] != "").all()
+    assert area_audit.loc[fate.isin(["kept", "merged"]).to_numpy(), "total"].sum() == frame["numerator"].sum()
+    assert frame["is_synthetic"].all() and area_audit["is_synthetic"].all()
 
 
 def message(evaluation, observations) -> str:
@@ -234,8 +236,8 @@ def test_a_missing_count_is_not_taken_for_zero(evaluation, observations):
 
 def test_every_row_of_table_a1_is_used_or_listed(evaluation, areas):
     people = pd.DataFrame({"area_code": areas.districts["lad_code"], "value": 1000.0})
-    reading = Reading(denominator="adults", metropolitan="unmatched", partial="majority")
-    units, unused, _ = waves.membership(evaluation.waves, reading, areas, "upper_tier", people, "data/reference")
+    specification = Specification(denominator="adults", metropolitan="unmatched", partial="majority")
+    units, unused, _ = waves.membership(evaluation.waves, specification, areas, "upper_tier", people, "data/reference")
     table = read_reference("data/reference/table_a1_upper_tier.csv", waves.MEMBERSHIP,
                                      ["wave", "system", "area_code"])
     used = set(table["area_code"].map(areas.authorities.set_index("area_code")["unit"])) & set(units["unit"])
@@ -276,9 +278,9 @@ def counts_of(*rows) -> pd.DataFrame:
 def test_a_ccg_is_placed_by_what_it_is_whatever_the_year(ccgs):
     """Bedfordshire stayed itself to 2020; Gateshead, closed in 2015, is in Newcastle Gateshead, whose code a
     practice may carry for 2012 if a later file placed it."""
-    summed, lineage = ccgs.counts(counts_of(("06F", "2012", 10), ("00F", "2012", 3), ("13T", "2012", 5)), "test")
+    summed, area_audit = ccgs.counts(counts_of(("06F", "2012", 10), ("00F", "2012", 3), ("13T", "2012", 5)), "test")
     assert summed.set_index("unit")["value"].to_dict() == {"06F": 10, "13T": 8}
-    assert lineage.set_index("area_code")["fate"].to_dict() == {"00F": "merged", "06F": "kept", "13T": "kept"}
+    assert area_audit.set_index("area_code")["fate"].to_dict() == {"00F": "merged", "06F": "kept", "13T": "kept"}
 
 
 def test_a_code_of_a_later_configuration_is_refused(ccgs):
@@ -296,13 +298,13 @@ def test_a_suppressed_count_makes_its_unit_missing_and_not_smaller(ccgs):
 
 
 def test_the_split_of_cumbria_keeps_its_total_and_is_listed(ccgs):
-    summed, lineage = ccgs.counts(counts_of(("01H", "2016", 1000), ("01K", "2016", 0), ("01H", "2018", 500),
+    summed, area_audit = ccgs.counts(counts_of(("01H", "2016", 1000), ("01K", "2016", 0), ("01H", "2018", 500),
                                             ("01K", "2018", 70)), "test")
     before = summed.loc[summed["period"] == "2016"].set_index("unit")["value"]
     assert set(before.index) == {"01H", "01K"} and before.sum() == pytest.approx(1000)
     assert summed.loc[summed["period"] == "2018", ["unit", "value"]].values.tolist() == [
         ["01H", 500], ["01K", 70]]
-    assert lineage.set_index("area_code")["fate"].to_dict() == {"01H": "imputed", "01K": "kept"}
+    assert area_audit.set_index("area_code")["fate"].to_dict() == {"01H": "imputed", "01K": "kept"}
 
 
 def test_each_wave_from_its_own_date(evaluation, observations):
@@ -317,7 +319,7 @@ def test_each_wave_from_its_own_date(evaluation, observations):
 
 
 def test_the_public_record_names_other_systems_and_six_waves(evaluation, observations):
-    frame, lineage = build(evaluation, observations, "waves_of_record")
+    frame, area_audit = build(evaluation, observations, "waves_of_record")
     units = frame.drop_duplicates("unit").set_index("unit")
     # Berkshire West and Buckinghamshire are in wave one of the record, and in Table A1 they are not.
     assert set(units.loc[["E06000037", "E06000038", "E06000041", "E10000002"], "cohort"]) == {"2017-06"}
@@ -327,7 +329,7 @@ def test_the_public_record_names_other_systems_and_six_waves(evaluation, observa
     assert units["cohort"].value_counts().to_dict() == {"2017-06": 32, "2018-05": 10, "2019-06": 19}
     assert units.loc[units["wave"] >= 4, "cohort"].isna().all() and (units["wave"] >= 4).sum() == 87
     # Blackburn joined a system that grew in a month nobody wrote down: neither treated nor untreated.
-    gone = lineage.set_index("area_code").loc["E06000008"]
+    gone = area_audit.set_index("area_code").loc["E06000008"]
     assert "E06000008" not in units.index and gone["fate"] == "excluded" and "not on the record" in gone["reason"]
 
 
@@ -339,11 +341,11 @@ def test_a_system_may_have_an_onset_of_its_own(evaluation, observations):
 
 def test_controls_that_no_wave_reaches(evaluation, observations):
     every, _ = build(evaluation, observations, "membership_record")
-    frame, lineage = build(evaluation, observations, "controls_never_treated")
+    frame, area_audit = build(evaluation, observations, "controls_never_treated")
     gone = set(every["unit"]) - set(frame["unit"])
     waves_of = every.drop_duplicates("unit").set_index("unit")["wave"]
     assert set(waves_of[list(gone)]) == {2, 3} and len(gone) == 29
-    reasons = lineage.loc[lineage["unit"].isin(gone), "reason"]
+    reasons = area_audit.loc[area_audit["unit"].isin(gone), "reason"]
     assert reasons.str.contains("wave 2 was treated from 2018-05|wave 3 was treated from 2019-06").all()
     assert (frame.loc[frame["cohort"].isna(), "wave"] >= 4).all()
 
@@ -352,9 +354,9 @@ def test_a_span_of_periods_is_left_out(evaluation, observations):
     frame, _ = build(evaluation, observations, "onset_left_out")
     missing = frame.loc[frame["outcome"].isna(), "period"].unique()
     assert list(missing) == [str(month) for month in pd.period_range("2015-04", "2017-05", freq="M")]
-    wrong = evaluation.readings["default"].model_copy(update={"drop_periods": ["2015-04 to 2031-01"]})
-    evaluation = evaluation.model_copy(update={"readings": evaluation.readings | {"default": wrong}})
-    with pytest.raises(DidError, match="'drop_periods' of a reading must name periods 2011-04 to 2020-02; found"):
+    wrong = evaluation.specifications["default"].model_copy(update={"drop_periods": ["2015-04 to 2031-01"]})
+    evaluation = evaluation.model_copy(update={"specifications": evaluation.specifications | {"default": wrong}})
+    with pytest.raises(DidError, match="'drop_periods' of a specification must name periods 2011-04 to 2020-02; found"):
         build(evaluation, observations)
 
 

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from did.outputs import dictionary, paper_tables, word
-from did.outputs.paper_tables import SYNTHETIC, effects, family_table, latex, reproduction_table, side_by_side, tex
-from did.outputs.text import csv_text, read_csv, write_csv
+from did.report.content import dictionary
+from did.report.pages import paper_tables
+from did.report.pages.paper_tables import SYNTHETIC, effects, family_table, latex, reproduction_table, side_by_side, tex
+from did.report.writers import word
+from did.words import csv_text, read_csv, write_csv
 from made_tables import FACTS, FRONT, UNITS, tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +46,7 @@ def test_both_clusterings_stand_in_one_row_with_every_digit():
 
 
 def test_a_level_that_a_row_has_not_is_missing():
-    rows = tables()["estimates"].query("estimand == 'overall' and reading == 'default'")
+    rows = tables()["estimates"].query("estimand == 'overall' and specification == 'default'")
     wide = side_by_side(rows.drop(index=1), paper_tables.CELL, clusters=["unit", "system"])
     assert np.isnan(wide["std_error_system"].iloc[0]) and wide["std_error_unit"].iloc[0] == 2.0
 
@@ -186,7 +188,7 @@ def test_every_column_written_is_described(made, tmp_path):
         assert list(table.numbers.columns) == list(dictionary.described(file)), file
     frames = tables()
     for name, frame in frames.items():
-        more = ["aggregation"] if name in ("estimates", "diagnostics", "lineage") else []
+        more = ["aggregation"] if name in ("estimates", "diagnostics", "area_audit") else []
         assert set(dictionary.described(f"{name}.csv")) == {*frame.columns, *more}, name
     dictionary.write(tmp_path / "data_dictionary.csv", is_synthetic=True)
     written = pd.read_csv(tmp_path / "data_dictionary.csv")
@@ -196,4 +198,4 @@ def test_every_column_written_is_described(made, tmp_path):
 
 def test_the_dictionary_in_the_documentation_is_the_one_written():
     page = (ROOT / "docs" / "data_dictionary.md").read_text(encoding="utf-8")
-    assert page == dictionary.markdown(), "python -m did.outputs.dictionary > docs/data_dictionary.md"
+    assert page == dictionary.markdown(), "python -m did.report.content.dictionary > docs/data_dictionary.md"

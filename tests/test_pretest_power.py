@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from did.diagnostics.joint_test import COLUMNS
 from did.diagnostics.pretest_power import (
     event_path,
     normal_box,
@@ -21,6 +20,7 @@ from did.diagnostics.pretest_power import (
 from did.errors import DidError
 from did.estimators import Panel, did, event_study
 from did.inference.clustered import clustered_covariance
+from did.inference.joint_test import COLUMNS
 from did.simulate.panels import panel as simulated
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -8,10 +8,10 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from did import tables
 from did.diagnostics.group_trends import group_trends
 from did.diagnostics.pretrends import COLUMNS, joint_leads, linear_pretrend, pretrend_rows
 from did.estimators import Panel
+from did.store import tables
 
 N_UNITS, N_TREATED, N_PERIODS, ONSET = 60, 24, 30, 18
 
@@ -143,7 +143,7 @@ def test_all_rows_fit_the_diagnostics_table():
     rows = pretrend_rows(Panel.from_frame(frame_of(8)), bin_width=6)
     assert list(rows.columns) == COLUMNS
     assert rows["diagnostic"].unique().tolist() == ["linear_pretrend", "joint_leads", "joint_leads_bin_6"]
-    tables.check("diagnostics", rows.assign(indicator="x", reading="default", sample="full", is_synthetic=True))
+    tables.check("diagnostics", rows.assign(indicator="x", specification="default", sample="full", is_synthetic=True))
 
 
 def test_group_trends_are_group_means_whose_fitted_gap_is_linear_before_and_after():

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from did.errors import DidError
-from did.launch import executor_of
+from did.workflow.launch import executor_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = {"local": "local", "slurm": "slurm", "slurm-no-accounting": "slurm", "kubernetes": "kubernetes"}

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from did import tables
 from did.errors import DidError
 from did.estimators import Panel, estimate
 from did.inference.clustered import clustered_covariance, labels_of
 from did.inference.randomisation import randomisation, randomisation_rows
+from did.store import tables
 
 N_PERIODS, ONSET = 12, 7
 
@@ -286,7 +286,7 @@ def test_skipped_with_the_reason():
 
 def test_rows_fit_the_diagnostics_table():
     rows = randomisation_rows(panel_of(21), lags="last_3").assign(
-        indicator="i", reading="r", sample="full", is_synthetic=True)
+        indicator="i", specification="r", sample="full", is_synthetic=True)
     checked = tables.check("diagnostics", rows[list(tables.SCHEMAS["diagnostics"].columns)])
     assert list(checked["item"]) == ["binary, did, system clusters", "binary, ldv, system clusters"]
     assert checked["p_value"].between(0, 1).all() and (checked["status"] == "done").all()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from did.errors import DidError
-from did.registry import READERS, load_named, load_source
+from did.project.registry import READERS, load_named, load_source
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "config" / "sources"
@@ -66,7 +66,7 @@ def test_the_shipped_sources_load() -> None:
     for name, source in sources.items():
         assert (SOURCES / f"{name}.yaml").exists()
         assert source.licence == "OGL-3.0"
-        assert source.by_hand or all(entry.sha256 and entry.bytes for entry in source.files)
+        assert source.manual_download or all(entry.sha256 and entry.bytes for entry in source.files)
 
 
 def test_the_months_of_the_dtoc_workbooks_have_no_gap() -> None:
@@ -82,12 +82,12 @@ def test_the_years_of_the_population_files() -> None:
 
 
 def test_every_reader_of_the_registry_exists() -> None:
-    from did.sources import READERS as MODULES
+    from did.readers import READERS as MODULES
 
     assert set(READERS) == set(MODULES)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="the publishers' files are not beside the checkout")
+@pytest.mark.skipif(not SHARED.exists(), reason="the publishers' files are not alongside the checkout")
 def test_the_shipped_sources_agree_with_the_index_of_the_mirror() -> None:
     with open(SHARED / "mirror" / "index.csv", encoding="utf-8", newline="") as file:
         index = {row["path"]: row for row in csv.DictReader(file)}

@@ -8,15 +8,16 @@ import pandas as pd
 import pytest
 
 from banners import says_synthetic
-from did import tables
-from did.config import load_evaluation, load_indicator
-from did.outputs import contents, evaluation_facts
-from did.outputs.describe import effect_unit
-from did.paths import Paths
-from did.reference import read_reference
-from did.reproduce import CLAIM_COLUMNS
+from did.evidence import CLAIM_COLUMNS
+from did.project import result_files
+from did.project.config import load_evaluation, load_indicator
+from did.project.paths import Paths
+from did.readers.reference import read_reference
+from did.report.content import evaluation_facts
+from did.report.content.describe import effect_unit
 from did.simulate.panels import panel
 from did.stages import diagnose, fit
+from did.store import tables
 from output_stages import write_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,15 +36,15 @@ def published_evaluation():
 
 @pytest.fixture
 def small(published_evaluation, tmp_path):
-    """The evaluation on two outcomes, one reading and made-up panels, fitted; and where its files are."""
+    """The evaluation on two outcomes, one specification and made-up panels, fitted; and where its files are."""
     claims = read_reference("config/published/ics.csv", CLAIM_COLUMNS, ["claim"])
     claims.loc[claims["indicator"].isin(INDICATORS)].to_csv(tmp_path / "claims.csv", index=False)
     families = {name: family.model_copy(update={"headline": indicator, "parts": [], "sum_to_zero": []})
                 for name, indicator in zip(["gpps", "mortality"], INDICATORS, strict=True)
                 for family in [published_evaluation.families[name]]}
-    readings = {"default": published_evaluation.readings["default"]}
+    specifications = {"default": published_evaluation.specifications["default"]}
     evaluation = published_evaluation.model_copy(update={
-        "indicators": INDICATORS, "families": families, "readings": readings,
+        "indicators": INDICATORS, "families": families, "specifications": specifications,
         "published": str(tmp_path / "claims.csv")})
     paths = Paths(data=tmp_path / "data", results=tmp_path / "results")
     for seed, name in enumerate(INDICATORS):
@@ -54,23 +55,33 @@ def small(published_evaluation, tmp_path):
         frame, _ = panel(24, n_periods, {onset: 4}, 2.0, seed=seed, frequency="Y", first=window.first,
                          units_per_system=2, intensity=(7, 32))
         tables.write("panel", frame.assign(indicator=name), paths.panel(name))
-        lineage = pd.DataFrame({"indicator": name, "reading": "default", "area_code": frame["unit"].unique()})
-        tables.write("lineage", lineage.assign(area_name=lineage["area_code"], fate="kept", unit=lineage["area_code"],
-                                               n_periods=n_periods, total=1.0, reason="made up", is_synthetic=True),
-                     paths.lineage(name))
+        area_audit = pd.DataFrame({"indicator": name, "specification": "default", "area_code": frame["unit"].unique()})
+        tables.write(
+            "area_audit",
+            area_audit.assign(
+                area_name=area_audit["area_code"],
+                fate="kept",
+                unit=area_audit["area_code"],
+                n_periods=n_periods,
+                total=1.0,
+                reason="made up",
+                is_synthetic=True,
+            ),
+            paths.area_audit(name),
+        )
         for stage in (fit, diagnose):
             stage.run(name, evaluation=evaluation, paths=paths)
         estimates = tables.read("estimates", paths.estimates(name))
         static = estimates["estimand"].eq("overall") & estimates["treatment"].isin(evaluation.treatments)
         overall = estimates.loc[static].assign(design="one_at_a_time", choices="", n_choices=0)
-        tables.write("readings", overall[list(tables.SCHEMAS["readings"].columns)], paths.readings(name))
+        tables.write("specifications", overall[list(tables.SCHEMAS["specifications"].columns)], paths.specifications(name))
     return evaluation, paths
 
 
 def test_what_is_written_is_what_was_listed_and_says_synthetic(small):
     evaluation, paths = small
     written = write_outputs(evaluation, paths, [])
-    assert written == {*contents.every_file(evaluation), contents.MANIFEST}
+    assert written == {*result_files.every_file(evaluation), result_files.MANIFEST}
     for page in ("summary.md", "summary_gpps.md", "summary_mortality.md"):
         assert "> **SYNTHETIC DATA.**" in (paths.results / page).read_text(encoding="utf-8").split("\n\n")[1]
     assert [name for name in sorted(written) if not says_synthetic(paths.results / name)] == []
@@ -83,7 +94,7 @@ def test_rates_and_few_treated_units_are_marked_in_the_tables(small):
     rate = estimates["indicator"] == "preventable_mortality"
     assert estimates["note"].str.contains("combined over areas with population weights").equals(rate)
     assert estimates["note"].str.contains("rests on few treated units: 4, fewer than 5").all()
-    for table in ("estimates", "diagnostics", "lineage"):
+    for table in ("estimates", "diagnostics", "area_audit"):
         frame = pd.read_csv(paths.results / f"{table}.csv", low_memory=False)
         kinds = frame.groupby("indicator")["aggregation"].unique()
         assert kinds["preventable_mortality"].tolist() == ["population_weighted"]
@@ -98,7 +109,7 @@ def test_an_outcome_that_cannot_be_had_leaves_nothing_behind(small):
     without = ["gpps_needs_met"]
     before = write_outputs(evaluation, paths, [])
     after = write_outputs(evaluation, paths, without)
-    assert after == {*contents.every_file(evaluation, without), contents.MANIFEST}
+    assert after == {*result_files.every_file(evaluation, without), result_files.MANIFEST}
     assert before - after and all("gpps" in name for name in before - after)
     page = (paths.results / "summary.md").read_text(encoding="utf-8")
     assert "## Not available in this run" in page and "- **GP Patient Survey** (Needs met). " in page
@@ -109,23 +120,23 @@ def test_an_outcome_that_cannot_be_had_leaves_nothing_behind(small):
 
 
 def test_files_of_the_published_evaluation(published_evaluation):
-    families = contents.families(published_evaluation)
+    families = result_files.families(published_evaluation)
     assert list(families) == list(published_evaluation.families)
     assert [name for names in families.values() for name in names] == published_evaluation.indicators
     figures = [name for indicator in published_evaluation.indicators
-               for name in contents.figures(published_evaluation, indicator, [])]
+               for name in result_files.figures(published_evaluation, indicator, [])]
     claims = read_reference("config/published/ics.csv", CLAIM_COLUMNS, ["claim"])
     graphs = {f"trends_{name}_{sample}" for name in claims["indicator"] for sample in published_evaluation.samples}
     assert len(graphs) == 18 and graphs <= set(figures)
     survey = families["gpps"]
-    left = contents.every_file(published_evaluation, survey)
+    left = result_files.every_file(published_evaluation, survey)
     assert not [name for name in left if "gpps" in name] and "summary_mortality.md" in left
-    one = contents.families(published_evaluation, survey[1:])
+    one = result_files.families(published_evaluation, survey[1:])
     assert one["gpps"] == survey[:1] and one["dtoc"] == families["dtoc"]
 
 
 def test_caveats_and_units_say_which_outcomes_they_concern(published_evaluation):
-    members = [load_indicator(name, "config/indicators") for name in contents.families(published_evaluation)["gpps"]]
+    members = [load_indicator(name, "config/indicators") for name in result_files.families(published_evaluation)["gpps"]]
     text = evaluation_facts._measures(members, published_evaluation)
     assert "% of patients (Good overall experience)" in text
     caveats = evaluation_facts._caveats(members)

@@ -8,25 +8,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did import reproduce
-from did.config import load_evaluation, load_indicator
+from did import evidence
 from did.errors import DidError
-from did.outputs.reproduction import Setting, page
-from did.outputs.reproduction_figures import readings_strip
-from did.outputs.reproduction_text import printed_words, reading_words
-from did.reproduce import baseline
-from did.reproduce.ranking import choices, judged, never_satisfied, ranking
-from did.reproduce.verdicts import REASONS, VERDICTS, agreement, counts, verdict
+from did.evidence import baseline
+from did.evidence.ranking import choices, judged, never_satisfied, ranking
+from did.evidence.verdicts import REASONS, VERDICTS, agreement, counts, verdict
+from did.project.config import load_evaluation, load_indicator
+from did.report.content.reproduction_text import printed_words, specification_words
+from did.report.figures.reproduction import specifications_strip
+from did.report.pages.reproduction import Setting, page
 
 ROOT = Path(__file__).resolve().parents[1]
-HEADER = ",".join(reproduce.CLAIM_COLUMNS)
+HEADER = ",".join(evidence.CLAIM_COLUMNS)
 GOOD = "D1,6,top left,a,A,ldv,binary,full,40,days,+,p<0.01,4917,about 40"
 
 
 def load(tmp_path, *lines: str, header: str = HEADER) -> pd.DataFrame:
     path = tmp_path / "claims.csv"
     path.write_text("\n".join([header, *lines]) + "\n")
-    return reproduce.load_claims(path, ["a", "b"])
+    return evidence.load_claims(path, ["a", "b"])
 
 
 @pytest.mark.parametrize(("line", "expected"), [
@@ -77,7 +77,7 @@ def test_a_claim_twice(tmp_path):
     (0.29, "-0.3", False), (0.183, "0.18", True), (-0.004, "0.0", True),
 ])
 def test_an_estimate_rounds_to_the_printed_digits(estimate, printed, expected):
-    assert reproduce.rounds_to(estimate, printed) is expected
+    assert evidence.rounds_to(estimate, printed) is expected
 
 
 @pytest.mark.parametrize(("estimate", "printed", "expected"), [
@@ -85,7 +85,7 @@ def test_an_estimate_rounds_to_the_printed_digits(estimate, printed, expected):
     (-0.001, "0.5", False), (1249, "1.2e3", True), (1251, "1.2e3", True), (np.nan, "40", False),
 ])
 def test_about_is_half_a_unit_of_the_next_coarser_digit(estimate, printed, expected):
-    assert reproduce.rounds_to(estimate, printed, "about") is expected
+    assert evidence.rounds_to(estimate, printed, "about") is expected
 
 
 CLAIM = SimpleNamespace(value="40", rounding="", sign="+", significance="p<0.01", n_obs="100", not_comparable="")
@@ -138,7 +138,7 @@ def test_verdicts(printed, ours, expected, codes):
 
 
 def test_every_combination_of_facts_has_a_verdict():
-    for value, sign, band, n, other in itertools.product(["", "40"], ["", "+"], ["", *reproduce.BANDS], ["", "100"],
+    for value, sign, band, n, other in itertools.product(["", "40"], ["", "+"], ["", *evidence.BANDS], ["", "100"],
                                                          ["", "years are missing"]):
         claim = different(CLAIM, value=value, sign=sign, significance=band, n_obs=n, not_comparable=other)
         for estimate, p, n_obs in itertools.product([40.2, -40.2, 3.0], [0.0001, 0.03, 0.5], [100, 99]):
@@ -153,7 +153,7 @@ def estimates() -> pd.DataFrame:
     rows = []
     for estimator, cluster, error, p in [("ldv", "unit", 10.0, 0.001), ("ldv", "system", 30.0, 0.2),
                                          ("did", "unit", 20.0, 0.01), ("did", "system", 40.0, 0.3)]:
-        rows.append({"indicator": "a", "reading": "default", "sample": "full", "treatment": "binary",
+        rows.append({"indicator": "a", "specification": "default", "sample": "full", "treatment": "binary",
                      "estimator": estimator, "estimand": "overall", "cluster": cluster, "estimate": 39.7,
                      "std_error": error, "ci_low": 39.7 - 2 * error, "ci_high": 39.7 + 2 * error, "p_value": p,
                      "n_obs": 4917, "n_units": 149, "n_treated": 30, "n_clusters": 9, "n_treated_clusters": 3,
@@ -162,7 +162,7 @@ def estimates() -> pd.DataFrame:
 
 
 def test_each_printed_fact_is_compared_alone(tmp_path):
-    table = reproduce.compare(load(tmp_path, GOOD), estimates(), "default").set_index("cluster")
+    table = evidence.compare(load(tmp_path, GOOD), estimates(), "default").set_index("cluster")
     assert table["value_agrees"].tolist() == ["yes", "yes"]
     assert table["sign_agrees"].tolist() == ["yes", "yes"]
     assert table.loc["unit", "significance_agrees"] == "yes" and table.loc["system", "significance_agrees"] == "no"
@@ -172,7 +172,7 @@ def test_each_printed_fact_is_compared_alone(tmp_path):
 
 
 def test_what_was_not_printed_is_not_compared(tmp_path):
-    table = reproduce.compare(load(tmp_path, "D2,6,top left,a,A,ldv,binary,full,,days,,,,not stated"), estimates(),
+    table = evidence.compare(load(tmp_path, "D2,6,top left,a,A,ldv,binary,full,,days,,,,not stated"), estimates(),
                               "default")
     assert set(table["status"]) == {"not printed"}
     for column in ("value_agrees", "sign_agrees", "significance_agrees", "n_agrees"):
@@ -181,23 +181,23 @@ def test_what_was_not_printed_is_not_compared(tmp_path):
 
 def test_a_claim_without_an_estimate_is_named(tmp_path):
     with pytest.raises(DidError, match="claim D1: no estimate of b by ldv"):
-        reproduce.compare(load(tmp_path, GOOD.replace(",a,", ",b,")), estimates(), "default")
+        evidence.compare(load(tmp_path, GOOD.replace(",a,", ",b,")), estimates(), "default")
 
 
 def test_a_claim_that_cannot_run_says_why_and_counts_stay_whole_numbers(tmp_path):
     claims = load(tmp_path, GOOD, GOOD.replace("D1", "B1").replace(",a,", ",b,"))
-    table = reproduce.compare(claims, estimates(), "default", {"b": "no files"})
+    table = evidence.compare(claims, estimates(), "default", {"b": "no files"})
     lost = table.loc[table["claim"] == "B1"]
     assert set(lost["status"]) == {"cannot run"} and set(lost["note"]) == {"no files"} and lost["estimate"].isna().all()
     assert set(lost["value_agrees"]) == {"cannot run"}
-    assert list(table.columns) == reproduce.TABLE_COLUMNS
+    assert list(table.columns) == evidence.TABLE_COLUMNS
     assert table["n_obs"].dtype == "Int64" and table.loc[table["claim"] == "D1", "n_obs"].tolist() == [4917, 4917]
 
 
 def test_what_the_evaluation_does_not_run_cannot_run(tmp_path):
     claims = load(tmp_path, GOOD, GOOD.replace("D1", "D2").replace(",ldv,", ",sun_abraham,"),
                   GOOD.replace("D1", "D3").replace(",binary,", ",intensity,"))
-    table = reproduce.compare(claims, estimates(), "default", estimators=["did", "ldv"], treatments=["binary"],
+    table = evidence.compare(claims, estimates(), "default", estimators=["did", "ldv"], treatments=["binary"],
                               samples=["full"]).drop_duplicates("claim").set_index("claim")
     assert table["verdict"].tolist() == ["reproduced", "cannot run", "cannot run"]
     assert table["reasons"].tolist()[1:] == ["estimator_not_run", "cell_not_run"]
@@ -207,23 +207,23 @@ def test_one_of_an_estimators_several_effects_is_claimed_by_its_columns(tmp_path
     rows = estimates().assign(estimand="event_time", event_time=pd.array([0, 0, 1, 1], dtype="Int64"), estimator="ldv",
                               estimate=[39.7, 39.7, 12.0, 12.0])
     claims = load(tmp_path, f"{GOOD},event_time,1".replace(",40,", ",12,"), header=f"{HEADER},estimand,event_time")
-    table = reproduce.compare(claims, rows, "default")
+    table = evidence.compare(claims, rows, "default")
     assert table["estimate"].tolist() == [12.0, 12.0] and set(table["value_agrees"]) == {"yes"}
 
 
 def test_holm_leaves_out_claims_that_cannot_run(tmp_path):
     claims = load(tmp_path, GOOD, GOOD.replace("D1", "B1").replace(",a,", ",b,"))
-    table = reproduce.compare(claims, estimates(), "default", {"b": "no files"}).set_index(["claim", "cluster"])
+    table = evidence.compare(claims, estimates(), "default", {"b": "no files"}).set_index(["claim", "cluster"])
     assert table.loc[("D1", "unit"), "p_holm"] == 0.001 and table.loc["B1", "p_holm"].isna().all()
 
 
-# Readings ------------------------------------------------------------------------------------------------------
+# Specifications ------------------------------------------------------------------------------------------------------
 
 EFFECTS = {"window=long": 5.0, "lags=few": -3.0, "lags=one": -7.0}
 
 
 def additive(tmp_path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Readings whose estimate is 40 plus a fixed amount per choice, and a named one outside the product."""
+    """Specifications whose estimate is 40 plus a fixed amount per choice, and a named one outside the product."""
     claims = load(tmp_path, GOOD, "D2,6,top left,b,B,ldv,binary,full,,days,-,not significant,,not significant")
     settings = [(), *[tuple(part for part in pair if part) for pair in itertools.product(
         ["", "window=long"], ["", "lags=few", "lags=one"]) if any(pair)], ("overlap=max",)]
@@ -233,7 +233,7 @@ def additive(tmp_path) -> tuple[pd.DataFrame, pd.DataFrame]:
         for indicator, cluster in itertools.product("ab", ["unit", "system"]):
             estimate = (40.0 if indicator == "a" else 1.0) + sum(EFFECTS.get(part, 2.0) for part in setting)
             error = 10.0 if cluster == "unit" else 30.0
-            rows.append({"indicator": indicator, "reading": "; ".join(setting) or "default", "design": design,
+            rows.append({"indicator": indicator, "specification": "; ".join(setting) or "default", "design": design,
                          "choices": "; ".join(setting), "n_choices": len(setting), "sample": "full",
                          "treatment": "binary", "estimator": "ldv", "cluster": cluster, "estimate": estimate,
                          "std_error": error, "ci_low": estimate - 2 * error, "ci_high": estimate + 2 * error,
@@ -244,8 +244,8 @@ def additive(tmp_path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_choices_of_an_additive_case_are_its_terms(tmp_path):
-    readings, claims = additive(tmp_path)
-    moved = choices(judged(readings, claims), "unit")
+    specifications, claims = additive(tmp_path)
+    moved = choices(judged(specifications, claims), "unit")
     for claim in ("D1", "D2"):
         own = moved.loc[moved["claim"] == claim].set_index(["choice", "value", "design"])
         for term, effect in (EFFECTS | {"overlap=max": 2.0}).items():
@@ -260,40 +260,40 @@ def test_choices_of_an_additive_case_are_its_terms(tmp_path):
 
 
 def test_ranking_counts_facts_over_the_claims_of_a_family(tmp_path):
-    readings, claims = additive(tmp_path)
-    ranked = ranking(judged(readings, claims), {"first": ["a", "b"], "none": []}, "default", "unit")
+    specifications, claims = additive(tmp_path)
+    ranked = ranking(judged(specifications, claims), {"first": ["a", "b"], "none": []}, "default", "unit")
     assert ranked["facts_printed"].unique().tolist() == [6] and set(ranked["family"]) == {"first"}
-    by_name = ranked.set_index("reading")
+    by_name = ranked.set_index("specification")
     # D1: value, sign, band and N; D2: sign and band. The default misses the sign of D2 alone.
     assert by_name.loc["default", "facts_satisfied"] == 5 and by_name.loc["default", "not_satisfied"] == "D2 sign"
     assert by_name.loc["lags=few", "not_satisfied"] == "D1 value"
     assert by_name.loc["window=long", ["values", "signs", "bands", "ns"]].tolist() == [0, 1, 2, 0]
-    assert ranked.iloc[0]["reading"] == "default" and ranked["rank"].tolist()[:3] == [1, 1, 1]
+    assert ranked.iloc[0]["specification"] == "default" and ranked["rank"].tolist()[:3] == [1, 1, 1]
     assert never_satisfied(ranked) == []
-    assert never_satisfied(ranked.loc[ranked["reading"] != "default"]) == ["D1 value"]
+    assert never_satisfied(ranked.loc[ranked["specification"] != "default"]) == ["D1 value"]
 
 
-def test_a_reading_without_an_estimate_satisfies_nothing_of_it(tmp_path):
-    readings, claims = additive(tmp_path)
-    lost = (readings["reading"] == "default") & (readings["indicator"] == "a")
-    readings.loc[lost, ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]] = np.nan
-    rows = judged(readings, claims)
+def test_a_specification_without_an_estimate_satisfies_nothing_of_it(tmp_path):
+    specifications, claims = additive(tmp_path)
+    lost = (specifications["specification"] == "default") & (specifications["indicator"] == "a")
+    specifications.loc[lost, ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]] = np.nan
+    rows = judged(specifications, claims)
     assert set(rows.loc[lost, "verdict"]) == {"cannot run"}
-    ranked = ranking(rows, {"first": ["a", "b"]}, "default", "unit").set_index("reading")
+    ranked = ranking(rows, {"first": ["a", "b"]}, "default", "unit").set_index("specification")
     assert ranked.loc["default", "facts_satisfied"] == 1 and ranked.loc["default", "facts_printed"] == 6
 
 
 def test_rows_without_a_claim_are_kept_and_say_nothing(tmp_path):
-    readings, claims = additive(tmp_path)
-    rows = judged(readings.assign(sample="wave_two_removed"), claims)
-    assert len(rows) == len(readings) and set(rows["claim"]) == set(rows["verdict"]) == {""}
+    specifications, claims = additive(tmp_path)
+    rows = judged(specifications.assign(sample="wave_two_removed"), claims)
+    assert len(rows) == len(specifications) and set(rows["claim"]) == set(rows["verdict"]) == {""}
 
 
 # Recorded verdicts ---------------------------------------------------------------------------------------------
 
 
 def test_a_changed_verdict_fails_by_name_and_is_shown_when_renewed(tmp_path):
-    table = reproduce.compare(load(tmp_path, GOOD), estimates(), "default")
+    table = evidence.compare(load(tmp_path, GOOD), estimates(), "default")
     path = baseline.baseline_path("own", "demo", tmp_path)
     assert path.name == "own-demo.csv"
     with pytest.raises(DidError, match="expected recorded verdicts to compare with; found no file; .*--renew-baseline"):
@@ -301,7 +301,7 @@ def test_a_changed_verdict_fails_by_name_and_is_shown_when_renewed(tmp_path):
     baseline.renew(table, path)
     baseline.check(table, path)
     moved = table.assign(verdict=["contradicted", *table["verdict"][1:]])
-    with pytest.raises(DidError, match="found 1 changed: D1 by unit: reproduced -> contradicted; mend"):
+    with pytest.raises(DidError, match="found 1 changed: D1 by unit: reproduced -> contradicted; fix"):
         baseline.check(moved, path)
     more = pd.concat([table, table.assign(claim="D9")])
     assert baseline.lines(baseline.changes(more, path)) == ["D9 by unit: none -> reproduced",
@@ -324,33 +324,34 @@ def written(tmp_path, monkeypatch, **changes) -> str:
     """The page on the additive case, whose outcomes are read as two of the evaluation's."""
     monkeypatch.chdir(ROOT)
     evaluation = load_evaluation("config/ics.yaml")
-    readings, claims = additive(tmp_path)
+    specifications, claims = additive(tmp_path)
     names = {"a": "dtoc_total", "b": "dtoc_nhs"}
-    readings, claims = (frame.assign(indicator=frame["indicator"].map(names)) for frame in (readings, claims))
-    readings = readings.assign(**changes)
-    rows = judged(readings, claims)
-    made = readings.loc[readings["reading"] == "default"].assign(estimand="overall")
+    specifications, claims = (frame.assign(indicator=frame["indicator"].map(names)) for frame in (specifications, claims))
+    specifications = specifications.assign(**changes)
+    rows = judged(specifications, claims)
+    made = specifications.loc[specifications["specification"] == "default"].assign(estimand="overall")
     setting = Setting(
-        title="A title", citation="A | citation", default="default", reading=evaluation.readings["default"],
+        title="A title", citation="A | citation", default="default", specification=evaluation.specifications["default"],
         indicators={name: load_indicator(name, evaluation.indicators_folder) for name in names.values()},
         families={"dtoc": ("Days", list(names.values()))}, clusters={"unit": "by area", "system": "by system"},
         units="areas",
-        figures={"D1": "readings_D1"})
-    return page(reproduce.compare(claims, made, "default"), rows,
+        figures={"D1": "specifications_D1"})
+    return page(evidence.compare(claims, made, "default"), rows,
                 ranking(rows, {"dtoc": list(names.values())}, "default", "unit"), choices(rows, "unit"), setting)
 
 
-def test_the_page_says_which_readings_give_the_number(tmp_path, monkeypatch):
+def test_the_page_says_which_specifications_give_the_number(tmp_path, monkeypatch):
     text = written(tmp_path, monkeypatch)
     assert "clustered by area, as published: 1 reproduced and 1 not reproduced" in text
     assert "SYNTHETIC" not in text and r"A \| citation" in text
-    assert ("**N = 4,917** (1 claim: D1). The default reading gives it: window April 2011 to February 2020 (107 "
+    assert ("**N = 4,917** (1 claim: D1). The default specification gives it: window April 2011 to February 2020 (107 "
             "periods), 149 areas (reorganised areas merged into the smallest stable one), denominator adults.") in text
     assert "Not: window long (5,000)" in text
-    assert ("1 of 7 readings agree with the number, 1 with sign and band as well, 1 with N too. Those with N too: "
+    assert ("1 of 7 specifications agree with the number, 1 with sign and band as well, 1 with N too. Those with N "
+            "too: "
             "default.") in text
-    assert "All readings lie from 33.0 to 45.0." in text and "figures/readings_D1.png" in text
-    assert ("3 of 7 readings agree, without the default; they are lags few, lags one and (window long, lags "
+    assert "All specifications lie from 33.0 to 45.0." in text and "figures/specifications_D1.png" in text
+    assert ("3 of 7 specifications agree, without the default; they are lags few, lags one and (window long, lags "
             "one).") in text
     assert "| window long | +5.0 | +5.0 | 5.0 to 5.0 | 3 |" in text and "This order chooses nothing" in text
 
@@ -359,11 +360,11 @@ def test_the_page_of_made_up_data_says_so(tmp_path, monkeypatch):
     assert "> **SYNTHETIC DATA.**" in written(tmp_path, monkeypatch, is_synthetic=True).split("\n\n")[1]
 
 
-def test_the_figure_has_every_reading_and_is_the_same_twice(tmp_path):
-    readings, claims = additive(tmp_path)
-    rows = judged(readings, claims)
+def test_the_figure_has_every_specification_and_is_the_same_twice(tmp_path):
+    specifications, claims = additive(tmp_path)
+    rows = judged(specifications, claims)
     rows = rows.loc[rows["claim"] == "D1"]
-    files = [[path.read_bytes() for path in readings_strip(
+    files = [[path.read_bytes() for path in specifications_strip(
         rows, next(claims.itertuples()), default="default", stem=tmp_path / name / "strip", title="Title",
         subtitle="Subtitle.", source="Somebody")] for name in ("first", "second")]
     assert files[0] == files[1]
@@ -371,7 +372,7 @@ def test_the_figure_has_every_reading_and_is_the_same_twice(tmp_path):
     assert numbers.groupby("cluster").size().to_dict() == {"unit": 7, "system": 7}
     assert numbers.loc[numbers["cluster"] == "unit", "estimate"].is_monotonic_increasing
     alt = (tmp_path / "first" / "strip.txt").read_text(encoding="utf-8")
-    assert "1 of 7 readings agree with what is printed, +40." in alt
+    assert "1 of 7 specifications agree with what is printed, +40." in alt
     assert "Lowest 33.0 (lags one), highest 45.0 (window long)" in alt
     assert "Default 40.0, 95% interval 20.0 to 60.0" in alt
     svg = (tmp_path / "first" / "strip.svg").read_text(encoding="utf-8")
@@ -379,15 +380,15 @@ def test_the_figure_has_every_reading_and_is_the_same_twice(tmp_path):
 
 
 def test_a_figure_of_nothing_is_refused(tmp_path):
-    readings, claims = additive(tmp_path)
-    rows = judged(readings.assign(estimate=np.nan), claims)
-    with pytest.raises(DidError, match="claim D1: expected an estimate under some reading to draw; found none"):
-        readings_strip(rows.loc[rows["claim"] == "D1"], next(claims.itertuples()), default="default",
+    specifications, claims = additive(tmp_path)
+    rows = judged(specifications.assign(estimate=np.nan), claims)
+    with pytest.raises(DidError, match="claim D1: expected an estimate under some specification to draw; found none"):
+        specifications_strip(rows.loc[rows["claim"] == "D1"], next(claims.itertuples()), default="default",
                        stem=tmp_path / "strip", title="", subtitle="", source="")
 
 
 def test_words():
-    assert reading_words("") == "default"
-    assert reading_words("window=to_2019_12; lags=last_24") == "window to 2019-12, lags last 24"
+    assert specification_words("") == "default"
+    assert specification_words("window=to_2019_12; lags=last_24") == "window to 2019-12, lags last 24"
     assert printed_words(different(CLAIM, value="0.50", rounding="about")) == "about +0.50"
     assert printed_words(different(CLAIM, value="-0.3")) == "\N{MINUS SIGN}0.3"

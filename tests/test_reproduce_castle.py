@@ -14,14 +14,14 @@ from causaldata import castle
 
 from did.estimators import ESTIMATORS
 from did.estimators.decomposition import TYPES, decompose, shares
-from did.panel_csv import load
-from did.reproduce import compare, load_claims
-from did.reproduce.ranking import judged, never_satisfied, ranking
+from did.evidence import compare, load_claims
+from did.evidence.ranking import judged, never_satisfied, ranking
+from did.readers.panel_file import load
 from did.stages import estimate
 
 CLAIMS = Path(__file__).parent / "published" / "castle_doctrine.csv"
-# Reading -> years from its first `post` back to a state's cohort.
-READINGS = {"year_of_law": 1, "first_full_year": 0}
+# Specification -> years from its first `post` back to a state's cohort.
+SPECIFICATIONS = {"year_of_law": 1, "first_full_year": 0}
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +31,13 @@ def claims():
 
 @pytest.fixture(scope="module")
 def estimates(tmp_path_factory):
-    """The two-way estimate by `did estimate`, and what it is made of, under both readings."""
+    """The two-way estimate by `did estimate`, and what it is made of, under both specifications."""
     data = castle.load_pandas().data[["sid", "year", "post", "l_homicide"]].astype(float)
     first = data.loc[data["post"] == 1].groupby("sid")["year"].min()
     columns = estimate.parse_columns(outcome="l_homicide", unit="sid", period="year", cohort="cohort")
     frames = []
-    for reading, back in READINGS.items():
-        folder = tmp_path_factory.mktemp(reading)
+    for specification, back in SPECIFICATIONS.items():
+        folder = tmp_path_factory.mktemp(specification)
         rows = data.assign(cohort=(data["sid"].map(first) - back).fillna(0))
         rows.astype({"sid": int, "year": int, "cohort": int}).to_csv(folder / "castle.csv", index=False)
         estimate.run(str(folder / "castle.csv"), columns, estimators=["did"], output=str(folder / "estimates.csv"))
@@ -49,7 +49,7 @@ def estimates(tmp_path_factory):
         printed = {"weight": "weight", "average": "estimate"}
         made = [about | {"estimand": f"{kind} {part['type']}", "estimate": part[column]}
                 for part in parts.to_dict("records") for kind, column in printed.items()]
-        frames.append(pd.concat([fitted, pd.DataFrame(made)]).assign(reading=reading))
+        frames.append(pd.concat([fitted, pd.DataFrame(made)]).assign(specification=specification))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -59,14 +59,14 @@ def test_all_seven_numbers_are_reproduced_to_the_printed_digits(claims, estimate
     assert set(table["value_agrees"]) == {"yes"} and set(table["reasons"]) == {""}
 
 
-def test_another_reading_gives_none_of_them(claims, estimates):
+def test_another_specification_gives_none_of_them(claims, estimates):
     table = compare(claims, estimates, "first_full_year")
     assert set(table["value_agrees"]) == {"no"} and "reproduced" not in set(table["verdict"])
 
 
-def test_the_ranking_finds_the_reading(claims, estimates):
+def test_the_ranking_finds_the_specification(claims, estimates):
     overall = estimates.loc[estimates["estimand"] == "overall"].assign(design="one_at_a_time", n_choices=0, choices="")
     ranked = ranking(judged(overall, claims), {"homicide": ["l_homicide"]}, "first_full_year", "unit")
-    assert ranked["reading"].tolist() == ["year_of_law", "first_full_year"]
+    assert ranked["specification"].tolist() == ["year_of_law", "first_full_year"]
     assert ranked["facts_satisfied"].tolist() == [2, 1] and not never_satisfied(ranked)
     assert ranked["is_default"].tolist() == [False, True]

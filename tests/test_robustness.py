@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did import tables
-from did.config import load_indicator
 from did.errors import DidError
-from did.outputs.facts import Facts
-from did.outputs.robustness import answers, bounds_sentences, checked, robustness_markdown, side, told
-from did.outputs.robustness_figures import MOST, forest_rows, robustness_forest
-from did.outputs.robustness_rows import alternatives, leaves_out_zero, what_of
-from did.outputs.robustness_tables import counts_table, decimals_of, parts_table, skipped_lines
-from did.outputs.specification_figures import choices_of, specification_curve, specifications
+from did.project.config import load_indicator
+from did.report.content.facts import Facts
+from did.report.content.robustness_rows import alternatives, leaves_out_zero, what_of
+from did.report.content.robustness_tables import counts_table, decimals_of, parts_table, skipped_lines
+from did.report.figures.robustness import MOST, forest_rows, robustness_forest
+from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
+from did.report.pages.robustness import answers, bounds_sentences, checked, robustness_markdown, side, told
+from did.store import tables
 
 SIZES = {"n_obs": 400, "n_units": 40, "n_treated": 12, "n_clusters": 10, "n_treated_clusters": 4}
 OTHERS = ["Avon", "Bath, Bristol and beyond", "Camden"]
@@ -24,7 +24,7 @@ DEFAULT = {"window": "default", "lags": "all"}
 def row(schema: str, **values) -> dict:
     """A row of a table, with values that its columns allow where none are given."""
     empty = {"float64": np.nan, "int64": 0, "Int64": pd.NA, "bool": True}
-    always = {"indicator": "waits", "sample": "full", "treatment": "binary", "reading": "default"}
+    always = {"indicator": "waits", "sample": "full", "treatment": "binary", "specification": "default"}
     columns = tables.SCHEMAS[schema].columns
     return {name: empty.get(str(column.dtype), "") for name, column in columns.items()} | always | values
 
@@ -53,7 +53,7 @@ def made() -> dict[str, pd.DataFrame]:
     estimates = [*estimate(10.0, 6.0, estimator="ldv"), *estimate(12.0, 4.0, estimator="did"),
                  *estimate(9.0, 8.0, estimator="ldv", sample="wave_two_removed")]
     for name, value in (("did", 8.0), ("stacked", 1.0)):
-        estimates += estimate(value, 5.0, estimator=name, reading="by_date")
+        estimates += estimate(value, 5.0, estimator=name, specification="by_date")
     found = [diagnostic("bias_reduced_cr2", "", 10.0, 11.0, n_units=pd.NA, n_treated=pd.NA),
              diagnostic("wild_bootstrap", "", 10.0, 9.0, std_error=np.nan)]
     for cluster in ("unit", "system"):
@@ -68,20 +68,33 @@ def made() -> dict[str, pd.DataFrame]:
                              reason="one treated cluster by system: no error" if cluster == "system" else "")]
     found.append(diagnostic("left_out", "without reviewed", np.nan, np.nan, status="skipped",
                             reason="none of its areas is in the panel", **dict.fromkeys(SIZES, pd.NA)))
-    fitted = [(reading, design, choices, value) for reading, design, choices, value in (
+    fitted = [(specification, design, choices, value) for specification, design, choices, value in (
         ("default", "one_at_a_time", "", 10.0), ("lags_last_12", "one_at_a_time", "lags=last_12", 6.0),
         ("window_short", "one_at_a_time", "window=short", 10.0),
         ("lags=last_12; window=short", "product", "lags=last_12; window=short", 5.0))]
-    readings = [row("readings", reading=reading, design=design, choices=choices, n_choices=choices.count("="),
-                    cluster=cluster, estimator="ldv", estimate=value, **spans(value, 6.0), **SIZES)
-                for reading, design, choices, value in fitted for cluster in ("unit", "system")]
-    frames = {"estimates": estimates, "diagnostics": found, "readings": readings}
+    specifications = [
+        row(
+            "specifications",
+            specification=specification,
+            design=design,
+            choices=choices,
+            n_choices=choices.count("="),
+            cluster=cluster,
+            estimator="ldv",
+            estimate=value,
+            **spans(value, 6.0),
+            **SIZES,
+        )
+        for specification, design, choices, value in fitted
+        for cluster in ("unit", "system")
+    ]
+    frames = {"estimates": estimates, "diagnostics": found, "specifications": specifications}
     return {name: tables.check(name, pd.DataFrame(rows)) for name, rows in frames.items()}
 
 
 @pytest.fixture
 def rows(made) -> pd.DataFrame:
-    return alternatives(indicator="waits", reading="default", estimators=["ldv", "did"], **made)
+    return alternatives(indicator="waits", specification="default", estimators=["ldv", "did"], **made)
 
 
 @pytest.fixture
@@ -101,7 +114,7 @@ def test_what_survives_is_what_lies_wholly_on_the_same_side():
 
 def test_every_alternative_is_in_its_group_once(rows):
     assert rows.groupby("group", sort=False).size().to_dict() == {
-        "default": 4, "few_clusters": 2, "staggered": 4, "readings": 4, "combinations": 2, "treated_systems": 6,
+        "default": 4, "few_clusters": 2, "staggered": 4, "specifications": 4, "combinations": 2, "treated_systems": 6,
         "other_systems": 6, "years": 4, "left_out": 3, "placebo": 2}
     assert not rows.duplicated(["group", "what", "estimator", "cluster"]).any()
     assert rows.loc[0, "estimator"] == "ldv"  # the published estimator first
@@ -119,8 +132,8 @@ def test_names_with_commas_are_kept_whole(made):
 
 def test_a_missing_reported_estimate_is_an_error(made):
     with pytest.raises(DidError, match="expected a did estimate of waits .* found none; run the fit stage"):
-        alternatives(indicator="waits", reading="default", estimators=["did"], diagnostics=made["diagnostics"],
-                     estimates=made["estimates"].query("estimator != 'did'"), readings=made["readings"])
+        alternatives(indicator="waits", specification="default", estimators=["did"], diagnostics=made["diagnostics"],
+                     estimates=made["estimates"].query("estimator != 'did'"), specifications=made["specifications"])
 
 
 def test_told_holds_all_that_belongs_to_an_estimate(rows, facts):
@@ -192,15 +205,27 @@ def test_parts_of_one_treated_cluster_have_no_interval_by_it(made, facts):
 
 
 def test_skipped_are_grouped_with_reasons(made, facts):
-    unfitted = made["readings"].assign(estimate=np.nan, note="not fitted: too few").iloc[:2]
+    unfitted = made["specifications"].assign(estimate=np.nan, note="not fitted: too few").iloc[:2]
     assert skipped_lines(made["diagnostics"], unfitted, facts) == [
         ("left_out", "binary, without reviewed; All waits: none of its areas is in the panel"),
-        ("reading", "default; All waits: not fitted: too few")]
+        ("specification", "default; All waits: not fitted: too few")]
 
 
 def claims(value) -> pd.DataFrame:
-    return pd.DataFrame([{"indicator": "waits", "treatment": "binary", "sample": "full", "estimator": "ldv",
-                          "estimand": "overall", "cluster": "unit", "reading": "default", "published_value": value}])
+    return pd.DataFrame(
+        [
+            {
+                "indicator": "waits",
+                "treatment": "binary",
+                "sample": "full",
+                "estimator": "ldv",
+                "estimand": "overall",
+                "cluster": "unit",
+                "specification": "default",
+                "published_value": value,
+            }
+        ]
+    )
 
 
 def test_the_page_checks_what_was_printed_or_else_ours(made, facts, rows):
@@ -267,25 +292,25 @@ def test_forest_without_a_printed_number_says_so(rows, tmp_path):
 
 @pytest.fixture
 def curve(made) -> pd.DataFrame:
-    return specifications(made["readings"], made["estimates"], default=DEFAULT,
+    return curve_rows(made["specifications"], made["estimates"], default=DEFAULT,
                           staggered={"by_date": DEFAULT | {"window": "short"}})
 
 
 def test_specifications_are_sorted_and_repeats_are_drawn_once(curve):
-    once = curve.drop_duplicates(["reading", "sample", "estimator"])
+    once = curve.drop_duplicates(["specification", "sample", "estimator"])
     assert len(once) == 6 and len(curve) == 12
     drawn = once[once["place"].notna()]
     assert drawn["estimate"].tolist() == sorted(drawn["estimate"]) and drawn["place"].tolist() == [0, 1, 2, 3, 4]
     repeated = once[once["place"].isna()].iloc[0]
-    assert (repeated["reading"], repeated["same_as"]) == ("window_short", "default, full, ldv")
-    product = once[once["reading"].eq("lags=last_12; window=short")].iloc[0]
+    assert (repeated["specification"], repeated["same_as"]) == ("window_short", "default, full, ldv")
+    product = once[once["specification"].eq("lags=last_12; window=short")].iloc[0]
     assert (product["lags"], product["window"]) == ("last_12", "short")
-    assert once.loc[once["reading"].eq("by_date"), "window"].eq("short").all()
-    assert once.loc[once["reading"].eq("lags_last_12"), "window"].eq("default").all()
+    assert once.loc[once["specification"].eq("by_date"), "window"].eq("short").all()
+    assert once.loc[once["specification"].eq("lags_last_12"), "window"].eq("default").all()
 
 
 def test_specification_curve_draws_choices_that_vary(curve, tmp_path):
-    options = dict(choices=["window", "lags"], estimator="ldv", reading="default", stem=tmp_path / "curve",
+    options = dict(choices=["window", "lags"], estimator="ldv", specification="default", stem=tmp_path / "curve",
                    title="Waits", subtitle="Days, somewhere.", source="nobody; own calculation", value_label="days",
                    published=40.0)
     first = [path.read_bytes() for path in specification_curve(curve, **options)]
@@ -303,19 +328,19 @@ def test_specification_curve_draws_choices_that_vary(curve, tmp_path):
 
 def test_a_curve_of_nothing_is_an_error(curve, tmp_path):
     with pytest.raises(DidError, match="no estimate clustered by area"):
-        specification_curve(curve.assign(place=pd.NA), choices=[], estimator="ldv", reading="default", title="",
+        specification_curve(curve.assign(place=pd.NA), choices=[], estimator="ldv", specification="default", title="",
                             stem=tmp_path / "none", subtitle="", source="", value_label="")
 
 
-def test_choices_of_a_reading_are_words(monkeypatch):
+def test_choices_of_a_specification_are_words(monkeypatch):
     from pathlib import Path
 
-    from did.config import load_evaluation
+    from did.project.config import load_evaluation
 
     monkeypatch.chdir(Path(__file__).resolve().parents[1])
     evaluation = load_evaluation("config/ics.yaml")
     total = load_indicator("dtoc_total", evaluation.indicators_folder)
-    default = choices_of(evaluation.readings["default"], total)
+    default = choices_of(evaluation.specifications["default"], total)
     assert default["denominator"] == "adults" and default["drop_periods"] == "none" and "families" not in default
-    changed = choices_of(evaluation.readings["onset_left_out"], total)
+    changed = choices_of(evaluation.specifications["onset_left_out"], total)
     assert {key for key in default if default[key] != changed[key]} == {"drop_periods"}

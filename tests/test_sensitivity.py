@@ -35,7 +35,7 @@ from did.inference.clustered import summarise
 from did.simulate.panels import panel as simulated
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not beside the "
+needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
                                                               "checkout")
 few = settings(max_examples=15, deadline=None)
 seeds = st.integers(0, 10_000)

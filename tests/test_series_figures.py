@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from did.errors import DidError
-from did.outputs import style
-from did.outputs.series_figures import series_by_wave, wave_means
+from did.report.figures import style
+from did.report.figures.series import series_by_wave, wave_means
 
 # Two units of wave one from 2012, one of wave two that is left in the comparison, two of no wave; one figure is lost.
 OUTCOMES = {("A", 1, "2012"): [10, 12, 20], ("B", 1, "2012"): [14, None, 30], ("C", 2, None): [5, 6, 7],

@@ -12,20 +12,21 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from did import provenance, sources
-from did.config import load_evaluation, load_indicator
+from did import readers
 from did.diagnostics.pretrends import linear_pretrend
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.base import Panel
 from did.inference.clustered import summarise
-from did.registry import RawFileEntry, load_named
+from did.project.config import load_evaluation, load_indicator
+from did.project.registry import RawFileEntry, load_named
+from did.readers import RawFile
+from did.readers.gpps_practice_csv import OUTCOMES
 from did.simulate import WRITERS, write_source
 from did.simulate.panels import ar1, shared_noise
 from did.simulate.panels import panel as made_up
 from did.simulate.truth import DERIVED, load_demo, planted, waves_of
-from did.sources import RawFile
-from did.sources.gpps_practice_csv import OUTCOMES
+from did.store import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 DTOC = ["nhs_england_dtoc", "nhs_england_dtoc_2020", "ons_population"]
@@ -69,7 +70,7 @@ def write(source_id: str, folder: Path, demo) -> list[RawFile]:
 def observed(source_id: str, folder: Path, demo) -> pd.DataFrame:
     source = load_named(source_id, ROOT / "config" / "sources")
     options = source.options | ({} if source.reader in ("tidy_csv", "ons_mye") else {"reference": str(REFERENCE)})
-    return sources.read(source.reader, source.id, write(source_id, folder, demo), options)
+    return readers.read(source.reader, source.id, write(source_id, folder, demo), options)
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +98,7 @@ def evaluation():
 
 def test_another_process_writes_the_same_bytes(tmp_path, demo):
     """Whatever the order of sets, and whichever of the files are written together."""
-    script = ("import sys; from did.registry import load_named; from did.simulate import write_source; "
+    script = ("import sys; from did.project.registry import load_named; from did.simulate import write_source; "
               "from did.simulate.truth import load_demo; demo = load_demo(); "
               f"[write_source(load_named(name, 'config/sources'), sys.argv[1] + '/' + name, demo, names=names) "
               f"for name, names in {SOME!r}.items()]")
@@ -136,7 +137,7 @@ def test_every_row_says_that_it_is_synthetic(dtoc, ccg):
 
 
 def test_no_figure_of_a_workbook_is_left_as_the_publishers(folder, dtoc):
-    from did.sources.spreadsheet import read_sheet
+    from did.readers.spreadsheet import read_sheet
 
     path = folder / "nhs_england_dtoc" / "LA-Type-B-2018-01.xls"
     for name in ("england", "la - by type of care", "la - by responsible org", "la - by reason"):
@@ -236,12 +237,12 @@ def test_truth_of_sums(demo):
 
 
 def built(names, evaluation, observations):
-    from did import panel
+    from did.panels import build
 
     here = Path.cwd()
     os.chdir(ROOT)
     try:
-        return {name: panel.build(load_indicator(name, "config/indicators"), evaluation, "default", observations)[0]
+        return {name: build.build(load_indicator(name, "config/indicators"), evaluation, "default", observations)[0]
                 for name in names}
     finally:
         os.chdir(here)
@@ -261,7 +262,7 @@ def test_panel_is_that_of_the_published_design(panels):
     pd.testing.assert_series_equal(total.set_index(["unit", "period"])["numerator"], parts)
 
 
-def test_effects_are_planted_in_the_areas_the_default_reading_treats(panels):
+def test_effects_are_planted_in_the_areas_the_default_specification_treats(panels):
     units = panels["dtoc_nhs"].drop_duplicates("unit")
     units = units.loc[~units["unit"].str.contains(r"\+")]  # Dorset: all three of its authorities are listed
     wave = waves_of(REFERENCE / "table_a1_upper_tier.csv", units["unit"])
@@ -430,7 +431,7 @@ def test_panels_have_what_is_asked_for():
     first = truth.query("cohort == '2015-04'")
     assert first["effect"].to_numpy() == pytest.approx(2 * dose[first["unit"]].to_numpy())
     pd.testing.assert_frame_equal(made_up(40, 8, {3: 8}, seed=3)[0], made_up(40, 8, {3: 8}, seed=3)[0])
-    from did import tables
+    from did.store import tables
     tables.check("panel", frame)
 
 

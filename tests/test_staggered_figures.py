@@ -9,8 +9,8 @@ from did.estimators.aggregation import aggregate
 from did.estimators.base import Panel
 from did.inference.clustered import summarise
 from did.inference.multiplier import add_bands
-from did.outputs.facts import DAGGER, FEW_TREATED
-from did.outputs.staggered_figures import _average, _limits, estimators_over_event_time
+from did.report.content.facts import DAGGER, FEW_TREATED
+from did.report.figures.staggered import _average, _limits, estimators_over_event_time
 from did.simulate.panels import panel
 
 NAMES = {"did": "Two-way fixed effects", "event_study": "Two-way fixed effects by event time",
@@ -27,7 +27,7 @@ def estimates() -> pd.DataFrame:
                aggregate(group_time, data, "simple"), aggregate(group_time, data, "event_time")]
     rows = pd.concat([add_bands(summarise(result, data), result, data, draws=199, seed=3) for result in results],
                      ignore_index=True)
-    return rows.assign(indicator="made_up", reading="waves_by_date", is_synthetic=True)
+    return rows.assign(indicator="made_up", specification="waves_by_date", is_synthetic=True)
 
 
 def draw(rows, folder, **options):

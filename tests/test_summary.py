@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from did.errors import DidError
-from did.outputs.facts import (
+from did.report.content.facts import (
     DAGGER,
     FEW_TREATED,
     STAGGERED,
@@ -22,9 +22,8 @@ from did.outputs.facts import (
     annotated,
     few_treated_note,
 )
-from did.outputs.front import front_markdown
-from did.outputs.identities import additivity, sum_to_zero
-from did.outputs.staggered_text import (
+from did.report.content.identities import additivity, sum_to_zero
+from did.report.content.staggered_text import (
     DOSE_ASSUMES,
     agreement,
     before_treatment,
@@ -32,13 +31,20 @@ from did.outputs.staggered_text import (
     dose_sentence,
     estimator_notes,
     intensity_table,
-    other_readings_table,
+    other_specifications_table,
     waves_table,
 )
-from did.outputs.summary import answer, direction_sentence, overview, summary_markdown, where_zero_lies
-from did.outputs.summary_tables import beside_table, comparison_table, lineage_table, trend_tests_table, years_table
-from did.outputs.text import singular
-from did.tables import SCHEMAS, check
+from did.report.content.summary_tables import (
+    area_audit_table,
+    beside_table,
+    comparison_table,
+    trend_tests_table,
+    years_table,
+)
+from did.report.pages.front import front_markdown
+from did.report.pages.summary import answer, direction_sentence, overview, summary_markdown, where_zero_lies
+from did.store.tables import SCHEMAS, check
+from did.words import singular
 
 PARTS = {"days_nhs": 10.0, "days_care": 25.0, "days_both": 5.0}
 FACTS = Facts(
@@ -52,10 +58,10 @@ FACTS = Facts(
 )
 
 
-def estimate_row(indicator, treatment, sample, estimator, cluster, value, error, reading="default"):
+def estimate_row(indicator, treatment, sample, estimator, cluster, value, error, specification="default"):
     whole = estimator == "did"
     return dict(
-        indicator=indicator, reading=reading, sample=sample, treatment=treatment, estimator=estimator,
+        indicator=indicator, specification=specification, sample=sample, treatment=treatment, estimator=estimator,
         estimand="overall", cohort=None, period=None, event_time=None, cluster=cluster, estimate=value,
         std_error=error, ci_low=value - 2 * error, ci_high=value + 2 * error, band_low=np.nan, band_high=np.nan,
         p_value=0.0084 if cluster == "unit" else 0.0498, p_adjusted=np.nan, n_obs=15943 if whole else 4917,
@@ -88,7 +94,7 @@ def reproduction(estimates):
               ("D2", "days_nhs", "binary", "full", np.nan, "", "not significant", 4917, "no | effect"),
               ("D4", "days_total", "binary", "wave_two_removed", np.nan, "", "", np.nan, "not stated"),
               ("D8", "days_nhs", "intensity", "full", -0.3, "-", "not significant", 4917, "-0.3")]
-    ours = estimates.set_index(["indicator", "treatment", "sample", "estimator", "reading", "cluster"])
+    ours = estimates.set_index(["indicator", "treatment", "sample", "estimator", "specification", "cluster"])
     rows = []
     for (claim, indicator, treatment, sample, value, sign, band, n, text), cluster in itertools.product(
             claims, FACTS.clusters):
@@ -96,7 +102,7 @@ def reproduction(estimates):
         rows.append(dict(
             claim=claim, figure="6", pane="", indicator=indicator, outcome=indicator, estimator="ldv",
             treatment=treatment, sample=sample, published_value=value, published_sign=sign,
-            published_significance=band, published_n=n, as_printed=text, reading="default", cluster=cluster,
+            published_significance=band, published_n=n, as_printed=text, specification="default", cluster=cluster,
             **own[["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated",
                    "n_clusters", "note", "is_synthetic"]].to_dict(),
             p_holm=min(1.0, 4 * own["p_value"]), difference=own["estimate"] - value,
@@ -112,7 +118,8 @@ def diagnostics():
     rows = []
     for indicator, sample, treatment, cluster in itertools.product(
             FACTS.outcomes, FACTS.samples, FACTS.treatments, FACTS.clusters):
-        base = dict(indicator=indicator, reading="default", sample=sample, item=f"{treatment}, {cluster} clusters",
+        base = dict(indicator=indicator, specification="default", sample=sample, item=f"{treatment}, {cluster} "
+            f"clusters",
                     treatment=treatment, estimator="", cluster=cluster, value=1.69, is_synthetic=False)
         unit = cluster == "unit"
         rows += [base | dict(diagnostic="linear_pretrend", statistic=3.8, df=1.0,
@@ -126,32 +133,32 @@ def diagnostics():
 
 
 @pytest.fixture
-def lineage():
+def area_audit():
     rows = [("E06000028", "Bournemouth", "merged", "E1+E2", 97, 500.0, "reorganised in 2019"),
             ("E06000029", "Poole", "merged", "E1+E2", 97, 250.0, "reorganised in 2019"),
             ("9900", "Wales | Cymru", "set_aside", None, 105, 3000.0, "residents of elsewhere"),
             ("E06000053", "Isles of Scilly", "excluded", None, 0, np.nan, "no counts")]
     rows += [(f"E{code}", f"Area {code}", "kept", f"E{code}", 107, 10.0, "same boundary") for code in range(148)]
     frame = pd.DataFrame(rows, columns=["area_code", "area_name", "fate", "unit", "n_periods", "total", "reason"])
-    frame = frame.assign(indicator="days_total", reading="default", is_synthetic=False)
-    return check("lineage", frame[list(SCHEMAS["lineage"].columns)])
+    frame = frame.assign(indicator="days_total", specification="default", is_synthetic=False)
+    return check("area_audit", frame[list(SCHEMAS["area_audit"].columns)])
 
 
 @pytest.fixture
-def readings(estimates):
+def specifications(estimates):
     static = estimates[estimates["event_time"].isna()].assign(design="one_at_a_time", choices="", n_choices=0)
-    return static.reindex(columns=list(SCHEMAS["readings"].columns))
+    return static.reindex(columns=list(SCHEMAS["specifications"].columns))
 
 
 @pytest.fixture
-def tables(reproduction, estimates, diagnostics, lineage, readings):
-    return dict(reproduction=reproduction, estimates=estimates, diagnostics=diagnostics, lineage=lineage,
-                readings=readings)
+def tables(reproduction, estimates, diagnostics, area_audit, specifications):
+    return dict(reproduction=reproduction, estimates=estimates, diagnostics=diagnostics, area_audit=area_audit,
+                specifications=specifications)
 
 
 @pytest.fixture
 def ours(estimates):
-    return estimates[estimates["event_time"].isna() & (estimates["reading"] == "default")]
+    return estimates[estimates["event_time"].isna() & (estimates["specification"] == "default")]
 
 
 def test_page_is_the_same_twice_and_every_table_is_whole(tables):
@@ -189,7 +196,7 @@ def test_no_result_is_called_significant(ours, reproduction, tables):
     for treatment in FACTS.treatments:
         assert "significant" not in answer(ours, FACTS, reproduction, treatment)
     page = summary_markdown(facts=dataclasses.replace(FACTS, published_conclusion=""), **tables)
-    assert "significant" not in page.split("## Beside what was printed")[0]
+    assert "significant" not in page.split("## Alongside what was printed")[0]
     assert "***" not in page
 
 
@@ -281,19 +288,19 @@ def test_synthetic_data_are_announced_first(tables):
 def test_page_without_the_extras(tables):
     bare = dataclasses.replace(FACTS, parts=(), figures=(), sources=(), context=(), published_conclusion="", data="")
     estimates = tables["estimates"]
-    page = summary_markdown(facts=bare, **tables | {"estimates": estimates[estimates["reading"] == "default"],
-                                                    "readings": tables["readings"].iloc[:0],
+    page = summary_markdown(facts=bare, **tables | {"estimates": estimates[estimates["specification"] == "default"],
+                                                    "specifications": tables["specifications"].iloc[:0],
                                                     "diagnostics": tables["diagnostics"].iloc[:0]})
     assert "add up" not in page and "open choices" not in page and "![" not in page
 
 
 def test_errors_name_what_is_missing(tables, ours, reproduction):
-    with pytest.raises(DidError, match="reading 'other'.*found default and lags_last_12"):
-        summary_markdown(facts=dataclasses.replace(FACTS, reading="other"), **tables)
-    with pytest.raises(DidError, match="reproduction table: expected rows of reading 'default'; found other"):
-        summary_markdown(facts=FACTS, **tables | {"reproduction": reproduction.assign(reading="other")})
+    with pytest.raises(DidError, match="specification 'other'.*found default and lags_last_12"):
+        summary_markdown(facts=dataclasses.replace(FACTS, specification="other"), **tables)
+    with pytest.raises(DidError, match="reproduction table: expected rows of specification 'default'; found other"):
+        summary_markdown(facts=FACTS, **tables | {"reproduction": reproduction.assign(specification="other")})
     with pytest.raises(DidError, match="indicator 'days_total'"):
-        summary_markdown(facts=FACTS, **tables | {"lineage": tables["lineage"].assign(indicator="x")})
+        summary_markdown(facts=FACTS, **tables | {"area_audit": tables["area_audit"].assign(indicator="x")})
     with pytest.raises(DidError, match="expected a ldv estimate of days_total"):
         answer(ours[ours["estimator"] == "did"], FACTS, reproduction, "binary")
     with pytest.raises(DidError, match="expected one row"):
@@ -349,7 +356,7 @@ def test_front_page_has_answers_every_cell_and_what_is_not_there(tables):
     page = front_markdown(front=FRONT, **given)
     assert page == front_markdown(front=FRONT, **{name: table.copy() for name, table in given.items()})
     assert "### [Integrated systems](summary_days.md)" in page and "SYNTHETIC" not in page
-    own = tables["estimates"].query("event_time.isna() and reading == 'default'")
+    own = tables["estimates"].query("event_time.isna() and specification == 'default'")
     assert answer(own, FACTS, tables["reproduction"], "binary") in page
     table = re.search(r"(?:^\|.*\n)+", page, flags=re.M)[0].splitlines()
     assert len(table) == 2 + rows["claim"].nunique() == 8
@@ -372,7 +379,7 @@ def test_agreement_counts_leave_out_what_cannot_run(tables):
 @pytest.mark.parametrize("page_of", ["front", "family"])
 def test_a_page_leads_with_the_tests_for_few_clusters(tables, page_of):
     """No sentence on where a clustered interval lies stands before them, and each links to what it rests on."""
-    tests = [dict(indicator="days_total", reading="default", sample="full", treatment=treatment, estimator="ldv",
+    tests = [dict(indicator="days_total", specification="default", sample="full", treatment=treatment, estimator="ldv",
                   item=f"{treatment}, ldv, system clusters", cluster="system", diagnostic=name, ci_low=-9.0,
                   ci_high=90.0, p_value=0.1956, status="done", reason="", is_synthetic=False)
              for treatment in ("binary", "intensity")
@@ -410,13 +417,13 @@ def test_shares_of_one_base_sum_to_zero(shares):
     assert "check was not possible" in sum_to_zero(own[own["indicator"] != "met"], SURVEY)
 
 
-def test_page_of_a_yearly_family_without_claims(tables, shares, lineage, diagnostics):
+def test_page_of_a_yearly_family_without_claims(tables, shares, area_audit, diagnostics):
     survey = dict(reproduction=tables["reproduction"], estimates=pd.concat([tables["estimates"], shares]),
                   diagnostics=pd.concat([diagnostics, diagnostics.assign(indicator="met").drop_duplicates(
-                      ["reading", "sample", "diagnostic", "item"])]),
-                  lineage=lineage.assign(indicator="met"), readings=tables["readings"])
+                      ["specification", "sample", "diagnostic", "item"])]),
+                  area_audit=area_audit.assign(indicator="met"), specifications=tables["specifications"])
     page = summary_markdown(facts=SURVEY, **survey)
-    assert "Beside what was printed" not in page and "[All families](summary.md)" in page
+    assert "Alongside what was printed" not in page and "[All families](summary.md)" in page
     assert "From 2018 on, the outcome of the 30 treated areas was 1.25 percentage points lower than if it had changed" \
            in page
     assert "149 areas and 7 years: 15,943 rows" in page and "1 year from onset on" in page
@@ -446,10 +453,10 @@ def test_estimates_on_few_treated_units_are_noted_and_marked(estimates, reproduc
     pd.testing.assert_frame_equal(annotated(few, minimum={"days_nhs": 31}, weighted=["days_both"]), few)
     page = summary_markdown(facts=FACTS, **tables | {"estimates": few})
     assert few_treated_note(few["note"], "areas") in page
-    table = beside_table(few[few["event_time"].isna() & (few["reading"] == "default")], FACTS).set_index("Outcome")
+    table = beside_table(few[few["event_time"].isna() & (few["specification"] == "default")], FACTS).set_index("Outcome")
     assert table.loc["NHS", "LDV"].str.endswith(DAGGER).all()
     assert not table.loc["Social care", "LDV"].str.endswith(DAGGER).any()
-    head = answer(few.query("event_time.isna() and reading == 'default'"),
+    head = answer(few.query("event_time.isna() and specification == 'default'"),
                   dataclasses.replace(FACTS, total="days_nhs"), reproduction, "binary")
     assert "The estimate rests on few treated units: 30, fewer than 31." in head
     assert few_treated_note(estimates["note"], "areas") == ""
@@ -462,15 +469,16 @@ def test_an_estimate_beside_a_printed_value_has_its_decimals(reproduction):
     assert table.loc["D1", "Ours"] == "41.400" and table.loc["D2", "Ours"] == "5.0"
 
 
-def test_many_mergers_stand_in_one_row_and_rates_have_no_total(lineage):
-    merged = lineage[lineage["fate"] == "merged"]
-    many = pd.concat([lineage, *(merged.assign(area_code=merged["area_code"] + str(n), unit=f"U{n}", reason=f"on {n}")
+def test_many_mergers_stand_in_one_row_and_rates_have_no_total(area_audit):
+    merged = area_audit[area_audit["fate"] == "merged"]
+    many = pd.concat([area_audit, *(merged.assign(area_code=merged["area_code"] + str(n), unit=f"U{n}", reason=f"on "
+        f"{n}")
                                  for n in range(6))], ignore_index=True)
-    table = lineage_table(many, FACTS).set_index("What became of it")
+    table = area_audit_table(many, FACTS).set_index("What became of it")
     assert table.loc["merged into 7 areas", "Areas"] == "14" and table.loc["merged into 7 areas", "Total"] == "5,250"
-    assert "lineage.csv" in table.loc["merged into 7 areas", "Why"] and len(table) == 4
-    rates = lineage.assign(total=lineage["total"].where(lineage["fate"] == "set_aside"))
-    assert "Total" not in lineage_table(rates, FACTS)
+    assert "area_audit.csv" in table.loc["merged into 7 areas", "Why"] and len(table) == 4
+    rates = area_audit.assign(total=area_audit["total"].where(area_audit["fate"] == "set_aside"))
+    assert "Total" not in area_audit_table(rates, FACTS)
 
 
 # --- each wave from its own date, and the dose -------------------------------------------------------------
@@ -480,14 +488,14 @@ WAVES = dataclasses.replace(FACTS, staggered="waves")
 AVERAGES = {"did": 50.0, "callaway_santanna": 45.0, "sun_abraham": 44.0, "imputation": 60.0, "stacked": 40.0}
 
 
-def staggered_rows(averages=AVERAGES, reading="waves", error=10.0, **columns):
+def staggered_rows(averages=AVERAGES, specification="waves", error=10.0, **columns):
     """Averages, effects by wave and by month, and two-way leads by year, every interval estimate -+ 2 errors."""
     rows = []
     for cluster in FACTS.clusters:
         wider = error * (1.5 if cluster == "system" else 1)
 
         def row(estimator, value, cluster=cluster, wider=wider, **where):
-            return estimate_row("days_total", "binary", "full", estimator, cluster, value, wider, reading) | where
+            return estimate_row("days_total", "binary", "full", estimator, cluster, value, wider, specification) | where
 
         rows += [row(estimator, value) for estimator, value in averages.items()]
         rows += [row("callaway_santanna", value, estimand="cohort", cohort=cohort, n_treated=n)
@@ -504,7 +512,7 @@ def staggered_rows(averages=AVERAGES, reading="waves", error=10.0, **columns):
 
 def leads(p_value, status="done", reason="rank 7 for 7 leads"):
     """The joint test of the imputation estimator's leads, at both levels of clustering."""
-    rows = [dict(indicator="days_total", reading="waves", sample="full", diagnostic="imputation_leads_bin_12",
+    rows = [dict(indicator="days_total", specification="waves", sample="full", diagnostic="imputation_leads_bin_12",
                  item=f"binary, {cluster} clusters", treatment="binary", estimator="", cluster=cluster, value=-5.0,
                  statistic=4.36, df=7.0, df_denominator=41.0, p_value=p_value, status=status, reason=reason,
                  is_synthetic=False) for cluster in FACTS.clusters]
@@ -589,14 +597,14 @@ def test_effects_by_calendar_year_are_means_of_months_or_the_years_themselves():
     assert lines[2:] == ["| 2018 | −6.0 | −26.0 to 14.0 | −36.0 to 24.0 | 149 (39) | 8 |"]
 
 
-def test_other_readings_are_one_table_without_the_one_reported(estimates):
-    rows = pd.concat([estimates, staggered_rows(), staggered_rows(reading="record"), staggered_rows({"did": 9.0}, "x")])
+def test_other_specifications_are_one_table_without_the_one_reported(estimates):
+    rows = pd.concat([estimates, staggered_rows(), staggered_rows(specification="record"), staggered_rows({"did": 9.0}, "x")])
     rows = rows[rows["indicator"].eq("days_total") & rows["sample"].eq("full") & rows["treatment"].eq("binary")]
-    lines = other_readings_table(rows, WAVES).splitlines()[2:]
-    # A reading with the two-way estimate alone, as the reported one, is not one with dates of its own.
+    lines = other_specifications_table(rows, WAVES).splitlines()[2:]
+    # A specification with the two-way estimate alone, as the reported one, is not one with dates of its own.
     assert [line[2:].split(" | ")[:2] for line in lines] == [["record", STAGGERED[name]] for name in AVERAGES]
     assert lines[0].endswith("| 50.0 | 30.0 to 70.0 | 20.0 to 80.0 | 149 (30) | 8 |")
-    assert other_readings_table(estimates, WAVES) == ""
+    assert other_specifications_table(estimates, WAVES) == ""
 
 
 def test_notes_of_some_averages_only():
@@ -606,7 +614,7 @@ def test_notes_of_some_averages_only():
 
 
 def test_dose_beside_the_binary_effect(estimates):
-    own = estimates.query("reading == 'default' and event_time.isna()")
+    own = estimates.query("specification == 'default' and event_time.isna()")
     within = own[own["treatment"].eq("intensity") & own["estimator"].eq("did")].assign(
         treatment="intensity_within_treated", n_units=30)
     lines = intensity_table(pd.concat([own, within]), FACTS).splitlines()

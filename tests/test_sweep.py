@@ -17,14 +17,14 @@ import pytest
 from click.testing import CliRunner
 from statsmodels.stats.multitest import multipletests
 
-from did import sealed
 from did.cli import main
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.inference.clustered import summarise
-from did.panel_csv import Columns, load
+from did.readers.panel_file import Columns, load
 from did.simulate.panels import panel
+from did.store import seals
 from did.sweep.batches import Batch, Folders, cut, read_batch, write_batches
 from did.sweep.collect import adjusted, collect
 from did.sweep.fit import fit_batch
@@ -330,7 +330,7 @@ def test_nothing_estimated_still_gives_every_table(tmp_path, monkeypatch):
     write_batches(folders, settings, "list.csv", read_list(path, settings), 50)
     table = fit_batch(read_batch(folders.batch("00000")))
     folders.done("00000").parent.mkdir(parents=True)
-    sealed.write(table, folders.done("00000"))
+    seals.write(table, folders.done("00000"))
     collect(folders.plan, [str(folders.done("00000"))], folders.results)
     assert len(pd.read_csv(folders.results / "estimates.csv")) == 0
     assert "no estimate" in (folders.results / "volcano.txt").read_text()

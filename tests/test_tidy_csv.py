@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from did import sources
+from did import readers
 from did.errors import DidError
-from did.sources import RawFile
-from did.sources.spreadsheet import iso_period, number
+from did.readers import RawFile
+from did.readers.spreadsheet import iso_period, number
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not beside the checkout")
+NEEDS_SHARED = pytest.mark.skipif(not SHARED.exists(), reason="the shared files are not alongside the checkout")
 
 WIDE = {"layout": "wide", "period_column": "month", "frequency": "M", "area_code_column": "area_code",
         "area_name_column": "area_name", "area_type": "utla",
@@ -32,7 +32,7 @@ LONG_TEXT = """year,code,indicator,rate,events,people
 
 
 def read(path: Path, options: dict) -> pd.DataFrame:
-    return sources.read("tidy_csv", "source", [RawFile(path, path.name)], options)
+    return readers.read("tidy_csv", "source", [RawFile(path, path.name)], options)
 
 
 def written(folder: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -196,7 +196,7 @@ def test_duplicates_are_found_across_files(tmp_path):
     for path in paths:
         path.write_text(WIDE_TEXT)
     with pytest.raises(DidError, match="b.csv, row 2.*first in a.csv, row 2"):
-        sources.read("tidy_csv", "source", [RawFile(path, path.name) for path in paths], WIDE)
+        readers.read("tidy_csv", "source", [RawFile(path, path.name) for path in paths], WIDE)
 
 
 def test_unknown_measure_of_a_long_file(tmp_path):

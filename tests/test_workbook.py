@@ -14,9 +14,10 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 import libreoffice
-from did.outputs import workbook, workbook_sheets
-from did.outputs.paper_tables import SYNTHETIC
-from did.registry import Source
+from did.project.registry import Source
+from did.report.pages import workbook_sheets
+from did.report.pages.paper_tables import SYNTHETIC
+from did.report.writers import workbook
 from made_tables import FACTS, FRONT, UNITS, tables
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -175,7 +176,7 @@ def test_a_marker_without_a_note_is_an_error():
 
 @pytest.mark.skipif(shutil.which("soffice") is None, reason=libreoffice.MISSING)
 def test_libreoffice_opens_it_and_reads_the_same_cells(content, tmp_path):
-    """Each sheet as LibreOffice reads it, cell by cell, beside what calamine reads."""
+    """Each sheet as LibreOffice reads it, cell by cell, alongside what calamine reads."""
     (tmp_path / "workbook.xlsx").write_bytes(content)
     for name, theirs in libreoffice.read(tmp_path / "workbook.xlsx", tmp_path, NAMES).items():
         ours = rows_of(content, name)

@@ -20,9 +20,9 @@ import pytest
 import yaml
 
 import small_project
-from did import sealed
-from did.paths import Paths
-from did.workflow import Plan
+from did.project.paths import Paths
+from did.store import seals
+from did.workflow.plan import Plan
 from opened import opened
 from workbooks import write_dtoc
 
@@ -78,9 +78,9 @@ FITTED = ["adjust", *LAST]
 
 
 @pytest.mark.parametrize(("module", "expected"), [
-    ("sources/dtoc_la_workbook.py", ["align", "diagnose", "fit", "observe", "reproduce", "vary", *FITTED]),
-    ("waves.py", ["align", "diagnose", "fit", "reproduce", "vary", *FITTED]),
-    ("estimators/ldv.py", ["diagnose", "fit", "reproduce", "vary", *FITTED]),
+    ("sources/dtoc_la_workbook.py", ["align", "diagnose", "fit", "observe", "reproduce", "specify", *FITTED]),
+    ("waves.py", ["align", "diagnose", "fit", "reproduce", "specify", *FITTED]),
+    ("estimators/ldv.py", ["diagnose", "fit", "reproduce", "specify", *FITTED]),
     ("diagnostics/group_trends.py", ["diagnose", *LAST]),
     ("outputs/summary.py", ["reproduce", *LAST]),
     ("outputs/workbook.py", ["manifest", "workbook"]),
@@ -100,8 +100,8 @@ def test_an_edited_indicator_reruns_its_own_jobs(project):
     path = project / "config/indicators/dtoc_total.yaml"
     path.write_text(path.read_text().replace("per: 100000", "per: 1000"))
     done = small_project.run(project, "run", "--data", MIRROR)
-    assert steps(done.stderr) == sorted(["align", "diagnose", "fit", "reproduce", "vary", *FITTED])
-    own = re.findall(r"^\[\d+/\d+\] (?:align|fit|diagnose|vary|draw) (\w+)", done.stderr, flags=re.MULTILINE)
+    assert steps(done.stderr) == sorted(["align", "diagnose", "fit", "reproduce", "specify", *FITTED])
+    own = re.findall(r"^\[\d+/\d+\] (?:align|fit|diagnose|specify|draw) (\w+)", done.stderr, flags=re.MULTILINE)
     assert set(own) == {"dtoc_total"}
 
 
@@ -274,7 +274,7 @@ def test_every_file_that_a_stage_opens_is_an_input_of_its_rule(project):
         assert read - known - always == set(), job["rule"]
         if job["rule"] == "observe":   # the tracing sees what a process of its own opens
             assert any(path.endswith(".xls") for path in read) and "src/did/sources/workbook_process.py" in read
-    assert rules == {"fetch", "observe", "align", "fit", "diagnose", "vary", "adjust", "draw", "family", "reproduce",
+    assert rules == {"fetch", "observe", "align", "fit", "diagnose", "specify", "adjust", "draw", "family", "reproduce",
                      "tabulate", "workbook", "report", "manifest"}
 
 
@@ -322,7 +322,7 @@ def run_as(project: Path, environment: dict[str, str], *arguments: str) -> subpr
 
 
 @pytest.mark.parametrize(("package", "expected", "table"), [
-    ("scipy", ["diagnose", "fit", "reproduce", "vary", *FITTED], "estimates"),
+    ("scipy", ["diagnose", "fit", "reproduce", "specify", *FITTED], "estimates"),
     ("xlsxwriter", ["manifest", "workbook"], None),
     ("snakemake", [], None),
 ])
@@ -339,7 +339,7 @@ def test_another_version_reruns_what_depends_on_it_and_the_manifest_names_what_c
     assert steps(done.stderr) == sorted(expected)
     after = json.loads(manifest.read_text())["versions"]
     if table is not None:
-        assert sealed.made_by(project / f"data/processed/{table}/dtoc_total.parquet")[package] == "99"
+        assert seals.made_by(project / f"data/processed/{table}/dtoc_total.parquet")[package] == "99"
         assert after[table][package] == "99" != before[table][package]
         assert after["observations"] == before["observations"]
     if package == "xlsxwriter":
@@ -351,7 +351,7 @@ def test_another_version_reruns_what_depends_on_it_and_the_manifest_names_what_c
 def test_nothing_of_an_indicator_that_is_gone_stays_in_the_results(project):
     place = project / "config/ics.yaml"
     evaluation = yaml.safe_load(place.read_text())
-    evaluation["readings"]["all_ages"]["families"] = ["dtoc"]   # the other outcome has no such denominator
+    evaluation["specifications"]["all_ages"]["families"] = ["dtoc"]   # the other outcome has no such denominator
     place.write_text(yaml.safe_dump(evaluation, sort_keys=False))
     counts = project / "counts.csv"
     draw = random.Random(3)
@@ -384,7 +384,7 @@ def test_nothing_of_an_indicator_that_is_gone_stays_in_the_results(project):
 
 
 def test_a_forged_manifest_deletes_nothing_outside_the_results(project):
-    from did.provenance import read_sealed, write_sealed
+    from did.store.provenance import read_sealed, write_sealed
 
     path = project / "results/manifest.json"
     record = {key: value for key, value in read_sealed(path).items() if key != "seal"}
@@ -406,7 +406,7 @@ def test_verify_looks_at_made_up_and_real_results(project):
     shutil.copytree(project / "results", project / "results/demo")
     (project / "results/demo/summary.md").unlink()
     manifest = project / "results/demo/manifest.json"
-    from did.provenance import read_sealed, write_sealed
+    from did.store.provenance import read_sealed, write_sealed
 
     record = {key: value for key, value in read_sealed(manifest).items() if key != "seal"}
     made_up = {name.replace("results/", "results/demo/"): digest for name, digest in record["results"].items()}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 _NUMBER = re.compile(r"[+-]?\d{1,300}(\.\d*)?", re.ASCII)
 
 class DidError(Exception):
-    """A mistake in data, config or usage, worded as one line for the person who can mend it.
+    """A mistake in data, config or usage, worded as one line for the person who can fix it.
 
     The message names the file, sheet, column, unit, period or config key, says what was expected and
     what was found, and what to do. The command line prints it without a traceback and exits with 1.

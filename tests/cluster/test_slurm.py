@@ -20,7 +20,7 @@ import pytest
 import yaml
 from slurm import cluster
 
-from did.provenance import read_sealed, sha256, write_sealed
+from did.store.provenance import read_sealed, sha256, write_sealed
 
 ROOT = Path(__file__).resolve().parents[2]
 DID = str(Path(sys.executable).parent / "did")
@@ -48,14 +48,14 @@ def project(folder: Path) -> Path:
 
 
 def two_outcomes(folder: Path) -> Path:
-    """Leave an evaluation of two outcomes, with all their readings, estimators, diagnostics and results."""
+    """Leave an evaluation of two outcomes, with all their specifications, estimators, diagnostics and results."""
     path = folder / "config" / "ics.yaml"
     evaluation = yaml.safe_load(path.read_text())
     evaluation["indicators"] = ["preventable_mortality", "gpps_overall_good"]
     evaluation["families"] = {"mortality": evaluation["families"]["mortality"],
                               "gpps": {"title": "GP Patient Survey", "headline": "gpps_overall_good"}}
-    evaluation["readings"] = {name: reading for name, reading in evaluation["readings"].items()
-                              if not {"dtoc"} & set(reading.get("families", []))}
+    evaluation["specifications"] = {name: specification for name, specification in evaluation["specifications"].items()
+                              if not {"dtoc"} & set(specification.get("families", []))}
     evaluation["products"] = {}
     path.write_text(yaml.safe_dump(evaluation, sort_keys=False))
     claims = folder / "config" / "published" / "ics.csv"

@@ -22,7 +22,7 @@ collect_ignore = [] if os.environ.get("DID_FAULT_ALL") else ["test_surroundings.
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """A finished project; ``seconds.json`` beside it says how long its run took. Test processes share it."""
+    """A finished project; ``seconds.json`` alongside it says how long its run took. Test processes share it."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "faults_undisturbed"
     folder.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from did import scaffold
+from did.authoring import scaffold
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "config/small.yaml"
@@ -42,7 +42,7 @@ def make(project: Path) -> Path:
 
 
 def command(*arguments: str, config: str = CONFIG) -> list[str]:
-    return [sys.executable, "-c", "from did.entry import main; main()", "--config", config, *arguments]
+    return [sys.executable, "-c", "from did.cli.entry import main; main()", "--config", config, *arguments]
 
 
 def did(project: Path, *arguments: str, before: list[str] = (), config: str = CONFIG) -> subprocess.CompletedProcess:
@@ -52,7 +52,7 @@ def did(project: Path, *arguments: str, before: list[str] = (), config: str = CO
 
 
 def environment(project: Path) -> dict[str, str]:
-    """Temporary files beside the project, where a test can see what a kill leaves."""
+    """Temporary files alongside the project, where a test can see what a kill leaves."""
     temporary = project.parent / "tmp"
     temporary.mkdir(exist_ok=True)
     return os.environ | {"TMPDIR": str(temporary)}

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import disturbed
-from did import sealed, tables
 from did.errors import DidError
-from did.paths import FAMILY_TABLES, TABLES
+from did.project.paths import FAMILY_TABLES, TABLES
+from did.store import seals, tables
 from disturbed import FINISHED, STOPPED, tried
 
 KINDS = {name: f"data/small/processed/{name}/visits.parquet" for name in (*TABLES, *FAMILY_TABLES)} | {
@@ -29,7 +29,7 @@ WHAT = "One bit changed: "
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_bit_of_a_table_changes_unnoticed(finished, tmp_path, kind):
     draw, content = random.Random(kind), (finished / KINDS[kind]).read_bytes()
-    assert sealed.is_intact(finished / KINDS[kind])
+    assert seals.is_intact(finished / KINDS[kind])
     path = tmp_path / f"{kind}.parquet"
     for _ in range(100):
         path.write_bytes(content)
@@ -68,7 +68,7 @@ def test_verify_tells_every_kind(project):
 
 
 def _verify(project: Path) -> None:
-    from did.paths import Paths
+    from did.project.paths import Paths
     from did.stages import verify
 
     here = Path.cwd()

@@ -15,7 +15,7 @@ import click
 
 from did import __version__
 from did.errors import DidError, printable
-from did.paths import DEFAULT_CONFIG
+from did.project.paths import DEFAULT_CONFIG
 
 DATA_HELP = ("Where files come from: demo (made up), mirror:FOLDER (with an index.csv) or live. "
              "Default: the config's `data`.")
@@ -44,9 +44,9 @@ class State:
 
     def setting(self, data: str | None):
         """The evaluation, its data mode (``data``, or the config's) and the folders of that mode."""
-        from did.config import load_evaluation
         from did.fetch import parse_mode
-        from did.paths import Paths
+        from did.project.config import load_evaluation
+        from did.project.paths import Paths
 
         evaluation = load_evaluation(self.config)
         mode = parse_mode(data or evaluation.data)
@@ -55,7 +55,7 @@ class State:
     def finish(self, line: str) -> None:
         """Say what a stage did: on the screen, or as the last line of its log, which the workflow shows."""
         if self.log is not None:
-            from did.provenance import write_text
+            from did.store.provenance import write_text
 
             write_text(self.log, printable(line) + "\n")
         elif self.output == "json":

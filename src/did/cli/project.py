@@ -26,7 +26,7 @@ def run(state: State, config: str | None, data: str | None, cores: int | None, p
     did run config/ics.yaml --offline
     did run --profile profiles/slurm
     """
-    from did import run as workflow
+    from did.workflow.plan import run as workflow
 
     code = workflow.run(config or state.config, data=data, cores=cores, offline=offline, accept=accept,
                         profile=profile, output=state.output)
@@ -45,7 +45,7 @@ def new(state: State, name: str) -> None:
     did new elsewhere
     did run config/elsewhere.yaml
     """
-    from did import scaffold
+    from did.authoring import scaffold
 
     written = scaffold.create(name)
     state.finish("\n".join([*(f"wrote {path}" for path in written), f"next: did run config/{name}.yaml, and read "
@@ -82,7 +82,7 @@ def verify(state: State, data: str | None) -> None:
     did verify --data demo
     did --config config/elsewhere.yaml verify
     """
-    from did.paths import Paths
+    from did.project.paths import Paths
     from did.stages import verify as stage
 
     evaluation, _, paths = state.setting(data)
@@ -101,7 +101,7 @@ def schema(state: State, which: str | None, write: bool) -> None:
     did schema evaluation
     did schema --write
     """
-    from did import schema as schemas
+    from did.cli import reference_pages as schemas
 
     if write == (which is not None):
         raise click.UsageError("expected evaluation, indicator or source; or --write")

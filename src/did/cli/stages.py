@@ -56,10 +56,10 @@ def _indicator_stage(name: str, summary: str) -> None:
         state.finish(stage.run(indicator, evaluation=evaluation, paths=paths))
 
 
-_indicator_stage("align", "Build the panel of INDICATOR under every reading.")
+_indicator_stage("align", "Build the panel of INDICATOR under every specification.")
 _indicator_stage("fit", "Fit every estimator to the panel of INDICATOR.")
 _indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
-_indicator_stage("vary", "Fit INDICATOR under every reading of what the publication leaves open.")
+_indicator_stage("specify", "Fit INDICATOR under every specification of what the publication leaves open.")
 
 
 def _group_stage(name: str, what: str, example: str, summary: str) -> None:
@@ -88,14 +88,14 @@ _group_stage("family", "family", "dtoc", "Draw what is shown of a FAMILY of outc
 @click.option("--renew-baseline", is_flag=True, help="Show which verdicts changed, then record those of this run.")
 @click.pass_obj
 def reproduce(state: State, data: str | None, without: str, strict: bool, renew_baseline: bool) -> None:
-    """Give a verdict on every published claim, and say which readings satisfy it.
+    """Give a verdict on every published claim, and say which specifications satisfy it.
 
     \b
     did reproduce --data mirror:../shared/mirror --strict
     did reproduce --renew-baseline
     """
-    from did.availability import unavailable
-    from did.reproduce import baseline
+    from did.evidence import baseline
+    from did.fetch.availability import unavailable
     from did.stages import reproduce as stage
 
     evaluation, mode, paths = state.setting(data)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS
 from did.estimators.base import PERIODS_PER_YEAR, Panel, root_sum_squares
+from did.inference.joint_test import COLUMNS
 
 Variants = Iterator[tuple[str, Panel | str]]
 
@@ -65,7 +65,7 @@ def other_controls(panel: Panel, frame: pd.DataFrame) -> Variants:
     """Yield the panel with other comparison units: those of the regions that hold treated units, and those whose mean
     outcome before onset lies within the range of the treated units'.
 
-    ``frame`` is the panel table of the reading (unit, region).
+    ``frame`` is the panel table of the specification (unit, region).
     """
     regions = frame.drop_duplicates("unit").set_index("unit")["region"].reindex(panel.units).to_numpy()
     control = panel.never_treated
@@ -116,8 +116,8 @@ def jackknife(rows: pd.DataFrame, estimate: float, panel: Panel, level: str) -> 
     """
     from scipy import stats
 
-    from did.diagnostics.joint_test import diagnostic_row, skipped
     from did.inference.clustered import rounding_error
+    from did.inference.joint_test import diagnostic_row, skipped
 
     estimator = rows["estimator"].iloc[0]
     row = diagnostic_row("jackknife", panel, level, value=estimate) | {

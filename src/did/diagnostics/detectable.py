@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, skipped
 from did.diagnostics.pretest_power import result_row
 from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, root_sum_squares
 from did.estimators.within import COLLINEAR, two_way_fit, within
 from did.inference.clustered import cluster_sums, small_sample_factor, summarise
+from did.inference.joint_test import COLUMNS, skipped
 
 POWER_ESTIMATORS = ("did",)
 # Cells (units x periods x draws) worked on at once.

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, skipped
 from did.diagnostics.pretest_power import event_path, result_row
 from did.errors import DidError
 from did.estimators.base import Panel, Result
+from did.inference.joint_test import COLUMNS, skipped
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.base import Panel
 from did.inference.clustered import by_cluster
+from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 
 KEPT = ["std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
         "n_treated_clusters"]

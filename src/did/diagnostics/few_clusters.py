@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
 from did.errors import DidError
 from did.estimators import design_of, estimate
 from did.estimators.base import Panel
 from did.inference.bias_reduced import bias_reduced
+from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.wild import wild_bootstrap
 
 CORRECTED = {"CR2": "bias_reduced_cr2", "CR3": "bias_reduced_cr3"}

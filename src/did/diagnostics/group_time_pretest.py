@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import (
+from did.errors import DidError, listed
+from did.estimators.base import Panel, Result
+from did.inference.clustered import cluster_sums, labels_of, rounding_of, varies
+from did.inference.joint_test import (
     COLUMNS,
     FEW_TREATED,
     covariance_rank,
@@ -14,9 +17,6 @@ from did.diagnostics.joint_test import (
     skipped,
     wald,
 )
-from did.errors import DidError, listed
-from did.estimators.base import Panel, Result
-from did.inference.clustered import cluster_sums, labels_of, rounding_of, varies
 
 DIAGNOSTIC = "group_time_pretest"
 

@@ -27,24 +27,24 @@ def by_wave(panel: Panel, frame: pd.DataFrame) -> Variants:
 
 
 def by_dose(panel: Panel, dose: np.ndarray, what: str = "intensity") -> Variants:
-    """Yield the panel of the treated units of each third of ``dose``, (units,) with 0 for controls, and all controls.
+    """Yield the panel of the treated units of each tercile of ``dose``, (units,) with 0 for controls, and all controls.
 
-    Units of one dose stay together, so thirds may differ in size. One variant without numbers if doses do not differ.
+    Units of one dose stay together, so terciles may differ in size. One variant without numbers if doses do not differ.
     """
     treated = ~panel.never_treated
-    third = _thirds(dose[treated])
-    if third is None:
+    tercile = _terciles(dose[treated])
+    if tercile is None:
         yield f"by {what}", f"the treated units' {what} takes fewer than three values"
         return
     for number, name in enumerate(("lowest", "middle", "highest")):
         part = np.zeros(panel.n_units, dtype=bool)
-        part[np.flatnonzero(treated)[third == number]] = True
+        part[np.flatnonzero(treated)[tercile == number]] = True
         span = f"{dose[part].min():.4g} to {dose[part].max():.4g}"
-        yield f"{name} third of {what} ({span})", panel.keep(~treated | part)
+        yield f"{name} tercile of {what} ({span})", panel.keep(~treated | part)
 
 
 def by_covariate(panel: Panel, values: pd.Series | None, what: str) -> Variants:
-    """Yield the panel of all units, treated or not, in each third of ``values`` (unit -> number).
+    """Yield the panel of all units, treated or not, in each tercile of ``values`` (unit -> number).
 
     Treated units are thus compared with controls alike in it. Units without a value are left out and counted.
     """
@@ -53,25 +53,25 @@ def by_covariate(panel: Panel, values: pd.Series | None, what: str) -> Variants:
         return
     found = values.reindex(panel.units).to_numpy(dtype=float)
     known = np.isfinite(found)
-    third = np.full(panel.n_units, -1)
-    cut = _thirds(found[known])
+    tercile = np.full(panel.n_units, -1)
+    cut = _terciles(found[known])
     if cut is None:
         yield f"by {what}", f"{what} takes fewer than three values"
         return
-    third[known] = cut
+    tercile[known] = cut
     unknown = f", {int((~known).sum())} units unknown" if not known.all() else ""
     for number, name in enumerate(("lowest", "middle", "highest")):
-        part = third == number
+        part = tercile == number
         if not (part & ~panel.never_treated).any() or not (part & panel.never_treated).any():
-            yield f"{name} third of {what}", "treated or control units are missing there"
+            yield f"{name} tercile of {what}", "treated or control units are missing there"
         else:
-            yield f"{name} third of {what}{unknown}", panel.keep(part)
+            yield f"{name} tercile of {what}{unknown}", panel.keep(part)
 
 
-def _thirds(values: np.ndarray) -> np.ndarray | None:
+def _terciles(values: np.ndarray) -> np.ndarray | None:
     """Third (0, 1, 2) of every value, equal values in one; None with fewer than three values."""
     if len(np.unique(values)) < 3:
         return None
     rank = pd.Series(values).rank(method="average", pct=True).to_numpy()
-    third = np.minimum((rank * 3 - 1e-9).astype(int), 2)
-    return third if len(np.unique(third)) == 3 else None
+    tercile = np.minimum((rank * 3 - 1e-9).astype(int), 2)
+    return tercile if len(np.unique(tercile)) == 3 else None

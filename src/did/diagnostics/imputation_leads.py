@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, diagnostic_row, f_test, refused_for_few, skipped
 from did.errors import DidError
 from did.estimators import imputation
 from did.estimators.base import Panel, Result
 from did.inference.clustered import labels_of, rounding_of
+from did.inference.joint_test import COLUMNS, FEW_TREATED, diagnostic_row, f_test, refused_for_few, skipped
 
 
 def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> pd.DataFrame:

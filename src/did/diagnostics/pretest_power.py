@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, UNHELD, covariance_rank, diagnostic_row, held, skipped
 from did.errors import DidError
 from did.estimators.base import Panel, Result, join_notes
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
+from did.inference.joint_test import COLUMNS, FEW_TREATED, UNHELD, covariance_rank, diagnostic_row, held, skipped
 
 # The pre-test of the paper and of its R package: any lead further than this many errors from zero.
 CRITICAL = 1.96

@@ -7,18 +7,18 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, FEW_TREATED, diagnostic_row, f_test, refused_for_few, skipped
 from did.errors import DidError
 from did.estimators import event_study
 from did.estimators.base import Panel, Result
 from did.estimators.within import Fit, two_way_fit
 from did.inference.clustered import labels_of, rounding_error, rounding_of
+from did.inference.joint_test import COLUMNS, FEW_TREATED, diagnostic_row, f_test, refused_for_few, skipped
 
 
 def pretrend_rows(panel: Panel, *, bin_width: int = 12) -> pd.DataFrame:
     """Return the linear pre-trend test and the joint tests of leads, by period and by bins of ``bin_width``.
 
-    Rows of the diagnostics table (`COLUMNS`; the caller adds indicator, reading, sample and is_synthetic),
+    Rows of the diagnostics table (`COLUMNS`; the caller adds indicator, specification, sample and is_synthetic),
     one per test and cluster level. With ``bin_width`` 1 the binned test is left out, being the same.
     """
     tests = [linear_pretrend(panel), joint_leads(panel)]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, listed, one_of
-from did.labels import is_missing, is_never, label, same_number, two_ways
+from did.estimators.labels import is_missing, is_never, label, same_number, two_ways
 
 TREATMENTS = ("binary", "intensity")
 # Numbers whose squares, and the squares of those, are well inside what a float holds.
@@ -130,21 +130,21 @@ class Panel:
         later_cohorts: str = "error",
         where: str = "panel",
     ) -> Panel:
-        """Return the panel held by the rows of one reading of a panel table.
+        """Return the panel held by the rows of one specification of a panel table.
 
         ``frame`` has one row per unit and period with the columns unit, period, frequency, outcome, cohort,
         intensity (only for ``treatment="intensity"``), ``cluster_columns``, ``weight_column``,
         ``covariate_columns`` (numbers; a missing one stays missing) and ``exposure_column`` (for
         ``treatment="binary"``: the share of a treated unit that is exposed, its dose in place of 1); others are
-        ignored. Units, clusters and cohorts may be texts or numbers; see `did.labels`. ``cohort`` is the first
-        treated period, missing (or 0, inf or never) for a unit not treated in the window; the dose of such a unit
+        ignored. Units, clusters and cohorts may be texts or numbers; see `did.estimators.labels`. ``cohort`` is the
+        first treated period, missing (or 0, inf or never) for a unit not treated in the window; the dose of such a unit
         is taken as 0 whatever the table holds. A cohort after the last period is an error unless
         ``later_cohorts="never_treated_in_window"``, which counts its units as never treated in the window. A
         missing outcome and an absent unit-period are both NaN. The frame is not changed; the order of its rows
         does not matter.
 
         Raises DidError, beginning with ``where``, if: a column is missing or there is no row; there are
-        several readings or frequencies; a period or cohort is not a period of the frequency; periods have a
+        several specifications or frequencies; a period or cohort is not a period of the frequency; periods have a
         gap; a unit-period comes twice; cohort, intensity or a cluster varies within a unit; a label is missing, or
         a number written in two ways; a cohort lies outside the window; an outcome or covariate is not a finite
         number; a treated unit has no positive intensity; a weight is missing or negative; there is no treated unit,
@@ -161,10 +161,10 @@ class Panel:
             raise DidError(f"{where}: expected columns {needed}; found no {absent}; add them to the table")
         if frame.empty:
             raise DidError(f"{where}: expected one row per unit and period; found no row; "
-                           "check the filters of the sample and reading")
-        if "reading" in frame.columns and frame["reading"].nunique() > 1:
-            raise DidError(f"{where}: expected the rows of one reading; found "
-                           f"{sorted(frame['reading'].unique())}; choose one before estimating")
+                           "check the filters of the sample and specification")
+        if "specification" in frame.columns and frame["specification"].nunique() > 1:
+            raise DidError(f"{where}: expected the rows of one specification; found "
+                           f"{sorted(frame['specification'].unique())}; choose one before estimating")
         frequency = _single_frequency(frame["frequency"], where)
         rows = frame.reset_index(drop=True)
         rows["cohort"] = _cohort_labels(rows["cohort"])
@@ -334,8 +334,8 @@ def _codes(column: pd.Series, name: str, where: str) -> tuple[np.ndarray, pd.Ind
 
 
 def _labels(values, at: str) -> list[str]:
-    """Return distinct values as `did.labels`; DidError, beginning with ``at``, at a number written in two ways, and
-    at a text that says there is none."""
+    """Return distinct values as `did.estimators.labels`; DidError, beginning with ``at``, at a number written in two
+    ways, and at a text that says there is none."""
     twice = same_number(values)
     if twice is not None:
         raise DidError(f"{at}: {two_ways(values, twice, 'a label')}")
@@ -346,7 +346,7 @@ def _labels(values, at: str) -> list[str]:
 
 
 def _cohort_labels(column: pd.Series) -> pd.Series:
-    """Return cohorts as `did.labels`, missing where they say never treated."""
+    """Return cohorts as `did.estimators.labels`, missing where they say never treated."""
     codes, values = pd.factorize(column)
     words = np.array([*(None if is_never(value) else label(value) for value in values), None], dtype=object)
     return pd.Series(words[codes], name=column.name)
@@ -427,7 +427,7 @@ def _first_treated(
             continue
         if not 0 <= position < len(periods):
             raise DidError(f"{what}: expected a first treated period in {periods[0]} to {periods[-1]}, or "
-                           f"empty if never treated in the window; found {text}; mend the cohort or the "
+                           f"empty if never treated in the window; found {text}; fix the cohort or the "
                            "window")
         treated_from[members] = position
     return treated_from
@@ -455,7 +455,7 @@ def _numbers(column: pd.Series, rows: pd.DataFrame, where: str) -> np.ndarray:
         row = int(np.flatnonzero(wrong)[0])
         raise DidError(f"{where}: column '{column.name}', unit {rows['unit'].iloc[row]}, period "
                        f"{rows['period'].iloc[row]}: expected a finite number or nothing; found "
-                       f"'{column.iloc[row]}'; mend the cell")
+                       f"'{column.iloc[row]}'; fix the cell")
     return numbers
 
 
@@ -476,5 +476,5 @@ def _weights(weight, outcome, units, periods, where: str) -> np.ndarray:
     if wrong.any():
         unit, period = np.argwhere(wrong)[0]
         raise DidError(f"{where}: weight of unit {units[unit]}, period {periods[period]}: expected a number "
-                       f"of 0 or more; found {weight[unit, period]}; mend the weight")
+                       f"of 0 or more; found {weight[unit, period]}; fix the weight")
     return np.where(np.isfinite(weight), weight, 0.0)

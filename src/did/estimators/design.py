@@ -87,7 +87,7 @@ def covariate_columns(panel: Panel, covariates: Sequence[str], estimator: str) -
                  else "one value per unit" if per_unit[column]
                  else "one value per period" if per_period[column] else "a value per unit plus one per period")
         raise DidError(f"{estimator}: covariate '{covariates[column]}': expected changes over time that differ between "
-                       f"units; found {found}, which leaves nothing beside unit and period effects; leave it out")
+                       f"units; found {found}, which leaves nothing beyond unit and period effects; leave it out")
     return values, weight
 
 
@@ -102,7 +102,7 @@ def refuse_collinear(covariates: Sequence[str], kept: np.ndarray, estimator: str
     """
     for name, has_slope in zip(covariates, kept, strict=True):
         if not has_slope:
-            raise DidError(f"{estimator}: covariate '{name}': expected variation beside treatment, the effects and the "
+            raise DidError(f"{estimator}: covariate '{name}': expected variation beyond treatment, the effects and the "
                            "covariates before it; found none; leave it out")
 
 

@@ -111,7 +111,7 @@ def leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> Re
     unit of dose. Units treated from the first period are left out and named. Influence and n_parameters are
     those of the regression, so the clustered error has its small-sample factor, as in R.
 
-    Raises DidError if bin_width or n_leads is not a positive whole number, or no lead is left beside its
+    Raises DidError if bin_width or n_leads is not a positive whole number, or no lead is left alongside its
     reference.
     """
     for name, number in (("bin_width", bin_width), ("n_leads", n_leads)):

@@ -1,4 +1,4 @@
-"""Fetch: the registry's files into ``data/raw/<source>/``, each verified, with a manifest beside them.
+"""Fetch: the registry's files into ``data/raw/<source>/``, each verified, with a manifest alongside them.
 
 What lies in a source's folder:
 
@@ -28,8 +28,8 @@ from typing import Any
 from did.errors import DidError, listed, suggest
 from did.fetch.contents import check_kind, describe, differences, outline
 from did.fetch.supply import ChangedEdition, Failure, Limits, Progress, Supplier, progress_bar, short
-from did.provenance import is_sealed, sha256, write_json, write_sealed
-from did.registry import RawFileEntry, Source
+from did.project.registry import RawFileEntry, Source
+from did.store.provenance import is_sealed, sha256, write_json, write_sealed
 
 MANIFEST = "manifest.json"
 WORKING_FOLDER = ".partial"
@@ -92,19 +92,19 @@ def fetch(
     Raises DidError, naming the source, the first file in trouble, what was expected, what came and what to
     do, and the names of others in trouble, when: the mirror's index is missing or names a path outside the
     mirror; a file is missing from the mirror, or has another checksum there; a download fails in a way that
-    retries do not mend; a web page or another kind of file comes in its place; the publisher's file has
+    retries do not fix; a web page or another kind of file comes in its place; the publisher's file has
     changed (both editions are then kept, the new one as ``NAME.new``); a file has no address and is not in
     the folder; ``offline`` is set and a file is missing or damaged; a file cannot be written.
     """
     folder = Path(folder)
     if source.is_own:
-        from did.indicator.own_files import copied
+        from did.fetch.own_files import copied
 
         return copied(source, folder, accept=accept)
     if mode.kind == "demo":
         return _make_up(source, folder, mode)
     job = _Job(source, folder, accept)
-    entries = obtainable(source, folder, mode) if source.by_hand else source.files
+    entries = obtainable(source, folder, mode) if source.manual_download else source.files
     if not entries:
         raise DidError(f"{source.id}: no file is at hand; download them from {source.landing_page}, put them into "
                        f"{folder} under the names of the registry ({source.files[0].name}, ...) and run again")
@@ -113,16 +113,16 @@ def fetch(
     wanted: list[RawFileEntry] = []
     for entry in entries:
         with _collected(problems, entry, job):
-            by_hand = mode.kind == "live" and entry.address is None and entry.archive is None
-            record = job.promoted(entry) or (None if refresh and not by_hand else job.kept(entry))
+            manual_download = mode.kind == "live" and entry.address is None and entry.archive is None
+            record = job.promoted(entry) or (None if refresh and not manual_download else job.kept(entry))
             if record is not None and job.is_outdated(entry, record, mode):
                 record = None
             if record is not None:
                 records[entry.name] = record
             elif offline and mode.kind == "live":
                 raise _offline_problem(job, entry)
-            elif by_hand:
-                records[entry.name] = job.by_hand(entry)
+            elif manual_download:
+                records[entry.name] = job.manual_download(entry)
             else:
                 wanted.append(entry)
 
@@ -289,7 +289,7 @@ class _Job:
                           f"{record['sha256']} in the registry")
         return True
 
-    def by_hand(self, entry: RawFileEntry) -> Record:
+    def manual_download(self, entry: RawFileEntry) -> Record:
         """Return the entry of a file without address that a person put in, or raise the problem."""
         path = self.folder / entry.name
         remedy = f"get it from {self.source.landing_page}, put it at {path} and run again"
@@ -359,11 +359,11 @@ class _Job:
         remedy = failure.remedy or (
             f"look for its new address on {self.source.landing_page} and correct the registry"
         )
-        by_hand = f", or put the file at {self.folder / entry.name} and run again"
+        manual_download = f", or put the file at {self.folder / entry.name} and run again"
         return self._worded(
             entry,
             failure.came,
-            remedy + ("" if "put the file" in remedy or str(self.folder) in remedy else by_hand),
+            remedy + ("" if "put the file" in remedy or str(self.folder) in remedy else manual_download),
         )
 
     def _worded(self, entry: RawFileEntry, came: str, remedy: str) -> DidError:

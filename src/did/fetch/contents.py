@@ -8,7 +8,7 @@ from pathlib import Path
 
 from did.errors import DidError, listed
 from did.fetch.supply import Failure
-from did.limits import csv_rows
+from did.readers.limits import csv_rows
 
 OLE2 = bytes.fromhex("d0cf11e0a1b11ae1")
 ZIP = b"PK"
@@ -77,7 +77,7 @@ def describe(path: Path) -> Shape | None:
     size = path.stat().st_size
     found = kind(path)
     if found in ("ole2", "zip"):
-        from did.sources.workbook import opened
+        from did.readers.workbook import opened
 
         try:
             with opened(path, path.name) as book:

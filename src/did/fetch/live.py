@@ -1,7 +1,7 @@
 """Live mode: files over HTTP from the registry's addresses, with retries, resume and time-outs.
 
 A download is written to ``NAME.part`` in the working folder, with what is needed to resume it
-(``NAME.part.json``: address and validator) beside it, so a later run goes on where a killed one stopped.
+(``NAME.part.json``: address and validator) alongside it, so a later run goes on where a killed one stopped.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import urllib3
 from did import __version__
 from did.fetch.guard import GuardedAdapter, Watch, refuse_local, watched
 from did.fetch.supply import ChangedEdition, Failure, Limits, Progress, Supplied
-from did.provenance import write_json
-from did.registry import RawFileEntry
+from did.project.registry import RawFileEntry
+from did.store.provenance import write_json
 
 # Answers that may be different a moment later.
 _PASSING = {408, 425, 429, 500, 502, 503, 504}

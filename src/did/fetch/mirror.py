@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from did.errors import DidError, listed
 from did.fetch.supply import ChangedEdition, Failure, Progress, Supplied, short
-from did.limits import csv_rows, refuse_large
-from did.provenance import sha256
-from did.registry import RawFileEntry
+from did.project.registry import RawFileEntry
+from did.readers.limits import csv_rows, refuse_large
+from did.store.provenance import sha256
 
 _COLUMNS = ("url", "path", "sha256")
 
@@ -76,7 +76,7 @@ def _inside(folder: Path, path: str) -> bool:
 
 
 class MirrorSupplier:
-    """Files from a mirror: by checksum in the index, else by path, else from ``tidy`` beside the mirror."""
+    """Files from a mirror: by checksum in the index, else by path, else from ``tidy`` alongside the mirror."""
 
     def __init__(self, source_id: str, folder: Path, progress: Progress) -> None:
         self._source_id = source_id
@@ -123,7 +123,7 @@ def find(source_id: str, folder: Path, rows: list[IndexRow],
     """Return where the mirror keeps a file, and its row of the index, if it has one.
 
     Looked for by checksum in the index, by path, as a file put in by hand, and among the small tables kept in
-    ``tidy`` beside the mirror. Raises Failure if there is none.
+    ``tidy`` alongside the mirror. Raises Failure if there is none.
     """
     path = f"{source_id}/{entry.name}"
     by_checksum = [row for row in rows if entry.sha256 and row.sha256 == entry.sha256]
@@ -131,15 +131,15 @@ def find(source_id: str, folder: Path, rows: list[IndexRow],
     for row in by_checksum + by_path:
         if (folder / row.path).is_file():
             return folder / row.path, row
-    beside = folder.resolve().parent / "tidy" / entry.name
+    alongside = folder.resolve().parent / "tidy" / entry.name
     loose = folder / path
-    for place in (loose, beside):
-        if place.is_file() and (place == beside or _inside(folder, path)):
+    for place in (loose, alongside):
+        if place.is_file() and (place == alongside or _inside(folder, path)):
             return place, None
     indexed = [row.path for row in by_checksum + by_path]
     came = f"a row for {indexed[0]} but no such file" if indexed else "neither a row nor a file"
     raise Failure(
-        f"{came} in the mirror {folder} (nor {beside})",
+        f"{came} in the mirror {folder} (nor {alongside})",
         f"put the file at {loose}, or add its row to index.csv",
     )
 

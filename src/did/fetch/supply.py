@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from did.registry import RawFileEntry
+from did.project.registry import RawFileEntry
 
 
 @dataclass(frozen=True)

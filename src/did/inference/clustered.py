@@ -111,7 +111,7 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
     """Return the rows of the estimates table for every cluster level of the panel.
 
     One row per parameter and cluster level with the columns `COLUMNS`: the estimates table less indicator,
-    reading, sample and is_synthetic, which the caller adds. Intervals cover ``level`` pointwise and, with
+    specification, sample and is_synthetic, which the caller adds. Intervals cover ``level`` pointwise and, with
     p_value (two-sided, of no effect), use Student's t with clusters - 1 degrees of freedom, or, for a result
     whose distribution is ``normal``, the standard normal without any small-sample factor (df is then missing:
     the convention of R's did package, whose error is sqrt(mean(influence^2) / n)). band_low, band_high and

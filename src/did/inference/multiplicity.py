@@ -40,7 +40,7 @@ def romano_wolf(estimates: Sequence[float], std_errors: Sequence[float], draws: 
     j-th and all after it reaches |t_j|) / (1 + draws), and no smaller than the one before (Romano and Wolf 2005,
     Econometrica 73:1237-1282; 2016, Statistics & Probability Letters 113:38-40). The chance of one or more false
     rejections stays near or below the level, with more power than Holm's where outcomes go together. Errors are not
-    drawn anew.
+    drawn again.
 
     An outcome without an estimate, a positive error or draws gets NaN and does not count. Raises DidError if shapes do
     not fit or there is no draw.
@@ -107,11 +107,12 @@ def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, families: Map
                  draws: int = 9999, seed: int = 20170601) -> pd.DataFrame:
     """Return the overall estimates of each family of outcomes with p-values adjusted over the family.
 
-    ``estimates`` rows of the estimates table of one reading (overall effects; others are left aside); ``influence`` the
-    table of that name: each cluster's scaled share of an estimate; ``families`` family -> its indicators. Outcomes of
-    one sample, treatment, estimator and cluster level are adjusted together. Columns: family, the keys, estimate,
-    std_error, p_value, p_holm, p_benjamini_hochberg, p_romano_wolf, n_tests and is_synthetic. An estimate without an
-    error has no adjusted p-value and is not counted. Raises DidError for an estimate whose influence is missing.
+    ``estimates`` rows of the estimates table of one specification (overall effects; others are left aside);
+    ``influence`` the table of that name: each cluster's scaled share of an estimate; ``families`` family -> its
+    indicators. Outcomes of one sample, treatment, estimator and cluster level are adjusted together. Columns: family,
+    the keys, estimate, std_error, p_value, p_holm, p_benjamini_hochberg, p_romano_wolf, n_tests and is_synthetic. An
+    estimate without an error has no adjusted p-value and is not counted. Raises DidError for an estimate whose
+    influence is missing.
     """
     keys = ["sample", "treatment", "estimator", "cluster"]
     overall = estimates.loc[estimates["estimand"] == "overall"]

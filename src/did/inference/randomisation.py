@@ -19,13 +19,13 @@ from math import factorial, prod
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
 from did.errors import DidError, listed, one_of
 from did.estimators import estimate as fit
 from did.estimators.base import Panel, Result, join_notes
 from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
 from did.inference.clustered import CANCELLED, rounding_error, small_sample_factor
+from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 
 ESTIMATORS = ("did", "ldv")
 STATISTICS = ("studentised", "estimate")
@@ -89,9 +89,9 @@ def randomisation(
 ) -> Randomisation:
     """Return the test that reassigns whole clusters of ``level`` to the panel's onsets and doses.
 
-    The pairs of onset and dose of the clusters are dealt out anew, so every wave keeps its number of clusters and units
-    follow their cluster. All distinct assignments are tried if there are at most ``draws`` of them, and p is the exact
-    share with |T*| >= |T|, the observed one included; else ``draws`` are drawn with replacement and
+    The pairs of onset and dose of the clusters are dealt out again, so every wave keeps its number of clusters and
+    units follow their cluster. All distinct assignments are tried if there are at most ``draws`` of them, and p is the
+    exact share with |T*| >= |T|, the observed one included; else ``draws`` are drawn with replacement and
     p = (1 + number with |T*| >= |T|) / (1 + draws). Ties, up to rounding, count as large, and so do assignments whose
     statistic does not exist (the note counts them). Exact if all assignments were equally likely and treatment does
     nothing to any unit (Rosenbaum 2002, Observational Studies, chapter 2).
@@ -196,7 +196,7 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
 
 
 def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS, **options: object) -> pd.DataFrame:
-    """Return `randomisation` of each estimator as rows of the diagnostics table (`did.diagnostics.joint_test.COLUMNS`).
+    """Return `randomisation` of each estimator as rows of the diagnostics table (`did.inference.joint_test.COLUMNS`).
 
     value is the estimate, statistic the observed statistic, the reason of a test that is done its note; an infinite end
     of the interval is missing. ``options`` and errors as `randomisation`; ``lags`` matters to ldv only.

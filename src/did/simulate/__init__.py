@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from did.errors import DidError, one_of
 
 if TYPE_CHECKING:
-    from did.registry import RawFileEntry, Source
+    from did.project.registry import RawFileEntry, Source
     from did.simulate.truth import Demo
 
 REFERENCE = Path("data/reference")
@@ -42,7 +42,7 @@ def write_source(source: Source, folder: str | Path, demo: Demo, *, reference: s
     Raises DidError for a source that no module can make, a name the source does not have, a file whose layout
     is not known to the module, and a reference table that is missing or lacks a column.
     """
-    from did.provenance import atomic
+    from did.store.provenance import atomic
 
     one_of("demonstration data of source", source.id, WRITERS)
     listed = [entry.name for entry in source.files]

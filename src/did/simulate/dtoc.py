@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from did.reference import read_reference
-from did.registry import RawFileEntry, Source
+from did.project.registry import RawFileEntry, Source
+from did.readers.reference import read_reference
+from did.readers.spreadsheet import MONTHS
 from did.simulate import FileWriter, population, unknown_layout
 from did.simulate.panels import shared_noise
 from did.simulate.sheets import SYNTHETIC, Grid, put, save, save_csv
 from did.simulate.truth import PARTS, Demo, path_of, stream, waves_of
-from did.sources.spreadsheet import MONTHS
 
 SHEET = "LA - by responsible org"
 BLOCK = ["NHS", "Social Care", "Both", "Total"]

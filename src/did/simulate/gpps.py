@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did.chain import Chain, load_chain
+from did.areas.succession import Chain, load_chain
 from did.errors import DidError
-from did.reference import read_reference
-from did.registry import RawFileEntry, Source
+from did.project.registry import RawFileEntry, Source
+from did.readers.gpps_practice_csv import OUTCOMES, Layout, read_layouts
+from did.readers.reference import read_reference
 from did.simulate import FileWriter, unknown_layout
 from did.simulate.panels import shared_noise
 from did.simulate.truth import Demo, path_of, stream, waves_of
-from did.sources.gpps_practice_csv import OUTCOMES, Layout, read_layouts
 
 FIRST_CHAIN = "2013-04-01"
 TARGET = "2020-04-01"

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did.chain import Chain, load_chain
-from did.reference import read_reference
-from did.registry import RawFileEntry, Source
+from did.areas.succession import Chain, load_chain
+from did.project.registry import RawFileEntry, Source
+from did.readers.reference import read_reference
 from did.simulate import FileWriter, unknown_layout
 from did.simulate.panels import shared_noise
 from did.simulate.sheets import save_csv

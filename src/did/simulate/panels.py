@@ -65,7 +65,7 @@ def panel(
     effect         effect from the first treated period on, one for all or by first treated period
     dynamic        growth of the effect with each further period of treatment
     heterogeneity  standard deviation of the effect between units
-    diverging      trend of treated units beside the others, per period: parallel trends fail unless 0
+    diverging      trend of treated units alongside the others, per period: parallel trends fail unless 0
     level, between mean of the outcome and standard deviation of a_i
     noise          standard deviation of u_it, AR(1) with ``persistence``; ``system_share`` of its variance
                    is common to the ``units_per_system`` neighbouring units that make a system
@@ -99,7 +99,7 @@ def panel(
     cohort = np.where(treated, periods[np.minimum(start, n_periods - 1)], None)
     order = {at: wave for wave, at in enumerate(sorted(cohorts), start=1)}
     frame = pd.DataFrame({
-        "indicator": "made_up", "reading": "default", "unit": np.repeat(units, n_periods),
+        "indicator": "made_up", "specification": "default", "unit": np.repeat(units, n_periods),
         "period": np.tile(periods, n_units), "frequency": frequency, "unit_name": np.repeat(units, n_periods),
         "outcome": outcome.ravel(), "numerator": np.nan, "weight": 1.0,
         "system": np.repeat([f"S{number:03d}" for number in system], n_periods),

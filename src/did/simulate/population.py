@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from did.reference import read_reference
-from did.registry import RawFileEntry, Source
+from did.project.registry import RawFileEntry, Source
+from did.readers.reference import read_reference
 from did.simulate import FileWriter, unknown_layout
 from did.simulate.sheets import SYNTHETIC, Grid, put, save, save_csv
 from did.simulate.truth import ENGLAND, Demo, stream
@@ -316,7 +316,7 @@ def write_census(path: Path, *, population: Population) -> None:
 
 
 def write_rebased(path: Path, *, population: Population) -> None:
-    """Write the MYEB3 file: all ages of every year, on the codes of the last book, births and deaths beside."""
+    """Write the MYEB3 file: all ages of every year, on the codes of the last book, births and deaths alongside."""
     table, counts = _merge(population, population.rebased, YEARS[-1])
     order = np.argsort(table["lad_code"].to_numpy(), kind="stable")
     header = ["ladcode20", "laname20", "country", f"population_{YEARS[0]}"]

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from did import yaml_files
 from did.errors import DidError, one_of
-from did.reference import read_reference
+from did.project import yaml_files
+from did.readers.reference import read_reference
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -46,7 +46,7 @@ class Planted(Strict):
     unit: str = Field(description="unit of measure of the effect")
     frequency: Literal["M", "Y"] = Field(description="frequency of the indicator")
     effect: dict[int, float] = Field(description="wave -> effect from its first treated period on")
-    diverging: dict[int, float] = Field(default_factory=dict, description="wave -> trend of its areas beside that "
+    diverging: dict[int, float] = Field(default_factory=dict, description="wave -> trend of its areas alongside that "
                                         "of all others, per period from the first period on: not an effect")
 
 
@@ -158,7 +158,7 @@ class Demo(Strict):
 
 
 def load_demo(path: str | Path = "config/demo.yaml") -> Demo:
-    """Read the settings; DidError as `did.yaml_files.read`, and for a planted wave that has no start."""
+    """Read the settings; DidError as `did.project.yaml_files.read`, and for a planted wave that has no start."""
     return yaml_files.read(path, Demo)
 
 
@@ -212,7 +212,7 @@ def stream(demo: Demo, *names: str) -> np.random.Generator:
 def waves_of(path: Path, areas: Sequence[str], code_column: str = "area_code") -> np.ndarray:
     """Return (areas,) the wave of each area code in a membership table, the earliest if it is in several, else 0.
 
-    This is the reading in which any part of an area inside a treated system makes it treated.
+    This is the specification in which any part of an area inside a treated system makes it treated.
     """
     table = read_reference(path, ["wave", "system", code_column], ["wave", "system", code_column])
     if not table["wave"].str.fullmatch(r"\d+").all():

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from did import tables
-from did.config import Evaluation
 from did.errors import one_of
 from did.inference.multiplicity import family_tests
-from did.outputs import contents
-from did.outputs.evaluation_facts import stage_tables
-from did.outputs.text import plural
-from did.paths import Paths
+from did.project import result_files
+from did.project.config import Evaluation
+from did.project.paths import Paths
+from did.report.content.evaluation_facts import stage_tables
+from did.store import tables
+from did.words import plural
 
 
 def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
-    """Write the family's table of adjusted p-values under the default reading and return one line about it.
+    """Write the family's table of adjusted p-values under the default specification and return one line about it.
 
     ``without`` are the indicators that this run has no files for. Raises DidError for an unknown family, a table that
     is missing or breaks its contract, and an estimate whose influence is missing.
     """
-    by_family = contents.families(evaluation, without)
+    by_family = result_files.families(evaluation, without)
     one_of("family", family, by_family)
     frames = stage_tables(("estimates", "influence"), by_family[family], evaluation, paths)
     estimates = frames["estimates"]
-    tests = family_tests(estimates.loc[estimates["reading"] == evaluation.default_reading], frames["influence"],
-                         {family: by_family[family]}, draws=evaluation.draws, seed=evaluation.seed)
-    tables.write("many_tests", tests, paths.many_tests(family))
+    tests = family_tests(
+        estimates.loc[estimates["specification"] == evaluation.default_specification],
+        frames["influence"],
+        {family: by_family[family]},
+        draws=evaluation.draws,
+        seed=evaluation.seed,
+    )
+    tables.write("adjusted_p_values", tests, paths.adjusted_p_values(family))
     return f"{family}: {plural(len(tests), 'adjusted effect')} of {plural(len(by_family[family]), 'outcome')}"

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from did import panel, tables
-from did.config import Evaluation, load_indicator
-from did.paths import Paths
+from did.panels import build
+from did.project.config import Evaluation, load_indicator
+from did.project.paths import Paths
+from did.store import tables
 
 
 def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
-    """Build one indicator's panel and lineage under every reading, write both and return one line about them.
+    """Build one indicator's panel and area_audit under every specification, write both and return one line about them.
 
-    Raises DidError for everything that did.panel.build describes.
+    Raises DidError for everything that did.panels.build.build describes.
     """
     indicator = load_indicator(indicator_name, evaluation.indicators_folder)
     observations = {name: tables.read("observations", paths.observations(name))
-                    for name in panel.observations_needed(indicator)}
-    panels, lineage = panel.build_all(indicator, evaluation, observations)
+                    for name in build.observations_needed(indicator)}
+    panels, area_audit = build.build_all(indicator, evaluation, observations)
     tables.write("panel", panels, paths.panel(indicator_name))
-    tables.write("lineage", lineage, paths.lineage(indicator_name))
-    default = panels.loc[panels["reading"] == evaluation.default_reading]
+    tables.write("area_audit", area_audit, paths.area_audit(indicator_name))
+    default = panels.loc[panels["specification"] == evaluation.default_specification]
     treated = default.loc[default["cohort"].notna(), "unit"].nunique()
     return (f"{indicator_name}: {default['unit'].nunique()} units x {default['period'].nunique()} periods, "
-            f"{treated} treated, {panels['reading'].nunique()} readings")
+            f"{treated} treated, {panels['specification'].nunique()} specifications")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from did import tables, waves
-from did.config import Evaluation, Indicator, load_indicator
+from did.areas import waves
 from did.diagnostics import alternatives, heterogeneity
 from did.diagnostics.detectable import minimum_detectable_rows
 from did.diagnostics.equivalence import equivalence_rows
@@ -16,7 +15,6 @@ from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
 from did.diagnostics.group_time_pretest import pretest
 from did.diagnostics.group_trends import group_trends
 from did.diagnostics.imputation_leads import imputation_leads
-from did.diagnostics.joint_test import COLUMNS, diagnostic_row, skipped
 from did.diagnostics.pretest_power import pretest_power_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
 from did.diagnostics.sensitivity import sensitivity_rows
@@ -25,11 +23,14 @@ from did.estimators import REGRESSIONS, estimate
 from did.estimators.aggregation import aggregate
 from did.estimators.base import PERIODS_PER_YEAR, Panel
 from did.estimators.decomposition import decompose, shares
+from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.randomisation import randomisation_rows
-from did.outputs.contents import staggered_reading
-from did.paths import Paths
-from did.reference import read_reference
+from did.project.config import Evaluation, Indicator, load_indicator
+from did.project.paths import Paths
+from did.project.result_files import staggered_specification
+from did.readers.reference import read_reference
 from did.stages.fit import panel_of
+from did.store import tables
 
 # Draws for coefficients over event time, of which there are many.
 EVENT_DRAWS = 999
@@ -39,17 +40,17 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """Run the diagnostics of one indicator, write the diagnostics and trends tables and return one line about them.
 
     Trends and their tests for every sample and treatment; few-cluster inference and power for every treatment; the rest
-    for the first treatment; all under the reported reading, in the first sample. What concerns estimators for waves
-    from their own dates is under the first reading that has them. A diagnostic that does not apply is a row with status
-    ``skipped`` and its reason. Raises DidError for a panel the tests cannot use at all.
+    for the first treatment; all under the reported specification, in the first sample. What concerns estimators for
+    waves from their own dates is under the first specification that has them. A diagnostic that does not apply is a row
+    with status ``skipped`` and its reason. Raises DidError for a panel the tests cannot use at all.
     """
     panels = tables.read("panel", paths.panel(indicator))
     synthetic = bool(panels["is_synthetic"].any())
     settings = load_indicator(indicator, evaluation.indicators_folder)
-    frame = panels.loc[panels["reading"] == evaluation.default_reading]
+    frame = panels.loc[panels["specification"] == evaluation.default_specification]
     found, trends = [], []
     for sample in evaluation.samples:
-        keys = {"indicator": indicator, "reading": evaluation.default_reading, "sample": sample,
+        keys = {"indicator": indicator, "specification": evaluation.default_specification, "sample": sample,
                 "is_synthetic": synthetic}
         for treatment in evaluation.treatments:
             panel = panel_of(frame, sample, treatment, evaluation)
@@ -61,11 +62,15 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
             found += [each.assign(**keys) for each in rows]
         trends.append(group_trends(panel_of(frame, sample, "binary", evaluation)).assign(**keys))
-    staggered = staggered_reading(evaluation)
+    staggered = staggered_specification(evaluation)
     if staggered:
-        panel = panel_of(panels.loc[panels["reading"] == staggered], evaluation.samples[0], evaluation.treatments[0],
-                         evaluation)
-        found += [rows.assign(indicator=indicator, reading=staggered, sample=evaluation.samples[0],
+        panel = panel_of(
+            panels.loc[panels["specification"] == staggered],
+            evaluation.samples[0],
+            evaluation.treatments[0],
+            evaluation,
+        )
+        found += [rows.assign(indicator=indicator, specification=staggered, sample=evaluation.samples[0],
                               is_synthetic=synthetic) for rows in _about_staggered(panel)]
     diagnostics = pd.concat([rows.astype({"reason": "str"}) for rows in found if len(rows)], ignore_index=True)
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))
@@ -75,8 +80,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
 
 
 def _static(evaluation: Evaluation) -> tuple[list[str], dict[str, dict]]:
-    """The evaluation's regressions with one effect, and their options under the reported reading."""
-    lags = evaluation.readings[evaluation.default_reading].lags
+    """The evaluation's regressions with one effect, and their options under the reported specification."""
+    lags = evaluation.specifications[evaluation.default_specification].lags
     names = [name for name in evaluation.estimators if name in REGRESSIONS and name != "event_study"]
     return names, {"ldv": {"lags": lags}}
 
@@ -161,7 +166,7 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
              estimate_rows("by_wave", heterogeneity.by_wave(panel, frame), **common)]
     dose = frame.drop_duplicates("unit").set_index("unit")["intensity"].reindex(panel.units).to_numpy()
     rows.append(estimate_rows("by_intensity", heterogeneity.by_dose(panel, dose), **common))
-    for name, tables_of in robust.thirds.items():
+    for name, tables_of in robust.terciles.items():
         values = None
         if indicator.geography in tables_of:
             held = read_reference(Path(evaluation.reference) / tables_of[indicator.geography], ["unit", "value"],

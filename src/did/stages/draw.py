@@ -6,15 +6,16 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from did import tables
-from did.config import Evaluation, Indicator, load_indicator
 from did.errors import one_of
 from did.estimators.base import PERIODS_PER_YEAR
-from did.outputs import contents
-from did.outputs.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
-from did.outputs.evaluation_facts import family_facts, outcome_facts, stage_tables, verdicts
-from did.outputs.event_figures import event_study
-from did.outputs.facts import (
+from did.evidence import load_claims
+from did.evidence.ranking import judged
+from did.project import result_files
+from did.project.config import Evaluation, Indicator, load_indicator
+from did.project.paths import Paths
+from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
+from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables, verdicts
+from did.report.content.facts import (
     PERIODS,
     SAMPLES,
     STAGGERED,
@@ -24,51 +25,50 @@ from did.outputs.facts import (
     only,
     samples_of,
 )
-from did.outputs.html.section import section_html
-from did.outputs.reproduction_figures import readings_strip
-from did.outputs.robustness_figures import robustness_forest
-from did.outputs.robustness_rows import alternatives
-from did.outputs.series_figures import series_by_wave, wave_means
-from did.outputs.specification_figures import choices_of, specification_curve, specifications
-from did.outputs.staggered_figures import estimators_over_event_time
-from did.outputs.text import plural
-from did.outputs.trend_figures import parallel_trends
-from did.outputs.wave_figures import timing_panel
-from did.paths import Paths
-from did.provenance import write_text
-from did.reproduce import load_claims
-from did.reproduce.ranking import judged
+from did.report.content.robustness_rows import alternatives
+from did.report.figures.event_study import event_study
+from did.report.figures.reproduction import specifications_strip
+from did.report.figures.robustness import robustness_forest
+from did.report.figures.series import series_by_wave, wave_means
+from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
+from did.report.figures.staggered import estimators_over_event_time
+from did.report.figures.trends import parallel_trends
+from did.report.figures.waves import timing_panel
+from did.report.pages.section import section_html
+from did.store import tables
+from did.store.provenance import write_text
+from did.words import plural
 
 
 def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
-    """Draw every figure that ``contents.draw_files`` lists for the indicator ``name``, write its section of the report,
-    and return one line about them.
+    """Draw every figure that ``result_files.draw_files`` lists for the indicator ``name``, write its section of the
+    report, and return one line about them.
 
     ``without`` are the indicators that this run has no files for: they decide which outcome is its family's headline.
     Raises DidError for an indicator the evaluation does not have, and for a table that is missing or breaks its
     contract.
     """
-    shown = contents.headlines(evaluation, without)
+    shown = result_files.headlines(evaluation, without)
     one_of("indicator", name, [each for each in evaluation.indicators if each not in without])
     indicator = load_indicator(name, evaluation.indicators_folder)
-    frames = stage_tables(("estimates", "diagnostics", "lineage", "readings", "trends"), [name], evaluation, paths)
+    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends"), [name], evaluation, paths)
     claims = load_claims(evaluation.published, evaluation.indicators)
     claims = claims.loc[claims["indicator"] == name]
     claims["published_value"] = pd.to_numeric(claims["value"], errors="coerce")
     sources = sources_of([indicator], evaluation)
     source = source_line([indicator], sources)
-    figures = contents.figures(evaluation, name, shown.values())
+    figures = result_files.figures(evaluation, name, shown.values())
     _trends(indicator, evaluation, frames, source, paths)
     _series(indicator, evaluation, source, paths)
     if "event_study" in evaluation.estimators:
         _event_study(indicator, evaluation, frames["estimates"], source, paths)
-    if contents.staggered_reading(evaluation):
+    if result_files.staggered_specification(evaluation):
         _estimators(indicator, evaluation, frames["estimates"], claims, source, paths)
     _robustness(indicator, evaluation, frames, claims, source, paths)
     if f"specification_{name}" in figures:
         _specifications(indicator, evaluation, frames, claims, source, paths)
         _timing(indicator, evaluation, source, paths)
-    _readings(indicator, evaluation, frames["readings"], claims, source, paths)
+    _specifications(indicator, evaluation, frames["specifications"], claims, source, paths)
     facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
     reproduction = verdicts(evaluation, frames["estimates"], [name])
     write_text(paths.section(name), section_html(
@@ -94,7 +94,7 @@ def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.D
 
 def _series(indicator: Indicator, evaluation: Evaluation, source: str, paths: Paths) -> None:
     panel = tables.read("panel", paths.panel(indicator.id))
-    panel = panel.loc[panel["reading"] == evaluation.default_reading]
+    panel = panel.loc[panel["specification"] == evaluation.default_specification]
     later = {wave: str(indicator.onset(month)) for wave, month in evaluation.waves.onsets.items()}
     unit = measure(indicator, evaluation)
     series_by_wave(
@@ -106,20 +106,26 @@ def _series(indicator: Indicator, evaluation: Evaluation, source: str, paths: Pa
 def _event_study(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, source: str,
                  paths: Paths) -> None:
     event_study(
-        estimates.loc[estimates["estimand"] == "event_time"], indicator=indicator.id,
-        reading=evaluation.default_reading, sample=evaluation.samples[0], treatment=evaluation.treatments[0],
+        estimates.loc[estimates["estimand"] == "event_time"],
+        indicator=indicator.id,
+        specification=evaluation.default_specification,
+        sample=evaluation.samples[0],
+        treatment=evaluation.treatments[0],
         stem=paths.results / "figures" / f"event_study_{indicator.id}",
         title=f"{indicator.title}: by time since onset",
         subtitle=subtitle(measure(indicator, evaluation), indicator, evaluation),
-        source=source, value_label=effect_unit(indicator, evaluation),
+        source=source,
+        value_label=effect_unit(indicator, evaluation),
         time_label=f"{PERIODS[indicator.frequency].capitalize()}s since onset",
-        tick_every=PERIODS_PER_YEAR[indicator.frequency], units=evaluation.units,
-        clusters=levels(evaluation))
+        tick_every=PERIODS_PER_YEAR[indicator.frequency],
+        units=evaluation.units,
+        clusters=levels(evaluation),
+    )
 
 
 def _estimators(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, claims: pd.DataFrame,
                 source: str, paths: Paths) -> None:
-    rows = estimates.loc[estimates["reading"] == contents.staggered_reading(evaluation)]
+    rows = estimates.loc[estimates["specification"] == result_files.staggered_specification(evaluation)]
     claim = only(claims.loc[claims["published_value"].notna()], indicator=indicator.id,
                  estimator=indicator.published_estimator, treatment="binary", sample="full")
     estimators_over_event_time(
@@ -146,10 +152,15 @@ def _robustness(indicator: Indicator, evaluation: Evaluation, frames: dict[str, 
                 source: str, paths: Paths) -> None:
     static = [name for name in evaluation.estimators if name != "event_study"]
     rows = alternatives(
-        indicator=indicator.id, estimates=frames["estimates"], diagnostics=frames["diagnostics"],
-        readings=frames["readings"], reading=evaluation.default_reading, samples=evaluation.samples,
+        indicator=indicator.id,
+        estimates=frames["estimates"],
+        diagnostics=frames["diagnostics"],
+        specifications=frames["specifications"],
+        specification=evaluation.default_specification,
+        samples=evaluation.samples,
         treatment=evaluation.treatments[0],
-        estimators=sorted(static, key=lambda name: name != indicator.published_estimator))
+        estimators=sorted(static, key=lambda name: name != indicator.published_estimator),
+    )
     robustness_forest(
         rows, estimator=indicator.published_estimator, published=_published(claims, indicator, evaluation),
         is_compared=evaluation.publication.coefficients > 0,
@@ -162,13 +173,16 @@ def _robustness(indicator: Indicator, evaluation: Evaluation, frames: dict[str, 
 
 def _specifications(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame],
                     claims: pd.DataFrame, source: str, paths: Paths) -> None:
-    estimates, readings = frames["estimates"], frames["readings"]
-    default = choices_of(evaluation.readings[evaluation.default_reading], indicator)
-    staggered = {name: choices_of(reading, indicator) for name, reading in evaluation.readings_of(indicator).items()
-                 if reading.staggered}
+    estimates, specifications = frames["estimates"], frames["specifications"]
+    default = choices_of(evaluation.specifications[evaluation.default_specification], indicator)
+    staggered = {
+        name: choices_of(specification, indicator)
+        for name, specification in evaluation.specifications_of(indicator).items()
+        if specification.staggered
+    }
     specification_curve(
-        specifications(readings, estimates, default=default, staggered=staggered, treatment=evaluation.treatments[0]),
-        choices=list(default), estimator=indicator.published_estimator, reading=evaluation.default_reading,
+        curve_rows(specifications, estimates, default=default, staggered=staggered, treatment=evaluation.treatments[0]),
+        choices=list(default), estimator=indicator.published_estimator, specification=evaluation.default_specification,
         stem=paths.results / "figures" / f"specification_{indicator.id}",
         title=f"{indicator.title}: every specification",
         subtitle=subtitle(effect_unit(indicator, evaluation), indicator, evaluation),
@@ -178,28 +192,30 @@ def _specifications(indicator: Indicator, evaluation: Evaluation, frames: dict[s
 
 
 def _timing(indicator: Indicator, evaluation: Evaluation, source: str, paths: Paths) -> None:
-    """Draw the panel of an outcome by first treated period, each wave from its own date where a reading does so."""
-    reading = contents.staggered_reading(evaluation) or evaluation.default_reading
+    """Draw the panel of an outcome by first treated period, each wave from its own date where a specification does
+    so."""
+    specification = result_files.staggered_specification(evaluation) or evaluation.default_specification
     panel = tables.read("panel", paths.panel(indicator.id))
-    if reading not in set(panel["reading"]):
-        reading = evaluation.default_reading
+    if specification not in set(panel["specification"]):
+        specification = evaluation.default_specification
     timing_panel(
-        panel.loc[panel["reading"] == reading], stem=paths.results / "figures" / f"timing_{indicator.id}",
+        panel.loc[panel["specification"] == specification], stem=paths.results / "figures" / f"timing_{indicator.id}",
         title=f"{indicator.title}: who is treated when",
         subtitle=f"{evaluation.units.capitalize()} by first treated {PERIODS[indicator.frequency]} and by system, "
-                 f"{evaluation.place}. Reading: {reading}.",
+                 f"{evaluation.place}. Specification: {specification}.",
         source=source, units=evaluation.units)
 
 
-def _readings(indicator: Indicator, evaluation: Evaluation, varied: pd.DataFrame, claims: pd.DataFrame, source: str,
-              paths: Paths) -> None:
-    """Draw the readings of every claim on a number."""
-    figures = contents.readings_figures(evaluation, [indicator.id])
+def _specifications(
+    indicator: Indicator, evaluation: Evaluation, varied: pd.DataFrame, claims: pd.DataFrame, source: str, paths: Paths
+) -> None:
+    """Draw the specifications of every claim on a number."""
+    figures = result_files.specifications_figures(evaluation, [indicator.id])
     rows = judged(varied, claims)
     for claim in claims.loc[claims["claim"].isin(list(figures))].itertuples():
-        readings_strip(
-            rows.loc[rows["claim"] == claim.claim], claim, default=evaluation.default_reading,
+        specifications_strip(
+            rows.loc[rows["claim"] == claim.claim], claim, default=evaluation.default_specification,
             stem=paths.results / "figures" / figures[claim.claim],
-            title=f"{indicator.title}: {estimator_name(claim.estimator)} under every reading",
+            title=f"{indicator.title}: {estimator_name(claim.estimator)} under every specification",
             subtitle=f"{TREATMENTS[claim.treatment]} treatment, {SAMPLES[claim.sample]}. "
                      f"{subtitle(claim.unit, indicator, evaluation)}", source=source, clusters=levels(evaluation))

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did import tables
 from did.errors import DidError, one_of
 from did.estimators import ESTIMATORS, estimate
 from did.estimators.base import Panel, Result
 from did.inference.clustered import summarise
-from did.json_lines import json_lines
-from did.panel_csv import Columns, load
-from did.provenance import write_text
+from did.readers.panel_file import Columns, load
+from did.store import tables
+from did.store.json_lines import json_lines
+from did.store.provenance import write_text
 
 DEFAULTS = ("did", "event_study")
 STAGGERED = "callaway_santanna"
@@ -49,12 +49,12 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     ``min_event_time`` to ``max_event_time``, and by the pre-test of parallel trends. ``balance_event_time`` is for the
     average by event time, which is then the only one unless others are named, which is an error. ``bands`` adds bands
     that hold for all effects of an estimand at once, from ``draws`` draws (default 999) of the multiplier bootstrap
-    with ``seed`` (`did.inference.multiplier`). With ``output``, the estimates table (`did.tables`) of every row and
-    cluster level is written there as CSV with all digits.
+    with ``seed`` (`did.inference.multiplier`). With ``output``, the estimates table (`did.store.tables`) of every row
+    and cluster level is written there as CSV with all digits.
 
-    Raises DidError for everything `did.panel_csv.load` and the estimators raise, an estimator or aggregation that is
-    not there, an option that none of the estimators takes, draws or a seed without bands, and an output that is the
-    input.
+    Raises DidError for everything `did.readers.panel_file.load` and the estimators raise, an estimator or aggregation
+    that is not there, an option that none of the estimators takes, draws or a seed without bands, and an output that is
+    the input.
     """
     given = dict(options or {})
     chosen = list(dict.fromkeys(estimators)) or list(DEFAULTS)
@@ -250,8 +250,8 @@ def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object]) -> None:
 
 
 def _estimates_csv(table: pd.DataFrame, outcome: str) -> str:
-    """The rows as a CSV of the estimates table: one reading, `-`, and one sample, `full`."""
-    full = table.assign(indicator=outcome, reading="-", sample="full", is_synthetic=False)
+    """The rows as a CSV of the estimates table: one specification, `-`, and one sample, `full`."""
+    full = table.assign(indicator=outcome, specification="-", sample="full", is_synthetic=False)
     checked = tables.check("estimates", full, "did estimate")
     return checked.to_csv(index=False, lineterminator="\n")
 

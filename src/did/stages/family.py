@@ -7,49 +7,49 @@ from dataclasses import replace
 
 import pandas as pd
 
-from did.config import Evaluation, Indicator, load_indicator
+from did.areas.waves import MEMBERSHIP
 from did.errors import one_of
-from did.outputs import contents
-from did.outputs.describe import effect_unit, source_line, sources_of, subtitle
-from did.outputs.evaluation_facts import family_facts, largest_dose, stage_tables, verdicts
-from did.outputs.facts import ESTIMATORS, levels, samples_of, treatments_of
-from did.outputs.figures import coefficient_panes, coefficient_single
-from did.outputs.robustness import robustness_markdown
-from did.outputs.summary import summary_markdown
-from did.outputs.text import listed
-from did.outputs.wave_figures import wave_chart, wave_rows
-from did.paths import Paths
-from did.provenance import write_text
-from did.reference import read_reference
-from did.reproduce import load_claims
-from did.waves import MEMBERSHIP
+from did.evidence import load_claims
+from did.project import result_files
+from did.project.config import Evaluation, Indicator, load_indicator
+from did.project.paths import Paths
+from did.readers.reference import read_reference
+from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
+from did.report.content.evaluation_facts import family_facts, largest_dose, stage_tables, verdicts
+from did.report.content.facts import ESTIMATORS, levels, samples_of, treatments_of
+from did.report.figures.coefficients import coefficient_panes, coefficient_single
+from did.report.figures.waves import wave_chart, wave_rows
+from did.report.pages.robustness import robustness_markdown
+from did.report.pages.summary import summary_markdown
+from did.store.provenance import write_text
+from did.words import listed
 
 # What the areas of a geography are called in headings.
 GEOGRAPHIES = {"upper_tier": "Upper-tier authorities", "ccg_2020": "CCGs of 2020"}
 
 
 def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
-    """Write every file that ``contents.family_files`` lists for a family and return one line about them.
+    """Write every file that ``result_files.family_files`` lists for a family and return one line about them.
 
     ``without`` are the indicators that this run has no files for. Raises DidError for an unknown family and a table
     that is missing or breaks its contract.
     """
-    by_family = contents.families(evaluation, without)
+    by_family = result_files.families(evaluation, without)
     one_of("family", family, by_family)
     members = [load_indicator(name, evaluation.indicators_folder) for name in by_family[family]]
-    frames = stage_tables(("estimates", "diagnostics", "lineage", "readings"), by_family[family], evaluation, paths)
+    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications"), by_family[family], evaluation, paths)
     facts = family_facts(family, evaluation, without=without, paths=paths)
     facts = replace(facts, largest_dose=largest_dose(facts.total, evaluation, paths))
     _coefficients(members, evaluation, frames["estimates"], paths)
-    if contents.draws_waves(evaluation, family, without):
+    if result_files.draws_waves(evaluation, family, without):
         _waves(evaluation, bool(frames["estimates"]["is_synthetic"].any()), paths)
     reproduction = verdicts(evaluation, frames["estimates"], by_family[family])
-    write_text(paths.results / contents.family_page(family),
+    write_text(paths.results / result_files.family_page(family),
                summary_markdown(facts=facts, reproduction=reproduction, **frames))
-    del frames["lineage"]
-    write_text(paths.results / contents.robustness_page(family),
+    del frames["area_audit"]
+    write_text(paths.results / result_files.robustness_page(family),
                robustness_markdown(facts=facts, reproduction=reproduction, **frames))
-    return f"{family}: {len(contents.family_files(evaluation, family, without))} files"
+    return f"{family}: {len(result_files.family_files(evaluation, family, without))} files"
 
 
 def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: pd.DataFrame,
@@ -67,7 +67,7 @@ def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: p
         name = ESTIMATORS.get(estimator, (estimator,))[0]
         common = dict(
             outcomes={each.id: each.label for each in members}, estimator=estimator,
-            reading=evaluation.default_reading,
+            specification=evaluation.default_specification,
             stem=paths.results / "figures" / f"coefficients_{members[0].family}_{estimator}",
             title=f"{family.title}: effects by {name}", subtitle=subtitle(unit, members[0], evaluation),
             source=source_line(members, sources_of(members, evaluation)),
@@ -90,7 +90,7 @@ def _waves(evaluation: Evaluation, is_synthetic: bool, paths: Paths) -> None:
                for geography, table in by_geography.items() if geography in used}
     wave_chart(
         wave_rows(members, waves.onsets, waves.system_onsets), treated=waves.treated_waves,
-        removable=waves.removable_wave, stem=paths.results / "figures" / contents.WAVES,
+        removable=waves.excluded_wave, stem=paths.results / "figures" / result_files.WAVES,
         geographies={name: GEOGRAPHIES.get(name, name.replace("_", " ")) for name in members},
         title=f"{evaluation.title}: who joined when",
         subtitle=f"Systems by the month from which they count as treated and the areas they cover, {evaluation.place}; "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from did import fetch, registry
-from did.paths import Paths
+from did import fetch
+from did.project import registry
+from did.project.paths import Paths
 
 
 def run(source_name: str, *, sources_folder: str, mode: fetch.DataMode, offline: bool, accept: bool,

@@ -7,39 +7,39 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did import tables
-from did.config import Evaluation, Reading, load_indicator
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
 from did.inference.clustered import cluster_shares, summarise
 from did.inference.multiplier import add_bands
-from did.paths import Paths
+from did.project.config import Evaluation, Specification, load_indicator
+from did.project.paths import Paths
+from did.store import tables
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """Fit the evaluation's estimators to a panel, write the estimates and influence tables, return one line about it.
 
-    The default reading is fitted in every sample and treatment, and by the staggered estimators each reading that
-    treats units from different dates; the other readings are for the vary stage. Raises DidError for everything the
-    estimators describe.
+    The default specification is fitted in every sample and treatment, and by the staggered estimators each
+    specification that treats units from different dates; the other specifications are for the specify stage. Raises
+    DidError for everything the estimators describe.
     """
     panels = tables.read("panel", paths.panel(indicator))
-    readings = {name: reading for name, reading
-                in evaluation.readings_of(load_indicator(indicator, evaluation.indicators_folder)).items()
-                if reading.staggered or name == evaluation.default_reading}
+    specifications = {name: specification for name, specification
+                in evaluation.specifications_of(load_indicator(indicator, evaluation.indicators_folder)).items()
+                if specification.staggered or name == evaluation.default_specification}
     frames, shares = {}, {}
-    for name, reading in readings.items():
-        frame = panels.loc[panels["reading"] == name]
+    for name, specification in specifications.items():
+        frame = panels.loc[panels["specification"] == name]
         if frame.empty:
-            raise DidError(f"{paths.panel(indicator)}: expected the reading '{name}'; run: did align {indicator}")
-        staggered = reading.staggered
+            raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
+        staggered = specification.staggered
         for sample in evaluation.samples[:1] if staggered else evaluation.samples:
             for treatment in evaluation.treatments[:1] if staggered else evaluation.treatments:
                 panel = panel_of(frame, sample, treatment, evaluation)
                 for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
-                    for result in results(estimator, panel, reading):
+                    for result in results(estimator, panel, specification):
                         rows = add_bands(summarise(result, panel), result, panel, seed=evaluation.seed)
                         frames[indicator, name, sample, len(frames)] = rows
                         if not staggered and list(result.parameters["estimand"]) == ["overall"]:
@@ -48,19 +48,19 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                     for result, within in within_treated(panel):
                         frames[indicator, name, sample, len(frames)] = summarise(result, within)
                         shares[indicator, sample, within.treatment, "did"] = cluster_shares(result, within)
-    table = pd.concat(frames, names=["indicator", "reading", "sample", "fit"]).reset_index(level=[0, 1, 2])
+    table = pd.concat(frames, names=["indicator", "specification", "sample", "fit"]).reset_index(level=[0, 1, 2])
     table["is_synthetic"] = bool(panels["is_synthetic"].any())
     tables.write("estimates", table, paths.estimates(indicator))
     influence = pd.concat(shares, names=["indicator", "sample", "treatment", "estimator", "row"]).reset_index(
         level=[0, 1, 2, 3])
     tables.write("influence", influence.assign(is_synthetic=table["is_synthetic"].iloc[0]), paths.influence(indicator))
-    return f"{indicator}: {len(table):,} estimates, {len(readings)} readings"
+    return f"{indicator}: {len(table):,} estimates, {len(specifications)} specifications"
 
 
 def panel_of(frame: pd.DataFrame, sample: str, treatment: str, evaluation: Evaluation) -> Panel:
-    """The Panel of one sample and treatment from the panel table of one reading."""
+    """The Panel of one sample and treatment from the panel table of one specification."""
     if sample == "wave_two_removed":
-        frame = frame.loc[frame["wave"].fillna(0) != evaluation.waves.removable_wave]
+        frame = frame.loc[frame["wave"].fillna(0) != evaluation.waves.excluded_wave]
     return Panel.from_frame(frame, treatment=treatment, exposure_column="exposure",
                             cluster_columns=[level for level in evaluation.clusters if level != "unit"])
 
@@ -91,18 +91,18 @@ def unobserved_before(panel: Panel) -> int:
     return gap
 
 
-def results(estimator: str, panel: Panel, reading: Reading) -> list[Result]:
-    """Everything one estimator gives for a panel: what the reading says of it, event time by period and by year,
+def results(estimator: str, panel: Panel, specification: Specification) -> list[Result]:
+    """Everything one estimator gives for a panel: what the specification says of it, event time by period and by year,
     and group-time effects with their averages."""
     if estimator == "ldv":
-        return [estimate(estimator, panel, lags=reading.lags)]
+        return [estimate(estimator, panel, lags=specification.lags)]
     gap = unobserved_before(panel)
     if estimator == "event_study" and gap:
         return [estimate(estimator, panel, reference=-1 - gap)]
     if estimator == "event_study" and PERIODS_PER_YEAR[panel.frequency] > 1:
         return [estimate(estimator, panel), estimate(estimator, panel, bin_width=PERIODS_PER_YEAR[panel.frequency])]
     if estimator == "callaway_santanna":
-        # The universal base: every event time against the same period, so that leads can be read beside the others.
+        # The universal base: every event time against the same period, so that leads can be read alongside the others.
         result = estimate(estimator, panel, base_period="universal", **({"anticipation": gap} if gap else {}))
         return [aggregate(result, panel, kind) for kind in ("simple", "event_time", "cohort", "calendar")]
     return [estimate(estimator, panel)]

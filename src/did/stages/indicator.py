@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from did.config import load_evaluation
-from did.indicator import check as checking
-from did.indicator.new import new
-from did.indicator.written import Ask, check_command
+from did.authoring import check as checking
+from did.authoring.indicator_yaml import Ask, check_command
+from did.authoring.new_indicator import new
+from did.project.config import load_evaluation
 
 
 def create(name: str, given: Mapping[str, Any], *, config: str | Path, ask: Ask | None, replace: bool) -> str:
-    """Write the files of a new indicator and return the text about them. Raises DidError as `did.indicator.new.new`."""
+    """Write the files of a new indicator and return the text about them. Raises DidError as
+    `did.authoring.new_indicator.new`."""
     evaluation = load_evaluation(config)
     written = new(name, given, config=config, evaluation=evaluation, ask=ask, replace=replace)
     lines = [f"wrote {path}" for path in written.files]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from did import registry, sealed
-from did.availability import sources_of
-from did.config import Evaluation
 from did.errors import DidError
-from did.outputs import contents
-from did.paths import FAMILY_TABLES, TABLES, Paths
-from did.provenance import read_sealed, sha256, together, write_sealed
-from did.sources import reference_tables
+from did.fetch.availability import sources_of
+from did.project import registry, result_files
+from did.project.config import Evaluation
+from did.project.paths import FAMILY_TABLES, TABLES, Paths
+from did.readers import reference_tables
+from did.store import seals
+from did.store.provenance import read_sealed, sha256, together, write_sealed
 
 RESULT_STAGES = ("draw", "family", "reproduce", "tabulate", "workbook", "report")
 
@@ -26,16 +26,16 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     No times are in it: the same inputs and settings give the same bytes. Results that the manifest before it lists and
     this run does not make, of an indicator that was removed or whose files are gone, are deleted.
     """
-    written = {str(paths.results / name) for name in contents.every_file(evaluation, without)}
+    written = {str(paths.results / name) for name in result_files.every_file(evaluation, without)}
     indicators = [name for name in evaluation.indicators if name not in without]
     sources = sources_of(evaluation, without)
     raw = sorted(path for source in sources for path in paths.raw(source).glob("*")
                  if path.is_file() and path.name != "manifest.json")
     members = {"observations": sources, **dict.fromkeys(TABLES, indicators),
-               **dict.fromkeys(FAMILY_TABLES, contents.families(evaluation, without))}
+               **dict.fromkeys(FAMILY_TABLES, result_files.families(evaluation, without))}
     tables = {table: [getattr(paths, table)(name) for name in names] for table, names in members.items()}
     made = [*(path for each in tables.values() for path in each), *map(paths.section, indicators)]
-    settings = [*contents.settings_files(evaluation), *_looked_into(sources, evaluation)]
+    settings = [*result_files.settings_files(evaluation), *_looked_into(sources, evaluation)]
     _remove_others(paths, written)
     write_sealed(paths.manifest, {
         "evaluation": evaluation.id,
@@ -46,7 +46,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
         "tables": {str(path): sha256(path) for path in sorted(made) if path.is_file()},
         "results": {name: sha256(name) for name in sorted(written)},
     })
-    return f"{len(written) + 1} files in {paths.results}/; read {paths.results / contents.REPORT} first"
+    return f"{len(written) + 1} files in {paths.results}/; read {paths.results / result_files.REPORT} first"
 
 
 def _is_synthetic(estimates: Path) -> bool:
@@ -62,7 +62,7 @@ def _looked_into(sources: Collection[str], evaluation: Evaluation) -> list[Path]
 def _versions(tables: Mapping[str, Collection[Path]], paths: Paths) -> dict[str, dict[str, str]]:
     """Table, and stage that writes results -> the versions that made its files, which may not be those of this process:
     of tables as each says itself, of results as they were planned."""
-    found = {table: together(sealed.made_by(path) for path in made if path.is_file()) for table, made in tables.items()}
+    found = {table: together(seals.made_by(path) for path in made if path.is_file()) for table, made in tables.items()}
     for stage in RESULT_STAGES:
         planned = paths.modules / f"{stage}.json"
         if planned.is_file():

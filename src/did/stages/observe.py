@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from did import registry, sources, tables
+from did import readers
 from did.errors import DidError
-from did.paths import Paths
-from did.provenance import read_sealed, sha256
+from did.project import registry
+from did.project.paths import Paths
+from did.store import tables
+from did.store.provenance import read_sealed, sha256
 
 
 def run(source_name: str, *, sources_folder: str, paths: Paths) -> str:
@@ -23,13 +25,13 @@ def run(source_name: str, *, sources_folder: str, paths: Paths) -> str:
     for name, entry in sorted(obtained.items()):
         if (folder / name).is_file() and sha256(folder / name) != entry["sha256"]:
             raise DidError(f"{folder / name}: expected the file that was fetched; found it changed since; run again: "
-                           "did run fetches it anew")
+                           "did run fetches it again")
     files = [
-        sources.RawFile(path=folder / name, name=name, period=entry.get("period"),
+        readers.RawFile(path=folder / name, name=name, period=entry.get("period"),
                         is_synthetic=source.synthetic or entry.get("how") == "demo")
         for name, entry in sorted(obtained.items())
     ]
-    frame = sources.read(source.reader, source.id, files, source.options)
+    frame = readers.read(source.reader, source.id, files, source.options)
     tables.write("observations", frame, paths.observations(source_name))
     span = f"{frame['period'].min()} to {frame['period'].max()}"
     areas = frame["area_code"].nunique()

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from did import tables
-from did.config import Evaluation
 from did.diagnostics.detectable import minimum_detectable_rows, power_curve
 from did.errors import DidError
 from did.estimators import estimate
-from did.json_lines import json_lines
-from did.outputs.text import write_csv
-from did.paths import Paths
+from did.project.config import Evaluation
+from did.project.paths import Paths
 from did.stages.fit import panel_of
+from did.store import tables
+from did.store.json_lines import json_lines
+from did.words import write_csv
 
 # Multiples of the minimum detectable effect that are tried if no effects are given.
 STEPS = (0.0, 0.5, 1.0, 1.5)
@@ -31,7 +31,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths, effects: Sequen
     everything that did.diagnostics.detectable.power_curve describes.
     """
     panels = tables.read("panel", paths.panel(indicator))
-    frame = panels.loc[panels["reading"] == evaluation.default_reading]
+    frame = panels.loc[panels["specification"] == evaluation.default_specification]
     panel = panel_of(frame, evaluation.samples[0], evaluation.treatments[0], evaluation)
     level = evaluation.clusters[-1]
     if not effects:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from did.availability import sources_of
-from did.config import Evaluation
 from did.errors import DidError
 from did.fetch import DataMode, fetch
-from did.registry import load_named
+from did.fetch.availability import sources_of
+from did.project.config import Evaluation
+from did.project.registry import load_named
 
 
 def run(evaluation: Evaluation, *, settings: str, output: str) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from did import sealed
 from did.errors import DidError
-from did.launch import alone, tell, workflow
-from did.outputs.text import plural
-from did.provenance import remove_unfinished
+from did.store import seals
+from did.store.provenance import remove_unfinished
 from did.sweep.batches import Folders, read_batch, write_batches
 from did.sweep.listing import Settings, name_of, read_list
 from did.sweep.split import split
 from did.sweep.treatment import Waves
+from did.words import plural
+from did.workflow.launch import alone, tell, workflow
 
 SNAKEFILE = Path(__file__).resolve().parents[1] / "sweep" / "Snakefile"
 
@@ -22,7 +22,7 @@ def run(source: str, settings: Settings, *, name: str | None, indicator: str | N
     """Sweep the indicators of ``source`` in the current folder and return a line about the results.
 
     ``source`` is a list of indicators, or with ``indicator``, the name of a column, one big file. Batches that are
-    done and up to date are not done again. ``cores``, ``profile`` and ``output`` as of `did.run.run`.
+    done and up to date are not done again. ``cores``, ``profile`` and ``output`` as of `did.workflow.run.run`.
 
     Raises DidError for mistakes in settings, list, waves or members; a folder in which another run is at work; a
     ``profile`` that cannot be used; a batch that stopped; and if no indicator could be estimated (the reasons are then
@@ -43,7 +43,7 @@ def run(source: str, settings: Settings, *, name: str | None, indicator: str | N
         with workflow(profile=profile, output=output) as start:
             if not start(SNAKEFILE, {"sweep": folders.name}, cores=cores):
                 raise DidError(f"sweep {folders.name}: expected every batch and the tables to be made; found that a "
-                               f"step stopped, whose reason is above and in {folders.logs}; mend it and run again: "
+                               f"step stopped, whose reason is above and in {folders.logs}; fix it and run again: "
                                "batches that are done are kept")
     return _line(folders, n_batches)
 
@@ -51,7 +51,7 @@ def run(source: str, settings: Settings, *, name: str | None, indicator: str | N
 def _remove_changed(folders: Folders, output: str) -> None:
     """Delete the tables of batches that are not as they were written, and tell it; they are made again."""
     for path in (folders.done(label) for label in folders.labels()):
-        if path.is_file() and not sealed.is_intact(path):
+        if path.is_file() and not seals.is_intact(path):
             path.unlink()
             tell(f"not as written: {path}; made again", output)
 
@@ -61,7 +61,7 @@ def batch(path: str, output: str) -> str:
     from did.sweep.fit import fit_batch
 
     table = fit_batch(read_batch(path))
-    sealed.write(table, output)
+    seals.write(table, output)
     failed = table.loc[(table["reason"] != "") & (table["estimator"] == ""), "position"].nunique()
     return f"{plural(table['position'].nunique(), 'indicator')}, {failed} failed"
 
@@ -75,7 +75,7 @@ def collect(name: str) -> str:
 
 
 def _line(folders: Folders, n_batches: int) -> str:
-    from did.outputs.text import read_csv
+    from did.words import read_csv
 
     estimates = read_csv(folders.results / "estimates.csv", usecols=["indicator"], dtype=str, keep_default_na=False)
     failures = read_csv(folders.results / "failures.csv", dtype=str, keep_default_na=False)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from did.errors import DidError, listed
-from did.paths import Paths
-from did.provenance import read_sealed, sha256
+from did.project.paths import Paths
+from did.store.provenance import read_sealed, sha256
 
 
 def run(*, paths: Paths) -> str:
@@ -28,7 +28,7 @@ def run(*, paths: Paths) -> str:
             wrong.append(f"{name}: expected sha256 {expected}; found {found}")
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise DidError(f"{wrong[0]}{more}; {paths.manifest} has recorded it: run again to make it anew")
+        raise DidError(f"{wrong[0]}{more}; {paths.manifest} has recorded it: run again to make it again")
     others = _others(paths, recorded["results"])
     if others:
         raise DidError(f"{paths.results}: expected the files of the run alone; found also {listed(others)}: no "
@@ -37,7 +37,7 @@ def run(*, paths: Paths) -> str:
 
 
 def _others(paths: Paths, results: Mapping[str, str]) -> list[str]:
-    """Files beside the ``results`` of a run, in the folders it writes to; hidden ones and those that an open office
+    """Files alongside the ``results`` of a run, in the folders it writes to; hidden ones and those that an open office
     program keeps are left out, and folders within are those of other evaluations."""
     there = {path for folder in {paths.results, *(Path(name).parent for name in results)}
              for path in folder.glob("[!.~]*") if path.is_file()}

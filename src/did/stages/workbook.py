@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from importlib import metadata
 
-from did.config import Evaluation
-from did.outputs import contents, workbook, workbook_sheets
-from did.outputs.describe import effect_unit, sources_of
-from did.outputs.evaluation_facts import front_facts, members, result_tables
-from did.outputs.text import plural
-from did.paths import Paths
+from did.project import result_files
+from did.project.config import Evaluation
+from did.project.paths import Paths
+from did.report.content.describe import effect_unit, sources_of
+from did.report.content.evaluation_facts import front_facts, members, result_tables
+from did.report.pages import workbook_sheets
+from did.report.writers import workbook
+from did.words import plural
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
@@ -28,5 +30,5 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
         sources=sources, files={name: workbook_sheets.files_of(paths.raw(name)) for name in sources}, **frames)
     cover = workbook_sheets.cover(front=front, pages=pages, sources=sources, version=metadata.version("ics-did"),
                                   is_synthetic=bool(frames["estimates"]["is_synthetic"].any()))
-    workbook.write(paths.results / contents.WORKBOOK, cover, sheets)
-    return f"{contents.WORKBOOK}: {plural(len(sheets), 'sheet')} of tables"
+    workbook.write(paths.results / result_files.WORKBOOK, cover, sheets)
+    return f"{result_files.WORKBOOK}: {plural(len(sheets), 'sheet')} of tables"

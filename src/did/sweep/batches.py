@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from did.errors import DidError
-from did.provenance import sha256, write_json
+from did.store.provenance import sha256, write_json
 from did.sweep.listing import Entry, Settings
 
 MOST_BYTES = 200_000_000  # of files read by one job

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did import sealed
 from did.errors import DidError
 from did.inference.multiplicity import benjamini_hochberg, holm
-from did.outputs.style import NOT_REAL, SYNTHETIC
-from did.outputs.sweep_figures import ESTIMATORS, volcano
-from did.outputs.text import count, decimals_for, interval, markdown_cell, markdown_table, number, plural, write_csv
-from did.provenance import write_text
+from did.report.figures.style import NOT_REAL, SYNTHETIC
+from did.report.figures.sweep import ESTIMATORS, volcano
+from did.store import seals
+from did.store.provenance import write_text
 from did.sweep.batches import settings_of
+from did.words import count, decimals_for, interval, markdown_cell, markdown_table, number, plural, write_csv
 
 TABLE = ["indicator", "title", "family", "estimator", "cluster", "estimate", "std_error", "ci_low", "ci_high",
          "p_value", "p_holm", "p_benjamini_hochberg", "n_tests", "outcome_sd", "estimate_in_sd", "first_period",
@@ -53,7 +53,7 @@ def collect(plan: str | Path, done: list[str], results: str | Path) -> str:
     results = Path(results)
     about = _plan(plan)
     settings = settings_of(about["settings"])
-    rows = pd.concat([sealed.read(path, "did sweep")[0] for path in done], ignore_index=True)
+    rows = pd.concat([seals.read(path, "did sweep")[0] for path in done], ignore_index=True)
     rows = rows.sort_values("position", kind="stable").reset_index(drop=True)
     failed = rows["reason"] != ""
     table = adjusted(rows[~failed].reset_index(drop=True))

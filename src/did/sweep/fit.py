@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from did.csv_table import Table
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.estimators.base import Panel, join_notes
 from did.inference.clustered import by_cluster
+from did.readers.csv_table import Table
 from did.sweep.batches import Batch
 from did.sweep.listing import Entry, Settings
 from did.sweep.panels import panel_of, pre_period_spread
@@ -26,7 +26,7 @@ ESTIMATED = {"cluster": "str", "estimate": "float64", "std_error": "float64", "c
              "last_period": "str", "n_obs": "int64", "n_units": "int64", "n_treated": "int64", "n_clusters": "int64",
              "n_treated_clusters": "int64", "df": "float64", "note": "str"}
 COLUMNS = FAILED | ESTIMATED
-# Columns of a part of one big file, beside the file's own; named as no column of a file is.
+# Columns of a part of one big file, alongside the file's own; named as no column of a file is.
 INDICATOR, ROW = "indicator of the sweep", "row of the file"
 
 

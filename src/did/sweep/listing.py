@@ -7,11 +7,11 @@ import math
 import re
 from pathlib import Path
 
-from did.csv_table import read_table
 from did.errors import DidError, one_of, suggest
 from did.estimators.base import TREATMENTS
-from did.labels import MISSING
-from did.panel_csv import FREQUENCIES
+from did.estimators.labels import MISSING
+from did.readers.csv_table import read_table
+from did.readers.panel_file import FREQUENCIES
 from did.sweep.rows import header_of
 
 ESTIMATORS = ("did", "callaway_santanna")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.csv_table import Table
 from did.errors import DidError, listed
 from did.estimators.base import Panel, refuse_cross_sections
-from did.labels import same_number
-from did.outputs.text import plural
-from did.panel_csv import (
+from did.estimators.labels import same_number
+from did.readers.csv_table import Table
+from did.readers.panel_file import (
     FINANCIAL,
     Columns,
     _outcome_notes,
@@ -24,6 +23,7 @@ from did.panel_csv import (
 from did.sweep.listing import Entry
 from did.sweep.rows import as_text, subset, values
 from did.sweep.treatment import Waves
+from did.words import plural
 
 
 def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") -> tuple[Panel, list[str]]:
@@ -31,7 +31,7 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
 
     ``table`` has its rows, with the columns of ``entry``. Units that the waves table does not know are left out and
     noted. The outcome is the value, or numerator / denominator x per, not observed where the denominator is missing or
-    0. Units, periods and numbers are read as by `did.panel_csv.load`. The panel is that of `Panel.from_frame`;
+    0. Units, periods and numbers are read as by `did.readers.panel_file.load`. The panel is that of `Panel.from_frame`;
     treatment and clusters are those of `Waves.assigned`, shared between indicators with the same units and periods.
 
     Raises DidError naming file, row and column: no unit of the waves table; an empty unit or period; a period that is
@@ -98,7 +98,7 @@ def _outcome(table: Table, entry: Entry) -> tuple[np.ndarray, list[str]]:
     if len(negative):
         row = int(negative[0])
         raise DidError(f"{table.cell(row, entry.denominator)}: expected a denominator of 0 or more; found "
-                       f"{below[row]:g}; mend the cell")
+                       f"{below[row]:g}; fix the cell")
     empty = np.isfinite(above) & ~(below > 0)
     note = [f"{plural(int(empty.sum()), 'row')} with a numerator and a denominator of 0 or none, taken as not observed"]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The rows of an indicator, from a CSV or Parquet file, as the tables that `did.panel_csv` checks."""
+"""The rows of an indicator, from a CSV or Parquet file, as the tables that `did.readers.panel_file` checks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from did.csv_table import SEPARATORS, Table, decode, numbers, read_table
 from did.errors import DidError, listed, suggest
-from did.labels import label
-from did.limits import compression
+from did.estimators.labels import label
+from did.readers.csv_table import SEPARATORS, Table, decode, numbers, read_table
+from did.readers.limits import compression
 
 
 def header_of(path: str | Path) -> list[str]:
@@ -58,7 +58,8 @@ def is_parquet(path: str | Path) -> bool:
 def read(path: str | Path, wanted: dict[str, str]) -> Table:
     """Return the ``wanted`` columns (name -> what names it) of a CSV or Parquet file.
 
-    Texts are as `did.csv_table.read_table` gives them; number columns of Parquet stay numbers, missing ones NaN.
+    Texts are as `did.readers.csv_table.read_table` gives them; number columns of Parquet stay numbers, missing ones
+    NaN.
     Raises DidError as read_table does, and for a Parquet file that cannot be read.
     """
     return read_parquet(path, wanted) if is_parquet(path) else read_table(path, wanted)[0]

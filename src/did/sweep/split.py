@@ -14,7 +14,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as parquet
 
 from did.errors import DidError
-from did.provenance import atomic, sha256, write_json
+from did.store.provenance import atomic, sha256, write_json
 from did.sweep.batches import Folders, cut, label_of
 from did.sweep.fit import INDICATOR, ROW
 from did.sweep.listing import NO, YES, Entry, Settings
@@ -81,7 +81,7 @@ def _told(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise DidError(f"{path}: expected CSV (UTF-8) or Parquet; found a file that cannot be read ({error}); mend "
+        raise DidError(f"{path}: expected CSV (UTF-8) or Parquet; found a file that cannot be read ({error}); fix "
                        "it") from error
 
 

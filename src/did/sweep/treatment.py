@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did.csv_table import Table, labels, numbers, read_table
 from did.errors import DidError, listed, suggest
-from did.labels import is_never
-from did.panel_csv import KIND_NAMES, _cohort_notes, _refuse_design, place_of
+from did.estimators.labels import is_never
+from did.readers.csv_table import Table, labels, numbers, read_table
+from did.readers.panel_file import KIND_NAMES, _cohort_notes, _refuse_design, place_of
 from did.sweep.rows import header_of
 
 MONTHS = {"M": 1, "Q": 3, "Y": 12, "FY": 12}
@@ -85,7 +85,7 @@ class Waves:
     def assigned(self, units: pd.Index, kind: str, first: int, last: int) -> Assigned:
         """Return the treatment of ``units`` (all known) over the periods at places ``first`` to ``last`` in time.
 
-        ``kind`` and places are those of `did.panel_csv` (``M``, ``Q``, ``Y``, ``FY`` or ``number``).
+        ``kind`` and places are those of `did.readers.panel_file` (``M``, ``Q``, ``Y``, ``FY`` or ``number``).
         Raises DidError for a wave in another kind of period than these (see ``onset``), and
         if there is no treated unit, no control, or no period before treatment.
         """
@@ -157,7 +157,7 @@ def _first_treated(table: Table, row: int) -> str | None:
         return None
     if all(place_of(word, kind) is None for kind in ("number", "FY", "Q", "M")):
         raise DidError(f"{table.cell(row, 'first_treated')}: expected a period such as 2017-06, or empty or never for "
-                       f"one never treated; found '{word}'; mend the cell")
+                       f"one never treated; found '{word}'; fix the cell")
     return word
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from did.diagnostics.joint_test import FEW_TREATED, UNHELD, covariance_rank, held
 from did.diagnostics.sensitivity.breakdown import relative_magnitudes_breakdown, smoothness_breakdown
 from did.diagnostics.sensitivity.path import TARGETS, EventPath, original_interval
 from did.diagnostics.sensitivity.relative_magnitudes import relative_magnitudes_interval
@@ -15,6 +14,7 @@ from did.diagnostics.sensitivity.smoothness import Frontier, slope_change_bounds
 from did.errors import DidError, listed, one_of
 from did.estimators.base import Panel, Result
 from did.inference.clustered import cluster_sums, clustered_covariance, labels_of, rounding_of
+from did.inference.joint_test import FEW_TREATED, UNHELD, covariance_rank, held
 
 COLUMNS = ["method", "target", "m", "level", "estimate", "ci_low", "ci_high", "breakdown", "status", "reason"]
 METHODS = ("original", "relative_magnitudes", "smoothness")
@@ -67,7 +67,7 @@ def sensitivity_rows(
     for name, values in (("m_bars", m_bars), ("m_units", m_units), ("largest", [largest])):
         wrong = [value for value in values if not (np.isfinite(value) and value >= 0)]
         if wrong:
-            raise DidError(f"sensitivity: {name}: expected numbers, 0 or more; found {listed(wrong)}; mend them")
+            raise DidError(f"sensitivity: {name}: expected numbers, 0 or more; found {listed(wrong)}; fix them")
     if not 0.5 < confidence < 1:
         raise DidError(f"sensitivity: confidence: expected a share between 0.5 and 1; found {confidence}; "
                        "0.95 is usual")

@@ -1,0 +1,1 @@
+"""Areas as publishers have them, made into units that stay the same: boundaries, succession, membership and waves."""

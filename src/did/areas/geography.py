@@ -1,0 +1,435 @@
+"""Target areas of an indicator: which areas make a unit, and figures moved to units with everything accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from did.areas.whole_units import refuse_both, refuse_incomplete, refuse_levels, refuse_uncovered
+from did.errors import DidError, listed, suggest
+from did.readers.reference import read_reference
+
+WEIGHT_STATUS = ["ok", "carried_forward", "estimated"]   # from best to worst
+ASIDE = ["country", "region", "county", "outside_england", "unplaced_practice", "left_out"]
+OR_LEAVE_OUT = "if it is a total or no area of the panel, list it under 'leave_out' in the indicator's file"
+
+
+class UpperTier:
+    """Upper-tier local authorities on boundaries that stay the same throughout.
+
+    ``authorities``: one row per area code of any date, with the stable ``unit`` it belongs to.
+    ``districts``: one row per lower-tier or unitary code of any date, with its upper-tier ``area_code``.
+    ``changes``: which code went into which on which date.
+    Sources: ONS code history and lower-tier to upper-tier look-ups of 2016 and 2019.
+    """
+
+    def __init__(self, folder: str | Path, boundaries: str = "merged") -> None:
+        """Read ``upper_tier_authorities.csv``, ``local_authorities.csv`` and ``local_authority_changes.csv`` from the
+        reference ``folder``.
+
+        ``boundaries`` is ``merged`` (areas that exchanged residents become one unit) or ``dropped`` (such units
+        are left out). Raises DidError for a missing table, column or a code listed twice (a code cannot lie in
+        two units).
+        """
+        folder = Path(folder)
+        self.boundaries = boundaries
+        self.authorities = read_reference(
+            folder / "upper_tier_authorities.csv",
+            ["area_code", "area_name", "unit", "unit_name", "region", "change"], ["area_code"])
+        self.districts = read_reference(folder / "local_authorities.csv", ["lad_code", "lad_name", "area_code"],
+                                        ["lad_code"])
+        self.changes = read_reference(folder / "local_authority_changes.csv", ["date", "old_code", "new_code"],
+                                      ["date", "old_code", "new_code"])
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """unit, unit_name, region."""
+        return self.authorities.drop_duplicates("unit")[["unit", "unit_name", "region"]]
+
+    @cached_property
+    def unit_of(self) -> pd.Series:
+        """Unit of every area code of any date."""
+        return self.authorities.set_index("area_code")["unit"]
+
+    @cached_property
+    def reorganised(self) -> set[str]:
+        """Units made of areas that were reorganised."""
+        names = self.authorities.groupby("unit")["area_name"].nunique()
+        return set(names.index[names > 1])
+
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Sum counts by area to counts by unit.
+
+        ``frame``: area_code, area_name, period, value, one row per area and period. Returns (unit, period,
+        value) and the area_audit (area_code, area_name, fate, unit, n_periods, total, reason), one row per
+        area. England's total is preserved when merging. Districts are summed to their upper-tier authority first. A
+        missing count (suppressed) makes its unit's count missing in that period; it is never left out of a sum.
+
+        Raises DidError for a code that the reference does not know, an authority alongside its own districts, and a
+        unit or authority of which an area is absent in some period; ``where`` names the indicator and specification.
+        """
+        frame, outside = self._inside(frame)
+        frame["own_code"] = frame["area_code"]
+        below = frame["area_code"].isin(self.districts["lad_code"]) & ~frame["area_code"].isin(self.unit_of.index)
+        frame["area_code"] = frame["area_code"].mask(below, frame["area_code"].map(
+            self.districts.set_index("lad_code")["area_code"]))
+        unknown = sorted(set(frame["area_code"].unique()) - set(self.unit_of.index))
+        if unknown:
+            row = frame.loc[frame["area_code"] == unknown[0]].iloc[0]
+            raise DidError(f"{where}: area code '{unknown[0]}' ({row.area_name}, {row.period}) is not an upper-tier "
+                           f"authority in upper_tier_authorities.csv{_more(unknown)}; correct the code, or add it "
+                           f"there with the unit it belongs to; {OR_LEAVE_OUT}")
+        own = frame.assign(authority=frame["area_code"], area_code=frame["own_code"])
+        refuse_levels(own, self._county_of, self._names, where)
+        own = own.loc[own["area_code"].isin(self.districts["lad_code"])]
+        authorities = frame.assign(unit=frame["area_code"].map(self.unit_of))
+        for rows, group, members in ((own, "authority", self._districts_of), (authorities, "unit", self._areas_of)):
+            refuse_incomplete(rows, group, members, self.changes, where)
+            refuse_both(rows, group, members, self.changes, where)
+        placed = frame.assign(unit=frame["area_code"].map(self.unit_of))
+        upper = frame.drop_duplicates("own_code").set_index("own_code")["area_code"]
+        area_audit = _area_audit(placed.assign(reason="", area_code=placed["own_code"]))
+        upper = area_audit["area_code"].map(upper)
+        moved = area_audit["unit"].isin(self.reorganised)
+        change = upper.map(self.authorities.set_index("area_code")["change"])
+        area_audit["reason"] = change.where(change != "", "Same boundary throughout")
+        district = upper != area_audit["area_code"]
+        names = upper.map(self.authorities.set_index("area_code")["area_name"])
+        area_audit.loc[district, "reason"] = "District of " + names + ", summed to it. " + change
+        area_audit.loc[district, "fate"] = "merged"
+        if self.boundaries == "dropped":
+            area_audit.loc[moved, "fate"] = "excluded"
+            area_audit.loc[moved, "reason"] = "Specification boundaries=dropped. " + change[moved]
+            area_audit["unit"] = area_audit["unit"].where(~moved)
+            placed = placed.loc[~placed["unit"].isin(self.reorganised)]
+        else:
+            area_audit.loc[moved, "fate"] = "merged"
+        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
+        return summed, pd.concat([area_audit, outside], ignore_index=True)
+
+    def _inside(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The rows of areas that lie in a unit or are unknown, and the area audit of the others: authorities that the
+        reference knows and no unit holds, such as the Isles of Scilly."""
+        parent = frame["area_code"].map(self.districts.set_index("lad_code")["area_code"])
+        hit = (parent.notna() & ~parent.isin(self.unit_of.index)).to_numpy()
+        outside = _area_audit(frame.loc[hit].assign(unit=None, reason="In no unit of the panel: left out"))
+        return frame.loc[~hit].copy(), outside.assign(fate="excluded")
+
+    @cached_property
+    def _county_of(self) -> dict[str, str]:
+        """County of every district that lies in one."""
+        inside = self.districts.loc[~self.districts["area_code"].isin(self.districts["lad_code"])]
+        return inside.set_index("lad_code")["area_code"].to_dict()
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Name of every code."""
+        return (self.districts.set_index("lad_code")["lad_name"].to_dict()
+                | self.authorities.set_index("area_code")["area_name"].to_dict())
+
+    @cached_property
+    def _districts_of(self) -> dict[str, set[str]]:
+        """Districts of every upper-tier authority, of any date."""
+        return self.districts.groupby("area_code")["lad_code"].agg(set).to_dict()
+
+    @cached_property
+    def _areas_of(self) -> dict[str, set[str]]:
+        """Upper-tier authorities of every unit, of any date."""
+        return self.authorities.groupby("unit")["area_code"].agg(set).to_dict()
+
+    def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Combine rates by upper-tier authority to rates by unit: means weighted by population where areas merged.
+
+        ``frame``: area_code, area_name, period, value, one row per area and period. ``weights``: observations of a
+        population by district or upper-tier authority: area_code, period (years), value (people). A year without
+        takes the nearest. Returns (unit, period, value, weight, status) and the area_audit. A missing rate makes its
+        unit's rate missing. A unit kept whole takes its rate unchanged.
+
+        Raises DidError for a code that is not an upper-tier authority (a district's rate cannot be summed), and an
+        area without weight in any year, and a unit of which an area is absent in some period.
+        """
+        from did.areas.boundaries import fill_weights
+
+        frame, outside = self._inside(frame)
+        codes = frame.drop_duplicates("area_code")
+        unknown = codes.loc[~codes["area_code"].isin(self.unit_of.index)]
+        if len(unknown):
+            row = unknown.iloc[0]
+            raise DidError(f"{where}: area code '{row.area_code}' ({row.area_name}) is not an upper-tier authority in "
+                           f"upper_tier_authorities.csv{_more(unknown['area_code'])}; a rate of districts needs its "
+                           "counts (numerator and denominator) to be summed to one: correct the code or give counts; "
+                           f"{OR_LEAVE_OUT}")
+        refuse_incomplete(frame.assign(unit=frame["area_code"].map(self.unit_of)), "unit", self._areas_of, self.changes,
+                          where)
+        upper = weights["area_code"].map(self.districts.set_index("lad_code")["area_code"]).fillna(weights["area_code"])
+        people = (weights.assign(area_code=upper).groupby(["area_code", "period"], as_index=False)["value"]
+                  .sum(skipna=False).rename(columns={"value": "weight"}))
+        filled = fill_weights(people, list(codes["area_code"]), sorted(frame["period"].unique()), f"{where}, weights")
+        placed = frame.drop(columns="status", errors="ignore").merge(filled, on=["area_code", "period"])
+        placed["unit"] = placed["area_code"].map(self.unit_of)
+        placed["product"] = placed["value"] * placed["weight"]
+        placed["rank"] = placed["status"].map(WEIGHT_STATUS.index)
+        moved = placed.groupby(["unit", "period"], as_index=False).agg(
+            product=("product", lambda values: values.sum(skipna=False)), weight=("weight", "sum"),
+            rank=("rank", "max"), n=("area_code", "nunique"), first=("value", "first"))
+        moved["value"] = (moved["product"] / moved["weight"]).where(moved["n"] > 1, moved["first"])
+        moved["status"] = moved["rank"].map(WEIGHT_STATUS.__getitem__)
+        area_audit = _area_audit(placed.assign(reason="")).assign(total=float("nan"))
+        merged = area_audit["unit"].isin(self.reorganised)
+        change = area_audit["area_code"].map(self.authorities.set_index("area_code")["change"])
+        area_audit["reason"] = change.where(change != "", "Same boundary throughout")
+        area_audit.loc[merged, "fate"] = "merged"
+        if self.boundaries == "dropped":
+            area_audit.loc[merged, "fate"] = "excluded"
+            area_audit.loc[merged, "reason"] = "Specification boundaries=dropped. " + change[merged]
+            area_audit["unit"] = area_audit["unit"].where(~merged)
+            moved = moved.loc[~moved["unit"].isin(self.reorganised)]
+        columns = ["unit", "period", "value", "weight", "status"]
+        return moved[columns].reset_index(drop=True), pd.concat([area_audit, outside], ignore_index=True)
+
+    def population(self, frame: pd.DataFrame, where: str) -> pd.DataFrame:
+        """Sum district populations to units and check them against their counties and England.
+
+        ``frame``: observations of one measure and of area types ``lad``, ``county`` and ``country``: area_code,
+        area_name, area_type, period (years as text), value (people). Returns unit, period, value, including areas
+        outside every unit (unit is then the area code itself), so that the total is preserved.
+
+        Raises DidError for a district the reference does not know, or a year whose districts do not add up to
+        the row of their county or of England where the source has one.
+        """
+        parent = self.districts.set_index("lad_code")["area_code"]
+        lads = frame.loc[frame["area_type"] == "lad"]
+        unknown = sorted(set(lads["area_code"].unique()) - set(parent.index))
+        if unknown:
+            row = lads.loc[lads["area_code"] == unknown[0]].iloc[0]
+            raise DidError(f"{where}: district '{unknown[0]}' ({row.area_name}, {row.period}) is not in "
+                           "local_authorities.csv; add it there with its upper-tier authority")
+        upper = lads["area_code"].map(parent)
+        summed = (lads.assign(unit=upper.map(self.unit_of).fillna(upper))
+                  .groupby(["unit", "period"], as_index=False)["value"].sum())
+        inside = lads.assign(area_code=upper).groupby(["area_code", "period"])["value"].sum()
+        counties = frame.loc[frame["area_type"] == "county"].set_index(["area_code", "period"])
+        wrong = counties.loc[counties["value"] != inside.reindex(counties.index)]
+        if len(wrong):
+            row, (code, year) = wrong.iloc[0], wrong.index[0]
+            raise DidError(f"{where}: districts of {code} ({row.area_name}) at mid-{year} must add up to its row "
+                           f"{row.value:.0f}; found {inside.get((code, year))}; correct the figure, or the district's "
+                           "authority in local_authorities.csv")
+        england = frame.loc[frame["area_type"] == "country"].set_index("period")["value"]
+        total = summed.groupby("period")["value"].sum()
+        for year, expected in england.items():
+            if total.get(year) != expected:
+                raise DidError(f"{where}: districts of mid-{year} must add up to the England row {expected:.0f}; "
+                               f"found {total.get(year)}")
+        return summed
+
+
+class ChainAreas:
+    """Areas of one configuration of a chain, such as the CCGs of April 2020 (``ccg_2020``)."""
+
+    def __init__(self, geography: str, folder: str | Path) -> None:
+        """Read and check the chain that ``geography`` names; raises DidError as did.areas.succession.load does."""
+        from did.areas import succession
+
+        self.geography = geography
+        self.chain, self.date = succession.load(geography, folder)
+        self._mappings: dict[str, pd.DataFrame] = {}
+        self.districts = None
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """unit, unit_name; the region comes with the table of systems."""
+        used = self.chain.codes_at(self.date)
+        return pd.DataFrame({"unit": used["code"], "unit_name": used["name"]})
+
+    @cached_property
+    def unit_of(self) -> pd.Series:
+        """Unit of every area code, ODS and GSS, of the configuration's own date and before.
+
+        Areas that were split have no one unit and are not in it.
+        """
+        found = {}
+        for start in [date for date in self.chain.configurations() if date <= self.date]:
+            mapping = self._mapping(start)
+            whole = mapping.loc[~mapping["old"].duplicated(keep=False)].set_index("old")["new"]
+            gss = self.chain.codes_at(start).set_index("code")["gss_code"]
+            found |= whole.to_dict() | {gss[old]: new for old, new in whole.items() if gss[old]}
+        return pd.Series(found)
+
+    def _mapping(self, date: str) -> pd.DataFrame:
+        """Where each area of ``date`` lies in the target configuration; kept, because it is asked for often."""
+        if date not in self._mappings:
+            self._mappings[date] = self.chain.mapping(date, self.date)
+        return self._mappings[date]
+
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Sum counts by area, of any earlier configuration, to counts by unit.
+
+        ``frame`` and results as UpperTier.counts. A code is placed by what it is, whatever its period; where its
+        ``area_type`` names a configuration (``ccg_2020``), for figures that the publisher has put on later areas, by
+        what it is in that one. A missing count (suppressed) makes its unit's count missing in that period; it is
+        never left out of a sum. Of an area that was split each unit gets its share. Raises DidError for a code that no
+        configuration up to this one has, a unit of which an area is absent in some period, and an area alongside others
+        that it is the sum of.
+        """
+        keys = [column for column in ("area_code", "period", "area_type") if column in frame]
+        placement = self._placement(frame[keys].drop_duplicates(["area_code", "period"]), where)
+        placed = frame.merge(placement, on=["area_code", "period"])
+        self._refuse_uncovered(placed, where)
+        placed["value"] = placed["value"] * placed["share"]
+        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
+        area_audit = _area_audit(placed.sort_values(["area_code", "share"], ascending=[True, False]))
+        names = self.units.set_index("unit")["unit_name"]
+        parts = placed.groupby("area_code")["unit"].nunique()
+        split = area_audit["area_code"].map(parts) > 1
+        into = area_audit["unit"].map(names) + " (" + area_audit["unit"] + ")"
+        merged = ~area_audit["reason"].isin(["Same boundary throughout"]) & (area_audit["area_code"] != area_audit["unit"])
+        area_audit.loc[merged, "fate"] = "merged"
+        area_audit.loc[split, "fate"] = "imputed"
+        area_audit.loc[split, "reason"] += "; most of it in " + into
+        return summed, area_audit
+
+    def _placement(self, pairs: pd.DataFrame, where: str) -> pd.DataFrame:
+        """Where each code lies, by period: area_code, old (its ODS code), day, period, unit, share, reason.
+
+        A code is taken as it was on the date that its area type names; without one, as it was on 1 April of the
+        period's year, or on the nearest day it was in use.
+        """
+        from did.areas.succession import configuration, foreign
+
+        codes = self.chain.codes
+        ods = dict(zip(codes["gss_code"], codes["code"], strict=True)) | dict(zip(codes["code"], codes["code"],
+                                                                                  strict=True))
+        life = codes.groupby("code").agg(opened=("open_date", "min"), closed=("close_date", "max"))
+        life = life.loc[life["opened"] <= self.date]
+        pairs = pairs.assign(old=pairs["area_code"].map(ods))
+        unknown = pairs.loc[~pairs["old"].isin(life.index)]
+        if len(unknown):
+            code = unknown["area_code"].iloc[0]
+            raise DidError(foreign(where, code, self.chain.describe(code), self.date, life.index)
+                           + f"; {OR_LEAVE_OUT}{_more(unknown['area_code'])}")
+        day = pairs["period"].str[:4] + "-04-01"
+        opened, closed = pairs["old"].map(life["opened"]), pairs["old"].map(life["closed"])
+        day = day.where(day >= opened, opened)
+        day = day.where(day <= closed, closed)
+        pairs["day"] = day.where(day <= self.date, self.date)
+        if "area_type" in pairs:
+            dated = pairs["area_type"].map(lambda area_type: configuration(area_type)[1]).astype(object)
+            pairs["day"] = pairs["day"].where(dated.isna(), dated)
+            absent = pairs.loc[dated.notna() & ((opened > pairs["day"]) | (closed < pairs["day"]))]
+            if len(absent):
+                row = absent.iloc[0]
+                raise DidError(foreign(where, row.area_code, self.chain.describe(row.area_code), row.day, life.index))
+        parts = [group.merge(self._mapping(date)[["old", "new", "share", "reason"]], on="old")
+                 for date, group in pairs.groupby("day")]
+        columns = ["area_code", "old", "day", "period", "unit", "share", "reason"]
+        return pd.concat(parts).rename(columns={"new": "unit"})[columns]
+
+    def _refuse_uncovered(self, placed: pd.DataFrame, where: str) -> None:
+        """Raise DidError unless the areas of every unit that has any are all there in every period, each once."""
+        first = self.chain.configurations()[0]
+        atoms = [self.chain.mapping(first, day)[["old", "new", "share"]].assign(day=day)
+                 for day in sorted(placed["day"].unique())]
+        atoms = pd.concat(atoms).rename(columns={"old": "atom", "new": "old", "share": "part"})
+        expected = self._mapping(first).rename(columns={"old": "atom", "new": "unit", "share": "part"})
+        refuse_uncovered(placed, atoms, expected[["atom", "unit", "part"]], where)
+
+    def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Combine rates by area to rates by unit with weights; see did.areas.boundaries.align.
+
+        Returns (unit, period, value, weight, status) and the area_audit.
+        """
+        from did.areas.boundaries import align
+
+        moved, area_audit = align(frame, self.chain, self.date, where=where, weights=weights)
+        return moved.rename(columns={"area_code": "unit"}), area_audit
+
+
+def _more(codes: Iterable[str]) -> str:
+    """How many different codes of a kind there are, and the first of them; nothing for one."""
+    codes = list(dict.fromkeys(codes))
+    return f" ({len(codes)} such codes: {listed(codes, 12)})" if len(codes) > 1 else ""
+
+
+def _area_audit(placed: pd.DataFrame) -> pd.DataFrame:
+    area_audit = (placed.groupby("area_code", as_index=False)
+               .agg(area_name=("area_name", "last"), unit=("unit", "first"), n_periods=("period", "nunique"),
+                    total=("value", "sum"), reason=("reason", "last")))
+    return area_audit.assign(fate="kept")
+
+
+class Systems:
+    """Sustainability and Transformation Partnerships (later Integrated Care Systems) as units of their own."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Read ``stp_codes.csv`` from the reference ``folder``: every code, ODS and GSS, and the ODS code it is of.
+
+        Raises DidError for a missing table, column or a code listed twice.
+        """
+        self.codes = read_reference(Path(folder) / "stp_codes.csv", ["code", "unit", "unit_name"], ["code"])
+        self.districts = None
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """unit, unit_name; the region comes with the table of systems."""
+        return self.codes.drop_duplicates("unit")[["unit", "unit_name"]]
+
+    @cached_property
+    def unit_of(self) -> pd.Series:
+        """Unit of every code of any date."""
+        return self.codes.set_index("code")["unit"]
+
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Counts by system as they are, under the systems' ODS codes; frame and results as UpperTier.counts.
+
+        A missing count makes its unit's missing. Raises DidError for a code that is of no system.
+        """
+        placed = self._placed(frame, where)
+        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
+        return summed, _area_audit(placed)
+
+    def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Rates by system as they are; ``weights`` is not used, because no systems are merged.
+
+        Returns (unit, period, value, weight (missing), status) and the area_audit. Raises DidError for a code that is
+        of no system and for a system with two rates in one period.
+        """
+        placed = self._placed(frame, where)
+        twice = placed.loc[placed.duplicated(["unit", "period"])]
+        if len(twice):
+            row = twice.iloc[0]
+            raise DidError(f"{where}: expected one rate for system {row.unit} in {row.period}; found two; remove one")
+        moved = placed[["unit", "period", "value"]].assign(weight=float("nan"), status="ok")
+        return moved, _area_audit(placed).assign(total=float("nan"))
+
+    def _placed(self, frame: pd.DataFrame, where: str) -> pd.DataFrame:
+        unknown = frame.loc[~frame["area_code"].isin(self.unit_of.index)]
+        if len(unknown):
+            row = unknown.iloc[0]
+            raise DidError(f"{where}: area code '{row.area_code}' ({row.area_name}, {row.period}) is not a system in "
+                           f"stp_codes.csv{suggest(row.area_code, self.unit_of.index)}{_more(unknown['area_code'])}; "
+                           f"correct it or add it there; {OR_LEAVE_OUT}")
+        return frame.assign(unit=frame["area_code"].map(self.unit_of), reason="A system as a whole")
+
+
+def load(geography: str, folder: str | Path, boundaries: str = "merged") -> UpperTier | ChainAreas | Systems:
+    """Return the target areas that an indicator's ``geography`` names, read from the reference ``folder``.
+
+    Raises DidError for an unknown geography and for mistakes in the reference tables.
+    """
+    if geography == "stp":
+        return Systems(folder)
+    if geography == "upper_tier":
+        return UpperTier(folder, boundaries)
+    states = ((path.resolve(), path.stat().st_mtime_ns, path.stat().st_size)
+              for path in sorted(Path(folder).glob(f"{geography.rpartition('_')[0]}_*.csv")))
+    return _chain_areas(geography, str(folder), *states)
+
+
+@lru_cache(maxsize=16)
+def _chain_areas(geography: str, folder: str, *_states: tuple) -> ChainAreas:
+    """One reading of each state of the chain's files: the server of a run reads them for all its jobs."""
+    return ChainAreas(geography, folder)

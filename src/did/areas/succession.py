@@ -1,0 +1,346 @@
+"""Areas that merge, split and change their codes: a chain of configurations, read and checked.
+
+A chain is two reference tables: codes (one row per edition of an area, with its ODS code, its GSS code, its
+name and the days between which that edition was in use) and successions (on which date which area went into
+which, with a share where an area was split). Areas are known by their ODS code; a GSS code changes when only a
+boundary moved, and is translated. The word ``ccg_2020`` names the configuration of 1 April 2020 of the chain in
+``ccg_codes.csv`` and ``ccg_successions.csv``; ``ccg`` alone leaves the configuration to be found from the codes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from did.errors import DidError, suggest
+from did.readers.reference import read_reference
+
+OPEN = "9999-12-31"
+_DAY = pd.Timedelta(days=1)
+
+
+class Shared(dict):
+    """A mapping that frames carry in ``attrs`` without a copy at every step, which would take seconds."""
+
+    def __deepcopy__(self, memo: dict) -> Shared:
+        return self
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Editions of areas and their successions, checked; made by :func:`load_chain`.
+
+    ``codes``: code, gss_code, name, open_date, close_date (both days included; ``9999-12-31`` if still open).
+    ``successions``: date, old_code, new_code, share (1 unless the old area was split). ``name`` is the file of
+    the successions, for messages. Dates are ISO text.
+    """
+
+    codes: pd.DataFrame
+    successions: pd.DataFrame
+    name: str
+
+    def codes_at(self, date: str) -> pd.DataFrame:
+        """Return the areas in use on ``date``: code, gss_code, name, sorted by code.
+
+        Raises DidError for a date before the first of the chain.
+        """
+        used = self.codes.loc[(self.codes["open_date"] <= date) & (date <= self.codes["close_date"])]
+        if used.empty:
+            raise DidError(f"{self.name}: expected a date from {self.codes['open_date'].min()} on; found {date}")
+        return used[["code", "gss_code", "name"]].sort_values("code", ignore_index=True)
+
+    def configurations(self) -> list[str]:
+        """Return the dates on which the set of areas changed, the first day among them."""
+        return sorted({self.codes["open_date"].min(), *self.successions["date"]})
+
+    def mapping(self, from_date: str, to_date: str) -> pd.DataFrame:
+        """Return where each area of ``from_date`` lies on ``to_date``: old, old_name, new, new_name, share, reason.
+
+        One row per old and new area; the shares of an old area add up to 1. ``attrs`` holds both dates and,
+        for messages, when the codes of other configurations were in use.
+
+        Raises DidError if ``to_date`` is before ``from_date``: areas can be merged again, but not unmerged.
+        """
+        if to_date < from_date:
+            raise DidError(f"{self.name}: areas of {from_date} cannot be moved back to {to_date}; expected a "
+                           "later date, or figures on the earlier areas")
+        before, after = self.codes_at(from_date).set_index("code"), self.codes_at(to_date).set_index("code")
+        moved = self._moved(from_date, to_date).copy()
+        moved["old_name"] = moved["old"].map(before["name"])
+        moved["new_name"] = moved["new"].map(after["name"])
+        boundary = moved["old"].map(before["gss_code"]) != moved["old"].map(after["gss_code"])
+        moved["reason"] = _reasons(moved, boundary & moved["old"].isin(after.index))
+        moved.attrs = {"from": from_date, "to": to_date, "codes": self._described}
+        return moved[["old", "old_name", "new", "new_name", "share", "reason"]]
+
+    def _moved(self, from_date: str, to_date: str) -> pd.DataFrame:
+        """Return `mapping` in codes: old, new, share, date (of the last change, "" without one). Each is the first step
+        from its date and then the mapping from there on, kept because those from earlier dates go through it."""
+        if (from_date, to_date) in self._kept:
+            return self._kept[from_date, to_date]
+        codes = self.codes_at(from_date)["code"]
+        moved = pd.DataFrame({"old": codes, "new": codes, "share": 1.0, "date": ""})
+        first = min((date for date in self.successions["date"].unique() if from_date < date <= to_date), default=None)
+        if first is not None:
+            step = self.successions.loc[self.successions["date"] == first]
+            moved = moved.merge(step.drop(columns="date").rename(columns={"share": "part"}), how="left",
+                                left_on="new", right_on="old_code")
+            hit = moved["new_code"].notna()
+            here = pd.DataFrame({"old": moved["old"], "at": moved["new_code"].where(hit, moved["new"]),
+                                 "part": moved["part"].fillna(1.0), "on": hit.map({True: first, False: ""})})
+            moved = here.merge(self._moved(first, to_date), how="left", left_on="at", right_on="old",
+                               suffixes=("", "_then"))
+            moved["share"] = moved["share"] * moved["part"]
+            moved["date"] = moved["date"].where(moved["date"] != "", moved["on"])
+            moved = moved.groupby(["old", "new"], as_index=False).agg(share=("share", "sum"), date=("date", "max"))
+        self._kept[from_date, to_date] = moved
+        return moved
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return {}
+
+    def to_ods(self, codes: Iterable[str], date: str, where: str = "") -> pd.Series:
+        """Return the ODS codes of GSS codes in use on ``date``; ODS codes in use then stay as they are.
+
+        The result has the index of ``codes``. Raises DidError for a code that was not in use on that date,
+        naming when it was; ``where`` begins the message.
+        """
+        return self._translate(codes, date, where, "gss_code", "code")
+
+    def to_gss(self, codes: Iterable[str], date: str, where: str = "") -> pd.Series:
+        """Return the GSS codes of ODS codes in use on ``date``; the opposite of :meth:`to_ods`."""
+        return self._translate(codes, date, where, "code", "gss_code")
+
+    def _translate(self, codes: Iterable[str], date: str, where: str, given: str, wanted: str) -> pd.Series:
+        codes = codes if isinstance(codes, pd.Series) else pd.Series(list(codes), dtype="str")
+        used = self.codes_at(date)
+        found = codes.map(dict(zip(used[wanted], used[wanted], strict=True))
+                          | dict(zip(used[given], used[wanted], strict=True)))
+        if found.isna().any():
+            code = codes.loc[found.isna()].iloc[0]
+            raise DidError(foreign(where or self.name, code, self.describe(code), date,
+                                   [*used[given], *used[wanted]]))
+        return found
+
+    def describe(self, code: str) -> str:
+        """Return what a code of any date and either system stands for, or "" if the chain does not know it."""
+        return self._described.get(code, "")
+
+    @cached_property
+    def _described(self) -> Shared:
+        """What every code of either system stands for, and when it was in use."""
+        lives: dict[str, tuple[str, str, str]] = {}
+        for row in self.codes.sort_values("open_date").itertuples():
+            for code in {row.code, row.gss_code} - {""}:
+                opened = lives[code][1] if code in lives else row.open_date
+                lives[code] = (row.name, opened, row.close_date)
+        return Shared({code: f"{name}, in use from {opened}" + (f" to {closed}" if closed < OPEN else " on")
+                       for code, (name, opened, closed) in lives.items()})
+
+    def detect(self, codes: Iterable[str], near: str, where: str = "") -> str:
+        """Return the date of the configuration that ``codes`` (ODS or GSS) belong to.
+
+        It is the one with all of them and the fewest others; of equals, the nearest to the date ``near``.
+        Raises DidError if no configuration has them all, naming a code that the best one lacks.
+        """
+        wanted = set(codes)
+        best = []
+        for start in self.configurations():
+            later = sorted(day for day in {start, *self.codes["open_date"]} if day >= start)
+            end = next((day for day in self.configurations() if day > start), OPEN)
+            for date in (day for day in later if day < end):   # a GSS code may change within a configuration
+                used = self.codes_at(date)
+                have = set(used["code"]) | set(used["gss_code"])
+                distance = abs((pd.Timestamp(date) - pd.Timestamp(near)).days)
+                best.append((len(wanted - have), len(used), distance, date, sorted(wanted - have)))
+        lacking, _, _, date, missing = min(best)
+        if lacking:
+            raise DidError(foreign(where or self.name, missing[0], self.describe(missing[0]), date, []))
+        return date
+
+
+def _reasons(moved: pd.DataFrame, adjusted: pd.Series) -> list[str]:
+    """Say in words what became of each old area in each new one."""
+    many = moved.groupby("new")["old"].transform("nunique") > 1
+    parts = moved.groupby("old")["new"].transform("nunique") > 1
+    words = []
+    for row, joined, split, changed in zip(moved.itertuples(), many, parts, adjusted, strict=True):
+        name = f"{row.new_name} ({row.new})"
+        if split:
+            words.append(f"{row.share:.1%} to {name} on {row.date}, by share of residents")
+        elif joined or row.old != row.new:
+            words.append(f"Merged into {name} on {row.date}" if row.old != row.new
+                         else f"Joined in {name} by other areas or parts of them")
+        else:
+            words.append("Same organisation; boundary adjusted, new GSS code" if changed
+                         else "Same boundary throughout")
+    return words
+
+
+def foreign(where: str, code: str, described: str, date: str, known: Iterable[str]) -> str:
+    """Word the mistake of a code that is not of the configuration of ``date``."""
+    belongs = f"found one of another configuration ({described})" if described else (
+        f"found one that the chain does not know{suggest(code, known)}")
+    return (f"{where}: area code '{code}': expected an area of the configuration of {date}; {belongs}; "
+            "give the figures their own configuration or correct the code")
+
+
+def load(geography: str, folder: str | Path) -> tuple[Chain, str]:
+    """Return the chain and the date that a word such as ``ccg_2020`` names, from tables in ``folder``.
+
+    Raises DidError for a word without a chain or year, and for what :func:`load_chain` refuses.
+    """
+    kind, date = configuration(geography)
+    folder = Path(folder)
+    known = sorted(path.name.removesuffix("_successions.csv") for path in folder.glob("*_successions.csv"))
+    if kind not in known or date is None:
+        example = ", ".join(f"{word}_2020" for word in known) or "none"
+        raise DidError(f"geography '{geography}': expected a chain in {folder} and a year, such as {example}; "
+                       f"found no {'year' if kind in known else f'{kind}_successions.csv'}{suggest(kind, known)}")
+    chain = load_chain(folder / f"{kind}_codes.csv", folder / f"{kind}_successions.csv")
+    return chain, date
+
+
+def configuration(area_type: str) -> tuple[str, str | None]:
+    """Return the kind of area and the date in ``ccg_2020``: ("ccg", "2020-04-01"); no date without a year.
+
+    NHS organisations change on 1 April.
+    """
+    found = re.fullmatch(r"(.+)_(\d{4})", area_type)
+    return (found[1], f"{found[2]}-04-01") if found else (area_type, None)
+
+
+def load_chain(codes_path: str | Path, successions_path: str | Path) -> Chain:
+    """Read and check a chain.
+
+    ``codes_path``: ods_code, gss_code, name, open_date, close_date (empty: still open), a row per edition of
+    an area. ``successions_path``: date, old_code, new_code, share (ODS codes; empty share: all of it).
+
+    Raises DidError, naming the table, code and date, for: a missing table or column; a date that is not one; a
+    row twice; editions of a code that overlap or leave a gap; a succession of an unknown code; a code with two
+    successors on one date without shares, or with shares that do not add up to 1; a cycle; an area that
+    closes without a successor on the next day, or opens after the first day of the chain without a predecessor
+    (a dropped row); a predecessor that is still open, or a successor not open, on the date.
+    """
+    codes_path, successions_path = Path(codes_path), Path(successions_path)
+    codes = read_reference(codes_path, ["ods_code", "gss_code", "name", "open_date", "close_date"],
+                           ["ods_code", "open_date"]).rename(columns={"ods_code": "code"})
+    codes["close_date"] = codes["close_date"].replace("", OPEN)
+    _check_dates(codes, ["open_date", "close_date"], codes_path)
+    _check_editions(codes, codes_path)
+    steps = read_reference(successions_path, ["date", "old_code", "new_code", "share"],
+                           ["date", "old_code", "new_code"])
+    _check_dates(steps, ["date"], successions_path)
+    life = codes.groupby("code").agg(opened=("open_date", "min"), closed=("close_date", "max"))
+    for column in ("old_code", "new_code"):
+        unknown = steps.loc[~steps[column].isin(life.index)]
+        if len(unknown):
+            row = unknown.iloc[0]
+            raise DidError(f"{successions_path}: {column} of {row.old_code} to {row.new_code} on {row.date}: "
+                           f"expected a code of {codes_path.name}; found '{row[column]}'"
+                           f"{suggest(row[column], life.index)}; correct it or add the area there")
+    steps["share"] = _shares(steps, successions_path)
+    _check_cycles(steps, successions_path)
+    _check_lives(steps, life, successions_path)
+    return Chain(codes=codes[["code", "gss_code", "name", "open_date", "close_date"]],
+                 successions=steps[["date", "old_code", "new_code", "share"]], name=str(successions_path))
+
+
+def _check_dates(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
+    for column in columns:
+        wrong = pd.to_datetime(frame[column].replace(OPEN, "2100-01-01"), format="%Y-%m-%d", errors="coerce").isna()
+        if wrong.any():
+            row = frame.loc[wrong].iloc[0]
+            raise DidError(f"{path}: column '{column}' of {row.iloc[1] if 'code' not in row else row['code']}: "
+                           f"expected a date such as 2020-04-01; found '{row[column]}'; correct it")
+
+
+def _next_day(date: str) -> str:
+    return str((pd.Timestamp(date) + _DAY).date())
+
+
+def _check_editions(codes: pd.DataFrame, path: Path) -> None:
+    """Editions of one code must follow each other day by day, and a GSS code must be of one edition."""
+    given = codes.loc[codes["gss_code"] != ""]
+    twice = given.loc[given["gss_code"].duplicated()]
+    if len(twice):
+        raise DidError(f"{path}: gss_code must be unique; found {twice['gss_code'].iloc[0]} twice; remove one row")
+    for code, editions in codes.sort_values("open_date").groupby("code", sort=True):
+        opens, closes = editions["open_date"].to_list(), editions["close_date"].to_list()
+        for opened, closed in zip(opens, closes, strict=True):
+            if closed < opened:
+                raise DidError(f"{path}: {code} must close after it opens on {opened}; found {closed}; correct it")
+        for closed, opened in zip(closes[:-1], opens[1:], strict=True):
+            if closed == OPEN or _next_day(closed) != opened:
+                raise DidError(f"{path}: editions of {code} must follow each other day by day; found one to "
+                               f"{'no end' if closed == OPEN else closed} and the next from {opened}; correct them")
+
+
+def _shares(steps: pd.DataFrame, path: Path) -> pd.Series:
+    """Shares as numbers; DidError for a split without them or one that does not add up to 1."""
+    shares = pd.to_numeric(steps["share"].replace("", None), errors="coerce")
+    wrong = ((steps["share"] != "") & ~shares.between(0, 1, inclusive="right"))
+    if wrong.any():
+        row = steps.loc[wrong].iloc[0]
+        raise DidError(f"{path}: share of {row.old_code} to {row.new_code} on {row.date}: expected a number above "
+                       f"0 and up to 1, or nothing; found '{row.share}'; correct it")
+    for (date, old), group in steps.groupby(["date", "old_code"], sort=True):
+        to = ", ".join(group["new_code"])
+        given = shares.loc[group.index]
+        if len(group) > 1 and given.isna().any():
+            raise DidError(f"{path}: {old} has {len(group)} successors on {date} ({to}): expected one, or a share "
+                           "for each; found none; remove the wrong row or give shares")
+        if abs(given.fillna(1.0).sum() - 1) > 1e-6:
+            raise DidError(f"{path}: shares of {old} on {date} ({to}) must add up to 1; found {given.sum():g}; "
+                           "correct them")
+    return shares.fillna(1.0)
+
+
+def _check_cycles(steps: pd.DataFrame, path: Path) -> None:
+    """An area can only go into others that do not come back to it; a split may leave it a part of itself."""
+    onward = steps.loc[steps["old_code"] != steps["new_code"]].groupby("old_code")["new_code"].agg(list).to_dict()
+    done: set[str] = set()
+
+    def walk(code: str, trail: list[str]) -> None:
+        if code in trail:
+            raise DidError(f"{path}: expected no cycle of successors; found "
+                           f"{' to '.join([*trail[trail.index(code):], code])}; remove the wrong row")
+        if code not in done:
+            for new in onward.get(code, []):
+                walk(new, [*trail, code])
+            done.add(code)
+
+    for code in sorted(onward):
+        walk(code, [])
+
+
+def _check_lives(steps: pd.DataFrame, life: pd.DataFrame, path: Path) -> None:
+    """Successions must agree with the days on which areas open and close, in both directions."""
+    partly = {(row.date, row.old_code) for row in steps.itertuples() if row.old_code == row.new_code}
+    for row in steps.itertuples():
+        old, new = life.loc[row.old_code], life.loc[row.new_code]
+        what = f"{path}: {row.old_code} to {row.new_code} on {row.date}"
+        stays = (row.date, row.old_code) in partly
+        if not stays and (old.closed == OPEN or _next_day(old.closed) != row.date):
+            raise DidError(f"{what}: expected {row.old_code} to close the day before; found "
+                           f"{'that it stays open' if old.closed == OPEN else f'closing date {old.closed}'}; "
+                           "correct the date or the code")
+        if not new.opened <= row.date <= new.closed:
+            raise DidError(f"{what}: expected {row.new_code} to be open on that date; found opening date "
+                           f"{new.opened}; correct the date or the code")
+    first = life["opened"].min()
+    leaving = set(zip(steps["date"], steps["old_code"], strict=True))
+    arriving = set(zip(steps["date"], steps["new_code"], strict=True))
+    for code, dates in life.sort_index().iterrows():
+        if dates.closed != OPEN and (_next_day(dates.closed), code) not in leaving:
+            raise DidError(f"{path}: {code} closes on {dates.closed}: expected its successor on "
+                           f"{_next_day(dates.closed)}; found none; add the row")
+        if dates.opened > first and (dates.opened, code) not in arriving:
+            raise DidError(f"{path}: {code} opens on {dates.opened}: expected its predecessor on that date; "
+                           "found none; add the row")

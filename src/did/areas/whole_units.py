@@ -1,0 +1,124 @@
+"""Whether the areas that make a unit are all there, and each once: an area that is absent is missing, not zero, and
+one that stands alongside its own parts, or alongside the area it went into, would be counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from did.errors import DidError, listed
+
+ADD = "add the row, with a mark of missing where there is no figure, or begin or end the window there"
+REMOVE = "leave one of the two out (key 'leave_out' of the indicator)"
+_SAME = 1e-6   # shares that add up by rounding
+
+
+def refuse_levels(frame: pd.DataFrame, parent_of: Mapping[str, str], names: Mapping[str, str], where: str) -> None:
+    """Raise DidError if an area stands alongside one of its own parts in a period.
+
+    ``frame``: area_code, period. ``parent_of``: code -> code of the area it is part of, if it is.
+    """
+    parts = frame.assign(parent=frame["area_code"].map(parent_of)).dropna(subset=["parent"])
+    both = parts.merge(frame[["area_code", "period"]], left_on=["parent", "period"], right_on=["area_code", "period"],
+                       suffixes=("", "_whole"))
+    if len(both):
+        row = both.sort_values(["period", "parent", "area_code"]).iloc[0]
+        others = both["parent"].nunique() - 1
+        more = f" (and {others} more such areas)" if others else ""
+        raise DidError(f"{where}: expected each area once in {row.period}; found {row.parent} "
+                       f"({names.get(row.parent, row.parent)}) alongside its own part {row.area_code} "
+                       f"({names.get(row.area_code, row.area_code)}), so it would be counted twice{more}; {REMOVE}")
+
+
+def refuse_incomplete(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]], changes: pd.DataFrame,
+                      where: str) -> None:
+    """Raise DidError unless every group has, in every period that it is in, all its areas of one date.
+
+    ``frame``: area_code, period and the column ``group``. ``members``: group -> its area codes of any date.
+    ``changes``: date, old_code, new_code. Publishers change over later than the law does, so the areas of any
+    date will do.
+    """
+    for name, period, there, editions in _present(frame, group, members, changes):
+        if not any(codes <= there for codes in editions):
+            absent = min((codes - there for codes in editions), key=lambda codes: (len(codes), sorted(codes)))
+            raise DidError(f"{where}: expected figures for every area of {name} in {period}; found none for "
+                           f"{listed(sorted(absent))}; {ADD}")
+
+
+def refuse_both(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]], changes: pd.DataFrame,
+                where: str) -> None:
+    """Raise DidError if a group has its areas of two dates side by side and their counts are the same sum throughout.
+
+    As `refuse_incomplete`, with the column value. Rows of areas that are no more, with zeros, do no harm.
+    """
+    values = frame.set_index([group, "period", "area_code"])["value"].sort_index()
+    same: dict[str, list[tuple[bool, str, list[str]]]] = {}
+    for name, period, there, editions in _present(frame, group, members, changes):
+        whole = [codes for codes in editions if codes <= there]
+        if len(whole) > 1 and len(there) > 2:
+            sums = [values[name, period].loc[sorted(codes)].sum() for codes in whole[-2:]]
+            equal = sums[0] > 0 and abs(sums[0] - sums[1]) <= _SAME * sums[0]
+            same.setdefault(name, []).append((equal, period, sorted(there)))
+    for found in same.values():
+        if all(equal for equal, *_ in found):
+            _, period, codes = found[0]
+            raise DidError(f"{where}: expected each area once in {period}; found {listed(codes)} side by side, "
+                           f"areas of two dates with the same sum, so that they would be counted twice; {REMOVE}")
+
+
+def _present(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]],
+             changes: pd.DataFrame) -> Iterator[tuple[str, str, frozenset[str], list[set[str]]]]:
+    """Each group of more than one code, and period: the areas there, and those of each date."""
+    editions = {name: _editions(codes, changes) for name, codes in members.items() if len(codes) > 1}
+    found = frame.loc[frame[group].isin(editions)].groupby([group, "period"])["area_code"].agg(frozenset)
+    for (name, period), there in found.items():
+        yield name, period, there, editions[name]
+
+
+def _editions(codes: set[str], changes: pd.DataFrame) -> list[set[str]]:
+    """The sets of areas that make a group at one time, in order of time."""
+    inside = changes.loc[changes["old_code"].isin(codes) | changes["new_code"].isin(codes)]
+    now = codes - set(inside["new_code"])
+    found = [now] if now else []
+    for _, steps in inside.groupby("date", sort=True):
+        now = (now - set(steps["old_code"])) | (set(steps["new_code"]) & codes)
+        if now and now not in found:
+            found.append(now)
+    return found
+
+
+def refuse_uncovered(placed: pd.DataFrame, atoms: pd.DataFrame, expected: pd.DataFrame, where: str) -> None:
+    """Raise DidError unless the areas placed in each unit and period hold all of it once.
+
+    ``placed``: area_code, value, old, day, period, unit, share: each area as it was on a day, and the share of it that
+    lies in the unit. ``atoms``: old, day, atom, part: what each area of a day holds of the areas
+    of the first day. ``expected``: atom, unit, part.
+    """
+    held = placed.merge(atoms, on=["old", "day"])
+    held["part"] *= held["share"]
+    keys = ["unit", "period", "atom"]
+    wanted = held[["unit", "period"]].drop_duplicates().merge(expected, on="unit")
+    there = held.groupby(keys, as_index=False)["part"].sum()
+    joined = wanted.merge(there, on=keys, how="left", suffixes=("_wanted", "")).fillna({"part": 0.0})
+    short = joined.loc[joined["part"] < joined["part_wanted"] - _SAME].sort_values(["period", "unit", "atom"])
+    if len(short):
+        unit, period = short.iloc[0][["unit", "period"]]
+        gap = short.loc[(short["unit"] == unit) & (short["period"] == period), "atom"]
+        day = placed.loc[(placed["unit"] == unit) & (placed["period"] == period), "day"].max()
+        lacking = sorted(set(atoms.loc[atoms["atom"].isin(gap) & (atoms["day"] == day), "old"]) or set(gap))
+        raise DidError(f"{where}: expected figures for every area of {unit} in {period}; found none for "
+                       f"{listed(lacking)}; {ADD}")
+    there = there.merge(expected, on=["atom", "unit"], suffixes=("", "_wanted"))
+    over = there.loc[there["part"] > there["part_wanted"] + _SAME, keys]
+    for _, rows in held.merge(over, on=keys).drop_duplicates(["unit", "period", "area_code"]).groupby("unit"):
+        values = rows.groupby("period")["value"].agg(["max", "sum"])
+        # Practices summed to the codes of different years stand side by side too, and hold none of each other: only
+        # where one figure is throughout the sum of the others does it hold them.
+        if ((2 * values["max"] - values["sum"]).abs() <= _SAME * values["sum"]).all() and values["sum"].sum() > 0:
+            period = rows["period"].min()
+            codes = sorted(set(rows.loc[rows["period"] == period, "area_code"]))
+            whole = rows.loc[rows["period"] == period].sort_values("value")["area_code"].iloc[-1]
+            raise DidError(f"{where}: expected each area once in {period}; found {whole} alongside "
+                           f"{listed([code for code in codes if code != whole])}, which it holds or is the same "
+                           f"as, so that they would be counted twice; {REMOVE}")

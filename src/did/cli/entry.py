@@ -1,0 +1,25 @@
+"""The `did` command: by a warm server if `did run` has one, else in this process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Run the command line and end with its exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)   # a Ctrl-C while all is imported ends it without a traceback
+    # Small matrices by the thousand: a second thread in the linear algebra costs several times what it brings.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    if os.environ.get("DID_WARM_SOCKET"):
+        from did.workflow.job_server import hand_over
+
+        code = hand_over(sys.argv[1:])
+        if code is not None:
+            sys.exit(code)
+    from did.cli import main as command_line
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    command_line(prog_name="did")

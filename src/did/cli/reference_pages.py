@@ -1,0 +1,161 @@
+"""What is generated from the code for the docs: JSON Schemas for editors, and the reference of config and command line.
+
+`did schema --write` writes them; a test compares, so that they cannot drift.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import textwrap
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+HEAD = "<!-- Written by `did schema --write`; change the code instead. -->\n\n"
+
+
+def models() -> dict[str, type[BaseModel]]:
+    """The kinds of config file and their models."""
+    from did.project.config import Evaluation, Indicator
+    from did.project.registry import Source
+
+    return {"evaluation": Evaluation, "indicator": Indicator, "source": Source}
+
+
+def json_schema(which: str) -> str:
+    """The JSON Schema of a kind of config file, as text ending in a line break."""
+    return json.dumps(models()[which].model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Everything that is generated: path within docs/ -> text."""
+    schemas = {f"schema/{which}.json": json_schema(which) for which in models()}
+    return {**schemas, "reference_config.md": config_page(), "reference_cli.md": command_page()}
+
+
+def write(folder: str | Path) -> list[str]:
+    """Write `pages` into ``folder`` and return the paths."""
+    from did.store.provenance import write_text
+
+    for name, text in pages().items():
+        write_text(Path(folder) / name, text)
+    return [str(Path(folder) / name) for name in pages()]
+
+
+# Config ---------------------------------------------------------------------------------------------------------
+
+
+def config_page() -> str:
+    """Every key of every config file with its kind, default and description."""
+    text = [HEAD + "# Config files\n",
+            "YAML, UTF-8. Unknown keys are refused with a suggestion, and all mistakes are told at once, each with "
+            "its line, before anything runs. An editor that reads JSON Schema completes and checks keys while you "
+            "type: the files begin with a line that names the schema in `docs/schema/`.\n"]
+    places = {"evaluation": "`config/NAME.yaml`: an evaluation",
+              "indicator": "`config/indicators/NAME.yaml`: an outcome",
+              "source": "`config/sources/NAME.yaml`: a source of figures"}
+    done: set[str] = set()
+    for which, model in models().items():
+        text.append(f"\n## {which.capitalize()}\n\n{places[which]}.\n")
+        waiting = [model]
+        while waiting:
+            each = waiting.pop(0)
+            if each.__name__ in done:
+                continue
+            done.add(each.__name__)
+            if each is not model:
+                text.append(f"\n### {each.__name__}\n")
+            rows = [_row(name, field) for name, field in each.model_fields.items()]
+            text += [_sentence(each), "\n".join(["| key | kind | default | what |", "|---|---|---|---|", *rows])]
+            waiting += [part for field in each.model_fields.values() for part in _models_in(field.annotation)]
+    return "\n".join(text) + "\n"
+
+
+def _sentence(model: type[BaseModel]) -> str:
+    return " ".join((inspect.getdoc(model) or "").split("\n\n")[0].split()) + "\n"
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        default = "required"
+    else:
+        value = field.default_factory() if field.default_factory else field.default
+        value = value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else value
+        default = "none" if value is None or value is PydanticUndefined else f"`{json.dumps(value)}`"
+    what = " ".join((field.description or "").split()).replace("|", "\\|")
+    return f"| `{name}` | {_kind(field.annotation)} | {default} | {what[:1].upper()}{what[1:]} |"
+
+
+def _kind(annotation: Any) -> str:
+    """What a value is, in words: text, number, list of text, mapping of text to Window."""
+    origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _kind(parts[0])
+    if origin is typing.Literal:
+        return ", ".join(f"`{value}`" for value in parts)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_kind(part) for part in parts if part is not type(None)))
+    if origin is list:
+        return f"list of {_kind(parts[0])}"
+    if origin is dict:
+        return f"mapping of {_kind(parts[0])} to {_kind(parts[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(annotation, "anything")
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
+
+
+# Command line ---------------------------------------------------------------------------------------------------
+
+
+def command_page() -> str:
+    """Every command with its arguments and options, from the help texts."""
+    from did.cli import main
+    from did.cli.app import Command
+
+    text = [HEAD + "# Command line\n", "`did --help` and `did COMMAND --help` say the same on the screen. Exit codes "
+            "are 0 (done), 1 (something is wrong with the data or config, said in a line each) and 2 (wrong usage). "
+            "`did completion bash` (or `zsh`, `fish`) prints what makes a shell complete commands and options.\n",
+            "## Options of every command\n", "Every command below takes these three after its name, besides `--help`; "
+            "the tables of the commands do not repeat them.\n", _options(Command("any").params),
+            "With `--json` each line of standard output is one object with a key `event`: `done` (with `command` and "
+            "`message`), `step` of a run or `stopped`, `estimate`, `power`, `note`, `error` (with `message`; exit code "
+            "1, or 2 for wrong usage) and `ended` (with `exit_code`). Numbers keep all their digits. `did schema` and "
+            "`did indicator check` print their document in one line instead.\n"]
+    return "\n".join([*text, *_command("did", main, 2)]) + "\n"
+
+
+def _command(name: str, command: click.Command, level: int) -> list[str]:
+    context = click.Context(command, info_name=name)
+    prose, _, examples = (command.help or "").partition("\b\n")
+    arguments = " ".join(each.make_metavar(context) for each in command.params if isinstance(each, click.Argument))
+    lines = [f"{'#' * level} {name}\n", f"`{name}{f' {arguments}' if arguments else ''}`\n",
+             " ".join(inspect.cleandoc(prose).split()).replace("<", "&lt;") + "\n"]
+    if examples:
+        lines.append(f"```sh\n{textwrap.dedent(examples).strip()}\n```\n")
+    options = [each for each in command.params if isinstance(each, click.Option) and not each.hidden
+               and each.name not in ("quiet", "verbose", "as_json")]
+    if options:
+        lines.append(_options(options))
+    if isinstance(command, click.Group):
+        for each in sorted(command.commands):
+            lines += _command(f"{name} {each}", command.commands[each], level + 1 if level > 2 else 2)
+    return lines
+
+
+def _options(options: list[click.Option]) -> str:
+    records = [each.get_help_record(click.Context(click.Command("any"))) for each in options]
+    cells = [(flag.replace("|", "\\|"), " ".join(words.split()).replace("|", "\\|")) for flag, words in records]
+    return "| option | what |\n|---|---|\n" + "\n".join(f"| `{flag}` | {words} |" for flag, words in cells) + "\n"

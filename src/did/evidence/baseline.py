@@ -1,0 +1,56 @@
+"""The recorded verdicts of a run, so that a change that moves one is seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from did.errors import DidError
+from did.readers.reference import read_reference
+from did.words import write_csv
+
+COLUMNS = ["claim", "cluster", "verdict"]
+FOLDER = Path("tests/baselines")
+NONE = "none"
+
+
+def baseline_path(evaluation: str, mode_kind: str, folder: Path = FOLDER) -> Path:
+    """Where the verdicts of an evaluation (its id) in a data mode (demo, mirror or live) are recorded."""
+    return folder / f"{evaluation}-{mode_kind}.csv"
+
+
+def changes(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return what differs between the verdicts of ``table`` (as from compare) and those recorded at ``path``.
+
+    Columns claim, cluster, old, new; ``none`` for a claim that only one of the two has, and for all claims if there is
+    no file yet. Raises DidError for a file that is not such a table.
+    """
+    new = table.set_index(["claim", "cluster"])["verdict"]
+    old = pd.Series(dtype=str)
+    if path.is_file():
+        old = read_reference(path, COLUMNS, ["claim", "cluster"]).set_index(["claim", "cluster"])["verdict"]
+    rows = [(*key, old.get(key, NONE), new.get(key, NONE)) for key in dict.fromkeys([*new.index, *old.index])]
+    found = pd.DataFrame(rows, columns=["claim", "cluster", "old", "new"])
+    return found.loc[found["old"] != found["new"]].reset_index(drop=True)
+
+
+def lines(changed: pd.DataFrame) -> list[str]:
+    """Return one line for each changed verdict: ``D1 by unit: reproduced -> contradicted``."""
+    return [f"{row.claim} by {row.cluster}: {row.old} -> {row.new}" for row in changed.itertuples()]
+
+
+def check(table: pd.DataFrame, path: Path) -> None:
+    """Raise DidError, naming every verdict that is not the recorded one, or if none are recorded."""
+    if not path.is_file():
+        raise DidError(f"{path}: expected recorded verdicts to compare with; found no file; `did reproduce "
+                       "--renew-baseline` records those of this run")
+    changed = lines(changes(table, path))
+    if changed:
+        raise DidError(f"{path}: expected the recorded verdicts; found {len(changed)} changed: {'; '.join(changed)}; "
+                       "fix what moved them, or record the new ones by `did reproduce --renew-baseline`")
+
+
+def renew(table: pd.DataFrame, path: Path) -> None:
+    """Record the verdicts of ``table`` at ``path``."""
+    write_csv(path, table[COLUMNS])

@@ -1,0 +1,276 @@
+"""A verdict on every claim: each printed fact alongside ours, and one word for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError
+from did.inference.multiplicity import holm
+from did.project.claims import BANDS, CELL, rounds_to
+
+VERDICTS = ("reproduced", "reproduced except N", "consistent", "not reproduced", "contradicted", "not printed",
+            "cannot run")
+# Reason code -> what it means.
+REASONS = {
+    "value_differs": "our estimate does not round to the printed value",
+    "within_interval": "the printed value lies inside our 95% interval",
+    "sign_differs": "our estimate has the other sign",
+    "band_differs": "our p-value is not in the printed band",
+    "n_differs": "our number of observations is another",
+    "n_not_comparable": "the sample behind the printed numbers cannot be rebuilt from the files at hand",
+    "data_missing": "the files are not at hand",
+    "estimator_not_run": "the evaluation does not run the estimator",
+    "cell_not_run": "the evaluation does not run the treatment or sample",
+    "not_estimated": "the estimator has no estimate or no error here",
+    "nothing_printed": "no value, sign or significance was printed",
+}
+FACTS = ("value", "sign", "significance", "n")
+AGREEMENTS = ["value_agrees", "value_in_interval", "sign_agrees", "significance_agrees", "n_agrees"]
+COUNTS = ["published_n", "published_n_panel", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters",
+          "did_n_obs"]
+TABLE_COLUMNS = [
+    "claim",
+    "figure",
+    "pane",
+    "indicator",
+    "outcome",
+    "estimator",
+    "treatment",
+    "sample",
+    "estimand",
+    "cohort",
+    "period",
+    "event_time",
+    "unit",
+    "as_printed",
+    "published_value",
+    "rounding",
+    "published_sign",
+    "published_significance",
+    "published_n",
+    "published_n_panel",
+    "not_comparable",
+    "specification",
+    "cluster",
+    "estimate",
+    "std_error",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "p_holm",
+    "n_obs",
+    "n_units",
+    "n_treated",
+    "n_clusters",
+    "n_treated_clusters",
+    "difference",
+    *AGREEMENTS,
+    "status",
+    "verdict",
+    "reasons",
+    "did_estimate",
+    "did_std_error",
+    "did_ci_low",
+    "did_ci_high",
+    "did_p_value",
+    "did_n_obs",
+    "note",
+    "is_synthetic",
+]
+BESIDE = ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]
+
+
+def compare(claims: pd.DataFrame, estimates: pd.DataFrame, specification: str,
+            reasons: Mapping[str, str] | None = None, *, estimators: Iterable[str] | None = None,
+            treatments: Iterable[str] | None = None, samples: Iterable[str] | None = None,
+            families: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Set each claim alongside our estimate under one specification: one row per claim and level of clustering, with a
+    verdict.
+
+    ``claims`` as from `did.project.claims.load_claims`; ``estimates`` the estimates table. What `agreement` and
+    `verdict` say stands alongside the printed facts. Claims on the indicators of ``reasons`` (indicator -> why it is
+    not available) cannot run, nor do those by an estimator, for a treatment or a sample outside ``estimators``,
+    ``treatments`` and ``samples`` (any, if None). ``p_holm`` adjusts over the claims on one family, by one estimator
+    and clustering (Holm 1979); ``families`` maps an indicator to its family (all are one, if None). The columns that
+    begin with ``did_`` repeat the cell by difference-in-differences.
+
+    Raises DidError if a claim has no estimate though it should, naming it.
+    """
+    ours = estimates.loc[estimates["specification"] == specification]
+    overall = ours.loc[(ours["estimator"] == "did") & (ours["estimand"] == "overall")]
+    did = (overall.set_index(["indicator", "treatment", "sample", "cluster"])[BESIDE].add_prefix("did_")
+           .to_dict("index"))
+    cells = _by_cell(ours)
+    clusters = list(dict.fromkeys(ours["cluster"]))
+    synthetic = bool(estimates["is_synthetic"].any())
+    rows = []
+    for claim in claims.itertuples():
+        if claim.indicator in (reasons or {}):
+            code, why = "data_missing", reasons[claim.indicator]
+        else:
+            code, why = _not_run(claim, estimators, treatments, samples)
+        if code:
+            rows += [_cannot_run(claim, specification, cluster, code, why, synthetic) for cluster in clusters]
+            continue
+        cell = cells.get(tuple(getattr(claim, name) for name in CELL))
+        if cell is None:
+            raise DidError(f"claim {claim.claim}: no estimate of {claim.indicator} by {claim.estimator}, "
+                           f"{claim.treatment}, {claim.sample} ({claim.estimand}) under specification {specification}; "
+                           f"add them to "
+                           "the evaluation")
+        rows += [_row(claim, estimate, did) for estimate in cell]
+    table = pd.DataFrame(rows).reindex(columns=TABLE_COLUMNS).astype(dict.fromkeys(COUNTS, "Int64"))
+    family = [(families or {}).get(indicator, "") for indicator in table["indicator"]]
+    table["p_holm"] = table.groupby([np.array(family, dtype=object), "estimator", "cluster"])["p_value"].transform(holm)
+    return table
+
+
+def agreement(claim, row) -> dict[str, str]:
+    """Compare the printed facts of a claim with an estimate: ``yes``, ``no`` or ``not printed`` for each.
+
+    ``claim`` is a row of the claims, ``row`` one of the estimates or specifications table (estimate, ci_low, ci_high,
+    p_value, n_obs). ``value_agrees``: rounds to the printed digits (`did.project.claims.rounds_to`);
+    ``value_in_interval``: the printed value lies inside our interval; ``sign_agrees``, ``significance_agrees``,
+    ``n_agrees``: same sign, p-value in the printed band, same number of observations. What cannot be compared is
+    ``cannot run``: N of a claim whose sample cannot be rebuilt, and everything if there is no estimate, or no p-value.
+    """
+    estimated, tested = pd.notna(row.estimate), pd.notna(row.p_value)
+    return {
+        "value_agrees": _agrees(claim.value, estimated, lambda: rounds_to(row.estimate, claim.value, claim.rounding)),
+        "value_in_interval": _agrees(claim.value, estimated and tested,
+                                     lambda: row.ci_low <= float(claim.value) <= row.ci_high),
+        "sign_agrees": _agrees(claim.sign, estimated, lambda: (row.estimate > 0) if claim.sign == "+"
+                               else (row.estimate < 0)),
+        "significance_agrees": _agrees(claim.significance, tested, lambda: BANDS[claim.significance](row.p_value)),
+        "n_agrees": _agrees(claim.n_obs, estimated and not claim.not_comparable,
+                            lambda: row.n_obs == int(claim.n_obs)),
+    }
+
+
+def verdict(claim, row, found: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Return one of `VERDICTS` for a claim alongside an estimate, and the codes of `REASONS` for it.
+
+    ``found`` is what `agreement` says of them. In this order:
+
+    - ``cannot run``: there is no estimate. ``not printed``: no value, sign or significance was.
+    - ``contradicted``: what was printed and what we find exclude each other. The printed sign (or that of the printed
+      value) is not ours and one of the two is significant at 5%; or the report calls the effect significant at 5% and
+      ours is not, or the reverse.
+    - ``reproduced``: our estimate agrees with the printed value, and sign and band, where printed, as well; so does N
+      where it was printed, else ``reproduced except N``.
+    - ``consistent``: sign and band agree where printed, and no value was; or one was, but the sample behind it cannot
+      be rebuilt here.
+    - ``not reproduced``: everything else.
+    """
+    codes = _codes(claim, found)
+    if pd.isna(row.estimate) or (claim.significance and pd.isna(row.p_value)):
+        return "cannot run", ["not_estimated"]
+    if not (claim.value or claim.sign or claim.significance):
+        return "not printed", ["nothing_printed", *codes]
+    if _contradicts(claim, row):
+        return "contradicted", codes
+    if "sign_differs" in codes or "band_differs" in codes:
+        return "not reproduced", codes
+    if not claim.value:
+        return "consistent", codes
+    if "value_differs" in codes:
+        stated = claim.not_comparable and (claim.sign or claim.significance)
+        return ("consistent" if stated else "not reproduced"), codes
+    return ("reproduced except N" if {"n_differs", "n_not_comparable"} & set(codes) else "reproduced"), codes
+
+
+def _codes(claim, found: Mapping[str, str]) -> list[str]:
+    codes = []
+    if found["value_agrees"] == "no":
+        codes += ["value_differs"] + (["within_interval"] if found["value_in_interval"] == "yes" else [])
+    for fact, code in (("sign", "sign_differs"), ("significance", "band_differs"), ("n", "n_differs")):
+        codes += [code] if found[f"{fact}_agrees"] == "no" else []
+    return codes + (["n_not_comparable"] if claim.not_comparable else [])
+
+
+def _contradicts(claim, row) -> bool:
+    """Do the printed sign and band and ours exclude each other? See `verdict`."""
+    ours = row.p_value < 0.05
+    printed = claim.significance.startswith("p<")
+    if claim.significance and printed != ours:
+        return True
+    value = float(claim.value) if claim.value else 0.0
+    sign = {"+": 1, "-": -1}.get(claim.sign, (value > 0) - (value < 0))
+    return sign * row.estimate < 0 and (ours or printed)
+
+
+def _not_run(claim, estimators, treatments, samples) -> tuple[str, str]:
+    """The code and the reason why the evaluation does not run a claim's cell; empty if it does."""
+    if estimators is not None and claim.estimator not in estimators:
+        return "estimator_not_run", f"the evaluation does not run {claim.estimator}"
+    for word, run in ((claim.treatment, treatments), (claim.sample, samples)):
+        if run is not None and word not in run:
+            return "cell_not_run", f"the evaluation does not run {word}"
+    return "", ""
+
+
+def _by_cell(ours: pd.DataFrame) -> dict[tuple, list]:
+    """Estimates by what identifies them, written as in a claims file: missing is empty."""
+    cells: dict[tuple, list] = {}
+    texts = {name: ours[name].astype(object).where(ours[name].notna(), "").astype(str) if name in ours
+             else pd.Series("", ours.index) for name in CELL}
+    for key, row in zip(zip(*texts.values(), strict=True), ours.itertuples(), strict=True):
+        cells.setdefault(key, []).append(row)
+    return cells
+
+
+def _printed(claim) -> dict:
+    """What the claim says, as columns."""
+    same = ["claim", "figure", "pane", "outcome", *CELL, "unit", "rounding", "not_comparable", "as_printed"]
+    return {name: getattr(claim, name) for name in same} | {
+        "published_value": float(claim.value) if claim.value else None,
+        "published_sign": claim.sign, "published_significance": claim.significance,
+        "published_n": int(claim.n_obs) if claim.n_obs else None,
+        "published_n_panel": int(claim.n_panel) if claim.n_panel else None,
+    }
+
+
+def _cannot_run(claim, specification: str, cluster: str, code: str, why: str, synthetic: bool) -> dict:
+    return (
+        _printed(claim)
+        | dict.fromkeys(AGREEMENTS, "cannot run")
+        | {
+            "specification": specification,
+            "cluster": cluster,
+            "status": "cannot run",
+            "verdict": "cannot run",
+            "reasons": code,
+            "note": why,
+            "is_synthetic": synthetic,
+        }
+    )
+
+
+def _row(claim, estimate, did: Mapping[tuple, dict]) -> dict:
+    found = agreement(claim, estimate)
+    word, codes = verdict(claim, estimate, found)
+    same = ["specification", "cluster", *BESIDE, "n_units", "n_treated", "n_clusters", "n_treated_clusters", "note",
+            "is_synthetic"]
+    printed = any([claim.value, claim.sign, claim.significance])
+    return _printed(claim) | {name: getattr(estimate, name) for name in same} | found | {
+        "difference": estimate.estimate - float(claim.value) if claim.value else None,
+        "status": "printed" if printed else "not printed", "verdict": word, "reasons": "; ".join(codes),
+        **did.get((claim.indicator, claim.treatment, claim.sample, estimate.cluster), {}),
+    }
+
+
+def _agrees(printed: str, comparable: bool, test) -> str:
+    if not printed:
+        return "not printed"
+    if not comparable:
+        return "cannot run"
+    return "yes" if test() else "no"
+
+
+def counts(table: pd.DataFrame) -> dict[str, int]:
+    """Return verdict -> number of claims, in the order of `VERDICTS`, of those that occur, by the first clustering."""
+    first = table.loc[table["cluster"] == table["cluster"].iloc[0], "verdict"] if len(table) else pd.Series(dtype=str)
+    return {word: int((first == word).sum()) for word in VERDICTS if (first == word).any()}

@@ -1,1 +1,0 @@
-"""Pieces of the report page: tables, pictures, sections and texts."""

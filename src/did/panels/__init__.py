@@ -1,0 +1,1 @@
+"""Observations turned into panels, one for each specification."""

@@ -1,0 +1,149 @@
+"""Many specifications of one indicator: a declared design of choices, each fitted on arrays that specifications
+share."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError
+from did.estimators import estimate
+from did.estimators.base import Panel, Result
+from did.inference.clustered import by_cluster
+from did.panels import build as panels
+from did.panels.outcomes import Observations
+from did.project.config import Evaluation, Indicator, Specification
+
+# Choices that make a panel; the rest is up to the estimator.
+PANEL = ("window", "boundaries", "denominator", "membership", "metropolitan", "predecessors", "partial", "overlap",
+           "controls")
+COLUMNS = ["specification", "design", "choices", "n_choices", "sample", "treatment", "estimator", "cluster", "estimate",
+           "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
+           "n_treated_clusters", "note"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A specification of the design: its name, how it came into the design, and how it differs from the default."""
+
+    name: str
+    design: str
+    specification: Specification
+    choices: tuple[str, ...]
+
+
+def design(evaluation: Evaluation, indicator: Indicator) -> list[Variant]:
+    """Return the specifications an indicator is varied over, the default first.
+
+    Every named specification that keeps the default's cohorts (``one_at_a_time``), then the full product of the choices
+    that ``evaluation.products`` declares for the indicator's family (``product``), named by what differs from
+    the default. A combination that a named specification is already is not repeated.
+    """
+    default = evaluation.specifications[evaluation.default_specification]
+    named = {name: specification for name, specification in evaluation.specifications_of(indicator).items()
+             if specification.cohorts == default.cohorts}
+    found = [Variant(name, "one_at_a_time", named[name], _differences(named[name], default, indicator))
+             for name in sorted(named, key=lambda name: name != evaluation.default_specification)]
+    seen = {variant.choices for variant in found}
+    product = evaluation.products.get(indicator.family, {})
+    for values in itertools.product(*product.values()):
+        specification = default.model_copy(update=dict(zip(product, values, strict=True)))
+        choices = _differences(specification, default, indicator)
+        if choices not in seen:
+            seen.add(choices)
+            found.append(Variant("; ".join(choices), "product", specification, choices))
+    return found
+
+
+def _differences(specification: Specification, default: Specification, indicator: Indicator) -> tuple[str, ...]:
+    """The choices of a specification that are not the default's, as ``key=value``."""
+    def value(of: Specification, key: str) -> str:
+        held = indicator.denominator_name(of) if key == "denominator" else getattr(of, key)
+        return ", ".join(held) if isinstance(held, list) else str(held)
+
+    return tuple(f"{key}={value(specification, key)}" for key in Specification.model_fields
+                 if key != "families" and value(specification, key) != value(default, key))
+
+
+def specify(indicator: Indicator, evaluation: Evaluation, observations: Observations,
+         claimed: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Fit one indicator under every specification of its design: rows of the specifications table without indicator.
+
+    Named specifications are fitted by every estimator but those over event time, in every sample and treatment;
+    combinations by the estimator, treatment and sample of the ``claimed`` cells only (the claims on this indicator; all
+    cells of the published estimator if None). One row per cluster level. A specification that an estimator cannot fit
+    has a row without an estimate whose note says why. Outcomes and memberships that specifications share are made once.
+
+    Raises DidError for everything that did.panels.build.build describes.
+    """
+    static = [name for name in evaluation.estimators if name != "event_study"]
+    every = [(estimator, treatment, sample) for estimator in static for treatment in evaluation.treatments
+             for sample in evaluation.samples]
+    wanted = [cell for cell in every if cell[0] == indicator.published_estimator] if claimed is None else [
+        cell for cell in every if ((claimed["estimator"] == cell[0]) & (claimed["treatment"] == cell[1])
+                                   & (claimed["sample"] == cell[2])).any()]
+    made = _Made(indicator, evaluation, observations)
+    rows = []
+    for variant in design(evaluation, indicator):
+        cells = every if variant.design == "one_at_a_time" else wanted
+        for estimator, treatment, sample in cells:
+            if treatment == "intensity" and variant.specification.membership != "published":
+                continue
+            about = {"specification": variant.name, "design": variant.design, "choices": "; ".join(variant.choices),
+                     "n_choices": len(variant.choices), "sample": sample}
+            rows += [about | row for row in made.fitted(variant.specification, estimator, treatment, sample)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+class _Made:
+    """What specifications of one indicator share, made when first asked for."""
+
+    def __init__(self, indicator: Indicator, evaluation: Evaluation, observations: Observations) -> None:
+        self.indicator, self.evaluation = indicator, evaluation
+        self.builder = panels.Builder(indicator, evaluation, observations)
+        self.frames: dict[tuple, pd.DataFrame] = {}
+        self.panels: dict[tuple, tuple[Panel, np.ndarray, np.ndarray]] = {}
+        self.rows: dict[tuple, list[dict]] = {}
+
+    def fitted(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
+        """Rows of one cell, one per cluster level; the lags matter to no estimator but ldv."""
+        key = (*_key(specification), estimator, treatment, sample,
+               specification.lags if estimator == "ldv" else "")
+        if key not in self.rows:
+            self.rows[key] = self._fit(specification, estimator, treatment, sample)
+        return self.rows[key]
+
+    def _fit(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
+        # What is wrong with the data stops the stage; what a specification leaves an estimator without is said in its
+        # row.
+        key, cell = _key(specification), {"treatment": treatment, "estimator": estimator}
+        if key not in self.frames:
+            self.frames[key] = self.builder.panel(specification)
+        try:
+            panel = self._panel(key, treatment, sample)
+            result: Result = estimate(estimator, panel, **({"lags": specification.lags} if estimator == "ldv" else {}))
+        except DidError as error:
+            return [cell | {"cluster": cluster, "note": f"not fitted: {error}"}
+                    for cluster in self.evaluation.clusters]
+        return [cell | {name: column[0] for name, column in block.items()} for block in by_cluster(result, panel)]
+
+    def _panel(self, key: tuple, treatment: str, sample: str) -> Panel:
+        if key not in self.panels:
+            frame = self.frames[key]
+            arrays = Panel.from_frame(frame, exposure_column="exposure", where=f"indicator {self.indicator.id}",
+                                      cluster_columns=[c for c in self.evaluation.clusters if c != "unit"])
+            units = frame.drop_duplicates("unit").set_index("unit").loc[arrays.units]
+            self.panels[key] = arrays, units["intensity"].to_numpy(), (
+                units["wave"] != self.evaluation.waves.excluded_wave).fillna(True).to_numpy(dtype=bool)
+        arrays, intensity, without_wave = self.panels[key]
+        if treatment == "intensity":
+            arrays = dataclasses.replace(arrays, treatment="intensity",
+                                         dose=np.where(arrays.never_treated, 0.0, intensity))
+        return arrays.keep(without_wave) if sample == "wave_two_removed" else arrays
+
+
+def _key(specification: Specification) -> tuple:
+    return *(getattr(specification, field) for field in PANEL), *specification.drop_periods

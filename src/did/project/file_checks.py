@@ -1,0 +1,61 @@
+"""The files that an evaluation's indicators need, checked with the evaluation before a run.
+
+Apart from did.project.checks, so that a stage does not depend on what reads files it does not use.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from did.errors import DidError, Mistakes
+from did.panels.build import observations_needed
+from did.project import yaml_files
+from did.project.checks import known_indicators
+from did.project.claims import load_claims
+from did.project.config import Evaluation, Indicator
+from did.project.registry import load_named
+from did.readers.reference import read_reference
+
+
+def check_files(path: Path, evaluation: Evaluation, indicators: list[Indicator], mistakes: Mistakes) -> None:
+    """Add every mistake in the sources that the indicators name, in the membership tables of their specifications, and
+    the first in the claims file, to ``mistakes``."""
+    for indicator in indicators if evaluation.waves.table is None else []:
+        for name in evaluation.specifications_of(indicator):
+            with mistakes.collected():
+                _check_membership(path, evaluation, indicator, name)
+    for name in dict.fromkeys(source for each in indicators for source in observations_needed(each)):
+        with mistakes.collected():
+            load_named(name, evaluation.sources_folder)
+    with mistakes.collected():
+        claims = load_claims(evaluation.published, known_indicators(evaluation, indicators))
+        if len(claims) and not (evaluation.publication.citation and evaluation.publication.coefficients):
+            raise DidError(f"{yaml_files.key(path, 'publication')} must have citation and coefficients, since "
+                           f"{evaluation.published} holds claims; found one of them missing; add it")
+
+
+def _check_membership(path: Path, evaluation: Evaluation, indicator: Indicator, name: str) -> None:
+    """Raise DidError unless the specification's membership has a table for the indicator's areas, and doses in it where
+    the stages fit intensity: in the default specification, and where intensity is the first treatment in staggered
+    ones."""
+    specification, waves = evaluation.specifications[name], evaluation.waves
+    is_default = name == evaluation.default_specification
+    tables = waves.membership if specification.membership == "published" else waves.records.get(specification.membership, {})
+    if indicator.geography not in tables:
+        if specification.membership in waves.records:   # else told already
+            raise DidError(f"{yaml_files.key(path, 'waves', 'records', specification.membership)}: expected a table "
+                           f"for "
+                           f"{indicator.geography}, the areas of {indicator.id}, since specification '{name}' has this "
+                           f"membership; found {', '.join(tables) or 'none'}; add it, or name the specification's "
+                           f"families")
+        return
+    fitted = evaluation.treatments if is_default else evaluation.treatments[:1] if specification.staggered else []
+    if "intensity" not in fitted:
+        return
+    table = Path(evaluation.reference) / tables[indicator.geography]
+    doses = read_reference(table, ["wave", "partner_organisations"], [])["partner_organisations"]
+    if (doses == "").all():
+        raise DidError(f"{yaml_files.key(path, 'specifications', name, 'membership')} is {specification.membership}: "
+                       f"expected "
+                       f"doses in column 'partner_organisations' of {table}, since 'treatments' holds intensity; found "
+                       "none; remove intensity from treatments, or take another membership")

@@ -1,0 +1,84 @@
+"""Where each stage keeps its files, relative to the project folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# The evaluation that commands are about if none is named.
+DEFAULT_CONFIG = Path("config/ics.yaml")
+# Tables of an indicator that stages hand on, in the order they are made.
+TABLES = ("panel", "area_audit", "estimates", "influence", "specifications", "diagnostics", "trends")
+# Of a family.
+FAMILY_TABLES = ("adjusted_p_values",)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders of one project: ``data`` for what stages hand on, ``results`` for what people read."""
+
+    data: Path = Path("data")
+    results: Path = Path("results")
+    logs: Path = Path("logs")
+
+    @classmethod
+    def of(cls, mode_kind: str, folder: str = "") -> Paths:
+        """Paths of a data mode and of an evaluation's own ``folder`` (Evaluation.own_folder; "" for none).
+
+        What is made up is in a folder ``demo`` of each, so that made-up and real files, tables and results can never be
+        taken for each other.
+        """
+        made_up = "demo" if mode_kind == "demo" else ""
+        return cls(*(base / made_up / folder for base in (cls.data, cls.results, cls.logs)))
+
+    @classmethod
+    def with_results(cls, folder: str = "") -> list[Paths]:
+        """Paths of an evaluation's own ``folder`` where there are results: of real data, of made-up data, or both."""
+        return [paths for kind in ("live", "demo") if (paths := cls.of(kind, folder)).manifest.is_file()]
+
+    @property
+    def manifest(self) -> Path:
+        """Checksums of what went into the results and of what came out, written last."""
+        return self.results / "manifest.json"
+
+    def raw(self, source: str) -> Path:
+        """Folder of a source's files as published, with their ``manifest.json``."""
+        return self.data / "raw" / source
+
+    def observations(self, source: str) -> Path:
+        """Table of a source; the methods below are tables of an indicator, named as in docs/tables.md."""
+        return self.data / "interim" / "observations" / f"{source}.parquet"
+
+    @property
+    def modules(self) -> Path:
+        """Folder of the checksums of the modules that each stage is made of."""
+        return self.data / "interim" / "modules"
+
+    def panel(self, indicator: str) -> Path:
+        return self.data / "processed" / "panel" / f"{indicator}.parquet"
+
+    def area_audit(self, indicator: str) -> Path:
+        return self.data / "processed" / "area_audit" / f"{indicator}.parquet"
+
+    def estimates(self, indicator: str) -> Path:
+        return self.data / "processed" / "estimates" / f"{indicator}.parquet"
+
+    def influence(self, indicator: str) -> Path:
+        return self.data / "processed" / "influence" / f"{indicator}.parquet"
+
+    def specifications(self, indicator: str) -> Path:
+        return self.data / "processed" / "specifications" / f"{indicator}.parquet"
+
+    def diagnostics(self, indicator: str) -> Path:
+        return self.data / "processed" / "diagnostics" / f"{indicator}.parquet"
+
+    def trends(self, indicator: str) -> Path:
+        return self.data / "processed" / "trends" / f"{indicator}.parquet"
+
+    def adjusted_p_values(self, family: str) -> Path:
+        """Table of a family."""
+        return self.data / "processed" / "adjusted_p_values" / f"{family}.parquet"
+
+    def section(self, indicator: str) -> Path:
+        """An indicator's section of the report, as HTML."""
+        return self.data / "processed" / "section" / f"{indicator}.html"

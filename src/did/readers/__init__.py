@@ -1,0 +1,84 @@
+"""Publishers' files to observations: one module per format, found by the reader's name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from did.errors import DidError, one_of, suggest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+READERS: dict[str, str] = {
+    "dtoc_la_workbook": "did.readers.dtoc_la_workbook",
+    "excel_table": "did.readers.excel_table",
+    "fingertips_csv": "did.readers.fingertips_csv",
+    "gpps_practice_csv": "did.readers.gpps_practice_csv",
+    "ons_mye": "did.readers.ons_mye",
+    "tidy_csv": "did.readers.tidy_csv",
+}
+# Tables of the folder that the option `reference` names which a reader looks into.
+REFERENCES: dict[str, tuple[str, ...]] = {
+    "dtoc_la_workbook": ("dtoc_authorities.csv",),
+    "gpps_practice_csv": ("gpps_questions.csv",),
+}
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One file as the publisher gave it.
+
+    ``name`` is the file's name in the registry and in every message, ``period`` the ISO period the
+    registry gives it (None if it covers several), ``is_synthetic`` true for demonstration files.
+    """
+
+    path: Path
+    name: str
+    period: str | None = None
+    is_synthetic: bool = False
+
+
+def read(reader: str, source_id: str, files: list[RawFile],
+         options: dict[str, Any] | None = None) -> pd.DataFrame:
+    """Return the ``observations`` table of all ``files``, read by the reader named ``reader``.
+
+    ``options`` are the reader's own settings, listed in its module's OPTIONS. Counts are in ``value``;
+    ``numerator`` and ``denominator`` are missing for plain counts. Rows come in the order of period, then
+    of the file. Raises DidError for an unknown reader or option, for no files, for anything the reader
+    refuses, and if two files give the same source, measure, area and period.
+    """
+    from did.store import tables
+
+    one_of(f"source {source_id}: reader", reader, READERS)
+    module = importlib.import_module(READERS[reader])
+    options = dict(options or {})
+    check_options(f"source {source_id}, reader {reader}", options, module.OPTIONS)
+    if not files:
+        raise DidError(f"source {source_id}: expected at least one file for reader {reader}; found none; "
+                       "run `did fetch` first")
+    return tables.check("observations", module.read(source_id, files, options), f"source {source_id}")
+
+
+def reference_tables(reader: str, options: Mapping[str, Any]) -> list[Path]:
+    """The reference tables that a reader looks into under its ``options``; none for most.
+
+    Raises DidError for an option ``reference`` that is no text.
+    """
+    folder = options.get("reference", "data/reference")
+    if not isinstance(folder, str):
+        raise DidError(f"reader {reader}: option 'reference': expected a folder; found '{folder}'; write its path as "
+                       "text")
+    return [Path(folder) / name for name in REFERENCES.get(reader, ())]
+
+
+def check_options(where: str, options: dict[str, Any], allowed: Iterable[str]) -> None:
+    """Raise DidError if a key of ``options`` is not in ``allowed``; ``where`` begins the message."""
+    allowed = list(allowed)
+    for key in options:
+        if key not in allowed:
+            raise DidError(f"{where}: unknown option '{key}'{suggest(key, allowed)}; "
+                           f"expected any of {', '.join(allowed)}")

@@ -1,0 +1,1 @@
+"""What is said: facts, tables and sentences, made from the tables of the stages."""

@@ -1,0 +1,228 @@
+"""What the pages say of an evaluation that is in no table: names, settings, caveats and what was printed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from did.areas import waves
+from did.evidence import compare, load_claims
+from did.fetch.availability import reason
+from did.project import result_files
+from did.project.config import Evaluation, Indicator, load_indicator
+from did.project.paths import Paths
+from did.report.content.describe import effect_unit, measure, onset, sources_of, span, used
+from did.report.content.facts import Facts, Front, LargestDose, annotated, levels, samples_of, treatments_of
+from did.store import tables
+from did.words import listed, read_csv
+
+OWN_DATES = ("Every unit is treated from a date of its own. Where a page says from when, it is the earliest; each unit "
+             "counts as treated from its own on.")
+
+
+def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str], paths: Paths) -> Facts:
+    """Return the facts of one family. If its headline is not available, the first member stands in.
+
+    ``without`` are the indicators that this run has no files for; ``paths`` is where the reasons look for them.
+    """
+    members = [load_indicator(name, evaluation.indicators_folder)
+               for name in result_files.families(evaluation, without)[family]]
+    sources, publication = sources_of(members, evaluation), evaluation.publication
+    shown, by_name = evaluation.families[family], {each.id: each for each in members}
+    headline = by_name.get(shown.headline, members[0])
+    picture = f"coefficients_{family}_{headline.published_estimator}"
+    facts = Facts(
+        title=shown.title,
+        question=evaluation.question,
+        page=result_files.family_page(family),
+        outcomes={name: each.label for name, each in by_name.items()},
+        total=headline.id,
+        parts=shown.parts if set(shown.parts) <= set(by_name) else (),
+        sum_to_zero=shown.sum_to_zero if set(shown.sum_to_zero) <= set(by_name) else (),
+        measure=_measures(members, evaluation),
+        first="",
+        last="",
+        onset="",
+        n_published=publication.coefficients,
+        n_published_numbers=publication.printed_numbers,
+        published_conclusion=publication.conclusion,
+        dose=evaluation.dose,
+        dose_counted=_counted(evaluation),
+        place=evaluation.place,
+        units=evaluation.units,
+        directions={name: each.direction for name, each in by_name.items()},
+        specification=evaluation.default_specification,
+        staggered=result_files.staggered_specification(evaluation) or "",
+        sources=[
+            f"{each.title}: {each.publisher}, {each.licence}, {each.landing_page}" for each in used(members, sources)
+        ],
+        figures=[
+            (
+                f"figures/{picture}.png",
+                f"{shown.title}: coefficients"
+                + (f", in the layout of Figure {shown.figure}" if shown.figure else "")
+                + f"; the numbers are in the tables below and in figures/{picture}.csv",
+            )
+        ],
+        context=[
+            *([OWN_DATES] if evaluation.waves.table else []),
+            *(fact.text for fact in publication.context if family in (fact.families or [])),
+        ],
+        caveats=_caveats(members),
+        samples=samples_of(evaluation),
+        treatments=treatments_of(evaluation),
+        clusters=levels(evaluation),
+        unavailable=[
+            (labels, why) for title, labels, why in missing_outcomes(evaluation, without, paths) if title == shown.title
+        ],
+    )
+    return _about(headline, facts, evaluation)
+
+
+def outcome_facts(facts: Facts, indicator: Indicator, evaluation: Evaluation) -> Facts:
+    """Return the facts of one outcome alone: those of its family, with this outcome as the headline."""
+    alone = replace(
+        facts, outcomes={indicator.id: indicator.label}, total=indicator.id, measure=measure(indicator, evaluation),
+        parts=(), sum_to_zero=(), directions={indicator.id: indicator.direction}, caveats=indicator.caveats)
+    return _about(indicator, alone, evaluation)
+
+
+def _about(indicator: Indicator, facts: Facts, evaluation: Evaluation) -> Facts:
+    """The facts with the settings of the outcome they are answered for."""
+    first, last = span(indicator, evaluation)
+    others = [name for name in evaluation.estimators if name not in ("event_study", indicator.published_estimator)]
+    return replace(facts, effect=effect_unit(indicator, evaluation), first=first, last=last,
+                   onset=onset(indicator, evaluation), frequency=indicator.frequency,
+                   estimator=indicator.published_estimator,
+                   other_estimator=others[0] if others else indicator.published_estimator)
+
+
+def front_facts(evaluation: Evaluation, *, without: Collection[str], paths: Paths) -> Front:
+    """Return the facts of the whole, with those of each family that is available, in order."""
+    publication = evaluation.publication
+    return Front(
+        title=evaluation.title, question=evaluation.question, place=evaluation.place, onset=evaluation.waves.onset,
+        families=[family_facts(family, evaluation, without=without, paths=paths)
+                  for family in result_files.families(evaluation, without)],
+        n_published=publication.coefficients, n_published_numbers=publication.printed_numbers,
+        published_conclusion=publication.conclusion, citation=publication.citation,
+        contact=evaluation.contact, specification=evaluation.default_specification,
+        context=[*([OWN_DATES] if evaluation.waves.table else []),
+                 *(fact.text for fact in publication.context if not fact.families)],
+        unavailable=missing_outcomes(evaluation, without, paths), samples=samples_of(evaluation),
+        treatments=treatments_of(evaluation), clusters=levels(evaluation))
+
+
+def missing_outcomes(evaluation: Evaluation, without: Collection[str], paths: Paths) -> list[tuple[str, str, str]]:
+    """Title of the family, its outcomes that are not available, and why, one row per reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in (name for name in evaluation.indicators if name in without):
+        indicator = load_indicator(name, evaluation.indicators_folder)
+        why = f"{reason(evaluation, name, paths).rstrip('.')}."
+        found.setdefault((evaluation.families[indicator.family].title, why), []).append(indicator.label)
+    return [(title, listed(labels), why) for (title, why), labels in found.items()]
+
+
+def largest_dose(indicator: str, evaluation: Evaluation, paths: Paths) -> LargestDose | None:
+    """Return the systems with the largest dose of an indicator's treated units under the reported specification.
+
+    None if no treated unit has a dose. Raises DidError if the panel is missing.
+    """
+    panel = tables.read("panel", paths.panel(indicator))
+    treated = panel.loc[(panel["specification"] == evaluation.default_specification) & panel["cohort"].notna()
+                        & (panel["intensity"] > 0)].drop_duplicates("unit")
+    if treated.empty:
+        return None
+    most = treated.loc[treated["intensity"] == treated["intensity"].max()]
+    names = waves.systems(evaluation, load_indicator(indicator, evaluation.indicators_folder).geography)
+    names = names.drop_duplicates("system").set_index("system")["system_name"]
+    return LargestDose(systems=[names.get(system, system) for system in sorted(set(most["system"]))],
+                       dose=float(most["intensity"].iloc[0]), n_units=len(most), n_treated=len(treated))
+
+
+def stage_tables(names: Sequence[str], indicators: Collection[str], evaluation: Evaluation,
+                 paths: Paths) -> dict[str, pd.DataFrame]:
+    """Return the named stage tables of the indicators, one below the other; the estimates with the notes that follow
+    from the indicators' settings. Raises DidError for a table that is missing or breaks its contract."""
+    frames = {table: pd.concat([tables.read(table, getattr(paths, table)(name)) for name in indicators],
+                               ignore_index=True) for table in names}
+    if "estimates" in frames:
+        members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]
+        frames["estimates"] = annotated(
+            frames["estimates"], minimum={each.id: each.minimum_treated for each in members},
+            weighted=[each.id for each in members if each.rate is not None and each.rate.is_weighted])
+    return frames
+
+
+def verdicts(evaluation: Evaluation, estimates: pd.DataFrame, indicators: Collection[str],
+             lost: dict[str, str] | None = None) -> pd.DataFrame:
+    """Return the claims on these indicators alongside our estimates, as `did.evidence.compare` does.
+
+    ``lost`` maps indicators that are not available to the reason; claims on them cannot run. Raises DidError for a
+    mistake in the claims file, and for a claim without an estimate.
+    """
+    claims = load_claims(evaluation.published, evaluation.indicators)
+    about = {*indicators, *(lost or {})}
+    families = {name: load_indicator(name, evaluation.indicators_folder).family for name in evaluation.indicators}
+    return compare(claims.loc[claims["indicator"].isin(about)], estimates, evaluation.default_specification, lost,
+                   estimators=evaluation.estimators, treatments=evaluation.treatments, samples=evaluation.samples,
+                   families=families)
+
+
+def members(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, Indicator]:
+    """Return the indicators of a run by name, family by family; ``without`` are those that it has no files for."""
+    return {name: load_indicator(name, evaluation.indicators_folder)
+            for names in result_files.families(evaluation, without).values() for name in names}
+
+
+def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> dict[str, pd.DataFrame]:
+    """Return the tables that a run gives to people: estimates, with p_adjusted of the reported overall effects (Romano
+    and Wolf's over the family), diagnostics, area_audit, adjusted_p_values and reproduction.
+
+    Raises DidError for a table that is missing or breaks its contract.
+    """
+    frames = stage_tables(("estimates", "diagnostics", "area_audit"), members(evaluation, without), evaluation, paths)
+    tests = pd.concat([tables.read("adjusted_p_values", paths.adjusted_p_values(family))
+                       for family in result_files.families(evaluation, without)], ignore_index=True)
+    estimates = frames["estimates"]
+    keys = ["indicator", "sample", "treatment", "estimator", "cluster"]
+    adjusted = estimates[keys].merge(tests[[*keys, "p_romano_wolf"]], on=keys, how="left", validate="many_to_one")
+    reported = (estimates["specification"] == evaluation.default_specification) & (estimates["estimand"] == "overall")
+    frames["estimates"] = estimates.assign(p_adjusted=estimates["p_adjusted"].mask(
+        reported, adjusted["p_romano_wolf"].set_axis(estimates.index)))
+    return frames | {"adjusted_p_values": tests, "reproduction": read_reproduction(paths.results)}
+
+
+def read_reproduction(results: Path) -> pd.DataFrame:
+    """Return the claims with their verdicts as the reproduce stage wrote them into the folder ``results``."""
+    return read_csv(results / result_files.REPRODUCTION_TABLES[0], keep_default_na=True,
+                    dtype={"published_sign": str, "published_significance": str, "note": str})
+
+
+def _counted(evaluation: Evaluation) -> str:
+    """When the dose was counted, as a sentence; "" if that is not said."""
+    when = evaluation.dose_counted
+    return f"The dose was counted {when}, after the effects it is to explain." if when else ""
+
+
+def _caveats(members: Sequence[Indicator]) -> list[str]:
+    """The indicators' caveats, each once; one that does not concern all begins with those it does."""
+    found: dict[str, list[str]] = {}
+    for each in members:
+        for caveat in each.caveats:
+            found.setdefault(caveat, []).append(each.label)
+    return [caveat if len(labels) == len(members) else f"{listed(labels)}: {caveat}"
+            for caveat, labels in found.items()]
+
+
+def _measures(members: Sequence[Indicator], evaluation: Evaluation) -> str:
+    """Unit of a family's outcomes; where they differ, each with the outcomes it is of."""
+    units: dict[str, list[str]] = {}
+    for each in members:
+        units.setdefault(measure(each, evaluation), []).append(each.label)
+    if len(units) == 1:
+        return next(iter(units))
+    return "; ".join(f"{unit} ({listed(labels)})" for unit, labels in units.items())

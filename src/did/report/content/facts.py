@@ -1,0 +1,237 @@
+"""What the summary pages are told alongside the tables, and the words they use for estimators and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from did.errors import DidError
+from did.project.config import Evaluation
+from did.words import listed, singular
+
+# Values of the tables' columns -> their names in figures and pages.
+CLUSTERS = {"unit": "by area", "system": "by system"}  # where units are areas; an evaluation's own are `levels`
+SAMPLES = {"full": "full sample", "wave_two_removed": "wave two removed"}
+TREATMENTS = {"binary": "Binary", "intensity": "Intensity"}
+# What an estimator is called, and whom it compares the treated with.
+ESTIMATORS = {
+    "ldv": ("lagged dependent variable", "than that of comparison {units} with the same outcomes before then"),
+    "did": ("difference-in-differences", "than if it had changed as that of the comparison {units} did"),
+}
+ABBREVIATIONS = {"ldv": "LDV", "did": "DiD"}
+# What estimators for waves treated from their own dates are called, in the order they are shown.
+STAGGERED = {
+    "did": "Two-way fixed effects",
+    "event_study": "Two-way fixed effects by event time",
+    "callaway_santanna": "Callaway and Sant'Anna",
+    "sun_abraham": "Sun and Abraham",
+    "imputation": "Imputation (Borusyak, Jaravel and Spiess)",
+    "stacked": "Stacked",
+}
+# Over event time -> the estimator whose one coefficient is its average.
+AVERAGE_BY = {"event_study": "did"}
+TESTS = {
+    "linear_pretrend": "Linear trend test",
+    "joint_leads": "All leads jointly",
+    "joint_leads_bin_12": "Leads in bins of 12 months",
+}
+# How long a period of each frequency is called.
+PERIODS = {"M": "month", "Q": "quarter", "Y": "year"}
+# Mark of an estimate on few treated units, and how its note begins.
+DAGGER = "\N{DAGGER}"
+FEW_TREATED = "rests on few treated units"
+WEIGHTED_RATE = "outcome is a rate without counts, combined over areas with population weights"
+
+
+def levels(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's levels of clustering and their names."""
+    names = CLUSTERS | {"unit": f"by {singular(evaluation.units)}"}
+    return {name: names[name] for name in evaluation.clusters}
+
+
+def samples_of(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's samples and their names."""
+    return {name: SAMPLES[name] for name in evaluation.samples}
+
+
+def treatments_of(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's treatments and their names."""
+    return {name: TREATMENTS[name] for name in evaluation.treatments}
+
+
+@dataclass(frozen=True)
+class LargestDose:
+    """Who has most of the dose: names of the systems, the dose, how many of the treated units have it."""
+
+    systems: Sequence[str]
+    dose: float
+    n_units: int
+    n_treated: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a family's page says that is not in a table: names, settings, and facts printed by the publication.
+
+    title : of the family; question : of the evaluation.
+    outcomes : indicator -> its name, in the order of the tables; ``total`` is the headline one, and ``parts`` are
+        the indicators whose counts add up to its counts (may be empty); ``sum_to_zero`` are indicators that share
+        one base and exhaust it (may be empty).
+    measure : unit of the outcomes, as "delayed days per 100,000 adults per month"; effect : unit of the effects
+        on the headline outcome, where it is another ("percentage points"); "" if it is not.
+    dose : what one more unit of the intensity treatment is, as "additional partner organisation";
+        dose_counted : a sentence on what the dose is and of when, "" if nothing need be said; largest_dose : who has
+        most of it under the reported specification, None if no unit has a dose.
+    place, units : "England"; what units are called, "areas".
+    directions : indicator -> ``lower_better``, ``higher_better`` or ``none``.
+    first, last, onset : periods, ISO text; frequency : ``M``, ``Q`` or ``Y``.
+    staggered : the specification that treats each wave from its own date, "" if there is none.
+    specification : the specification reported; estimator : the published one, reported first; other_estimator :
+    alongside it. data : where the files came from, as the manifest says; sources : lines naming the publishers and
+    licences. figures : (path relative to the page, alternative text) of the figures to show.
+    n_published, n_published_numbers : coefficients in the whole publication, and how many it prints as numbers.
+    published_conclusion : its summary sentence, quoted in part; "" if none.
+    context : printed facts a reader must know, one sentence or two each, in the order shown.
+    caveats : what a reader must know about the indicators' figures.
+    unavailable : (outcomes, why) of those of the family that this run has no files for.
+    page : file name of the family's page.
+    """
+
+    title: str
+    question: str
+    outcomes: Mapping[str, str]
+    total: str
+    measure: str
+    first: str
+    last: str
+    onset: str
+    n_published: int
+    n_published_numbers: int
+    parts: Sequence[str] = ()
+    sum_to_zero: Sequence[str] = ()
+    effect: str = ""
+    frequency: str = "M"
+    dose: str = "additional unit of intensity"
+    dose_counted: str = ""
+    largest_dose: LargestDose | None = None
+    place: str = "England"
+    units: str = "areas"
+    directions: Mapping[str, str] = field(default_factory=dict)
+    staggered: str = ""
+    specification: str = "default"
+    estimator: str = "ldv"
+    other_estimator: str = "did"
+    data: str = ""
+    published_conclusion: str = ""
+    sources: Sequence[str] = ()
+    figures: Sequence[tuple[str, str]] = ()
+    context: Sequence[str] = ()
+    caveats: Sequence[str] = ()
+    unavailable: Sequence[tuple[str, str]] = ()
+    page: str = "summary.md"
+    samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
+    treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
+    clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
+
+    @property
+    def effect_unit(self) -> str:
+        """Unit of the effects."""
+        return self.effect or self.measure
+
+
+def tests_of(facts: Facts) -> dict[str, str]:
+    """Return the tests of trends that the page shows: figures by year have no bins of months."""
+    return {test: name for test, name in TESTS.items() if facts.frequency == "M" or "_bin_" not in test}
+
+
+@dataclass(frozen=True)
+class Front:
+    """What the page in front of the families' pages says that is not in a table.
+
+    title, question, place : of the evaluation; onset : first treated month, ISO text.
+    families : the families that are available, in order.
+    unavailable : (family, its outcomes, why and how to supply) of what this run has no files for.
+    n_published, n_published_numbers, published_conclusion, context, specification : as in ``Facts``; citation of the
+        publication; contact : whom to ask about the results, "" if nobody is named.
+    """
+
+    title: str
+    question: str
+    place: str
+    onset: str
+    families: Sequence[Facts]
+    n_published: int
+    n_published_numbers: int
+    published_conclusion: str = ""
+    citation: str = ""
+    contact: str = ""
+    specification: str = "default"
+    context: Sequence[str] = ()
+    unavailable: Sequence[tuple[str, str, str]] = ()
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
+    treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
+    clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
+
+
+def annotated(estimates: pd.DataFrame, *, minimum: Mapping[str, int], weighted: Collection[str]) -> pd.DataFrame:
+    """Return the estimates table with what the indicators' settings add to its notes.
+
+    ``minimum`` maps an indicator to the number of treated units below which an estimate is noted to rest on few;
+    ``weighted`` are the indicators whose outcome is a rate combined with population weights. Notes that
+    are there already are not repeated.
+    """
+    least = estimates["indicator"].map(minimum).fillna(0)
+    few = [f"{FEW_TREATED}: {treated:,}, fewer than {int(bound):,}" if treated < bound else ""
+           for treated, bound in zip(estimates["n_treated"], least, strict=True)]
+    rate = [WEIGHTED_RATE if indicator in weighted else "" for indicator in estimates["indicator"]]
+    notes = ["; ".join([note] * bool(note) + [extra for extra in more if extra and extra not in note])
+             for note, *more in zip(estimates["note"], few, rate, strict=True)]
+    return estimates.assign(note=pd.Series(notes, index=estimates.index, dtype="str"))
+
+
+def rests_on_few(note: object) -> bool:
+    """Does an estimate's note say that it rests on few treated units?"""
+    return isinstance(note, str) and FEW_TREATED in note
+
+
+def few_treated_note(notes: Iterable[object], units: str) -> str:
+    """Return the footnote that explains the mark of estimates on few treated units; "" if no note says so."""
+    if not any(rests_on_few(note) for note in notes):
+        return ""
+    return f"{DAGGER} Rests on fewer treated {units} than the minimum set for the outcome."
+
+
+def select(estimates: pd.DataFrame, **where: object) -> pd.DataFrame:
+    """Return the rows of the estimates table in which every named column equals the given value.
+
+    Raises DidError, naming the values there are in the first column that leaves nothing, if no row is left.
+    """
+    rows = estimates
+    for column, value in where.items():
+        left = rows[rows[column] == value]
+        if left.empty:
+            found = listed(sorted(rows[column].dropna().astype(str).unique()))
+            raise DidError(f"estimates table: no row has {column} '{value}' for this figure or page; found "
+                           f"{found}; run the fit stage with it, or leave it out of the outputs")
+        rows = left
+    return rows
+
+
+def estimator_name(name: str) -> str:
+    """Return what an estimator is called in running text."""
+    return ESTIMATORS.get(name, (name.replace("_", " "), ""))[0]
+
+
+def only(rows: pd.DataFrame, **where: object) -> pd.Series | None:
+    """Return the one row with these values, or None if there is none; DidError if there are several."""
+    hit = np.ones(len(rows), dtype=bool)
+    for column, value in where.items():
+        hit &= (rows[column] == value).to_numpy(dtype=bool, na_value=False)
+    found = rows.iloc[np.flatnonzero(hit)]
+    if len(found) > 1:
+        raise DidError(f"summary: expected one row with {where}; found {len(found)}; pass one estimand per estimator")
+    return found.iloc[0] if len(found) else None

@@ -1,0 +1,138 @@
+"""Volcano-style figure of a sweep: size of every estimate against the evidence for it, by estimator and clustering."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from did.errors import DidError
+from did.report.figures import style
+from did.report.figures.event_study import KEY_ROW, draw_key
+from did.words import MINUS, count, number, plural
+
+ESTIMATORS = {"did": "Difference-in-differences (two-way)", "callaway_santanna": "Callaway and Sant'Anna, overall"}
+CLUSTERS = {"unit": "clustered by unit", "system": "clustered by system"}
+# Inches: a pane, its heading, its foot with axis and label, the column of the axis' numbers, room between panes.
+PANE, HEAD, FOOT, LEFT, GAP = 2.5, 0.62, 0.62, 1.0, 0.45
+UP = f"{MINUS}log10 p"
+HIGHEST = 16.0  # -log10 p: below the resolution of a p-value in double precision
+FILLED = {"marker": "o", "s": 26, "facecolor": style.PALETTE[0], "edgecolor": "white", "linewidth": 0.5, "zorder": 3}
+HOLLOW = {"marker": "o", "s": 14, "facecolor": "none", "edgecolor": style.PALETTE[4], "linewidth": 0.6, "alpha": 0.6,
+          "zorder": 2}
+LINE = {"color": style.PALETTE[2], "linewidth": 1.5, "linestyle": (0, (4, 2))}
+
+
+def threshold(p_values: pd.Series, adjusted: pd.Series, level: float) -> float:
+    """Return the largest p-value whose adjusted one is at most ``level``, NaN if there is none."""
+    return float(p_values[adjusted <= level].max())
+
+
+@style.drawing
+def volcano(table: pd.DataFrame, *, stem: str | Path, level: float, is_synthetic: bool, source: str,
+            estimators: Sequence[str]) -> list[Path]:
+    """Draw estimates in standard deviations against -log10 p, a pane per estimator and clustering, and save them.
+
+    ``table`` has rows of `did.sweep.collect.TABLE`; those without a p-value or a standardised estimate are counted in
+    the pane and not drawn. Filled marks lie within ``level`` of false discoveries (Benjamini and Hochberg 1995), above
+    the dashed line. Returns the paths of the picture (SVG, PNG), the numbers and the alternative text. Raises DidError
+    for an estimator it has no name for.
+    """
+    unknown = [name for name in estimators if name not in ESTIMATORS]
+    if unknown:
+        raise DidError(f"volcano: expected estimators {', '.join(ESTIMATORS)}; found {unknown[0]}")
+    levels = [name for name in CLUSTERS if name in set(table["cluster"])] or ["unit"]
+    rows = table.assign(minus_log10_p=-np.log10(table["p_value"].clip(lower=10.0**-HIGHEST)))
+    drawn = rows[np.isfinite(rows["minus_log10_p"]) & np.isfinite(rows["estimate_in_sd"])]
+    n_indicators = table["indicator"].nunique()
+    height = len(estimators) * (PANE + HEAD + FOOT)
+    clipped = int((drawn["p_value"] < 10.0**-HIGHEST).sum())
+    footnote = f"{plural(clipped, 'p-value')} below 1e-16 drawn at 16." if clipped else ""
+    figure, foot = style.page(
+        height + KEY_ROW, title=f"Estimates and p-values of {plural(n_indicators, 'indicator')}",
+        subtitle=f"Effect in standard deviations of the outcome before anyone is treated, against {UP}",
+        source=source, is_synthetic=is_synthetic, footnote=footnote)
+    width = (style.WIDTH - LEFT - style.EDGE - GAP * (len(levels) - 1)) / len(levels)
+    limits = _limits(drawn)
+    top, sentences = foot + height + KEY_ROW, []
+    for estimator in estimators:
+        for column, cluster in enumerate(levels):
+            here = rows[(rows["estimator"] == estimator) & (rows["cluster"] == cluster)]
+            points = drawn[(drawn["estimator"] == estimator) & (drawn["cluster"] == cluster)]
+            left = LEFT + column * (width + GAP)
+            axes = style.add_axes(figure, left, top - HEAD - PANE, width, PANE)
+            _pane(axes, points, here, limits, level)
+            head = style.wrap(f"{ESTIMATORS[estimator]}, {CLUSTERS[cluster]}", width, bold=True)
+            across, up = figure.get_size_inches()
+            for place, line in enumerate(reversed(head)):
+                figure.text(left / across, (top - HEAD + 0.1 + place * style.line_height()) / up, line, va="bottom",
+                            fontproperties=style.font(bold=True))
+            axes.set_xlabel("Estimate, standard deviations", fontproperties=style.font())
+            if column == 0:
+                figure.text(style.EDGE / across, (top - HEAD + 0.1) / up, UP, va="bottom",
+                            fontproperties=style.font())
+            sentences.append(_words(points, here, level, estimator, cluster))
+        top -= HEAD + PANE + FOOT
+    draw_key(figure, [_key(level)], foot)
+    alt_text = (f"Volcano-style chart in {plural(len(sentences), 'pane')}: estimate in standard deviations across, "
+                f"minus log10 of the p-value up. {' '.join(sentences)}")
+    numbers = drawn[["indicator", "title", "family", "estimator", "cluster", "estimate", "outcome_sd", "estimate_in_sd",
+                     "p_value", "minus_log10_p", "p_benjamini_hochberg"]]
+    numbers = numbers.assign(within_false_discovery_rate=drawn["p_benjamini_hochberg"] <= level,
+                             indicator_is_synthetic=drawn["is_synthetic"])
+    return style.save(figure, stem, alt_text, numbers, is_synthetic)
+
+
+def _limits(drawn: pd.DataFrame) -> tuple[float, float]:
+    """Half the width and the height of every pane, the same in all, so that panes can be compared."""
+    if drawn.empty:
+        return 1.0, 2.0
+    return 1.08 * max(float(drawn["estimate_in_sd"].abs().max()), 1e-6), 1.12 * max(
+        float(drawn["minus_log10_p"].max()), 2.0)
+
+
+def _pane(axes: Axes, points: pd.DataFrame, here: pd.DataFrame, limits: tuple[float, float], level: float) -> None:
+    passed = points["p_benjamini_hochberg"] <= level
+    axes.scatter(points.loc[~passed, "estimate_in_sd"], points.loc[~passed, "minus_log10_p"], **HOLLOW)
+    axes.scatter(points.loc[passed, "estimate_in_sd"], points.loc[passed, "minus_log10_p"], **FILLED)
+    axes.set_xlim(-limits[0], limits[0])
+    axes.set_ylim(0, limits[1])
+    axes.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
+    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(style.plain_ticks)
+    edge = threshold(here["p_value"], here["p_benjamini_hochberg"], level)
+    if np.isfinite(edge):
+        axes.axhline(min(-np.log10(max(edge, 10.0**-HIGHEST)), HIGHEST), zorder=1, **LINE)
+    words = f"{count(passed.sum())} of {count(len(here))}" if len(here) else "no estimate"
+    axes.text(0.99, 0.98, words, transform=axes.transAxes, ha="right", va="top", fontproperties=style.font(),
+              bbox=style.CLEAR)
+
+
+def _key(level: float) -> list[tuple[list[dict], str]]:
+    dot = {"marker": "o", "linestyle": "none"}
+    return [([dot | {"color": style.PALETTE[0]}], f"Within {level:.0%} false discoveries (count of all)"),
+            ([dot | {"color": style.PALETTE[4], "markerfacecolor": "none"}], "Other"),
+            ([LINE], f"{level:.0%} line")]
+
+
+def _words(points: pd.DataFrame, here: pd.DataFrame, level: float, estimator: str, cluster: str) -> str:
+    name = f"{ESTIMATORS[estimator]}, {CLUSTERS[cluster]}"
+    if here.empty:
+        return f"{name}: no estimate."
+    passed = points[points["p_benjamini_hochberg"] <= level]
+    up, down = int((passed["estimate"] > 0).sum()), int((passed["estimate"] < 0).sum())
+    text = (f"{name}: {count(len(points))} of {plural(len(here), 'indicator')} drawn, {count(len(passed))} within "
+            f"{level:.0%} false discoveries, {count(up)} above zero and {count(down)} below")
+    edge = threshold(here["p_value"], here["p_benjamini_hochberg"], level)
+    text += f"; the line is at p = {edge:.2g}" if np.isfinite(edge) else "; there is no line"
+    if len(passed):
+        first = passed.sort_values("p_value", kind="stable").iloc[0]
+        text += f"; the smallest p-value is that of {first['title']}, {number(first['estimate_in_sd'], 2, signed=True)}"
+    return f"{text}."

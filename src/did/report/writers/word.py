@@ -1,0 +1,138 @@
+"""A Word document of one table, in the few parts of Office Open XML that it needs: the same table, the same bytes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from xml.sax.saxutils import escape, quoteattr
+
+import pandas as pd
+
+# A4 on its side with margins of 1.5 cm, in twentieths of a point.
+PAGE = (16838, 11906)
+MARGIN = 850
+FIXED = (1980, 1, 1, 0, 0, 0)
+W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+TYPES = "application/vnd.openxmlformats-officedocument.wordprocessingml"
+XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+STYLES = [("Normal", "Normal", 18, False), ("Heading1", "heading 1", 28, True), ("Caption", "caption", 18, True),
+          ("Cell", "Table Cell", 15, False), ("Note", "Table Note", 15, False)]
+
+
+def document(table: pd.DataFrame, *, title: str, caption: str, notes: Sequence[str], banner: str = "",
+             right: Collection[str] = ()) -> bytes:
+    """Return a .docx file with a heading, ``banner`` if there is one, a caption, the table and its notes.
+
+    ``table`` is a frame of text; missing values are empty cells; columns named in ``right`` are aligned right. Header
+    rows repeat on every page, rows do not break across pages, nothing is merged, and the table has alternative text
+    (ECMA-376, part 1, section 17.4). The language is British English. Equal arguments give equal bytes.
+    """
+    body = [_paragraph(title, "Heading1")]
+    body += [_paragraph(banner, "Normal", bold=True)] if banner else []
+    body += [_paragraph(caption, "Caption"), _table(table, caption, set(right))]
+    body += [_paragraph(note, "Note") for note in notes]
+    width, height = PAGE
+    section = (f'<w:sectPr><w:pgSz w:w="{width}" w:h="{height}" w:orient="landscape"/><w:pgMar w:top="{MARGIN}" '
+               f'w:right="{MARGIN}" w:bottom="{MARGIN}" w:left="{MARGIN}" w:header="400" w:footer="400" w:gutter="0"/>'
+               "</w:sectPr>")
+    return zipped({
+        "[Content_Types].xml": _content_types(),
+        "_rels/.rels": _relations({f"{OFFICE}/officeDocument": "word/document.xml",
+                                   f"{PACKAGE}/relationships/metadata/core-properties": "docProps/core.xml"}),
+        "docProps/core.xml": _core(title),
+        "word/_rels/document.xml.rels": _relations({f"{OFFICE}/styles": "styles.xml"}),
+        "word/document.xml": f'<w:document xmlns:w="{W}"><w:body>{"".join(body)}{section}</w:body></w:document>',
+        "word/styles.xml": _styles(),
+    })
+
+
+def zipped(parts: Mapping[str, str]) -> bytes:
+    """Return XML texts by path as a zip file whose entries carry one fixed date."""
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w") as archive:
+        for name, text in parts.items():
+            entry = zipfile.ZipInfo(name, FIXED)
+            entry.compress_type, entry.create_system, entry.external_attr = zipfile.ZIP_DEFLATED, 3, 0o600 << 16
+            archive.writestr(entry, (XML + text).encode())
+    return into.getvalue()
+
+
+def _paragraph(text: str, style: str, *, bold: bool = False, right: bool = False) -> str:
+    side = '<w:jc w:val="right"/>' if right else ""
+    weight = "<w:rPr><w:b/></w:rPr>" if bold else ""
+    words = " ".join(str(text).split())
+    return (f'<w:p><w:pPr><w:pStyle w:val="{style}"/>{side}</w:pPr><w:r>{weight}<w:t xml:space="preserve">'
+            f"{escape(words)}</w:t></w:r></w:p>")
+
+
+def _table(table: pd.DataFrame, caption: str, right: Collection[str]) -> str:
+    # Columns share the page by what must stand in one line: words, and the whole of what is aligned right.
+    rows = table.fillna("").astype(str)
+    share = [max((len(line) for text in rows[name] for line in ([text] if name in right else text.split())), default=1)
+             for name in rows.columns]
+    share = [max(length, *map(len, name.split()), 0 if name in right else _usual(rows[name])) + 2
+             for length, name in zip(share, rows.columns, strict=True)]
+    room = PAGE[0] - 2 * MARGIN
+    widths = [int(room * part / sum(share)) for part in share]
+    lines = "".join(f'<w:{side} w:val="single" w:sz="{size}" w:space="0" w:color="3D3D3D"/>'
+                    for side, size in (("top", 8), ("bottom", 8), ("insideH", 2)))
+    head = _row(rows.columns, widths, rows.columns, right, header=True)
+    body = "".join(_row(row, widths, rows.columns, right) for row in rows.itertuples(index=False, name=None))
+    grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
+    return (f'<w:tbl><w:tblPr><w:tblW w:w="{sum(widths)}" w:type="dxa"/><w:tblBorders>{lines}</w:tblBorders>'
+            '<w:tblLayout w:type="fixed"/><w:tblLook w:val="0020" w:firstRow="1"/>'
+            f"<w:tblCaption w:val={quoteattr(caption)}/></w:tblPr><w:tblGrid>{grid}</w:tblGrid>{head}{body}</w:tbl>")
+
+
+def _usual(column: pd.Series) -> float:
+    return 0.5 * float(column.str.len().quantile(0.9)) if len(column) else 0.0
+
+
+def _row(cells: Sequence[str], widths: list[int], names: Sequence[str], right: Collection[str], *,
+         header: bool = False) -> str:
+    repeat = "<w:tblHeader/>" if header else ""
+    made = "".join(f'<w:tc><w:tcPr><w:tcW w:w="{width}" w:type="dxa"/></w:tcPr>'
+                   f"{_paragraph(cell, 'Cell', bold=header, right=name in right)}</w:tc>"
+                   for cell, width, name in zip(cells, widths, names, strict=True))
+    return f"<w:tr><w:trPr><w:cantSplit/>{repeat}</w:trPr>{made}</w:tr>"
+
+
+def _styles() -> str:
+    base = ('<w:docDefaults><w:rPrDefault><w:rPr><w:rFonts w:ascii="Arial" w:hAnsi="Arial" w:cs="Arial"/>'
+            '<w:sz w:val="18"/><w:lang w:val="en-GB"/></w:rPr></w:rPrDefault></w:docDefaults>')
+    made = []
+    for name, label, size, bold in STYLES:
+        kind = ' w:default="1"' if name == "Normal" else ' w:customStyle="1"' if name in ("Cell", "Note") else ""
+        level = '<w:outlineLvl w:val="0"/>' if name == "Heading1" else ""
+        after = 20 if name == "Cell" else 80
+        keep = "<w:keepNext/>" if name in ("Heading1", "Caption") else ""
+        made.append(f'<w:style w:type="paragraph"{kind} w:styleId="{name}"><w:name w:val="{label}"/><w:pPr>{keep}'
+                    f'<w:spacing w:before="20" w:after="{after}"/>{level}</w:pPr><w:rPr>{"<w:b/>" if bold else ""}'
+                    f'<w:sz w:val="{size}"/></w:rPr></w:style>')
+    return f'<w:styles xmlns:w="{W}">{base}{"".join(made)}</w:styles>'
+
+
+def _core(title: str) -> str:
+    return (
+        f'<cp:coreProperties xmlns:cp="{PACKAGE}/metadata/core-properties" '
+        'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:creator>ics-did</dc:creator><dc:language>en-GB</dc:language>'
+        f"<dc:title>{escape(title)}</dc:title></cp:coreProperties>"
+    )
+
+
+def _content_types() -> str:
+    parts = {"/word/document.xml": f"{TYPES}.document.main+xml", "/word/styles.xml": f"{TYPES}.styles+xml",
+             "/docProps/core.xml": "application/vnd.openxmlformats-package.core-properties+xml"}
+    given = "".join(f'<Override PartName="{name}" ContentType="{kind}"/>' for name, kind in parts.items())
+    return (f'<Types xmlns="{PACKAGE}/content-types"><Default Extension="rels" '
+            'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+            f'<Default Extension="xml" ContentType="application/xml"/>{given}</Types>')
+
+
+def _relations(targets: Mapping[str, str]) -> str:
+    made = "".join(f'<Relationship Id="rId{place}" Type="{kind}" Target="{target}"/>'
+                   for place, (kind, target) in enumerate(targets.items(), start=1))
+    return f'<Relationships xmlns="{PACKAGE}/relationships">{made}</Relationships>'

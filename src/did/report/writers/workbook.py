@@ -1,0 +1,256 @@
+"""An accessible .xlsx workbook: cover, contents, notes, then one named table a sheet.
+
+After the UK Government Analysis Function's guidance "Releasing statistics in spreadsheets": everything begins in cell
+A1, no merged cells, no empty rows, columns or cells inside, units in headings, note markers and shorthand explained.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import math
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from did.store.provenance import atomic
+from did.words import plural
+
+SHORTHAND = {"[x]": "not available: it could not be computed, or was not published",
+             "[z]": "not applicable: the row has no such figure",
+             "[c]": "suppressed by the publisher to protect confidentiality"}
+MARKER = re.compile(r"\[note:(\w+)\]")
+WIDEST, NARROWEST, NUMERIC, LINE = 60, 9, 16, 16  # widths in characters; height of a line in points
+TEXT_SIZE, WIDER = 12, 12 / 11  # points, and how much wider a character is than those that Excel counts widths in
+CREATED = dt.datetime(2000, 1, 1)  # fixed, so that equal tables give equal bytes
+P_FORMAT = '[<0.001]"<0.001";0.000'
+LANGUAGE = "en-GB"
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column of a sheet is shown.
+
+    name : in the frame; heading : with its unit, and ``[note:KEY]`` where a note explains it.
+    kind : ``text``, ``count``, ``number`` (decimals of the row) or ``p``; empty : what stands in an empty cell.
+    """
+
+    name: str
+    heading: str
+    kind: str = "text"
+    empty: str = "[z]"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table: its tab, its title, a sentence about it, its columns, its rows and the decimals of their numbers."""
+
+    name: str
+    title: str
+    about: str
+    columns: Sequence[Column]
+    rows: pd.DataFrame
+    decimals: Sequence[int] = ()
+    is_synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class Cover:
+    """The first sheet: the title, and headings with their paragraphs."""
+
+    title: str
+    sections: Mapping[str, Sequence[str]]
+    banner: str = ""
+    author: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+def write(path: str | Path, cover: Cover, sheets: Sequence[Sheet]) -> None:
+    """Write the workbook to ``path``, whole or not at all; equal arguments give equal bytes."""
+    content = made(cover, sheets)
+    with atomic(path) as part:
+        part.write_bytes(content)
+
+
+def made(cover: Cover, sheets: Sequence[Sheet]) -> bytes:
+    """Return the workbook: cover, contents, notes and a sheet for each of ``sheets``.
+
+    Text is written as text, whatever it begins with, so none of it is run as a formula; numbers are numbers. Notes are
+    numbered in the order in which headings and titles first refer to them; KeyError for a marker without a note.
+    """
+    import xlsxwriter
+
+    numbers = _numbered(cover, sheets)
+    used = {key: [sheet.name for sheet in sheets if key in MARKER.findall(_marked(sheet))] for key in numbers}
+    notes = pd.DataFrame({"note": [f"[note {number}]" for number in numbers.values()],
+                          "text": [cover.notes[key] for key in numbers],
+                          "sheets": [", ".join(used[key]) for key in numbers]})
+    bare = [_filled(sheet, numbers) for sheet in sheets]
+    legend = pd.DataFrame({"note": list(SHORTHAND), "text": list(SHORTHAND.values()),
+                           "sheets": [", ".join(sheet.name for sheet in bare if (sheet.rows == mark).any(axis=None))
+                                      or "none in this workbook" for mark in SHORTHAND]})
+    synthetic = any(sheet.is_synthetic for sheet in sheets)
+    notes_sheet = Sheet("Notes", "Notes and shorthand", "What the markers in headings and the shorthand in cells mean.",
+                        [Column("note", "Marker"), Column("text", "Meaning"), Column("sheets", "Used on sheets")],
+                        pd.concat([notes, legend], ignore_index=True), is_synthetic=synthetic)
+    listed = pd.DataFrame([(sheet.name, MARKER.sub("", sheet.title).strip(), len(sheet.rows))
+                           for sheet in [notes_sheet, *sheets]],
+                          columns=["sheet", "title", "rows"])
+    contents = Sheet("Contents", "Contents", "Each name is a link to its sheet.",
+                     [Column("sheet", "Sheet"), Column("title", "Title"), Column("rows", "Rows (number)", "count")],
+                     listed, is_synthetic=synthetic)
+    into = io.BytesIO()
+    book = xlsxwriter.Workbook(into, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
+                                      "default_format_properties": {"font_name": "Arial", "font_size": TEXT_SIZE}})
+    book.set_properties({"title": cover.title, "author": cover.author, "created": CREATED,
+                         "subject": cover.banner or cover.title})
+    writer = _Writer(book, cover.banner)
+    writer.cover(cover)
+    for sheet in [contents, notes_sheet, *bare]:
+        writer.table(sheet, linked=sheet is contents)
+    book.close()
+    return _with_language(into.getvalue())
+
+
+def _marked(sheet: Sheet) -> str:
+    return " ".join([sheet.title, sheet.about, *(column.heading for column in sheet.columns)])
+
+
+def _numbered(cover: Cover, sheets: Sequence[Sheet]) -> dict[str, int]:
+    """Keys of notes -> their numbers, in order of first use."""
+    keys = dict.fromkeys(key for sheet in sheets for key in MARKER.findall(_marked(sheet)))
+    return {key: place for place, key in enumerate(keys, start=1) if cover.notes[key]}
+
+
+def _filled(sheet: Sheet, numbers: Mapping[str, int]) -> Sheet:
+    """The sheet with numbered notes and, in its rows, shorthand in every empty cell."""
+    def numbered(text: str) -> str:
+        return MARKER.sub(lambda found: f"[note {numbers[found[1]]}]", text)
+
+    columns = [Column(column.name, numbered(column.heading), column.kind, column.empty) for column in sheet.columns]
+    rows = pd.DataFrame({column.name: sheet.rows[column.name].astype(object) for column in columns})
+    for column in columns:
+        own = rows[column.name]
+        rows[column.name] = own.mask(own.isna() | (own == ""), column.empty)
+    return Sheet(sheet.name, numbered(sheet.title), numbered(sheet.about), columns, rows, sheet.decimals,
+                 sheet.is_synthetic)
+
+
+class _Writer:
+    """Writes sheets into one xlsxwriter book and keeps its formats."""
+
+    def __init__(self, book, banner: str) -> None:
+        self.book, self.banner = book, banner
+        self.title = book.add_format({"bold": True, "font_size": 16})
+        self.heading = book.add_format({"bold": True, "font_size": 13})
+        self.wrapped = book.add_format({"text_wrap": True, "valign": "top"})
+        self.bold = book.add_format({"bold": True})
+        self.link = book.add_format({"font_color": "#0B4F9E", "underline": 1, "valign": "top"})
+        self.head = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 2})
+        self.head_right = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 2,
+                                           "align": "right"})
+        self.right = book.add_format({"align": "right", "valign": "top"})
+        self.formats: dict[str, object] = {}
+
+    def number(self, form: str):
+        if form not in self.formats:
+            self.formats[form] = self.book.add_format({"num_format": form, "valign": "top"})
+        return self.formats[form]
+
+    def sheet(self, name: str, synthetic: bool):
+        made = self.book.add_worksheet(name)
+        made.hide_gridlines(2)
+        made.set_landscape()
+        made.set_paper(9)
+        made.fit_to_pages(1, 0)
+        made.set_footer(f"&L{name}&RPage &P of &N")
+        if synthetic:
+            made.set_header("&C&BSYNTHETIC DATA")
+            made.set_tab_color("#B3261E")
+        return made
+
+    def cover(self, cover: Cover) -> None:
+        sheet = self.sheet("Cover", bool(cover.banner))
+        sheet.set_column(0, 0, 100 * WIDER)
+        lines = [(cover.title, self.title)] + ([(cover.banner, self.bold)] if cover.banner else [])
+        for heading, paragraphs in cover.sections.items():
+            lines += [(heading, self.heading), *((text, self.wrapped) for text in paragraphs)]
+        for row, (text, form) in enumerate(lines):
+            sheet.write_string(row, 0, text, form)
+            if form is self.wrapped:
+                sheet.set_row(row, LINE * _lines(text, 100))
+        sheet.write_url(len(lines), 0, "internal:'Contents'!A1", self.link, "Go to the contents")
+
+    def table(self, sheet: Sheet, *, linked: bool = False) -> None:
+        into = self.sheet(sheet.name, sheet.is_synthetic)
+        into.write_string(0, 0, sheet.title, self.title)
+        lines = [self.banner] if sheet.is_synthetic and self.banner else []
+        lines.append(f"This worksheet contains one table of {plural(len(sheet.rows), 'row')}. {sheet.about}")
+        for row, text in enumerate(lines, start=1):
+            into.write_string(row, 0, text, self.bold if text == self.banner else None)
+        back = len(lines) + 1
+        target, said = ("Cover", "Back to the cover") if linked else ("Contents", "Back to the contents")
+        into.write_url(back, 0, f"internal:'{target}'!A1", self.link, said)
+        top = back + 1
+        headers, tall, head = [], [1] * len(sheet.rows), 1
+        for place, column in enumerate(sheet.columns):
+            own = sheet.rows[column.name]
+            width = _width(column, own)
+            into.set_column(place, place, width * WIDER)
+            head = max(head, _lines(column.heading, width - 2))
+            if column.kind == "text":
+                tall = [max(now, _lines(text, width)) for now, text in zip(tall, own, strict=True)]
+            self.cells(into, top + 1, place, column, own, sheet.decimals, linked and place == 0)
+            headers.append({"header": column.heading,
+                            "header_format": self.head if column.kind == "text" else self.head_right})
+        for row, lines in enumerate([head, *tall], start=top):
+            if lines > 1:
+                into.set_row(row, LINE * lines)
+        # A table needs a row under its header.
+        into.add_table(top, 0, top + max(1, len(sheet.rows)), len(headers) - 1,
+                       {"name": f"{sheet.name.lower()}_table", "columns": headers, "style": "Table Style Light 1",
+                        "title": sheet.title, "description": sheet.about})
+        into.freeze_panes(top + 1, 1)
+        into.repeat_rows(top)
+
+    def cells(self, into, top: int, place: int, column: Column, values: pd.Series, decimals: Sequence[int],
+              linked: bool) -> None:
+        if column.kind == "number":
+            forms = [self.number(f"#,##0.{'0' * n}" if n else "#,##0") for n in decimals]
+        else:
+            forms = [self.number({"count": "#,##0", "p": P_FORMAT}.get(column.kind, "@"))] * len(values)
+        for row, (value, form) in enumerate(zip(values, forms, strict=True), start=top):
+            if linked:
+                into.write_url(row, place, f"internal:'{value}'!A1", self.link, value)
+            elif isinstance(value, str):
+                into.write_string(row, place, value, self.wrapped if column.kind == "text" else self.right)
+            else:
+                into.write_number(row, place, float(value), form)
+
+
+def _width(column: Column, values: pd.Series) -> float:
+    """Width in characters: what nine of ten cells need, and the longest word of the heading with its filter button."""
+    words = max(len(word) for word in column.heading.split()) + 4
+    usual = values.map(len).quantile(0.9) + 1 if column.kind == "text" and len(values) else NUMERIC
+    return min(WIDEST, max(NARROWEST, words, float(usual)))
+
+
+def _lines(text: str, width: float) -> int:
+    """Lines that a text takes in a column of ``width`` characters, with room for words that do not fill one."""
+    return 1 if len(text) <= width else math.ceil(1.15 * len(text) / width)
+
+
+def _with_language(content: bytes) -> bytes:
+    """The workbook with its language among its properties, which xlsxwriter does not write."""
+    into = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            part = old.read(entry)
+            if entry.filename == "docProps/core.xml":
+                part = part.replace(b"</dc:creator>", f"</dc:creator><dc:language>{LANGUAGE}</dc:language>".encode(), 1)
+            new.writestr(entry, part)
+    return into.getvalue()

@@ -1,0 +1,73 @@
+"""Parquet files that hold their own checksum: one changed byte anywhere is found when they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from did.errors import DidError
+from did.store.provenance import atomic, versions
+
+SEAL = b"sha256 of this file with zeros here: "
+UNSEALED = b"0" * 64
+MADE_BY = b"did made by"
+
+
+def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
+    """Write ``frame``, without its index, to ``path``, whole or not at all, with ``metadata`` and the versions that
+    made it alongside the seal.
+
+    The checksum is of the whole file, with zeros in the checksum's place: Parquet's own checksums leave the footer out.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **(metadata or {}),
+                                           MADE_BY: json.dumps(versions()).encode(), b"did": SEAL + UNSEALED})
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    place = content.rindex(SEAL) + len(SEAL)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    with atomic(path) as temporary:
+        temporary.write_bytes(content[:place] + digest + content[place + len(digest):])
+
+
+def is_intact(path: str | Path) -> bool:
+    """Whether every byte of the file is as `write` wrote it."""
+    return _is_sealed(Path(path).read_bytes())
+
+
+def made_by(path: str | Path) -> dict[str, str]:
+    """The versions of Python and the packages that made the file: what `did.store.provenance.versions` gave when it was
+    written."""
+    from pyarrow import parquet
+
+    return json.loads((parquet.read_schema(path).metadata or {}).get(MADE_BY, b"{}"))
+
+
+def read(path: str | Path, again: str) -> tuple[pd.DataFrame, Mapping[bytes, bytes]]:
+    """Return the frame at ``path`` and its metadata.
+
+    Raises DidError if a single byte is not as it was written; ``again`` says what makes the file again.
+    """
+    from pyarrow import parquet
+
+    content = Path(path).read_bytes()
+    if not _is_sealed(content):
+        raise DidError(f"{path}: expected the table as it was written; found bytes that were changed since; run again: "
+                       f"{again} makes it again")
+    return pd.read_parquet(io.BytesIO(content)), parquet.read_schema(io.BytesIO(content)).metadata or {}
+
+
+def _is_sealed(content: bytes) -> bool:
+    place = content.rfind(SEAL) + len(SEAL)
+    found = content[place:place + len(UNSEALED)]
+    return place >= len(SEAL) and hashlib.sha256(
+        content[:place] + UNSEALED + content[place + len(UNSEALED):]).hexdigest().encode() == found

@@ -1,0 +1,289 @@
+"""The tables between the stages: their columns, keys and allowed values, checked on writing and reading.
+
+Each is a Parquet file. Periods travel as ISO text (``2017-06``, ``2018``) alongside their pandas frequency
+(``M``, ``Y``); area codes are strings; every row says whether it was made from synthetic data.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+
+from did.errors import DidError
+from did.store import seals
+
+CHECKED = b"did contract"
+STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
+# The command that makes each table.
+STAGES = {"observations": "observe", "panel": "align", "area_audit": "align", "estimates": "fit", "influence": "fit",
+          "diagnostics": "diagnose", "trends": "diagnose", "specifications": "specify", "adjusted_p_values": "adjust"}
+FATE = ["kept", "merged", "excluded", "imputed", "set_aside"]
+
+
+def _text(nullable: bool = False, **checks) -> pa.Column:
+    return pa.Column(str, nullable=nullable, coerce=True, **checks)
+
+
+def _number(nullable: bool = True) -> pa.Column:
+    return pa.Column(float, nullable=nullable, coerce=True)
+
+
+def _count(nullable: bool = False) -> pa.Column:
+    return pa.Column("Int64" if nullable else "int64", nullable=nullable, coerce=True)
+
+
+def _flag() -> pa.Column:
+    return pa.Column(bool, coerce=True)
+
+
+def _schema(name: str, key: list[str], columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
+    columns = columns | {"is_synthetic": _flag()}
+    return pa.DataFrameSchema(columns, name=name, unique=key, strict=True, ordered=True)
+
+
+SCHEMAS: dict[str, pa.DataFrameSchema] = {
+    "observations": _schema(
+        "observations",
+        ["source", "measure", "area_code", "period"],
+        {
+            "source": _text(),
+            "measure": _text(),
+            "area_code": _text(),
+            "period": _text(),
+            "frequency": _text(checks=pa.Check.isin(["M", "Q", "Y"])),
+            "area_name": _text(),
+            "area_type": _text(),
+            "value": _number(),
+            "numerator": _number(),
+            "denominator": _number(),
+            "status": _text(checks=pa.Check.isin(STATUS)),
+            "file": _text(),
+            "note": _text(),
+        },
+    ),
+    "panel": _schema(
+        "panel",
+        ["specification", "unit", "period"],
+        {
+            "indicator": _text(),
+            "specification": _text(),
+            "unit": _text(),
+            "period": _text(),
+            "frequency": _text(checks=pa.Check.isin(["M", "Q", "Y"])),
+            "unit_name": _text(),
+            "outcome": _number(),
+            "numerator": _number(),
+            "weight": _number(),
+            "system": _text(),
+            "wave": _count(nullable=True),
+            "cohort": _text(nullable=True),
+            "intensity": _number(nullable=False),
+            "exposure": _number(nullable=False),
+            "denominator_status": _text(checks=pa.Check.isin(["ok", "estimated", "carried_forward"])),
+            "region": _text(),
+        },
+    ),
+    "area_audit": _schema(
+        "area_audit",
+        ["indicator", "specification", "area_code"],
+        {
+            "indicator": _text(),
+            "specification": _text(),
+            "area_code": _text(),
+            "area_name": _text(),
+            "fate": _text(checks=pa.Check.isin(FATE)),
+            "unit": _text(nullable=True),
+            "n_periods": _count(),
+            "total": _number(),
+            "reason": _text(),
+        },
+    ),
+    "estimates": _schema(
+        "estimates",
+        ["indicator", "specification", "sample", "treatment", "estimator", "estimand", "cohort", "period",
+         "event_time", "cluster"],
+        {
+            "indicator": _text(),
+            "specification": _text(),
+            "sample": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "estimand": _text(),
+            "cohort": _text(nullable=True),
+            "period": _text(nullable=True),
+            "event_time": _count(nullable=True),
+            "cluster": _text(),
+            "estimate": _number(),
+            "std_error": _number(),
+            "ci_low": _number(),
+            "ci_high": _number(),
+            "band_low": _number(),
+            "band_high": _number(),
+            "p_value": _number(),
+            "p_adjusted": _number(),
+            "n_obs": _count(),
+            "n_units": _count(),
+            "n_treated": _count(),
+            "n_clusters": _count(),
+            "n_treated_clusters": _count(),
+            "n_parameters": _count(nullable=True),
+            "df": _number(),
+            "note": _text(),
+        },
+    ),
+    "influence": _schema(
+        "influence",
+        ["indicator", "sample", "treatment", "estimator", "cluster", "label"],
+        {
+            "indicator": _text(),
+            "sample": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "cluster": _text(),
+            "label": _text(),
+            "value": _number(),
+        },
+    ),
+    "specifications": _schema(
+        "specifications",
+        ["indicator", "specification", "sample", "treatment", "estimator", "cluster"],
+        {
+            "indicator": _text(),
+            "specification": _text(),
+            "design": _text(checks=pa.Check.isin(["one_at_a_time", "product"])),
+            "choices": _text(),
+            "n_choices": _count(),
+            "sample": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "cluster": _text(),
+            "estimate": _number(),
+            "std_error": _number(),
+            "ci_low": _number(),
+            "ci_high": _number(),
+            "p_value": _number(),
+            "n_obs": _count(nullable=True),
+            "n_units": _count(nullable=True),
+            "n_treated": _count(nullable=True),
+            "n_clusters": _count(nullable=True),
+            "n_treated_clusters": _count(nullable=True),
+            "note": _text(),
+        },
+    ),
+    "adjusted_p_values": _schema(
+        "adjusted_p_values",
+        ["indicator", "sample", "treatment", "estimator", "cluster"],
+        {
+            "family": _text(),
+            "indicator": _text(),
+            "sample": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "cluster": _text(),
+            "estimate": _number(),
+            "std_error": _number(),
+            "p_value": _number(),
+            "p_holm": _number(),
+            "p_benjamini_hochberg": _number(),
+            "p_romano_wolf": _number(),
+            "n_tests": _count(),
+        },
+    ),
+    "trends": _schema(
+        "trends",
+        ["indicator", "specification", "sample", "period", "group"],
+        {
+            "indicator": _text(),
+            "specification": _text(),
+            "sample": _text(),
+            "period": _text(),
+            "group": _text(checks=pa.Check.isin(["treated", "control"])),
+            "observed_mean": _number(),
+            "linear_trend": _number(),
+            "n_units": _count(),
+        },
+    ),
+    "diagnostics": _schema(
+        "diagnostics",
+        ["indicator", "specification", "sample", "diagnostic", "item"],
+        {
+            "indicator": _text(),
+            "specification": _text(),
+            "sample": _text(),
+            "diagnostic": _text(),
+            "item": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "cluster": _text(),
+            "value": _number(),
+            "std_error": _number(),
+            "ci_low": _number(),
+            "ci_high": _number(),
+            "statistic": _number(),
+            "df": _number(),
+            "df_denominator": _number(),
+            "p_value": _number(),
+            "n_obs": _count(nullable=True),
+            "n_units": _count(nullable=True),
+            "n_treated": _count(nullable=True),
+            "n_clusters": _count(nullable=True),
+            "n_treated_clusters": _count(nullable=True),
+            "status": _text(checks=pa.Check.isin(["done", "skipped"])),
+            "reason": _text(),
+        },
+    ),
+}
+
+
+def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
+    """Return ``frame`` with the columns, order and types of the table ``name``, or raise DidError.
+
+    Missing values are allowed only in the columns the schema marks nullable. DidError names the column
+    (or key) that breaks the contract, the first offending value, and ``where`` the table came from.
+    """
+    schema = SCHEMAS[name]
+    place = f"{where or name}: "
+    missing = [column for column in schema.columns if column not in frame.columns]
+    extra = [column for column in frame.columns if column not in schema.columns]
+    if missing or extra:
+        raise DidError(f"{place}the {name} table needs columns {list(schema.columns)}; "
+                       f"missing {missing}, unexpected {extra}")
+    try:
+        checked = schema.validate(frame[list(schema.columns)])
+    except pa.errors.SchemaError as error:
+        if error.check == "multiple_fields_uniqueness" or "unique" in str(error.check):
+            key = schema.unique
+            twice = frame.loc[frame.duplicated(key), key].iloc[0].tolist()
+            raise DidError(f"{place}key {key} of the {name} table must be unique; "
+                           f"found {twice} more than once") from error
+        cases = error.failure_cases
+        found = cases["failure_case"].iloc[0] if isinstance(cases, pd.DataFrame) and len(cases) else cases
+        column = getattr(error.schema, "name", None)
+        raise DidError(f"{place}column '{column}' of the {name} table fails {error.check}; "
+                       f"found '{found}'") from error
+    return checked.reset_index(drop=True)
+
+
+def write(name: str, frame: pd.DataFrame, path: str | Path) -> None:
+    """Check ``frame`` against the schema ``name`` and write it to ``path`` as sealed Parquet (`did.store.seals`), whole
+    or not at all. The file's metadata say which contract was checked. Raises DidError as `check`.
+    """
+    seals.write(check(name, frame, str(path)), path, {CHECKED: name.encode()})
+
+
+def read(name: str, path: str | Path) -> pd.DataFrame:
+    """Read the Parquet table ``name`` from ``path`` and check it, unless its metadata say that `write` did.
+
+    Raises DidError if the file is missing, if a single byte is not as it was written, or if it breaks the table's
+    contract.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DidError(f"{path}: expected the table of {name}; found no file; run did {STAGES[name]} {path.stem} "
+                       "first, or did run")
+    frame, metadata = seals.read(path, "did run")
+    if metadata.get(CHECKED) == name.encode() and list(frame.columns) == list(SCHEMAS[name].columns):
+        return frame
+    return check(name, frame, str(path))

@@ -1,0 +1,215 @@
+"""Start Snakemake in the current folder: one run at a time, on this machine or by a profile on a cluster."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import functools
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from did.errors import DidError, printable
+from did.workflow.plan import job_server
+
+CORES = 2
+LOCAL = "local"
+# What Snakemake looks for in a profile's folder, the first that is there.
+PROFILE_FILES = ("config.v9+.yaml", "config.v8+.yaml", "config.yaml")
+PACKED = "packed"
+REMOTE = "DID_REMOTE"  # tells the log that a job's own words are not on this screen
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Hold the current folder for as long as the block lasts; the hold ends with the process, however it ends.
+
+    Raises DidError if another run holds the folder.
+    """
+    hold = Path(".snakemake") / "did_run.hold"
+    hold.parent.mkdir(exist_ok=True)
+    with open(hold, "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DidError(f"{Path.cwd()}: another run is at work in this folder; wait until it ends") from error
+        yield
+
+
+def tell(text: str, output: str) -> None:
+    """Say something that is no error, in the way of ``output``, as of `did.workflow.run.run`."""
+    text = printable(text)
+    if output == "json":
+        print(json.dumps({"event": "note", "message": text}, ensure_ascii=False), flush=True)
+    elif output != "quiet":
+        print(text, file=sys.stderr)
+
+
+def executor_of(profile: str | None) -> str:
+    """Return the executor that the Snakemake profile folder ``profile`` names; "local" without one.
+
+    Raises DidError for a folder that is not there or holds no profile, a profile that cannot be read, and an executor
+    that cannot be used here: its plugin is not installed, Slurm's commands are not on PATH or its controller is silent.
+    """
+    if profile is None:
+        return LOCAL
+    found = next((path for name in PROFILE_FILES if (path := Path(profile) / name).is_file()), None)
+    if found is None:
+        raise DidError(f"--profile {profile}: expected a folder with a Snakemake profile ({PROFILE_FILES[-1]}); found "
+                       f"{'none in it' if Path(profile).is_dir() else 'no such folder'}; {_those_here()}")
+    executor = _read_executor(found)
+    if executor == LOCAL:
+        return executor
+    if importlib.util.find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None:
+        extra = {"slurm": "'ics-did[cluster]'", "kubernetes": "'ics-did[kubernetes]'"}
+        raise DidError(f"{found}: executor: {executor}: expected Snakemake's plugin for it; found that it is not "
+                       f"installed; pip install {extra.get(executor, f'snakemake-executor-plugin-{executor}')}")
+    if executor == "slurm":
+        _check_slurm(found)
+    return executor
+
+
+def packed(settings: Mapping[str, str]) -> str:
+    """Return the workflow's settings as one word of letters, digits, ``-`` and ``_``.
+
+    Snakemake reads a value of ``--config`` as YAML, without the quotes around it, and on a cluster puts it into shell
+    lines: a path with spaces, quotes or ``$`` would not come through as it is.
+    """
+    return base64.urlsafe_b64encode(json.dumps(settings).encode()).decode().rstrip("=")
+
+
+def unpacked(config: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the settings in Snakemake's ``config``: those `packed`, else as given by hand (``evaluation=FILE``)."""
+    if PACKED not in config:
+        return config
+    word = config[PACKED]
+    return json.loads(base64.urlsafe_b64decode(word + "=" * (-len(word) % 4)))
+
+
+@contextlib.contextmanager
+def workflow(config: str = "", *, profile: str | None, output: str) -> Iterator[Callable[..., bool]]:
+    """Make ready for Snakemake in the current folder; the block is given the function that starts it.
+
+    ``profile`` is a Snakemake profile folder, ``output`` as of `did.workflow.run.run`. On this machine, a server for
+    the jobs of the evaluation ``config`` starts at once and imports while the block still looks at what there is to do.
+
+    The function takes the ``snakefile``; ``settings``, the workflow's config; ``cores``, the number of jobs at a time
+    (None leaves it to the profile, and without one means 2); and ``again``, files to make though they are there and up
+    to date. It does what is missing or out of date and returns True if all is done.
+
+    Raises DidError as `executor_of`.
+    """
+    executor = executor_of(profile)
+    # The console script of this environment must be the one that the rules call.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    # One thread a job: jobs run side by side, and sums come out in the same order on every machine.
+    environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
+                                "DID_OUTPUT": output}
+    # No server for a cluster: its jobs would run in this process's place and not in the queue's allocation.
+    served = (job_server.server(environment, config) if executor == LOCAL
+              else contextlib.nullcontext(environment | {REMOTE: executor}))
+    with served as environment:
+        yield functools.partial(_snakemake, executor, profile, environment)
+
+
+def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str], snakefile: Path,
+               settings: Mapping[str, str], *, cores: int | None, again: Sequence[str] = ()) -> bool:
+    """Run Snakemake in a fork of this process, which has imported half of it already; see `workflow`."""
+    arguments = [
+        "--snakefile", str(snakefile), "--directory", ".", "--nolock",
+        # A killed run is taken up again; stages write whole files or none, so what is there may be kept; one
+        # failed step does not stop those that do not need it.
+        "--rerun-incomplete", "--keep-incomplete", "--keep-going",
+        *(["--profile", profile] if profile else []), "--workflow-profile", "none", "--logger", "did",
+        "--config", f"{PACKED}={packed(settings if executor == LOCAL else {**settings, 'cluster': 'yes'})}",
+    ]
+    if again:
+        arguments += ["--forcerun", *again]
+    if cores or not profile:
+        # Jobs at a time are cores here, and jobs of the queue on a cluster.
+        arguments += ["--cores" if executor == LOCAL else "--jobs", str(cores or CORES)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    process = os.fork()
+    if process == 0:
+        _in_fork(arguments, environment, at_once=executor == LOCAL)
+    return _wait(process) == 0
+
+
+def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: bool) -> NoReturn:
+    """Be Snakemake, and end as it ends; ``at_once`` without a limit to the jobs that start in a second."""
+    code = 1
+    try:
+        os.environ.update(environment)
+        from snakemake.cli import args_to_api, parse_args
+
+        parser, settings = parse_args(arguments)
+        if at_once:
+            # With a limit, each look for jobs to start leaves a timer that looks again every second: after n jobs the
+            # scheduler looks n times a second, which takes more of a processor than most jobs.
+            settings.max_jobs_per_timespan = None
+        code = 0 if args_to_api(settings, parser) else 1
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        pass   # told by the process that waits for this one
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _wait(process: int) -> int:
+    """Return the exit code of Snakemake's process, which is told of a SIGTERM and then ends what it has begun.
+
+    After a Ctrl-C, which it got too, it is let take its jobs out of the queue first.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(process, signal.SIGTERM))
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    except KeyboardInterrupt:
+        with contextlib.suppress(ChildProcessError):   # it may have ended at the same moment
+            os.waitpid(process, 0)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _read_executor(path: Path) -> str:
+    from pydantic import BaseModel, ConfigDict
+
+    from did.project.yaml_files import read
+
+    class Profile(BaseModel):
+        model_config = ConfigDict(extra="allow")
+        executor: str = LOCAL
+
+    return read(path, Profile).executor
+
+
+def _those_here() -> str:
+    there = sorted(str(path.parent) for path in Path("profiles").glob("*/config*.yaml"))
+    return f"give one of {', '.join(there)}" if there else "correct the path"
+
+
+def _check_slurm(path: Path) -> None:
+    if shutil.which("sbatch") is None:
+        raise DidError(f"{path}: executor: slurm: expected Slurm's command sbatch on PATH; found none; run this on a "
+                       "login node of the cluster, after its 'module load' if it has one")
+    # Without an answer every job would wait, fail and be tried no more.
+    asked = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        said = asked.stderr.strip().splitlines() or ["no answer"]
+        raise DidError(f"{path}: executor: slurm: expected an answer of the cluster's controller; found: {said[0]}; "
+                       "ask sinfo the same, and the cluster's support")
