@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.words import interval, number, p_value, read_csv
+from did.store.result_csv import read_csv
+from did.words import interval, number, p_value
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results" / "demo"

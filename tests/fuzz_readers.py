@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import gpps_files
 from did import readers
-from did.cli import main
+from did.cli.commands import main
 from did.errors import DidError
 from did.fetch.mirror import read_index
 from did.project import config

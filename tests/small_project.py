@@ -29,7 +29,7 @@ ELSEWHERE = [Area("9901", "-", "Resident in Scotland", "-", (1, 0, 0)),
              Area("9902", "-", "Resident outside GB", "-", (0, 0, 3))]
 
 
-DID = [sys.executable, "-c", "from did.cli import main; main()"]
+DID = [sys.executable, "-c", "from did.cli.commands import main; main()"]
 
 
 def make(folder: Path) -> Path:

@@ -17,7 +17,7 @@ import measuring  # noqa: E402
 import stages  # noqa: E402
 from run import PAGE, PARTS, measured, sections, written  # noqa: E402
 
-from did.project.config import load_evaluation  # noqa: E402
+from did.project.loading import load_evaluation  # noqa: E402
 
 
 def test_the_page_keeps_the_sections_of_other_parts():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from did.cli import main
+from did.cli.commands import main
 
 ROOT = Path(__file__).resolve().parents[1]
 ESTIMATE = ["estimate", str(ROOT / "docs/example_panel.csv"), "--outcome", "visits", "--unit", "clinic", "--period",

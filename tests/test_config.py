@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from did.errors import DidError
-from did.project.config import load_evaluation, load_indicator
 from did.project.file_checks import check_files
+from did.project.loading import load_evaluation, load_indicator
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -167,7 +167,7 @@ def test_a_power_that_is_no_probability_is_named():
 
 def test_power_on_request(tmp_path, monkeypatch):
     """The stage tries multiples of the minimum detectable effect, and says the same as the curve itself."""
-    from did.project.config import load_evaluation
+    from did.project.loading import load_evaluation
     from did.project.paths import Paths
     from did.stages import power
     from did.stages.fit import panel_of

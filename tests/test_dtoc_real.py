@@ -11,7 +11,7 @@ from did.estimators import Panel, estimate
 from did.inference.clustered import summarise
 from did.panels import build
 from did.project import registry
-from did.project.config import load_evaluation, load_indicator
+from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import Paths
 from did.report.content.evaluation_facts import family_facts
 from did.report.content.lead import leads

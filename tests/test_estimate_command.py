@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from did.cli import main
+from did.cli.commands import main
 from did.errors import DidError
 from did.estimators import ESTIMATORS, estimate
 from did.readers.panel_file import Columns, load

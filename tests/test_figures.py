@@ -18,9 +18,9 @@ from did.report.figures import style
 from did.report.figures.coefficients import coefficient_panes, coefficient_single
 from did.report.figures.event_study import event_study
 from did.report.figures.trends import parallel_trends
+from did.store.result_csv import csv_text
 from did.store.tables import check
 from did.words import (
-    csv_text,
     decimals_for,
     interval,
     listed,

@@ -29,7 +29,7 @@ from did.fetch.guard import is_public
 from did.fetch.mirror import read_index
 from did.fetch.supply import Limits
 from did.project.claims import CLAIM_COLUMNS, load_claims
-from did.project.config import load_evaluation
+from did.project.loading import load_evaluation
 from did.project.registry import RawFileEntry, Source, load_source
 from did.readers import RawFile
 from did.readers.csv_table import read_table
@@ -37,7 +37,8 @@ from did.readers.limits import DEFAULTS, MEANT, limit, refuse_bomb, refuse_large
 from did.readers.panel_file import Columns, load
 from did.readers.spreadsheet import number, read_csv, read_sheet, whole_number
 from did.report.pages.report import TEMPLATES
-from did.words import csv_text, markdown_cell
+from did.store.result_csv import csv_text
+from did.words import markdown_cell
 from fuzz_readers import *  # noqa: F403 - the fuzz tests run with these
 from hostile_files import HARMLESS, TRIED, cell, refused, sheet, xlsx
 

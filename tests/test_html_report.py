@@ -20,11 +20,11 @@ from browser import opened, started
 from did.errors import DidError
 from did.evidence import CLAIM_COLUMNS
 from did.project import result_files
-from did.project.config import load_evaluation, load_indicator
+from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import Paths
 from did.readers.reference import read_reference
 from did.report.figures.waves import timing_panel, wave_chart, wave_rows
-from did.report.pages import report
+from did.report.pages import report as report_page
 from did.report.writers.html import Made, data_uri, inline, table_of
 from did.simulate.panels import panel
 from did.stages import diagnose, fit, report
@@ -325,7 +325,7 @@ def test_the_page_allows_itself_nothing_else(made):
 
 def test_words_stand_out_from_what_is_behind_them():
     """Contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), in light and dark; the checker cannot tell under scrolling."""
-    style = (report.TEMPLATES / "report.css").read_text(encoding="utf-8").partition("@media print")[0]
+    style = (report_page.TEMPLATES / "report.css").read_text(encoding="utf-8").partition("@media print")[0]
     themes = [dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root \{([^}]*)\}", style)]
     assert len(themes) == 2
     for theme in themes:
@@ -349,7 +349,7 @@ def test_small_and_the_same_twice(made, monkeypatch):
     monkeypatch.chdir(ROOT)
     report.run(evaluation=evaluation, paths=paths)
     assert path.read_bytes() == before
-    assert len(before) < report.MOST_BYTES
+    assert len(before) < report_page.MOST_BYTES
 
 
 def test_an_svg_in_the_page_keeps_its_text_and_loses_its_bulk(made):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from did.workflow.plan import job_server
+from did.workflow import job_server
 
 
 def _read_all(connection: socket.socket) -> None:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from did.authoring import scaffold
-from did.cli import main
+from did.cli.commands import main
 from did.simulate.panels import panel
 from did.store import tables
 from small_project import environment

@@ -17,13 +17,13 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from did.areas.plain_units import first_month
-from did.cli import main
+from did.cli.commands import main
 from did.errors import DidError, DidErrors, listed, printable
 from did.estimators import estimate
 from did.estimators.base import Panel
 from did.estimators.labels import is_never, label, same_number
 from did.inference.clustered import summarise
+from did.project.waves_table import first_month
 from did.readers import RawFile
 from did.readers.numerals import thousands_dot
 from did.readers.panel_file import Columns, load

@@ -24,7 +24,8 @@ ABOVE, ACROSS, BELOW = (2.0, 18.0, 0.02), (-4.0, 24.0, 0.2), (-18.0, -2.0, 0.02)
 
 def row(schema: str, **values) -> dict:
     empty = {"float64": np.nan, "int64": 0, "Int64": pd.NA, "bool": False}
-    always = {"indicator": "waits", "sample": "full", "treatment": "binary", "specification": "default", "cluster": "system"}
+    always = {"indicator": "waits", "sample": "full", "treatment": "binary", "specification": "default",
+              "cluster": "system"}
     columns = tables.SCHEMAS[schema].columns
     return {name: empty.get(str(column.dtype), "") for name, column in columns.items()} | always | values
 

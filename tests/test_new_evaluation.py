@@ -17,11 +17,11 @@ from python_calamine import CalamineWorkbook
 import libreoffice
 from banners import says_synthetic
 from browser import opened, started
-from did.areas.plain_units import first_month, read_table
 from did.authoring import scaffold
 from did.errors import DidError
 from did.panels.build import build
-from did.project.config import load_evaluation, load_indicator
+from did.project.loading import load_evaluation, load_indicator
+from did.project.waves_table import first_month, read_table
 from did.store.tables import read
 from small_project import environment
 
@@ -82,8 +82,8 @@ def change(path: Path, edits: dict[str, str]) -> None:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", "from did.cli import main; main(prog_name='did')", *arguments],
-                          cwd=folder, env=environment(folder), capture_output=True, text=True)
+    command = [sys.executable, "-c", "from did.cli.commands import main; main(prog_name='did')", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -367,7 +367,7 @@ def test_outside_a_project_it_says_where_to_go(tmp_path):
 def did(*arguments: str):
     from click.testing import CliRunner
 
-    from did.cli import main
+    from did.cli.commands import main
 
     return CliRunner().invoke(main, ["--config", "config/elsewhere.yaml", *arguments])
 

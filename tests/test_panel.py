@@ -8,8 +8,9 @@ import pytest
 
 from did.areas import geography, waves
 from did.errors import DidError
-from did.panels import build
-from did.project.config import Specification, load_evaluation, load_indicator
+from did.panels import build as panels
+from did.project.config import Specification
+from did.project.loading import load_evaluation, load_indicator
 from did.readers.reference import read_reference
 from did.store import tables
 
@@ -75,7 +76,7 @@ def observations(areas):
 
 
 def build(evaluation, observations, specification="default", indicator="dtoc_total"):
-    return build.build(load_indicator(indicator, "config/indicators"), evaluation, specification, observations)
+    return panels.build(load_indicator(indicator, "config/indicators"), evaluation, specification, observations)
 
 
 def test_panel_is_balanced_and_totals_are_kept(evaluation, observations):
@@ -129,7 +130,7 @@ def test_a_census_that_gives_no_share_is_refused(evaluation, observations, chang
     adults = adults.model_copy(update={"census": adults.census.model_copy(update=changes)})
     changed = indicator.model_copy(update={"denominators": indicator.denominators | {"adults": adults}})
     with pytest.raises(DidError) as caught:
-        build.build(changed, evaluation, "default", observations)
+        panels.build(changed, evaluation, "default", observations)
     for word in words:
         assert word in str(caught.value)
 

@@ -19,7 +19,7 @@ from did.report.content import dictionary
 from did.report.pages import paper_tables
 from did.report.pages.paper_tables import SYNTHETIC, effects, family_table, latex, reproduction_table, side_by_side, tex
 from did.report.writers import word
-from did.words import csv_text, read_csv, write_csv
+from did.store.result_csv import csv_text, read_csv, write_csv
 from made_tables import FACTS, FRONT, UNITS, tables
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,7 +10,7 @@ import pytest
 from banners import says_synthetic
 from did.evidence import CLAIM_COLUMNS
 from did.project import result_files
-from did.project.config import load_evaluation, load_indicator
+from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import Paths
 from did.readers.reference import read_reference
 from did.report.content import evaluation_facts
@@ -74,7 +74,8 @@ def small(published_evaluation, tmp_path):
         estimates = tables.read("estimates", paths.estimates(name))
         static = estimates["estimand"].eq("overall") & estimates["treatment"].isin(evaluation.treatments)
         overall = estimates.loc[static].assign(design="one_at_a_time", choices="", n_choices=0)
-        tables.write("specifications", overall[list(tables.SCHEMAS["specifications"].columns)], paths.specifications(name))
+        tables.write("specifications", overall[list(tables.SCHEMAS["specifications"].columns)],
+                     paths.specifications(name))
     return evaluation, paths
 
 
@@ -136,7 +137,8 @@ def test_files_of_the_published_evaluation(published_evaluation):
 
 
 def test_caveats_and_units_say_which_outcomes_they_concern(published_evaluation):
-    members = [load_indicator(name, "config/indicators") for name in result_files.families(published_evaluation)["gpps"]]
+    names = result_files.families(published_evaluation)["gpps"]
+    members = [load_indicator(name, "config/indicators") for name in names]
     text = evaluation_facts._measures(members, published_evaluation)
     assert "% of patients (Good overall experience)" in text
     caveats = evaluation_facts._caveats(members)

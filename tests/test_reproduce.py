@@ -13,7 +13,7 @@ from did.errors import DidError
 from did.evidence import baseline
 from did.evidence.ranking import choices, judged, never_satisfied, ranking
 from did.evidence.verdicts import REASONS, VERDICTS, agreement, counts, verdict
-from did.project.config import load_evaluation, load_indicator
+from did.project.loading import load_evaluation, load_indicator
 from did.report.content.reproduction_text import printed_words, specification_words
 from did.report.figures.reproduction import specifications_strip
 from did.report.pages.reproduction import Setting, page
@@ -326,7 +326,8 @@ def written(tmp_path, monkeypatch, **changes) -> str:
     evaluation = load_evaluation("config/ics.yaml")
     specifications, claims = additive(tmp_path)
     names = {"a": "dtoc_total", "b": "dtoc_nhs"}
-    specifications, claims = (frame.assign(indicator=frame["indicator"].map(names)) for frame in (specifications, claims))
+    specifications, claims = (frame.assign(indicator=frame["indicator"].map(names))
+                              for frame in (specifications, claims))
     specifications = specifications.assign(**changes)
     rows = judged(specifications, claims)
     made = specifications.loc[specifications["specification"] == "default"].assign(estimand="overall")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from did.errors import DidError
-from did.project.config import load_indicator
+from did.project.loading import load_indicator
 from did.report.content.facts import Facts
 from did.report.content.robustness_rows import alternatives, leaves_out_zero, what_of
 from did.report.content.robustness_tables import counts_table, decimals_of, parts_table, skipped_lines
@@ -335,7 +335,7 @@ def test_a_curve_of_nothing_is_an_error(curve, tmp_path):
 def test_choices_of_a_specification_are_words(monkeypatch):
     from pathlib import Path
 
-    from did.project.config import load_evaluation
+    from did.project.loading import load_evaluation
 
     monkeypatch.chdir(Path(__file__).resolve().parents[1])
     evaluation = load_evaluation("config/ics.yaml")

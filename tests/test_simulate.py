@@ -18,7 +18,7 @@ from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.base import Panel
 from did.inference.clustered import summarise
-from did.project.config import load_evaluation, load_indicator
+from did.project.loading import load_evaluation, load_indicator
 from did.project.registry import RawFileEntry, load_named
 from did.readers import RawFile
 from did.readers.gpps_practice_csv import OUTCOMES

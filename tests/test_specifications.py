@@ -13,7 +13,7 @@ from did.evidence import load_claims
 from did.inference.clustered import summarise
 from did.panels import specifications
 from did.panels.build import Builder
-from did.project.config import load_indicator
+from did.project.loading import load_indicator
 from test_panel import areas, evaluation, in_project, observations  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -453,7 +453,8 @@ def test_estimates_on_few_treated_units_are_noted_and_marked(estimates, reproduc
     pd.testing.assert_frame_equal(annotated(few, minimum={"days_nhs": 31}, weighted=["days_both"]), few)
     page = summary_markdown(facts=FACTS, **tables | {"estimates": few})
     assert few_treated_note(few["note"], "areas") in page
-    table = beside_table(few[few["event_time"].isna() & (few["specification"] == "default")], FACTS).set_index("Outcome")
+    own = few[few["event_time"].isna() & (few["specification"] == "default")]
+    table = beside_table(own, FACTS).set_index("Outcome")
     assert table.loc["NHS", "LDV"].str.endswith(DAGGER).all()
     assert not table.loc["Social care", "LDV"].str.endswith(DAGGER).any()
     head = answer(few.query("event_time.isna() and specification == 'default'"),
@@ -598,7 +599,8 @@ def test_effects_by_calendar_year_are_means_of_months_or_the_years_themselves():
 
 
 def test_other_specifications_are_one_table_without_the_one_reported(estimates):
-    rows = pd.concat([estimates, staggered_rows(), staggered_rows(specification="record"), staggered_rows({"did": 9.0}, "x")])
+    rows = pd.concat([estimates, staggered_rows(), staggered_rows(specification="record"),
+                      staggered_rows({"did": 9.0}, "x")])
     rows = rows[rows["indicator"].eq("days_total") & rows["sample"].eq("full") & rows["treatment"].eq("binary")]
     lines = other_specifications_table(rows, WAVES).splitlines()[2:]
     # A specification with the two-way estimate alone, as the reported one, is not one with dates of its own.

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from statsmodels.stats.multitest import multipletests
 
-from did.cli import main
+from did.cli.commands import main
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate

@@ -78,12 +78,12 @@ FITTED = ["adjust", *LAST]
 
 
 @pytest.mark.parametrize(("module", "expected"), [
-    ("sources/dtoc_la_workbook.py", ["align", "diagnose", "fit", "observe", "reproduce", "specify", *FITTED]),
-    ("waves.py", ["align", "diagnose", "fit", "reproduce", "specify", *FITTED]),
+    ("readers/dtoc_la_workbook.py", ["align", "diagnose", "fit", "observe", "reproduce", "specify", *FITTED]),
+    ("areas/waves.py", ["align", "diagnose", "fit", "reproduce", "specify", *FITTED]),
     ("estimators/ldv.py", ["diagnose", "fit", "reproduce", "specify", *FITTED]),
     ("diagnostics/group_trends.py", ["diagnose", *LAST]),
-    ("outputs/summary.py", ["reproduce", *LAST]),
-    ("outputs/workbook.py", ["manifest", "workbook"]),
+    ("report/pages/summary.py", ["reproduce", *LAST]),
+    ("report/writers/workbook.py", ["manifest", "workbook"]),
     ("stages/verify.py", []),
 ])
 def test_an_edited_module_reruns_its_stage_and_what_follows(project, module, expected):
@@ -125,7 +125,7 @@ def test_a_killed_run_ends_in_the_bytes_of_an_undisturbed_one(finished, tmp_path
     shutil.copytree(finished, project, ignore=shutil.ignore_patterns("raw", "interim", "processed", "results", "logs",
                                                                       ".snakemake"))
     draw = random.Random()
-    command = [sys.executable, "-c", "from did.cli import main; main()", "run", "--data", MIRROR]
+    command = [sys.executable, "-c", "from did.cli.commands import main; main()", "run", "--data", MIRROR]
     for _ in range(4):
         process = subprocess.Popen(command, cwd=project, env=small_project.environment(project),
                                    start_new_session=True, stderr=subprocess.DEVNULL)
@@ -273,7 +273,7 @@ def test_every_file_that_a_stage_opens_is_an_input_of_its_rule(project):
         read = {_module(path) for path in found if not path.endswith(".part")}
         assert read - known - always == set(), job["rule"]
         if job["rule"] == "observe":   # the tracing sees what a process of its own opens
-            assert any(path.endswith(".xls") for path in read) and "src/did/sources/workbook_process.py" in read
+            assert any(path.endswith(".xls") for path in read) and "src/did/readers/workbook_process.py" in read
     assert rules == {"fetch", "observe", "align", "fit", "diagnose", "specify", "adjust", "draw", "family", "reproduce",
                      "tabulate", "workbook", "report", "manifest"}
 
@@ -317,7 +317,7 @@ def other_version(folder: Path, package: str) -> dict[str, str]:
 
 
 def run_as(project: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", "from did.cli import main; main()", *arguments], cwd=project,
+    return subprocess.run([sys.executable, "-c", "from did.cli.commands import main; main()", *arguments], cwd=project,
                           env=environment, capture_output=True, text=True)
 
 

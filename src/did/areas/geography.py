@@ -286,7 +286,8 @@ class ChainAreas:
         parts = placed.groupby("area_code")["unit"].nunique()
         split = area_audit["area_code"].map(parts) > 1
         into = area_audit["unit"].map(names) + " (" + area_audit["unit"] + ")"
-        merged = ~area_audit["reason"].isin(["Same boundary throughout"]) & (area_audit["area_code"] != area_audit["unit"])
+        same = area_audit["reason"].isin(["Same boundary throughout"])
+        merged = ~same & (area_audit["area_code"] != area_audit["unit"])
         area_audit.loc[merged, "fate"] = "merged"
         area_audit.loc[split, "fate"] = "imputed"
         area_audit.loc[split, "reason"] += "; most of it in " + into

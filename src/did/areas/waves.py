@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from did.areas.geography import ChainAreas, UpperTier
-from did.areas.plain_units import read_table
 from did.errors import DidError, one_of
 from did.project.config import Evaluation, Specification, Waves
+from did.project.waves_table import read_table
 from did.readers.reference import read_reference
 
 MEMBERSHIP = ["wave", "ics", "system", "authority_as_printed", "kind", "area_code", "area_name",

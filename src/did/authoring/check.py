@@ -12,10 +12,11 @@ import pandas as pd
 from did import fetch, readers
 from did.errors import DidError
 from did.fetch.own_files import note_checksums
-from did.panels.build import Builder, neither, observations_needed
+from did.panels.build import Builder, neither
 from did.panels.outcomes import NOT_COMPARED
 from did.project import registry
-from did.project.config import Evaluation, Indicator, load_evaluation, load_indicator
+from did.project.config import Evaluation, Indicator
+from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import DEFAULT_CONFIG, Paths
 from did.report.content.describe import measure
 
@@ -63,7 +64,7 @@ def _fill(report: Report, name: str, config: str | Path, evaluation: Evaluation 
                "geography": indicator.geography, "frequency": indicator.frequency, "years": indicator.years,
                "data": data or evaluation.data}
     observations, report["files"], stops = {}, [], []
-    for source_name in observations_needed(indicator):
+    for source_name in indicator.sources:
         try:
             frame, files = _observed(source_name, evaluation, mode, paths, offline, accept)
         except DidError as error:
@@ -83,7 +84,8 @@ def _fill(report: Report, name: str, config: str | Path, evaluation: Evaluation 
     report |= {"areas": _areas(area_audit), "panel": _panel(panel, indicator, evaluation), "series": _series(panel)}
     report["stops"] += _stops(panel, name)
     report["notes"] += _notes(panel, report, evaluation)
-    report["notes"] += [f"{row.area_name}: {row.reason}" for row in area_audit.itertuples() if NOT_COMPARED in row.reason]
+    report["notes"] += [f"{row.area_name}: {row.reason}" for row in area_audit.itertuples()
+                        if NOT_COMPARED in row.reason]
     report["specifications"] = _specifications(builder, indicator, evaluation, report["stops"])
 
 

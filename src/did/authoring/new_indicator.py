@@ -10,11 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from did.areas.plain_units import AREA_TYPE, read_table
+from did.areas.plain_units import AREA_TYPE
 from did.authoring.indicator_yaml import Ask, Choices, check_command, indicator_text, onset_rule, source_text
 from did.authoring.look import Look, look
 from did.errors import DidError, one_of, suggest
-from did.project.config import Evaluation, load_evaluation, load_indicator
+from did.project.config import Evaluation
+from did.project.loading import load_evaluation, load_indicator
+from did.project.waves_table import read_table
 from did.readers.figures import TIMELY
 from did.readers.periods import KINDS, not_read, read_period, reads
 from did.readers.spreadsheet import plain

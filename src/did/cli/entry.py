@@ -13,13 +13,13 @@ def main() -> None:
     # Small matrices by the thousand: a second thread in the linear algebra costs several times what it brings.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    if os.environ.get("DID_WARM_SOCKET"):
+    if os.environ.get("DID_JOB_SERVER"):
         from did.workflow.job_server import hand_over
 
         code = hand_over(sys.argv[1:])
         if code is not None:
             sys.exit(code)
-    from did.cli import main as command_line
+    from did.cli.commands import main as command_line
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     command_line(prog_name="did")

@@ -26,7 +26,7 @@ def run(state: State, config: str | None, data: str | None, cores: int | None, p
     did run config/ics.yaml --offline
     did run --profile profiles/slurm
     """
-    from did.workflow.plan import run as workflow
+    from did.workflow import run as workflow
 
     code = workflow.run(config or state.config, data=data, cores=cores, offline=offline, accept=accept,
                         profile=profile, output=state.output)
@@ -106,7 +106,7 @@ def schema(state: State, which: str | None, write: bool) -> None:
     if write == (which is not None):
         raise click.UsageError("expected evaluation, indicator or source; or --write")
     if write:
-        state.finish("\n".join(f"wrote {path}" for path in schemas.write("docs")))
+        state.finish("\n".join(f"wrote {path}" for path in schemas.write("docs", main)))
     else:
         text = schemas.json_schema(which)
         click.echo(json.dumps(json.loads(text), ensure_ascii=False) + "\n" if state.output == "json" else text,

@@ -34,19 +34,20 @@ def json_schema(which: str) -> str:
     return json.dumps(models()[which].model_json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def pages() -> dict[str, str]:
-    """Everything that is generated: path within docs/ -> text."""
+def pages(commands: click.Group) -> dict[str, str]:
+    """Everything that is generated, for the command line ``commands``: path within docs/ -> text."""
     schemas = {f"schema/{which}.json": json_schema(which) for which in models()}
-    return {**schemas, "reference_config.md": config_page(), "reference_cli.md": command_page()}
+    return {**schemas, "reference_config.md": config_page(), "reference_cli.md": command_page(commands)}
 
 
-def write(folder: str | Path) -> list[str]:
+def write(folder: str | Path, commands: click.Group) -> list[str]:
     """Write `pages` into ``folder`` and return the paths."""
     from did.store.provenance import write_text
 
-    for name, text in pages().items():
+    made = pages(commands)
+    for name, text in made.items():
         write_text(Path(folder) / name, text)
-    return [str(Path(folder) / name) for name in pages()]
+    return [str(Path(folder) / name) for name in made]
 
 
 # Config ---------------------------------------------------------------------------------------------------------
@@ -120,9 +121,8 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 # Command line ---------------------------------------------------------------------------------------------------
 
 
-def command_page() -> str:
+def command_page(commands: click.Group) -> str:
     """Every command with its arguments and options, from the help texts."""
-    from did.cli import main
     from did.cli.app import Command
 
     text = [HEAD + "# Command line\n", "`did --help` and `did COMMAND --help` say the same on the screen. Exit codes "
@@ -134,7 +134,7 @@ def command_page() -> str:
             "`message`), `step` of a run or `stopped`, `estimate`, `power`, `note`, `error` (with `message`; exit code "
             "1, or 2 for wrong usage) and `ended` (with `exit_code`). Numbers keep all their digits. `did schema` and "
             "`did indicator check` print their document in one line instead.\n"]
-    return "\n".join([*text, *_command("did", main, 2)]) + "\n"
+    return "\n".join([*text, *_command("did", commands, 2)]) + "\n"
 
 
 def _command(name: str, command: click.Command, level: int) -> list[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.readers.reference import read_reference
-from did.words import write_csv
+from did.store.result_csv import write_csv
 
 COLUMNS = ["claim", "cluster", "verdict"]
 FOLDER = Path("tests/baselines")

@@ -118,7 +118,8 @@ def choices(specifications: pd.DataFrame, cluster: str) -> pd.DataFrame:
     specifications that differ in this choice alone, over all settings of the other choices of the product; ``n_pairs``
     of them. In units of the estimate. A choice without an estimate on both sides is left out.
     """
-    rows = specifications.loc[(specifications["cluster"] == cluster) & (specifications["claim"] != "") & specifications["estimate"].notna()]
+    rows = specifications.loc[(specifications["cluster"] == cluster) & (specifications["claim"] != "")
+                              & specifications["estimate"].notna()]
     found = []
     for claim, cell in rows.groupby("claim", sort=False):
         estimate = dict(zip((frozenset(_parts(text)) for text in cell["choices"]), cell["estimate"], strict=True))

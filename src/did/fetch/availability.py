@@ -6,9 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from did.fetch import DataMode, obtainable
-from did.panels.build import observations_needed
 from did.project import registry
-from did.project.config import Evaluation, load_indicator
+from did.project.config import Evaluation
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 
 
@@ -22,7 +22,7 @@ def unavailable(evaluation: Evaluation, mode: DataMode, paths: Paths) -> list[st
     """
     lost = {source for source in sources_of(evaluation) if _lost(source, evaluation, mode, paths)}
     return [name for name in evaluation.indicators
-            if lost & set(observations_needed(load_indicator(name, evaluation.indicators_folder)))]
+            if lost & set(load_indicator(name, evaluation.indicators_folder).sources)]
 
 
 def sources_of(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
@@ -30,7 +30,7 @@ def sources_of(evaluation: Evaluation, without: Collection[str] = ()) -> list[st
     only the indicators ``without`` need."""
     return list(dict.fromkeys(
         source for name in evaluation.indicators if name not in without
-        for source in observations_needed(load_indicator(name, evaluation.indicators_folder))))
+        for source in load_indicator(name, evaluation.indicators_folder).sources))
 
 
 def _lost(name: str, evaluation: Evaluation, mode: DataMode, paths: Paths) -> bool:
@@ -42,7 +42,7 @@ def _lost(name: str, evaluation: Evaluation, mode: DataMode, paths: Paths) -> bo
 
 def reason(evaluation: Evaluation, indicator: str, paths: Paths) -> str:
     """Why an indicator is not available and how to supply what it needs, in two sentences."""
-    needed = observations_needed(load_indicator(indicator, evaluation.indicators_folder))
+    needed = load_indicator(indicator, evaluation.indicators_folder).sources
     sources = [registry.load_named(name, evaluation.sources_folder) for name in needed]
     gone = [entry.path for source in sources if source.is_own for entry in source.files
             if not Path(entry.path).is_file()]

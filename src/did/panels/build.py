@@ -7,7 +7,7 @@ import pandas as pd
 from did.areas import geography, plain_units, waves
 from did.errors import DidError, suggest
 from did.panels.outcomes import Observations, outcome
-from did.project.config import Evaluation, Indicator, Measure, Population, Specification, period
+from did.project.config import Evaluation, Indicator, Measure, Specification, period
 
 
 def build_all(indicator: Indicator, evaluation: Evaluation,
@@ -21,10 +21,12 @@ def build_all(indicator: Indicator, evaluation: Evaluation,
     """
     builder = Builder(indicator, evaluation, observations)
     specifications = evaluation.specifications_of(indicator)
-    reported = [name for name, specification in specifications.items() if specification.staggered or name == evaluation.default_specification]
+    reported = [name for name, specification in specifications.items()
+                if specification.staggered or name == evaluation.default_specification]
     built = {name: builder.build(name) for name in reported}
     area_audit = [built[name][1] if name in built else builder.area_audit(name) for name in specifications]
-    return pd.concat([panel for panel, _ in built.values()], ignore_index=True), pd.concat(area_audit, ignore_index=True)
+    panels = pd.concat([panel for panel, _ in built.values()], ignore_index=True)
+    return panels, pd.concat(area_audit, ignore_index=True)
 
 
 def build(indicator: Indicator, evaluation: Evaluation, specification_name: str,
@@ -57,13 +59,15 @@ class Builder:
 
     def build(self, name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The panel and area_audit tables under a named specification; see `build`."""
-        specification, where = self.evaluation.specifications[name], f"indicator {self.indicator.id}, specification {name}"
+        specification = self.evaluation.specifications[name]
+        where = f"indicator {self.indicator.id}, specification {name}"
         panel = self._aligned(specification, where).sort_values(["unit", "period"], ignore_index=True)
         return panel.assign(frequency=self.indicator.frequency, **self._keys(name)), self.area_audit(name)
 
     def area_audit(self, name: str) -> pd.DataFrame:
         """The area audit table under a named specification; see `build`."""
-        specification, where = self.evaluation.specifications[name], f"indicator {self.indicator.id}, specification {name}"
+        specification = self.evaluation.specifications[name]
+        where = f"indicator {self.indicator.id}, specification {name}"
         areas = self._areas_of(specification)
         area_audit = self._outcome(specification, areas, where)[1].copy()
         _, unused, excluded = self._units(specification, areas, where)
@@ -76,7 +80,7 @@ class Builder:
         return area_audit.sort_values("area_code", ignore_index=True).assign(**self._keys(name))
 
     def _keys(self, name: str) -> dict:
-        used = [self.observations[source] for source in observations_needed(self.indicator)]
+        used = [self.observations[source] for source in self.indicator.sources]
         return {"indicator": self.indicator.id, "specification": name,
                 "is_synthetic": any(bool(frame["is_synthetic"].any()) for frame in used)}
 
@@ -89,7 +93,8 @@ class Builder:
         indicator, areas = self.indicator, self._areas_of(specification)
         panel = self._outcome(specification, areas, where)[0].copy()
         units, _, excluded = self._units(specification, areas, where)
-        dropped = _dropped(indicator, specification, _periods(indicator, specification)) + neither(indicator, self.evaluation)
+        dropped = _dropped(indicator, specification, _periods(indicator, specification))
+        dropped += neither(indicator, self.evaluation)
         panel.loc[panel["period"].isin(dropped), ["outcome", "numerator"]] = float("nan")
         panel = panel.loc[~panel["unit"].isin(excluded["unit"])]
         return panel.merge(units, on="unit", how="left", validate="many_to_one")
@@ -113,7 +118,8 @@ class Builder:
             return geography.load(self.indicator.geography, evaluation.reference, boundaries)
         return plain_units.PlainUnits(plain_units.read_table(evaluation), evaluation.waves.table)
 
-    def _units(self, specification: Specification, areas, where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    def _units(self, specification: Specification, areas,
+               where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         if isinstance(areas, plain_units.PlainUnits):
             units, excluded = plain_units.attributes(areas, self.indicator, specification, where)
             return units, pd.DataFrame({"area_code": []}), excluded
@@ -163,19 +169,8 @@ def neither(indicator: Indicator, evaluation: Evaluation) -> list[str]:
 
 def indicator_members(specification: Specification) -> tuple[str, ...]:
     """The choices of a specification that decide who is a member of what, and how strongly."""
-    return specification.membership, specification.metropolitan, specification.predecessors, specification.partial, specification.overlap
-
-
-def observations_needed(indicator: Indicator) -> list[str]:
-    """Sources an indicator's panel is built from: of its figures, then of its denominators, each once."""
-    if indicator.rate is not None:
-        names = [indicator.rate.source, indicator.rate.weights.source]
-    else:
-        names = list(indicator.numerator.sources)
-    for choice in indicator.denominators.values():
-        names += [choice.source] if isinstance(choice, Population) else choice.sources
-    names += [indicator.residents.source] if indicator.residents else []
-    return list(dict.fromkeys(names))
+    return (specification.membership, specification.metropolitan, specification.predecessors, specification.partial,
+            specification.overlap)
 
 
 def _periods(indicator: Indicator, specification: Specification) -> pd.Index:

@@ -107,7 +107,8 @@ def _specifications(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> N
                                   "of them empty")
 
 
-def _specification_by_table(path: Path, name: str, specification: Specification, evaluation: Evaluation, mistakes: Mistakes) -> None:
+def _specification_by_table(path: Path, name: str, specification: Specification, evaluation: Evaluation,
+                            mistakes: Mistakes) -> None:
     """With a waves table each unit has its own date, and choices about memberships say nothing."""
     place = yaml_files.key(path, "specifications", name, "cohorts")
     if name == evaluation.default_specification and specification.cohorts != "by_table":
@@ -141,7 +142,8 @@ def _estimators(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
                                       f"it would be fitted to intensity as well; remove it, or intensity from "
                                       "'treatments' (for staggered_estimators: write binary first there)")
     named = evaluation.staggered_estimators
-    if named and any(specification.families is None for specification in staggered) and not set(named) & set(OVER_EVENT_TIME):
+    for_all = any(specification.families is None for specification in staggered)
+    if named and for_all and not set(named) & set(OVER_EVENT_TIME):
         mistakes.lines.append(f"{yaml_files.key(path, 'staggered_estimators')}: expected one with effects over event "
                               f"time, which a figure shows ({', '.join(OVER_EVENT_TIME)}); found {', '.join(named)}; "
                               "add one")
@@ -203,7 +205,8 @@ def _indicator(path: Path, evaluation: Evaluation, indicator: Indicator, mistake
         windows |= {specification.window} & set(indicator.windows)
         if specification.drop_periods and specification.window in indicator.windows:
             with mistakes.collected():
-                _refuse_dropped(yaml_files.key(path, "specifications", name, "drop_periods"), evaluation, indicator, specification)
+                _refuse_dropped(yaml_files.key(path, "specifications", name, "drop_periods"), evaluation, indicator,
+                                specification)
     for kind, allowed in (("window", indicator.windows), ("denominator", indicator.denominators)):
         for word in evaluation.products.get(indicator.family, {}).get(kind, []):
             _one_of(yaml_files.key(path, "products", indicator.family, kind), word, allowed, mistakes,
@@ -259,7 +262,7 @@ def _window(indicator: Indicator, name: str) -> tuple[pd.Period, pd.Period]:
 
 def _with_table(path: Path, evaluation: Evaluation, indicators: list[Indicator], mistakes: Mistakes) -> Evaluation:
     """The evaluation with the earliest onset of its waves table that lies inside every window."""
-    from did.areas.plain_units import read_table
+    from did.project.waves_table import read_table
 
     try:
         table = read_table(evaluation)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from did.errors import DidError, Mistakes, suggest
+from did.errors import DidError
 from did.project import yaml_files
 
 FREQUENCIES = {"M": "months, written 2017-06", "Q": "quarters, written 2017Q2", "Y": "years, written 2018"}
@@ -196,6 +193,15 @@ class Indicator(Strict):
         """
         return first_treated(first, self.frequency, financial=self.years == "financial", rule=self.onset_rule,
                              span=self.span)
+
+    @property
+    def sources(self) -> list[str]:
+        """Sources its panel is built from: of its figures, then of its denominators, each once."""
+        names = [self.rate.source, self.rate.weights.source] if self.rate else list(self.numerator.sources)
+        for choice in self.denominators.values():
+            names += [choice.source] if isinstance(choice, Population) else choice.sources
+        names += [self.residents.source] if self.residents else []
+        return list(dict.fromkeys(names))
 
     def holding(self, first: str) -> list[str]:
         """Periods before the first treated one that hold the month ``first`` all the same, because each covers several
@@ -394,9 +400,6 @@ class Evaluation(Strict):
                 if specification.families is None or indicator.family in specification.families}
 
 
-AlsoCheck = Callable[[Path, Evaluation, list[Indicator], Mistakes], None]
-
-
 def period(text: str, frequency: str, where: str) -> pd.Period:
     """Return the pandas Period that ``text`` writes in ``frequency`` (M, Q or Y); ``where`` names its key.
 
@@ -406,88 +409,3 @@ def period(text: str, frequency: str, where: str) -> pd.Period:
     if not re.fullmatch(patterns[frequency], str(text)):
         raise DidError(f"{where}: expected {FREQUENCIES[frequency]}; found '{text}'")
     return pd.Period(str(text), freq=frequency)
-
-
-def load_indicator(name: str, folder: str | Path) -> Indicator:
-    """Read ``<folder>/<name>.yaml``.
-
-    Raises DidError for an unknown indicator (naming the known ones and the nearest), a mistake in the file,
-    an id that is not the file's name, or a window whose periods are mistaken or run backwards.
-    """
-    folder = Path(folder)
-    path = folder / f"{name}.yaml"
-    if path.is_file():
-        state = path.stat()
-        return _read_indicator(name, path, state.st_mtime_ns, state.st_size)
-    known = sorted(file.stem for file in folder.glob("*.yaml"))
-    raise DidError(f"indicator '{name}' is not known: expected a file {path}; "
-                   f"found {', '.join(known) or 'none'}{suggest(name, known)}")
-
-
-@lru_cache(maxsize=4096)
-def _read_indicator(name: str, path: Path, *_state: int) -> Indicator:
-    """Read once for each state of a file: a stage asks for the same indicators many times."""
-    indicator = yaml_files.read(path, Indicator)
-    mistakes = Mistakes()
-    if indicator.id != name:
-        mistakes.lines.append(f"{yaml_files.key(path, 'id')} must be the file's name '{name}'; found '{indicator.id}'")
-    for key, window in indicator.windows.items():
-        with mistakes.collected():
-            first, last = (period(getattr(window, end), indicator.frequency,
-                                  yaml_files.key(path, "windows", key, end)) for end in ("first", "last"))
-            if last <= first:
-                raise DidError(f"{yaml_files.key(path, 'windows', key)} must end after it begins; found {first} to "
-                               f"{last}; correct one of them")
-    mistakes.stop()
-    return indicator
-
-
-def load_evaluation(path: str | Path, *, also: AlsoCheck | None = None) -> Evaluation:
-    """Read an evaluation file and everything it names, so that mistakes are found before anything runs.
-
-    ``also`` is a further check whose mistakes are told with the others: did.project.file_checks.check_files before a
-    run.
-
-    Raises DidErrors with every mistake: of the file; then, together, in the indicators it names, an unknown estimator,
-    a specification that names a window or denominator its indicators lack, an onset outside a window, and what
-    did.project.checks and did.areas.plain_units.read_table describe.
-    """
-    from did.project.checks import check
-
-    path = Path(path)
-    evaluation = yaml_files.read(path, Evaluation)
-    mistakes = Mistakes()
-    evaluation = _with_volunteers(evaluation, mistakes)
-    indicators: list[Indicator] = []
-    for place, name in enumerate(evaluation.indicators):
-        with mistakes.collected():
-            try:
-                indicators.append(load_indicator(name, evaluation.indicators_folder))
-            except DidError as error:
-                if (Path(evaluation.indicators_folder) / f"{name}.yaml").is_file():
-                    raise
-                raise DidError(f"{yaml_files.key(path, 'indicators', place)}: {error}") from error
-    evaluation = check(path, evaluation, indicators, mistakes)
-    if also is not None:
-        also(path, evaluation, indicators, mistakes)
-    mistakes.stop()
-    return evaluation
-
-
-def _with_volunteers(evaluation: Evaluation, mistakes: Mistakes) -> Evaluation:
-    """Add the indicators whose own file names the evaluation, and their families where it describes none.
-
-    They are not in the evaluation's file, so that adding one re-runs nothing of the others.
-    """
-    names, families = list(evaluation.indicators), dict(evaluation.families)
-    for file in sorted(Path(evaluation.indicators_folder).glob("*.yaml")):
-        # A file under work that names no evaluation must not stop the others, so it is not read as an indicator.
-        if file.stem in names or b"evaluations:" not in file.read_bytes():
-            continue
-        with mistakes.collected():
-            indicator = load_indicator(file.stem, evaluation.indicators_folder)
-            if evaluation.id in indicator.evaluations:
-                names.append(indicator.id)
-                families.setdefault(indicator.family, Family(title=indicator.family_title or indicator.title,
-                                                             headline=indicator.id, layout="single"))
-    return evaluation.model_copy(update={"indicators": names, "families": families})

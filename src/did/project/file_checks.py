@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from did.errors import DidError, Mistakes
-from did.panels.build import observations_needed
 from did.project import yaml_files
 from did.project.checks import known_indicators
 from did.project.claims import load_claims
@@ -24,7 +23,7 @@ def check_files(path: Path, evaluation: Evaluation, indicators: list[Indicator],
         for name in evaluation.specifications_of(indicator):
             with mistakes.collected():
                 _check_membership(path, evaluation, indicator, name)
-    for name in dict.fromkeys(source for each in indicators for source in observations_needed(each)):
+    for name in dict.fromkeys(source for each in indicators for source in each.sources):
         with mistakes.collected():
             load_named(name, evaluation.sources_folder)
     with mistakes.collected():
@@ -40,7 +39,8 @@ def _check_membership(path: Path, evaluation: Evaluation, indicator: Indicator, 
     ones."""
     specification, waves = evaluation.specifications[name], evaluation.waves
     is_default = name == evaluation.default_specification
-    tables = waves.membership if specification.membership == "published" else waves.records.get(specification.membership, {})
+    published = specification.membership == "published"
+    tables = waves.membership if published else waves.records.get(specification.membership, {})
     if indicator.geography not in tables:
         if specification.membership in waves.records:   # else told already
             raise DidError(f"{yaml_files.key(path, 'waves', 'records', specification.membership)}: expected a table "

@@ -7,7 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from did.project.claims import load_claims
-from did.project.config import Evaluation, load_indicator
+from did.project.config import Evaluation
+from did.project.loading import load_indicator
 
 TABLES = ["estimates.csv", "diagnostics.csv", "area_audit.csv", "adjusted_p_values.csv"]
 WORKBOOK = "workbook.xlsx"

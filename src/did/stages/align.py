@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from did.panels import build
-from did.project.config import Evaluation, load_indicator
+from did.project.config import Evaluation
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.store import tables
 
@@ -15,7 +16,7 @@ def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """
     indicator = load_indicator(indicator_name, evaluation.indicators_folder)
     observations = {name: tables.read("observations", paths.observations(name))
-                    for name in build.observations_needed(indicator)}
+                    for name in indicator.sources}
     panels, area_audit = build.build_all(indicator, evaluation, observations)
     tables.write("panel", panels, paths.panel(indicator_name))
     tables.write("area_audit", area_audit, paths.area_audit(indicator_name))

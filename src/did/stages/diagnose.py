@@ -25,7 +25,8 @@ from did.estimators.base import PERIODS_PER_YEAR, Panel
 from did.estimators.decomposition import decompose, shares
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.randomisation import randomisation_rows
-from did.project.config import Evaluation, Indicator, load_indicator
+from did.project.config import Evaluation, Indicator
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.result_files import staggered_specification
 from did.readers.reference import read_reference

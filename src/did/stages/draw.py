@@ -11,7 +11,8 @@ from did.estimators.base import PERIODS_PER_YEAR
 from did.evidence import load_claims
 from did.evidence.ranking import judged
 from did.project import result_files
-from did.project.config import Evaluation, Indicator, load_indicator
+from did.project.config import Evaluation, Indicator
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
 from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables, verdicts
@@ -51,7 +52,8 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     shown = result_files.headlines(evaluation, without)
     one_of("indicator", name, [each for each in evaluation.indicators if each not in without])
     indicator = load_indicator(name, evaluation.indicators_folder)
-    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends"), [name], evaluation, paths)
+    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends"), [name], evaluation,
+                          paths)
     claims = load_claims(evaluation.published, evaluation.indicators)
     claims = claims.loc[claims["indicator"] == name]
     claims["published_value"] = pd.to_numeric(claims["value"], errors="coerce")

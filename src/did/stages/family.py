@@ -11,7 +11,8 @@ from did.areas.waves import MEMBERSHIP
 from did.errors import one_of
 from did.evidence import load_claims
 from did.project import result_files
-from did.project.config import Evaluation, Indicator, load_indicator
+from did.project.config import Evaluation, Indicator
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.readers.reference import read_reference
 from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
@@ -37,7 +38,8 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
     by_family = result_files.families(evaluation, without)
     one_of("family", family, by_family)
     members = [load_indicator(name, evaluation.indicators_folder) for name in by_family[family]]
-    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications"), by_family[family], evaluation, paths)
+    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications"), by_family[family], evaluation,
+                          paths)
     facts = family_facts(family, evaluation, without=without, paths=paths)
     facts = replace(facts, largest_dose=largest_dose(facts.total, evaluation, paths))
     _coefficients(members, evaluation, frames["estimates"], paths)

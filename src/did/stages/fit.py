@@ -13,7 +13,8 @@ from did.estimators.aggregation import aggregate
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
 from did.inference.clustered import cluster_shares, summarise
 from did.inference.multiplier import add_bands
-from did.project.config import Evaluation, Specification, load_indicator
+from did.project.config import Evaluation, Specification
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.store import tables
 

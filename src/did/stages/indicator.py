@@ -10,7 +10,7 @@ from typing import Any
 from did.authoring import check as checking
 from did.authoring.indicator_yaml import Ask, check_command
 from did.authoring.new_indicator import new
-from did.project.config import load_evaluation
+from did.project.loading import load_evaluation
 
 
 def create(name: str, given: Mapping[str, Any], *, config: str | Path, ask: Ask | None, replace: bool) -> str:

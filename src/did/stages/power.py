@@ -15,7 +15,7 @@ from did.project.paths import Paths
 from did.stages.fit import panel_of
 from did.store import tables
 from did.store.json_lines import json_lines
-from did.words import write_csv
+from did.store.result_csv import write_csv
 
 # Multiples of the minimum detectable effect that are tried if no effects are given.
 STEPS = (0.0, 0.5, 1.0, 1.5)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from did.project import result_files
-from did.project.config import Evaluation, load_indicator
+from did.project.config import Evaluation
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import sources_of
 from did.report.content.evaluation_facts import front_facts, read_reproduction, stage_tables

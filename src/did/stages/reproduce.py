@@ -12,14 +12,16 @@ from did.evidence.ranking import choices, judged, ranking
 from did.evidence.verdicts import counts
 from did.fetch.availability import reason
 from did.project import result_files
-from did.project.config import Evaluation, load_indicator
+from did.project.config import Evaluation
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.evaluation_facts import verdicts
 from did.report.content.facts import levels
 from did.report.pages.reproduction import Setting, page
 from did.store import tables
 from did.store.provenance import write_text
-from did.words import listed, plural, write_csv
+from did.store.result_csv import write_csv
+from did.words import listed, plural
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], strict: Path | None = None,
@@ -48,7 +50,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
         write_csv(paths.results / name, frame)
     if claims.empty:
         (paths.results / result_files.REPRODUCTION_PAGE).unlink(missing_ok=True)
-        return f"nothing published to compare with; {plural(specifications['specification'].nunique(), 'specification')}"
+        how_many = plural(specifications["specification"].nunique(), "specification")
+        return f"nothing published to compare with; {how_many}"
     write_text(paths.results / result_files.REPRODUCTION_PAGE, page(
         table, specifications, ranked, moved, _setting(evaluation, members, families)))
     lines = [_summary(table)]

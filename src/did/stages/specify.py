@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from did.panels import specifications
-from did.panels.build import observations_needed
 from did.project.claims import load_claims
-from did.project.config import Evaluation, load_indicator
+from did.project.config import Evaluation
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.store import tables
 
@@ -19,8 +19,9 @@ def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
     indicator = load_indicator(indicator_name, evaluation.indicators_folder)
     claims = load_claims(evaluation.published, evaluation.indicators)
     observations = {name: tables.read("observations", paths.observations(name))
-                    for name in observations_needed(indicator)}
-    table = specifications.specify(indicator, evaluation, observations, claims.loc[claims["indicator"] == indicator_name])
+                    for name in indicator.sources}
+    table = specifications.specify(indicator, evaluation, observations,
+                                   claims.loc[claims["indicator"] == indicator_name])
     synthetic = any(bool(frame["is_synthetic"].any()) for frame in observations.values())
     tables.write("specifications", table.assign(indicator=indicator_name, is_synthetic=synthetic),
                  paths.specifications(indicator_name))

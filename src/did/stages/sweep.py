@@ -75,7 +75,7 @@ def collect(name: str) -> str:
 
 
 def _line(folders: Folders, n_batches: int) -> str:
-    from did.words import read_csv
+    from did.store.result_csv import read_csv
 
     estimates = read_csv(folders.results / "estimates.csv", usecols=["indicator"], dtype=str, keep_default_na=False)
     failures = read_csv(folders.results / "failures.csv", dtype=str, keep_default_na=False)

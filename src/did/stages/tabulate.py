@@ -14,7 +14,8 @@ from did.report.content.describe import effect_unit
 from did.report.content.evaluation_facts import front_facts, members, result_tables
 from did.report.content.facts import Facts, Front
 from did.report.pages import paper_tables
-from did.words import plural, write_csv
+from did.store.result_csv import write_csv
+from did.words import plural
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
@@ -32,7 +33,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     write_csv(paths.results / "adjusted_p_values.csv", frames["adjusted_p_values"])
     front = front_facts(evaluation, without=without, paths=paths)
     units = {name: effect_unit(each, evaluation) for name, each in indicators.items()}
-    _papers(frames, dict(zip(result_files.families(evaluation, without), front.families, strict=True)), front, units, paths)
+    of_family = dict(zip(result_files.families(evaluation, without), front.families, strict=True))
+    _papers(frames, of_family, front, units, paths)
     dictionary.write(paths.results / result_files.DICTIONARY,
                      is_synthetic=bool(frames["estimates"]["is_synthetic"].any()))
     return plural(len(result_files.tabulate_files(evaluation, without)), "file")

@@ -15,8 +15,9 @@ from did.report.figures.style import NOT_REAL, SYNTHETIC
 from did.report.figures.sweep import ESTIMATORS, volcano
 from did.store import seals
 from did.store.provenance import write_text
+from did.store.result_csv import write_csv
 from did.sweep.batches import settings_of
-from did.words import count, decimals_for, interval, markdown_cell, markdown_table, number, plural, write_csv
+from did.words import count, decimals_for, interval, markdown_cell, markdown_table, number, plural
 
 TABLE = ["indicator", "title", "family", "estimator", "cluster", "estimate", "std_error", "ci_low", "ci_high",
          "p_value", "p_holm", "p_benjamini_hochberg", "n_tests", "outcome_sd", "estimate_in_sd", "first_period",

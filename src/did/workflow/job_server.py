@@ -15,9 +15,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-VARIABLE = "DID_WARM_SOCKET"
+VARIABLE = "DID_JOB_SERVER"
 # Of glibc. Arrays of some MB come and go; without these each is had from the system, and given back, page by page.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 # In the order they are asked for; among them what libraries import when they are first used, not when imported.
@@ -68,7 +68,7 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
 
     with tempfile.TemporaryDirectory(prefix="did-") as folder:
         address = os.path.join(folder, "socket")
-        process = subprocess.Popen([sys.executable, "-m", "did.workflow.job_server", address, str(os.getpid()), config],
+        process = subprocess.Popen([sys.executable, "-m", "did.cli.serve_jobs", address, str(os.getpid()), config],
                                    env=environment | MEMORY, stdin=subprocess.DEVNULL)
         try:
             yield environment | {VARIABLE: address}
@@ -77,15 +77,17 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
             process.wait()
 
 
-def serve(address: str, parent: int, config: str = "") -> None:
+def serve(run: Callable[[list[str]], None], address: str, parent: int, config: str = "") -> None:
     """Import what jobs need and read their config; fork for every connection until the process ``parent`` is gone.
+
+    ``run`` is the command line, called with a job's arguments in its fork.
 
     The first jobs come before all is imported, and are served in between: what they lack they import themselves.
     """
     import importlib
 
     from did.errors import DidError
-    from did.project.config import load_evaluation, load_indicator
+    from did.project.loading import load_evaluation, load_indicator
     from did.store.provenance import versions
 
     geographies: dict[str, str] = {}
@@ -104,19 +106,19 @@ def serve(address: str, parent: int, config: str = "") -> None:
         if os.getppid() != parent:
             return
         importlib.import_module(name)
-        _answer(listener)
+        _answer(listener, run)
     for name, reference in geographies.items():
         with contextlib.suppress(DidError):
             # Where every code lies is worked out when first asked for, and then kept.
             _ = importlib.import_module("did.areas.geography").load(name, reference).unit_of
-        _answer(listener)
+        _answer(listener, run)
     versions()   # looked up once for all jobs
     listener.settimeout(1.0)
     while os.getppid() == parent:
-        _answer(listener)
+        _answer(listener, run)
 
 
-def _answer(listener: socket.socket) -> None:
+def _answer(listener: socket.socket, run: Callable[[list[str]], None]) -> None:
     """Fork for the next connection, if there is one in time."""
     try:
         connection, _ = listener.accept()
@@ -127,11 +129,11 @@ def _answer(listener: socket.socket) -> None:
     with contextlib.suppress(OSError):   # no more processes are allowed: the job runs where it was asked for
         if os.fork() == 0:
             listener.close()
-            _job(connection)
+            _job(connection, run)
     connection.close()
 
 
-def _job(connection: socket.socket) -> None:
+def _job(connection: socket.socket, run: Callable[[list[str]], None]) -> None:
     """Take one request, run it on the caller's standard streams, answer with its exit code and end."""
     code = 1
     try:
@@ -147,9 +149,7 @@ def _job(connection: socket.socket) -> None:
             os.close(stream)
         os.chdir(request["folder"])
 
-        from did.cli import main
-
-        main(request["arguments"], prog_name="did")
+        run(request["arguments"])
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:
@@ -158,7 +158,3 @@ def _job(connection: socket.socket) -> None:
         with contextlib.suppress(OSError):   # who asked is gone
             connection.send(bytes([code & 255]))
         os._exit(code)
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from did.errors import DidError, printable
-from did.workflow.plan import job_server
+from did.workflow import job_server
 
 CORES = 2
 LOCAL = "local"

@@ -16,16 +16,16 @@ from did.errors import DidError
 from did.estimators import ESTIMATORS
 from did.fetch import DataMode, obtainable, parse_mode
 from did.fetch.availability import reason, unavailable
-from did.panels.build import observations_needed
 from did.project import registry, result_files
-from did.project.config import Evaluation, load_evaluation, load_indicator
+from did.project.config import Evaluation
 from did.project.file_checks import check_files
+from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import FAMILY_TABLES, TABLES, Paths
 from did.readers import READERS, reference_tables
 from did.simulate import WRITERS
 from did.store.provenance import sha256, versions, write_text
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 # Packages that talk to people and to servers, and decide no number.
 TALKING = {"click", "requests", "rich", "urllib3"}
 IMPORT = re.compile(r"^[ \t]*(?:from (?P<module>[a-zA-Z]\w*(?:\.\w+)*) import (?P<names>\([^)]*\)|[^\n]*)"
@@ -158,7 +158,7 @@ class Plan:
 
     @cached_property
     def _needed(self) -> dict[str, list[str]]:
-        return {name: observations_needed(load_indicator(name, self.evaluation.indicators_folder))
+        return {name: load_indicator(name, self.evaluation.indicators_folder).sources
                 for name in self.indicators}
 
     def source(self, name: str) -> registry.Source:
@@ -229,7 +229,7 @@ class Plan:
     @property
     def caption(self) -> str:
         """What Snakemake's own report says under a file."""
-        return str(PACKAGE / "outputs" / "caption.rst")
+        return str(PACKAGE / "report" / "caption.rst")
 
     def family_indicators(self, family: str) -> list[str]:
         """Files of the indicators that a family's pages and figures are about: the chart of waves is about all."""
@@ -238,7 +238,7 @@ class Plan:
                                                        else self.families[family])]
 
     def templates(self) -> list[str]:
-        return self._inputs(sorted(_from_here(path) for path in (PACKAGE / "outputs" / "templates").iterdir()))
+        return self._inputs(sorted(_from_here(path) for path in (PACKAGE / "report" / "templates").iterdir()))
 
     def reader_modules(self, source: str) -> str:
         """What `modules` says, of the stage that reads a source and of the source's reader."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from did.panels.build import observations_needed
 from did.project import registry
 from did.project.config import Evaluation, Indicator
 from did.words import period_name
@@ -37,13 +36,13 @@ def onset(indicator: Indicator, evaluation: Evaluation) -> str:
 
 def sources_of(indicators: Iterable[Indicator], evaluation: Evaluation) -> dict[str, registry.Source]:
     """The registry's entries of every source that an indicator needs."""
-    names = dict.fromkeys(source for each in indicators for source in observations_needed(each))
+    names = dict.fromkeys(source for each in indicators for source in each.sources)
     return {name: registry.load_named(name, evaluation.sources_folder) for name in names}
 
 
 def used(indicators: Iterable[Indicator], sources: dict[str, registry.Source]) -> list[registry.Source]:
     """The sources that the indicators need, each once."""
-    return [sources[name] for name in dict.fromkeys(name for each in indicators for name in observations_needed(each))]
+    return [sources[name] for name in dict.fromkeys(name for each in indicators for name in each.sources)]
 
 
 def source_line(indicators: Iterable[Indicator], sources: dict[str, registry.Source]) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from did.project.config import Specification
-from did.words import markdown_table, write_csv
+from did.store.result_csv import write_csv
+from did.words import markdown_table
 
 NEVER = "never missing"
 EFFECT = "unit of the effect: that of the outcome, percentage points for a percentage; per unit of dose for intensity"

@@ -12,12 +12,14 @@ from did.areas import waves
 from did.evidence import compare, load_claims
 from did.fetch.availability import reason
 from did.project import result_files
-from did.project.config import Evaluation, Indicator, load_indicator
+from did.project.config import Evaluation, Indicator
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import effect_unit, measure, onset, sources_of, span, used
 from did.report.content.facts import Facts, Front, LargestDose, annotated, levels, samples_of, treatments_of
 from did.store import tables
-from did.words import listed, read_csv
+from did.store.result_csv import read_csv
+from did.words import listed
 
 OWN_DATES = ("Every unit is treated from a date of its own. Where a page says from when, it is the earliest; each unit "
              "counts as treated from its own on.")

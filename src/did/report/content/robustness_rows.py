@@ -59,7 +59,8 @@ def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.Dat
     Raises DidError if the reported estimate by the first estimator is not there.
     """
     keys = {"indicator": indicator, "treatment": treatment}
-    estimates, diagnostics, specifications = (_where(table, **keys) for table in (estimates, diagnostics, specifications))
+    estimates, diagnostics, specifications = (_where(table, **keys)
+                                              for table in (estimates, diagnostics, specifications))
     overall = estimates[estimates["estimand"].eq("overall")]
     static = overall[overall["specification"].eq(specification) & overall["estimator"].isin(list(estimators))]
     static = static.sort_values("estimator", key=lambda names: names.map(list(estimators).index), kind="stable")
@@ -142,7 +143,8 @@ def _staggered(overall: pd.DataFrame, specification: str, sample: str) -> pd.Dat
                        what=rows["specification"].str.replace("_", " "))
 
 
-def _specifications(specifications: pd.DataFrame, specification: str, sample: str, estimators: Sequence[str]) -> pd.DataFrame:
+def _specifications(specifications: pd.DataFrame, specification: str, sample: str,
+                    estimators: Sequence[str]) -> pd.DataFrame:
     rows = specifications[specifications["sample"].eq(sample) & ~specifications["specification"].eq(specification)
                     & specifications["estimator"].isin(list(estimators))]
     return rows.assign(group=rows["design"].map({"one_at_a_time": "specifications", "product": "combinations"}),

@@ -103,7 +103,8 @@ def group_table(rows: pd.DataFrame, facts: Facts) -> str:
 
 def parts_table(diagnostics: pd.DataFrame, facts: Facts) -> str:
     """Return the effects of parts of the treated: by system, wave, and terciles of intensity and deprivation."""
-    rows = about_parts(diagnostics, indicator=facts.total, specification=facts.specification, sample=next(iter(facts.samples)))
+    rows = about_parts(diagnostics, indicator=facts.total, specification=facts.specification,
+                       sample=next(iter(facts.samples)))
     rows = rows.assign(what=rows["group"].map(PARTS) + ": " + rows["what"])
     # By a single treated cluster there is no error to speak of: the interval by unit is the one shown.
     lone = rows["note"].str.contains("one treated cluster", na=False)

@@ -208,7 +208,8 @@ def before_treatment(own: pd.DataFrame, diagnostics: pd.DataFrame, facts: Facts)
     rows = diagnostics[diagnostics["indicator"].eq(facts.total) & diagnostics["sample"].eq(next(iter(facts.samples)))]
     leads = _by_cluster(rows[rows["specification"].eq(facts.staggered)
                              & rows["diagnostic"].str.fullmatch(r"imputation_leads(_bin_\d+)?")], facts)
-    slopes = _by_cluster(rows[rows["specification"].eq(facts.specification) & rows["diagnostic"].eq("linear_pretrend")], facts)
+    slopes = _by_cluster(rows[rows["specification"].eq(facts.specification)
+                              & rows["diagnostic"].eq("linear_pretrend")], facts)
     sentences = []
     if leads:
         sentences.append(f"The leads of the imputation estimator are all zero if treated and comparison {facts.units} "

@@ -21,7 +21,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
 from did.store.provenance import atomic, write_text
-from did.words import number, short_decimals, write_csv
+from did.store.result_csv import write_csv
+from did.words import number, short_decimals
 
 PALETTE = ("#12436D", "#28A197", "#801650", "#F46A25", "#3D3D3D", "#A285D1")
 INK = "#3D3D3D"

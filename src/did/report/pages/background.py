@@ -87,7 +87,8 @@ def methods(evaluation: Evaluation) -> Table:
 def choices(evaluation: Evaluation) -> Table:
     """Return the choices of the specification reported, one row each."""
     without = {"families"} | (GEOGRAPHY if evaluation.waves.table else set())
-    specification = evaluation.specifications[evaluation.default_specification].model_dump(exclude_none=True, exclude=without)
+    default = evaluation.specifications[evaluation.default_specification]
+    specification = default.model_dump(exclude_none=True, exclude=without)
     rows = [{"Choice": key.replace("_", " "), "Setting": listed(value) if isinstance(value, list) else str(value)}
             for key, value in specification.items()]
     return table_of(pd.DataFrame(rows), name="choices", caption=f"The specification reported, "

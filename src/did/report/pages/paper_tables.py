@@ -14,7 +14,8 @@ from did.report.content.facts import ABBREVIATIONS, DAGGER, Facts, Front, estima
 from did.report.content.summary_tables import comparison_table
 from did.report.writers import word
 from did.store.provenance import atomic, write_text
-from did.words import MINUS, count, decimals_for, interval, listed, number, period_name, write_csv
+from did.store.result_csv import write_csv
+from did.words import MINUS, count, decimals_for, interval, listed, number, period_name
 
 SYNTHETIC = ("SYNTHETIC DATA. These results come from made-up data in the publishers' formats. They say nothing about "
              "any real place or policy.")

@@ -17,7 +17,8 @@ from markupsafe import Markup
 
 from did.errors import DidError
 from did.project import result_files
-from did.project.config import Evaluation, load_indicator
+from did.project.config import Evaluation
+from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.registry import Source
 from did.report.content.evaluation_facts import outcome_facts
@@ -100,7 +101,8 @@ def report_html(report: Report) -> str:
 def _headline(report: Report, facts: Facts, rows: pd.DataFrame) -> list[Markup]:
     """Return the paragraphs on a family's headline outcome: the answer, agreement with what was printed, trends."""
     estimates = report.tables["estimates"]
-    ours = estimates[estimates["cluster"].isin(list(facts.clusters)) & estimates["specification"].eq(facts.specification)]
+    ours = estimates[estimates["cluster"].isin(list(facts.clusters))
+                     & estimates["specification"].eq(facts.specification)]
     claims = rows[rows["indicator"].isin(list(facts.outcomes))]
     words = answer(ours, facts, claims, next(iter(facts.treatments)))
     said = [f"{markdown_cell(facts.outcomes[facts.total])}. {words}",
@@ -112,7 +114,8 @@ def _headline(report: Report, facts: Facts, rows: pd.DataFrame) -> list[Markup]:
 def _family(report: Report, family: str, facts: Facts) -> dict:
     """What the template says of one family and its outcomes."""
     estimates = report.tables["estimates"]
-    ours = estimates[estimates["specification"].eq(facts.specification) & estimates["indicator"].isin(list(facts.outcomes))]
+    ours = estimates[estimates["specification"].eq(facts.specification)
+                     & estimates["indicator"].isin(list(facts.outcomes))]
     names, prefix = result_files.family_figures(report.evaluation, family, report.without), f"coefficients_{family}_"
     sums = [check(ours, facts)
             for check, parts in ((additivity, facts.parts), (sum_to_zero, facts.sum_to_zero)) if parts]
