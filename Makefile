@@ -22,7 +22,7 @@ SECURITY := .security-venv
 CLUSTER := .cluster
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: run test cluster-test fault-test bench docs verify lint audit sbom clean
+.PHONY: run test cluster-test fault-test bench docs verify lint types audit sbom clean
 ifdef PROFILE
 run: export PYTHONPATH := $(CURDIR)/$(CLUSTER)
 run: $(DONE) $(CLUSTER)/.built
@@ -63,7 +63,11 @@ verify: $(DONE)
 	@did verify
 
 lint: $(DONE)
-	@ruff check src tests benchmarks notebooks
+	@ruff check src tests benchmarks notebooks docs
+	@lint-imports
+
+types: $(DONE)
+	@mypy
 
 audit: $(SECURITY)/.built
 	@$(SECURITY)/bin/python security/audit.py requirements.lock docs/requirements.txt security/requirements.txt \

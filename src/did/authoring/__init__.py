@@ -1,1 +1,1 @@
-"""Indicators of the user's own: a file looked at, written down as config, and checked before anything is fitted."""
+"""New indicators and evaluations: a file looked at, written down as config, and checked before anything is fitted."""

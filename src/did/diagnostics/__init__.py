@@ -1,1 +1,1 @@
-"""Checks of the assumptions behind the estimates; each that cannot be done is reported as skipped."""
+"""Checks of the assumptions behind an estimate: pre-trends, placebo, sensitivity, power, decomposition."""

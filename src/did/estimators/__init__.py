@@ -1,4 +1,4 @@
-"""Registry of estimators: a new one is a module with ``estimate(panel, **options) -> Result`` and a line."""
+"""Panel to result: one file for each estimator and each step of the mathematics, and the registry of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetch: the registry's files into ``data/raw/<source>/``, each verified, with a manifest alongside them.
+"""The registry's files into the raw folder, each verified, with a manifest.
 
 What lies in a source's folder:
 

@@ -1,1 +1,1 @@
-"""Errors, intervals and tests: clustered, by multiplier and wild bootstrap, by reassignment, and over many outcomes."""
+"""Errors, intervals and tests for few clusters, over many outcomes, and how often each errs on the panel at hand."""

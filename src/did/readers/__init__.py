@@ -1,4 +1,4 @@
-"""Publishers' files to observations: one module per format, found by the reader's name."""
+"""Publishers' files and anyone's own, read into observations or a panel: one module for each format."""
 
 from __future__ import annotations
 

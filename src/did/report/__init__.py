@@ -1,1 +1,1 @@
-"""Figures, tables and pages made from the stages' tables; nothing here estimates anything."""
+"""What a reader meets: content (what is said), figures, writers (kinds of file) and pages. Nothing here estimates."""

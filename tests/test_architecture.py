@@ -1,0 +1,50 @@
+"""The rooms of src/did: layers that import-linter holds, no circles, and a picture that is as the code."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+
+def check(folder: Path) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", LINT, "--no-cache"], cwd=folder, capture_output=True, text=True,
+                          env={"PYTHONPATH": str(folder / "src")})
+
+
+def test_rooms_use_rooms_below_them_and_there_are_no_circles():
+    found = check(ROOT)
+    assert found.returncode == 0, found.stdout
+    assert "Contracts: 3 kept, 0 broken." in found.stdout
+
+
+@pytest.mark.parametrize(("room", "line"), [
+    ("inference/wild.py", "from did.project import paths"),
+    ("readers/numerals.py", "from did.readers import csv_table"),
+    ("report/content/facts.py", "from did.report.pages import summary"),
+])
+def test_an_arrow_that_goes_up_or_round_is_found(tmp_path, room, line):
+    shutil.copytree(ROOT / "src/did", tmp_path / "src/did", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    path = tmp_path / "src/did" / room
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
+    found = check(tmp_path)
+    assert found.returncode == 1 and "broken" in found.stdout
+
+
+def test_only_words_and_errors_are_loose():
+    assert {path.name for path in (ROOT / "src/did").glob("*.py")} == {"__init__.py", "words.py", "errors.py"}
+
+
+def test_the_picture_is_as_the_code():
+    spec = importlib.util.spec_from_file_location("draw_rooms", ROOT / "docs/draw_rooms.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PICTURE.read_text(encoding="utf-8") == module.drawing(), "run: python docs/draw_rooms.py"
