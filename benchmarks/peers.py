@@ -268,7 +268,7 @@ def _with_covariate(method: str, differs: Mapping[str, str]) -> tuple[Contender,
             Contender("diff-diff", f"CallawaySantAnna, {method}", fit, _group_time, differs))
 
 
-SPECIFICATION = Case("a table to a Panel", (
+READING = Case("a table to a Panel", (
     Contender("ours", "Panel.from_frame", lambda data: read_table(data.table), lambda *_: form([], [])),
 ))
 GROUP_TIME = (

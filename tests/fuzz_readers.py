@@ -22,7 +22,7 @@ from did import readers
 from did.cli.commands import main
 from did.errors import DidError
 from did.fetch.mirror import read_index
-from did.project import config
+from did.project import loading
 from did.project.claims import load_claims, printed_range, rounds_to
 from did.project.registry import load_source
 from did.readers import RawFile
@@ -292,7 +292,7 @@ def test_config(folder, monkeypatch):
     @given(spoilt_yaml(text))
     def tried(content):
         path.write_bytes(content)
-        survived("Fuzzed files: config", lambda: config.load_evaluation(path))
+        survived("Fuzzed files: config", lambda: loading.load_evaluation(path))
 
     tried()
 

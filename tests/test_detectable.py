@@ -86,7 +86,7 @@ def test_power_curve_starts_at_the_level_and_reaches_80_percent_at_the_detectabl
 
 
 def test_a_draw_is_the_regression_of_the_shifted_panel():
-    """Every draw can be had the long way: build the panel it speaks of, estimate it, cluster it."""
+    """Every draw can be made the long way: build the panel it speaks of, estimate it, cluster it."""
     from did.diagnostics.detectable import _dealt, _placebo_estimates
 
     panel = made(24, 10, 9, units_per_system=3, system_share=0.3, intensity=(1, 4), treatment="intensity")

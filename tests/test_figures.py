@@ -138,7 +138,7 @@ def test_settings_of_matplotlib_are_left_alone(kind, tmp_path, estimates):
 
 
 def _odd(name: str, value):
-    """Another value than ``value`` that the setting ``name`` takes; None if there is none to be had."""
+    """Another value than ``value`` that the setting ``name`` takes; None if there is no other."""
     others = {bool: [not value], int: [value + 3, value - 1], float: [value * 1.7 + 0.3, value / 2]} if isinstance(
         value, bool | int | float) else {str: ["#ff0000", "serif", "in", "round", "right", "dashed", "tight", "y"]}
     for other in others.get(type(value), []):

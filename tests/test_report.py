@@ -1,4 +1,4 @@
-"""The report stage on made-up panels: what it writes, and what becomes of outcomes that cannot be had."""
+"""The report stage on made-up panels: what it writes, and what becomes of outcomes that are not available."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def test_answers_name_what_moves_most_and_what_holds_most_treated(rows, facts):
     assert list(found)[:4] == ["Clustered by area", "Clustered by system", "CR2", "Wild bootstrap, Rademacher"]
     systems = found["Without one treated system"]
     assert systems.startswith("3 estimates by LDV, 2.0 to 14.0; survive: 2 of 3 clustered by area and 2 of 3 ")
-    assert "Moved most without North (N1): LDV 2.0, 95% interval −3.0 to 7.0" in systems
+    assert "The estimate moves most without North (N1): LDV 2.0, 95% interval −3.0 to 7.0" in systems
     assert "Most treated areas (8 of 12) are lost without North (N1)" in systems
     assert found["Wave two removed"].count("survives") == 1 and found["Wave two removed"].count("not survive") == 1
     assert "leave out zero, where there is nothing to find: 1 of 1" in found["Placebo onsets"]
@@ -236,7 +236,7 @@ def test_the_page_checks_what_was_printed_or_else_ours(made, facts, rows):
     assert "- `left_out`: binary, without reviewed; All waits: none of its areas is in the panel" in page
     assert "significan" not in page and "{{" not in page
     page = robustness_markdown(facts=facts, reproduction=claims(np.nan), **made)
-    assert "No number was printed for this outcome: what is checked is ours, 10.0 days" in page
+    assert "No number was printed for this outcome: the estimate checked here is ours, 10.0 days" in page
     assert "leaves out zero and lies above zero" in page
     page = robustness_markdown(facts=facts, reproduction=claims(-0.3), **made)
     assert "leaves out zero and lies below zero" in page and ": survives" not in page

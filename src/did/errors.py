@@ -43,7 +43,7 @@ class DidErrors(DidError):
 
 
 class Mistakes:
-    """Collects mistakes, so that all are told at once::
+    """Collects mistakes, so that all are reported at once::
 
         mistakes = Mistakes()
         with mistakes.collected():

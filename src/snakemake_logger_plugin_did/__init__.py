@@ -22,7 +22,7 @@ class LogHandler(LogHandlerBase):
     """Prints each step when it ends, with the line its stage wrote to its log file.
 
     The bar is drawn only on a terminal and leaves nothing behind. A failed step has printed its own one-line
-    error; here it is told where the details are.
+    error; here it is said where the details are.
     """
 
     def __post_init__(self) -> None:
@@ -37,7 +37,7 @@ class LogHandler(LogHandlerBase):
                             disable=self.output in ("quiet", "json") or not sys.stderr.isatty())
         self.task = None
         self.failed = False
-        # On a cluster a job's own words are on no screen, and are told here from its log.
+        # On a cluster a job's own words are on no screen, and are repeated here from its log.
         self.remote = bool(os.environ.get("DID_REMOTE"))
         self.began = time.time()
         self.told: set[int] = set()
@@ -108,7 +108,7 @@ class LogHandler(LogHandlerBase):
 
     @staticmethod
     def _is_news(message: str) -> bool:
-        """False for what only says that a step failed, which has told its own error."""
+        """False for what only says that a step failed, which has reported its own error."""
         return bool(message) and not (message.startswith("RuleException") and "CalledProcessError" in message)
 
     @staticmethod

@@ -137,7 +137,7 @@ def align(frame: pd.DataFrame, chain: Chain, date: str, *, where: str = "",
         areas = chain.codes_at(weights_date)["code"].to_list()
         weights = fill_weights(weights.rename(columns={"value": "weight"}), areas,
                                sorted(frame["period"].unique()), f"{where}, weights")
-    parts, area_audit = [], []
+    parts, area_audits = [], []
     for start, group in _dated(frame, chain, where).groupby("configuration", sort=True):
         translated = group.assign(area_code=chain.to_ods(group["area_code"], start, where))
         mapping = chain.mapping(start, date)
@@ -148,9 +148,9 @@ def align(frame: pd.DataFrame, chain: Chain, date: str, *, where: str = "",
             moved, area_audit = move_rates(translated, mapping, here, where)
         published = dict(zip(translated["area_code"], group["area_code"], strict=True))
         parts.append(moved)
-        area_audit.append(area_audit.assign(area_code=area_audit["area_code"].map(published)))
+        area_audits.append(area_audit.assign(area_code=area_audit["area_code"].map(published)))
     joined = pd.concat(parts).sort_values(["area_code", "period"], ignore_index=True)
-    return joined, _combine(pd.concat(area_audit))
+    return joined, _combine(pd.concat(area_audits))
 
 
 def _check(frame: pd.DataFrame, mapping: pd.DataFrame, where: str) -> None:

@@ -33,7 +33,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class Written:
-    """Files that were written, and what was decided without being told."""
+    """Files that were written, and what was decided without being asked."""
 
     files: list[Path]
     decided: list[str]
@@ -189,7 +189,7 @@ def _table(choices: Choices, seen: Look, reference: str, units: pd.DataFrame | N
 
 
 def _no_period(seen: Look, column: str | None = None, frequency: str | None = None) -> str:
-    """The first cell that is no period, for a message; of the column that sounds like one, if none is given."""
+    """The first cell that is not a period, for a message; of the column that sounds like one, if none is given."""
     column = column or next((label for label in seen.header if TIMELY.search(label)), None)
     if column is None:
         return ""

@@ -1,4 +1,4 @@
-"""What every command shares: the config, how much is said, mistakes told in a line, exit codes."""
+"""What every command shares: the config, how much is said, mistakes reported in a line, exit codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cores_and_profile(command: Callable) -> Callable:
                         "without a profile, 2.")(command)
 
 
-# How much is said; jobs of a run are told by this variable.
+# How much is said; this variable passes it on to the jobs of a run.
 OUTPUT = "DID_OUTPUT"
 
 
@@ -110,7 +110,7 @@ class Group(click.Group):
     group_class = type
 
     def main(self, args: Sequence[str] | None = None, **settings: Any) -> Any:
-        """As every click command; with --json, wrong usage is told as JSON too."""
+        """As every click command; with --json, wrong usage is reported as JSON too."""
         given = list(sys.argv[1:] if args is None else args)
         if "--json" not in given:
             return super().main(given, **settings)
@@ -152,7 +152,7 @@ def _fail(context: click.Context, lines: list[str], error: Exception) -> None:
             state.log.parent.mkdir(parents=True, exist_ok=True)
             state.log.write_text(printable(story + "".join(f"error: {line}\n" for line in lines)), encoding="utf-8")
         except OSError:
-            pass  # the error itself has been told; a log that cannot be written must not hide it
+            pass  # the error itself has been reported; a log that cannot be written must not hide it
     sys.exit(1)
 
 

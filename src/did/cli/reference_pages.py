@@ -56,7 +56,7 @@ def write(folder: str | Path, commands: click.Group) -> list[str]:
 def config_page() -> str:
     """Every key of every config file with its kind, default and description."""
     text = [HEAD + "# Config files\n",
-            "YAML, UTF-8. Unknown keys are refused with a suggestion, and all mistakes are told at once, each with "
+            "YAML, UTF-8. Unknown keys are refused with a suggestion, and all mistakes are reported at once, each with "
             "its line, before anything runs. An editor that reads JSON Schema completes and checks keys while you "
             "type: the files begin with a line that names the schema in `docs/schema/`.\n"]
     places = {"evaluation": "`config/NAME.yaml`: an evaluation",

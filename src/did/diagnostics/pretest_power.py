@@ -104,7 +104,7 @@ def event_path(result: Result, panel: Panel, level: str) -> EventPath:
     factor = 1.0 if normal else small_sample_factor(len(sums), result.n_obs, result.n_parameters)
     rounding = rounding_of(result, panel)[chosen]
     has_error = varies(influence, sums, rounding)
-    with np.errstate(over="ignore"):  # told as a problem below
+    with np.errstate(over="ignore"):  # reported as a problem below
         covariance, problem = factor * (sums.T @ sums), ""
     if len(names) != 1:
         problem = f"{result.estimator} has no path over event time" if not len(names) else "several paths"

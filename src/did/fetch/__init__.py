@@ -355,7 +355,7 @@ class _Job:
         return self._worded(entry, came, remedy)
 
     def problem(self, entry: RawFileEntry, failure: Failure) -> DidError:
-        """Return the error for a file that could not be had."""
+        """Return the error for a file that could not be obtained."""
         remedy = failure.remedy or (
             f"look for its new address on {self.source.landing_page} and correct the registry"
         )

@@ -13,9 +13,9 @@ from did.project.paths import Paths
 
 
 def unavailable(evaluation: Evaluation, mode: DataMode, paths: Paths) -> list[str]:
-    """Indicators of the evaluation whose sources cannot be had in this mode, in the order of the evaluation.
+    """Indicators of the evaluation whose sources are not available in this mode, in the order of the evaluation.
 
-    A source that the registry marks ``manual_download`` counts as not to be had if none of its files is at hand, and
+    A source that the registry marks ``manual_download`` counts as not available if none of its files is at hand, and
     one of the user's own files if one of them is not at its path; every other source is taken to be obtainable, and
     fetching says what is wrong if it is not.
     Raises DidError for mistakes in indicator and registry files, and for a mirror without an index.

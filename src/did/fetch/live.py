@@ -189,7 +189,7 @@ class LiveSupplier:
         limits = self._limits
         announced = _whole(response.headers.get("Content-Length", "0"))
         if announced is None:
-            raise Failure("an announced length that is no number")
+            raise Failure("an announced length that is not a number")
         encoded = response.headers.get("Content-Encoding", "identity").lower() != "identity"
         length = announced + start if "Content-Length" in response.headers and not encoded else None
         # read1 hands over what has arrived; read would wait for a full chunk, past the deadline.
@@ -282,7 +282,7 @@ def _target(address: str, location: str) -> str:
         target = urljoin(address, location)
         parts = urlsplit(target)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # brackets that do not close, a port that is no number
+    except ValueError:  # brackets that do not close, a port that is not a number
         target, good = location, False
     if not good:
         raise Failure(f"a redirect to {target[:200]}, which is not an http or https address")

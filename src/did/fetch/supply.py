@@ -40,7 +40,7 @@ class Supplied:
 
 
 class Failure(Exception):
-    """A file could not be had: ``came`` says what came instead, ``remedy`` what to do about it."""
+    """A file could not be obtained: ``came`` says what came instead, ``remedy`` what to do about it."""
 
     def __init__(self, came: str, remedy: str = "") -> None:
         super().__init__(came)

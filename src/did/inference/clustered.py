@@ -57,7 +57,8 @@ def clustered_covariance(
 
 
 def rounding_error(outcome: np.ndarray, exposure: np.ndarray) -> np.ndarray:
-    """Return the (parameters,) standard errors that rounding of the outcomes alone may give: no more is no error.
+    """Return the (parameters,) standard errors that rounding of the outcomes alone may give: an error no larger counts
+    as zero.
 
     ``outcome`` of any shape, NaN = not observed; ``exposure`` (units, parameters) the dose of the treated units that a
     parameter rests on, 0 for others. A mean over these units of numbers that are off by `ROUNDING` of the root mean

@@ -8,6 +8,7 @@ from did.areas import geography, plain_units, waves
 from did.errors import DidError, suggest
 from did.panels.outcomes import Observations, outcome
 from did.project.config import Evaluation, Indicator, Measure, Specification, period
+from did.project.waves_table import read_table
 
 
 def build_all(indicator: Indicator, evaluation: Evaluation,
@@ -116,7 +117,7 @@ class Builder:
         evaluation = self.evaluation
         if evaluation.waves.table is None:
             return geography.load(self.indicator.geography, evaluation.reference, boundaries)
-        return plain_units.PlainUnits(plain_units.read_table(evaluation), evaluation.waves.table)
+        return plain_units.PlainUnits(read_table(evaluation), evaluation.waves.table)
 
     def _units(self, specification: Specification, areas,
                where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -163,7 +164,7 @@ def neither(indicator: Indicator, evaluation: Evaluation) -> list[str]:
     if indicator.span == 1:
         return []
     table = evaluation.waves.table
-    months = [evaluation.waves.onset] if table is None else plain_units.read_table(evaluation)["first_treated"].dropna()
+    months = [evaluation.waves.onset] if table is None else read_table(evaluation)["first_treated"].dropna()
     return sorted({period for month in dict.fromkeys(months) for period in indicator.holding(month)})
 
 

@@ -1,6 +1,6 @@
 """What an evaluation file must agree with: itself, its indicators and its waves table.
 
-Each mistake is one sentence with its line; all are collected before any is told.
+Each mistake is one sentence with its line; all are collected before any is reported.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ def _refuse_dropped(place: str, evaluation: Evaluation, indicator: Indicator, sp
     try:
         onset = indicator.onset(str(period(evaluation.waves.onset, "M", "")))
     except DidError:
-        return   # told already
+        return   # reported already
     if not any(each < onset for each in kept) or not any(each >= onset for each in kept):
         raise DidError(f"{place} must leave periods before the onset {onset} of {indicator.id} and from it on; found "
                        f"{len(kept)} left, all on one side; leave out fewer")
@@ -245,7 +245,7 @@ def _refuse_onset_outside(path: Path, evaluation: Evaluation, indicator: Indicat
     try:
         first = period(evaluation.waves.onset, "M", "")
     except DidError:
-        return   # told already
+        return   # reported already
     start, end = _window(indicator, name)
     onset = indicator.onset(str(first))
     if not start < onset <= end:

@@ -41,7 +41,7 @@ def load_claims(path: str | Path | None, indicators: Collection[str], *,
 
     A fact that was never printed is an empty cell; `OPTIONAL_COLUMNS` may be missing and are then empty. An empty
     estimand is read as ``overall``. docs/reproduction.md describes every column. Raises DidError, naming file and
-    claim, for: a missing column; a claim that is no name, or is listed twice, or two claims on one estimate; an
+    claim, for: a missing column; a claim that is not a name, or is listed twice, or two claims on one estimate; an
     indicator that is not in ``indicators``; an estimator that is not in ``estimators``; an unknown treatment, sample,
     sign, significance band or rounding; a value that is not a number, has no unit or contradicts its own sign; a
     number of observations or event time that is not a whole number.

@@ -42,7 +42,7 @@ def _check_membership(path: Path, evaluation: Evaluation, indicator: Indicator, 
     published = specification.membership == "published"
     tables = waves.membership if published else waves.records.get(specification.membership, {})
     if indicator.geography not in tables:
-        if specification.membership in waves.records:   # else told already
+        if specification.membership in waves.records:   # else reported already
             raise DidError(f"{yaml_files.key(path, 'waves', 'records', specification.membership)}: expected a table "
                            f"for "
                            f"{indicator.geography}, the areas of {indicator.id}, since specification '{name}' has this "

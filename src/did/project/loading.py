@@ -51,8 +51,8 @@ def _read_indicator(name: str, path: Path, *_state: int) -> Indicator:
 def load_evaluation(path: str | Path, *, also: AlsoCheck | None = None) -> Evaluation:
     """Read an evaluation file and everything it names, so that mistakes are found before anything runs.
 
-    ``also`` is a further check whose mistakes are told with the others: did.project.file_checks.check_files before a
-    run.
+    ``also`` is a further check whose mistakes are reported with the others: did.project.file_checks.check_files before
+    a run.
 
     Raises DidErrors with every mistake: of the file; then, together, in the indicators it names, an unknown estimator,
     a specification that names a window or denominator its indicators lack, an onset outside a window, and what

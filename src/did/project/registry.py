@@ -58,7 +58,7 @@ def _check_address(value: Any) -> Any:
         good = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
         good = good and "@" not in parts.netloc and "\\" not in value and value.isprintable()
         good = good and len(value) <= 2000 and (parts.port is None or parts.port > 0)
-    except ValueError:  # brackets that do not close, a port that is no number
+    except ValueError:  # brackets that do not close, a port that is not a number
         good = False
     return _expect(value, good, expected)
 
@@ -117,7 +117,7 @@ class Source(BaseModel):
     title: str = Field(min_length=1, max_length=500, description="what the series is")
     publisher: str = Field(min_length=1, max_length=500, description="who publishes it")
     landing_page: Annotated[str, BeforeValidator(_check_page)] = Field(
-        description="the publisher's page from which the files can be had by hand, or unknown"
+        description="the publisher's page to download the files from by hand, or unknown"
     )
     licence: Annotated[str, BeforeValidator(_check_licence)] = Field(description="licence of the files")
     reader: str = Field(description="reader of the files: " + ", ".join(READERS))

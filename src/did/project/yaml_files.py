@@ -151,7 +151,7 @@ def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int
 
 
 def _sentences(path: Path, node: yaml.Node, value: dict, model: type[BaseModel], error: ValidationError) -> list[str]:
-    # An unknown key explains the missing one it was meant to be, which is not told.
+    # An unknown key explains the missing one it was meant to be, which is not reported.
     problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     explained = set()
     for problem in problems:

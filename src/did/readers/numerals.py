@@ -41,7 +41,8 @@ def dot_remedy(word: str) -> str:
 
 
 def remedy(word: str, *, commas: bool = True) -> str:
-    """What to do about a ``word`` that is no number; ``commas`` says that commas are between the cells of the file."""
+    """What to do about a ``word`` that is not a number; ``commas`` says that commas are between the cells of the
+    file."""
     if found := _GROUPED.fullmatch(word):
         plain = found[1] + re.sub(r"\D", "", found[2]) + (found[3] or "")
         if commas or not re.fullmatch(r"[+-]?\d{1,3},\d{3}", word):

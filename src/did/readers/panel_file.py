@@ -1,4 +1,5 @@
-"""Anyone's panel file (one row per unit and period, CSV) turned into a `Panel`, each fault told by file and row."""
+"""Anyone's panel file (one row per unit and period, CSV) turned into a `Panel`, each fault reported with its file and
+row."""
 
 from __future__ import annotations
 
@@ -167,7 +168,7 @@ def _ordinal_of_year(year: int, frequency: str) -> int:
 
 
 def place_of(word: str, kind: str) -> int | None:
-    """Return the place in time of the period in a cell, None if it is no period of the ``kind``.
+    """Return the place in time of the period in a cell, None if it is not a period of the ``kind``.
 
     Months and quarters are counted from 1970; years, financial years (``FY``) and whole numbers (``number``) are their
     own place.

@@ -122,7 +122,8 @@ def _first_day(text: str, wrong: ValueError) -> str:
 
 
 def not_read(cells: Iterable[Any], kind: str | None) -> int | None:
-    """Place of the first cell, of those that are not empty, that is no period of the kind (of any kind, for None)."""
+    """Place of the first cell, of those that are not empty, that is not a period of the kind (of any kind, for
+    None)."""
     for place, cell in enumerate(cells):
         if plain(cell) and not any(reads(cell, each) for each in ([kind] if kind else KINDS)):
             return place

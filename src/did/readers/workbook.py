@@ -45,7 +45,7 @@ class Workbook:
         return what
 
     def _ask(self, sheet: str, *, with_cells: bool, as_shown: bool = False) -> None:
-        with contextlib.suppress(BrokenPipeError):  # what broke is told when the answer is read
+        with contextlib.suppress(BrokenPipeError):  # what broke is reported when the answer is read
             pickle.dump((sheet, with_cells, as_shown), self._process.stdin)
             self._process.stdin.flush()
 

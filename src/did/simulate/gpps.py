@@ -223,7 +223,7 @@ def write_year(path: Path, *, survey: Survey, year: str, filler: int) -> None:
 
 
 def _as_published(layout: Layout) -> list[str]:
-    """Return the columns that tell the years apart; letter case is not told and does not matter."""
+    """Return the columns that tell the years apart; letter case is not distinguished and does not matter."""
     return sorted(layout.marks)
 
 

@@ -70,7 +70,7 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     if f"specification_{name}" in figures:
         _specifications(indicator, evaluation, frames, claims, source, paths)
         _timing(indicator, evaluation, source, paths)
-    _specifications(indicator, evaluation, frames["specifications"], claims, source, paths)
+    _specifications_of_claims(indicator, evaluation, frames["specifications"], claims, source, paths)
     facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
     reproduction = verdicts(evaluation, frames["estimates"], [name])
     write_text(paths.section(name), section_html(
@@ -208,7 +208,7 @@ def _timing(indicator: Indicator, evaluation: Evaluation, source: str, paths: Pa
         source=source, units=evaluation.units)
 
 
-def _specifications(
+def _specifications_of_claims(
     indicator: Indicator, evaluation: Evaluation, varied: pd.DataFrame, claims: pd.DataFrame, source: str, paths: Paths
 ) -> None:
     """Draw the specifications of every claim on a number."""

@@ -29,8 +29,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     """Write everything that ``result_files.reproduce_files`` lists and return what was found: the claims by verdict.
 
     Claims on the indicators ``without``, which are not available in this run, get rows that say so. ``strict``: where
-    recorded verdicts lie that those of this run must equal; ``renew``: where to record them, after what changed is told
-    in the lines returned.
+    recorded verdicts lie that those of this run must equal; ``renew``: where to record them, after what changed is
+    reported in the lines returned.
 
     Raises DidError for a mistake in the claims file, a claim without an estimate, a table that is missing, and, if
     ``strict``, for a changed verdict, once all is written.

@@ -106,7 +106,7 @@ def write_sealed(path: str | Path, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_sealed(path: str | Path) -> dict[str, Any]:
-    """Read what `write_sealed` wrote. Raises DidError unless it is that, to the letter."""
+    """Read what `write_sealed` wrote. Raises DidError if a single byte of it has changed."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError:

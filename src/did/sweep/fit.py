@@ -34,7 +34,7 @@ def fit_batch(batch: Batch) -> pd.DataFrame:
     """Return the rows of a batch, `COLUMNS`: one per estimator and cluster level, or one with a ``reason`` per failure.
 
     In the order of the list. A row of an estimate has an empty reason; a failed one has no numbers (counts 0). What is
-    wrong with an indicator never concerns another: also an error of the program is caught and told as its reason.
+    wrong with an indicator never concerns another: also an error of the program is caught and reported as its reason.
     Raises DidError for what concerns all: the waves and members tables.
     """
     settings = batch.settings

@@ -35,7 +35,7 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
     treatment and clusters are those of `Waves.assigned`, shared between indicators with the same units and periods.
 
     Raises DidError naming file, row and column: no unit of the waves table; an empty unit or period; a period that is
-    none, is of another kind than the first, or comes after a gap; a unit-period twice; a number that is none; a
+    none, is of another kind than the first, or comes after a gap; a unit-period twice; a number that is not one; a
     negative denominator; no number at all; no unit with two; and as `Waves.assigned`.
     """
     table = as_text(table, [entry.unit, entry.period])

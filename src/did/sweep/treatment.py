@@ -40,7 +40,7 @@ class Waves:
     def __init__(self, path: str | Path, members: str | Path | None = None, *, treatment: str = "binary",
                  onset: str = "same") -> None:
         """Read the tables. Raises DidError for a missing file or column, an empty or repeated key, a first_treated
-        that is no period, a dose of a treated unit that is not positive, and no unit table for waves by system."""
+        that is not a period, a dose of a treated unit that is not positive, and no unit table for waves by system."""
         self.path, self.treatment, self.onset = str(path), treatment, onset
         header = header_of(path)
         by_unit = "unit" in header

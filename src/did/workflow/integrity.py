@@ -1,4 +1,5 @@
-"""Whether files are still what a stage wrote: what `did run` makes again before it starts, and what `did verify` tells.
+"""Whether files are still what a stage wrote: what `did run` makes again before it starts, and what `did verify`
+reports.
 
 A changed byte (a failing disk, a hand that slipped) is never an input: tables carry their own checksum, raw files and
 results have theirs in a manifest, and a manifest is sealed with its own.

@@ -18,7 +18,8 @@ import sys
 from collections.abc import Callable, Iterator
 
 VARIABLE = "DID_JOB_SERVER"
-# Of glibc. Arrays of some MB come and go; without these each is had from the system, and given back, page by page.
+# Of glibc. Arrays of some MB come and go; without these each is requested from the system, and given back, page by
+# page.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 # In the order they are asked for; among them what libraries import when they are first used, not when imported.
 PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.project.checks", "pyarrow.parquet", "pyarrow.dataset",
@@ -34,7 +35,7 @@ def hand_over(arguments: list[str]) -> int | None:
     """Run ``arguments`` by the server that the environment names and return the exit code.
 
     Returns None if there is no server to ask, or if it ended before it took the request. A job that ends without an
-    exit code (killed, out of memory) is told on standard error and counts as failed.
+    exit code (killed, out of memory) is reported on standard error and counts as failed.
     """
     address = os.environ.get(VARIABLE)
     if not address:

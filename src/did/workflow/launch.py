@@ -46,7 +46,7 @@ def alone() -> Iterator[None]:
 
 
 def tell(text: str, output: str) -> None:
-    """Say something that is no error, in the way of ``output``, as of `did.workflow.run.run`."""
+    """Say something that is not an error, in the way ``output`` asks for, as of `did.workflow.run.run`."""
     text = printable(text)
     if output == "json":
         print(json.dumps({"event": "note", "message": text}, ensure_ascii=False), flush=True)
@@ -161,7 +161,7 @@ def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: b
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
-        pass   # told by the process that waits for this one
+        pass   # reported by the process that waits for this one
     except BaseException:
         traceback.print_exc()
     finally:

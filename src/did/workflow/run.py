@@ -45,7 +45,8 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
 
 
 def _to_make_again(plan: Plan, output: str) -> list[str]:
-    """Clear up what a killed run left behind; the files of the plan that are there and cannot be trusted, each told."""
+    """Clear up what a killed run left behind; the files of the plan that are there and cannot be trusted, each
+    reported."""
     from did.store.provenance import remove_unfinished
     from did.workflow.integrity import changed_files, from_the_future, remove_damaged_records
 

@@ -280,7 +280,7 @@ def markdown() -> str:
              "Made by `python -m did.report.content.dictionary > docs/data_dictionary.md`; a test keeps both true.",
              "Text that a spreadsheet may run as a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line break, "
              "and is not a number or a sign alone) has an apostrophe before it in these files; "
-             "`did.words.read_csv` takes it off again. Numbers have every digit. Empty cells are "
+             "`did.store.result_csv.read_csv` takes it off again. Numbers have every digit. Empty cells are "
              "missing values."]
     for file, rows in dictionary().groupby("file", sort=False):
         parts += [f"## {file}", f"One row is {rows['row'].iloc[0]}.",

@@ -1,4 +1,4 @@
-"""What the summary pages are told alongside the tables, and the words they use for estimators and tests."""
+"""What the summary pages are given alongside the tables, and the words they use for estimators and tests."""
 
 from __future__ import annotations
 

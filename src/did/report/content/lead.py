@@ -161,7 +161,7 @@ def _tested(row: pd.Series, diagnostics: pd.DataFrame, level: str, treatment: st
 
 
 def _without(diagnostics: pd.DataFrame, reported: pd.Series) -> tuple[list[Without], list[tuple[str, str]]]:
-    """The estimates without the treated clusters that hold most treated units, and those not to be had."""
+    """The estimates without the treated clusters that hold most treated units, and those that could not be computed."""
     rows = diagnostics[diagnostics["diagnostic"].eq("leave_one_out") & diagnostics["cluster"].eq(reported["cluster"])
                        & diagnostics["estimator"].eq(reported["estimator"])]
     rows = rows.assign(what=what_of(rows).str.removeprefix("without "))

@@ -126,7 +126,7 @@ def checked(rows: pd.DataFrame, facts: Facts, published: float | None) -> str:
     ours = f"{number(row['estimate'], decimals_for(row['std_error']))} {facts.effect_unit}"
     by = f"by {estimator_name(facts.estimator)}"
     if published is None:
-        return f"No number was printed for this outcome: what is checked is ours, {ours} {by}."
+        return f"No number was printed for this outcome: the estimate checked here is ours, {ours} {by}."
     return (f"What is checked is the printed {number(published, short_decimals(published), signed=True)}; ours is "
             f"{ours} {by}.")
 
@@ -208,7 +208,7 @@ def _mover(rows: pd.DataFrame, ours: pd.DataFrame, facts: Facts, sign: float) ->
         return ""
     reported = ours.loc[ours["group"].eq("default"), "estimate"].iloc[0]
     row = last.loc[(last["estimate"] - reported).abs().idxmax()]
-    return f" Moved most {row['what']}: {told(row, facts, sign)}."
+    return f" The estimate moves most {row['what']}: {told(row, facts, sign)}."
 
 
 def _of_note(systems: pd.DataFrame, ours: pd.DataFrame, facts: Facts, sign: float) -> str:

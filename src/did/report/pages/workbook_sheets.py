@@ -120,7 +120,8 @@ def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source]
             "One table a sheet, begun in cell A1 by its title. Headings carry units and, in square brackets, the "
             "numbers of notes; the sheet Notes explains them and the shorthand. Panes are frozen: header rows and the "
             "first column stay in view.",
-            "Numbers are shown with two digits of their standard error and hold all digits. Nothing was rounded before "
+            "Numbers are shown with two digits of their standard error and hold all digits. No intermediate result was "
+            "rounded before "
             "it was computed with.",
             "The same tables with more specifications are in the CSV files alongside this workbook, described in "
             "data_dictionary.csv. A table that would have no row here has no sheet."],
@@ -316,7 +317,7 @@ def _sources(sources: Mapping[str, Source], files: Mapping[str, Mapping[str, Map
                           "address": entry.get("address"), "sha256": entry.get("sha256")})
     columns = [Column("source", "Source"), Column("publisher", "Publisher"), Column("file", "File", empty="[x]"),
                Column("period", "Period of the file", empty="[x]"), Column("licence", "Licence of the file"),
-               Column("how", "How it was had", empty="[x]"), Column("bytes", "Size (bytes)", "count", "[x]"),
+               Column("how", "How it was obtained", empty="[x]"), Column("bytes", "Size (bytes)", "count", "[x]"),
                Column("address", "Address of the file", empty="[x]"), Column("page", "Publisher's page"),
                Column("sha256", "Checksum [note:checksum]", empty="[x]")]
     return Sheet("Sources", "Files of the sources", "One row per file as used.", columns,
