@@ -26,6 +26,7 @@ STAGES = (
     "fit",
     "diagnose",
     "specify",
+    "judge",
     "adjust",
     "draw",
     "family",

@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from did.evidence.verdicts import TABLE_COLUMNS
 from did.report.content.facts import Facts, Front
 from did.store.tables import SCHEMAS, check
 
@@ -67,7 +66,7 @@ def _reproduction(synthetic: bool) -> pd.DataFrame:
             published_value=40.0, published_sign="+", published_significance="p<0.01", published_n=4917,
             difference=-29.0, value_agrees="no", sign_agrees="yes", significance_agrees="yes", n_agrees="no",
             status="printed", verdict="not reproduced", reasons="value_differs", p_holm=0.0004))
-    return pd.DataFrame(rows).reindex(columns=TABLE_COLUMNS)
+    return pd.DataFrame(rows).reindex(columns=list(SCHEMAS["reproduction"].columns))
 
 
 def _diagnostics(synthetic: bool) -> pd.DataFrame:

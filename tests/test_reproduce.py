@@ -7,16 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from did import evidence
 from did.errors import DidError
 from did.evidence import baseline
 from did.evidence.ranking import choices, judged, never_satisfied, ranking
-from did.evidence.verdicts import REASONS, VERDICTS, agreement, counts, verdict
+from did.evidence.verdicts import REASONS, agreement, counts, verdict
 from did.project.loading import load_evaluation, load_indicator
 from did.report.content.reproduction_text import printed_words, specification_words
 from did.report.figures.reproduction import specifications_strip
 from did.report.pages.reproduction import Setting, page
+from did.store.tables import VERDICTS, check
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = ",".join(evidence.CLAIM_COLUMNS)
@@ -186,11 +188,13 @@ def test_a_claim_without_an_estimate_is_named(tmp_path):
 
 def test_a_claim_that_cannot_run_says_why_and_counts_stay_whole_numbers(tmp_path):
     claims = load(tmp_path, GOOD, GOOD.replace("D1", "B1").replace(",a,", ",b,"))
-    table = evidence.compare(claims, estimates(), "default", {"b": "no files"})
+    found = evidence.compare(claims.head(1), estimates(), "default")
+    lost = evidence.unavailable(claims, {"b": "no files"}, "default", ["unit", "system"], is_synthetic=False)
+    table = check("verdicts", pd.concat([lost, found]))
+    assert evidence.in_order(table, claims)["claim"].tolist() == ["D1", "D1", "B1", "B1"]
     lost = table.loc[table["claim"] == "B1"]
     assert set(lost["status"]) == {"cannot run"} and set(lost["note"]) == {"no files"} and lost["estimate"].isna().all()
     assert set(lost["value_agrees"]) == {"cannot run"}
-    assert list(table.columns) == evidence.TABLE_COLUMNS
     assert table["n_obs"].dtype == "Int64" and table.loc[table["claim"] == "D1", "n_obs"].tolist() == [4917, 4917]
 
 
@@ -213,8 +217,19 @@ def test_one_of_an_estimators_several_effects_is_claimed_by_its_columns(tmp_path
 
 def test_holm_leaves_out_claims_that_cannot_run(tmp_path):
     claims = load(tmp_path, GOOD, GOOD.replace("D1", "B1").replace(",a,", ",b,"))
-    table = evidence.compare(claims, estimates(), "default", {"b": "no files"}).set_index(["claim", "cluster"])
+    found = evidence.compare(claims.head(1), estimates(), "default")
+    lost = evidence.unavailable(claims, {"b": "no files"}, "default", ["unit", "system"], is_synthetic=False)
+    table = evidence.with_holm(pd.concat([found, lost])).set_index(["claim", "cluster"])
     assert table.loc[("D1", "unit"), "p_holm"] == 0.001 and table.loc["B1", "p_holm"].isna().all()
+
+
+def test_holm_is_over_the_claims_of_one_estimator_and_clustering(tmp_path):
+    claims = load(tmp_path, GOOD, GOOD.replace("D1", "D2").replace(",full,", ",wave_two_removed,"))
+    rows = pd.concat([estimates(), estimates().assign(sample="wave_two_removed", p_value=[0.02, 0.9, 0.5, 0.5])])
+    table = evidence.with_holm(evidence.compare(claims, rows, "default"))
+    for cluster, group in table.groupby("cluster"):
+        np.testing.assert_allclose(group["p_holm"], multipletests(group["p_value"], method="holm")[1], rtol=1e-12)
+        assert cluster == "system" or group["p_holm"].tolist() == [0.002, 0.02]
 
 
 # Specifications ------------------------------------------------------------------------------------------------------

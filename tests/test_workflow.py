@@ -20,6 +20,9 @@ import pytest
 import yaml
 
 import small_project
+from did.project import slices
+from did.project.config import Specification
+from did.project.loading import load_evaluation
 from did.project.paths import Paths
 from did.store import seals
 from did.workflow.plan import Plan
@@ -74,7 +77,7 @@ def test_nothing_is_made_again_when_nothing_changed(project):
 
 
 LAST = ["draw", "family", "manifest", "report", "tabulate", "workbook"]
-FITTED = ["adjust", *LAST]
+FITTED = ["adjust", "judge", *LAST]
 
 
 @pytest.mark.parametrize(("module", "expected"), [
@@ -82,6 +85,7 @@ FITTED = ["adjust", *LAST]
     ("areas/waves.py", ["align", "diagnose", "fit", "reproduce", "specify", *FITTED]),
     ("estimators/ldv.py", ["diagnose", "fit", "reproduce", "specify", *FITTED]),
     ("diagnostics/group_trends.py", ["diagnose", *LAST]),
+    ("evidence/verdicts.py", ["adjust", "judge", "reproduce", *LAST]),
     ("report/pages/summary.py", ["reproduce", *LAST]),
     ("report/writers/workbook.py", ["manifest", "workbook"]),
     ("stages/verify.py", []),
@@ -103,6 +107,79 @@ def test_an_edited_indicator_reruns_its_own_jobs(project):
     assert steps(done.stderr) == sorted(["align", "diagnose", "fit", "reproduce", "specify", *FITTED])
     own = re.findall(r"^\[\d+/\d+\] (?:align|fit|diagnose|specify|draw) (\w+)", done.stderr, flags=re.MULTILINE)
     assert set(own) == {"dtoc_total"}
+
+
+def planned(project: Path) -> list[str]:
+    """The steps that the next run would do, by Snakemake's own dry run."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--directory", ".", "--config",
+               "evaluation=config/ics.yaml", f"data={MIRROR}"]
+    done = subprocess.run(command, cwd=project, env=small_project.environment(project), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rules = re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, flags=re.MULTILINE)
+    return sorted({rule.partition("_")[0] for rule in rules} - {"all", "total"})
+
+
+# What follows from anything that is in a family's pages, and from an outcome's estimates.
+PAGES = ["family", "manifest", "report", "tabulate", "workbook"]
+CLAIMS = ["adjust", "draw", "judge", "reproduce", *PAGES]
+# A key of the evaluation, another value, and the steps that are run for it.
+EDITS = [
+    ("contact", "Somebody, somebody@example.org", ["manifest", "report", "workbook"]),
+    ("title", "Another title", ["reproduce", *PAGES]),
+    ("publication.citation", "Elsewhere, 2021", ["manifest", "report", "reproduce", "tabulate", "workbook"]),
+    ("units", "places", ["draw", "reproduce", *PAGES]),
+    ("seed", 7, ["diagnose", "fit", *CLAIMS]),
+    ("draws", 199, ["adjust", "diagnose", "draw", "reproduce", *PAGES]),
+    ("robustness.ends", {"early": "2018-01"}, ["diagnose", "draw", *PAGES]),
+    ("products", {"dtoc": {"lags": ["last_3", "last_6"]}}, ["draw", "reproduce", "specify", *PAGES]),
+    ("staggered_estimators", ["did", "event_study", "stacked"], ["fit", *CLAIMS]),
+    ("clusters", ["system"], ["diagnose", "fit", "specify", *CLAIMS]),
+    ("waves.system_onsets", {"QOP": "2016-08"}, ["align", "diagnose", "fit", "specify", *CLAIMS]),
+    ("specifications.default.window", "default", ["manifest"]),  # what it is where nothing is said
+    (
+        "specifications.other",
+        {"families": ["dtoc"], "lags": "last_2"},
+        ["align", "diagnose", "fit", "specify", *CLAIMS],
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), EDITS, ids=[key for key, *_ in EDITS])
+def test_an_edited_key_reruns_what_reads_it_and_what_follows(project, key, value, expected):
+    place = project / "config/ics.yaml"
+    evaluation = yaml.safe_load(place.read_text())
+    within, *path = evaluation, *key.split(".")
+    for name in path[:-1]:
+        within = within[name]
+    within[path[-1]] = value
+    place.write_text(yaml.safe_dump(evaluation, sort_keys=False))
+    assert planned(project) == sorted(set(expected))
+
+
+def test_a_stage_is_given_no_key_but_those_it_declares():
+    evaluation = load_evaluation(small_project.ROOT / "config/ics.yaml")
+    whole = evaluation.model_dump()
+    for stage, keys in slices.KEYS.items():
+        member = {**dict.fromkeys(slices.OF_INDICATOR, "dtoc_total"),
+                  **dict.fromkeys(slices.OF_FAMILY, "dtoc")}.get(stage)
+        part = slices.Parts(evaluation).of_stage(stage, member)
+        for key in whole:
+            inner = {name.partition(".")[2] for name in keys if name.startswith(f"{key}.")}
+            assert hasattr(part, key) == (key in keys or bool(inner)), (stage, key)
+            for name in whole[key] if inner else []:
+                assert hasattr(getattr(part, key), name) == (name in inner), (stage, key, name)
+
+
+def test_an_edit_about_one_family_is_in_no_other_familys_part():
+    evaluation = load_evaluation(small_project.ROOT / "config/ics.yaml")
+    specifications = evaluation.specifications | {"late": Specification(families=["gpps"], window="to_2019_12")}
+    families = evaluation.families | {"gpps": evaluation.families["gpps"].model_copy(update={"title": "Survey"})}
+    edited = evaluation.model_copy(update={"specifications": specifications, "families": families})
+    before, after = slices.Parts(evaluation), slices.Parts(edited)
+    for stage in (*slices.OF_INDICATOR, *slices.OF_FAMILY):
+        for family in evaluation.families:
+            same = before.text(stage, family) == after.text(stage, family)
+            assert same == (family != "gpps"), (stage, family)
 
 
 def test_a_deleted_raw_file_is_fetched_again_alone(project):
@@ -274,8 +351,8 @@ def test_every_file_that_a_stage_opens_is_an_input_of_its_rule(project):
         assert read - known - always == set(), job["rule"]
         if job["rule"] == "observe":   # the tracing sees what a process of its own opens
             assert any(path.endswith(".xls") for path in read) and "src/did/readers/workbook_process.py" in read
-    assert rules == {"fetch", "observe", "align", "fit", "diagnose", "specify", "adjust", "draw", "family", "reproduce",
-                     "tabulate", "workbook", "report", "manifest"}
+    assert rules == {"fetch", "observe", "align", "fit", "diagnose", "specify", "judge", "adjust", "draw", "family",
+                     "reproduce", "tabulate", "workbook", "report", "manifest"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel is asked which files are opened (inotify)")

@@ -52,6 +52,13 @@ class State:
         mode = parse_mode(data or evaluation.data)
         return evaluation, mode, Paths.of(mode.kind, evaluation.own_folder)
 
+    def part(self, stage: str, data: str | None, member: str | None = None, without: Sequence[str] = ()):
+        """The part of the evaluation that a stage uses (`did.project.slices`), and the folders of the mode."""
+        from did.project import slices
+
+        evaluation, _, paths = self.setting(data)
+        return slices.Parts(evaluation, without).of_stage(stage, member), paths
+
     def finish(self, line: str) -> None:
         """Say what a stage did: on the screen, or as the last line of its log, which the workflow shows."""
         if self.log is not None:

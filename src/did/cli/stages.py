@@ -51,7 +51,7 @@ def _indicator_stage(name: str, summary: str) -> None:
     def command(state: State, indicator: str, data: str | None) -> None:
         import importlib
 
-        evaluation, _, paths = state.setting(data)
+        evaluation, paths = state.part(name, data, indicator)
         stage = importlib.import_module(f"did.stages.{name}")
         state.finish(stage.run(indicator, evaluation=evaluation, paths=paths))
 
@@ -59,6 +59,7 @@ def _indicator_stage(name: str, summary: str) -> None:
 _indicator_stage("align", "Build the panel of INDICATOR under every specification.")
 _indicator_stage("fit", "Fit every estimator to the panel of INDICATOR.")
 _indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
+_indicator_stage("judge", "Give a verdict on every published claim about INDICATOR.")
 _indicator_stage("specify", "Fit INDICATOR under every specification of what the publication leaves open.")
 
 
@@ -71,12 +72,14 @@ def _group_stage(name: str, what: str, example: str, summary: str) -> None:
     def command(state: State, data: str | None, without: str, **member: str) -> None:
         import importlib
 
-        evaluation, _, paths = state.setting(data)
+        left_out = names(without)
+        evaluation, paths = state.part(name, data, member[what], left_out)
         stage = importlib.import_module(f"did.stages.{name}")
-        state.finish(stage.run(member[what], evaluation=evaluation, paths=paths, without=names(without)))
+        state.finish(stage.run(member[what], evaluation=evaluation, paths=paths, without=left_out))
 
 
-_group_stage("adjust", "family", "dtoc", "Adjust the p-values of a FAMILY of outcomes for having asked all of them.")
+_group_stage("adjust", "family", "dtoc", "Adjust the p-values of a FAMILY of outcomes, and of the claims "
+             "about them, for having asked all of them.")
 _group_stage("draw", "indicator", "dtoc_total", "Draw the figures of INDICATOR and write its section of the report.")
 _group_stage("family", "family", "dtoc", "Draw what is shown of a FAMILY of outcomes together, and write its pages.")
 
@@ -88,7 +91,7 @@ _group_stage("family", "family", "dtoc", "Draw what is shown of a FAMILY of outc
 @click.option("--renew-baseline", is_flag=True, help="Show which verdicts changed, then record those of this run.")
 @click.pass_obj
 def reproduce(state: State, data: str | None, without: str, strict: bool, renew_baseline: bool) -> None:
-    """Give a verdict on every published claim, and say which specifications satisfy it.
+    """Put the verdicts on all published claims together, and say which specifications satisfy them.
 
     \b
     did reproduce --data mirror:../shared/mirror --strict
@@ -96,12 +99,14 @@ def reproduce(state: State, data: str | None, without: str, strict: bool, renew_
     """
     from did.evidence import baseline
     from did.fetch.availability import unavailable
+    from did.project import slices
     from did.stages import reproduce as stage
 
     evaluation, mode, paths = state.setting(data)
     recorded = baseline.baseline_path(evaluation.id, mode.kind)
     left_out = names(without) or unavailable(evaluation, mode, paths)
-    state.finish(stage.run(evaluation=evaluation, paths=paths, without=left_out, strict=recorded if strict else None,
+    part = slices.Parts(evaluation, left_out).of_stage("reproduce")
+    state.finish(stage.run(evaluation=part, paths=paths, without=left_out, strict=recorded if strict else None,
                            renew=recorded if renew_baseline else None))
 
 
@@ -113,7 +118,7 @@ def _evaluation_stage(name: str, summary: str) -> None:
     def command(state: State, data: str | None, without: str) -> None:
         import importlib
 
-        evaluation, _, paths = state.setting(data)
+        evaluation, paths = state.part(name, data)
         stage = importlib.import_module(f"did.stages.{name}")
         state.finish(stage.run(evaluation=evaluation, paths=paths, without=names(without)))
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import pandas as pd
 
 from did.errors import DidError
 from did.inference.multiplicity import holm
 from did.project.claims import BANDS, CELL, rounds_to
 
-VERDICTS = ("reproduced", "reproduced except N", "consistent", "not reproduced", "contradicted", "not printed",
-            "cannot run")
 # Reason code -> what it means.
 REASONS = {
     "value_differs": "our estimate does not round to the printed value",
@@ -29,73 +26,27 @@ REASONS = {
 }
 FACTS = ("value", "sign", "significance", "n")
 AGREEMENTS = ["value_agrees", "value_in_interval", "sign_agrees", "significance_agrees", "n_agrees"]
-COUNTS = ["published_n", "published_n_panel", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters",
-          "did_n_obs"]
-TABLE_COLUMNS = [
-    "claim",
-    "figure",
-    "pane",
-    "indicator",
-    "outcome",
-    "estimator",
-    "treatment",
-    "sample",
-    "estimand",
-    "cohort",
-    "period",
-    "event_time",
-    "unit",
-    "as_printed",
-    "published_value",
-    "rounding",
-    "published_sign",
-    "published_significance",
-    "published_n",
-    "published_n_panel",
-    "not_comparable",
-    "specification",
-    "cluster",
-    "estimate",
-    "std_error",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "p_holm",
-    "n_obs",
-    "n_units",
-    "n_treated",
-    "n_clusters",
-    "n_treated_clusters",
-    "difference",
-    *AGREEMENTS,
-    "status",
-    "verdict",
-    "reasons",
-    "did_estimate",
-    "did_std_error",
-    "did_ci_low",
-    "did_ci_high",
-    "did_p_value",
-    "did_n_obs",
-    "note",
-    "is_synthetic",
-]
+COUNTS = ["event_time", "published_n", "published_n_panel", "n_obs", "n_units", "n_treated", "n_clusters",
+          "n_treated_clusters", "did_n_obs"]
 BESIDE = ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]
 
 
-def compare(claims: pd.DataFrame, estimates: pd.DataFrame, specification: str,
-            reasons: Mapping[str, str] | None = None, *, estimators: Iterable[str] | None = None,
-            treatments: Iterable[str] | None = None, samples: Iterable[str] | None = None,
-            families: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Set each claim alongside our estimate under one specification: one row per claim and level of clustering, with a
-    verdict.
+def compare(
+    claims: pd.DataFrame,
+    estimates: pd.DataFrame,
+    specification: str,
+    *,
+    estimators: Iterable[str] | None = None,
+    treatments: Iterable[str] | None = None,
+    samples: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """Set each claim alongside our estimate under one specification: rows of the verdicts table, one per claim and
+    level of clustering.
 
     ``claims`` as from `did.project.claims.load_claims`; ``estimates`` the estimates table. What `agreement` and
-    `verdict` say stands alongside the printed facts. Claims on the indicators of ``reasons`` (indicator -> why it is
-    not available) cannot run, nor do those by an estimator, for a treatment or a sample outside ``estimators``,
-    ``treatments`` and ``samples`` (any, if None). ``p_holm`` adjusts over the claims on one family, by one estimator
-    and clustering (Holm 1979); ``families`` maps an indicator to its family (all are one, if None). The columns that
-    begin with ``did_`` repeat the cell by difference-in-differences.
+    `verdict` say stands alongside the printed facts. Claims by an estimator, for a treatment or a sample outside
+    ``estimators``, ``treatments`` and ``samples`` (any, if None) cannot run. The columns that begin with ``did_``
+    repeat the cell by difference-in-differences.
 
     Raises DidError if a claim has no estimate though it should, naming it.
     """
@@ -108,10 +59,7 @@ def compare(claims: pd.DataFrame, estimates: pd.DataFrame, specification: str,
     synthetic = bool(estimates["is_synthetic"].any())
     rows = []
     for claim in claims.itertuples():
-        if claim.indicator in (reasons or {}):
-            code, why = "data_missing", reasons[claim.indicator]
-        else:
-            code, why = _not_run(claim, estimators, treatments, samples)
+        code, why = _not_run(claim, estimators, treatments, samples)
         if code:
             rows += [_cannot_run(claim, specification, cluster, code, why, synthetic) for cluster in clusters]
             continue
@@ -122,10 +70,47 @@ def compare(claims: pd.DataFrame, estimates: pd.DataFrame, specification: str,
                            f"add them to "
                            "the evaluation")
         rows += [_row(claim, estimate, did) for estimate in cell]
-    table = pd.DataFrame(rows).reindex(columns=TABLE_COLUMNS).astype(dict.fromkeys(COUNTS, "Int64"))
-    family = [(families or {}).get(indicator, "") for indicator in table["indicator"]]
-    table["p_holm"] = table.groupby([np.array(family, dtype=object), "estimator", "cluster"])["p_value"].transform(holm)
-    return table
+    return _table(rows)
+
+
+def unavailable(claims: pd.DataFrame, reasons: Mapping[str, str], specification: str, clusters: Iterable[str], *,
+                is_synthetic: bool) -> pd.DataFrame:
+    """Return the rows of the verdicts table for claims that cannot run, because their indicators have no files.
+
+    ``claims`` as from `did.project.claims.load_claims`, of which those on the indicators in ``reasons`` (indicator ->
+    why it is not available) are taken, once for each of the ``clusters``; ``is_synthetic``: the run is of made-up data.
+    """
+    return _table([_cannot_run(claim, specification, cluster, "data_missing", reasons[claim.indicator], is_synthetic)
+                   for claim in claims.itertuples() if claim.indicator in reasons for cluster in clusters])
+
+
+def with_holm(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Return the verdicts on the claims about one family of outcomes with ``p_holm``, their p-values adjusted by Holm
+    (1979, Scand. J. Statist. 6:65-70) for having asked all of them: rows of the tested_claims table.
+
+    Tested together are the claims that were estimated, by one estimator and level of clustering, whatever treatment,
+    sample or effect they are on. A row without a p-value counts as no test, and has none after.
+    """
+    adjusted = verdicts.groupby(["estimator", "cluster"])["p_value"].transform(holm)
+    return verdicts.assign(p_holm=adjusted)[_columns("tested_claims")]
+
+
+def in_order(verdicts: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in the order of the claims file, the levels of clustering of each claim as they were; ``claims``
+    as from `did.project.claims.load_claims`."""
+    places = {claim: place for place, claim in enumerate(claims["claim"])}
+    return verdicts.sort_values("claim", key=lambda names: names.map(places), kind="stable", ignore_index=True)
+
+
+def _table(rows: list[dict]) -> pd.DataFrame:
+    return pd.DataFrame(rows).reindex(columns=_columns("verdicts")).astype(dict.fromkeys(COUNTS, "Int64"))
+
+
+def _columns(table: str) -> list[str]:
+    # Imported here: pandera takes a while, and what only asks which claims there are goes without.
+    from did.store.tables import SCHEMAS
+
+    return list(SCHEMAS[table].columns)
 
 
 def agreement(claim, row) -> dict[str, str]:
@@ -151,7 +136,7 @@ def agreement(claim, row) -> dict[str, str]:
 
 
 def verdict(claim, row, found: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Return one of `VERDICTS` for a claim alongside an estimate, and the codes of `REASONS` for it.
+    """Return one of did.store.tables.VERDICTS for a claim alongside an estimate, and the codes of `REASONS` for it.
 
     ``found`` is what `agreement` says of them. In this order:
 
@@ -226,6 +211,7 @@ def _printed(claim) -> dict:
     """What the claim says, as columns."""
     same = ["claim", "figure", "pane", "outcome", *CELL, "unit", "rounding", "not_comparable", "as_printed"]
     return {name: getattr(claim, name) for name in same} | {
+        "event_time": int(claim.event_time) if claim.event_time else None,
         "published_value": float(claim.value) if claim.value else None,
         "published_sign": claim.sign, "published_significance": claim.significance,
         "published_n": int(claim.n_obs) if claim.n_obs else None,
@@ -271,6 +257,9 @@ def _agrees(printed: str, comparable: bool, test) -> str:
 
 
 def counts(table: pd.DataFrame) -> dict[str, int]:
-    """Return verdict -> number of claims, in the order of `VERDICTS`, of those that occur, by the first clustering."""
+    """Return verdict -> number of claims by the first clustering, of those that occur, in the order of
+    did.store.tables.VERDICTS."""
+    from did.store.tables import VERDICTS
+
     first = table.loc[table["cluster"] == table["cluster"].iloc[0], "verdict"] if len(table) else pd.Series(dtype=str)
     return {word: int((first == word).sum()) for word in VERDICTS if (first == word).any()}

@@ -34,7 +34,7 @@ BANDS = {
 }
 
 
-def load_claims(path: str | Path | None, indicators: Collection[str], *,
+def load_claims(path: str | Path | None, indicators: Collection[str] | None = None, *,
                 estimators: Collection[str] = tuple(ESTIMATORS)) -> pd.DataFrame:
     """Read a table of published claims: one row per printed (or unprinted) estimate, all columns as text. Without a
     ``path`` nothing was published, and there are no rows.
@@ -42,9 +42,9 @@ def load_claims(path: str | Path | None, indicators: Collection[str], *,
     A fact that was never printed is an empty cell; `OPTIONAL_COLUMNS` may be missing and are then empty. An empty
     estimand is read as ``overall``. docs/reproduction.md describes every column. Raises DidError, naming file and
     claim, for: a missing column; a claim that is not a name, or is listed twice, or two claims on one estimate; an
-    indicator that is not in ``indicators``; an estimator that is not in ``estimators``; an unknown treatment, sample,
-    sign, significance band or rounding; a value that is not a number, has no unit or contradicts its own sign; a
-    number of observations or event time that is not a whole number.
+    indicator that is not in ``indicators`` (None for any, where it was checked before); an estimator that is not in
+    ``estimators``; an unknown treatment, sample, sign, significance band or rounding; a value that is not a number, has
+    no unit or contradicts its own sign; a number of observations or event time that is not a whole number.
     """
     if path is None:
         return pd.DataFrame(columns=[*CLAIM_COLUMNS, *OPTIONAL_COLUMNS], dtype="str")
@@ -62,12 +62,12 @@ def load_claims(path: str | Path | None, indicators: Collection[str], *,
     return claims
 
 
-def _check(row, where: str, indicators: Collection[str], estimators: Collection[str]) -> None:
+def _check(row, where: str, indicators: Collection[str] | None, estimators: Collection[str]) -> None:
     """Raise DidError for the first cell of a claim that may not be as it is."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", row.claim):
         raise DidError(f"{where}: claim must be a name of letters, digits, _, . and -, since files are named by it; "
                        f"found '{row.claim}'")
-    if row.indicator not in indicators:
+    if indicators is not None and row.indicator not in indicators:
         raise DidError(f"{where}: indicator '{row.indicator}' is not in the evaluation; expected one of "
                        f"{', '.join(indicators)}{suggest(row.indicator, indicators)}")
     _choose(where, "estimator", row.estimator, estimators)

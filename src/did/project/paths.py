@@ -8,9 +8,9 @@ from pathlib import Path
 # The evaluation that commands are about if none is named.
 DEFAULT_CONFIG = Path("config/ics.yaml")
 # Tables of an indicator that stages hand on, in the order they are made.
-TABLES = ("panel", "area_audit", "estimates", "influence", "specifications", "diagnostics", "trends")
+TABLES = ("panel", "area_audit", "estimates", "influence", "specifications", "diagnostics", "trends", "verdicts")
 # Of a family.
-FAMILY_TABLES = ("adjusted_p_values",)
+FAMILY_TABLES = ("adjusted_p_values", "tested_claims")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Paths:
         """Folder of the checksums of the modules that each stage is made of."""
         return self.data / "interim" / "modules"
 
+    @property
+    def config(self) -> Path:
+        """Folder of the parts of the evaluation that the stages use."""
+        return self.data / "interim" / "config"
+
     def panel(self, indicator: str) -> Path:
         return self.data / "processed" / "panel" / f"{indicator}.parquet"
 
@@ -75,9 +80,21 @@ class Paths:
     def trends(self, indicator: str) -> Path:
         return self.data / "processed" / "trends" / f"{indicator}.parquet"
 
+    def verdicts(self, indicator: str) -> Path:
+        return self.data / "processed" / "verdicts" / f"{indicator}.parquet"
+
     def adjusted_p_values(self, family: str) -> Path:
         """Table of a family."""
         return self.data / "processed" / "adjusted_p_values" / f"{family}.parquet"
+
+    def tested_claims(self, family: str) -> Path:
+        """Table of a family."""
+        return self.data / "processed" / "tested_claims" / f"{family}.parquet"
+
+    @property
+    def reproduction(self) -> Path:
+        """Table of the whole evaluation."""
+        return self.data / "processed" / "reproduction.parquet"
 
     def section(self, indicator: str) -> Path:
         """An indicator's section of the report, as HTML."""

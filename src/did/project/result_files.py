@@ -82,16 +82,15 @@ def specifications_figures(evaluation: Evaluation, indicators: Collection[str]) 
     """
     path = Path(evaluation.published) if evaluation.published else None
     numbers = _numbers(path, path.stat().st_mtime_ns if path and path.is_file() else 0, *(
-        tuple(names) for names in (evaluation.indicators, evaluation.estimators, evaluation.treatments,
-                                   evaluation.samples)))
+        tuple(names) for names in (evaluation.estimators, evaluation.treatments, evaluation.samples)))
     return {claim: f"specifications_{claim}" for claim, indicator in numbers if indicator in indicators}
 
 
 @lru_cache(maxsize=8)
-def _numbers(path: Path | None, _state: int, indicators: tuple[str, ...], estimators: tuple[str, ...],
-             treatments: tuple[str, ...], samples: tuple[str, ...]) -> list[tuple[str, str]]:
+def _numbers(path: Path | None, _state: int, estimators: tuple[str, ...], treatments: tuple[str, ...],
+             samples: tuple[str, ...]) -> list[tuple[str, str]]:
     """Claim and indicator of every claim on a number; read once for each state of the file, asked for by each job."""
-    claims = load_claims(path, indicators)
+    claims = load_claims(path)
     numeric = claims.loc[(claims["value"] != "") & (claims["estimand"] == "overall")
                          & claims["estimator"].isin(estimators) & claims["treatment"].isin(treatments)
                          & claims["sample"].isin(samples)]
@@ -116,7 +115,7 @@ def _parts(names: list[str]) -> list[str]:
 def reproduce_files(evaluation: Evaluation) -> list[str]:
     """Every file of the reproduce stage, relative to the results folder: tables and page; the tables alone if nothing
     was published."""
-    if load_claims(evaluation.published, evaluation.indicators).empty:
+    if load_claims(evaluation.published).empty:
         return list(REPRODUCTION_TABLES)
     return [*REPRODUCTION_TABLES, REPRODUCTION_PAGE]
 

@@ -15,7 +15,7 @@ from did.project.config import Evaluation, Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
-from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables, verdicts
+from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables
 from did.report.content.facts import (
     PERIODS,
     SAMPLES,
@@ -54,7 +54,7 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     indicator = load_indicator(name, evaluation.indicators_folder)
     frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends"), [name], evaluation,
                           paths)
-    claims = load_claims(evaluation.published, evaluation.indicators)
+    claims = load_claims(evaluation.published)
     claims = claims.loc[claims["indicator"] == name]
     claims["published_value"] = pd.to_numeric(claims["value"], errors="coerce")
     sources = sources_of([indicator], evaluation)
@@ -72,10 +72,9 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
         _timing(indicator, evaluation, source, paths)
     _specifications_of_claims(indicator, evaluation, frames["specifications"], claims, source, paths)
     facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
-    reproduction = verdicts(evaluation, frames["estimates"], [name])
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
-        tables={**frames, "reproduction": reproduction}, results=paths.results))
+        tables={**frames, "reproduction": tables.read("verdicts", paths.verdicts(name))}, results=paths.results))
     return f"{name}: {plural(len(figures), 'figure')}"
 
 

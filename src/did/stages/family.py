@@ -9,19 +9,20 @@ import pandas as pd
 
 from did.areas.waves import MEMBERSHIP
 from did.errors import one_of
-from did.evidence import load_claims
+from did.evidence import in_order, load_claims
 from did.project import result_files
 from did.project.config import Evaluation, Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.readers.reference import read_reference
 from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
-from did.report.content.evaluation_facts import family_facts, largest_dose, stage_tables, verdicts
+from did.report.content.evaluation_facts import family_facts, largest_dose, stage_tables
 from did.report.content.facts import ESTIMATORS, levels, samples_of, treatments_of
 from did.report.figures.coefficients import coefficient_panes, coefficient_single
 from did.report.figures.waves import wave_chart, wave_rows
 from did.report.pages.robustness import robustness_markdown
 from did.report.pages.summary import summary_markdown
+from did.store import tables
 from did.store.provenance import write_text
 from did.words import listed
 
@@ -42,10 +43,11 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
                           paths)
     facts = family_facts(family, evaluation, without=without, paths=paths)
     facts = replace(facts, largest_dose=largest_dose(facts.total, evaluation, paths))
-    _coefficients(members, evaluation, frames["estimates"], paths)
+    claims = load_claims(evaluation.published)
+    reproduction = in_order(tables.read("tested_claims", paths.tested_claims(family)), claims)
+    _coefficients(members, evaluation, frames["estimates"], claims, paths)
     if result_files.draws_waves(evaluation, family, without):
         _waves(evaluation, bool(frames["estimates"]["is_synthetic"].any()), paths)
-    reproduction = verdicts(evaluation, frames["estimates"], by_family[family])
     write_text(paths.results / result_files.family_page(family),
                summary_markdown(facts=facts, reproduction=reproduction, **frames))
     del frames["area_audit"]
@@ -54,12 +56,11 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
     return f"{family}: {len(result_files.family_files(evaluation, family, without))} files"
 
 
-def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: pd.DataFrame,
+def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: pd.DataFrame, claims: pd.DataFrame,
                   paths: Paths) -> None:
     """Draw a family's coefficients by every estimator but the event study, in the layout its entry names."""
     family = evaluation.families[members[0].family]
-    claims = load_claims(evaluation.published, evaluation.indicators)
-    claims["published_value"] = pd.to_numeric(claims["value"], errors="coerce")
+    claims = claims.assign(published_value=pd.to_numeric(claims["value"], errors="coerce"))
     units = dict.fromkeys(effect_unit(each, evaluation) for each in members)
     unit = next(iter(units)) if len(units) == 1 else "unit of each outcome"
     for estimator in evaluation.estimators:

@@ -34,6 +34,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     members = {"observations": sources, **dict.fromkeys(TABLES, indicators),
                **dict.fromkeys(FAMILY_TABLES, result_files.families(evaluation, without))}
     tables = {table: [getattr(paths, table)(name) for name in names] for table, names in members.items()}
+    tables["reproduction"] = [paths.reproduction]
     made = [*(path for each in tables.values() for path in each), *map(paths.section, indicators)]
     settings = [*result_files.settings_files(evaluation), *_looked_into(sources, evaluation)]
     _remove_others(paths, written)

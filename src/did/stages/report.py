@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import sources_of
-from did.report.content.evaluation_facts import front_facts, read_reproduction, stage_tables
+from did.report.content.evaluation_facts import front_facts, stage_tables
 from did.report.pages.front import front_markdown
 from did.report.pages.report import Report, report_html
-from did.store import seals
+from did.store import seals, tables
 from did.store.provenance import together, write_text
 
 
@@ -27,8 +28,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     frames = stage_tables(("estimates", "diagnostics"), indicators, evaluation, paths)
     # Effects by event time are in the figures; without them every search is short.
     frames["estimates"] = frames["estimates"].loc[frames["estimates"]["estimand"].eq("overall")]
-    frames["reproduction"] = read_reproduction(paths.results)
-    front = front_facts(evaluation, without=without, paths=paths)
+    frames["reproduction"] = tables.read("reproduction", paths.reproduction)
+    front = replace(front_facts(evaluation, without=without, paths=paths), contact=evaluation.contact)
     write_text(paths.results / result_files.FRONT, front_markdown(
         front=front, **frames))
     members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]

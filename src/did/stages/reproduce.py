@@ -1,4 +1,4 @@
-"""Stage 7: a verdict on every published claim, and the specifications that satisfy it."""
+"""Stage 8: the verdicts on all published claims together, and the specifications that satisfy them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.evidence import baseline, load_claims
+from did.evidence import baseline, in_order, load_claims, unavailable
 from did.evidence.ranking import choices, judged, ranking
 from did.evidence.verdicts import counts
 from did.fetch.availability import reason
@@ -15,7 +15,6 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.report.content.evaluation_facts import verdicts
 from did.report.content.facts import levels
 from did.report.pages.reproduction import Setting, page
 from did.store import tables
@@ -26,24 +25,34 @@ from did.words import listed, plural
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], strict: Path | None = None,
         renew: Path | None = None) -> str:
-    """Write everything that ``result_files.reproduce_files`` lists and return what was found: the claims by verdict.
+    """Write the reproduction table and everything that ``result_files.reproduce_files`` lists, and return what was
+    found: the claims by verdict.
 
     Claims on the indicators ``without``, which are not available in this run, get rows that say so. ``strict``: where
     recorded verdicts lie that those of this run must equal; ``renew``: where to record them, after what changed is
     reported in the lines returned.
 
-    Raises DidError for a mistake in the claims file, a claim without an estimate, a table that is missing, and, if
-    ``strict``, for a changed verdict, once all is written.
+    Raises DidError for a mistake in the claims file, a table that is missing, and, if ``strict``, for a changed
+    verdict, once all is written.
     """
     claims = load_claims(evaluation.published, evaluation.indicators)
     members = {name: load_indicator(name, evaluation.indicators_folder) for name in evaluation.indicators
                if name not in without}
-    estimates, varied = (pd.concat([tables.read(table, getattr(paths, table)(name)) for name in members],
-                                   ignore_index=True) for table in ("estimates", "specifications"))
-    table = verdicts(evaluation, estimates, members, {name: reason(evaluation, name, paths) for name in without})
+    families = result_files.families(evaluation, without)
+    varied = pd.concat([tables.read("specifications", paths.specifications(name)) for name in members],
+                       ignore_index=True)
+    lost = unavailable(
+        claims,
+        {name: reason(evaluation, name, paths) for name in without},
+        evaluation.default_specification,
+        evaluation.clusters,
+        is_synthetic=bool(varied["is_synthetic"].any()),
+    )
+    found = [tables.read("tested_claims", paths.tested_claims(family)) for family in families]
+    table = tables.check("reproduction", in_order(pd.concat([*found, lost], ignore_index=True), claims))
+    tables.write("reproduction", table, paths.reproduction)
     first = evaluation.clusters[0]
     specifications = judged(varied, claims)
-    families = result_files.families(evaluation, without)
     ranked = ranking(specifications, families, evaluation.default_specification, first)
     moved = choices(specifications, first)
     for name, frame in zip(result_files.REPRODUCTION_TABLES, (table, specifications, ranked, moved), strict=True):

@@ -17,7 +17,7 @@ def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
     describes.
     """
     indicator = load_indicator(indicator_name, evaluation.indicators_folder)
-    claims = load_claims(evaluation.published, evaluation.indicators)
+    claims = load_claims(evaluation.published)
     observations = {name: tables.read("observations", paths.observations(name))
                     for name in indicator.sources}
     table = specifications.specify(indicator, evaluation, observations,

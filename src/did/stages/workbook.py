@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from importlib import metadata
 
 from did.project import result_files
@@ -23,7 +24,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     """
     indicators = members(evaluation, without)
     frames = result_tables(evaluation, paths, without)
-    front = front_facts(evaluation, without=without, paths=paths)
+    front = replace(front_facts(evaluation, without=without, paths=paths), contact=evaluation.contact)
     pages, sources = list(front.families), sources_of(indicators.values(), evaluation)
     sheets = workbook_sheets.sheets(
         pages=pages, front=front, units={name: effect_unit(each, evaluation) for name, each in indicators.items()},

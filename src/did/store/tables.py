@@ -18,7 +18,10 @@ CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
 STAGES = {"observations": "observe", "panel": "align", "area_audit": "align", "estimates": "fit", "influence": "fit",
-          "diagnostics": "diagnose", "trends": "diagnose", "specifications": "specify", "adjusted_p_values": "adjust"}
+          "diagnostics": "diagnose", "trends": "diagnose", "specifications": "specify", "verdicts": "judge",
+          "adjusted_p_values": "adjust", "tested_claims": "adjust", "reproduction": "reproduce"}
+VERDICTS = ("reproduced", "reproduced except N", "consistent", "not reproduced", "contradicted", "not printed",
+            "cannot run")
 FATE = ["kept", "merged", "excluded", "imputed", "set_aside"]
 
 
@@ -42,6 +45,42 @@ def _schema(name: str, key: list[str], columns: dict[str, pa.Column]) -> pa.Data
     columns = columns | {"is_synthetic": _flag()}
     return pa.DataFrameSchema(columns, name=name, unique=key, strict=True, ordered=True)
 
+
+def _agrees() -> pa.Column:
+    return _text(checks=pa.Check.isin(["yes", "no", "not printed", "cannot run"]))
+
+
+# A claim, our estimate alongside it, and what follows; a text that was not printed is empty.
+_CLAIM = {
+    **{name: _text() for name in ("claim", "figure", "pane", "indicator", "outcome", "estimator", "treatment", "sample",
+                                  "estimand", "cohort", "period")},
+    "event_time": _count(nullable=True),
+    "unit": _text(),
+    "as_printed": _text(),
+    "published_value": _number(),
+    "rounding": _text(),
+    "published_sign": _text(),
+    "published_significance": _text(),
+    "published_n": _count(nullable=True),
+    "published_n_panel": _count(nullable=True),
+    "not_comparable": _text(),
+    "specification": _text(),
+    "cluster": _text(),
+    **{name: _number() for name in ("estimate", "std_error", "ci_low", "ci_high", "p_value")},
+}
+_VERDICT = {
+    **{name: _count(nullable=True) for name in ("n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters")},
+    "difference": _number(),
+    **{name: _agrees() for name in ("value_agrees", "value_in_interval", "sign_agrees", "significance_agrees",
+                                    "n_agrees")},
+    "status": _text(checks=pa.Check.isin(["printed", "not printed", "cannot run"])),
+    "verdict": _text(checks=pa.Check.isin(VERDICTS)),
+    "reasons": _text(),
+    **{f"did_{name}": _number() for name in ("estimate", "std_error", "ci_low", "ci_high", "p_value")},
+    "did_n_obs": _count(nullable=True),
+    "note": _text(),
+}
+_TESTED = {**_CLAIM, "p_holm": _number(), **_VERDICT}
 
 SCHEMAS: dict[str, pa.DataFrameSchema] = {
     "observations": _schema(
@@ -172,6 +211,9 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "note": _text(),
         },
     ),
+    "verdicts": _schema("verdicts", ["claim", "cluster"], {**_CLAIM, **_VERDICT}),
+    "tested_claims": _schema("tested_claims", ["claim", "cluster"], _TESTED),
+    "reproduction": _schema("reproduction", ["claim", "cluster"], _TESTED),
     "adjusted_p_values": _schema(
         "adjusted_p_values",
         ["indicator", "sample", "treatment", "estimator", "cluster"],
@@ -281,8 +323,9 @@ def read(name: str, path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.exists():
-        raise DidError(f"{path}: expected the table of {name}; found no file; run did {STAGES[name]} {path.stem} "
-                       "first, or did run")
+        member = "" if path.stem == name else f" {path.stem}"
+        raise DidError(f"{path}: expected the table of {name}; found no file; run did {STAGES[name]}{member} first, or "
+                       "did run")
     frame, metadata = seals.read(path, "did run")
     if metadata.get(CHECKED) == name.encode() and list(frame.columns) == list(SCHEMAS[name].columns):
         return frame

@@ -16,7 +16,7 @@ from did.errors import DidError
 from did.estimators import ESTIMATORS
 from did.fetch import DataMode, obtainable, parse_mode
 from did.fetch.availability import reason, unavailable
-from did.project import registry, result_files
+from did.project import registry, result_files, slices
 from did.project.config import Evaluation
 from did.project.file_checks import check_files
 from did.project.loading import load_evaluation, load_indicator
@@ -180,6 +180,29 @@ class Plan:
     def config_file(self) -> str:
         return self._input(self.config_path)
 
+    def config_part(self, stage: str, member: str | None = None) -> str:
+        """A file of what a stage reads of the evaluation, for the indicator or the family it works on. It is written
+        only when that changed, so that an edit of the evaluation reruns what depends on it."""
+        family = self._family_of[member] if stage in slices.OF_INDICATOR else member
+        if (stage, family) not in self._parts:
+            self._parts[stage, family] = _kept(
+                self.paths.config / f"{stage if family is None else f'{stage}_{family}'}.json",
+                self._config.text(stage, family))
+        return self._parts[stage, family]
+
+    @cached_property
+    def _config(self) -> slices.Parts:
+        return slices.Parts(self.evaluation, self.unavailable)
+
+    @cached_property
+    def _parts(self) -> dict[tuple[str, str | None], str]:
+        """The files that `config_part` has written or looked at."""
+        return {}
+
+    @cached_property
+    def _family_of(self) -> dict[str, str]:
+        return {name: family for family, names in self.families.items() for name in names}
+
     def registry(self, source: str) -> str:
         return self._input(Path(self.evaluation.sources_folder) / f"{source}.yaml")
 
@@ -202,7 +225,8 @@ class Plan:
         """Every table between the stages."""
         return [*(str(self.paths.observations(source)) for source in self.sources),
                 *(str(getattr(self.paths, table)(indicator)) for indicator in self.indicators for table in TABLES),
-                *(str(getattr(self.paths, table)(family)) for family in self.families for table in FAMILY_TABLES)]
+                *(str(getattr(self.paths, table)(family)) for family in self.families for table in FAMILY_TABLES),
+                str(self.paths.reproduction)]
 
     def sections(self) -> list[str]:
         """Every outcome's section of the report."""
@@ -245,11 +269,11 @@ class Plan:
         reader = self.source(source).reader
         return record(self.paths.modules / f"observe_{reader}.json", "did.stages.observe", READERS[reader])
 
-    @property
-    def estimator_modules(self) -> list[str]:
-        """Modules of the evaluation's estimators, which are found by name and not by an import statement."""
-        return [ESTIMATORS[name].split(":")[0]
-                for name in dict.fromkeys([*self.evaluation.estimators, *self.evaluation.staggered_estimators])]
+    def estimator_modules(self, *keys: str) -> list[str]:
+        """Modules of the estimators that these keys of the evaluation name, or of all: they are found by name and not
+        by an import statement."""
+        names = [name for key in keys for name in getattr(self.evaluation, key)] if keys else ESTIMATORS
+        return [ESTIMATORS[name].split(":")[0] for name in dict.fromkeys(names)]
 
     def result_files(self, stage: str, member: str | None = None) -> list[str]:
         """What a stage writes to the results folder, for an indicator or a family if it works on one."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
 from did.areas import waves
-from did.evidence import compare, load_claims
 from did.fetch.availability import reason
 from did.project import result_files
 from did.project.config import Evaluation, Indicator
@@ -18,7 +16,6 @@ from did.project.paths import Paths
 from did.report.content.describe import effect_unit, measure, onset, sources_of, span, used
 from did.report.content.facts import Facts, Front, LargestDose, annotated, levels, samples_of, treatments_of
 from did.store import tables
-from did.store.result_csv import read_csv
 from did.words import listed
 
 OWN_DATES = ("Every unit is treated from a date of its own. Where a page says from when, it is the earliest; each unit "
@@ -111,7 +108,7 @@ def front_facts(evaluation: Evaluation, *, without: Collection[str], paths: Path
                   for family in result_files.families(evaluation, without)],
         n_published=publication.coefficients, n_published_numbers=publication.printed_numbers,
         published_conclusion=publication.conclusion, citation=publication.citation,
-        contact=evaluation.contact, specification=evaluation.default_specification,
+        specification=evaluation.default_specification,
         context=[*([OWN_DATES] if evaluation.waves.table else []),
                  *(fact.text for fact in publication.context if not fact.families)],
         unavailable=missing_outcomes(evaluation, without, paths), samples=samples_of(evaluation),
@@ -159,21 +156,6 @@ def stage_tables(names: Sequence[str], indicators: Collection[str], evaluation: 
     return frames
 
 
-def verdicts(evaluation: Evaluation, estimates: pd.DataFrame, indicators: Collection[str],
-             lost: dict[str, str] | None = None) -> pd.DataFrame:
-    """Return the claims on these indicators alongside our estimates, as `did.evidence.compare` does.
-
-    ``lost`` maps indicators that are not available to the reason; claims on them cannot run. Raises DidError for a
-    mistake in the claims file, and for a claim without an estimate.
-    """
-    claims = load_claims(evaluation.published, evaluation.indicators)
-    about = {*indicators, *(lost or {})}
-    families = {name: load_indicator(name, evaluation.indicators_folder).family for name in evaluation.indicators}
-    return compare(claims.loc[claims["indicator"].isin(about)], estimates, evaluation.default_specification, lost,
-                   estimators=evaluation.estimators, treatments=evaluation.treatments, samples=evaluation.samples,
-                   families=families)
-
-
 def members(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, Indicator]:
     """Return the indicators of a run by name, family by family; ``without`` are those that it has no files for."""
     return {name: load_indicator(name, evaluation.indicators_folder)
@@ -195,13 +177,7 @@ def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str]
     reported = (estimates["specification"] == evaluation.default_specification) & (estimates["estimand"] == "overall")
     frames["estimates"] = estimates.assign(p_adjusted=estimates["p_adjusted"].mask(
         reported, adjusted["p_romano_wolf"].set_axis(estimates.index)))
-    return frames | {"adjusted_p_values": tests, "reproduction": read_reproduction(paths.results)}
-
-
-def read_reproduction(results: Path) -> pd.DataFrame:
-    """Return the claims with their verdicts as the reproduce stage wrote them into the folder ``results``."""
-    return read_csv(results / result_files.REPRODUCTION_TABLES[0], keep_default_na=True,
-                    dtype={"published_sign": str, "published_significance": str, "note": str})
+    return frames | {"adjusted_p_values": tests, "reproduction": tables.read("reproduction", paths.reproduction)}
 
 
 def _counted(evaluation: Evaluation) -> str:

@@ -105,7 +105,7 @@ class _Claim:
 def _cell(row) -> str:
     """Estimator, treatment and sample of a claim, and which of the estimator's effects if it has several."""
     effect = [str(part) for part in (row.estimand, row.cohort, row.period, row.event_time)
-              if part not in ("", "overall")]
+              if pd.notna(part) and part not in ("", "overall")]
     return ", ".join([ABBREVIATIONS.get(row.estimator, row.estimator), TREATMENTS[row.treatment].lower(),
                       SAMPLES[row.sample], *effect])
 
