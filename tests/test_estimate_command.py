@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from did.cli.commands import main
 from did.errors import DidError
-from did.estimators import ESTIMATORS, estimate
+from did.estimators import estimate, names
 from did.readers.panel_file import Columns, load
 from did.store import tables
 
@@ -171,7 +171,7 @@ def test_averages_of_group_time_effects_are_on_the_screen():
     assert "att_gt" not in outcome.output and "group-time effects are not shown" in outcome.output
 
 
-@pytest.mark.parametrize("name", list(ESTIMATORS))
+@pytest.mark.parametrize("name", names())
 def test_every_estimator_of_the_registry_fits_and_shows_the_files_own_periods(name):
     frame = table_of(n_units=20).assign(t=lambda f: f["t"] + 7, g=lambda f: f["g"].where(f["g"] == 0, f["g"] + 7))
     rows = estimates(save(frame), *COLUMNS, "--estimator", name, *(["--lags", "last_2"] if name == "ldv" else []))
@@ -588,7 +588,7 @@ def test_the_commands_of_the_docs_work_and_print_what_the_docs_show(line):
 
 
 def test_the_docs_name_every_estimator():
-    for name in ESTIMATORS:
+    for name in names():
         assert f"| `{name}` |" in DOCS.read_text(encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from did.errors import DidError
-from did.estimators import ESTIMATORS, Panel, Result, estimate
+from did.estimators import Panel, Result, entries, estimate
 from did.estimators.within import within
 from did.inference.clustered import COLUMNS, clustered_covariance, small_sample_factor, summarise
 from did.store import tables
@@ -209,7 +209,7 @@ def test_unit_clustered_interval_covers_a_null_effect_at_its_level():
 
 
 def test_rows_fit_the_estimates_table_and_count_treated_units_and_clusters():
-    rows = pd.concat([rows_of(random_frame(4), name) for name in ESTIMATORS], ignore_index=True)
+    rows = pd.concat([rows_of(random_frame(4), name) for name in entries()], ignore_index=True)
     assert list(rows.columns) == COLUMNS
     named = rows.assign(indicator="x", specification="default", sample="full", is_synthetic=True)
     tables.check("estimates", named)
@@ -361,7 +361,7 @@ def test_an_estimate_that_cannot_be_made_is_refused_in_one_line(name, options, f
 
 def test_results_are_the_same_object_type_for_every_name_in_the_registry():
     panel = Panel.from_frame(random_frame(13))
-    for name in ESTIMATORS:
+    for name in entries():
         result = estimate(name, panel, **OPTIONS.get(name, {}))
         assert isinstance(result, Result) and result.estimator == name
         assert result.influence.index.equals(panel.units)

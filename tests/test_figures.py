@@ -97,7 +97,7 @@ PUBLISHED = pd.DataFrame([["out_a", "binary", "full", 40.0], ["out_a", "binary",
 PANES = dict(outcomes=OUTCOMES, estimator="ldv", specification="default", published=PUBLISHED,
              axis_labels={"binary": "days per 100,000", "intensity": "days per 100,000, per organisation"}, **WORDS)
 SINGLE = PANES | dict(outcomes={"out_a": "Mortality"}, axis_label="deaths; intensity: per organisation")
-EVENT = dict(indicator="out_a", specification="default", sample="full", treatment="binary",
+EVENT = dict(estimator="event_study", indicator="out_a", specification="default", sample="full", treatment="binary",
              value_label="Days per 100,000, difference from reference", **WORDS)
 TREND = dict(onset="2017-06", value_label="Days per 100,000", tests=TESTS, **WORDS)
 

@@ -14,6 +14,7 @@ from did.report.content.lead import how_to_read, leads
 from did.store import tables
 
 FACTS = Facts(
+    estimator="ldv", other_estimator="did",
     title="Waiting", question="Did waits change?", total="waits", outcomes={"waits": "Long waits"}, dose="extra nurse",
     measure="days per 1,000", first="2010", last="2019", onset="2016", n_published=1, n_published_numbers=1,
     frequency="Y", staggered="by_date", page="summary_waiting.md")

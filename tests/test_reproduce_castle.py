@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from causaldata import castle
 
-from did.estimators import ESTIMATORS
+from did.estimators import names
 from did.estimators.decomposition import TYPES, decompose, shares
 from did.evidence import compare, load_claims
 from did.evidence.ranking import judged, never_satisfied, ranking
@@ -26,7 +26,7 @@ SPECIFICATIONS = {"year_of_law": 1, "first_full_year": 0}
 
 @pytest.fixture(scope="module")
 def claims():
-    return load_claims(CLAIMS, ["l_homicide"], estimators=[*ESTIMATORS, "decomposition"])
+    return load_claims(CLAIMS, ["l_homicide"], estimators=[*names(), "decomposition"])
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from did.errors import DidError
 from did.report.content.facts import (
     DAGGER,
     FEW_TREATED,
-    STAGGERED,
     WEIGHTED_RATE,
     Facts,
     Front,
     LargestDose,
     annotated,
     few_treated_note,
+    own_dates_names,
 )
 from did.report.content.identities import additivity, sum_to_zero
 from did.report.content.staggered_text import (
@@ -48,6 +48,7 @@ from did.words import singular
 
 PARTS = {"days_nhs": 10.0, "days_care": 25.0, "days_both": 5.0}
 FACTS = Facts(
+    estimator="ldv", other_estimator="did",
     title="Integrated systems", question="Did outcomes change?", total="days_total", parts=tuple(PARTS),
     outcomes={"days_total": "All causes", "days_nhs": "NHS", "days_care": "Social care", "days_both": "Both"},
     measure="delayed days per 100,000 adults per month", dose="additional organisation", first="2011-04",
@@ -604,7 +605,7 @@ def test_other_specifications_are_one_table_without_the_one_reported(estimates):
     rows = rows[rows["indicator"].eq("days_total") & rows["sample"].eq("full") & rows["treatment"].eq("binary")]
     lines = other_specifications_table(rows, WAVES).splitlines()[2:]
     # A specification with the two-way estimate alone, as the reported one, is not one with dates of its own.
-    assert [line[2:].split(" | ")[:2] for line in lines] == [["record", STAGGERED[name]] for name in AVERAGES]
+    assert [line[2:].split(" | ")[:2] for line in lines] == [["record", own_dates_names()[name]] for name in AVERAGES]
     assert lines[0].endswith("| 50.0 | 30.0 to 70.0 | 20.0 to 80.0 | 149 (30) | 8 |")
     assert other_specifications_table(estimates, WAVES) == ""
 

@@ -6,10 +6,61 @@ from typing import Any
 
 import click
 
-from did.cli.app import State, cores_and_profile, data_option, main, say
+from did.cli.app import Command, State, cores_and_profile, data_option, main, say
 
 
-@main.command(name="estimate", context_settings={"max_content_width": 110})
+class Estimators(Command):
+    """A command with the options of every registered estimator after its own, before how much is said."""
+
+    def get_params(self, context: click.Context) -> list[click.Parameter]:
+        """As every command; the registry is read when parameters are first asked for."""
+        if not self.read:
+            self.read = True
+            place = next(at for at, each in enumerate(self.params) if each.name == "estimators") + 1
+            self.params[place:place] = estimator_options()
+        return super().get_params(context)
+
+    read = False
+
+
+def estimator_options() -> list[click.Option]:
+    """Return an option of the command line for each option of the registered estimators, but for the covariates, which
+    are columns: estimators that share one share it here, and its help says whose it is."""
+    from did.estimators import entries
+
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for name, entry in entries().items():
+        for option in entry.options:
+            found.setdefault(option.name, []).append((name, option))
+    found.pop("covariates", None)
+    return [_click_option([option for _, option in shared], _help(shared)) for shared in found.values()]
+
+
+def _help(shared: list[tuple[str, Any]]) -> str:
+    """What an option does, by estimator: said once where several say the same."""
+    said: dict[str, list[str]] = {}
+    for name, option in shared:
+        said.setdefault(option.what, []).append(name)
+    return "; ".join(f"{', '.join(names)}: {what}" for what, names in said.items()) + "."
+
+
+def _click_option(options: list[Any], words: str) -> click.Option:
+    first, choices = options[0], dict.fromkeys(word for option in options for word in option.choices)
+    settings: dict[str, Any] = {"help": words, "metavar": first.metavar or None}
+    if choices:
+        settings |= {"type": click.Choice(list(choices)), "metavar": None}
+    elif first.type in (int, float):
+        least = min((option.at_least for option in options if option.at_least is not None), default=None)
+        settings["type"] = first.type if least is None else (
+            click.IntRange(least) if first.type is int else click.FloatRange(least))
+    elif first.type is bool:
+        settings |= {"is_flag": True, "default": None, "metavar": None}
+    elif first.type == list[str]:
+        settings["multiple"] = True
+    return click.Option([f"--{first.on_command_line}", first.name], **settings)
+
+
+@main.command(name="estimate", cls=Estimators, context_settings={"max_content_width": 110})
 @click.argument("panel", metavar="PANEL.csv")
 @click.option("--outcome", required=True, metavar="COLUMN", help="What is explained.")
 @click.option("--unit", required=True, metavar="COLUMN", help="Unit of the panel.")
@@ -19,35 +70,13 @@ from did.cli.app import State, cores_and_profile, data_option, main, say
               "never = never treated.")
 @click.option("--cluster", multiple=True, metavar="COLUMN", help="Cluster errors by this too, not only by unit.")
 @click.option("--weights", metavar="COLUMN", help="Weight of each row.")
-@click.option("--covariates", multiple=True, metavar="COLUMNS", help="With commas between them; see --method.")
+@click.option("--covariates", multiple=True, metavar="COLUMNS", help="With commas between them; how they "
+              "enter depends on the estimator.")
 @click.option("--dose", metavar="COLUMN", help="Intensity of treatment; the effect is then per unit of it.")
 @click.option("--frequency", default="auto", show_default=True, type=click.Choice(["auto", "M", "Q", "Y"]),
               help="What the periods are.")
 @click.option("--estimator", "estimators", multiple=True, metavar="NAMES", help="One or several; a name "
-              "that is none lists them all. Default: did and event_study.")
-@click.option("--control-group", type=click.Choice(["not_yet_treated", "never_treated"]), help="Whom to compare with.")
-@click.option("--base-period", type=click.Choice(["universal", "varying"]), help="What effects before treatment are "
-              "relative to: the last period before it, or the one before each.")
-@click.option("--anticipation", type=click.IntRange(0), metavar="K", help="Periods before treatment with an effect.")
-@click.option("--method", type=click.Choice(["unconditional", "reg", "ipw", "dr"]), help="How callaway_santanna takes "
-              "covariates: regression, inverse probability weights or both. Default with --covariates: dr.")
-@click.option("--unbalanced", type=click.Choice(["trim", "pairwise"]), help="Drop units with gaps, or use what each "
-              "comparison has.")
-@click.option("--lags", metavar="LAGS", help="Outcomes before treatment that ldv takes: all, last_N or yearly_means.")
-@click.option("--reference", metavar="E", help="Event time that effects are relative to; event_study takes several, "
-              "-1,-5.")
-@click.option("--bin-width", type=click.IntRange(1), metavar="K", help="Pool event times, K periods to a bin; "
-              "--reference and --leads then count bins.")
-@click.option("--leads", type=click.IntRange(1), metavar="K", help="Effects before treatment: of imputation_leads, "
-              "against all earlier periods; of stacked, the start of its window.")
-@click.option("--control-weights", type=click.Choice(["equal", "corrected"]), help="How stacked weighs controls.")
-@click.option("--aggregation", multiple=True, metavar="KINDS", help="Averages of callaway_santanna and imputation: "
-              "simple, event_time, cohort, calendar; group_time for the effects themselves.")
-@click.option("--min-event-time", type=int, metavar="E", help="First event time of averages.")
-@click.option("--max-event-time", type=int, metavar="E", help="Last event time of averages; of stacked, the end of "
-              "its window.")
-@click.option("--balance", "balance_event_time", type=click.IntRange(0), metavar="E", help="Average by event time (by "
-              "nothing else) over the cohorts observed to event time E.")
+              "that is none lists them all. Default: two-way fixed effects, one effect and by event time.")
 @click.option("--bands", is_flag=True, help="Also give bands that hold for all effects of a kind at once.")
 @click.option("--draws", type=click.IntRange(1), metavar="N", help="Bootstrap draws of the bands. Default: 999.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Seed of the draws. Default: 20170601.")
@@ -60,18 +89,15 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     \b
     did estimate panel.csv --outcome y --unit id --period time --cohort g
     did estimate panel.csv --outcome y --unit id --period time --cohort g --cluster cluster --output estimates.csv
-    did estimate panel.csv --outcome y --unit id --period time --cohort g --estimator imputation,sun_abraham
-    did estimate panel.csv --outcome y --unit id --period time --cohort g --estimator callaway_santanna --bands
+    did estimate panel.csv --outcome y --unit id --period time --cohort g --bin-width 2
+    did estimate panel.csv --outcome y --unit id --period time --cohort g --bands
     """
     from did.stages import estimate as stage
 
     names = ("outcome", "unit", "period", "cohort", "cluster", "weights", "covariates", "dose")
     columns = stage.parse_columns(**{name: given.pop(name) for name in names})
     options = {name: value for name, value in given.items() if value is not None and value != ()}
-    if "aggregation" in options:
-        options["aggregation"] = stage.split(options["aggregation"])
-    if "reference" in options:
-        options["reference"] = stage.parse_references(options["reference"])
+    options = {name: stage.parse(name, value) for name, value in options.items()}
     as_json = state.output == "json"
     text = stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, output=output,
                      options=options, bands=bands, draws=draws, seed=seed, as_json=as_json)
@@ -100,8 +126,9 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
               "from the first that begins then or later.")
 @click.option("--treatment", default="binary", show_default=True, type=click.Choice(["binary", "intensity"]),
               help="intensity: per unit of the waves' dose.")
-@click.option("--estimator", "estimators", multiple=True, metavar="NAMES", help="did, callaway_santanna. Default: "
-              "both.")
+@click.option("--estimator", "estimators", multiple=True, metavar="NAMES", help="Those with one effect, "
+              "with commas between them. Default: two-way fixed effects, and the average of effects by cohort and "
+              "period.")
 @click.option("--level", default=0.05, show_default=True, type=float, metavar="SHARE", help="False discovery rate of "
               "the figure's line and the page.")
 @click.option("--name", metavar="NAME", help="Results go to results/sweep/NAME. Default: from the name of LIST.")
@@ -125,7 +152,7 @@ def sweep_list(state: State, source: str | None, indicator: str | None, estimato
     did sweep indicators.csv --waves waves.csv
     did sweep indicators.csv --waves ics_waves.csv --members systems.csv --numerator count --denominator patients
     did sweep practices.parquet --indicator indicator --unit practice --period month --value rate --waves waves.csv
-    did sweep indicators.csv --waves waves.csv --onset first_full --estimator did --cores 4
+    did sweep indicators.csv --waves waves.csv --onset first_full --cores 4
     did sweep indicators.csv --waves waves.csv --profile profiles/slurm --batch-size 500
     """
     from did.stages import sweep as stage

@@ -1,4 +1,4 @@
-"""What is generated from the code for the docs: JSON Schemas for editors, and the reference of config and command line.
+"""What is generated from the code for the docs: JSON Schemas for editors, and pages of reference.
 
 `did schema --write` writes them; a test compares, so that they cannot drift.
 """
@@ -10,6 +10,7 @@ import json
 import textwrap
 import types
 import typing
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+
+from did.estimators.registry import Estimator, Option, type_words
 
 HEAD = "<!-- Written by `did schema --write`; change the code instead. -->\n\n"
 
@@ -37,7 +40,8 @@ def json_schema(which: str) -> str:
 def pages(commands: click.Group) -> dict[str, str]:
     """Everything that is generated, for the command line ``commands``: path within docs/ -> text."""
     schemas = {f"schema/{which}.json": json_schema(which) for which in models()}
-    return {**schemas, "reference_config.md": config_page(), "reference_cli.md": command_page(commands)}
+    return {**schemas, "reference_config.md": config_page(), "reference_cli.md": command_page(commands),
+            "reference_estimators.md": estimators_page()}
 
 
 def write(folder: str | Path, commands: click.Group) -> list[str]:
@@ -145,8 +149,9 @@ def _command(name: str, command: click.Command, level: int) -> list[str]:
              " ".join(inspect.cleandoc(prose).split()).replace("<", "&lt;") + "\n"]
     if examples:
         lines.append(f"```sh\n{textwrap.dedent(examples).strip()}\n```\n")
-    options = [each for each in command.params if isinstance(each, click.Option) and not each.hidden
-               and each.name not in ("quiet", "verbose", "as_json")]
+    help_option = command.get_help_option(context)
+    options = [each for each in command.get_params(context) if isinstance(each, click.Option) and not each.hidden
+               and each.name not in ("quiet", "verbose", "as_json", help_option and help_option.name)]
     if options:
         lines.append(_options(options))
     if isinstance(command, click.Group):
@@ -159,3 +164,80 @@ def _options(options: list[click.Option]) -> str:
     records = [each.get_help_record(click.Context(click.Command("any"))) for each in options]
     cells = [(flag.replace("|", "\\|"), " ".join(words.split()).replace("|", "\\|")) for flag, words in records]
     return "| option | what |\n|---|---|\n" + "\n".join(f"| `{flag}` | {words} |" for flag, words in cells) + "\n"
+
+
+# Estimators -----------------------------------------------------------------------------------------------------
+
+KINDS = {"one effect": "one effect", "by event time": "effects by event time",
+         "by cohort and period": "effects by cohort and period, and their averages",
+         "before treatment": "differences before treatment, which are no effects"}
+
+
+def estimators_page() -> str:
+    """Every registered estimator with what it gives, needs and takes, and how to register another."""
+    from did.estimators import entries
+
+    yes = {True: "yes", False: "no"}
+    heads = ["name", "label", "gives", "one overall effect", "needs", "each cohort from its own date",
+             "fitted by default in"]
+    rows = [[f"[`{name}`](#{name})", each.label, KINDS[each.kind], yes[each.overall], ", ".join(each.needs) or "-",
+             yes[each.own_dates], ", ".join(f"`did {command}`" for command in each.defaults) or "-"]
+            for name, each in entries().items()]
+    text = [HEAD + "# Estimators\n",
+            "What the names in `estimators` and `staggered_estimators` of an evaluation and in `--estimator` mean. "
+            "Formulas are in [methods.md](methods.md).\n", _grid(heads, rows)]
+    for name, each in entries().items():
+        words = {"unit": "unit", "units": "units"}
+        text.append(f"## {name}\n\n{each.words.summary.format(**words)} Source: {each.words.source.rstrip('.')}.\n")
+        if each.overall is False and each.averaged_by:
+            text.append(f"It has no average of its own; tables show the one effect of `{each.averaged_by}` for it.\n")
+        if each.options:
+            text.append(_grid(["option", "type", "default", "what"],
+                              [_option(each, option) for option in each.options]))
+    text.append(ADD)
+    return "\n".join(text)
+
+
+def _option(each: Estimator, option: Option) -> list[str]:
+    kind = ", ".join(f"`{word}`" for word in option.choices) or type_words(option.type)
+    default = each.parameters.get(option.of_fit) if option.of_fit else None
+    if isinstance(default, tuple):
+        default = ", ".join(map(str, default))
+    return [f"`--{option.on_command_line}`", kind, "-" if default in (None, "") else f"`{default}`",
+            f"{option.what[:1].upper()}{option.what[1:]}"]
+
+
+def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines) + "\n"
+
+
+ADD = """## Add an estimator
+
+An estimator is a function of a panel that returns a `Result` (`did.estimators.base`), and an entry that says what the
+rest of the package has to know of it. It can be in a package of your own:
+
+```python
+from did.estimators import Estimator, Option, Panel, Result, Words
+
+def fit(panel: Panel, *, periods: int = 3) -> Result: ...
+
+ENTRY = Estimator(
+    name="my_estimator", label="My estimator", kind="by event time", fit=fit, base="last",
+    own_options=(Option("periods", int, "periods before treatment to average over", at_least=1),),
+    words=Words(summary="What it does and takes for granted.", source="Paper, equation"))
+```
+
+and in that package's `pyproject.toml`:
+
+```toml
+[project.entry-points."did.estimators"]
+my_estimator = "my_package:ENTRY"
+```
+
+Once the package is installed, the name can be used in `estimators` and `staggered_estimators`, in `did estimate` (with
+its options) and, if it has one overall effect, in `did sweep`. A run shows it in the table of estimates, in the figures
+of its kind and on every page that names estimators. Within a Python session, `did.estimators.register(ENTRY)` does
+the same. What each field of an entry means is in `did.estimators.registry`. The diagnostics that need a regression,
+as the wild bootstrap, are reported as skipped unless the entry has a `design`.
+"""

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import design_of, estimate
+from did.estimators import design_of, entry, estimate
 from did.estimators.base import Panel
 from did.inference.bias_reduced import bias_reduced
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.wild import wild_bootstrap
 
 CORRECTED = {"CR2": "bias_reduced_cr2", "CR3": "bias_reduced_cr3"}
+BOOTSTRAPS = {"rademacher": "wild_bootstrap", "webb": "wild_bootstrap_webb"}
 
 
 def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], options: dict[str, dict], draws: int,
@@ -29,6 +30,11 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
     """
     rows = []
     for estimator in estimators:
+        if entry(estimator).design is None:
+            row = {"estimator": estimator, "item": f"{panel.treatment}, {estimator}, {level} clusters"}
+            rows += [skipped(diagnostic_row(name, panel, level) | row, "only for an estimator that is one regression")
+                     for name in (*CORRECTED.values(), *BOOTSTRAPS.values())]
+            continue
         model = design_of(estimator, panel, **options.get(estimator, {}))
         result = estimate(estimator, panel, **options.get(estimator, {}))
         base = {"estimator": estimator, "item": f"{panel.treatment}, {estimator}, {level} clusters",
@@ -39,7 +45,7 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {
                 "std_error": found["std_error"], "df_denominator": found["df"],
                 "statistic": found["estimate"] / found["std_error"]}))
-        for weights, name in (("rademacher", "wild_bootstrap"), ("webb", "wild_bootstrap_webb")):
+        for weights, name in BOOTSTRAPS.items():
             found = wild_bootstrap(model, level, draws=draws, seed=seed, weights=weights, n_obs=result.n_obs,
                                    n_parameters=result.n_parameters).iloc[0]
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {"statistic": found["t_statistic"]}))

@@ -1,46 +1,33 @@
-"""Panel to result: one file for each estimator and each step of the mathematics, and the registry of them."""
+"""Panel to result: one file for each estimator and each step of the mathematics, and the registry of them.
+
+How to add one: `did.estimators.registry`.
+"""
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from typing import TYPE_CHECKING
 
 from did.errors import DidError, one_of, suggest
 from did.estimators.base import Panel, Result
+from did.estimators.registry import COHORT_PERIOD, Estimator, Option, Words, entries, entry, names, parameters, register
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from did.estimators.design import Design
 
-__all__ = ["ESTIMATORS", "OVER_EVENT_TIME", "REGRESSIONS", "WITHOUT_DOSE", "Panel", "Result", "design_of", "estimate"]
-
-REGRESSIONS = ("did", "event_study", "ldv")
-
-# Those with effects over event time, and those of a treatment that is there or not: no dose.
-OVER_EVENT_TIME = ("event_study", "callaway_santanna", "sun_abraham", "imputation", "stacked")
-WITHOUT_DOSE = ("callaway_santanna", "sun_abraham")
-
-ESTIMATORS = {
-    "did": "did.estimators.did:estimate",
-    "ldv": "did.estimators.ldv:estimate",
-    "event_study": "did.estimators.event_study:estimate",
-    "callaway_santanna": "did.estimators.callaway_santanna:estimate",
-    "sun_abraham": "did.estimators.sun_abraham:estimate",
-    "imputation": "did.estimators.imputation:estimate",
-    "imputation_leads": "did.estimators.imputation:leads",
-    "stacked": "did.estimators.stacked:estimate",
-}
+__all__ = ["Estimator", "Option", "Panel", "Result", "Words", "design_of", "entries", "entry", "estimate", "in_run",
+           "names", "overall", "register"]
 
 
 def estimate(name: str, panel: Panel, **options: object) -> Result:
     """Return the Result of the estimator ``name`` on ``panel``.
 
-    ``options`` are the keyword arguments of its ``estimate`` function. The module is imported on first use.
+    ``options`` are the keyword arguments of its fit function, whose module is imported on first use.
     Raises DidError if the name or an option is unknown (with the closest right word), and whatever the
     estimator raises.
     """
-    one_of("estimator", name, ESTIMATORS)
-    return _called(name, ESTIMATORS[name], panel, options)
+    return _called(name, entry(name).call, panel, options)
 
 
 def design_of(name: str, panel: Panel, **options: object) -> Design:
@@ -48,14 +35,46 @@ def design_of(name: str, panel: Panel, **options: object) -> Design:
 
     Raises DidError for another estimator, an unknown option, and whatever its ``design`` raises.
     """
-    one_of("estimator with a design", name, REGRESSIONS)
-    return _called(name, f"did.estimators.{name}:design", panel, options)
+    one_of("estimator with a design", name, [each.name for each in entries().values() if each.design])
+    return _called(name, entry(name).call_design, panel, options)
 
 
-def _called(name: str, place: str, panel: Panel, options: dict[str, object]):
-    module, function = place.split(":")
-    call = getattr(importlib.import_module(module), function)
-    allowed = [word for word in inspect.signature(call).parameters if word != "panel"]
+def in_run(name: str, panel: Panel, lags: str) -> list[Result]:
+    """Return everything that a run takes from the estimator ``name``, such as effects by period and by year.
+
+    ``lags`` are those of the specification, for an estimator that needs them. Effects by cohort and period come as
+    their averages: one effect, by event time, by cohort and by calendar period. Raises whatever the estimator raises.
+    """
+    known, found = entry(name), []
+    for options in known.in_run(panel, lags):
+        result = estimate(name, panel, **options)
+        found += _averaged(result, panel) if known.kind == COHORT_PERIOD else [result]
+    return found
+
+
+def overall(name: str, panel: Panel, **options: object) -> Result:
+    """Return the one effect ``overall`` of the estimator ``name``, averaged where it has several.
+
+    Raises DidError if it has none, as an event study, and whatever the estimator raises.
+    """
+    known = entry(name)
+    one_of("estimator with one effect", name, names(overall=True))
+    result = estimate(name, panel, **options)
+    if known.kind == COHORT_PERIOD:
+        from did.estimators.aggregation import aggregate
+
+        return aggregate(result, panel, "simple")
+    return result.only("overall")
+
+
+def _averaged(result: Result, panel: Panel) -> list[Result]:
+    from did.estimators.aggregation import KINDS, aggregate
+
+    return [aggregate(result, panel, kind) for kind in KINDS]
+
+
+def _called(name: str, call: Callable, panel: Panel, options: dict[str, object]):
+    allowed = list(parameters(call))
     for option in options:
         if option not in allowed:
             raise DidError(f"option of estimator {name}: expected one of {', '.join(allowed) or 'none'}; "

@@ -234,6 +234,18 @@ class Result:
         """Number of units used."""
         return len(self.influence)
 
+    def only(self, estimand: str) -> Result:
+        """Return the result with the parameters of one estimand. Raises DidError if it has none."""
+        kept = (self.parameters["estimand"] == estimand).to_numpy()
+        if not kept.any():
+            raise DidError(f"{self.estimator}: expected an effect {estimand}; found "
+                           f"{listed(self.parameters['estimand'].unique())}; take one of those")
+        if kept.all():
+            return self
+        return dataclasses.replace(
+            self, parameters=self.parameters[kept].reset_index(drop=True), estimate=self.estimate[kept],
+            influence=self.influence.loc[:, kept], treated=self.treated.loc[:, kept])
+
 
 def scale_free(estimator: Callable[..., Result]) -> Callable[..., Result]:
     """Decorate an estimator so that it fits `Panel.scaled` and gives its result in the panel's own units."""

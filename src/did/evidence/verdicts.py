@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from did.errors import DidError
+from did.estimators.registry import TWO_WAY
 from did.inference.multiplicity import holm
 from did.project.claims import BANDS, CELL, rounds_to
 
@@ -51,7 +52,7 @@ def compare(
     Raises DidError if a claim has no estimate though it should, naming it.
     """
     ours = estimates.loc[estimates["specification"] == specification]
-    overall = ours.loc[(ours["estimator"] == "did") & (ours["estimand"] == "overall")]
+    overall = ours.loc[(ours["estimator"] == TWO_WAY) & (ours["estimand"] == "overall")]
     did = (overall.set_index(["indicator", "treatment", "sample", "cluster"])[BESIDE].add_prefix("did_")
            .to_dict("index"))
     cells = _by_cell(ours)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import estimate
-from did.estimators.base import Panel, Result
+from did.estimators import entry, overall
+from did.estimators.base import Panel
+from did.estimators.registry import LAGS
 from did.inference.clustered import by_cluster
 from did.panels import build as panels
 from did.panels.outcomes import Observations
@@ -79,7 +80,7 @@ def specify(indicator: Indicator, evaluation: Evaluation, observations: Observat
 
     Raises DidError for everything that did.panels.build.build describes.
     """
-    static = [name for name in evaluation.estimators if name != "event_study"]
+    static = [name for name in evaluation.estimators if entry(name).overall]
     every = [(estimator, treatment, sample) for estimator in static for treatment in evaluation.treatments
              for sample in evaluation.samples]
     wanted = [cell for cell in every if cell[0] == indicator.published_estimator] if claimed is None else [
@@ -109,9 +110,9 @@ class _Made:
         self.rows: dict[tuple, list[dict]] = {}
 
     def fitted(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
-        """Rows of one cell, one per cluster level; the lags matter to no estimator but ldv."""
+        """Rows of one cell, one per cluster level."""
         key = (*_key(specification), estimator, treatment, sample,
-               specification.lags if estimator == "ldv" else "")
+               specification.lags if LAGS in entry(estimator).needs else "")
         if key not in self.rows:
             self.rows[key] = self._fit(specification, estimator, treatment, sample)
         return self.rows[key]
@@ -124,7 +125,9 @@ class _Made:
             self.frames[key] = self.builder.panel(specification)
         try:
             panel = self._panel(key, treatment, sample)
-            result: Result = estimate(estimator, panel, **({"lags": specification.lags} if estimator == "ldv" else {}))
+            # The first fit of a run: others are the same effects in bins.
+            options = entry(estimator).in_run(panel, specification.lags)[0]
+            result = overall(estimator, panel, **options)
         except DidError as error:
             return [cell | {"cluster": cluster, "note": f"not fitted: {error}"}
                     for cluster in self.evaluation.clusters]

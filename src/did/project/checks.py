@@ -129,23 +129,25 @@ def _specification_by_table(path: Path, name: str, specification: Specification,
 
 def _estimators(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
     """Estimators that are known, can be fitted to the treatments, and give what figures show of them."""
-    from did.estimators import ESTIMATORS, OVER_EVENT_TIME, WITHOUT_DOSE
+    from did.estimators import entries
+    from did.estimators.registry import BINARY
 
+    known = entries()
     staggered = [specification for specification in evaluation.specifications.values() if specification.staggered]
     treatments = {"estimators": evaluation.treatments,
                   "staggered_estimators": evaluation.treatments[:1] if staggered else []}
     for key, fitted in treatments.items():
         for estimator in getattr(evaluation, key):
-            _one_of(yaml_files.key(path, key), estimator, ESTIMATORS, mistakes)
-            if "intensity" in fitted and estimator in WITHOUT_DOSE:
+            _one_of(yaml_files.key(path, key), estimator, known, mistakes)
+            if "intensity" in fitted and estimator in known and BINARY in known[estimator].needs:
                 mistakes.lines.append(f"{yaml_files.key(path, key)}: {estimator} is for a binary treatment; found that "
                                       f"it would be fitted to intensity as well; remove it, or intensity from "
                                       "'treatments' (for staggered_estimators: write binary first there)")
-    named = evaluation.staggered_estimators
+    named, over_time = evaluation.staggered_estimators, [name for name, each in known.items() if each.over_time]
     for_all = any(specification.families is None for specification in staggered)
-    if named and for_all and not set(named) & set(OVER_EVENT_TIME):
+    if named and for_all and not set(named) & set(over_time):
         mistakes.lines.append(f"{yaml_files.key(path, 'staggered_estimators')}: expected one with effects over event "
-                              f"time, which a figure shows ({', '.join(OVER_EVENT_TIME)}); found {', '.join(named)}; "
+                              f"time, which a figure shows ({', '.join(over_time)}); found {', '.join(named)}; "
                               "add one")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from did.errors import DidError, suggest
-from did.estimators import ESTIMATORS
+from did.estimators import names
 from did.readers.reference import read_reference
 
 CLAIM_COLUMNS = ["claim", "figure", "pane", "indicator", "outcome", "estimator", "treatment", "sample", "value",
@@ -35,7 +35,7 @@ BANDS = {
 
 
 def load_claims(path: str | Path | None, indicators: Collection[str] | None = None, *,
-                estimators: Collection[str] = tuple(ESTIMATORS)) -> pd.DataFrame:
+                estimators: Collection[str] | None = None) -> pd.DataFrame:
     """Read a table of published claims: one row per printed (or unprinted) estimate, all columns as text. Without a
     ``path`` nothing was published, and there are no rows.
 
@@ -54,7 +54,7 @@ def load_claims(path: str | Path | None, indicators: Collection[str] | None = No
             claims[column] = ""
     claims["estimand"] = claims["estimand"].replace("", "overall")
     for row in claims.itertuples():
-        _check(row, f"{path}: claim {row.claim}", indicators, estimators)
+        _check(row, f"{path}: claim {row.claim}", indicators, names() if estimators is None else estimators)
     twice = claims.loc[claims.duplicated(CELL, keep=False), "claim"].tolist()
     if twice:
         raise DidError(f"{path}: claims {twice[0]} and {twice[1]}: expected one claim on each estimate; found two on "

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 
+from did.estimators import entry
 from did.project.claims import load_claims
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
@@ -19,6 +20,8 @@ REPRODUCTION_TABLES = ["reproduction.csv", "specifications.csv", "ranking.csv", 
 REPRODUCTION_PAGE = "reproduction.md"
 FIGURE_PARTS = ["svg", "png", "csv", "txt"]
 WAVES = "waves"
+# Beginning of the names of figures of effects by event time.
+EVENT_STUDY = "event_study"
 REPORT = "report.html"
 FRONT = "summary.md"
 MANIFEST = "manifest.json"
@@ -41,8 +44,7 @@ def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) 
     graphs, means of each wave, event study, estimators, alternatives and, if it is one of the ``headlines``, the
     specification curve and who was treated when; then the specifications of each published number."""
     names = [*(f"trends_{indicator}_{sample}" for sample in evaluation.samples), f"series_{indicator}"]
-    if "event_study" in evaluation.estimators:
-        names.append(f"event_study_{indicator}")
+    names += event_studies(evaluation, indicator).values()
     if staggered_specification(evaluation):
         names.append(f"estimators_{indicator}")
     names.append(f"robustness_{indicator}")
@@ -51,10 +53,17 @@ def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) 
     return [*names, *specifications_figures(evaluation, [indicator]).values()]
 
 
+def event_studies(evaluation: Evaluation, indicator: str) -> dict[str, str]:
+    """Estimator -> name of its figure of an indicator's effects by event time, for those of the evaluation that have
+    them: the first without the estimator in its name."""
+    found = [name for name in evaluation.estimators if entry(name).over_time]
+    return {name: f"{EVENT_STUDY}_{indicator}{f'_{name}' if place else ''}" for place, name in enumerate(found)}
+
+
 def family_figures(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> list[str]:
     """Names of a family's figures, without folder and ending: coefficients by each estimator. The chart of waves, which
     concerns all families, is among those of the first."""
-    names = [f"coefficients_{family}_{estimator}" for estimator in evaluation.estimators if estimator != "event_study"]
+    names = [f"coefficients_{family}_{estimator}" for estimator in evaluation.estimators if entry(estimator).overall]
     return [*names, WAVES] if draws_waves(evaluation, family, without) else names
 
 

@@ -24,14 +24,15 @@ _PANEL = """reference waves.table waves.units waves.membership waves.partial_dis
             waves.onset waves.onsets waves.system_onsets waves.records"""
 _FITTED = "indicators_folder default_specification specifications samples treatments estimators clusters"
 _WORDS = """indicators_folder sources_folder indicators families question place units dose dose_counted
-            default_specification specifications samples treatments estimators clusters waves.table waves.onset publication.coefficients
-            publication.printed_numbers publication.conclusion publication.context"""
+            default_specification specifications samples treatments estimators clusters waves.table waves.onset
+            publication.coefficients publication.printed_numbers publication.conclusion publication.context"""
 _WHOLE = f"{_WORDS} title publication.citation"
 # Stage -> the keys it reads; a key of a section is written with a point.
 KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, keys in {
     "align": f"indicators_folder default_specification specifications {_PANEL}",
     "fit": f"{_FITTED} staggered_estimators seed waves.excluded_wave",
-    "diagnose": f"{_FITTED} seed draws robustness reference waves.table waves.units waves.systems waves.excluded_wave",
+    "diagnose": f"""{_FITTED} staggered_estimators seed draws robustness reference waves.table waves.units waves.systems
+                    waves.excluded_wave""",
     "specify": f"{_FITTED} products published waves.excluded_wave {_PANEL}",
     "judge": "indicators_folder published default_specification treatments samples estimators",
     "adjust": "indicators_folder indicators families default_specification draws seed",
@@ -39,7 +40,8 @@ KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, key
     "family": f"""{_WORDS} title published reference waves.units waves.systems waves.records waves.onsets
                   waves.system_onsets waves.treated_waves waves.excluded_wave""",
     "reproduce": """indicators_folder sources_folder indicators families title published
-                    default_specification specifications samples treatments estimators clusters units publication.citation""",
+                    default_specification specifications samples treatments estimators clusters units
+                    publication.citation""",
     "tabulate": _WHOLE,
     "workbook": f"{_WHOLE} contact",
     "report": f"{_WHOLE} contact id seed staggered_estimators waves.records",

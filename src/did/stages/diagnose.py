@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,11 +20,13 @@ from did.diagnostics.pretest_power import pretest_power_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
 from did.diagnostics.sensitivity import sensitivity_rows
 from did.errors import DidError
-from did.estimators import REGRESSIONS, estimate
+from did.estimators import entry, estimate
 from did.estimators.aggregation import aggregate
 from did.estimators.base import PERIODS_PER_YEAR, Panel
 from did.estimators.decomposition import decompose, shares
+from did.estimators.registry import COHORT_PERIOD, EVENT_TIME, LAGS, ONE_EFFECT
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.randomisation import ESTIMATORS as REASSIGNED
 from did.inference.randomisation import randomisation_rows
 from did.project.config import Evaluation, Indicator
 from did.project.loading import load_indicator
@@ -71,8 +74,9 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             evaluation.treatments[0],
             evaluation,
         )
+        about = _about_staggered(panel, evaluation.staggered_estimators)
         found += [rows.assign(indicator=indicator, specification=staggered, sample=evaluation.samples[0],
-                              is_synthetic=synthetic) for rows in _about_staggered(panel)]
+                              is_synthetic=synthetic) for rows in about]
     diagnostics = pd.concat([rows.astype({"reason": "str"}) for rows in found if len(rows)], ignore_index=True)
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))
     tables.write("trends", pd.concat(trends, ignore_index=True), paths.trends(indicator))
@@ -81,22 +85,27 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
 
 
 def _static(evaluation: Evaluation) -> tuple[list[str], dict[str, dict]]:
-    """The evaluation's regressions with one effect, and their options under the reported specification."""
+    """The evaluation's estimators of one effect, and their options under the reported specification."""
     lags = evaluation.specifications[evaluation.default_specification].lags
-    names = [name for name in evaluation.estimators if name in REGRESSIONS and name != "event_study"]
-    return names, {"ldv": {"lags": lags}}
+    names = [name for name in evaluation.estimators if entry(name).kind == ONE_EFFECT]
+    return names, {name: {"lags": lags} for name in names if LAGS in entry(name).needs}
 
 
 def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
     """Few clusters, reassignment, and what effect the design could have found."""
     names, options = _static(evaluation)
-    level = evaluation.clusters[-1]
+    level, lags = evaluation.clusters[-1], evaluation.specifications[evaluation.default_specification].lags
+    reassigned = tuple(name for name in names if name in REASSIGNED)
     rows = [few_cluster_rows(panel, level, estimators=names, options=options, draws=evaluation.draws,
-                             seed=evaluation.seed),
-            *(randomisation_rows(panel, estimators=tuple(names), level=level, statistic=statistic,
-                                 draws=evaluation.draws, seed=evaluation.seed, lags=options["ldv"]["lags"])
-              .assign(diagnostic=diagnostic)
-              for diagnostic, statistic in (("randomisation", "studentised"), ("randomisation_estimate", "estimate")))]
+                             seed=evaluation.seed)]
+    for diagnostic, statistic in (("randomisation", "studentised"), ("randomisation_estimate", "estimate")):
+        rows.append(randomisation_rows(panel, estimators=reassigned, level=level, statistic=statistic,
+                                       draws=evaluation.draws, seed=evaluation.seed, lags=lags)
+                    .assign(diagnostic=diagnostic))
+        rows.append(pd.DataFrame([
+            skipped(diagnostic_row(diagnostic, panel, level) | {
+                "item": f"{panel.treatment}, {name}, {level} clusters", "estimator": name},
+                f"only for {', '.join(REASSIGNED)}") for name in names if name not in REASSIGNED], columns=COLUMNS))
     for name in names:
         each = minimum_detectable_rows(estimate(name, panel, **options.get(name, {})), panel)
         rows.append(each.assign(item=each["treatment"] + f", {name}, " + each["cluster"] + " clusters"))
@@ -177,13 +186,18 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
     return rows
 
 
-def _about_staggered(panel: Panel) -> list[pd.DataFrame]:
+def _about_staggered(panel: Panel, names: Sequence[str]) -> list[pd.DataFrame]:
     """Pre-tests of the estimators for several onsets, and what the two-way estimate is made of."""
     rows = [imputation_leads(panel, bin_width=PERIODS_PER_YEAR[panel.frequency]), decomposition_rows(panel)]
-    cells = estimate("callaway_santanna", panel, base_period="universal")
-    rows += [leads_of(aggregate(cells, panel, "event_time"), panel),
-             pretest(estimate("callaway_santanna", panel, base_period="varying"), panel)]
-    return [*rows, *(leads_of(estimate(name, panel), panel) for name in ("sun_abraham", "stacked"))]
+    for name in names:
+        known = entry(name)
+        if known.kind == COHORT_PERIOD:
+            bases = [{"base_period": base} if known.option("base_period") else {} for base in ("universal", "varying")]
+            universal, varying = (estimate(name, panel, **options) for options in bases)
+            rows += [leads_of(aggregate(universal, panel, "event_time"), panel), pretest(varying, panel)]
+        elif known.kind == EVENT_TIME and known.base == "last":
+            rows.append(leads_of(estimate(name, panel), panel))
+    return rows
 
 
 def decomposition_rows(panel: Panel) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import pandas as pd
 
 from did.errors import one_of
+from did.estimators import entry
 from did.estimators.base import PERIODS_PER_YEAR
 from did.evidence import load_claims
 from did.evidence.ranking import judged
@@ -19,11 +20,11 @@ from did.report.content.evaluation_facts import family_facts, outcome_facts, sta
 from did.report.content.facts import (
     PERIODS,
     SAMPLES,
-    STAGGERED,
     TREATMENTS,
     estimator_name,
     levels,
     only,
+    own_dates_names,
     samples_of,
 )
 from did.report.content.robustness_rows import alternatives
@@ -62,8 +63,7 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     figures = result_files.figures(evaluation, name, shown.values())
     _trends(indicator, evaluation, frames, source, paths)
     _series(indicator, evaluation, source, paths)
-    if "event_study" in evaluation.estimators:
-        _event_study(indicator, evaluation, frames["estimates"], source, paths)
+    _event_studies(indicator, evaluation, frames["estimates"], source, paths)
     if result_files.staggered_specification(evaluation):
         _estimators(indicator, evaluation, frames["estimates"], claims, source, paths)
     _robustness(indicator, evaluation, frames, claims, source, paths)
@@ -104,24 +104,28 @@ def _series(indicator: Indicator, evaluation: Evaluation, source: str, paths: Pa
         value_label=unit, units=evaluation.units, is_synthetic=bool(panel["is_synthetic"].any()))
 
 
-def _event_study(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, source: str,
-                 paths: Paths) -> None:
-    event_study(
-        estimates.loc[estimates["estimand"] == "event_time"],
-        indicator=indicator.id,
-        specification=evaluation.default_specification,
-        sample=evaluation.samples[0],
-        treatment=evaluation.treatments[0],
-        stem=paths.results / "figures" / f"event_study_{indicator.id}",
-        title=f"{indicator.title}: by time since onset",
-        subtitle=subtitle(measure(indicator, evaluation), indicator, evaluation),
-        source=source,
-        value_label=effect_unit(indicator, evaluation),
-        time_label=f"{PERIODS[indicator.frequency].capitalize()}s since onset",
-        tick_every=PERIODS_PER_YEAR[indicator.frequency],
-        units=evaluation.units,
-        clusters=levels(evaluation),
-    )
+def _event_studies(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, source: str,
+                   paths: Paths) -> None:
+    figures = result_files.event_studies(evaluation, indicator.id)
+    for place, (estimator, name) in enumerate(figures.items()):
+        by = f", {estimator_name(estimator)}" if place else ""
+        event_study(
+            estimates.loc[estimates["estimand"] == "event_time"],
+            estimator=estimator,
+            indicator=indicator.id,
+            specification=evaluation.default_specification,
+            sample=evaluation.samples[0],
+            treatment=evaluation.treatments[0],
+            stem=paths.results / "figures" / name,
+            title=f"{indicator.title}: by time since onset{by}",
+            subtitle=subtitle(measure(indicator, evaluation), indicator, evaluation),
+            source=source,
+            value_label=effect_unit(indicator, evaluation),
+            time_label=f"{PERIODS[indicator.frequency].capitalize()}s since onset",
+            tick_every=PERIODS_PER_YEAR[indicator.frequency],
+            units=evaluation.units,
+            clusters=levels(evaluation),
+        )
 
 
 def _estimators(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, claims: pd.DataFrame,
@@ -130,7 +134,8 @@ def _estimators(indicator: Indicator, evaluation: Evaluation, estimates: pd.Data
     claim = only(claims.loc[claims["published_value"].notna()], indicator=indicator.id,
                  estimator=indicator.published_estimator, treatment="binary", sample="full")
     estimators_over_event_time(
-        rows, estimators={name: STAGGERED[name] for name in evaluation.staggered_estimators if name in STAGGERED},
+        rows, estimators={name: called for name in evaluation.staggered_estimators
+                          if (called := own_dates_names().get(name))},
         stem=paths.results / "figures" / f"estimators_{indicator.id}",
         title=f"{indicator.title}: estimators side by side",
         subtitle=subtitle(effect_unit(indicator, evaluation), indicator, evaluation), source=source,
@@ -151,7 +156,7 @@ def _published(claims: pd.DataFrame, indicator: Indicator, evaluation: Evaluatio
 
 def _robustness(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame], claims: pd.DataFrame,
                 source: str, paths: Paths) -> None:
-    static = [name for name in evaluation.estimators if name != "event_study"]
+    static = [name for name in evaluation.estimators if entry(name).overall]
     rows = alternatives(
         indicator=indicator.id,
         estimates=frames["estimates"],

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators import ESTIMATORS, estimate
+from did.estimators import entries, entry, estimate, names
 from did.estimators.base import Panel, Result
+from did.estimators.registry import COHORT_PERIOD, defaults_of
 from did.inference.clustered import summarise
 from did.readers.panel_file import Columns, load
 from did.store import tables
 from did.store.json_lines import json_lines
 from did.store.provenance import write_text
 
-DEFAULTS = ("did", "event_study")
-STAGGERED = "callaway_santanna"
 GROUP_TIME = "att_gt"
 GROUP_TIME_KIND = "group_time"
 # What an aggregation is called by the estimators that make it: of group-time effects, and of imputed ones.
@@ -32,8 +30,6 @@ BALANCED = ("event_time",)
 WINDOW = ("min_event_time", "max_event_time", "balance_event_time")
 # Treated clusters, and clusters, below which clustered errors tend to be too small (docs/few_clusters.md).
 FEW_TREATED, FEW = 20, 40
-# Options whose keyword differs between estimators.
-KEYWORDS = {"leads": "n_leads", "max_event_time": "n_lags", "aggregation": "estimands"}
 RIGHT = ("estimate", "95% interval", "95% band", "units", "treated")
 
 
@@ -43,7 +39,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     """Fit ``estimators`` to the panel file at ``path`` and return the text for the screen, or with ``as_json`` a line
     of JSON for each row of the estimates table and each note.
 
-    ``estimators`` are names of the registry, in the order to fit; none = `did` and `event_study`. ``options`` are
+    ``estimators`` are names of the registry, in the order to fit; none = those whose entries say so. ``options`` are
     named as on the command line, with underscores: each is passed to the estimators that take it, covariates too.
     Group-time effects are followed by the averages ``aggregation`` names (default all) over the event times
     ``min_event_time`` to ``max_event_time``, and by the pre-test of parallel trends. ``balance_event_time`` is for the
@@ -57,9 +53,10 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     the input.
     """
     given = dict(options or {})
-    chosen = list(dict.fromkeys(estimators)) or list(DEFAULTS)
+    defaults = defaults_of("estimate")
+    chosen = list(dict.fromkeys(estimators)) or list(defaults)
     for name in chosen:
-        one_of("--estimator", name, ESTIMATORS)
+        one_of("--estimator", name, entries())
     for word in given.get("aggregation", ()):
         one_of("--aggregation", word, AGGREGATIONS)
     if columns.covariates:
@@ -81,7 +78,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
             notes += tests
             used[name] = panel.units.isin(results[0].influence.index)
         except DidError as error:
-            if estimators or name == DEFAULTS[0]:
+            if estimators or name == defaults[0]:
                 raise DidError(f"{path}: {error}") from error
             unfitted.append(f"{name} is not fitted: {error}")
         if "covariates" in taken and "method" in keywords:
@@ -106,7 +103,7 @@ def _results(
 ) -> tuple[list[Result], list[str]]:
     """The results of an estimator, with the averages of group-time effects, and notes: its pre-test in words."""
     result = estimate(name, panel, **keywords)
-    if name != STAGGERED:
+    if entry(name).kind != COHORT_PERIOD:
         return [result], []
     from did.diagnostics.group_time_pretest import pretest
     from did.estimators.aggregation import aggregate
@@ -117,7 +114,7 @@ def _results(
     before = "before treatment"
     if result.anticipation:
         before = f"more than {result.anticipation} period{'s' * (result.anticipation > 1)} before treatment"
-    notes = [_tested(row, before) for row in pretest(result, panel).itertuples()]
+    notes = [_tested(name, row, before) for row in pretest(result, panel).itertuples()]
     if "balance_event_time" in window and "aggregation" not in taken:
         notes.append("--balance is for the average by event time, which is the only one given")
     return results, notes
@@ -147,8 +144,8 @@ def _few_clusters(table: pd.DataFrame, levels: Sequence[str]) -> list[str]:
             "says which tests to rely on"]
 
 
-def _tested(row, before: str) -> str:
-    what = f"{STAGGERED}: pre-test that every effect {before} is zero, {row.cluster} clusters"
+def _tested(name: str, row, before: str) -> str:
+    what = f"{name}: pre-test that every effect {before} is zero, {row.cluster} clusters"
     if row.status == "skipped":
         return f"{what}: skipped, {row.reason}"
     p_value = f"p {row.p_value:.3f}" if row.p_value >= 0.001 else "p below 0.001"
@@ -174,19 +171,9 @@ def _bootstrap(bands: bool, draws: int | None, seed: int | None) -> dict[str, in
     return settings if bands else None
 
 
-def _parameters(name: str) -> dict[str, object]:
-    """The keyword arguments an estimator takes, with their defaults."""
-    module, function = ESTIMATORS[name].split(":")
-    call = getattr(importlib.import_module(module), function)
-    return {word: given.default for word, given in inspect.signature(call).parameters.items() if word != "panel"}
-
-
 def _takes(name: str, option: str) -> bool:
     """Whether an estimator, or the averages after it, has a use for an option."""
-    taken = _parameters(name)
-    if name == STAGGERED and option in ("covariates", "aggregation", *WINDOW):
-        return True
-    return option in taken or KEYWORDS.get(option) in taken
+    return entry(name).option(option) is not None
 
 
 def _takers(names: Sequence[str], option: str) -> list[str]:
@@ -195,20 +182,23 @@ def _takers(names: Sequence[str], option: str) -> list[str]:
 
 def _flag(option: str) -> str:
     """The words of an option on the command line."""
-    return {"balance_event_time": "balance"}.get(option, option.replace("_", "-"))
+    known = (each.option(option) for each in entries().values())
+    return next((found.on_command_line for found in known if found), option.replace("_", "-"))
 
 
 def _keywords(name: str, taken: Mapping[str, object]) -> dict[str, object]:
     """The options an estimator takes, as its own keyword arguments."""
-    known = _parameters(name)
-    keywords = {option if option in known else KEYWORDS.get(option): value for option, value in taken.items()}
-    keywords = {word: value for word, value in keywords.items() if word in known}
+    known = entry(name)
+    options = {option: known.option(option) for option in taken}
+    keywords = {found.of_fit: taken[option] for option, found in options.items() if found and found.of_fit}
     if "estimands" in keywords:
         keywords["estimands"] = [AGGREGATIONS[word] for word in keywords["estimands"]]
         if None in keywords["estimands"]:
-            raise DidError(f"--aggregation: expected group_time with {STAGGERED} only; found {name}; leave out one of "
+            only = " or ".join(names(kind=COHORT_PERIOD))
+            raise DidError(f"--aggregation: expected group_time with {only} only; found {name}; leave out one of "
                            "the two")
-    if name == STAGGERED and "covariates" in taken:
+    # Covariates that the panel carries enter by a method.
+    if "covariates" in taken and "covariates" not in keywords and known.option("method"):
         keywords.setdefault("method", "dr")
     return keywords
 
@@ -216,11 +206,11 @@ def _keywords(name: str, taken: Mapping[str, object]) -> dict[str, object]:
 def _settings(name: str, keywords: Mapping[str, object], taken: Mapping[str, object]) -> str:
     """What an estimator is fitted with, its defaults among it, such as `lags all`, and over which event times its
     effects are averaged."""
-    used = {option: keywords.get(option, default) for option, default in _parameters(name).items()}
+    used = {option: keywords.get(option, default) for option, default in entry(name).parameters.items()}
     lists = {option: " and ".join(map(str, value)) for option, value in used.items() if isinstance(value, list)}
     words = [f"{option} {lists.get(option, value)}" for option, value in used.items()
              if isinstance(value, str | int | list) and value is not False]
-    if name == STAGGERED:
+    if entry(name).kind == COHORT_PERIOD:
         words += [f"{_flag(option).replace('-', '_')} {taken[option]}" for option in WINDOW if option in taken]
     return f" ({', '.join(words)})" if words else ""
 
@@ -233,7 +223,8 @@ def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object]) -> None:
     if method not in (None, "unconditional") and "covariates" not in given:
         raise DidError(f"--method {method}: expected --covariates, since it says how they enter; found none; name "
                        "covariates or leave out --method")
-    for option in WINDOW if STAGGERED in chosen else ():
+    averaging = any(entry(name).kind == COHORT_PERIOD for name in chosen)
+    for option in WINDOW if averaging else ():
         reached = BALANCED if option == "balance_event_time" else AGGREGATIONS
         averages = [kind for kind in _averages(given) if kind != GROUP_TIME_KIND]
         if option in given and (not averages or not set(averages) <= set(reached)):
@@ -243,7 +234,7 @@ def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object]) -> None:
     for option in given:
         if _takers(chosen, option):
             continue
-        who = _takers(list(ESTIMATORS), option)
+        who = _takers(list(entries()), option)
         advice = f"add --estimator {who[0]} or leave" if who else "leave"
         raise DidError(f"--{_flag(option)}: expected an estimator that uses it ({', '.join(who) or 'none is there'}); "
                        f"found {', '.join(chosen)}; {advice} out --{_flag(option)}")
@@ -263,7 +254,7 @@ def _screen(path: str | Path, columns: Columns, panel: Panel, table: pd.DataFram
             used: Mapping[str, np.ndarray], notes: Sequence[str]) -> str:
     group_time = table["estimand"] == GROUP_TIME
     # Too many for a screen, unless nothing else was asked for.
-    alone = group_time[table["estimator"] == STAGGERED].all()
+    alone = group_time[table["estimator"].isin(names(kind=COHORT_PERIOD))].all()
     shown = table.loc[table["cluster"].isin(_shown_levels(panel)) & (alone | ~group_time)]
     hidden = 0 if alone else int(group_time.sum() / len(panel.clusters))
     by_any = np.any(list(used.values()), axis=0)
@@ -386,16 +377,21 @@ def split(words: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def parse_references(text: str) -> int | list[int]:
-    """Return the reference period or periods of a command line, such as -1 or -1,-5.
+def parse(option: str, given: Any) -> Any:
+    """Return an option of the command line as the estimators take it: texts with commas between names or whole numbers
+    as lists (of one number, as a number), all else as it is.
 
-    Raises DidError if one is not a whole number.
+    Raises DidError if one is not a whole number where these are expected.
     """
-    words = split([text])
+    if isinstance(given, tuple):
+        return split(given)
+    kinds = [found.type for each in entries().values() if (found := each.option(option))]
+    if list[int] not in kinds:
+        return given
     try:
-        numbers = [int(word) for word in words]
+        numbers = [int(word) for word in split([given])]
     except ValueError:
         numbers = []
     if not numbers:
-        raise DidError(f"--reference: expected event times such as -1 or -1,-5; found '{text}'; write whole numbers")
+        raise DidError(f"--{_flag(option)}: expected whole numbers such as -1 or -1,-5; found '{given}'; write those")
     return numbers[0] if len(numbers) == 1 else numbers

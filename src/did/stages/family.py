@@ -9,6 +9,7 @@ import pandas as pd
 
 from did.areas.waves import MEMBERSHIP
 from did.errors import one_of
+from did.estimators import entry
 from did.evidence import in_order, load_claims
 from did.project import result_files
 from did.project.config import Evaluation, Indicator
@@ -17,7 +18,7 @@ from did.project.paths import Paths
 from did.readers.reference import read_reference
 from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
 from did.report.content.evaluation_facts import family_facts, largest_dose, stage_tables
-from did.report.content.facts import ESTIMATORS, levels, samples_of, treatments_of
+from did.report.content.facts import estimator_name, levels, samples_of, treatments_of
 from did.report.figures.coefficients import coefficient_panes, coefficient_single
 from did.report.figures.waves import wave_chart, wave_rows
 from did.report.pages.robustness import robustness_markdown
@@ -64,10 +65,10 @@ def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: p
     units = dict.fromkeys(effect_unit(each, evaluation) for each in members)
     unit = next(iter(units)) if len(units) == 1 else "unit of each outcome"
     for estimator in evaluation.estimators:
-        if estimator == "event_study":
+        if not entry(estimator).overall:
             continue
         printed = claims.loc[claims["estimator"] == estimator]
-        name = ESTIMATORS.get(estimator, (estimator,))[0]
+        name = estimator_name(estimator)
         common = dict(
             outcomes={each.id: each.label for each in members}, estimator=estimator,
             specification=evaluation.default_specification,

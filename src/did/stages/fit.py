@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import estimate
-from did.estimators.aggregation import aggregate
-from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
+from did.estimators import estimate, in_run
+from did.estimators.base import Panel, Result
+from did.estimators.registry import TWO_WAY
 from did.inference.clustered import cluster_shares, summarise
 from did.inference.multiplier import add_bands
-from did.project.config import Evaluation, Specification
+from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.store import tables
@@ -40,15 +40,16 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             for treatment in evaluation.treatments[:1] if staggered else evaluation.treatments:
                 panel = panel_of(frame, sample, treatment, evaluation)
                 for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
-                    for result in results(estimator, panel, specification):
+                    for result in in_run(estimator, panel, specification.lags):
                         rows = add_bands(summarise(result, panel), result, panel, seed=evaluation.seed)
                         frames[indicator, name, sample, len(frames)] = rows
-                        if not staggered and list(result.parameters["estimand"]) == ["overall"]:
-                            shares[indicator, sample, treatment, estimator] = cluster_shares(result, panel)
+                        if not staggered and result.parameters["estimand"].eq("overall").any():
+                            shares[indicator, sample, treatment, estimator] = cluster_shares(
+                                result.only("overall"), panel)
                 if treatment == "intensity":
                     for result, within in within_treated(panel):
                         frames[indicator, name, sample, len(frames)] = summarise(result, within)
-                        shares[indicator, sample, within.treatment, "did"] = cluster_shares(result, within)
+                        shares[indicator, sample, within.treatment, TWO_WAY] = cluster_shares(result, within)
     table = pd.concat(frames, names=["indicator", "specification", "sample", "fit"]).reset_index(level=[0, 1, 2])
     table["is_synthetic"] = bool(panels["is_synthetic"].any())
     tables.write("estimates", table, paths.estimates(indicator))
@@ -78,32 +79,6 @@ def within_treated(panel: Panel) -> list[tuple[Result, Panel]]:
     if np.ptp(treated.dose) == 0:
         return []
     treated = dataclasses.replace(treated, treatment="intensity_within_treated")
-    return [(estimate("did", treated), treated)]
+    return [(estimate(TWO_WAY, treated), treated)]
 
 
-def unobserved_before(panel: Panel) -> int:
-    """How many periods directly before treatment no unit has an outcome in, as where figures of several years hold the
-    onset: effects are measured against the period before them."""
-    observed = np.isfinite(panel.outcome).any(axis=0)
-    starts = np.unique(panel.treated_from[~panel.never_treated & ~panel.always_treated])
-    gap = 0
-    while len(starts) and starts.min() - gap > 1 and not observed[(starts - 1 - gap).astype(int)].any():
-        gap += 1
-    return gap
-
-
-def results(estimator: str, panel: Panel, specification: Specification) -> list[Result]:
-    """Everything one estimator gives for a panel: what the specification says of it, event time by period and by year,
-    and group-time effects with their averages."""
-    if estimator == "ldv":
-        return [estimate(estimator, panel, lags=specification.lags)]
-    gap = unobserved_before(panel)
-    if estimator == "event_study" and gap:
-        return [estimate(estimator, panel, reference=-1 - gap)]
-    if estimator == "event_study" and PERIODS_PER_YEAR[panel.frequency] > 1:
-        return [estimate(estimator, panel), estimate(estimator, panel, bin_width=PERIODS_PER_YEAR[panel.frequency])]
-    if estimator == "callaway_santanna":
-        # The universal base: every event time against the same period, so that leads can be read alongside the others.
-        result = estimate(estimator, panel, base_period="universal", **({"anticipation": gap} if gap else {}))
-        return [aggregate(result, panel, kind) for kind in ("simple", "event_time", "cohort", "calendar")]
-    return [estimate(estimator, panel)]

@@ -10,6 +10,7 @@ import pandas as pd
 from did.diagnostics.detectable import minimum_detectable_rows, power_curve
 from did.errors import DidError
 from did.estimators import estimate
+from did.estimators.registry import TWO_WAY
 from did.project.config import Evaluation
 from did.project.paths import Paths
 from did.stages.fit import panel_of
@@ -35,7 +36,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths, effects: Sequen
     panel = panel_of(frame, evaluation.samples[0], evaluation.treatments[0], evaluation)
     level = evaluation.clusters[-1]
     if not effects:
-        rows = minimum_detectable_rows(estimate("did", panel), panel)
+        rows = minimum_detectable_rows(estimate(TWO_WAY, panel), panel)
         found = rows.loc[(rows["diagnostic"] == "minimum_detectable") & (rows["cluster"] == level)].iloc[0]
         if found["status"] == "skipped":
             raise DidError(f"power of {indicator}: no minimum detectable effect to try: {found['reason']}; give "
@@ -58,5 +59,5 @@ def _with_bar(panel, effects: Sequence[float], draws: int, seed: int, level: str
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("draws", total=draws)
-        return power_curve(panel, effects, "did", draws, seed, level=level,
+        return power_curve(panel, effects, TWO_WAY, draws, seed, level=level,
                            progress=lambda done, total: bar.update(task, completed=done, total=total))

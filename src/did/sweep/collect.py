@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
+from did.estimators import entry
 from did.inference.multiplicity import benjamini_hochberg, holm
 from did.report.figures.style import NOT_REAL, SYNTHETIC
-from did.report.figures.sweep import ESTIMATORS, volcano
+from did.report.figures.sweep import volcano
 from did.store import seals
 from did.store.provenance import write_text
 from did.store.result_csv import write_csv
@@ -107,7 +108,7 @@ def page(about: Mapping, rows: pd.DataFrame, table: pd.DataFrame, failures: pd.D
 def _counts(table: pd.DataFrame, level: float) -> pd.DataFrame:
     found = []
     for (estimator, cluster), here in table.groupby(["estimator", "cluster"], sort=False):
-        found.append({"estimator": ESTIMATORS[estimator], "clusters": cluster, "indicators": count(len(here)),
+        found.append({"estimator": entry(estimator).label, "clusters": cluster, "indicators": count(len(here)),
                       "with a p-value": count(here["p_value"].notna().sum()),
                       f"within {level:.0%} false discoveries": count((here["p_benjamini_hochberg"] <= level).sum()),
                       f"Holm below {level:.0%}": count((here["p_holm"] <= level).sum())})
@@ -123,7 +124,7 @@ def _widest(table: pd.DataFrame) -> pd.DataFrame:
 
 def _main(table: pd.DataFrame) -> str:
     here = _widest(table).iloc[0]
-    return f"{ESTIMATORS[here['estimator']]}, clustered by {here['cluster']}"
+    return f"{entry(here['estimator']).label}, clustered by {here['cluster']}"
 
 
 def _smallest(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import estimate
-from did.estimators.aggregation import aggregate
+from did.estimators import overall
 from did.estimators.base import Panel, join_notes
 from did.inference.clustered import by_cluster
 from did.readers.csv_table import Table
@@ -62,9 +61,7 @@ def fit(panel: Panel, entry: Entry, settings: Settings, notes: list[str]) -> lis
                                  "last_period": str(panel.periods[-1])}
     for name in settings.estimators:
         try:
-            result = estimate(name, panel)
-            if name == "callaway_santanna":
-                result = aggregate(result, panel, "simple")
+            result = overall(name, panel)
             for block in by_cluster(result, panel):
                 values = {column: block[column][0] for column in block}
                 values["note"] = join_notes(*notes, str(values["note"]))

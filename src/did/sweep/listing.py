@@ -8,13 +8,14 @@ import re
 from pathlib import Path
 
 from did.errors import DidError, one_of, suggest
+from did.estimators import entry, names
 from did.estimators.base import TREATMENTS
 from did.estimators.labels import MISSING
+from did.estimators.registry import BINARY, TWO_WAY, defaults_of
 from did.readers.csv_table import read_table
 from did.readers.panel_file import FREQUENCIES
 from did.sweep.rows import header_of
 
-ESTIMATORS = ("did", "callaway_santanna")
 ONSETS = ("same", "containing", "first_full")
 COLUMNS = ("unit", "period", "value", "numerator", "denominator", "per")
 KNOWN = ("id", "title", "file", "family", *COLUMNS, "is_synthetic")
@@ -33,7 +34,7 @@ class Settings:
     onset       what a wave becomes where periods are longer than its date: ``same`` refuses, ``containing`` takes the
                 period it falls in, ``first_full`` the first period that begins at or after it
     treatment   ``binary``, or ``intensity`` by the waves table's column dose
-    estimators  of ``did`` and ``callaway_santanna``
+    estimators  names of those with one effect; by default those whose entries say so
     level       share of false discoveries that the figure's line and the page are about, such as 0.05
     """
 
@@ -48,7 +49,7 @@ class Settings:
     frequency: str = "auto"
     onset: str = "same"
     treatment: str = "binary"
-    estimators: tuple[str, ...] = ESTIMATORS
+    estimators: tuple[str, ...] = dataclasses.field(default_factory=lambda: defaults_of("sweep"))
     level: float = 0.05
 
     def check(self) -> Settings:
@@ -57,10 +58,12 @@ class Settings:
         one_of("--onset", self.onset, ONSETS)
         one_of("--treatment", self.treatment, TREATMENTS)
         for name in self.estimators:
-            one_of("--estimator", name, ESTIMATORS)
-        if self.treatment == "intensity" and "callaway_santanna" in self.estimators:
-            raise DidError("--treatment intensity: expected --estimator did, which takes a dose; found "
-                           f"{', '.join(self.estimators)}; add --estimator did")
+            one_of("--estimator", name, names(overall=True))
+        binary = [name for name in self.estimators if BINARY in entry(name).needs]
+        if self.treatment == "intensity" and binary:
+            dosed = [name for name in self.estimators if name not in binary] or [TWO_WAY]
+            raise DidError(f"--treatment intensity: expected estimators that take a dose; found {', '.join(binary)}; "
+                           f"add --estimator {','.join(dosed)}")
         if (self.numerator is None) != (self.denominator is None):
             raise DidError("--numerator and --denominator: expected both or none; found one; name the other too")
         if not 0 < self.level < 1:

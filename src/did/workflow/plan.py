@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from did.errors import DidError
-from did.estimators import ESTIMATORS
+from did.estimators import entry, names
 from did.fetch import DataMode, obtainable, parse_mode
 from did.fetch.availability import reason, unavailable
 from did.project import registry, result_files, slices
@@ -272,8 +272,8 @@ class Plan:
     def estimator_modules(self, *keys: str) -> list[str]:
         """Modules of the estimators that these keys of the evaluation name, or of all: they are found by name and not
         by an import statement."""
-        names = [name for key in keys for name in getattr(self.evaluation, key)] if keys else ESTIMATORS
-        return [ESTIMATORS[name].split(":")[0] for name in dict.fromkeys(names)]
+        found = [name for key in keys for name in getattr(self.evaluation, key)] if keys else names()
+        return [entry(name).module for name in dict.fromkeys(found)]
 
     def result_files(self, stage: str, member: str | None = None) -> list[str]:
         """What a stage writes to the results folder, for an indicator or a family if it works on one."""

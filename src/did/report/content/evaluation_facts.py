@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from did.areas import waves
+from did.estimators import entry
 from did.fetch.availability import reason
 from did.project import result_files
 from did.project.config import Evaluation, Indicator
@@ -45,6 +46,7 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
         first="",
         last="",
         onset="",
+        estimator=headline.published_estimator,
         n_published=publication.coefficients,
         n_published_numbers=publication.printed_numbers,
         published_conclusion=publication.conclusion,
@@ -92,7 +94,8 @@ def outcome_facts(facts: Facts, indicator: Indicator, evaluation: Evaluation) ->
 def _about(indicator: Indicator, facts: Facts, evaluation: Evaluation) -> Facts:
     """The facts with the settings of the outcome they are answered for."""
     first, last = span(indicator, evaluation)
-    others = [name for name in evaluation.estimators if name not in ("event_study", indicator.published_estimator)]
+    others = [name for name in evaluation.estimators
+              if entry(name).overall and name != indicator.published_estimator]
     return replace(facts, effect=effect_unit(indicator, evaluation), first=first, last=last,
                    onset=onset(indicator, evaluation), frequency=indicator.frequency,
                    estimator=indicator.published_estimator,

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
+from did.estimators import entries
+from did.estimators.registry import BEFORE
 from did.project.config import Evaluation
 from did.words import listed, singular
 
@@ -16,23 +18,6 @@ from did.words import listed, singular
 CLUSTERS = {"unit": "by area", "system": "by system"}  # where units are areas; an evaluation's own are `levels`
 SAMPLES = {"full": "full sample", "wave_two_removed": "wave two removed"}
 TREATMENTS = {"binary": "Binary", "intensity": "Intensity"}
-# What an estimator is called, and whom it compares the treated with.
-ESTIMATORS = {
-    "ldv": ("lagged dependent variable", "than that of comparison {units} with the same outcomes before then"),
-    "did": ("difference-in-differences", "than if it had changed as that of the comparison {units} did"),
-}
-ABBREVIATIONS = {"ldv": "LDV", "did": "DiD"}
-# What estimators for waves treated from their own dates are called, in the order they are shown.
-STAGGERED = {
-    "did": "Two-way fixed effects",
-    "event_study": "Two-way fixed effects by event time",
-    "callaway_santanna": "Callaway and Sant'Anna",
-    "sun_abraham": "Sun and Abraham",
-    "imputation": "Imputation (Borusyak, Jaravel and Spiess)",
-    "stacked": "Stacked",
-}
-# Over event time -> the estimator whose one coefficient is its average.
-AVERAGE_BY = {"event_study": "did"}
 TESTS = {
     "linear_pretrend": "Linear trend test",
     "joint_leads": "All leads jointly",
@@ -110,6 +95,7 @@ class Facts:
     onset: str
     n_published: int
     n_published_numbers: int
+    estimator: str
     parts: Sequence[str] = ()
     sum_to_zero: Sequence[str] = ()
     effect: str = ""
@@ -122,8 +108,7 @@ class Facts:
     directions: Mapping[str, str] = field(default_factory=dict)
     staggered: str = ""
     specification: str = "default"
-    estimator: str = "ldv"
-    other_estimator: str = "did"
+    other_estimator: str = ""
     data: str = ""
     published_conclusion: str = ""
     sources: Sequence[str] = ()
@@ -222,8 +207,25 @@ def select(estimates: pd.DataFrame, **where: object) -> pd.DataFrame:
 
 
 def estimator_name(name: str) -> str:
-    """Return what an estimator is called in running text."""
-    return ESTIMATORS.get(name, (name.replace("_", " "), ""))[0]
+    """Return what an estimator is called in running text; of one that is not registered, its name in words."""
+    known = entries().get(name)
+    return known.running if known else name.replace("_", " ")
+
+
+def short_name(name: str) -> str:
+    """Return what an estimator is called in narrow columns; of one that is not registered, its name."""
+    known = entries().get(name)
+    return known.short if known else name
+
+
+def own_dates_names() -> dict[str, str]:
+    """Estimators that treat each wave from its own date -> what they are called, in the order they are shown."""
+    return {name: each.among_own_dates for name, each in entries().items() if each.own_dates and each.kind != BEFORE}
+
+
+def averaged_by() -> dict[str, str]:
+    """Estimators without an average of their own -> the one whose one coefficient is shown for it."""
+    return {name: each.averaged_by for name, each in entries().items() if each.averaged_by}
 
 
 def only(rows: pd.DataFrame, **where: object) -> pd.Series | None:

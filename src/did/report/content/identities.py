@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from did.estimators import entry
 from did.report.content.facts import Facts, estimator_name
 from did.words import listed, number, plural
 
@@ -60,7 +61,7 @@ def sum_to_zero(ours: pd.DataFrame, facts: Facts) -> str:
 
 def _estimators(facts: Facts) -> list[str]:
     """Return both estimators, the one by which effects must add up first."""
-    return sorted({facts.estimator, facts.other_estimator}, key=lambda name: (name != "did", name))
+    return sorted({facts.estimator, facts.other_estimator}, key=lambda name: (not entry(name).is_additive, name))
 
 
 def _cells(ours: pd.DataFrame, estimator: str, needed: Sequence[str], facts: Facts) -> pd.DataFrame | None:

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.facts import AVERAGE_BY, STAGGERED, Facts, estimator_name, only, rests_on_few
+from did.estimators import entry
+from did.report.content.facts import Facts, averaged_by, estimator_name, only, own_dates_names, rests_on_few
 from did.report.content.robustness_rows import leaves_out_zero, what_of
 from did.report.content.robustness_tables import decimals_of, named
 from did.words import count, decimals_for, interval, listed, markdown_cell, number, p_value, plural
 
 LEVEL = 0.05
 NAMES = {"wild_bootstrap": "the wild bootstrap", "bias_reduced_cr2": "CR2", "randomisation": "randomisation"}
-# The tests to read, first the one to believe first. By dose, randomisation rejects too often.
-BINARY = {"ldv": ("randomisation", "bias_reduced_cr2", "wild_bootstrap"),
-          "did": ("wild_bootstrap", "bias_reduced_cr2", "randomisation")}
+# The tests to read of effects by dose, first the one to believe first: randomisation rejects too often. Those of a
+# binary treatment are in each estimator's entry.
 INTENSITY = ("wild_bootstrap", "bias_reduced_cr2")
 NOT_MADE = "it is not among the diagnostics"
 
@@ -145,7 +145,7 @@ def leads(facts: Facts, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> l
 
 
 def _tested(row: pd.Series, diagnostics: pd.DataFrame, level: str, treatment: str) -> Tested:
-    recommended = INTENSITY if treatment != "binary" else BINARY.get(row["estimator"], BINARY["did"])
+    recommended = INTENSITY if treatment != "binary" else entry(row["estimator"]).tests
     own = diagnostics[diagnostics["estimator"].eq(row["estimator"]) & diagnostics["cluster"].eq(level)]
     tests = []
     for name in recommended:
@@ -174,13 +174,13 @@ def _without(diagnostics: pd.DataFrame, reported: pd.Series) -> tuple[list[Witho
 
 def _own_dates(rows: pd.DataFrame, facts: Facts) -> list[OwnDates]:
     rows = rows[rows["specification"].eq(facts.staggered) & rows["cluster"].eq(list(facts.clusters)[-1])
-                & rows["estimate"].notna() & ~rows["estimator"].isin(list(AVERAGE_BY))]
+                & rows["estimate"].notna() & ~rows["estimator"].isin(list(averaged_by()))]
     if facts.staggered == facts.specification:
         rows = rows[~rows["estimator"].eq(facts.estimator)]
     apart = leaves_out_zero(rows)
     found = {row.estimator: OwnDates(row.estimator, float(row.estimate), bool(apart[row.Index]))
              for row in rows.itertuples()}
-    return [found[name] for name in STAGGERED if name in found]
+    return [found[name] for name in own_dates_names() if name in found]
 
 
 def how_to_read(found: Sequence[Lead]) -> str:

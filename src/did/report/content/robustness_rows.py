@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.facts import AVERAGE_BY, SAMPLES, STAGGERED
+from did.report.content.facts import SAMPLES, averaged_by, own_dates_names
 
 COLUMNS = ["indicator", "group", "what", "estimator", "specification", "sample", "treatment", "cluster", "estimate",
            "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
@@ -137,7 +137,7 @@ def _few_clusters(tested: pd.DataFrame, default: pd.DataFrame) -> pd.DataFrame:
 def _staggered(overall: pd.DataFrame, specification: str, sample: str) -> pd.DataFrame:
     """Averages of the estimators for several onsets, the first specification with them apart from the others."""
     rows = overall[~overall["specification"].eq(specification) & overall["sample"].eq(sample)
-                   & overall["estimator"].isin(list(STAGGERED)) & ~overall["estimator"].isin(list(AVERAGE_BY))]
+                   & overall["estimator"].isin([*own_dates_names().keys() - averaged_by().keys()])]
     first = rows["specification"].iloc[0] if len(rows) else ""
     return rows.assign(group=np.where(rows["specification"].eq(first), "staggered", "staggered_other"),
                        what=rows["specification"].str.replace("_", " "))

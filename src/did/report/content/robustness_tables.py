@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from did.report.content.facts import ABBREVIATIONS, CLUSTERS, STAGGERED, Facts
+from did.estimators import entries
+from did.report.content.facts import CLUSTERS, Facts, own_dates_names, short_name
 from did.report.content.robustness_rows import FEW_CLUSTERS, GROUPS, PARTS, about_parts, leaves_out_zero
 from did.words import count, decimals_for, interval, listed, markdown_table, number, p_value
 
@@ -23,8 +24,9 @@ BREAKDOWN = "breakdown"
 
 def named(estimator: str, group: str = "") -> str:
     """Return the short name of an estimator; in a staggered group two-way fixed effects are called so."""
-    long = STAGGERED.get(estimator, estimator).partition(" (")[0]
-    return long if group.startswith("staggered") else ABBREVIATIONS.get(estimator, long)
+    if group.startswith("staggered"):
+        return own_dates_names().get(estimator, estimator).partition(" (")[0]
+    return short_name(estimator)
 
 
 def decimals_of(row: pd.Series | dict) -> int:
@@ -205,7 +207,7 @@ def _short(reason: str, longest: int = 240) -> str:
 def _changed(item: object) -> str:
     """An item without its cluster level and estimator."""
     text = re.sub(rf", ({'|'.join(CLUSTERS)}) clusters$", "", str(item))
-    return re.sub(rf", ({'|'.join(ABBREVIATIONS)}), ", ", ", text)
+    return re.sub(rf", ({'|'.join(entries())}), ", ", ", text)
 
 
 def listed_groups(rows: pd.DataFrame, facts: Facts) -> Sequence[tuple[str, str]]:

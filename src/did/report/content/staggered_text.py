@@ -6,9 +6,22 @@ intervals lie, and what is said of the time before treatment from p-values below
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pandas as pd
 
-from did.report.content.facts import DAGGER, PERIODS, STAGGERED, Facts, estimator_name, only, rests_on_few
+from did.estimators import entries
+from did.estimators.registry import TWO_WAY
+from did.report.content.facts import (
+    DAGGER,
+    PERIODS,
+    Facts,
+    averaged_by,
+    estimator_name,
+    only,
+    own_dates_names,
+    rests_on_few,
+)
 from did.report.content.summary_tables import f_test_text
 from did.words import (
     count,
@@ -24,7 +37,6 @@ from did.words import (
 )
 
 LEVEL = 0.05
-TWO_WAY = "did"
 INTENSITY = {"binary": "Binary: treated or not", "intensity": "Dose \N{MULTIPLICATION SIGN} post",
              "intensity_within_treated": "Dose, among the treated only"}
 DOSE_ASSUMES = (
@@ -37,9 +49,9 @@ def staggered_section(estimates: pd.DataFrame, reproduction: pd.DataFrame, diagn
                       facts: Facts) -> dict[str, object]:
     """Return what the section on each wave's own date holds; its ``table`` is "" without such estimates.
 
-    ``table``, ``waves``, ``calendar`` and ``others`` are Markdown tables; ``notes``, ``agreement``, ``before`` and
-    ``decomposition`` sentences; ``is_mean`` whether the calendar table holds means; ``few`` whether an estimate shown
-    rests on few treated units.
+    ``table`` and ``others`` are Markdown tables; ``waves`` and ``calendar`` map the estimators that give such effects
+    to theirs; ``notes``, ``agreement``, ``before``, ``base`` and ``decomposition`` are sentences; ``is_mean`` says
+    whether the calendar table holds means, ``few`` whether an estimate shown rests on few treated units.
     ``reproduction`` are the claims under the reported specification; ``estimates`` and ``diagnostics`` those tables.
     """
     rows = _first_cell(estimates, facts)
@@ -51,8 +63,9 @@ def staggered_section(estimates: pd.DataFrame, reproduction: pd.DataFrame, diagn
         "agreement": agreement(own, reproduction, facts),
         "before": before_treatment(own, diagnostics, facts),
         "decomposition": decomposition_sentence(diagnostics, facts),
-        "waves": waves_table(own, facts),
-        "calendar": calendar_table(own, facts),
+        "waves": _by_estimator(waves_table, own, facts),
+        "calendar": _by_estimator(calendar_table, own, facts),
+        "base": base_sentence(own, facts),
         "is_mean": facts.frequency != "Y",
         "others": other_specifications_table(rows, facts),
         "few": bool(shown["note"].map(rests_on_few).any()),
@@ -90,31 +103,32 @@ def estimators_table(own: pd.DataFrame, facts: Facts) -> str:
     """Return the average effect by every staggered estimator as a Markdown table; "" if there is none."""
     overall = own[own["estimand"].eq("overall")]
     lines = [{"Estimator": name} | effect_cells(overall[overall["estimator"].eq(estimator)], facts)
-             for estimator, name in STAGGERED.items() if overall["estimator"].eq(estimator).any()]
+             for estimator, name in own_dates_names().items() if overall["estimator"].eq(estimator).any()]
     return markdown_table(pd.DataFrame(lines), right=["Average effect"]) if lines else ""
 
 
 def estimator_notes(own: pd.DataFrame) -> str:
     """Return what the estimates table notes on some averages and not on all, ``Stacked: mean of ...``; or ""."""
     overall = own[own["estimand"].eq("overall")]
-    notes = {STAGGERED[name]: dict.fromkeys(part for note in group["note"] for part in str(note).split("; ")
+    called = own_dates_names()
+    notes = {called[name]: dict.fromkeys(part for note in group["note"] for part in str(note).split("; ")
                                             if part and not rests_on_few(part))
-             for name, group in overall.groupby("estimator") if name in STAGGERED}
+             for name, group in overall.groupby("estimator") if name in called}
     own_notes = {name: [part for part in notes[name] if not all(part in others for others in notes.values())]
-                 for name in STAGGERED.values() if name in notes}
+                 for name in called.values() if name in notes}
     return " ".join(f"{name}: {markdown_cell('; '.join(parts))}." for name, parts in own_notes.items() if parts)
 
 
 def other_specifications_table(rows: pd.DataFrame, facts: Facts) -> str:
     """Return the averages under the other specifications with dates of their own, as a Markdown table; "" if none."""
-    overall = rows[rows["estimand"].eq("overall") & rows["estimator"].isin(list(STAGGERED))]
+    overall = rows[rows["estimand"].eq("overall") & rows["estimator"].isin(list(own_dates_names()))]
     robust = overall[~overall["estimator"].eq(TWO_WAY)]
     lines = [
         {"Specification": specification, "Estimator": name}
         | effect_cells(overall[overall["specification"].eq(specification) & overall["estimator"].eq(estimator)], facts)
         for specification in dict.fromkeys(robust["specification"])
         if specification not in (facts.staggered, facts.specification)
-        for estimator, name in STAGGERED.items()
+        for estimator, name in own_dates_names().items()
         if (overall["specification"].eq(specification) & overall["estimator"].eq(estimator)).any()
     ]
     return markdown_table(pd.DataFrame(lines), right=["Average effect"]) if lines else ""
@@ -129,7 +143,7 @@ def agreement(own: pd.DataFrame, reproduction: pd.DataFrame, facts: Facts) -> st
     """
     cluster, clustered = list(facts.clusters.items())[-1]
     overall = own[own["estimand"].eq("overall") & own["cluster"].eq(cluster) & own["estimate"].notna()]
-    rows = {name: only(overall, estimator=name) for name in STAGGERED}
+    rows = {name: only(overall, estimator=name) for name in own_dates_names()}
     rows = {name: row for name, row in rows.items() if row is not None}
     if len(rows) < 2:
         return ""
@@ -166,8 +180,8 @@ def _beside_two_way(rows: dict[str, pd.Series]) -> tuple[str, list[str]]:
     decimals, values = decimals_for(two_way["std_error"]), [row["estimate"] for row in others.values()]
     spread = (f"other {len(others)} estimates run from {interval(min(values), max(values), decimals)}"
               if len(others) > 1 else f"other estimate is {number(values[0], decimals)}")
-    sentence = (f"{STAGGERED[TWO_WAY]} give {number(two_way['estimate'], decimals)}; the {spread}, and the interval of "
-                f"two-way fixed effects overlaps that of {_how_many(others, apart)}.")
+    sentence = (f"{own_dates_names()[TWO_WAY]} give {number(two_way['estimate'], decimals)}; the {spread}, and the "
+                f"interval of two-way fixed effects overlaps that of {_how_many(others, apart)}.")
     return sentence, ["size"] * bool(apart)
 
 
@@ -189,7 +203,7 @@ def _how_many(rows: dict[str, pd.Series], left_out: list[str]) -> str:
         return f"all {len(rows)}"
     if len(left_out) == len(rows):
         return f"none of the {len(rows)}"
-    names = listed(STAGGERED[name].partition(" (")[0] for name in left_out)
+    names = listed(own_dates_names()[name].partition(" (")[0] for name in left_out)
     return f"{len(rows) - len(left_out)} of the {len(rows)} (not {names})"
 
 
@@ -259,7 +273,8 @@ def _yearly_leads(own: pd.DataFrame, facts: Facts) -> str:
     """Two-way differences by year before treatment, from the last of them; "" if they are not in the table."""
     cluster, clustered = list(facts.clusters.items())[-1]
     wanted = own["estimand"].eq("event_time") if facts.frequency == "Y" else own["estimand"].str.startswith("event_bin")
-    rows = own[wanted & own["estimator"].eq("event_study") & own["cluster"].eq(cluster) & own["event_time"].lt(0)
+    two_way = [name for name, by in averaged_by().items() if by == TWO_WAY]
+    rows = own[wanted & own["estimator"].isin(two_way) & own["cluster"].eq(cluster) & own["event_time"].lt(0)
                & own["std_error"].notna()]
     if rows.empty:
         return ""
@@ -281,21 +296,51 @@ def decomposition_sentence(diagnostics: pd.DataFrame, facts: Facts) -> str:
             "treated (Goodman-Bacon), which effects that change over time can turn wrong.")
 
 
-def waves_table(own: pd.DataFrame, facts: Facts) -> str:
-    """Return Callaway and Sant'Anna's effect by first treated period as a Markdown table; "" if there is none."""
-    rows = own[own["estimator"].eq("callaway_santanna") & own["estimand"].eq("cohort")]
+def base_sentence(own: pd.DataFrame, facts: Facts) -> str:
+    """Say which averages are relative to all periods before treatment and which to the last one; "" if all are alike
+    or only one kind is there."""
+    there = set(own.loc[own["estimand"].eq("overall"), "estimator"])
+    found = {base: [each.among_own_dates.partition(" (")[0] for name, each in entries().items()
+                    if name in there and each.base == base] for base in ("all", "last")}
+    if not all(found.values()):
+        return ""
+    everything, last = (_listed_names(found[base]) for base in ("all", "last"))
+    return (f"The averages do not measure against the same periods: {everything} compare with all periods before "
+            f"treatment, {last} with the last one before it. Where the treated moved before onset, they part.")
+
+
+def _listed_names(names: Sequence[str]) -> str:
+    """Names of estimators within a sentence: those of authors, which hold an "and", last and with their capitals."""
+    authors = [name for name in names if " and " in name]
+    plain = [f"{name[:1].lower()}{name[1:]}" for name in names if name not in authors]
+    if not authors:
+        return listed(plain)
+    *before, last = [*plain, *authors]
+    return f"{', '.join(before)}, and {last}" if before else last
+
+
+def _by_estimator(table: Callable[[pd.DataFrame, Facts], str], own: pd.DataFrame,
+                  facts: Facts) -> dict[str, str]:
+    """Each estimator, by what it is called, that gives such effects, with its table."""
+    made = {called: table(own[own["estimator"].eq(name)], facts) for name, called in own_dates_names().items()}
+    return {called: text for called, text in made.items() if text}
+
+
+def waves_table(rows: pd.DataFrame, facts: Facts) -> str:
+    """Return one estimator's effect by first treated period as a Markdown table; "" if there is none."""
+    rows = rows[rows["estimand"].eq("cohort")]
     lines = [{"Treated from": period_name(cohort)} | effect_cells(group, facts)
              for cohort, group in rows.groupby("cohort", sort=True)]
     return markdown_table(pd.DataFrame(lines), right=["Average effect"]) if lines else ""
 
 
-def calendar_table(own: pd.DataFrame, facts: Facts) -> str:
-    """Return Callaway and Sant'Anna's effect by calendar year as a Markdown table; "" if there is none.
+def calendar_table(rows: pd.DataFrame, facts: Facts) -> str:
+    """Return one estimator's effect by calendar year as a Markdown table; "" if there is none.
 
     Figures by year are as in the estimates table. Of shorter periods it is the plain mean over the year's periods,
     with the least and the largest of them and no interval: that of a mean is not in the table.
     """
-    rows = own[own["estimator"].eq("callaway_santanna") & own["estimand"].eq("calendar")]
+    rows = rows[rows["estimand"].eq("calendar")]
     lines = []
     if facts.frequency == "Y":
         lines = [{"Year": period} | effect_cells(group, facts) for period, group in rows.groupby("period", sort=True)]
@@ -320,7 +365,7 @@ def intensity_table(ours: pd.DataFrame, facts: Facts) -> str:
 
     One row per treatment of `INTENSITY` and sample that ``ours`` (the reported specification) has; "" without a dose.
     """
-    rows = ours[ours["indicator"].eq(facts.total) & ours["estimator"].eq("did") & ours["estimand"].eq("overall")]
+    rows = ours[ours["indicator"].eq(facts.total) & ours["estimator"].eq(TWO_WAY) & ours["estimand"].eq("overall")]
     lines = []
     for treatment, name in INTENSITY.items():
         for sample, words in facts.samples.items():

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from did.estimators import entries
 from did.report.content.facts import (
-    ABBREVIATIONS,
     DAGGER,
     PERIODS,
     Facts,
@@ -15,6 +15,7 @@ from did.report.content.facts import (
     only,
     rests_on_few,
     select,
+    short_name,
     tests_of,
 )
 from did.words import (
@@ -42,7 +43,7 @@ def comparison_table(rows: pd.DataFrame, facts: Facts | Front, *, whole: bool = 
         first = group.iloc[0]
         line = {"Cell": claim, "Outcome": facts.outcomes.get(first["indicator"], first["outcome"])}
         if not whole:
-            line["By"] = ABBREVIATIONS.get(first["estimator"], first["estimator"])
+            line["By"] = short_name(first["estimator"])
         line |= {
             "Treatment, sample": f"{facts.treatments.get(first['treatment'], first['treatment'])}, "
                                  f"{facts.samples.get(first['sample'], first['sample'])}",
@@ -114,7 +115,7 @@ def beside_table(ours: pd.DataFrame, facts: Facts) -> pd.DataFrame:
                     for place, (cluster, name) in enumerate(facts.clusters.items()):
                         row = only(ours, indicator=indicator, treatment=treatment, sample=sample,
                                     estimator=estimator, cluster=cluster)
-                        short = ABBREVIATIONS.get(estimator, estimator)
+                        short = short_name(estimator)
                         decimals = decimals_for(None if row is None else row["std_error"])
                         if place == 0:
                             line[short] = "not estimated" if row is None else _estimate(row)
@@ -150,7 +151,8 @@ def specifications_table(specifications: pd.DataFrame, facts: Facts) -> str:
 
 
 def years_table(estimates: pd.DataFrame, facts: Facts) -> str:
-    """Return the headline outcome's event study by year as a Markdown table; "" if there is none.
+    """Return the headline outcome's effects by year since onset as a Markdown table, by each estimator that gives them;
+    "" if there is none.
 
     In bins of a year, or for figures by year as it is. First treatment and first sample; differences between
     treated and comparison units from that of the bin before onset.
@@ -162,11 +164,15 @@ def years_table(estimates: pd.DataFrame, facts: Facts) -> str:
     if binned.empty and facts.frequency == "Y":
         binned = rows[rows["estimand"].eq("event_time")]
     lines = []
-    for time, group in binned.groupby("event_time", sort=True):
+    by = [name for name in entries() if binned["estimator"].eq(name).any()]
+    cells = [(name, time, group) for name in by
+             for time, group in binned[binned["estimator"].eq(name)].groupby("event_time", sort=True)]
+    for name, time, group in cells:
         width = int(group["estimand"].iloc[0].rpartition("event_bin_")[2]) if facts.frequency != "Y" else 1
         span = number(time, 0) if width == 1 else f"{number(time * width, 0)} to {number((time + 1) * width - 1, 0)}"
-        line = {f"{PERIODS[facts.frequency].capitalize()}s since onset": span}
-        for place, (cluster, name) in enumerate(facts.clusters.items()):
+        line = {"By": short_name(name)} if len(by) > 1 else {}
+        line[f"{PERIODS[facts.frequency].capitalize()}s since onset"] = span
+        for place, (cluster, clustered) in enumerate(facts.clusters.items()):
             row = only(group, cluster=cluster)
             if row is None:
                 continue
@@ -174,7 +180,7 @@ def years_table(estimates: pd.DataFrame, facts: Facts) -> str:
             decimals = decimals_for(row["std_error"])
             if place == 0:
                 line["Difference"] = "0 (reference)" if reference else number(row["estimate"], decimals, signed=True)
-            line[f"95% {name}"] = "" if reference else interval(row["ci_low"], row["ci_high"], decimals)
+            line[f"95% {clustered}"] = "" if reference else interval(row["ci_low"], row["ci_high"], decimals)
         lines.append(line)
     return markdown_table(pd.DataFrame(lines), right=["Difference"]) if lines else ""
 

@@ -34,7 +34,7 @@ def event_study(
     title: str,
     subtitle: str,
     source: str,
-    estimator: str = "event_study",
+    estimator: str,
     clusters: Mapping[str, str] = CLUSTERS,
     time_label: str = "Months since onset",
     value_label: str = "",

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from did.errors import DidError
-from did.report.content.facts import ABBREVIATIONS, CLUSTERS, STAGGERED, estimator_name
+from did.report.content.facts import CLUSTERS, estimator_name, own_dates_names, short_name
 from did.report.content.robustness_rows import COLUMNS, GROUPS, leaves_out_zero
 from did.report.figures import style
 from did.report.figures.event_study import KEY_ROW, draw_key, key_rows
@@ -184,9 +184,9 @@ def _point(group: str, rows: pd.DataFrame, estimator: str, clusters: Sequence[st
         name = estimator_name(first["estimator"])
         name = f"{name[:1].upper()}{name[1:]}"
     elif group == "few_clusters":
-        name = f"{name}, {ABBREVIATIONS.get(first['estimator'], first['estimator'])}"
+        name = f"{name}, {short_name(first['estimator'])}"
     elif group == "staggered":
-        name = STAGGERED[first["estimator"]]
+        name = own_dates_names()[first["estimator"]]
     lines = {row.cluster: (row.estimate, row.ci_low, row.ci_high) for row in rows.itertuples()
              if row.cluster in clusters}
     return Row(group, name, float(first["estimate"]), lines, bold=reported)

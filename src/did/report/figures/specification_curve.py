@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from did.errors import DidError
 from did.project.config import Indicator, Specification
-from did.report.content.facts import ABBREVIATIONS, AVERAGE_BY, CLUSTERS, SAMPLES, STAGGERED
+from did.report.content.facts import CLUSTERS, SAMPLES, averaged_by, short_name
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import style
 from did.report.figures.event_study import KEY_ROW, draw_key, key_rows
@@ -55,8 +55,12 @@ def curve_rows(specifications: pd.DataFrame, estimates: pd.DataFrame, *, default
     that could not be fitted have no place.
     """
     fixed = specifications[specifications["treatment"].eq(treatment)]
-    own = estimates[estimates["estimand"].eq("overall") & estimates["treatment"].eq(treatment)
-                    & estimates["specification"].isin(list(staggered)) & ~estimates["estimator"].isin(list(AVERAGE_BY))]
+    own = estimates[
+        estimates["estimand"].eq("overall")
+        & estimates["treatment"].eq(treatment)
+        & estimates["specification"].isin(list(staggered))
+        & ~estimates["estimator"].isin(list(averaged_by()))
+    ]
     rows = pd.concat([fixed, own.assign(choices="", n_choices=len(default))], ignore_index=True)
     made = [dict(staggered.get(row.specification, default)) | dict(part.split("=", 1) for part in row.choices.split("; "
         "")
@@ -144,8 +148,7 @@ def specification_curve(
 
 def _grid(points: pd.DataFrame, choices: Sequence[str], samples: Mapping[str, str]) -> list[tuple[str, dict]]:
     """Choices that vary, each with its values: (heading, name of value -> places), commonest value first."""
-    columns = {"estimator": points["estimator"].map(lambda name: ABBREVIATIONS.get(
-                   name, STAGGERED.get(name, name).partition(" (")[0])),
+    columns = {"estimator": points["estimator"].map(short_name),
                "sample": points["sample"].map(lambda name: samples.get(name, name)),
                **{choice: points[choice].str.replace("_", " ") for choice in choices}}
     lines = []

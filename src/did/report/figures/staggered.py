@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.facts import AVERAGE_BY, CLUSTERS, DAGGER, few_treated_note, rests_on_few
+from did.report.content.facts import CLUSTERS, DAGGER, averaged_by, few_treated_note, rests_on_few
 from did.report.figures import style
 from did.report.figures.event_study import (
     KEY_ROW,
@@ -95,7 +95,7 @@ def estimators_over_event_time(
         raise DidError(f"estimates table: no effect over event time by {', '.join(estimators)}; run the fit stage with "
                        "staggered_estimators, or leave the figure out")
     averages = estimates[named & estimates["estimand"].eq("overall")]
-    overall = {name: averages[averages["estimator"] == AVERAGE_BY.get(name, name)] for name in shown}
+    overall = {name: averages[averages["estimator"] == averaged_by().get(name, name)] for name in shown}
     numbers = _ordered(pd.concat([rows, *overall.values()]), clusters).assign(
         published_value=published[0] if published else float("nan"))
     rows = _ordered(rows, clusters).astype({"event_time": int})
@@ -174,7 +174,7 @@ def _average(overall: pd.DataFrame, clusters: Mapping[str, str]) -> str:
     ordered = [rows[cluster] for cluster in clusters if cluster in rows]
     decimals = decimals_for(ordered[0].std_error)
     parts = [f"{interval(row.ci_low, row.ci_high, decimals)} {clusters[row.cluster]}" for row in ordered]
-    what = "one coefficient" if ordered[0].estimator in AVERAGE_BY.values() else "average"
+    what = "one coefficient" if ordered[0].estimator in averaged_by().values() else "average"
     return f"{what} {number(ordered[0].estimate, decimals)} (95% interval {', '.join(parts)})"
 
 

@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from did.errors import DidError
+from did.errors import one_of
+from did.estimators import entries, entry
 from did.report.figures import style
 from did.report.figures.event_study import KEY_ROW, draw_key
 from did.words import MINUS, count, number, plural
 
-ESTIMATORS = {"did": "Difference-in-differences (two-way)", "callaway_santanna": "Callaway and Sant'Anna, overall"}
 CLUSTERS = {"unit": "clustered by unit", "system": "clustered by system"}
 # Inches: a pane, its heading, its foot with axis and label, the column of the axis' numbers, room between panes.
 PANE, HEAD, FOOT, LEFT, GAP = 2.5, 0.62, 0.62, 1.0, 0.45
@@ -40,11 +40,10 @@ def volcano(table: pd.DataFrame, *, stem: str | Path, level: float, is_synthetic
     ``table`` has rows of `did.sweep.collect.TABLE`; those without a p-value or a standardised estimate are counted in
     the pane and not drawn. Filled marks lie within ``level`` of false discoveries (Benjamini and Hochberg 1995), above
     the dashed line. Returns the paths of the picture (SVG, PNG), the numbers and the alternative text. Raises DidError
-    for an estimator it has no name for.
+    for an unknown estimator.
     """
-    unknown = [name for name in estimators if name not in ESTIMATORS]
-    if unknown:
-        raise DidError(f"volcano: expected estimators {', '.join(ESTIMATORS)}; found {unknown[0]}")
+    for name in estimators:
+        one_of("volcano: estimator", name, entries())
     levels = [name for name in CLUSTERS if name in set(table["cluster"])] or ["unit"]
     rows = table.assign(minus_log10_p=-np.log10(table["p_value"].clip(lower=10.0**-HIGHEST)))
     drawn = rows[np.isfinite(rows["minus_log10_p"]) & np.isfinite(rows["estimate_in_sd"])]
@@ -66,7 +65,7 @@ def volcano(table: pd.DataFrame, *, stem: str | Path, level: float, is_synthetic
             left = LEFT + column * (width + GAP)
             axes = style.add_axes(figure, left, top - HEAD - PANE, width, PANE)
             _pane(axes, points, here, limits, level)
-            head = style.wrap(f"{ESTIMATORS[estimator]}, {CLUSTERS[cluster]}", width, bold=True)
+            head = style.wrap(f"{entry(estimator).label}, {CLUSTERS[cluster]}", width, bold=True)
             across, up = figure.get_size_inches()
             for place, line in enumerate(reversed(head)):
                 figure.text(left / across, (top - HEAD + 0.1 + place * style.line_height()) / up, line, va="bottom",
@@ -123,7 +122,7 @@ def _key(level: float) -> list[tuple[list[dict], str]]:
 
 
 def _words(points: pd.DataFrame, here: pd.DataFrame, level: float, estimator: str, cluster: str) -> str:
-    name = f"{ESTIMATORS[estimator]}, {CLUSTERS[cluster]}"
+    name = f"{entry(estimator).label}, {CLUSTERS[cluster]}"
     if here.empty:
         return f"{name}: no estimate."
     passed = points[points["p_benjamini_hochberg"] <= level]

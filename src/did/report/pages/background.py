@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
+from did.estimators import entry
 from did.project import result_files
 from did.project.config import Evaluation
 from did.project.paths import Paths
@@ -17,43 +18,6 @@ from did.report.content.facts import Facts, levels
 from did.report.writers.html import Cell, Made, Table, table_of
 from did.words import count, listed, singular
 
-# Estimator -> its name, what it does in a sentence, and its source. The formulas are in docs/methods.md.
-METHODS = {
-    "did": (
-        "Difference-in-differences (two-way fixed effects)",
-        "The outcome regressed on an effect of each {unit}, an effect of each period, and treatment. It takes the "
-        "treated and the comparison {units} to have moved alike but for the treatment.",
-        "As Stata's xtdidregress; on waves treated at different dates see Goodman-Bacon 2021, J. Econometrics "
-        "225:254-277"),
-    "ldv": (
-        "Lagged dependent variable",
-        "The outcome after onset regressed on all outcomes before it, an effect of each period, and treatment. It "
-        "takes {units} with the same past to have gone on alike.",
-        "O'Neill, Kreif, Grieve, Sutton and Sekhon 2016, Health Serv. Outcomes Res. Method. 16:1-21"),
-    "event_study": (
-        "Event study",
-        "As difference-in-differences, with an effect for each period before and after onset, from that of the last "
-        "period before it.",
-        "Two-way fixed effects with leads and lags"),
-    "callaway_santanna": (
-        "Callaway and Sant'Anna",
-        "The effect on each wave in each period, against {units} not treated by then, from the last period before the "
-        "wave's own date; then averaged.",
-        "Callaway and Sant'Anna 2021, J. Econometrics 225:200-230"),
-    "sun_abraham": (
-        "Sun and Abraham",
-        "A regression with an effect for each wave and event time, averaged by the waves' shares.",
-        "Sun and Abraham 2021, J. Econometrics 225:175-199"),
-    "imputation": (
-        "Imputation",
-        "What treated {units} would have had is predicted from all untreated outcomes; the effects are what is left, "
-        "averaged.",
-        "Borusyak, Jaravel and Spiess 2024, Rev. Econ. Stud. 91:3253-3285"),
-    "stacked": (
-        "Stacked",
-        "Each wave with its comparison {units} in a data set of its own, all of them in one regression.",
-        "Cengiz, Dube, Lindner and Zipperer 2019, Q. J. Econ. 134:1405-1454"),
-}
 # Choices that say nothing where a table names each unit's own date.
 GEOGRAPHY = {"boundaries", "metropolitan", "membership", "predecessors", "partial", "overlap"}
 INTERVALS = (
@@ -77,9 +41,8 @@ def methods(evaluation: Evaluation) -> Table:
     """Return one row per estimator of the evaluation: what it does and its source."""
     names = dict.fromkeys([*evaluation.estimators, *evaluation.staggered_estimators])
     words = {"unit": singular(evaluation.units), "units": evaluation.units}
-    said = {name: METHODS.get(name, (name.replace("_", " "), "", "")) for name in names}
-    rows = [dict(zip(("Estimator", "What it does", "Source"), (text.format(**words) for text in texts), strict=True))
-            for texts in said.values()]
+    rows = [{"Estimator": each.label, "What it does": each.words.summary.format(**words), "Source": each.words.source}
+            for each in map(entry, names)]
     return table_of(pd.DataFrame(rows), name="estimators", caption="Estimators of this evaluation",
                     made=Made("manifest.json", "manifest"))
 

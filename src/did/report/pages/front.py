@@ -45,7 +45,7 @@ def front_markdown(*, front: Front, reproduction: pd.DataFrame, estimates: pd.Da
 
 def _answer(facts: Facts, estimates: pd.DataFrame, rows: pd.DataFrame) -> str:
     """Return the headline answer of one family, and how many printed facts of the family agree."""
-    overall = estimates[estimates["event_time"].isna() & estimates["cluster"].isin(list(facts.clusters))
+    overall = estimates[estimates["estimand"].eq("overall") & estimates["cluster"].isin(list(facts.clusters))
                         & estimates["specification"].eq(facts.specification)]
     rows = rows[rows["indicator"].isin(list(facts.outcomes))]
     text = f"{markdown_cell(facts.outcomes[facts.total])}. {answer(overall, facts, rows, next(iter(facts.treatments)))}"

@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from did.report.content.facts import ABBREVIATIONS, AVERAGE_BY, STAGGERED, TREATMENTS, Facts, Front, only, rests_on_few
+from did.report.content.facts import (
+    TREATMENTS,
+    Facts,
+    Front,
+    averaged_by,
+    only,
+    own_dates_names,
+    rests_on_few,
+    short_name,
+)
 from did.report.content.summary_tables import comparison_table
 from did.report.writers.html import Cell, Made, Table, bare_p, table_of
 from did.words import count, decimals_for, interval, number
@@ -23,9 +32,9 @@ def outcomes_by_estimators(outcomes: Sequence[Facts], tables: Mapping[str, pd.Da
     ``outcomes`` are the facts of each outcome alone. ``static`` estimators are read under the specification reported,
     those of ``staggered`` under the specification that treats each wave from its own date.
     """
-    columns = [(name, ABBREVIATIONS.get(name, name), False) for name in static]
-    columns += [(name, ABBREVIATIONS.get(name, STAGGERED[name].partition(" (")[0]), True)
-                for name in staggered if name in STAGGERED and name not in AVERAGE_BY]
+    columns = [(name, short_name(name), False) for name in static]
+    columns += [(name, short_name(name), True)
+                for name in staggered if name in own_dates_names() and name not in averaged_by()]
     rows = []
     for facts in outcomes:
         name, overall = facts.outcomes[facts.total], tables["estimates"]
@@ -75,7 +84,7 @@ def every_effect(outcomes: Sequence[Facts], tables: Mapping[str, pd.DataFrame]) 
             first = group.iloc[0]
             decimals = decimals_for(first["std_error"])
             line = {"Outcome": facts.outcomes[facts.total],
-                    "Estimator": ABBREVIATIONS.get(estimator, STAGGERED.get(estimator, estimator)),
+                    "Estimator": short_name(estimator),
                     "Treatment": TREATMENTS.get(treatment, treatment.replace("_", " ").capitalize()),
                     "Sample": facts.samples.get(sample, sample), "Specification": specification,
                     "Estimate": number(first["estimate"], decimals, signed=True)}

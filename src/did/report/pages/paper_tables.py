@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.report.content.facts import ABBREVIATIONS, DAGGER, Facts, Front, estimator_name, few_treated_note, rests_on_few
+from did.estimators import entries
+from did.report.content.facts import DAGGER, Facts, Front, estimator_name, few_treated_note, rests_on_few, short_name
 from did.report.content.summary_tables import comparison_table
 from did.report.writers import word
 from did.store.provenance import atomic, write_text
@@ -125,7 +126,7 @@ def effects_words(wide: pd.DataFrame, facts: Facts) -> pd.DataFrame:
         mark = DAGGER if rests_on_few(row["note"]) else ""
         line = {"Outcome": row["outcome"], "Treatment": facts.treatments[row["treatment"]],
                 "Sample": facts.samples.get(row["sample"], row["sample"]),
-                "Estimator": ABBREVIATIONS.get(row["estimator"], row["estimator"]),
+                "Estimator": short_name(row["estimator"]),
                 "Estimate": " ".join([f"{number(row['estimate'], places)}{mark}", *errors])}
         for cluster, name in facts.clusters.items():
             line[f"95% {name}"] = interval(row[f"ci_low_{cluster}"], row[f"ci_high_{cluster}"], places)
@@ -149,11 +150,13 @@ def family_table(name: str, estimates: pd.DataFrame, facts: Facts, units: Mappin
         by_unit.setdefault(units[indicator], []).append(outcome)
     said = (f"in {next(iter(by_unit))}" if len(by_unit) == 1 else
             "; ".join(f"in {unit} for {listed(outcomes)}" for unit, outcomes in by_unit.items()))
-    used = [f"{ABBREVIATIONS.get(each, each)}: {estimator_name(each)}" for each in dict.fromkeys(wide["estimator"])]
+    used = [f"{short_name(each)}: {estimator_name(each)}" for each in dict.fromkeys(wide["estimator"])]
+    cells = [f"by {each.short} {each.words.cells}" for name, each in entries().items()
+             if name in set(wide["estimator"]) and each.words.cells]
     notes = [f"Effects {said}; of intensity, for each {facts.dose}. {'. '.join(used)}.",
              f"Standard errors: in {listed(kinds)}. 95% intervals by the t distribution with one degree of freedom "
              "fewer than clusters.",
-             f"N: {facts.units} times periods used; by {ABBREVIATIONS['ldv']} those from the onset on.",
+             f"N: {'; '.join([f'{facts.units} times periods used', *cells])}.",
              few_treated_note(wide["note"], facts.units),
              f"Source: {'; '.join(facts.sources)}. Own calculation." if facts.sources else ""]
     period = f"{period_name(facts.first)} to {period_name(facts.last)}, treated from {period_name(facts.onset)}"

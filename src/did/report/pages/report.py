@@ -16,6 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from did.errors import DidError
+from did.estimators import entry
 from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
@@ -74,7 +75,7 @@ def report_html(report: Report) -> str:
         leads=[(inline(lead.text), lead.page) for lead in leading], how_to_read=inline(how_to_read(leading)),
         answers=[(facts, _headline(report, facts, rows)) for facts in front.families],
         by_estimator=overview.outcomes_by_estimators(
-            outcomes, report.tables, static=[name for name in evaluation.estimators if name != "event_study"],
+            outcomes, report.tables, static=[name for name in evaluation.estimators if entry(name).overall],
             staggered=evaluation.staggered_estimators if result_files.staggered_specification(evaluation) else []),
         every=overview.every_effect(outcomes, report.tables),
         claims=overview.claims_table(rows, front) if len(rows) else None,

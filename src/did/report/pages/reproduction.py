@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from did.estimators.registry import TWO_WAY
 from did.evidence.ranking import never_satisfied
 from did.evidence.verdicts import REASONS, counts
 from did.project.claims import rounds_to
 from did.project.config import Indicator, Specification, period
-from did.report.content.facts import ABBREVIATIONS, SAMPLES, TREATMENTS
+from did.report.content.facts import SAMPLES, TREATMENTS, short_name
 from did.report.content.reproduction_text import decimals_beside, range_words, specification_words
 from did.report.pages.summary import rendered
 from did.words import (
@@ -106,7 +107,7 @@ def _cell(row) -> str:
     """Estimator, treatment and sample of a claim, and which of the estimator's effects if it has several."""
     effect = [str(part) for part in (row.estimand, row.cohort, row.period, row.event_time)
               if pd.notna(part) and part not in ("", "overall")]
-    return ", ".join([ABBREVIATIONS.get(row.estimator, row.estimator), TREATMENTS[row.treatment].lower(),
+    return ", ".join([short_name(row.estimator), TREATMENTS[row.treatment].lower(),
                       SAMPLES[row.sample], *effect])
 
 
@@ -166,7 +167,7 @@ def _rows(family: str, rows: pd.DataFrame, specifications: pd.DataFrame, setting
         & specifications["n_obs"].notna()
     ]
     own = cell.loc[cell["estimator"] == claim["estimator"]].set_index("specification")
-    whole = cell.loc[cell["estimator"] == "did"].set_index("specification")["n_obs"]
+    whole = cell.loc[cell["estimator"] == TWO_WAY].set_index("specification")["n_obs"]
     wants_panel = pd.notna(claim["published_n_panel"]) and len(whole) > 0
     gives = own["n_obs"] == claim["published_n"]
     if wants_panel:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from did.estimators import entries
+from did.project import result_files
 from did.project.config import Evaluation, Indicator
 from did.project.registry import Source
 from did.report.content.describe import used
@@ -21,7 +23,7 @@ from did.words import listed, markdown_cell
 FIGURES = {
     "trends": "Means of the treated and the comparison {units}",
     "series": "Means of each wave",
-    "event_study": "By time since onset",
+    result_files.EVENT_STUDY: "By time since onset",
     "estimators": "Estimators side by side",
     "robustness": "The estimate and its alternatives",
     "specification": "Every specification",
@@ -47,7 +49,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     files = markdown_cell(listed(f"{source.title} ({source.publisher})" for source in used([indicator], sources)))
     shown = [(each, _caption(each, prefix, facts)) for prefix in FIGURES for each in figures
              if each == f"{prefix}_{name}" or (each.startswith(f"{prefix}_{name}_") and
-                                               each.removeprefix(f"{prefix}_{name}_") in facts.samples)]
+                                               each.removeprefix(f"{prefix}_{name}_") in {*facts.samples, *entries()})]
     return html_of(
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
         synthetic=any(bool(table["is_synthetic"].any()) for table in tables.values()),
@@ -61,5 +63,6 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
 
 def _caption(name: str, prefix: str, facts: Facts) -> str:
     words = f"{facts.outcomes[facts.total]}. {FIGURES[prefix].format(units=facts.units)}"
-    sample = next((words for sample, words in facts.samples.items() if name.endswith(f"_{sample}")), "")
-    return f"{words}, {sample}" if sample else words
+    called = dict(facts.samples) | {estimator: each.running for estimator, each in entries().items()}
+    of = called.get(name.removeprefix(f"{prefix}_{facts.total}_"), "")
+    return f"{words}, {of}" if of else words

@@ -12,8 +12,8 @@ import jinja2
 import pandas as pd
 
 from did.errors import DidError
+from did.estimators import entry
 from did.report.content.facts import (
-    ESTIMATORS,
     FEW_TREATED,
     PERIODS,
     Facts,
@@ -76,7 +76,7 @@ def summary_markdown(
     reproduction, estimates, diagnostics, area_audit, specifications = (
         table[table["indicator"].isin(list(facts.outcomes))]
         for table in (reproduction, estimates, diagnostics, area_audit, specifications))
-    overall = estimates[estimates["event_time"].isna() & estimates["cluster"].isin(list(facts.clusters))]
+    overall = estimates[estimates["estimand"].eq("overall") & estimates["cluster"].isin(list(facts.clusters))]
     ours = select(overall, specification=facts.specification)
     rows = reported(reproduction, facts)
     synthetic = any(bool(table["is_synthetic"].any())
@@ -195,9 +195,9 @@ def trend_sentence(diagnostics: pd.DataFrame, facts: Facts) -> str:
     if not tests:
         return ""
     slope = tests[0][0]
-    has_other = "ldv" in (facts.estimator, facts.other_estimator)
-    other = (f"; a lagged dependent variable assumes instead that {facts.units} with the same past would have gone on "
-             "alike, which cannot be tested with these data" if has_other else "")
+    named = [entry(name) for name in dict.fromkeys([facts.estimator, facts.other_estimator]) if name]
+    other = "".join(f"; {each.running} assumes instead that {each.words.instead.format(units=facts.units)}"
+                    for each in named if each.words.instead)
     return (f"Before {period_name(facts.onset)} the slope of the treated {facts.units} differed from that of the "
             f"comparison {facts.units} by {slope_text(slope)} {facts.effect_unit}, per {PERIODS[facts.frequency]} "
             f"({listed(f'{f_test_text(row)} clustered {name}' for row, name in tests)}). Difference-in-differences "
@@ -224,7 +224,7 @@ def answer(ours: pd.DataFrame, facts: Facts, reproduction: pd.DataFrame, treatme
     n_control = int(row["n_units"] - row["n_treated"])
     size = (f"{number(abs(row['estimate']), decimals)} {facts.effect_unit} "
             f"{'higher' if row['estimate'] >= 0 else 'lower'}")
-    whom = ESTIMATORS.get(facts.estimator, ("", "than that of comparison {units}"))[1].format(units=facts.units)
+    whom = entry(facts.estimator).words.whom.format(units=facts.units)
     head = (f"**{facts.treatments[treatment]} treatment, {facts.samples[sample]}.** From "
             f"{period_name(facts.onset)} on, the outcome of the {count(row['n_treated'])} treated {facts.units} was "
             f"{size}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from did.project.registry import Source
-from did.report.content.facts import STAGGERED, Facts, Front, estimator_name
+from did.report.content.facts import Facts, Front, estimator_name, own_dates_names
 from did.report.pages.paper_tables import BY_CLUSTER, CELL, SHARED, SYNTHETIC, VERDICTS, claims, effects, side_by_side
 from did.report.writers.workbook import Column, Cover, Sheet
 from did.words import decimals_for, period_name, short_decimals
@@ -159,7 +159,7 @@ class _Names:
         """
         unit = [f"{self.units.get(row.indicator, '')}{f' per {self.dose}' if row.treatment.startswith('int') else ''}"
                 for row in rows[["indicator", "treatment"]].fillna("").itertuples(index=False)]
-        known = STAGGERED if staggered else {}
+        known = own_dates_names() if staggered else {}
         estimator = {name: known.get(name) or f"{estimator_name(name)[:1].upper()}{estimator_name(name)[1:]}"
                      for name in rows["estimator"].unique() if name}
         return rows.assign(

@@ -1,0 +1,156 @@
+"""The entries of the estimators of this package, in the order in which tables and figures show them.
+
+Formulas and sources in full are in each module's docstrings and in docs/methods.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from did.estimators.base import PERIODS_PER_YEAR, Panel
+from did.estimators.registry import (
+    BEFORE,
+    BINARY,
+    COHORT_PERIOD,
+    EVENT_TIME,
+    LAGS,
+    ONE_EFFECT,
+    Estimator,
+    Option,
+    Words,
+    register,
+)
+
+COVARIATES = Option("covariates", list[str], "columns that enter linearly, with one slope each", metavar="COLUMNS")
+BIN_WIDTH = Option("bin_width", int, "pool event times, K periods to a bin; --reference and --leads then count bins",
+                   at_least=1, metavar="K")
+CONTROL_GROUP = Option("control_group", str, "whom to compare with", choices=("not_yet_treated", "never_treated"))
+REFERENCE = "event time that effects are relative to"
+
+
+def unobserved_before(panel: Panel) -> int:
+    """How many periods directly before treatment no unit has an outcome in, as where figures of several years hold the
+    onset: effects are measured against the period before them."""
+    observed = np.isfinite(panel.outcome).any(axis=0)
+    starts = np.unique(panel.treated_from[~panel.never_treated & ~panel.always_treated])
+    gap = 0
+    while len(starts) and starts.min() - gap > 1 and not observed[(starts - 1 - gap).astype(int)].any():
+        gap += 1
+    return gap
+
+
+def _with_lags(panel: Panel, lags: str) -> list[dict[str, object]]:
+    return [{"lags": lags}]
+
+
+def _by_period_and_year(panel: Panel, lags: str) -> list[dict[str, object]]:
+    """By period and, of shorter periods than years, in bins of a year."""
+    gap, per_year = unobserved_before(panel), PERIODS_PER_YEAR[panel.frequency]
+    if gap:
+        return [{"reference": -1 - gap}]
+    return [{}, {"bin_width": per_year}] if per_year > 1 else [{}]
+
+
+def _universal(panel: Panel, lags: str) -> list[dict[str, object]]:
+    """The universal base: every event time against the same period, so that leads can be read alongside the others."""
+    gap = unobserved_before(panel)
+    return [{"base_period": "universal", **({"anticipation": gap} if gap else {})}]
+
+
+register(Estimator(
+    name="did", label="Difference-in-differences (two-way fixed effects)", kind=ONE_EFFECT,
+    fit="did.estimators.did:estimate", design="did.estimators.did:design",
+    own_options=(COVARIATES,), is_additive=True, defaults=("estimate", "sweep"),
+    words=Words(
+        summary="The outcome regressed on an effect of each {unit}, an effect of each period, and treatment. It takes "
+        "the treated and the comparison {units} to have moved alike but for the treatment.",
+        source="Stata's xtdidregress; on waves treated at different dates see Goodman-Bacon 2021, J. Econometrics "
+        "225:254-277",
+        short="DiD", running="difference-in-differences", own_dates="Two-way fixed effects",
+        whom="than if it had changed as that of the comparison {units} did"), base="all"))
+
+register(Estimator(
+    name="ldv", label="Lagged dependent variable", kind=ONE_EFFECT,
+    fit="did.estimators.ldv:estimate", design="did.estimators.ldv:design",
+    own_options=(Option("lags", str, "outcomes before treatment to take: all, last_N or yearly_means",
+                        metavar="LAGS"),),
+    needs=(LAGS,), own_dates=False, tests=("randomisation", "bias_reduced_cr2", "wild_bootstrap"), in_run=_with_lags,
+    words=Words(
+        summary="The outcome after onset regressed on all outcomes before it, an effect of each period, and treatment. "
+        "It takes {units} with the same past to have gone on alike.",
+        source="O'Neill, Kreif, Grieve, Sutton and Sekhon 2016, Health Serv. Outcomes Res. Method. 16:1-21",
+        short="LDV", running="lagged dependent variable",
+        whom="than that of comparison {units} with the same outcomes before then",
+        instead="{units} with the same past would have gone on alike, which cannot be tested with these data",
+        cells="those from the onset on")))
+
+register(Estimator(
+    name="event_study", label="Event study", kind=EVENT_TIME,
+    fit="did.estimators.event_study:estimate", design="did.estimators.event_study:design",
+    own_options=(Option("reference", list[int], f"{REFERENCE}; several, as -1,-5", metavar="E"), BIN_WIDTH,
+                 COVARIATES),
+    overall=False, averaged_by="did", is_additive=True, defaults=("estimate",), in_run=_by_period_and_year,
+    words=Words(
+        summary="As difference-in-differences, with an effect for each period before and after onset, from that of the "
+        "last period before it.",
+        source="Two-way fixed effects with leads and lags", running="event study",
+        own_dates="Two-way fixed effects by event time")))
+
+register(Estimator(
+    name="callaway_santanna", label="Callaway and Sant'Anna", kind=COHORT_PERIOD,
+    fit="did.estimators.callaway_santanna:estimate",
+    own_options=(
+        CONTROL_GROUP,
+        Option("base_period", str, "what effects before treatment are relative to: the last period before it, or the "
+               "one before each", choices=("universal", "varying")),
+        Option("anticipation", int, "periods before treatment with an effect", at_least=0, metavar="K"),
+        Option("method", str, "how covariates enter: by regression, inverse probability weights or both; with "
+               "--covariates dr unless another is named", choices=("unconditional", "reg", "ipw", "dr")),
+        Option("unbalanced", str, "drop units with gaps, or use what each comparison has",
+               choices=("trim", "pairwise")),
+        Option("covariates", list[str], "columns that units are compared by, see --method", keyword=None,
+               metavar="COLUMNS")),
+    needs=(BINARY,), defaults=("sweep",), in_run=_universal,
+    words=Words(
+        summary="The effect on each wave in each period, against {units} not treated by then, from the last period "
+        "before the wave's own date; then averaged.",
+        source="Callaway and Sant'Anna 2021, J. Econometrics 225:200-230"), base="last"))
+
+register(Estimator(
+    name="sun_abraham", label="Sun and Abraham", kind=EVENT_TIME, fit="did.estimators.sun_abraham:estimate",
+    own_options=(Option("reference", list[int], REFERENCE, metavar="E"), COVARIATES),
+    needs=(BINARY,),
+    words=Words(
+        summary="A regression with an effect for each wave and event time, averaged by the waves' shares.",
+        source="Sun and Abraham 2021, J. Econometrics 225:175-199"), base="last"))
+
+register(Estimator(
+    name="imputation", label="Imputation (Borusyak, Jaravel and Spiess)", kind=EVENT_TIME,
+    fit="did.estimators.imputation:estimate",
+    own_options=(Option("aggregation", list[str], "the averages to give: simple, event_time, cohort, calendar",
+                        keyword="estimands", metavar="KINDS"), COVARIATES),
+    words=Words(
+        summary="What treated {units} would have had is predicted from all untreated outcomes; the effects are what is "
+        "left, averaged.",
+        source="Borusyak, Jaravel and Spiess 2024, Rev. Econ. Stud. 91:3253-3285", running="imputation"), base="all"))
+
+register(Estimator(
+    name="imputation_leads", label="Imputation, leads alone", kind=BEFORE, fit="did.estimators.imputation:leads",
+    own_options=(Option("leads", int, "how many leads, against all earlier periods", keyword="n_leads", at_least=1,
+                        metavar="K"), BIN_WIDTH),
+    overall=False,
+    words=Words(
+        summary="Differences between treated and comparison {units} before treatment, from untreated outcomes alone: "
+        "a test of what imputation takes for granted, and no effect.",
+        source="Borusyak, Jaravel and Spiess 2024, Rev. Econ. Stud. 91:3253-3285", running="imputation leads")))
+
+register(Estimator(
+    name="stacked", label="Stacked", kind=EVENT_TIME, fit="did.estimators.stacked:estimate",
+    own_options=(
+        Option("leads", int, "periods before treatment in its window", keyword="n_leads", at_least=1, metavar="K"),
+        Option("max_event_time", int, "last event time of its window", keyword="n_lags", metavar="E"),
+        CONTROL_GROUP,
+        Option("control_weights", str, "how it weighs controls", choices=("equal", "corrected"))),
+    words=Words(
+        summary="Each wave with its comparison {units} in a data set of its own, all of them in one regression.",
+        source="Cengiz, Dube, Lindner and Zipperer 2019, Q. J. Econ. 134:1405-1454", running="stacked"), base="last"))
