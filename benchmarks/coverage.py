@@ -65,15 +65,14 @@ def replicate(case: Case, number: int) -> list[dict]:
     data = Panel.from_frame(frame, treatment=case.treatment)
     # What the units drawn stand for: their own draws of the effect are part of the sampling error.
     target = settings["effect"] + settings.get("dynamic", 0.0) * truth["event_time"].mean()
-    trend = linear_pretrend(data).set_index("item")["p_value"]
+    trend = linear_pretrend(data).set_index("cluster")["p_value"]
     rows = []
     for estimator in ("did", "ldv"):
         table = summarise(estimate(estimator, data), data)
         for row in table.itertuples():
-            item = f"{case.treatment}, {row.cluster} clusters"
             rows.append({"estimator": estimator, "cluster": row.cluster, "error": row.estimate - target,
                          "covered": row.ci_low <= target <= row.ci_high, "std_error": row.std_error,
-                         "flagged": trend[item] < 0.05})
+                         "flagged": trend[row.cluster] < 0.05})
     return rows
 
 

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from did.inference.joint_test import BLANK
 from did.report.content.facts import Facts, Front
 from did.store.tables import SCHEMAS, check
 
@@ -38,7 +39,7 @@ def _estimates(synthetic: bool) -> pd.DataFrame:
     rows = [_row(*cell, "overall", 10.0 + place, cluster, synthetic) for place, cell in enumerate(cells)
             for cluster in ("unit", "system")]
     for cluster, time in itertools.product(("unit", "system"), (-1, 0)):
-        more = {"event_time": time, "note": "reference" if time < 0 else ""}
+        more = {"event_time": time, "state": "reference" if time < 0 else "estimated"}
         gone = dict.fromkeys(("std_error", "ci_low", "ci_high", "p_value")) if time < 0 else {}
         rows.append(_row("days", "binary", "full", "event_study", "event_time", time + 1.0, cluster, synthetic)
                     | more | gone)
@@ -55,7 +56,8 @@ def _row(indicator, treatment, sample, estimator, estimand, value, cluster, synt
                 estimand=estimand, cluster=cluster, estimate=value, std_error=error, ci_low=value - 2 * error,
                 ci_high=value + 2 * error, p_value=0.0004, p_adjusted=np.nan, n_obs=15943, n_units=149, n_treated=30,
                 n_clusters=149 if cluster == "unit" else 42, n_treated_clusters=30 if cluster == "unit" else 1,
-                n_parameters=108, df=41.0, note=note, is_synthetic=synthetic)
+                n_parameters=108, df=41.0, state="estimated", few_treated=False,
+                minimum_treated=1, note=note, is_synthetic=synthetic)
 
 
 def _reproduction(synthetic: bool) -> pd.DataFrame:
@@ -71,16 +73,8 @@ def _reproduction(synthetic: bool) -> pd.DataFrame:
 
 
 def _diagnostics(synthetic: bool) -> pd.DataFrame:
-    base = dict(
-        indicator="days",
-        specification="default",
-        sample="full",
-        treatment="binary",
-        estimator="",
-        cluster="unit",
-        item="binary, unit clusters",
-        is_synthetic=synthetic,
-    )
+    base = BLANK | dict(indicator="days", specification="default", sample="full", treatment="binary", cluster="unit",
+                        is_synthetic=synthetic)
     rows = [base | dict(diagnostic="linear_pretrend", value=-0.5, statistic=3.8, df=1.0, df_denominator=148.0,
                         p_value=0.053, status="done", reason=""),
             base | dict(diagnostic="joint_leads", status="skipped", reason="@rank 40 for 73 leads")]
@@ -92,7 +86,7 @@ def _area_audit(synthetic: bool) -> pd.DataFrame:
             ("E3", "Isles of Scilly", "excluded", None, 0, np.nan, "no counts"),
             ("E4", "Kent", "kept", "E4", 97, 10.0, "same boundary")]
     frame = pd.DataFrame(rows, columns=["area_code", "area_name", "fate", "unit", "n_periods", "total", "reason"])
-    frame = frame.assign(indicator="days", specification="default", is_synthetic=synthetic)
+    frame = frame.assign(indicator="days", specification="default", not_compared=False, is_synthetic=synthetic)
     return check("area_audit", frame[list(SCHEMAS["area_audit"].columns)])
 
 

@@ -15,6 +15,7 @@ from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
 from did.estimators import Panel, design_of, estimate
 from did.estimators.aggregation import aggregate
 from did.inference.bias_reduced import bias_reduced
+from did.inference.change import Change
 from did.inference.clustered import summarise
 from did.inference.joint_test import COLUMNS
 from did.simulate.panels import panel as simulated
@@ -44,12 +45,13 @@ def cell(rows, **where):
 
 
 def test_rows_of_a_variant_are_the_estimates_of_its_panel(panel):
-    rows = estimate_rows("x", iter([("as it is", panel), ("not", "it cannot be")]), original=panel, **COMMON)
+    variants = [(Change("as_it_is"), panel), (Change("not"), "it cannot be")]
+    rows = estimate_rows("x", iter(variants), original=panel, **COMMON)
     assert list(rows.columns) == COLUMNS
     for name in ("did", "ldv"):
         expected = summarise(estimate(name, panel, **OPTIONS.get(name, {})), panel).set_index("cluster")
         for level in ("unit", "system"):
-            found = cell(rows, estimator=name, cluster=level, item=f"binary, {name}, as it is, {level} clusters")
+            found = cell(rows, estimator=name, cluster=level, variant="as_it_is")
             for ours, theirs in (("value", "estimate"), ("std_error", "std_error"), ("ci_low", "ci_low"),
                                  ("p_value", "p_value"), ("n_units", "n_units"),
                                  ("n_treated_clusters", "n_treated_clusters")):
@@ -63,12 +65,12 @@ def test_each_system_is_left_out_treated_ones_first(panel):
     labels = panel.clusters["system"]
     treated = sorted(set(labels[~panel.never_treated]))
     assert len(variants) == len(set(labels))
-    # A system is called by its code where it has no name.
-    left_out = [what.removeprefix("without ").removesuffix(")").rpartition("(")[2] for what, _ in variants]
+    left_out = [what.left_out for what, _ in variants]
     assert left_out[: len(treated)] == treated
     for label, (_, kept) in zip(left_out, variants, strict=True):
         assert set(labels) - set(kept.clusters["system"]) == {label}
-    assert any(what == "without One (S01)" for what, _ in variants) == ("S01" in set(labels))
+    # A system is called by its code where it has no name.
+    assert all(what.called == ("One" if what.left_out == "S01" else what.left_out) for what, _ in variants)
 
 
 def test_the_jackknife_is_that_of_refits_and_of_the_design(panel):
@@ -90,7 +92,7 @@ def test_the_jackknife_is_that_of_refits_and_of_the_design(panel):
 def test_years_and_ends_leave_out_outcomes_only(panel):
     for what, kept in alternatives.without_each_year(panel):
         gone = np.isnan(kept.outcome).all(axis=0)
-        assert list(panel.periods[gone]) == [what.removeprefix("without ")]
+        assert list(panel.periods[gone]) == [what.left_out]
     ((what, kept), (_, nothing)) = alternatives.left_out(panel, {}, {"early": "2010-04", "late": "2016"})
     assert list(panel.periods[~np.isnan(kept.outcome).all(axis=0)]) == [str(year) for year in range(2001, 2011)]
     assert "nothing to leave out" in nothing
@@ -98,10 +100,10 @@ def test_years_and_ends_leave_out_outcomes_only(panel):
 
 def test_placebos_see_nothing_after_onset(panel):
     variants = list(alternatives.placebo_onsets(panel))
-    assert [what for what, _ in variants] == [f"placebo onset {year}" for year in range(2008, 2002, -1)]
+    assert [what.period for what, _ in variants] == [str(year) for year in range(2008, 2002, -1)]
     for what, early in variants:
         assert early.n_periods == 8 and (early.never_treated == panel.never_treated).all()
-        assert early.periods[early.treated_from[~early.never_treated][0]] == what.split()[-1]
+        assert early.periods[early.treated_from[~early.never_treated][0]] == what.period
     changed = alternatives.placebo_onsets(
         Panel.from_frame(pd.DataFrame({"unit": np.repeat(panel.units, panel.n_periods)}).assign(
             period=np.tile(panel.periods, panel.n_units), frequency="Y",
@@ -115,15 +117,16 @@ def test_placebos_see_nothing_after_onset(panel):
 
 def test_groups_that_leave_nothing_are_said(panel):
     treated = list(panel.units[~panel.never_treated])
-    found = dict(alternatives.left_out(panel, {"all": treated, "none": ["zz"]}, {}))
-    assert found["without all (15, 15 treated)"] == "no treated unit is left"
-    assert found["without none"] == "none of its areas is in the panel"
+    (every, nobody), (none, unknown) = alternatives.left_out(panel, {"all": treated, "none": ["zz"]}, {})
+    assert (every.n_left_out, every.n_left_out_treated, nobody) == (15, 15, "no treated unit is left")
+    assert (none.n_left_out, unknown) == (None, "none of its areas is in the panel")
 
 
 def test_other_controls_keep_every_treated_unit(panel, frame):
     region = {unit: ("North" if number < 30 else "South") for number, unit in enumerate(panel.units)}
-    variants = dict(alternatives.other_controls(panel, frame.assign(region=frame["unit"].map(region))))
-    near = variants["controls in the regions of the treated"]
+    made = alternatives.other_controls(panel, frame.assign(region=frame["unit"].map(region)))
+    variants = {what.variant: kept for what, kept in made}
+    near = variants["controls_in_regions"]
     regions = {region[unit] for unit in panel.units[~panel.never_treated]}
     assert {region[unit] for unit in near.units[near.never_treated]} <= regions
     for kept in variants.values():
@@ -141,8 +144,9 @@ def test_parts_of_the_treated_make_up_the_whole(panel, frame):
         assert sum(weights) == 15
         values = [float(estimate("did", kept).estimate[0]) for kept in parts]
         assert np.average(values, weights=weights) == pytest.approx(whole)
-    same = list(heterogeneity.by_dose(panel, panel.dose))
-    assert same == [("by intensity", "the treated units' intensity takes fewer than three values")]
+    (what, why), = heterogeneity.by_dose(panel, panel.dose)
+    assert what == Change("terciles", part_of="intensity")
+    assert why == "the treated units' intensity takes fewer than three values"
 
 
 def test_thirds_of_a_covariate_hold_every_known_unit_once(panel):

@@ -154,7 +154,7 @@ def test_the_rows_of_the_diagnostics_table_hold_the_weights_and_the_two_way_esti
 
     frame, _ = panel(30, 12, {4: 6, 8: 6}, 1.0, seed=3)
     data = Panel.from_frame(frame)
-    rows = decomposition_rows(data).set_index("item")
+    rows = decomposition_rows(data).set_index("part")
     assert rows.loc["all", "value"] == pytest.approx(1)
     assert rows.loc["all", "statistic"] == pytest.approx(float(estimate("did", data).estimate[0]), rel=1e-9)
     assert 0 < rows.loc["already treated controls", "value"] < rows.loc["timing", "value"]

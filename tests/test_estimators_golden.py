@@ -254,7 +254,7 @@ def test_design_is_the_regression_behind_the_estimate(name, options):
     design = {"did": did, "event_study": event_study, "ldv": ldv}[name].design(panel, **options)
     fit = design.fit()
     wanted = list(design.wanted)
-    shown = ~result.parameters["note"].str.startswith("reference").to_numpy()
+    shown = (result.parameters["state"] != "reference").to_numpy()
     np.testing.assert_allclose(fit.coefficient[wanted], result.estimate[shown], rtol=1e-10, atol=1e-13)
     used = (design.weight > 0).any(axis=1)
     assert design.units[used].tolist() == result.influence.index.tolist()

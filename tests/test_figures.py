@@ -13,7 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from did.errors import DidError
-from did.report.content.facts import DAGGER, annotated
+from did.inference.joint_test import BLANK
+from did.report.content.facts import DAGGER
 from did.report.figures import style
 from did.report.figures.coefficients import coefficient_panes, coefficient_single
 from did.report.figures.event_study import event_study
@@ -43,7 +44,7 @@ def row(**values):
                 estimand="overall", cohort=None, period=None, event_time=None, cluster="unit", estimate=1.0,
                 std_error=0.5, band_low=np.nan, band_high=np.nan, p_value=0.04, p_adjusted=np.nan, n_obs=4917,
                 n_units=149, n_treated=30, n_clusters=149, n_treated_clusters=30, n_parameters=108, df=148.0,
-                note="", is_synthetic=False) | values
+                state="estimated", few_treated=False, minimum_treated=1, note="", is_synthetic=False) | values
     base["ci_low"] = base["estimate"] - 2 * base["std_error"]
     base["ci_high"] = base["estimate"] + 2 * base["std_error"]
     return base
@@ -72,7 +73,7 @@ def path_of_effects(times, clusters=("unit", "system")):
     rows = [row(estimator="event_study", estimand="event_time", cluster=cluster, event_time=time,
                 estimate=0.0 if time == -1 else 30 * np.sin(time / 9) + 2 * time,
                 std_error=np.nan if time == -1 else 20.0 + abs(time) / (4 if cluster == "unit" else 2),
-                note="reference" if time == -1 else "", n_treated_clusters=30 if cluster == "unit" else 8)
+                state="reference" if time == -1 else "estimated", n_treated_clusters=30 if cluster == "unit" else 8)
             for cluster in clusters for time in times]
     return check("estimates", pd.DataFrame(rows)[list(check_columns())])
 
@@ -86,10 +87,11 @@ def trends(periods, gap=60.0):
 
 
 TESTS = pd.DataFrame([
-    {"item": "binary, unit clusters", "value": 1.69, "statistic": 3.801161, "df": 1.0, "df_denominator": 148.0,
-     "p_value": 0.053107, "status": "done", "reason": ""},
-    {"item": "binary, system clusters", "value": 1.69, "statistic": np.nan, "df": np.nan, "df_denominator": np.nan,
-     "p_value": np.nan, "status": "skipped", "reason": "1 cluster: no clustered covariance"}])
+    BLANK | {"treatment": "binary", "cluster": "unit", "value": 1.69, "statistic": 3.801161, "df": 1.0,
+             "df_denominator": 148.0, "p_value": 0.053107, "status": "done", "reason": ""},
+    BLANK | {"treatment": "binary", "cluster": "system", "value": 1.69, "statistic": np.nan, "df": np.nan,
+             "df_denominator": np.nan, "p_value": np.nan, "status": "skipped",
+             "reason": "1 cluster: no clustered covariance"}])
 MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M")]
 PUBLISHED = pd.DataFrame([["out_a", "binary", "full", 40.0], ["out_a", "binary", "full", 40.0],
                           ["out_b", "intensity", "full", -0.3], ["out_c", "binary", "full", np.nan]],
@@ -261,7 +263,7 @@ def test_one_pane_of_several_outcomes_names_them(tmp_path, estimates):
 
 @pytest.mark.parametrize("kind", ["panes", "single"])
 def test_few_treated_units_get_a_mark_and_a_footnote(kind, tmp_path, estimates):
-    few = annotated(estimates, minimum={"out_a": 31}, weighted=[])
+    few = estimates.assign(few_treated=estimates["indicator"].eq("out_a"))
     svg = draw(kind, tmp_path / "figure", few)[0].read_text(encoding="utf-8")
     assert svg.count(f"{DAGGER}<") == 4 and f">{DAGGER} Rests on fewer treated areas" in svg
     assert DAGGER not in draw(kind, tmp_path / "plain", estimates)[0].read_text(encoding="utf-8")
@@ -269,8 +271,8 @@ def test_few_treated_units_get_a_mark_and_a_footnote(kind, tmp_path, estimates):
 
 def test_event_study_marks_event_times_on_few_treated(tmp_path):
     frame = path_of_effects(range(-6, 3))
-    frame.loc[frame["event_time"] == 2, "n_treated"] = 3
-    paths = event_study(annotated(frame, minimum={"out_a": 5}, weighted=[]), stem=tmp_path / "figure", **EVENT)
+    frame.loc[frame["event_time"] == 2, "few_treated"] = True
+    paths = event_study(frame, stem=tmp_path / "figure", **EVENT)
     svg = paths[0].read_text(encoding="utf-8")
     assert svg.count(f">{DAGGER}<") == 1 and f">{DAGGER} Rests on fewer" in svg
     assert DAGGER in paths[3].read_text(encoding="utf-8")

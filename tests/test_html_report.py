@@ -88,7 +88,7 @@ def _outcome(name: str, seed: int, evaluation, paths: Paths) -> None:
     tables.write("panel", frame.assign(indicator=name), paths.panel(name))
     area_audit = pd.DataFrame({"indicator": name, "specification": "default", "area_code": frame["unit"].unique()})
     area_audit = area_audit.assign(area_name=area_audit["area_code"], fate="kept", unit=area_audit["area_code"],
-                             n_periods=n_periods, total=1.0, reason=MARKUP, is_synthetic=True)
+                             n_periods=n_periods, total=1.0, not_compared=False, reason=MARKUP, is_synthetic=True)
     area_audit.loc[0, ["fate", "unit"]] = ["excluded", None]
     tables.write("area_audit", area_audit, paths.area_audit(name))
     for stage in (fit, diagnose):

@@ -348,10 +348,10 @@ def test_joint_test_of_leads_is_the_wald_test_of_its_regression():
     assert fitted.n_obs == int((~panel.treated).sum()) and fitted.n_parameters == 2 + 9
     expected = fitted.estimate @ np.linalg.solve(factor * influence.T @ influence, fitted.estimate) / 2
     unit = rows.iloc[0]
-    assert (unit["diagnostic"], unit["item"]) == ("imputation_leads_2", "binary, unit clusters")
+    assert (unit["diagnostic"], unit["treatment"], unit["cluster"]) == ("imputation_leads_2", "binary", "unit")
     assert (unit["status"], unit["df"], unit["df_denominator"]) == ("done", 2, 39)
     assert unit["statistic"] == pytest.approx(expected, rel=1e-9)
-    assert "few treated clusters: rejects too often" in rows["reason"][0]
+    assert rows["caveat"][0] == "few_treated_clusters"
     few_systems = random_frame(12).assign(system=lambda rows: "s" + (rows["unit"].str[1:].astype(int) // 4).astype(str))
     every = imputation_leads(Panel.from_frame(few_systems))
     assert every["status"].tolist() == ["done", "skipped"] and "4 clusters" in every["reason"][1]

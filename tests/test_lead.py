@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from did.errors import DidError
-from did.report.content.facts import FEW_TREATED, Facts
+from did.inference.change import Change
+from did.report.content.facts import Facts
 from did.report.content.lead import how_to_read, leads
+from did.report.content.notes import FEW_TREATED
 from did.store import tables
 
 FACTS = Facts(
@@ -26,7 +28,7 @@ ABOVE, ACROSS, BELOW = (2.0, 18.0, 0.02), (-4.0, 24.0, 0.2), (-18.0, -2.0, 0.02)
 def row(schema: str, **values) -> dict:
     empty = {"float64": np.nan, "int64": 0, "Int64": pd.NA, "bool": False}
     always = {"indicator": "waits", "sample": "full", "treatment": "binary", "specification": "default",
-              "cluster": "system"}
+              "cluster": "system"} | ({"state": "estimated"} if schema == "estimates" else {})
     columns = tables.SCHEMAS[schema].columns
     return {name: empty.get(str(column.dtype), "") for name, column in columns.items()} | always | values
 
@@ -41,25 +43,24 @@ def estimated(value, estimator="ldv", **values) -> list[dict]:
 
 def result_of(name, found, estimator="ldv", treatment="binary") -> dict:
     """A test's row: found is (low, high, p), or why it was skipped."""
-    item = {"diagnostic": name, "item": f"{treatment}, {estimator}, system clusters", "estimator": estimator,
-            "treatment": treatment}
+    item = {"diagnostic": name, "estimator": estimator, "treatment": treatment}
     if isinstance(found, str):
         return row("diagnostics", **item, status="skipped", reason=found)
     low, high, p = found
     return row("diagnostics", **item, status="done", ci_low=low, ci_high=high, p_value=p)
 
 
-def without(cluster, lost, value, estimator="ldv") -> dict:
+def without(called, label, lost, value, estimator="ldv") -> dict:
     """The estimate without one cluster; without a value it was skipped."""
     done = {"status": "done", "value": value, **SIZES} if value is not None else {
         "status": "skipped", "reason": "it is the only treated system"}
     return row("diagnostics", diagnostic="leave_one_out", estimator=estimator,
-               item=f"binary, {estimator}, without {cluster}, system clusters",
+               **Change("without_cluster", left_out=label, called=called).columns(),
                **done | ({"n_treated": 12 - lost} if value is not None else {}))
 
 
-LEFT_OUT = [without("North, and beyond (N1)", 8, 4.0), without("South (S1)", 3, 13.0), without("East (E1)", 1, 11.0),
-            without("Other (O1)", 0, -50.0), without("North, and beyond (N1)", 8, 99.0, "did")]
+LEFT_OUT = [without("North, and beyond", "N1", 8, 4.0), without("South", "S1", 3, 13.0), without("East", "E1", 1, 11.0),
+            without("Other", "O1", 0, -50.0), without("North, and beyond", "N1", 8, 99.0, "did")]
 
 
 def led(found=(ACROSS,) * 3, *, value=10.0, facts=FACTS, left_out=LEFT_OUT, more=(), estimates=()):
@@ -120,10 +121,10 @@ def test_a_skipped_or_missing_test_is_said_with_its_reason():
 def test_without_the_system_that_holds_most_treated_units():
     lead, = led()
     assert "; it is +4.0 without North, and beyond (N1), which has 8 of the 12 treated areas" in lead.text
-    same = [without(name, 4, value) for name, value in (("A", 7.0), ("B", 12.0), ("C", 9.0))]
+    same = [without(name, name, 4, value) for name, value in (("A", 7.0), ("B", 12.0), ("C", 9.0))]
     assert ("; it is between +7.0 and +12.0 without one of the 3 largest treated systems, with 4 of the 12 treated "
             "areas each") in led(left_out=same)[0].text
-    alone, = led(left_out=[without("North", 12, None), without("Other", 0, 10.0)])
+    alone, = led(left_out=[without("North", "North", 12, None), without("Other", "Other", 0, 10.0)])
     assert "; North could not be left out (it is the only treated system)" in alone.text and "it is +" not in alone.text
 
 
@@ -173,15 +174,16 @@ def test_the_other_estimator_has_its_own_verdict(found, said):
 
 
 def test_few_treated_units_are_said():
-    lead, = leads(FACTS, pd.DataFrame(estimated(10.0, note=f"{FEW_TREATED}: 12, fewer than 20")), tables.check(
+    few = estimated(10.0, few_treated=True, note=f"{FEW_TREATED}: 12, fewer than 20")
+    lead, = leads(FACTS, pd.DataFrame(few), tables.check(
         "diagnostics", pd.DataFrame([result_of("randomisation", ACROSS)])))
     assert lead.text.endswith(f" The estimate {FEW_TREATED}: 12, fewer than 20.")
 
 
 def test_one_level_of_clustering_is_called_what_units_are():
     facts = dataclasses.replace(FACTS, clusters={"unit": "by authority"}, units="authorities")
-    rows = [each | {"cluster": "unit", "item": each["item"].replace("system", "unit")}
-            for each in [result_of("randomisation", ACROSS), without("North", 8, 4.0)]]
+    rows = [each | {"cluster": "unit"}
+            for each in [result_of("randomisation", ACROSS), without("North", "North", 8, 4.0)]]
     lead, = leads(facts, pd.DataFrame(estimated(10.0)), tables.check("diagnostics", pd.DataFrame(rows)))
     assert "for few treated authorities (4 of 10)" in lead.text and "8 of the 12 treated authorities" in lead.text
     assert "Where few authorities are treated" in how_to_read([lead])

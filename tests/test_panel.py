@@ -38,8 +38,8 @@ def evaluation():
 def observed(area_code, period, value, *, measure="total", area_type="utla", frequency="M", source="s"):
     return {"source": source, "measure": measure, "area_code": area_code, "period": period,
             "frequency": frequency, "area_name": area_code, "area_type": area_type, "value": float(value),
-            "numerator": None, "denominator": None, "status": "ok", "file": "made.csv", "note": "",
-            "is_synthetic": True}
+            "numerator": None, "denominator": None, "status": "ok", "file": "made.csv",
+            "period_published": "", "note": "", "is_synthetic": True}
 
 
 @pytest.fixture

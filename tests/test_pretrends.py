@@ -36,7 +36,7 @@ def frame_of(seed: int, *, slope: float = 0.0, staggered: bool = False, n_units:
 
 
 def by_level(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.set_index(rows["item"].str.extract(r", (\w+) clusters")[0])
+    return rows.set_index("cluster", drop=False)
 
 
 def test_linear_test_is_the_difference_of_mean_unit_slopes_before_onset():
@@ -78,7 +78,7 @@ def test_linear_test_equals_the_augmented_regression_with_all_dummies(treatment,
     row = by_level(linear_pretrend(Panel.from_frame(frame, treatment=treatment))).loc["system"]
     assert row["value"] == pytest.approx(fit.params["before"], rel=1e-7)
     assert row["statistic"] == pytest.approx(fit.params["before"] ** 2 / variance, rel=1e-6)
-    assert row["item"] == f"{treatment}, system clusters"
+    assert (row["treatment"], row["cluster"]) == (treatment, "system")
 
 
 def test_linear_test_finds_a_slope_that_is_there_and_keeps_its_size_when_it_is_not():
@@ -112,7 +112,7 @@ def test_joint_test_of_binned_leads_equals_a_wald_test_of_a_dummy_regression():
 def test_joint_test_that_cannot_be_trusted_is_skipped_with_its_numbers():
     rows = by_level(joint_leads(Panel.from_frame(frame_of(5))))
     assert rows.loc["unit", "status"] == "done" and "17 leads" in rows.loc["unit", "reason"]
-    assert rows.loc["unit", "reason"].endswith("rejects too often")
+    assert rows.loc["unit", "caveat"] == "few_treated_clusters"
     assert rows.loc["system", "status"] == "skipped"
     assert rows.loc["system", "reason"] == "8 treated clusters for 17 leads: the joint test would over-reject"
     assert rows.loc["system", ["statistic", "p_value", "df"]].isna().all()

@@ -288,7 +288,7 @@ def test_rows_fit_the_diagnostics_table():
     rows = randomisation_rows(panel_of(21), lags="last_3").assign(
         indicator="i", specification="r", sample="full", is_synthetic=True)
     checked = tables.check("diagnostics", rows[list(tables.SCHEMAS["diagnostics"].columns)])
-    assert list(checked["item"]) == ["binary, did, system clusters", "binary, ldv, system clusters"]
+    assert list(checked["estimator"]) == ["did", "ldv"] and set(checked["cluster"]) == {"system"}
     assert checked["p_value"].between(0, 1).all() and (checked["status"] == "done").all()
     assert list(checked["n_clusters"]) == [6, 6] and list(checked["n_treated_clusters"]) == [2, 2]
     assert checked["ci_low"].isna().all() and checked["reason"].str.contains("unbounded").all()

@@ -64,6 +64,7 @@ def small(published_evaluation, tmp_path):
                 unit=area_audit["area_code"],
                 n_periods=n_periods,
                 total=1.0,
+                not_compared=False,
                 reason="made up",
                 is_synthetic=True,
             ),
@@ -103,6 +104,34 @@ def test_rates_and_few_treated_units_are_marked_in_the_tables(small):
     svg = (paths.results / "figures/coefficients_mortality_did.svg").read_text(encoding="utf-8")
     assert "weighted by population" in svg.replace("\n", " ") and ">† Rests on fewer treated areas" in svg
     assert "Office for National Statistics" in svg and "Ipsos" not in svg
+
+
+def numbers(folder: Path) -> dict[str, object]:
+    """The numbers of all tables, and the pictures, of a results folder; what its tables say in words left out."""
+    found = {}
+    for path in sorted(folder.rglob("*.csv")):
+        frame = pd.read_csv(path, dtype=str)
+        found[path.name] = frame.drop(columns=["note", "reason"], errors="ignore").to_csv()
+    return found | {path.name: path.read_bytes() for path in sorted(folder.rglob("*"))
+                    if path.suffix in (".svg", ".png", ".tex")}
+
+
+def test_rewording_every_note_changes_no_number_and_no_figure(small):
+    evaluation, paths = small
+    write_outputs(evaluation, paths, [])
+    before = numbers(paths.results)
+    assert len(before) > 30 and "coefficients_mortality_did.svg" in before
+    for name in INDICATORS:
+        for table, column in (("estimates", "note"), ("diagnostics", "reason"), ("area_audit", "reason"),
+                              ("specifications", "note")):
+            path = getattr(paths, table)(name)
+            frame = tables.read(table, path)
+            assert (frame[column] != "").any() or table == "specifications"
+            tables.write(table, frame.assign(**{column: "x"}), path)
+    write_outputs(evaluation, paths, [])
+    after = numbers(paths.results)
+    assert [name for name in before if after[name] != before[name]] == []
+    assert pd.read_csv(paths.results / "diagnostics.csv")["reason"].str.startswith("x").all()
 
 
 def test_an_outcome_that_cannot_be_had_leaves_nothing_behind(small):

@@ -159,7 +159,7 @@ def estimates() -> pd.DataFrame:
                      "estimator": estimator, "estimand": "overall", "cluster": cluster, "estimate": 39.7,
                      "std_error": error, "ci_low": 39.7 - 2 * error, "ci_high": 39.7 + 2 * error, "p_value": p,
                      "n_obs": 4917, "n_units": 149, "n_treated": 30, "n_clusters": 9, "n_treated_clusters": 3,
-                     "note": "", "is_synthetic": False})
+                     "few_treated": False, "note": "", "is_synthetic": False})
     return pd.DataFrame(rows)
 
 
@@ -254,7 +254,8 @@ def additive(tmp_path) -> tuple[pd.DataFrame, pd.DataFrame]:
                          "std_error": error, "ci_low": estimate - 2 * error, "ci_high": estimate + 2 * error,
                          "p_value": 0.001 if indicator == "a" else 0.5,
                          "n_obs": 5000 if "window=long" in setting else 4917, "n_units": 149, "n_treated": 30,
-                         "n_clusters": 9, "n_treated_clusters": 3, "note": "", "is_synthetic": False})
+                         "n_clusters": 9, "n_treated_clusters": 3, "few_treated": False, "note": "",
+                         "is_synthetic": False})
     return pd.DataFrame(rows), claims
 
 

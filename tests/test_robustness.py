@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 
 from did.errors import DidError
+from did.inference.change import Change
+from did.inference.joint_test import BLANK
 from did.project.loading import load_indicator
 from did.report.content.facts import Facts
-from did.report.content.robustness_rows import alternatives, leaves_out_zero, what_of
+from did.report.content.notes import change
+from did.report.content.robustness_rows import alternatives, leaves_out_zero
 from did.report.content.robustness_tables import counts_table, decimals_of, parts_table, skipped_lines
 from did.report.figures.robustness import MOST, forest_rows, robustness_forest
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
@@ -23,8 +26,9 @@ DEFAULT = {"window": "default", "lags": "all"}
 
 def row(schema: str, **values) -> dict:
     """A row of a table, with values that its columns allow where none are given."""
-    empty = {"float64": np.nan, "int64": 0, "Int64": pd.NA, "bool": True}
-    always = {"indicator": "waits", "sample": "full", "treatment": "binary", "specification": "default"}
+    empty = {"float64": np.nan, "int64": 0, "Int64": pd.NA, "bool": False}
+    always = {"indicator": "waits", "sample": "full", "treatment": "binary", "specification": "default",
+              "is_synthetic": True} | ({"state": "estimated"} if schema == "estimates" else {})
     columns = tables.SCHEMAS[schema].columns
     return {name: empty.get(str(column.dtype), "") for name, column in columns.items()} | always | values
 
@@ -40,11 +44,14 @@ def estimate(value, half, **values) -> list[dict]:
             for cluster in ("unit", "system")]
 
 
-def diagnostic(name, item, value, half, *, cluster="system", estimator="ldv", **values) -> dict:
+def diagnostic(name, change, value, half, *, cluster="system", estimator="ldv", **values) -> dict:
     known = SIZES | {"status": "done"} | spans(value, half) | values
     return row("diagnostics", diagnostic=name, value=value, cluster=cluster, estimator=estimator,
-               item=f"binary, {estimator}, {item}, {cluster} clusters" if item else
-               f"binary, {estimator}, {cluster} clusters", **known)
+               **change.columns() | known)
+
+
+def without(name, label) -> Change:
+    return Change("without_cluster", left_out=label, called=name)
 
 
 @pytest.fixture
@@ -54,19 +61,20 @@ def made() -> dict[str, pd.DataFrame]:
                  *estimate(9.0, 8.0, estimator="ldv", sample="wave_two_removed")]
     for name, value in (("did", 8.0), ("stacked", 1.0)):
         estimates += estimate(value, 5.0, estimator=name, specification="by_date")
-    found = [diagnostic("bias_reduced_cr2", "", 10.0, 11.0, n_units=pd.NA, n_treated=pd.NA),
-             diagnostic("wild_bootstrap", "", 10.0, 9.0, std_error=np.nan)]
+    found = [diagnostic("bias_reduced_cr2", Change(), 10.0, 11.0, n_units=pd.NA, n_treated=pd.NA),
+             diagnostic("wild_bootstrap", Change(), 10.0, 9.0, std_error=np.nan)]
     for cluster in ("unit", "system"):
-        for name, lost, value in (("North (N1)", 8, 2.0), ("South (S1)", 3, 14.0), ("East (E1)", 1, 11.0)):
-            found.append(diagnostic("leave_one_out", f"without {name}", value, 5.0, cluster=cluster,
+        for name, lost, value in (("North", 8, 2.0), ("South", 3, 14.0), ("East", 1, 11.0)):
+            found.append(diagnostic("leave_one_out", without(name, f"{name[0]}1"), value, 5.0, cluster=cluster,
                                     n_treated=12 - lost, n_units=40 - lost))
-        found += [diagnostic("leave_one_out", f"without {name}", 10.0 + place, 5.0, cluster=cluster)
+        found += [diagnostic("leave_one_out", without(name, name), 10.0 + place, 5.0, cluster=cluster)
                   for place, name in enumerate(OTHERS)]
-        found += [diagnostic("drop_year", f"without {year}", 10.0, 5.0, cluster=cluster) for year in (2015, 2016)]
-        found += [diagnostic("placebo_onset", "placebo onset 2014", -7.0, 5.0, cluster=cluster),
-                  diagnostic("by_system", "North (N1)", 20.0, 3.0, cluster=cluster,
-                             reason="one treated cluster by system: no error" if cluster == "system" else "")]
-    found.append(diagnostic("left_out", "without reviewed", np.nan, np.nan, status="skipped",
+        found += [diagnostic("drop_year", Change("without_year", left_out=year), 10.0, 5.0, cluster=cluster)
+                  for year in ("2015", "2016")]
+        found += [diagnostic("placebo_onset", Change("placebo_onset", period="2014"), -7.0, 5.0, cluster=cluster),
+                  diagnostic("by_system", Change("one_cluster", part="N1", called="North"), 20.0, 3.0, cluster=cluster,
+                             n_treated_clusters=1 if cluster == "system" else 4)]
+    found.append(diagnostic("left_out", Change("without_group", left_out="reviewed"), np.nan, np.nan, status="skipped",
                             reason="none of its areas is in the panel", **dict.fromkeys(SIZES, pd.NA)))
     fitted = [(specification, design, choices, value) for specification, design, choices, value in (
         ("default", "one_at_a_time", "", 10.0), ("lags_last_12", "one_at_a_time", "lags=last_12", 6.0),
@@ -117,7 +125,7 @@ def test_every_alternative_is_in_its_group_once(rows):
     assert rows.groupby("group", sort=False).size().to_dict() == {
         "default": 4, "few_clusters": 2, "staggered": 4, "specifications": 4, "combinations": 2, "treated_systems": 6,
         "other_systems": 6, "years": 4, "left_out": 3, "placebo": 2}
-    assert not rows.duplicated(["group", "what", "estimator", "cluster"]).any()
+    assert not rows.duplicated(["group", "key", "estimator", "cluster"]).any()
     assert rows.loc[0, "estimator"] == "ldv"  # the published estimator first
     cr2 = rows[rows["what"].eq("CR2")].iloc[0]
     assert (cr2["n_units"], cr2["n_treated"]) == (40, 12)  # of the estimate it is about
@@ -127,8 +135,8 @@ def test_every_alternative_is_in_its_group_once(rows):
 
 
 def test_names_with_commas_are_kept_whole(made):
-    names = what_of(made["diagnostics"][made["diagnostics"]["diagnostic"].eq("leave_one_out")])
-    assert "without Bath, Bristol and beyond" in set(names)
+    rows = made["diagnostics"][made["diagnostics"]["diagnostic"].eq("leave_one_out")]
+    assert "without Bath, Bristol and beyond" in set(map(change, rows.to_dict("records")))
 
 
 def test_a_missing_reported_estimate_is_an_error(made):
@@ -177,11 +185,12 @@ def test_an_end_next_to_zero_keeps_its_side():
 
 
 def bound(method, target, ends, breakdown, level="unit") -> list[dict]:
-    common = {"diagnostic": f"sensitivity_{method}", "status": "done", "cluster": level}
-    return [common | {"item": f"{target}, m 0, {level} clusters", "ci_low": ends[0], "ci_high": ends[1], "value": 1.0,
-                      "std_error": np.nan, "reason": "3 leads with 4 treated of 10 clusters; few"},
-            common | {"item": f"{target}, breakdown, {level} clusters", "value": breakdown, "ci_low": np.nan,
-                      "ci_high": np.nan, "std_error": np.nan, "reason": ""}]
+    common = BLANK | {"diagnostic": f"sensitivity_{method}", "cluster": level, "target": target,
+                      "n_clusters": 10, "n_treated_clusters": 4}
+    return [common | {"bound_m": 0.0, "ci_low": ends[0], "ci_high": ends[1], "value": 1.0,
+                      "std_error": np.nan},
+            common | {"is_breakdown": True, "value": breakdown, "ci_low": np.nan, "ci_high": np.nan,
+                      "std_error": np.nan}]
 
 
 def test_bounds_say_where_zero_lies_and_how_far(facts):
@@ -259,8 +268,8 @@ def test_forest_sorts_within_groups_and_names_ranges(rows):
 
 def test_more_rows_than_can_be_read_become_ranges(rows):
     years = rows[rows["group"].eq("years")].iloc[:2]
-    many = pd.concat([rows, *(years.assign(what=f"without {year}") for year in range(1900, 1900 + MOST + 5))],
-                     ignore_index=True)
+    more = [years.assign(key=str(year), left_out=str(year)) for year in range(1900, 1900 + MOST + 5)]
+    many = pd.concat([rows, *more], ignore_index=True)
     drawn, _ = forest_rows(many[many["status"].eq("done")], "ldv", ["unit", "system"])
     assert len(drawn) <= MOST and [row.name for row in drawn if row.group == "years"] == ["Each of 77 years left out"]
 

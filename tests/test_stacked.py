@@ -144,7 +144,7 @@ def test_cohorts_without_the_window_are_named_and_the_default_window_is_common()
     longer = estimate("stacked", panel, n_lags=4)
     assert "without the whole window, left out: 2018-01" in longer.note
     assert longer.treated.sum().tolist() == [4] * 9
-    assert default.parameters.loc[3, ["event_time", "note"]].tolist() == [-1, "reference"]
+    assert default.parameters.loc[3, ["event_time", "state"]].tolist() == [-1, "reference"]
     assert default.estimate[3] == 0 and (default.influence[3] == 0).all()
 
 

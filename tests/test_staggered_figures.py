@@ -9,7 +9,7 @@ from did.estimators.aggregation import aggregate
 from did.estimators.base import Panel
 from did.inference.clustered import summarise
 from did.inference.multiplier import add_bands
-from did.report.content.facts import DAGGER, FEW_TREATED
+from did.report.content.facts import DAGGER
 from did.report.figures.staggered import _average, _limits, estimators_over_event_time
 from did.simulate.panels import panel
 
@@ -27,7 +27,7 @@ def estimates() -> pd.DataFrame:
                aggregate(group_time, data, "simple"), aggregate(group_time, data, "event_time")]
     rows = pd.concat([add_bands(summarise(result, data), result, data, draws=199, seed=3) for result in results],
                      ignore_index=True)
-    return rows.assign(indicator="made_up", specification="waves_by_date", is_synthetic=True)
+    return rows.assign(indicator="made_up", specification="waves_by_date", few_treated=False, is_synthetic=True)
 
 
 def draw(rows, folder, **options):
@@ -84,7 +84,7 @@ def test_a_far_printed_number_and_every_band_are_inside_the_axes(estimates):
 
 
 def test_counts_of_few_treated_are_marked(estimates, tmp_path):
-    few = estimates.assign(note=estimates["note"].where(estimates["event_time"].ne(4), f"{FEW_TREATED}: 6"))
+    few = estimates.assign(few_treated=estimates["event_time"].eq(4).fillna(False).astype(bool))
     draw(few, tmp_path)
     svg = (tmp_path / "side.svg").read_text()
     assert svg.count(f"{DAGGER}<") == 1 and f"{DAGGER} Rests on fewer" in svg

@@ -11,18 +11,17 @@ import pandas as pd
 import pytest
 
 from did.errors import DidError
+from did.inference.joint_test import BLANK
 from did.report.content.facts import (
     DAGGER,
-    FEW_TREATED,
-    WEIGHTED_RATE,
     Facts,
     Front,
     LargestDose,
-    annotated,
     few_treated_note,
     own_dates_names,
 )
 from did.report.content.identities import additivity, sum_to_zero
+from did.report.content.notes import FEW_TREATED, WEIGHTED_RATE, annotated
 from did.report.content.staggered_text import (
     DOSE_ASSUMES,
     agreement,
@@ -67,7 +66,8 @@ def estimate_row(indicator, treatment, sample, estimator, cluster, value, error,
         std_error=error, ci_low=value - 2 * error, ci_high=value + 2 * error, band_low=np.nan, band_high=np.nan,
         p_value=0.0084 if cluster == "unit" else 0.0498, p_adjusted=np.nan, n_obs=15943 if whole else 4917,
         n_units=149, n_treated=30, n_clusters=149 if cluster == "unit" else 42,
-        n_treated_clusters=30 if cluster == "unit" else 8, n_parameters=108, df=148.0, note="", is_synthetic=False)
+        n_treated_clusters=30 if cluster == "unit" else 8, n_parameters=108, df=148.0,
+        state="estimated", few_treated=False, minimum_treated=1, note="", is_synthetic=False)
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def reproduction(estimates):
             treatment=treatment, sample=sample, published_value=value, published_sign=sign,
             published_significance=band, published_n=n, as_printed=text, specification="default", cluster=cluster,
             **own[["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated",
-                   "n_clusters", "note", "is_synthetic"]].to_dict(),
+                   "n_clusters", "few_treated", "note", "is_synthetic"]].to_dict(),
             p_holm=min(1.0, 4 * own["p_value"]), difference=own["estimate"] - value,
             value_agrees="not printed" if np.isnan(value) else "no",
             sign_agrees={"": "not printed", "+": "yes", "-": "no"}[sign],
@@ -119,9 +119,8 @@ def diagnostics():
     rows = []
     for indicator, sample, treatment, cluster in itertools.product(
             FACTS.outcomes, FACTS.samples, FACTS.treatments, FACTS.clusters):
-        base = dict(indicator=indicator, specification="default", sample=sample, item=f"{treatment}, {cluster} "
-            f"clusters",
-                    treatment=treatment, estimator="", cluster=cluster, value=1.69, is_synthetic=False)
+        base = BLANK | dict(indicator=indicator, specification="default", sample=sample, treatment=treatment,
+                            cluster=cluster, value=1.69, is_synthetic=False)
         unit = cluster == "unit"
         rows += [base | dict(diagnostic="linear_pretrend", statistic=3.8, df=1.0,
                              df_denominator=148.0 if unit else 41.0, p_value=0.0531, status="done", reason=""),
@@ -129,7 +128,7 @@ def diagnostics():
                              p_value=np.nan, status="skipped", reason="covariance of rank 40 for 73 leads"),
                  base | dict(diagnostic="joint_leads_bin_12", statistic=1.7, df=6.0, p_value=0.12, status="done",
                              df_denominator=148.0 if unit else 41.0,
-                             reason="rank 6 for 6 leads" + ("" if unit else "; few treated clusters"))]
+                             reason="rank 6 for 6 leads", caveat="" if unit else "few_treated_clusters")]
     return check("diagnostics", pd.DataFrame(rows).reindex(columns=list(SCHEMAS["diagnostics"].columns)))
 
 
@@ -141,7 +140,7 @@ def area_audit():
             ("E06000053", "Isles of Scilly", "excluded", None, 0, np.nan, "no counts")]
     rows += [(f"E{code}", f"Area {code}", "kept", f"E{code}", 107, 10.0, "same boundary") for code in range(148)]
     frame = pd.DataFrame(rows, columns=["area_code", "area_name", "fate", "unit", "n_periods", "total", "reason"])
-    frame = frame.assign(indicator="days_total", specification="default", is_synthetic=False)
+    frame = frame.assign(indicator="days_total", specification="default", not_compared=False, is_synthetic=False)
     return check("area_audit", frame[list(SCHEMAS["area_audit"].columns)])
 
 
@@ -263,7 +262,7 @@ def test_trend_tests_with_reasons(diagnostics, tables):
     assert table.iloc[0]["Difference in slope"] == "+1.69"
     page = summary_markdown(facts=FACTS, **tables)
     assert "- All leads jointly, 16 tests skipped: covariance of rank 40 for 73 leads." in page
-    assert "- Leads in bins of 12 months, 8 tests done: few treated clusters." in page
+    assert "- Leads in bins of 12 months, 8 tests done: few treated clusters: rejects too often." in page
 
 
 def test_data_facts_and_printed_facts(tables):
@@ -321,7 +320,7 @@ def shares():
             for (name, value), treatment, sample, estimator, cluster in itertools.product(
                 SHARES.items(), FACTS.treatments, FACTS.samples, ("did", "ldv"), FACTS.clusters)]
     rows += [estimate_row("met", "binary", "full", "event_study", cluster, float(time + 1), 0.3)
-             | {"estimand": "event_time", "event_time": time, "note": "reference" if time == -1 else ""}
+             | {"estimand": "event_time", "event_time": time, "state": "reference" if time == -1 else "estimated"}
              for cluster in FACTS.clusters for time in (-2, -1, 0)]
     return check("estimates", pd.DataFrame(rows)[list(SCHEMAS["estimates"].columns)])
 
@@ -380,9 +379,9 @@ def test_agreement_counts_leave_out_what_cannot_run(tables):
 @pytest.mark.parametrize("page_of", ["front", "family"])
 def test_a_page_leads_with_the_tests_for_few_clusters(tables, page_of):
     """No sentence on where a clustered interval lies stands before them, and each links to what it rests on."""
-    tests = [dict(indicator="days_total", specification="default", sample="full", treatment=treatment, estimator="ldv",
-                  item=f"{treatment}, ldv, system clusters", cluster="system", diagnostic=name, ci_low=-9.0,
-                  ci_high=90.0, p_value=0.1956, status="done", reason="", is_synthetic=False)
+    tests = [BLANK | dict(indicator="days_total", specification="default", sample="full", treatment=treatment,
+                          estimator="ldv", cluster="system", diagnostic=name, ci_low=-9.0, ci_high=90.0,
+                          p_value=0.1956, is_synthetic=False)
              for treatment in ("binary", "intensity")
              for name in ("wild_bootstrap", "bias_reduced_cr2", "randomisation")]
     tables["diagnostics"] = check("diagnostics", pd.concat(
@@ -421,7 +420,7 @@ def test_shares_of_one_base_sum_to_zero(shares):
 def test_page_of_a_yearly_family_without_claims(tables, shares, area_audit, diagnostics):
     survey = dict(reproduction=tables["reproduction"], estimates=pd.concat([tables["estimates"], shares]),
                   diagnostics=pd.concat([diagnostics, diagnostics.assign(indicator="met").drop_duplicates(
-                      ["specification", "sample", "diagnostic", "item"])]),
+                      ["specification", "sample", "diagnostic", "treatment", "cluster"])]),
                   area_audit=area_audit.assign(indicator="met"), specifications=tables["specifications"])
     page = summary_markdown(facts=SURVEY, **survey)
     assert "Alongside what was printed" not in page and "[All families](summary.md)" in page
@@ -445,15 +444,19 @@ def test_direction_in_words():
     assert direction_sentence(dataclasses.replace(FACTS, directions={})) == ""
 
 
+def few_below(estimates, **minimum):
+    """The estimates with a minimum number of treated units for these outcomes, as the fit stage sets it."""
+    least = estimates["indicator"].map(minimum).fillna(1).astype(int)
+    return estimates.assign(minimum_treated=least, few_treated=estimates["n_treated"] < least)
+
+
 def test_estimates_on_few_treated_units_are_noted_and_marked(estimates, reproduction, tables):
-    few = annotated(estimates, minimum={"days_nhs": 31, "days_total": 30}, weighted=["days_both"])
+    few = annotated(few_below(estimates, days_nhs=31, days_total=30), weighted=["days_both"])
     marked = few["note"].str.contains(FEW_TREATED)
     assert marked.equals(few["indicator"] == "days_nhs") and "30, fewer than 31" in few.loc[marked, "note"].iloc[0]
     assert few["note"].str.contains(WEIGHTED_RATE).equals(few["indicator"] == "days_both")
-    assert few.drop(columns="note").equals(estimates.drop(columns="note"))
-    pd.testing.assert_frame_equal(annotated(few, minimum={"days_nhs": 31}, weighted=["days_both"]), few)
     page = summary_markdown(facts=FACTS, **tables | {"estimates": few})
-    assert few_treated_note(few["note"], "areas") in page
+    assert few_treated_note(few["few_treated"], "areas") in page
     own = few[few["event_time"].isna() & (few["specification"] == "default")]
     table = beside_table(own, FACTS).set_index("Outcome")
     assert table.loc["NHS", "LDV"].str.endswith(DAGGER).all()
@@ -461,7 +464,7 @@ def test_estimates_on_few_treated_units_are_noted_and_marked(estimates, reproduc
     head = answer(few.query("event_time.isna() and specification == 'default'"),
                   dataclasses.replace(FACTS, total="days_nhs"), reproduction, "binary")
     assert "The estimate rests on few treated units: 30, fewer than 31." in head
-    assert few_treated_note(estimates["note"], "areas") == ""
+    assert few_treated_note(estimates["few_treated"], "areas") == ""
 
 
 def test_an_estimate_beside_a_printed_value_has_its_decimals(reproduction):
@@ -506,18 +509,18 @@ def staggered_rows(averages=AVERAGES, specification="waves", error=10.0, **colum
                  for period, value, n in (("2017-11", 10.0, 30), ("2017-12", 20.0, 30), ("2018-01", -6.0, 39))]
         rows += [row("event_study", value, estimand="event_bin_12", event_time=time)
                  for time, value in ((-3, -80.0), (-2, 5.0), (0, 40.0))]
-        rows.append(row("event_study", 0.0, estimand="event_bin_12", event_time=-1, note="reference")
+        rows.append(row("event_study", 0.0, estimand="event_bin_12", event_time=-1, state="reference")
                     | dict.fromkeys(["std_error", "ci_low", "ci_high"], np.nan))
     frame = pd.DataFrame(rows)[list(SCHEMAS["estimates"].columns)].assign(**columns)
     return check("estimates", frame)
 
 
-def leads(p_value, status="done", reason="rank 7 for 7 leads"):
+def leads(p_value, status="done", reason="rank 7 for 7 leads", caveat=""):
     """The joint test of the imputation estimator's leads, at both levels of clustering."""
-    rows = [dict(indicator="days_total", specification="waves", sample="full", diagnostic="imputation_leads_bin_12",
-                 item=f"binary, {cluster} clusters", treatment="binary", estimator="", cluster=cluster, value=-5.0,
-                 statistic=4.36, df=7.0, df_denominator=41.0, p_value=p_value, status=status, reason=reason,
-                 is_synthetic=False) for cluster in FACTS.clusters]
+    rows = [BLANK | dict(indicator="days_total", specification="waves", sample="full", is_synthetic=False,
+                         diagnostic="imputation_leads_bin_12", treatment="binary", cluster=cluster, value=-5.0,
+                         statistic=4.36, df=7.0, df_denominator=41.0, p_value=p_value, status=status, reason=reason,
+                         caveat=caveat) for cluster in FACTS.clusters]
     return check("diagnostics", pd.DataFrame(rows).reindex(columns=list(SCHEMAS["diagnostics"].columns)))
 
 
@@ -570,10 +573,10 @@ def test_before_treatment_follows_from_the_tests(diagnostics, p_value, words):
 
 
 def test_before_treatment_when_all_or_none_of_the_tests_say_something(diagnostics):
-    low = pd.concat([diagnostics.assign(p_value=0.01), leads(0.01, reason="rank 7; few treated clusters")])
+    low = pd.concat([diagnostics.assign(p_value=0.01), leads(0.01, caveat="few_treated_clusters")])
     text = before_treatment(staggered_rows(), low, WAVES)
     assert "**In all 4 tests p is below 0.05: the treated areas did not move as the others did" in text
-    assert "clustered by system (few treated clusters)." in text
+    assert "clustered by system (few treated clusters: rejects too often)." in text
     why = "8 treated clusters for 9 leads: x | y"
     text = before_treatment(staggered_rows(), leads(np.nan, "skipped", why), WAVES)
     assert "skipped clustered by system (8 treated clusters for 9 leads: x \\| y)" in text
@@ -582,7 +585,7 @@ def test_before_treatment_when_all_or_none_of_the_tests_say_something(diagnostic
 
 
 def test_effects_by_wave_carry_both_intervals_and_the_mark_of_few():
-    rows = annotated(staggered_rows(), minimum={"days_total": 10}, weighted=[])
+    rows = annotated(few_below(staggered_rows(), days_total=10), weighted=[])
     first, second = waves_table(rows, WAVES).splitlines()[2:]
     assert first == "| June 2017 | 40.0 | 20.0 to 60.0 | 10.0 to 70.0 | 149 (30) | 8 |"
     assert second.startswith(f"| May 2018 | 70.0{DAGGER} | 50.0 to 90.0 | 40.0 to 100.0 | 149 (9) |")

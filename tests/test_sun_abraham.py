@@ -96,7 +96,7 @@ def test_every_event_time_counts_the_treated_units_behind_it_as_the_event_study_
     path, other = estimate("sun_abraham", panel), estimate("event_study", panel)
     rows = (path.parameters["estimand"] == "event_time").to_numpy()
     np.testing.assert_array_equal(path.treated.to_numpy()[:, rows].sum(axis=0), other.treated.sum(axis=0))
-    assert path.treated.to_numpy()[:, path.parameters["note"] == "reference"].sum() == 19
+    assert path.treated.to_numpy()[:, path.parameters["state"] == "reference"].sum() == 19
 
 
 def test_covariates_are_chosen_by_name_and_those_without_a_slope_are_named():

@@ -13,7 +13,6 @@ from did import fetch, readers
 from did.errors import DidError
 from did.fetch.own_files import note_checksums
 from did.panels.build import Builder, neither
-from did.panels.outcomes import NOT_COMPARED
 from did.project import registry
 from did.project.config import Evaluation, Indicator
 from did.project.loading import load_evaluation, load_indicator
@@ -84,8 +83,7 @@ def _fill(report: Report, name: str, config: str | Path, evaluation: Evaluation 
     report |= {"areas": _areas(area_audit), "panel": _panel(panel, indicator, evaluation), "series": _series(panel)}
     report["stops"] += _stops(panel, name)
     report["notes"] += _notes(panel, report, evaluation)
-    report["notes"] += [f"{row.area_name}: {row.reason}" for row in area_audit.itertuples()
-                        if NOT_COMPARED in row.reason]
+    report["notes"] += [f"{row.area_name}: {row.reason}" for row in area_audit.itertuples() if row.not_compared]
     report["specifications"] = _specifications(builder, indicator, evaluation, report["stops"])
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from did.estimators.base import PERIODS_PER_YEAR, Panel, root_sum_squares
+from did.inference.change import Change
 from did.inference.joint_test import COLUMNS
 
-Variants = Iterator[tuple[str, Panel | str]]
+# What was changed, and the changed panel, or why it cannot be made.
+Variants = Iterator[tuple[Change, Panel | str]]
 
 
 def without_each_cluster(panel: Panel, level: str, names: Mapping[str, str]) -> Variants:
@@ -23,8 +25,7 @@ def without_each_cluster(panel: Panel, level: str, names: Mapping[str, str]) -> 
     treated = set(labels[~panel.never_treated])
     for label in sorted(set(labels), key=lambda label: (label not in treated, label)):
         kept = labels != label
-        name = names.get(label, label)
-        what = f"without {name}" if name == label else f"without {name} ({label})"
+        what = Change("without_cluster", left_out=str(label), called=str(names.get(label, label)))
         yield what, panel.keep(kept) if treated - {label} else f"it is the only treated {level}"
 
 
@@ -32,7 +33,7 @@ def without_each_year(panel: Panel) -> Variants:
     """Yield the panel without the outcomes of each calendar year."""
     years = panel.periods.str[:4]
     for year in sorted(set(years)):
-        yield f"without {year}", masked(panel, np.asarray(years != year))
+        yield Change("without_year", left_out=str(year)), masked(panel, np.asarray(years != year))
 
 
 def masked(panel: Panel, periods: np.ndarray) -> Panel:
@@ -55,10 +56,11 @@ def placebo_onsets(panel: Panel) -> Variants:
         covariates={name: values[:, :onset] for name, values in panel.covariates.items()})
     starts = range(onset - length, least - 1, -length)
     if not len(starts):
-        yield "placebo onset", f"{onset} periods before onset: none to pretend treatment in"
+        yield Change("placebo_onset"), f"{onset} periods before onset: none to pretend treatment in"
     for start in starts:
         treated_from = np.where(panel.never_treated, onset, start)
-        yield f"placebo onset {panel.periods[start]}", dataclasses.replace(before, treated_from=treated_from)
+        what = Change("placebo_onset", period=str(panel.periods[start]))
+        yield what, dataclasses.replace(before, treated_from=treated_from)
 
 
 def other_controls(panel: Panel, frame: pd.DataFrame) -> Variants:
@@ -70,14 +72,14 @@ def other_controls(panel: Panel, frame: pd.DataFrame) -> Variants:
     regions = frame.drop_duplicates("unit").set_index("unit")["region"].reindex(panel.units).to_numpy()
     control = panel.never_treated
     near = np.isin(regions, np.unique(regions[~control].astype(str)))
-    yield "controls in the regions of the treated", _kept(panel, ~control | near, "no control shares a region")
+    yield Change("controls_in_regions"), _kept(panel, ~control | near, "no control shares a region")
     onset = int(panel.treated_from[~panel.always_treated].min())
     seen = np.isfinite(panel.outcome[:, :onset])
     total = np.where(seen, panel.outcome[:, :onset], 0.0).sum(axis=1)
     level = np.divide(total, seen.sum(axis=1), out=np.full(panel.n_units, np.nan), where=seen.any(axis=1))
     low, high = np.nanmin(level[~control], initial=np.inf), np.nanmax(level[~control], initial=-np.inf)
     alike = ~control | ((level >= low) & (level <= high))
-    yield "controls at the levels of the treated before onset", _kept(panel, alike, "no control at such a level")
+    yield Change("controls_at_levels"), _kept(panel, alike, "no control at such a level")
 
 
 def left_out(panel: Panel, groups: Mapping[str, list[str]], ends: Mapping[str, str]) -> Variants:
@@ -88,14 +90,15 @@ def left_out(panel: Panel, groups: Mapping[str, list[str]], ends: Mapping[str, s
     for name, units in groups.items():
         found = panel.units.isin(units)
         if not found.any():
-            yield f"without {name}", "none of its areas is in the panel"
+            yield Change("without_group", left_out=name), "none of its areas is in the panel"
             continue
         n_treated = int((found & ~panel.never_treated).sum())
-        yield f"without {name} ({found.sum()}, {n_treated} treated)", _kept(panel, ~found, "no unit is left")
+        yield (Change("without_group", left_out=name, n_left_out=int(found.sum()), n_left_out_treated=n_treated),
+               _kept(panel, ~found, "no unit is left"))
     for name, last in ends.items():
         # ISO periods of one frequency sort as dates do; 2018 is not before 2018-04.
         kept = np.asarray(panel.periods <= last[: len(panel.periods[0])])
-        yield (f"{name} (to {last})", masked(panel, kept) if not kept.all() else
+        yield (Change("to_period", left_out=name, period=last), masked(panel, kept) if not kept.all() else
                f"the window ends in {panel.periods[-1]}: nothing to leave out")
 
 
@@ -121,11 +124,12 @@ def jackknife(rows: pd.DataFrame, estimate: float, panel: Panel, level: str) -> 
 
     estimator = rows["estimator"].iloc[0]
     row = diagnostic_row("jackknife", panel, level, value=estimate) | {
-        "estimator": estimator, "item": f"{panel.treatment}, {estimator}, {level} clusters",
-        "n_clusters": len(rows)}
+        "estimator": estimator, "n_clusters": len(rows)}
     lost = rows.loc[rows["status"] == "skipped"]
     if len(lost):
-        row = skipped(row, f"not estimated {lost['item'].iloc[0].split(', ')[2]}: {lost['reason'].iloc[0]}")
+        first = lost.iloc[0]
+        label = "" if first["called"] == first["left_out"] else f" ({first['left_out']})"
+        row = skipped(row, f"not estimated without {first['called']}{label}: {first['reason']}")
         return pd.DataFrame([row], columns=COLUMNS)
     n = len(rows)
     error = float(np.sqrt((n - 1) / n) * root_sum_squares(rows["value"].to_numpy(dtype=float) - estimate))

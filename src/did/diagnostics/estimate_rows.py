@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
+from did.diagnostics.alternatives import Variants
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.base import Panel
+from did.inference.change import Change
 from did.inference.clustered import by_cluster
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 
@@ -16,13 +18,13 @@ KEPT = ["std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_trea
         "n_treated_clusters"]
 
 
-def estimate_rows(diagnostic: str, variants: Iterator[tuple[str, Panel | str]], *, original: Panel,
+def estimate_rows(diagnostic: str, variants: Variants, *, original: Panel,
                   estimators: Sequence[str], options: dict[str, dict]) -> pd.DataFrame:
     """Return the overall estimate of each variant of a panel by each estimator, one row per cluster level.
 
-    ``variants`` gives (what was changed, the changed panel), or (what, why it cannot be made). value is the estimate,
-    statistic its t, both with intervals as in `did.inference.clustered.summarise`; item is ``<treatment>, <estimator>,
-    <what>, <level> clusters``. ``options`` maps an estimator to its keyword arguments. A variant that cannot be made or
+    ``variants`` gives (`Change`, the changed panel), or (`Change`, why it cannot be made). value is the estimate,
+    statistic its t, both with intervals as in `did.inference.clustered.summarise`; the columns of the `Change` say
+    what was changed. ``options`` maps an estimator to its keyword arguments. A variant that cannot be made or
     fitted is ``skipped`` with the reason. Rows of `joint_test.COLUMNS`, in the order of the variants.
     """
     rows = []
@@ -32,10 +34,10 @@ def estimate_rows(diagnostic: str, variants: Iterator[tuple[str, Panel | str]], 
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(diagnostic: str, what: str, panel: Panel | str, original: Panel, estimator: str, options: dict) -> list[dict]:
+def _rows(diagnostic: str, what: Change, panel: Panel | str, original: Panel, estimator: str,
+          options: dict) -> list[dict]:
     def row(level: str) -> dict:
-        return diagnostic_row(diagnostic, original, level) | {
-            "estimator": estimator, "item": f"{original.treatment}, {estimator}, {what}, {level} clusters"}
+        return diagnostic_row(diagnostic, original, level) | what.columns() | {"estimator": estimator}
 
     if isinstance(panel, str):
         return [skipped(row(level), panel) for level in original.clusters]

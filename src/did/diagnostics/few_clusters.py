@@ -9,7 +9,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators import design_of, entry, estimate
-from did.estimators.base import Panel
+from did.estimators.base import REFERENCE, Panel
 from did.inference.bias_reduced import bias_reduced
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.wild import wild_bootstrap
@@ -24,7 +24,7 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
 
     Diagnostics ``bias_reduced_cr2`` and ``_cr3`` (value the estimate; std_error, interval and p_value with
     Satterthwaite's df in df_denominator) and ``wild_bootstrap`` (null imposed, Rademacher) and ``wild_bootstrap_webb``
-    (statistic t, p_value and interval from ``draws`` draws). Item ``<treatment>, <estimator>, <level> clusters``.
+    (statistic t, p_value and interval from ``draws`` draws).
     Skipped with the reason where there is no such error. ``options`` maps an estimator to its keyword arguments.
     Raises whatever the estimators and `did.inference` do.
     """
@@ -37,7 +37,7 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
             continue
         model = design_of(estimator, panel, **options.get(estimator, {}))
         result = estimate(estimator, panel, **options.get(estimator, {}))
-        base = {"estimator": estimator, "item": f"{panel.treatment}, {estimator}, {level} clusters",
+        base = {"estimator": estimator,
                 "n_obs": result.n_obs, "n_units": result.n_units, "n_treated": int(result.treated.any(axis=1).sum()),
                 "n_treated_clusters": _n_treated(result, panel, level)}
         for kind, name in CORRECTED.items():
@@ -55,7 +55,7 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
 def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, seed: int) -> pd.DataFrame:
     """Return the wild cluster bootstrap of every coefficient of the event study in bins of ``bin_width`` periods.
 
-    Diagnostic ``wild_bootstrap_event``, item ``<treatment>, bins of <width>, event time <bin>, <level> clusters``;
+    Diagnostic ``wild_bootstrap_event``, with event_time and bin_width;
     skipped where the event study does not exist. Columns as in `few_cluster_rows`.
     """
     try:
@@ -65,12 +65,12 @@ def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, see
         row = diagnostic_row("wild_bootstrap_event", panel, level) | {"estimator": "event_study"}
         return pd.DataFrame([skipped(row, str(error))], columns=COLUMNS)
     found = wild_bootstrap(model, level, draws=draws, seed=seed, n_obs=result.n_obs, n_parameters=result.n_parameters)
-    times = result.parameters.loc[~result.parameters["note"].str.startswith("reference"), "event_time"]
+    times = result.parameters.loc[result.parameters["state"] != REFERENCE, "event_time"]
     rows = []
     for time, each in zip(times, found.to_dict("records"), strict=True):
         row = diagnostic_row("wild_bootstrap_event", panel, level) | {
             "estimator": "event_study", "n_obs": result.n_obs, "n_units": result.n_units,
-            "item": f"{panel.treatment}, bins of {bin_width}, event time {time}, {level} clusters"}
+            "event_time": time, "bin_width": bin_width}
         rows.append(_row(row, each, {"statistic": each["t_statistic"]}))
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -11,6 +11,7 @@ from did.inference.clustered import cluster_sums, labels_of, rounding_of, varies
 from did.inference.joint_test import (
     COLUMNS,
     FEW_TREATED,
+    FEW_TREATED_CLUSTERS,
     covariance_rank,
     diagnostic_row,
     refused_for_few,
@@ -80,7 +81,7 @@ def _tested(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.n
     if refusal := refused_for_few(n_treated, n_cells, "cells"):
         return skipped(row, refusal)
     statistic = wald(estimate, influence, labels)
-    few = "; few treated clusters: rejects too often" if n_treated < FEW_TREATED * n_cells else ""
-    reason = f"{n_cells} cells with {n_treated} treated of {n_clusters} clusters{few}"
+    few = FEW_TREATED_CLUSTERS if n_treated < FEW_TREATED * n_cells else ""
+    reason = f"{n_cells} cells with {n_treated} treated of {n_clusters} clusters"
     return row | {"statistic": statistic, "df": float(n_cells), "p_value": float(stats.chi2.sf(statistic, n_cells)),
-                  "reason": reason}
+                  "caveat": few, "reason": reason}

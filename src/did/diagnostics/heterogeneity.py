@@ -9,13 +9,15 @@ import pandas as pd
 
 from did.diagnostics.alternatives import Variants
 from did.estimators.base import Panel
+from did.inference.change import Change
 
 
 def by_cluster(panel: Panel, level: str, names: Mapping[str, str]) -> Variants:
     """Yield the panel of each treated cluster of ``level`` with all controls; ``names`` as in `alternatives`."""
     labels = panel.clusters[level]
     for label in sorted(set(labels[~panel.never_treated])):
-        yield f"{names.get(label, label)} ({label})", panel.keep(panel.never_treated | (labels == label))
+        yield (Change("one_cluster", part=str(label), called=str(names.get(label, label))),
+               panel.keep(panel.never_treated | (labels == label)))
 
 
 def by_wave(panel: Panel, frame: pd.DataFrame) -> Variants:
@@ -23,7 +25,8 @@ def by_wave(panel: Panel, frame: pd.DataFrame) -> Variants:
     wave = frame.drop_duplicates("unit").set_index("unit")["wave"].reindex(panel.units)
     waves = sorted(wave[~panel.never_treated].dropna().unique())
     for each in waves:
-        yield f"wave {each}", panel.keep(panel.never_treated | (wave == each).fillna(False).to_numpy(dtype=bool))
+        yield (Change("one_wave", part=str(each)),
+               panel.keep(panel.never_treated | (wave == each).fillna(False).to_numpy(dtype=bool)))
 
 
 def by_dose(panel: Panel, dose: np.ndarray, what: str = "intensity") -> Variants:
@@ -34,13 +37,13 @@ def by_dose(panel: Panel, dose: np.ndarray, what: str = "intensity") -> Variants
     treated = ~panel.never_treated
     tercile = _terciles(dose[treated])
     if tercile is None:
-        yield f"by {what}", f"the treated units' {what} takes fewer than three values"
+        yield Change("terciles", part_of=what), f"the treated units' {what} takes fewer than three values"
         return
     for number, name in enumerate(("lowest", "middle", "highest")):
         part = np.zeros(panel.n_units, dtype=bool)
         part[np.flatnonzero(treated)[tercile == number]] = True
-        span = f"{dose[part].min():.4g} to {dose[part].max():.4g}"
-        yield f"{name} tercile of {what} ({span})", panel.keep(~treated | part)
+        yield (Change("third_of_treated", part=name, part_of=what, part_low=float(dose[part].min()),
+                      part_high=float(dose[part].max())), panel.keep(~treated | part))
 
 
 def by_covariate(panel: Panel, values: pd.Series | None, what: str) -> Variants:
@@ -49,23 +52,23 @@ def by_covariate(panel: Panel, values: pd.Series | None, what: str) -> Variants:
     Treated units are thus compared with controls alike in it. Units without a value are left out and counted.
     """
     if values is None:
-        yield f"by {what}", f"no table of {what} for these areas"
+        yield Change("terciles", part_of=what), f"no table of {what} for these areas"
         return
     found = values.reindex(panel.units).to_numpy(dtype=float)
     known = np.isfinite(found)
     tercile = np.full(panel.n_units, -1)
     cut = _terciles(found[known])
     if cut is None:
-        yield f"by {what}", f"{what} takes fewer than three values"
+        yield Change("terciles", part_of=what), f"{what} takes fewer than three values"
         return
     tercile[known] = cut
-    unknown = f", {int((~known).sum())} units unknown" if not known.all() else ""
+    n_unknown = None if known.all() else int((~known).sum())
     for number, name in enumerate(("lowest", "middle", "highest")):
         part = tercile == number
         if not (part & ~panel.never_treated).any() or not (part & panel.never_treated).any():
-            yield f"{name} tercile of {what}", "treated or control units are missing there"
+            yield Change("tercile", part=name, part_of=what), "treated or control units are missing there"
         else:
-            yield f"{name} tercile of {what}{unknown}", panel.keep(part)
+            yield Change("tercile", part=name, part_of=what, n_left_out=n_unknown), panel.keep(part)
 
 
 def _terciles(values: np.ndarray) -> np.ndarray | None:

@@ -7,9 +7,17 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators import imputation
-from did.estimators.base import Panel, Result
+from did.estimators.base import ESTIMATED, Panel, Result
 from did.inference.clustered import labels_of, rounding_of
-from did.inference.joint_test import COLUMNS, FEW_TREATED, diagnostic_row, f_test, refused_for_few, skipped
+from did.inference.joint_test import (
+    COLUMNS,
+    FEW_TREATED,
+    FEW_TREATED_CLUSTERS,
+    diagnostic_row,
+    f_test,
+    refused_for_few,
+    skipped,
+)
 
 
 def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> pd.DataFrame:
@@ -36,7 +44,7 @@ def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int
     except DidError as error:
         rows = [skipped(diagnostic_row(diagnostic, panel, level), str(error)) for level in panel.clusters]
         return pd.DataFrame(rows, columns=COLUMNS)
-    identified = ~result.parameters["note"].str.startswith(("reference", "not identified")).to_numpy()
+    identified = (result.parameters["state"] == ESTIMATED).to_numpy()
     estimate, influence = result.estimate[identified], result.influence.to_numpy()[:, identified]
     rounding, rows = rounding_of(result, panel)[identified], []
     for level in panel.clusters:
@@ -58,6 +66,6 @@ def _tested(row: dict, result: Result, estimate: np.ndarray, influence: np.ndarr
         return tested
     if refusal := refused_for_few(n_treated, n_leads, "leads"):
         return skipped(row, refusal)
-    reason = f"rank {n_leads} for {n_leads} leads with {n_treated} treated of {n_clusters} clusters"
-    few = n_treated < FEW_TREATED * n_leads
-    return tested | {"reason": reason + ("; few treated clusters: rejects too often" if few else "")}
+    few = FEW_TREATED_CLUSTERS if n_treated < FEW_TREATED * n_leads else ""
+    return tested | {"caveat": few, "reason": f"rank {n_leads} for {n_leads} leads with {n_treated} treated of "
+                                              f"{n_clusters} clusters"}

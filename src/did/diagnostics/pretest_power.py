@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators.base import Panel, Result, join_notes
+from did.estimators.base import ESTIMATED, REFERENCE, Panel, Result, join_notes
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
 from did.inference.joint_test import COLUMNS, FEW_TREATED, UNHELD, covariance_rank, diagnostic_row, held, skipped
 
@@ -91,9 +91,9 @@ def event_path(result: Result, panel: Panel, level: str) -> EventPath:
     estimand = result.parameters["estimand"].astype(str)
     on_path = estimand.str.match(r"event_(time|bin_\d+)$").to_numpy()
     names = estimand[on_path].unique()
-    note = result.parameters["note"].astype(str)
-    reference = result.parameters["event_time"][on_path & note.str.startswith("reference").to_numpy()]
-    chosen = on_path & ~note.str.startswith(("reference", "not identified")).to_numpy() & np.isfinite(result.estimate)
+    state = result.parameters["state"]
+    reference = result.parameters["event_time"][on_path & (state == REFERENCE).to_numpy()]
+    chosen = on_path & (state == ESTIMATED).to_numpy() & np.isfinite(result.estimate)
     time = result.parameters["event_time"].fillna(0).to_numpy(dtype=int)
     chosen &= (time < -result.anticipation) | (time >= 0)
     event_time = result.parameters["event_time"][chosen].to_numpy(dtype=int)

@@ -9,10 +9,18 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators import event_study
-from did.estimators.base import Panel, Result
+from did.estimators.base import ESTIMATED, Panel, Result
 from did.estimators.within import Fit, two_way_fit
 from did.inference.clustered import labels_of, rounding_error, rounding_of
-from did.inference.joint_test import COLUMNS, FEW_TREATED, diagnostic_row, f_test, refused_for_few, skipped
+from did.inference.joint_test import (
+    COLUMNS,
+    FEW_TREATED,
+    FEW_TREATED_CLUSTERS,
+    diagnostic_row,
+    f_test,
+    refused_for_few,
+    skipped,
+)
 
 
 def pretrend_rows(panel: Panel, *, bin_width: int = 12) -> pd.DataFrame:
@@ -154,7 +162,7 @@ def _event_study(panel: Panel, bin_width: int) -> Result | str:
 
 def _joint_row(row: dict, result: Result, panel: Panel, level: str) -> dict:
     parameters, labels = result.parameters, labels_of(result, panel, level)
-    identified = ~parameters["note"].str.startswith(("reference", "not identified")).to_numpy()
+    identified = (parameters["state"] == ESTIMATED).to_numpy()
     leads = (parameters["event_time"] < -1 - result.anticipation).to_numpy(dtype=bool) & identified
     influence = result.influence.to_numpy()[:, leads]
     row["value"] = float(result.estimate[leads].mean())
@@ -167,6 +175,6 @@ def _joint_row(row: dict, result: Result, panel: Panel, level: str) -> dict:
     n_leads = int(leads.sum())
     if refusal := refused_for_few(n_treated, n_leads, "leads"):
         return skipped(row, refusal)
-    reason = f"rank {n_leads} for {n_leads} leads with {n_treated} treated of {n_clusters} clusters"
-    few = n_treated < FEW_TREATED * n_leads
-    return tested | {"reason": reason + ("; few treated clusters: rejects too often" if few else "")}
+    few = FEW_TREATED_CLUSTERS if n_treated < FEW_TREATED * n_leads else ""
+    return tested | {"caveat": few, "reason": f"rank {n_leads} for {n_leads} leads with {n_treated} treated of "
+                                              f"{n_clusters} clusters"}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
+from did.estimators.base import ESTIMATED, REFERENCE, Panel, Result, join_notes, listed, parameter_table
 from did.estimators.callaway_santanna import CohortOfUnits, cohort_of_units
 
 KINDS = ("simple", "event_time", "cohort", "calendar")
@@ -137,9 +137,8 @@ def _finish(
             spread[found] = (value - overall) / cells.size_of[found].sum()
             combined += _of_units(cells, spread)
         one_cell = behind[:, share > 0].any(axis=1)
-        notes = _notes(result, chosen, group, found)
         table = pd.concat([
-            parameter_table(kind, note=notes,
+            parameter_table(kind, state=_states(result, chosen, group, found),
                             event_time=found if kind == "event_time" else None,
                             cohort=cells.units.labels[found] if kind == "cohort" else None,
                             period=cells.periods[found] if kind == "calendar" else None),
@@ -162,7 +161,7 @@ def _lost(result: Result, identified: np.ndarray) -> str:
     """Return how many cells are not identified and the reasons, the same for any part of the cells."""
     if identified.all():
         return ""
-    reasons = result.parameters.loc[~identified, "note"].str.removeprefix("not identified: ").unique()
+    reasons = result.parameters.loc[~identified, "note"].unique()
     return (f"{int((~identified).sum())} of {len(identified)} cells not identified and left out of averages ("
             f"{listed(reasons)})")
 
@@ -183,8 +182,7 @@ def _of_units(cells: _Cells, by_cohort: np.ndarray) -> np.ndarray:
     return weight * padded[cells.units.code]
 
 
-def _notes(result: Result, chosen: np.ndarray, group: np.ndarray, found: np.ndarray) -> list[str]:
-    """Return "reference" for averages made of reference cells only."""
-    reference = (result.parameters["note"] == "reference").to_numpy()
-    only = [bool(reference[chosen & (group == one)].all()) for one in found]
-    return ["reference" if is_reference else "" for is_reference in only]
+def _states(result: Result, chosen: np.ndarray, group: np.ndarray, found: np.ndarray) -> list[str]:
+    """Return the state of each average: the reference where it is made of reference cells only."""
+    reference = (result.parameters["state"] == REFERENCE).to_numpy()
+    return [REFERENCE if reference[chosen & (group == one)].all() else ESTIMATED for one in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 
 import numpy as np
@@ -197,13 +197,18 @@ class Panel:
                    covariates)
 
 
+# What a parameter of a Result is: estimated, fixed at zero as the reference, or not identified.
+ESTIMATED, REFERENCE, NOT_IDENTIFIED = "estimated", "reference", "not_identified"
+
+
 @dataclasses.dataclass(frozen=True)
 class Result:
     """What an estimator found, with the influence functions that carry its uncertainty to any cluster level.
 
     estimator     name in the registry
     parameters    one row per parameter: estimand, cohort, period, event_time (missing where they do not
-                  apply) and note ("reference" for one fixed at zero by normalisation)
+                  apply), state (`ESTIMATED`, `REFERENCE` for one fixed at zero by normalisation, or
+                  `NOT_IDENTIFIED`) and note, a remark for readers: why it is not identified, say
     estimate      (parameters,) in units of the outcome, per unit of dose
     influence     units x parameters frame: each unit's share of (estimate - truth), scaled so that the sum
                   over clusters of squared cluster sums is the variance without a small-sample factor
@@ -279,34 +284,31 @@ def parameter_table(
     cohort: Sequence[str] | None = None,
     period: Sequence[str] | None = None,
     event_time: Sequence[int] | None = None,
+    state: Sequence[str] | None = None,
     note: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Return the ``parameters`` frame of a Result: one row per value given, or one row if none is given."""
-    given = [values for values in (cohort, period, event_time, note) if values is not None]
-    if not given:
+    """Return the ``parameters`` frame of a Result: one row per value given, or one row if none is given.
+
+    ``state`` of each row is `ESTIMATED` unless it is given.
+    """
+    columns = {"cohort": cohort, "period": period, "event_time": event_time, "state": state, "note": note}
+    if all(values is None for values in columns.values()):
         return _one_parameter(estimand).copy()  # asked for by the thousand
-    return _parameters(estimand, given, cohort, period, event_time, note)
+    return _parameters(estimand, columns)
 
 
 @cache
 def _one_parameter(estimand: str) -> pd.DataFrame:
-    return _parameters(estimand, [[0]], None, None, None, None)
+    return _parameters(estimand, {"state": [ESTIMATED]})
 
 
-def _parameters(estimand: str, given: Sequence[Sequence], cohort: Sequence[str] | None, period: Sequence[str] | None,
-                event_time: Sequence[int] | None, note: Sequence[str] | None) -> pd.DataFrame:
-    n_rows = len(given[0])
-
-    def column(values: Sequence | None, kind: str) -> pd.Series:
-        return pd.Series([None] * n_rows if values is None else list(values), dtype=kind)
-
-    return pd.DataFrame({
-        "estimand": pd.Series([estimand] * n_rows, dtype="str"),
-        "cohort": column(cohort, "str"),
-        "period": column(period, "str"),
-        "event_time": column(event_time, "Int64"),
-        "note": column([""] * n_rows if note is None else note, "str"),
-    })
+def _parameters(estimand: str, given: Mapping[str, Sequence | None]) -> pd.DataFrame:
+    n_rows = next(len(values) for values in given.values() if values is not None)
+    blank = {"cohort": None, "period": None, "event_time": None, "state": ESTIMATED, "note": ""}
+    columns = {"estimand": [estimand] * n_rows} | {
+        name: [held] * n_rows if given.get(name) is None else list(given[name]) for name, held in blank.items()}
+    return pd.DataFrame({name: pd.Series(values, dtype="Int64" if name == "event_time" else "str")
+                         for name, values in columns.items()})
 
 
 def refuse_cross_sections(unit: np.ndarray, outcome: np.ndarray, n_periods: int, at: str) -> None:

@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, scale_free
+from did.estimators.base import (
+    ESTIMATED,
+    NOT_IDENTIFIED,
+    REFERENCE,
+    Panel,
+    Result,
+    join_notes,
+    listed,
+    parameter_table,
+    scale_free,
+)
 from did.estimators.drdid import METHODS, dependence
 from did.estimators.group_time import Cohort, Sample, cohorts_of, effects
 from did.estimators.within import ROUNDING
@@ -69,8 +79,7 @@ def estimate(
     value, influence, treated, reasons = effects(
         sample, cohorts, never_treated_only=control_group == "never_treated", method=method)
     parameters = _parameters(panel, sample, cohorts, reasons, treated.sum(axis=0))
-    found = parameters["note"].astype(str).str
-    if (found.startswith("not identified") | found.startswith("reference")).all():
+    if (parameters["state"] != ESTIMATED).all():
         advice = ("use other covariates or another method" if sample.names else
                   "use --unbalanced pairwise or add controls")
         raise DidError(f"callaway_santanna: expected a cohort and period that can be estimated by {method}; "
@@ -226,13 +235,15 @@ def _parameters(
     cohort = np.concatenate([np.full(len(one.period), one.first) for one in cohorts])
     period = np.concatenate([sample.positions[one.period] for one in cohorts])
     reference = np.concatenate([one.period == one.base for one in cohorts])
+    states = [REFERENCE if is_reference else NOT_IDENTIFIED if reason else ESTIMATED
+              for is_reference, reason in zip(reference, reasons, strict=True)]
     notes = [
-        "reference" if is_reference else f"not identified: {reason}" if reason
+        reason if reason else "" if is_reference
         else "one treated unit: its error leaves out that unit's own variation" if n == 1 else ""
         for is_reference, reason, n in zip(reference, reasons, n_treated, strict=True)
     ]
     return parameter_table("att_gt", cohort=panel.periods[cohort], period=panel.periods[period],
-                           event_time=period - cohort, note=notes)
+                           event_time=period - cohort, state=states, note=notes)
 
 
 def first_weight(panel: Panel, units: pd.Index) -> np.ndarray:

@@ -15,6 +15,7 @@ TREATED_ALWAYS = "treated vs always treated"
 TYPES = (TREATED_NEVER, EARLIER_LATER, LATER_EARLIER, TREATED_ALWAYS)
 # Types whose controls are already treated: their changes over time may be effects of treatment.
 ALREADY_TREATED = (LATER_EARLIER, TREATED_ALWAYS)
+ALREADY_TREATED_CONTROLS = "already treated controls"
 COLUMNS = ["treated_cohort", "control_cohort", "type", "estimate", "weight", "n_treated", "n_control"]
 TOLERANCE = 1e-12
 
@@ -74,7 +75,7 @@ def shares(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     sums = {kind: (kind,) for kind in TYPES} | {
         "timing": (EARLIER_LATER, LATER_EARLIER),
-        "already treated controls": ALREADY_TREATED,
+        ALREADY_TREATED_CONTROLS: ALREADY_TREATED,
         "all": TYPES,
     }
     rows = []

@@ -9,7 +9,17 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, scale_free
+from did.estimators.base import (
+    ESTIMATED,
+    NOT_IDENTIFIED,
+    REFERENCE,
+    Panel,
+    Result,
+    join_notes,
+    listed,
+    parameter_table,
+    scale_free,
+)
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 from did.estimators.indicator_fit import indicator_fit
 from did.estimators.within import Fit
@@ -92,21 +102,23 @@ def estimate(
                        "the same periods, the reference among them")
     has_data = leads.weight.any(axis=1)
     position = {e: column for column, e in enumerate(leads.estimated)}
-    value, influence, notes = np.zeros(len(event_times)), np.zeros((fit.n_units, len(event_times))), []
+    value, influence = np.zeros(len(event_times)), np.zeros((fit.n_units, len(event_times)))
+    states, notes = [], []
     for row, e in enumerate(event_times):
         column = position.get(e)
         if column is not None:
             value[row], influence[:, row] = fit.coefficient[column], fit.influence[has_data, column]
+        states.append(REFERENCE if column is None else ESTIMATED if fit.identified[column] else NOT_IDENTIFIED)
         notes.append(join_notes(
-            "reference" if column is None else "",
-            "" if column is None or fit.identified[column] else "not identified: collinear with the others",
+            "collinear with the others" if states[-1] == NOT_IDENTIFIED else "",
             _span(used_panel, exposed, leads.bins == e) if bin_width > 1 else "",
         ))
     behind = np.stack([(exposed & (leads.bins == e)).any(axis=1)[has_data] for e in event_times], axis=1)
     units = used_panel.units[has_data]
     return Result(
         estimator="event_study",
-        parameters=parameter_table(_estimand(bin_width), event_time=[int(e) for e in event_times], note=notes),
+        parameters=parameter_table(_estimand(bin_width), event_time=[int(e) for e in event_times], state=states,
+                                   note=notes),
         estimate=value,
         influence=pd.DataFrame(influence, index=units),
         treated=pd.DataFrame(behind, index=units),

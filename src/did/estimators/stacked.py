@@ -8,7 +8,18 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, root_sum_squares, scale_free
+from did.estimators.base import (
+    ESTIMATED,
+    NOT_IDENTIFIED,
+    REFERENCE,
+    Panel,
+    Result,
+    join_notes,
+    listed,
+    parameter_table,
+    root_sum_squares,
+    scale_free,
+)
 from did.estimators.within import ROUNDING, identified_columns, independent_columns, within
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
@@ -213,18 +224,21 @@ def _fit(stacks: list[_Stack], event_times: np.ndarray, estimated: np.ndarray | 
 
 def _event_study_parameters(event_times, estimated, identified) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the parameters (overall, then event times) and the matrix that makes them of the coefficients."""
-    notes = ["reference" if e == -1 else "" for e in event_times]
+    states = [REFERENCE if e == -1 else ESTIMATED for e in event_times]
+    notes = [""] * len(event_times)
     after = estimated >= 0
     combine = np.zeros((len(estimated), 1 + len(event_times)))
     combine[after, 0] = 1 / after.sum()
     for column, e in enumerate(event_times):
         combine[estimated == e, 1 + column] = 1.0
         if e != -1 and not identified[estimated == e][0]:
-            notes[column] = "not identified: collinear with the others"
+            states[column] = NOT_IDENTIFIED
+            notes[column] = "collinear with the others"
     whole = "mean of event times 0 and later, against -1"
-    overall = parameter_table("overall", note=[
-        whole if identified[after].all() else "not identified: an event time is missing"])
-    path = parameter_table("event_time", event_time=[int(e) for e in event_times], note=notes)
+    known = bool(identified[after].all())
+    overall = parameter_table("overall", state=[ESTIMATED if known else NOT_IDENTIFIED],
+                              note=[whole if known else "an event time is missing"])
+    path = parameter_table("event_time", event_time=[int(e) for e in event_times], state=states, note=notes)
     return pd.concat([overall, path], ignore_index=True), combine
 
 

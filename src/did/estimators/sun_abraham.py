@@ -9,7 +9,17 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, root_sum_squares, scale_free
+from did.estimators.base import (
+    ESTIMATED,
+    REFERENCE,
+    Panel,
+    Result,
+    join_notes,
+    listed,
+    parameter_table,
+    root_sum_squares,
+    scale_free,
+)
 from did.estimators.callaway_santanna import without_dose
 from did.estimators.within import ROUNDING, independent_columns
 
@@ -254,7 +264,7 @@ def _with_reference(
     ordered = [int(e) for e in np.insert(times, at, reference)]
     parameters = pd.concat([
         parameter_table("event_time", event_time=ordered,
-                        note=["reference" if e == reference else "" for e in ordered]),
+                        state=[REFERENCE if e == reference else ESTIMATED for e in ordered]),
         parameter_table("overall"),
         parameter_table("cohort", cohort=panel.periods[cohorts]),
     ], ignore_index=True)

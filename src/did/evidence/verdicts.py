@@ -104,7 +104,8 @@ def in_order(verdicts: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def _table(rows: list[dict]) -> pd.DataFrame:
-    return pd.DataFrame(rows).reindex(columns=_columns("verdicts")).astype(dict.fromkeys(COUNTS, "Int64"))
+    return pd.DataFrame(rows).reindex(columns=_columns("verdicts")).astype(
+        dict.fromkeys(COUNTS, "Int64") | {"few_treated": "boolean"})
 
 
 def _columns(table: str) -> list[str]:
@@ -239,8 +240,18 @@ def _cannot_run(claim, specification: str, cluster: str, code: str, why: str, sy
 def _row(claim, estimate, did: Mapping[tuple, dict]) -> dict:
     found = agreement(claim, estimate)
     word, codes = verdict(claim, estimate, found)
-    same = ["specification", "cluster", *BESIDE, "n_units", "n_treated", "n_clusters", "n_treated_clusters", "note",
-            "is_synthetic"]
+    same = [
+        "specification",
+        "cluster",
+        *BESIDE,
+        "n_units",
+        "n_treated",
+        "n_clusters",
+        "n_treated_clusters",
+        "few_treated",
+        "note",
+        "is_synthetic",
+    ]
     printed = any([claim.value, claim.sign, claim.significance])
     return _printed(claim) | {name: getattr(estimate, name) for name in same} | found | {
         "difference": estimate.estimate - float(claim.value) if claim.value else None,

@@ -7,13 +7,21 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from did.estimators.base import Panel, Result, join_notes, root_sum_squares
+from did.estimators.base import (
+    ESTIMATED,
+    NOT_IDENTIFIED,
+    REFERENCE,
+    Panel,
+    Result,
+    join_notes,
+    root_sum_squares,
+)
 from did.estimators.within import ROUNDING
 
 COLUMNS = [
     "treatment", "estimator", "estimand", "cohort", "period", "event_time", "cluster",
     "estimate", "std_error", "ci_low", "ci_high", "band_low", "band_high", "p_value", "p_adjusted",
-    "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "n_parameters", "df", "note",
+    "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "n_parameters", "df", "state", "note",
 ]
 # Below this share of the units' own influence, cluster sums are cancellation and not variation.
 CANCELLED = 1e-9
@@ -128,7 +136,7 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
     n_rows = len(blocks) * len(result.estimate)
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]} | {
         name: pd.concat([result.parameters[name]] * len(blocks), ignore_index=True)
-        for name in ("estimand", "cohort", "period", "event_time")
+        for name in ("estimand", "cohort", "period", "event_time", "state")
     } | {
         "treatment": panel.treatment,
         "estimator": result.estimator,
@@ -147,7 +155,7 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
     """
     influence, treated = result.influence.to_numpy(), result.treated.to_numpy()
     places = panel.units.get_indexer(result.influence.index)
-    own = result.parameters["note"].tolist()
+    own = list(zip(result.parameters["state"], result.parameters["note"], strict=True))
     normal = result.distribution == "normal"
     rounding = rounding_of(result, panel)
     blocks = []
@@ -163,8 +171,8 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
         std_error = np.where(has_error, np.sqrt(factor) * root_sum_squares(sums, axis=0), np.nan)
         half_width = reference.ppf((1 + level) / 2) * std_error
         note = [
-            join_notes(text, _caveat(text, n_clusters, factor, n_with, has_one, cluster), result.note)
-            for text, n_with, has_one in zip(own, n_treated_clusters, has_error, strict=True)
+            join_notes(_said(state, text), _caveat(state, n_clusters, factor, n_with, has_one, cluster), result.note)
+            for (state, text), n_with, has_one in zip(own, n_treated_clusters, has_error, strict=True)
         ]
         n = len(result.estimate)
         blocks.append({
@@ -193,10 +201,17 @@ def _reference(df: int | None):
     return stats.norm if df is None else stats.t(df)
 
 
+def _said(state: str, note: str) -> str:
+    """The remark on a parameter, with its state where that needs saying."""
+    if state == REFERENCE:
+        return join_notes("reference", note)
+    return f"not identified: {note}" if state == NOT_IDENTIFIED else note
+
+
 def _caveat(
-    own: str, n_clusters: int, factor: float, n_treated_clusters: int, has_error: bool, cluster: str
+    state: str, n_clusters: int, factor: float, n_treated_clusters: int, has_error: bool, cluster: str
 ) -> str:
-    if own.startswith(("reference", "not identified")):
+    if state != ESTIMATED:
         return ""
     if n_clusters < 2:
         return f"no standard error: {n_clusters} cluster by {cluster}"

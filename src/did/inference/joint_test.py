@@ -5,17 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from did.estimators.base import Panel
+from did.inference.change import Change
 from did.inference.clustered import cluster_sums, small_sample_factor
 
-COLUMNS = ["diagnostic", "item", "treatment", "estimator", "cluster", "value", "std_error", "ci_low", "ci_high",
-           "statistic", "df", "df_denominator", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
-           "n_treated_clusters", "status", "reason"]
-TEXT = {"treatment": "", "estimator": "", "cluster": "", "status": "done", "reason": ""}
+# What a row is of, with the key of the table among it; then what was found.
+IDENTITY = {"diagnostic": "", "treatment": "", "estimator": "", "cluster": "", **Change().columns(), "target": "",
+            "event_time": None, "bin_width": None, "bound_m": np.nan, "is_breakdown": False}
+COLUMNS = [*IDENTITY, "value", "std_error", "ci_low", "ci_high", "statistic", "df", "df_denominator",
+           "p_value", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "status", "caveat", "reason"]
+BLANK = IDENTITY | {"status": "done", "caveat": "", "reason": ""}
 # Singular values below this share of the largest count as zero when a rank is taken.
 RANK = 1e-9
 UNHELD = "variances of outcomes of this size are too large or too small for a number: change the unit of the outcome"
 # Treated clusters per lead below which a joint test rejects far more often than it says (docs/methods.md).
 FEW_TREATED = 5
+# The code of a caveat, in the column `caveat`: with so few, a joint test rejects too often.
+FEW_TREATED_CLUSTERS = "few_treated_clusters"
 
 
 def f_test(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray, *, rounding: np.ndarray,
@@ -79,9 +84,8 @@ def refused_for_few(n_treated: int, n_tested: int, what: str) -> str:
 
 def diagnostic_row(diagnostic: str, panel: Panel, level: str, value: float = np.nan) -> dict:
     """Return a row of the diagnostics table for one treatment and cluster level, done unless something is changed."""
-    return dict.fromkeys(COLUMNS, np.nan) | TEXT | {
-        "diagnostic": diagnostic, "item": f"{panel.treatment}, {level} clusters", "treatment": panel.treatment,
-        "cluster": level, "value": float(value)}
+    return dict.fromkeys(COLUMNS, np.nan) | BLANK | {
+        "diagnostic": diagnostic, "treatment": panel.treatment, "cluster": level, "value": float(value)}
 
 
 def skipped(row: dict, reason: str) -> dict:

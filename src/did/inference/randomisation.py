@@ -205,7 +205,7 @@ def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS
     for estimator in estimators:
         test = randomisation(panel, estimator=estimator, **options)
         row = diagnostic_row("randomisation", panel, test.level, value=test.estimate) | {
-            "item": f"{panel.treatment}, {estimator}, {test.level} clusters", "estimator": estimator}
+            "estimator": estimator}
         low, high = (end if np.isfinite(end) else np.nan for end in (test.ci_low, test.ci_high))
         rows.append(skipped(row, test.reason) if test.status == "skipped" else row | {
             "statistic": test.value, "p_value": test.p_value, "ci_low": low, "ci_high": high, "reason": test.note,

@@ -12,7 +12,6 @@ from did.project.config import Counts, Indicator, Population, Rate
 from did.readers.fingertips_csv import time_period
 
 Observations = Mapping[str, pd.DataFrame]
-NOT_COMPARED = "not compared in"   # in the reason of an England row
 COLUMNS = ["unit", "period", "outcome", "numerator", "weight", "denominator_status"]
 
 
@@ -65,7 +64,7 @@ def _refuse_other_periods(indicator: Indicator, observations: Observations, wher
                            "'frequency' in one of them")
         if indicator.frequency != "Y":
             continue
-        labels = rows["note"].str.extract(r"period as published: ([^;]+)")[0]
+        labels = rows["period_published"].where(rows["period_published"] != "")
         read = {label: _label(label) for label in labels.dropna().unique()}
         years = labels.map({label: year for label, (year, _, _) in read.items()})
         financial = labels.map({label: financial for label, (_, financial, _) in read.items()}).eq(True)
@@ -284,13 +283,15 @@ def _with_aside(kept: pd.DataFrame, alongside: pd.DataFrame, lost: pd.DataFrame,
                          reason=aside["area_type"].map(reason).fillna("Not an area of the target geography"))
     if "not_compared" in alongside:
         gaps = sorted(alongside.loc[alongside["not_compared"], "period"].unique())
-        words = f"; {NOT_COMPARED} {listed(gaps, 6)}, where a figure is missing" if gaps else ""
-        aside["reason"] += pd.Series(words, index=aside.index).where(aside["area_type"] == "country", "")
+        aside["not_compared"] = (aside["area_type"] == "country") & bool(gaps)
+        words = f"; not compared in {listed(gaps, 6)}, where a figure is missing"
+        aside["reason"] += pd.Series(words, index=aside.index).where(aside["not_compared"], "")
     frames = [kept, aside.drop(columns="area_type")]
     if len(lost):
         frames.append(lost.assign(fate="excluded", unit=None, n_periods=0, total=float("nan"),
                                   reason="Population is published for it and counts are not"))
     area_audit = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
+    area_audit["not_compared"] = area_audit["not_compared"].eq(True) if "not_compared" in area_audit else False
     note = {"estimated": "estimated", "carried_forward": "that of the nearest year"}
     for status, words in note.items():
         years = sorted({period[:4] for period in panel.loc[panel["denominator_status"] == status, "period"]})

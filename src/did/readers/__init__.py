@@ -60,7 +60,10 @@ def read(reader: str, source_id: str, files: list[RawFile],
     if not files:
         raise DidError(f"source {source_id}: expected at least one file for reader {reader}; found none; "
                        "run `did fetch` first")
-    return tables.check("observations", module.read(source_id, files, options), f"source {source_id}")
+    frame = module.read(source_id, files, options)
+    if "period_published" not in frame:   # readers of one layout have no other way to write a period
+        frame = frame.assign(period_published="")
+    return tables.check("observations", frame, f"source {source_id}")
 
 
 def reference_tables(reader: str, options: Mapping[str, Any]) -> list[Path]:

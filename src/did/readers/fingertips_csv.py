@@ -236,7 +236,8 @@ def _observations(raw: RawFile, frame: pd.DataFrame, options: dict[str, Any]) ->
         marked |= pd.Series([status == "suppressed" for _, status in read], index=frame.index)
     raise_first(figures.problems)
     kind = frame["kind"].iloc[0]
-    named = "" if kind in ("year", "quarter", "month") else "period as published: " + frame["Time period"]
+    published = frame["Time period"].where(kind not in ("year", "quarter", "month"), "")
+    named = ("period as published: " + published).where(published != "", "")
     notes = pd.DataFrame({"period": named, "value": frame["Value note"]}, index=frame.index)
     england = frame["Area Type"] == "England"
     suppressed = marked | frame["Value note"].str.contains("suppress", case=False)
@@ -248,7 +249,8 @@ def _observations(raw: RawFile, frame: pd.DataFrame, options: dict[str, Any]) ->
                      .mask(england, "country"),
         "value": numbers["Value"], "numerator": numbers["Count"], "denominator": numbers["Denominator"],
         "status": pd.Series("ok", index=frame.index).mask(empty, "missing").mask(empty & suppressed, "suppressed"),
-        "file": raw.name, "note": notes.apply(lambda row: "; ".join(filter(None, row)), axis=1),
+        "file": raw.name, "period_published": published,
+        "note": notes.apply(lambda row: "; ".join(filter(None, row)), axis=1),
         "is_synthetic": raw.is_synthetic,
     })
     return _once(raw, table, frame)

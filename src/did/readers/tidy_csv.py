@@ -192,9 +192,10 @@ def _read_table(raw: RawFile, table: list[list[Any]], lines: list[int], options:
     frame = pd.DataFrame(records).assign(file=raw.name, is_synthetic=raw.is_synthetic)
     note = options.get("note", "")
     if options["frequency"] != "FY":
-        return frame.assign(note=note)
-    written = {period: f"period as published: {as_written(period, 'FY')}" for period in frame["period"].unique()}
-    return frame.assign(note=frame["period"].map(written) + (f"; {note}" if note else ""))
+        return frame.assign(period_published="", note=note)
+    written = frame["period"].map({period: as_written(period, "FY") for period in frame["period"].unique()})
+    return frame.assign(period_published=written,
+                        note="period as published: " + written + (f"; {note}" if note else ""))
 
 
 def _why_again(header: list[str], rows: list[list[Any]], columns: dict[str, int],
@@ -252,7 +253,9 @@ def _summed(table: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(suppressed=table["status"].eq("suppressed"), gap=gap)
     summed = table.groupby(keys, as_index=False, sort=False).agg(
         area_name=("area_name", "last"), area_type=("area_type", "last"), value=("value", "sum"), n=("value", "size"),
-        gap=("gap", "any"), suppressed=("suppressed", "any"), file=("file", "last"), note=("note", "last"),
+        gap=("gap", "any"), suppressed=("suppressed", "any"), file=("file", "last"),
+        period_published=("period_published", "last"),
+        note=("note", "last"),
         is_synthetic=("is_synthetic", "any"))
     summed["value"] = summed["value"].mask(summed["gap"])
     summed["status"] = summed["gap"].map({False: "ok", True: "missing"}).mask(summed["suppressed"], "suppressed")

@@ -107,8 +107,7 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
                 "item": f"{panel.treatment}, {name}, {level} clusters", "estimator": name},
                 f"only for {', '.join(REASSIGNED)}") for name in names if name not in REASSIGNED], columns=COLUMNS))
     for name in names:
-        each = minimum_detectable_rows(estimate(name, panel, **options.get(name, {})), panel)
-        rows.append(each.assign(item=each["treatment"] + f", {name}, " + each["cluster"] + " clusters"))
+        rows.append(minimum_detectable_rows(estimate(name, panel, **options.get(name, {})), panel))
     return rows
 
 
@@ -133,19 +132,20 @@ def _sensitivity(study, panel: Panel, level: str) -> pd.DataFrame:
     rows = []
     done = set()
     for each in sensitivity_rows(study, panel, level).to_dict("records"):
-        base = diagnostic_row(f"sensitivity_{each['method']}", panel, level) | {"estimator": "event_study"}
+        base = diagnostic_row(f"sensitivity_{each['method']}", panel, level) | {
+            "estimator": "event_study", "target": each["target"], "n_clusters": each["n_clusters"],
+            "n_treated_clusters": each["n_treated_clusters"]}
         if each["status"] == "skipped":
-            rows.append(skipped(base | {"item": f"{each['target']}, {level} clusters"}, each["reason"]))
+            rows.append(skipped(base, each["reason"]))
             continue
-        rows.append(base | {"item": f"{each['target']}, m {each['m']:.4g}, {level} clusters", "value": each["estimate"],
+        rows.append(base | {"bound_m": each["m"], "value": each["estimate"],
                             "statistic": each["m"], "ci_low": each["ci_low"], "ci_high": each["ci_high"],
                             "reason": each["reason"]})
         if each["method"] != "original" and (each["method"], each["target"]) not in done:
             done.add((each["method"], each["target"]))
             within = pd.notna(each["breakdown"]) and each["breakdown"] != float("inf")
             rows.append(base | {
-                "item": f"{each['target']}, breakdown, {level} clusters",
-                "value": each["breakdown"] if within else None,
+                "is_breakdown": True, "value": each["breakdown"] if within else None,
                 "reason": "largest m at which the interval leaves out zero" if within else
                 "the interval leaves out zero at every m tried"})
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -206,10 +206,10 @@ def decomposition_rows(panel: Panel) -> pd.DataFrame:
     try:
         kinds = shares(decompose(panel))
     except DidError as error:
-        row = diagnostic_row("decomposition", panel, "unit") | {"item": "all"}
+        row = diagnostic_row("decomposition", panel, "unit")
         return pd.DataFrame([skipped(row, str(error))], columns=COLUMNS)
     rows = [diagnostic_row("decomposition", panel, "unit", value=kind.weight)
-            | {"item": kind.type, "statistic": kind.estimate,
+            | {"part": kind.type, "statistic": kind.estimate,
                "reason": f"weight and mean of {kind.n_pairs} comparisons"}
             for kind in kinds.itertuples()]
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -85,7 +85,7 @@ def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.D
     for sample in evaluation.samples:
         rows = trends.loc[trends["sample"] == sample]
         linear = tests.loc[(tests["sample"] == sample) & (tests["diagnostic"] == "linear_pretrend")
-                           & tests["item"].str.startswith("binary")]
+                           & tests["treatment"].eq("binary")]
         parallel_trends(
             rows, onset=onset(indicator, evaluation), stem=paths.results / "figures" / f"trends_{name}_{sample}",
             title=f"{indicator.title}, {SAMPLES[sample]}", subtitle=subtitle(unit, indicator, evaluation),

@@ -16,6 +16,7 @@ from did.estimators.base import Panel, Result
 from did.estimators.registry import COHORT_PERIOD, defaults_of
 from did.inference.clustered import summarise
 from did.readers.panel_file import Columns, load
+from did.report.content.notes import remarks, said
 from did.store import tables
 from did.store.json_lines import json_lines
 from did.store.provenance import write_text
@@ -149,7 +150,7 @@ def _tested(name: str, row, before: str) -> str:
     if row.status == "skipped":
         return f"{what}: skipped, {row.reason}"
     p_value = f"p {row.p_value:.3f}" if row.p_value >= 0.001 else "p below 0.001"
-    return f"{what}: chi-square {row.statistic:.2f}, df {row.df:.0f}, {p_value} ({row.reason})"
+    return f"{what}: chi-square {row.statistic:.2f}, df {row.df:.0f}, {p_value} ({said(row._asdict())})"
 
 
 def _rows(result: Result, panel: Panel, bootstrap: Mapping[str, int] | None) -> pd.DataFrame:
@@ -306,7 +307,7 @@ def _block(rows: pd.DataFrame, footnotes: list[str]) -> list[str]:
     """
     decimals = _decimals(rows)
     band = rows["band_low"].notna().any()
-    notes = [[part for part in str(note).split("; ") if part] for note in rows["note"]]
+    notes = [remarks(note) for note in rows["note"]]
     common = [part for part in notes[0] if all(part in parts for parts in notes)]
     heading = ["effect", "estimate", "95% interval", *(["95% band"] if band else []), "units", "treated", "clusters",
                "note"]

@@ -27,8 +27,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     DidError for everything the estimators describe.
     """
     panels = tables.read("panel", paths.panel(indicator))
-    specifications = {name: specification for name, specification
-                in evaluation.specifications_of(load_indicator(indicator, evaluation.indicators_folder)).items()
+    settings = load_indicator(indicator, evaluation.indicators_folder)
+    specifications = {name: specification for name, specification in evaluation.specifications_of(settings).items()
                 if specification.staggered or name == evaluation.default_specification}
     frames, shares = {}, {}
     for name, specification in specifications.items():
@@ -51,6 +51,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                         frames[indicator, name, sample, len(frames)] = summarise(result, within)
                         shares[indicator, sample, within.treatment, TWO_WAY] = cluster_shares(result, within)
     table = pd.concat(frames, names=["indicator", "specification", "sample", "fit"]).reset_index(level=[0, 1, 2])
+    table["minimum_treated"] = settings.minimum_treated
+    table["few_treated"] = table["n_treated"] < settings.minimum_treated
     table["is_synthetic"] = bool(panels["is_synthetic"].any())
     tables.write("estimates", table, paths.estimates(indicator))
     influence = pd.concat(shares, names=["indicator", "sample", "treatment", "estimator", "row"]).reset_index(

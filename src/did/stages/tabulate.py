@@ -13,6 +13,7 @@ from did.report.content import dictionary
 from did.report.content.describe import effect_unit
 from did.report.content.evaluation_facts import front_facts, members, result_tables
 from did.report.content.facts import Facts, Front
+from did.report.content.notes import worded
 from did.report.pages import paper_tables
 from did.store.result_csv import write_csv
 from did.words import plural
@@ -29,6 +30,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     aggregation = {name: each.aggregation for name, each in indicators.items()}
     for table in ("estimates", "diagnostics", "area_audit"):
         frame = frames[table]
+        if table == "diagnostics":
+            frame = worded(frame)
         write_csv(paths.results / f"{table}.csv", frame.assign(aggregation=frame["indicator"].map(aggregation)))
     write_csv(paths.results / "adjusted_p_values.csv", frames["adjusted_p_values"])
     front = front_facts(evaluation, without=without, paths=paths)

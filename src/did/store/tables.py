@@ -6,13 +6,16 @@ Each is a Parquet file. Periods travel as ISO text (``2017-06``, ``2018``) along
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 import pandera.pandas as pa
 
 from did.errors import DidError
 from did.store import seals
+from did.store.columns import CODE, COUNT, EFFECT, NEVER, NOT_COMPUTED, TEXT, P, described
 
 CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
@@ -22,6 +25,9 @@ STAGES = {"observations": "observe", "panel": "align", "area_audit": "align", "e
           "adjusted_p_values": "adjust", "tested_claims": "adjust", "reproduction": "reproduce"}
 VERDICTS = ("reproduced", "reproduced except N", "consistent", "not reproduced", "contradicted", "not printed",
             "cannot run")
+# What tells two rows of one diagnostic apart, in the key of the diagnostics table.
+IDENTITY = ["diagnostic", "treatment", "estimator", "cluster", "variant", "left_out", "part", "period", "target",
+            "event_time", "bound_m", "is_breakdown"]
 FATE = ["kept", "merged", "excluded", "imputed", "set_aside"]
 
 
@@ -41,9 +47,11 @@ def _flag() -> pa.Column:
     return pa.Column(bool, coerce=True)
 
 
-def _schema(name: str, key: list[str], columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
-    columns = columns | {"is_synthetic": _flag()}
-    return pa.DataFrameSchema(columns, name=name, unique=key, strict=True, ordered=True)
+def _schema(name: str, about: str, key: list[str], columns: dict[str, pa.Column],
+            own: Mapping[str, tuple[str, str, str]] = MappingProxyType({})) -> pa.DataFrameSchema:
+    """The schema of a table, of which a row is ``about``; ``own`` describes columns unlike `did.store.columns`."""
+    columns = {each: described(each, column, own) for each, column in (columns | {"is_synthetic": _flag()}).items()}
+    return pa.DataFrameSchema(columns, name=name, title=about, unique=key, strict=True, ordered=True)
 
 
 def _agrees() -> pa.Column:
@@ -78,6 +86,7 @@ _VERDICT = {
     "reasons": _text(),
     **{f"did_{name}": _number() for name in ("estimate", "std_error", "ci_low", "ci_high", "p_value")},
     "did_n_obs": _count(nullable=True),
+    "few_treated": pa.Column("boolean", nullable=True, coerce=True),
     "note": _text(),
 }
 _TESTED = {**_CLAIM, "p_holm": _number(), **_VERDICT}
@@ -85,6 +94,7 @@ _TESTED = {**_CLAIM, "p_holm": _number(), **_VERDICT}
 SCHEMAS: dict[str, pa.DataFrameSchema] = {
     "observations": _schema(
         "observations",
+        "a published value",
         ["source", "measure", "area_code", "period"],
         {
             "source": _text(),
@@ -99,11 +109,18 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "denominator": _number(),
             "status": _text(checks=pa.Check.isin(STATUS)),
             "file": _text(),
+            "period_published": _text(),
             "note": _text(),
+        },
+        own={
+            "value": ("the value published", "as the source has it", "missing, or not published"),
+            "status": ("ok, zero_by_rule, suppressed, missing or estimated", CODE, NEVER),
+            "file": ("file the value is from", TEXT, NEVER),
         },
     ),
     "panel": _schema(
         "panel",
+        "a unit in a period",
         ["specification", "unit", "period"],
         {
             "indicator": _text(),
@@ -123,9 +140,16 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "denominator_status": _text(checks=pa.Check.isin(["ok", "estimated", "carried_forward"])),
             "region": _text(),
         },
+        own={
+            "indicator": ("outcome, the name of its file in config/indicators", CODE, NEVER),
+            "unit": ("code of the unit", CODE, NEVER),
+            "outcome": ("the outcome", "unit of the outcome", "no figure in the period"),
+            "cohort": ("first treated period of the unit", "ISO period", "never treated in the window"),
+        },
     ),
     "area_audit": _schema(
         "area_audit",
+        "what became of an area of the sources",
         ["indicator", "specification", "area_code"],
         {
             "indicator": _text(),
@@ -136,11 +160,18 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "unit": _text(nullable=True),
             "n_periods": _count(),
             "total": _number(),
+            "not_compared": _flag(),
             "reason": _text(),
+        },
+        own={
+            "unit": ("unit of the panel it is part of", CODE, "it is in none"),
+            "n_periods": ("periods it has figures for", COUNT, NEVER),
+            "reason": ("why", TEXT, "kept as it is"),
         },
     ),
     "estimates": _schema(
         "estimates",
+        "an estimate",
         ["indicator", "specification", "sample", "treatment", "estimator", "estimand", "cohort", "period",
          "event_time", "cluster"],
         {
@@ -169,11 +200,15 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "n_treated_clusters": _count(),
             "n_parameters": _count(nullable=True),
             "df": _number(),
+            "state": _text(checks=pa.Check.isin(["estimated", "reference", "not_identified"])),
+            "few_treated": _flag(),
+            "minimum_treated": _count(),
             "note": _text(),
         },
     ),
     "influence": _schema(
         "influence",
+        "a cluster's share of an overall estimate",
         ["indicator", "sample", "treatment", "estimator", "cluster", "label"],
         {
             "indicator": _text(),
@@ -184,9 +219,13 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "label": _text(),
             "value": _number(),
         },
+        own={
+            "value": ("scaled share; the squares add up to the squared standard error", EFFECT, "no such error"),
+        },
     ),
     "specifications": _schema(
         "specifications",
+        "an overall estimate under a specification",
         ["indicator", "specification", "sample", "treatment", "estimator", "cluster"],
         {
             "indicator": _text(),
@@ -211,11 +250,15 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "note": _text(),
         },
     ),
-    "verdicts": _schema("verdicts", ["claim", "cluster"], {**_CLAIM, **_VERDICT}),
-    "tested_claims": _schema("tested_claims", ["claim", "cluster"], _TESTED),
-    "reproduction": _schema("reproduction", ["claim", "cluster"], _TESTED),
+    "verdicts": _schema("verdicts", "a published finding alongside our estimate", ["claim", "cluster"],
+                        {**_CLAIM, **_VERDICT}),
+    "tested_claims": _schema("tested_claims", "a published finding with Holm's p-value over its family",
+                             ["claim", "cluster"], _TESTED),
+    "reproduction": _schema("reproduction", "a published finding alongside our estimate, once per clustering",
+                            ["claim", "cluster"], _TESTED),
     "adjusted_p_values": _schema(
         "adjusted_p_values",
+        "an overall effect with p-values adjusted over its family",
         ["indicator", "sample", "treatment", "estimator", "cluster"],
         {
             "family": _text(),
@@ -235,6 +278,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
     ),
     "trends": _schema(
         "trends",
+        "a group's mean in a period",
         ["indicator", "specification", "sample", "period", "group"],
         {
             "indicator": _text(),
@@ -246,19 +290,37 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "linear_trend": _number(),
             "n_units": _count(),
         },
+        own={
+            "n_units": ("units observed in the period", COUNT, NEVER),
+        },
     ),
     "diagnostics": _schema(
         "diagnostics",
-        ["indicator", "specification", "sample", "diagnostic", "item"],
+        "a test, an estimate under a changed panel, or the reason it was skipped (docs/tables.md says what value is)",
+        ["indicator", "specification", "sample", *IDENTITY],
         {
             "indicator": _text(),
             "specification": _text(),
             "sample": _text(),
             "diagnostic": _text(),
-            "item": _text(),
             "treatment": _text(),
             "estimator": _text(),
             "cluster": _text(),
+            "variant": _text(),
+            "left_out": _text(),
+            "part": _text(),
+            "part_of": _text(),
+            "called": _text(),
+            "period": _text(),
+            "part_low": _number(),
+            "part_high": _number(),
+            "n_left_out": _count(nullable=True),
+            "n_left_out_treated": _count(nullable=True),
+            "target": _text(checks=pa.Check.isin(["", "first", "average"])),
+            "event_time": _count(nullable=True),
+            "bin_width": _count(nullable=True),
+            "bound_m": _number(),
+            "is_breakdown": _flag(),
             "value": _number(),
             "std_error": _number(),
             "ci_low": _number(),
@@ -273,7 +335,15 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "n_clusters": _count(nullable=True),
             "n_treated_clusters": _count(nullable=True),
             "status": _text(checks=pa.Check.isin(["done", "skipped"])),
+            "caveat": _text(checks=pa.Check.isin(["", "few_treated_clusters"])),
             "reason": _text(),
+        },
+        own={
+            "value": ("what docs/tables.md says for the diagnostic", "as the diagnostic says", NOT_COMPUTED),
+            "df": ("degrees of freedom of the test", COUNT, NOT_COMPUTED),
+            "treatment": ("as in estimates.csv", CODE, "of no treatment"),
+            "period": ("placebo onset, or last period kept", "ISO period", "neither"),
+            "p_value": ("p-value of the test", P, NOT_COMPUTED),
         },
     ),
 }

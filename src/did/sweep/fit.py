@@ -111,8 +111,8 @@ def _identity(entry: Entry) -> dict:
 
 
 def _failure(entry: Entry, estimator: str, stage: str, error: Exception) -> dict:
-    reason = str(error) if isinstance(error, DidError) else (
+    message = str(error) if isinstance(error, DidError) else (
         f"unexpected {type(error).__name__}: {error}; this is a fault of the program, please report it")
     if isinstance(error, OSError):
-        reason = f"{entry.file}: {error.strerror or error}; check that the file may be read"
-    return _identity(entry) | {"estimator": estimator, "stage": stage, "reason": " ".join(reason.split())}
+        message = f"{entry.file}: {error.strerror or error}; check that the file may be read"
+    return _identity(entry) | {"estimator": estimator, "stage": stage, "reason": " ".join(message.split())}

@@ -12,11 +12,12 @@ from did.diagnostics.sensitivity.path import TARGETS, EventPath, original_interv
 from did.diagnostics.sensitivity.relative_magnitudes import relative_magnitudes_interval
 from did.diagnostics.sensitivity.smoothness import Frontier, slope_change_bounds, slope_change_unit
 from did.errors import DidError, listed, one_of
-from did.estimators.base import Panel, Result
+from did.estimators.base import NOT_IDENTIFIED, REFERENCE, Panel, Result
 from did.inference.clustered import cluster_sums, clustered_covariance, labels_of, rounding_of
 from did.inference.joint_test import FEW_TREATED, UNHELD, covariance_rank, held
 
-COLUMNS = ["method", "target", "m", "level", "estimate", "ci_low", "ci_high", "breakdown", "status", "reason"]
+COLUMNS = ["method", "target", "m", "level", "estimate", "ci_low", "ci_high", "breakdown", "n_clusters",
+           "n_treated_clusters", "status", "reason"]
 METHODS = ("original", "relative_magnitudes", "smoothness")
 
 
@@ -50,6 +51,7 @@ def sensitivity_rows(
     breakdown  the m, same for all rows of a method and target, up to which the interval leaves out zero: 0 if it
                includes zero at 0, infinite if only beyond the largest tried (``largest`` for Mbar, ``largest``
                units for M); missing for ``original``
+    n_clusters, n_treated_clusters   clusters of the event study, and those with a treated unit; missing where skipped
     status     ``done`` or ``skipped``; then one row of the method and target without numbers
     reason     why skipped; or what the row rests on, and a breakdown beyond the largest tried
 
@@ -71,7 +73,7 @@ def sensitivity_rows(
     if not 0.5 < confidence < 1:
         raise DidError(f"sensitivity: confidence: expected a share between 0.5 and 1; found {confidence}; "
                        "0.95 is usual")
-    path, reasons = _path_of(result, panel, level)
+    path, reasons, counts = _path_of(result, panel, level)
     rows: list[dict] = []
     for target in targets:
         keys = {"target": target, "level": level}
@@ -89,7 +91,8 @@ def sensitivity_rows(
             estimate = np.nan if status == "skipped" else float(path.weights(target) @ path.estimate[path.n_pre:])
             for row in found:
                 said = "; ".join(part for part in (row.pop("reason", ""), reason) if part)
-                rows.append(keys | {"method": method, "status": status, "reason": said, "estimate": estimate} | row)
+                rows.append(keys | counts | {"method": method, "status": status, "reason": said,
+                                             "estimate": estimate} | row)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     numbers = ["m", "estimate", "ci_low", "ci_high", "breakdown"]
     return frame.astype(dict.fromkeys(numbers, float))
@@ -119,8 +122,9 @@ def _smoothness(
                          f"{at_least:.4g} with {confidence:.0%} confidence)"}
 
 
-def _path_of(result: Result, panel: Panel, level: str) -> tuple[EventPath | None, dict[str, tuple[str, str]]]:
-    """Return the coefficients around the reference, or None, and every method's status and reason."""
+def _path_of(result: Result, panel: Panel,
+             level: str) -> tuple[EventPath | None, dict[str, tuple[str, str]], dict[str, int]]:
+    """Return the coefficients around the reference, or None, every method's status and reason, and the clusters."""
     parameters = result.parameters
     rows = parameters["estimand"].isin(["event_time"]) | parameters["estimand"].str.startswith("event_bin_")
     if not rows.any():
@@ -132,32 +136,33 @@ def _path_of(result: Result, panel: Panel, level: str) -> tuple[EventPath | None
 
     used = parameters[rows].sort_values("event_time")
     time = used["event_time"].to_numpy(dtype=int)
-    is_reference = used["note"].str.startswith("reference").to_numpy()
+    is_reference = (used["state"] == REFERENCE).to_numpy()
     if time[is_reference].tolist() != [-1]:
         found = listed(time[is_reference]) or "none (group-time effects need the universal base)"
-        return None, skip(f"reference: expected event time -1 alone; found {found}")
+        return None, skip(f"reference: expected event time -1 alone; found {found}"), {}
     gaps = np.flatnonzero(np.diff(time) != 1)
     if len(gaps):
-        return None, skip(f"event times not consecutive: none between {time[gaps[0]]} and {time[gaps[0] + 1]}")
+        return None, skip(f"event times not consecutive: none between {time[gaps[0]]} and {time[gaps[0] + 1]}"), {}
     kept = used.index.to_numpy()[~is_reference]
     n_pre, n_post = int((time < -1).sum()), int((time >= 0).sum())
-    missing = used["note"].str.startswith("not identified").to_numpy() | ~np.isfinite(result.estimate[used.index])
+    missing = (used["state"] == NOT_IDENTIFIED).to_numpy() | ~np.isfinite(result.estimate[used.index])
     if missing.any():
-        return None, skip(f"not identified at event times {listed(time[missing])}")
+        return None, skip(f"not identified at event times {listed(time[missing])}"), {}
     if n_pre < 1 or n_post < 1:
-        return None, skip(f"{n_pre} coefficients before the reference and {n_post} after: one needed on each side")
+        return None, skip(f"{n_pre} coefficients before the reference and {n_post} after: one needed on each side"), {}
     influence, labels = result.influence.to_numpy()[:, kept], labels_of(result, panel, level)
     with np.errstate(over="ignore"):
         covariance = _covariance(result, influence, labels)
     rank = covariance_rank(influence, labels, rounding_of(result, panel)[kept])
     n_clusters = len(pd.unique(labels))
     if rank < len(kept) or np.isnan(covariance).any():
-        return None, skip(f"singular covariance: rank {rank} for {len(kept)} coefficients with {n_clusters} clusters")
+        return None, skip(f"singular covariance: rank {rank} for {len(kept)} coefficients with {n_clusters} "
+                          "clusters"), {}
     if not held(covariance):
-        return None, skip(UNHELD)
+        return None, skip(UNHELD), {}
     n_treated = len(pd.unique(labels[result.treated.to_numpy()[:, kept].any(axis=1)]))
     if n_treated < 2:
-        return None, skip("one treated cluster: its standard error is too small to rely on")
+        return None, skip("one treated cluster: its standard error is too small to rely on"), {}
     few = "; few treated clusters: intervals may be too short" if n_treated < FEW_TREATED * n_pre else ""
     done = {method: ("done", f"{n_pre} leads and {n_post} effects with {n_treated} treated of {n_clusters} "
                              f"clusters{few}") for method in METHODS}
@@ -166,7 +171,8 @@ def _path_of(result: Result, panel: Panel, level: str) -> tuple[EventPath | None
     elif n_treated <= n_pre:
         done |= skip(f"{n_treated} treated clusters for {n_pre} leads: the interval would be too short",
                      ("smoothness",))
-    return EventPath(result.estimate[kept], covariance, n_pre), done
+    return (EventPath(result.estimate[kept], covariance, n_pre), done,
+            {"n_clusters": n_clusters, "n_treated_clusters": n_treated})
 
 
 def _covariance(result: Result, influence: np.ndarray, labels: np.ndarray) -> np.ndarray:

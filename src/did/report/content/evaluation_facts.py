@@ -15,7 +15,8 @@ from did.project.config import Evaluation, Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import effect_unit, measure, onset, sources_of, span, used
-from did.report.content.facts import Facts, Front, LargestDose, annotated, levels, samples_of, treatments_of
+from did.report.content.facts import Facts, Front, LargestDose, levels, samples_of, treatments_of
+from did.report.content.notes import annotated
 from did.store import tables
 from did.words import listed
 
@@ -154,7 +155,7 @@ def stage_tables(names: Sequence[str], indicators: Collection[str], evaluation: 
     if "estimates" in frames:
         members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]
         frames["estimates"] = annotated(
-            frames["estimates"], minimum={each.id: each.minimum_treated for each in members},
+            frames["estimates"],
             weighted=[each.id for each in members if each.rate is not None and each.rate.is_weighted])
     return frames
 

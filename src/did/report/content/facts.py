@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,10 +25,8 @@ TESTS = {
 }
 # How long a period of each frequency is called.
 PERIODS = {"M": "month", "Q": "quarter", "Y": "year"}
-# Mark of an estimate on few treated units, and how its note begins.
+# Mark of an estimate on few treated units.
 DAGGER = "\N{DAGGER}"
-FEW_TREATED = "rests on few treated units"
-WEIGHTED_RATE = "outcome is a rate without counts, combined over areas with population weights"
 
 
 def levels(evaluation: Evaluation) -> dict[str, str]:
@@ -162,30 +160,14 @@ class Front:
     clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
 
 
-def annotated(estimates: pd.DataFrame, *, minimum: Mapping[str, int], weighted: Collection[str]) -> pd.DataFrame:
-    """Return the estimates table with what the indicators' settings add to its notes.
-
-    ``minimum`` maps an indicator to the number of treated units below which an estimate is noted to rest on few;
-    ``weighted`` are the indicators whose outcome is a rate combined with population weights. Notes that
-    are there already are not repeated.
-    """
-    least = estimates["indicator"].map(minimum).fillna(0)
-    few = [f"{FEW_TREATED}: {treated:,}, fewer than {int(bound):,}" if treated < bound else ""
-           for treated, bound in zip(estimates["n_treated"], least, strict=True)]
-    rate = [WEIGHTED_RATE if indicator in weighted else "" for indicator in estimates["indicator"]]
-    notes = ["; ".join([note] * bool(note) + [extra for extra in more if extra and extra not in note])
-             for note, *more in zip(estimates["note"], few, rate, strict=True)]
-    return estimates.assign(note=pd.Series(notes, index=estimates.index, dtype="str"))
+def rests_on_few(flag: object) -> bool:
+    """Return the column few_treated of one row as True or False; a claim that cannot run has none, which is False."""
+    return bool(pd.notna(flag) and flag)
 
 
-def rests_on_few(note: object) -> bool:
-    """Does an estimate's note say that it rests on few treated units?"""
-    return isinstance(note, str) and FEW_TREATED in note
-
-
-def few_treated_note(notes: Iterable[object], units: str) -> str:
-    """Return the footnote that explains the mark of estimates on few treated units; "" if no note says so."""
-    if not any(rests_on_few(note) for note in notes):
+def few_treated_note(flags: Iterable[object], units: str) -> str:
+    """Return the footnote that explains the mark of estimates on few treated units; "" if no flag is set."""
+    if not any(map(rests_on_few, flags)):
         return ""
     return f"{DAGGER} Rests on fewer treated {units} than the minimum set for the outcome."
 

@@ -14,7 +14,8 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators import entry
 from did.report.content.facts import Facts, averaged_by, estimator_name, only, own_dates_names, rests_on_few
-from did.report.content.robustness_rows import leaves_out_zero, what_of
+from did.report.content.notes import cluster_name
+from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.robustness_tables import decimals_of, named
 from did.words import count, decimals_for, interval, listed, markdown_cell, number, p_value, plural
 
@@ -138,7 +139,7 @@ def leads(facts: Facts, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> l
             without, not_without = _without(tests, last)
             moves = {"without": without, "not_without": not_without, "own_dates": _own_dates(rows, facts)}
         found.append(Lead(facts=facts, treatment=treatment, ours=by[0], others=by[1:],
-                          few=str(last["note"]) if rests_on_few(last["note"]) else "",
+                          few=str(last["note"]) if rests_on_few(last["few_treated"]) else "",
                           n_treated=int(last["n_treated"]), n_clusters=int(last["n_clusters"]),
                           n_treated_clusters=int(last["n_treated_clusters"]), moved=treatment == first, **moves))
     return found
@@ -164,7 +165,7 @@ def _without(diagnostics: pd.DataFrame, reported: pd.Series) -> tuple[list[Witho
     """The estimates without the treated clusters that hold most treated units, and those that could not be computed."""
     rows = diagnostics[diagnostics["diagnostic"].eq("leave_one_out") & diagnostics["cluster"].eq(reported["cluster"])
                        & diagnostics["estimator"].eq(reported["estimator"])]
-    rows = rows.assign(what=what_of(rows).str.removeprefix("without "))
+    rows = rows.assign(what=[cluster_name(row) for row in rows.to_dict("records")])
     done = rows["status"].eq("done")
     lost = int(reported["n_treated"]) - rows.loc[done, "n_treated"].astype(int)
     largest = rows.loc[lost[lost.gt(0) & lost.eq(lost.max())].index]

@@ -9,10 +9,34 @@ import pandas as pd
 
 from did.errors import DidError
 from did.report.content.facts import SAMPLES, averaged_by, own_dates_names
+from did.report.content.notes import change
 
-COLUMNS = ["indicator", "group", "what", "estimator", "specification", "sample", "treatment", "cluster", "estimate",
-           "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
-           "n_treated_clusters", "status", "note", "is_synthetic"]
+COLUMNS = [
+    "indicator",
+    "group",
+    "key",
+    "left_out",
+    "called",
+    "what",
+    "estimator",
+    "specification",
+    "sample",
+    "treatment",
+    "cluster",
+    "estimate",
+    "std_error",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "n_obs",
+    "n_units",
+    "n_treated",
+    "n_clusters",
+    "n_treated_clusters",
+    "status",
+    "note",
+    "is_synthetic",
+]
 # Groups of alternatives -> their headings, in the order they are shown.
 GROUPS = {
     "default": "As reported",
@@ -42,6 +66,8 @@ PANELS = {"drop_year": "years", "left_out": "left_out", "other_controls": "contr
 PARTS = {"by_system": "By system", "by_wave": "By wave", "by_intensity": "By intensity",
          "by_deprivation": "By deprivation"}
 SIZES = ["n_obs", "n_units", "n_treated"]
+# Columns of the diagnostics table that tell changes of one kind apart.
+KEY = ["variant", "left_out", "part", "part_of", "period"]
 
 
 def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.DataFrame, specifications: pd.DataFrame,
@@ -51,10 +77,12 @@ def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.Dat
 
     ``estimates``, ``diagnostics`` and ``specifications`` are those tables, of any indicators; ``specification`` is the
     reported one; ``estimators`` those with one effect, the published first; the first of ``samples`` is reported, the
-    others are alternatives. ``group`` is a key of ``GROUPS``, ``what`` says what is changed (empty as reported).
-    Estimates and intervals are in units of the outcome. Few-cluster rows without counts take those of the estimate they
-    are about. What was skipped or not fitted is there with status ``skipped``, a missing estimate and the reason as
-    note. Rows keep the order of the groups and, within them, of the tables.
+    others are alternatives. ``group`` is a key of ``GROUPS``, ``key`` tells the alternatives of
+    a group apart, ``left_out`` and ``called`` are those of the diagnostics table, and ``what`` says in words what is
+    changed (empty as reported). Estimates and
+    intervals are in units of the outcome. Few-cluster rows without counts take those of the estimate they are about.
+    What was skipped or not fitted is there with status ``skipped``, a missing estimate and the reason as note.
+    Rows keep the order of the groups and, within them, of the tables.
 
     Raises DidError if the reported estimate by the first estimator is not there.
     """
@@ -64,7 +92,7 @@ def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.Dat
     overall = estimates[estimates["estimand"].eq("overall")]
     static = overall[overall["specification"].eq(specification) & overall["estimator"].isin(list(estimators))]
     static = static.sort_values("estimator", key=lambda names: names.map(list(estimators).index), kind="stable")
-    default = static[static["sample"].eq(samples[0])].assign(group="default", what="")
+    default = static[static["sample"].eq(samples[0])].assign(group="default", key="", what="")
     if not default["estimator"].eq(estimators[0]).any():
         raise DidError(f"estimates table: expected a {estimators[0]} estimate of {indicator} ({treatment}, "
                        f"{samples[0]}) under specification '{specification}'; found none; run the fit stage for it")
@@ -77,21 +105,17 @@ def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.Dat
         _systems(tested, default),
         _panels(tested),
         static[static["sample"].isin(list(samples[1:]))].assign(
-            group="left_out", what=lambda rows: rows["sample"].map(SAMPLES).fillna(rows["sample"])
+            group="left_out",
+            key=lambda rows: rows["sample"],
+            what=lambda rows: rows["sample"].map(SAMPLES).fillna(rows["sample"]),
         ),
     ]
     rows = pd.concat([part.reindex(columns=COLUMNS) for part in parts if len(part)], ignore_index=True)
+    rows[["left_out", "called"]] = rows[["left_out", "called"]].fillna("")
     lost = rows["estimate"].isna()
     rows["status"] = np.where(lost, "skipped", "done")
     order = {group: place for place, group in enumerate(GROUPS)}
     return rows.sort_values("group", key=lambda column: column.map(order), kind="stable").reset_index(drop=True)
-
-
-def what_of(rows: pd.DataFrame) -> pd.Series:
-    """Return what diagnostics rows of estimates changed: their item without treatment, estimator and clusters."""
-    return pd.Series([row.item.removeprefix(f"{row.treatment}, {row.estimator}, ")
-                      .removesuffix(f", {row.cluster} clusters") for row in rows.itertuples()],
-                     index=rows.index, dtype="str")
 
 
 def about_parts(diagnostics: pd.DataFrame, *, indicator: str, specification: str, sample: str) -> pd.DataFrame:
@@ -119,13 +143,16 @@ def _where(table: pd.DataFrame, **values: object) -> pd.DataFrame:
 
 def _renamed(rows: pd.DataFrame) -> pd.DataFrame:
     """Diagnostics rows of estimates under the names of the estimates table."""
-    return rows.assign(what=what_of(rows)).rename(columns={"value": "estimate", "reason": "note"}).assign(
-        estimate=lambda each: each["estimate"].where(each["status"].eq("done")))
+    return rows.assign(
+        what=[change(row) for row in rows.to_dict("records")],
+        key=[" ".join(filter(None, each)) for each in rows[KEY].itertuples(index=False)],
+        estimate=rows["value"].where(rows["status"].eq("done"))).rename(columns={"reason": "note"})
 
 
 def _few_clusters(tested: pd.DataFrame, default: pd.DataFrame) -> pd.DataFrame:
     rows = tested[tested["diagnostic"].isin(list(FEW_CLUSTERS))]
-    rows = _renamed(rows).assign(group="few_clusters", what=rows["diagnostic"].map(FEW_CLUSTERS))
+    rows = _renamed(rows).assign(group="few_clusters", key=rows["diagnostic"],
+                                 what=rows["diagnostic"].map(FEW_CLUSTERS))
     own = default.set_index(["estimator", "cluster"])
     for name in [*SIZES, "n_clusters", "n_treated_clusters"]:
         known = pd.Series([own[name].get((row.estimator, row.cluster)) for row in rows.itertuples()],
@@ -140,7 +167,7 @@ def _staggered(overall: pd.DataFrame, specification: str, sample: str) -> pd.Dat
                    & overall["estimator"].isin([*own_dates_names().keys() - averaged_by().keys()])]
     first = rows["specification"].iloc[0] if len(rows) else ""
     return rows.assign(group=np.where(rows["specification"].eq(first), "staggered", "staggered_other"),
-                       what=rows["specification"].str.replace("_", " "))
+                       key=rows["specification"], what=rows["specification"].str.replace("_", " "))
 
 
 def _specifications(specifications: pd.DataFrame, specification: str, sample: str,
@@ -148,7 +175,7 @@ def _specifications(specifications: pd.DataFrame, specification: str, sample: st
     rows = specifications[specifications["sample"].eq(sample) & ~specifications["specification"].eq(specification)
                     & specifications["estimator"].isin(list(estimators))]
     return rows.assign(group=rows["design"].map({"one_at_a_time": "specifications", "product": "combinations"}),
-                       what=rows["specification"].str.replace("_", " "))
+                       key=rows["specification"], what=rows["specification"].str.replace("_", " "))
 
 
 def _systems(tested: pd.DataFrame, default: pd.DataFrame) -> pd.DataFrame:

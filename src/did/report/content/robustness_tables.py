@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import pandas as pd
 
-from did.estimators import entries
 from did.report.content.facts import CLUSTERS, Facts, own_dates_names, short_name
+from did.report.content.notes import item
 from did.report.content.robustness_rows import FEW_CLUSTERS, GROUPS, PARTS, about_parts, leaves_out_zero
 from did.words import count, decimals_for, interval, listed, markdown_table, number, p_value
 
@@ -19,7 +18,6 @@ TARGETS = {"first": "first period", "average": "average from onset"}
 # Tests whose only result is a p-value, in the columns of the table of all outcomes.
 P_VALUES = {"bias_reduced_cr2": "CR2", "jackknife": "jackknife", "wild_bootstrap": "wild bootstrap",
             "randomisation": "randomisation"}
-BREAKDOWN = "breakdown"
 
 
 def named(estimator: str, group: str = "") -> str:
@@ -64,9 +62,9 @@ def counts_table(rows: pd.DataFrame, facts: Facts, sign: float) -> str:
     lines = []
     for group in done["group"].unique():
         here = done[done["group"].eq(group)]
-        split = FEW_CLUSTERS.values() if group == "few_clusters" else [None]
-        for what in split:
-            part = here if what is None else here[here["what"].eq(what)]
+        split = FEW_CLUSTERS if group == "few_clusters" else {"": ""}
+        for key, what in split.items():
+            part = here[here["key"].eq(key)] if key else here
             # Estimators for several onsets are alternatives themselves.
             own = [("", part)] if group.startswith("staggered") else [
                 (name, part[part["estimator"].eq(name)]) for name in estimators]
@@ -89,9 +87,10 @@ def group_table(rows: pd.DataFrame, facts: Facts) -> str:
         return ""
     last = list(facts.clusters)[-1]
     lines = []
-    for (what, estimator), part in rows.groupby(["what", "estimator"], sort=False):
+    for (_, estimator), part in rows.groupby(["key", "estimator"], sort=False):
         levels = {row["cluster"]: row for row in part.to_dict("records")}
         row = levels.get(last, part.iloc[0])
+        what = row["what"]
         decimals = max(map(decimals_of, levels.values()))
         line = {"What": f"{what[:1].upper()}{what[1:]}", "By": named(estimator, row["group"]),
                 "Estimate": number(row["estimate"], decimals)}
@@ -109,7 +108,7 @@ def parts_table(diagnostics: pd.DataFrame, facts: Facts) -> str:
                        sample=next(iter(facts.samples)))
     rows = rows.assign(what=rows["group"].map(PARTS) + ": " + rows["what"])
     # By a single treated cluster there is no error to speak of: the interval by unit is the one shown.
-    lone = rows["note"].str.contains("one treated cluster", na=False)
+    lone = rows["status"].eq("done") & rows["n_treated_clusters"].eq(1)
     rows.loc[lone, ["ci_low", "ci_high", "p_value"]] = float("nan")
     return group_table(rows, facts).replace("not available (p not available)", "one treated cluster")
 
@@ -120,28 +119,29 @@ def bounds_table(diagnostics: pd.DataFrame, facts: Facts) -> str:
     lines: dict[tuple, dict] = {}
     for row in rows.to_dict("records"):
         method = row["diagnostic"].removeprefix("sensitivity_")
-        target, what = row["item"].removesuffix(f", {row['cluster']} clusters").split(", ", 1)
-        line = lines.setdefault((target, method, what), {
-            "Effect": TARGETS.get(target, target), "Deviation": BOUNDS.get(method, method),
-            "Size": "" if method == "original" else what.replace("m ", "M = ")})
-        if what == BREAKDOWN:
+        size = "" if row["is_breakdown"] else f"{row['bound_m']:.4g}"
+        line = lines.setdefault((row["target"], method, row["is_breakdown"], size), {
+            "Effect": TARGETS.get(row["target"], row["target"]), "Deviation": BOUNDS.get(method, method),
+            "Size": "" if method == "original" else "breakdown" if row["is_breakdown"] else f"M = {size}"})
+        if row["is_breakdown"]:
             text = "none tried" if pd.isna(row["value"]) else f"{row['value']:.3g}"
         else:
             text = interval(row["ci_low"], row["ci_high"], 2 if abs(row["ci_high"] - row["ci_low"]) < 10 else 1)
         line[f"Clustered {facts.clusters.get(row['cluster'], row['cluster'])}"] = text
     order = sorted(lines, key=lambda key: (list(TARGETS).index(key[0]) if key[0] in TARGETS else 9,
-                                           list(BOUNDS).index(key[1]) if key[1] in BOUNDS else 9, key[2] == BREAKDOWN))
+                                           list(BOUNDS).index(key[1]) if key[1] in BOUNDS else 9, key[2]))
     return markdown_table(pd.DataFrame([lines[key] for key in order]).fillna("")) if lines else ""
 
 
 def detectable_table(diagnostics: pd.DataFrame, facts: Facts) -> str:
     """Return the minimum detectable effect of every treatment, estimator and clustering, and its share of the mean."""
-    found = {name: diagnostics[diagnostics["diagnostic"].eq(name) & diagnostics["status"].eq("done")].set_index("item")
-             for name in ("minimum_detectable", "minimum_detectable_share")}
+    keys = ["treatment", "estimator", "cluster"]
+    found = {name: diagnostics[diagnostics["diagnostic"].eq(name) & diagnostics["status"].eq("done")]
+             .set_index(keys, drop=False) for name in ("minimum_detectable", "minimum_detectable_share")}
     shares = found["minimum_detectable_share"]["value"]
     lines = []
-    for item, row in found["minimum_detectable"].iterrows():
-        share = shares.get(item)
+    for key, row in found["minimum_detectable"].iterrows():
+        share = shares.get(key)
         lines.append({
             "Treatment": facts.treatments.get(row["treatment"], row["treatment"]), "By": named(row["estimator"]),
             "Clustered": facts.clusters.get(row["cluster"], row["cluster"]),
@@ -185,9 +185,10 @@ def outcomes_table(estimates: pd.DataFrame, diagnostics: pd.DataFrame, facts: Fa
 
 def skipped_lines(diagnostics: pd.DataFrame, specifications: pd.DataFrame, facts: Facts) -> list[tuple[str, str]]:
     """Return (check, what of it was skipped, for which outcomes, and why), one per kind of check and reason."""
-    lost = diagnostics.loc[diagnostics["status"].eq("skipped"), ["indicator", "diagnostic", "item", "reason"]]
+    lost = diagnostics[diagnostics["status"].eq("skipped")]
+    lost = lost[["indicator", "diagnostic", "reason"]].assign(of=[_changed(row) for row in lost.to_dict("records")])
     unfitted = specifications.loc[specifications["estimate"].isna(), ["indicator", "specification", "note"]].rename(
-        columns={"specification": "item", "note": "reason"}).assign(diagnostic="specification")
+        columns={"specification": "of", "note": "reason"}).assign(diagnostic="specification")
     lost = pd.concat([lost, unfitted], ignore_index=True)
     # Months and years that a reason lists one by one would fill a page.
     lost["reason"] = lost["reason"].fillna("").map(_short)
@@ -195,19 +196,18 @@ def skipped_lines(diagnostics: pd.DataFrame, specifications: pd.DataFrame, facts
     for (diagnostic, reason), rows in lost.groupby(["diagnostic", "reason"], sort=True):
         names = [facts.outcomes.get(name, name) for name in facts.outcomes if name in set(rows["indicator"])]
         whose = "all outcomes" if len(names) == len(facts.outcomes) > 1 else listed(names)
-        items = listed(dict.fromkeys(map(_changed, rows["item"])), at_most=3)
+        items = listed(dict.fromkeys(rows["of"]), at_most=3)
         lines.append((diagnostic, f"{items}; {whose}: {reason}"))
     return lines
 
 
-def _short(reason: str, longest: int = 240) -> str:
-    return reason if len(reason) <= longest else f"{reason[:longest].rsplit(' ', 1)[0]} ..."
+def _short(text: str, longest: int = 240) -> str:
+    return text if len(text) <= longest else f"{text[:longest].rsplit(' ', 1)[0]} ..."
 
 
-def _changed(item: object) -> str:
-    """An item without its cluster level and estimator."""
-    text = re.sub(rf", ({'|'.join(CLUSTERS)}) clusters$", "", str(item))
-    return re.sub(rf", ({'|'.join(entries())}), ", ", ", text)
+def _changed(row: dict) -> str:
+    """What a row is of, without its cluster level, and without its estimator where something was changed."""
+    return item(row | {"estimator": ""} if row["variant"] else row, clusters=dict.fromkeys(CLUSTERS, ""))
 
 
 def listed_groups(rows: pd.DataFrame, facts: Facts) -> Sequence[tuple[str, str]]:

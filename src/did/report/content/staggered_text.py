@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from did.estimators import entries
+from did.estimators.decomposition import ALREADY_TREATED_CONTROLS
 from did.estimators.registry import TWO_WAY
 from did.report.content.facts import (
     DAGGER,
@@ -22,6 +23,7 @@ from did.report.content.facts import (
     own_dates_names,
     rests_on_few,
 )
+from did.report.content.notes import caveat, few_treated, remarks
 from did.report.content.summary_tables import f_test_text
 from did.words import (
     count,
@@ -68,7 +70,7 @@ def staggered_section(estimates: pd.DataFrame, reproduction: pd.DataFrame, diagn
         "base": base_sentence(own, facts),
         "is_mean": facts.frequency != "Y",
         "others": other_specifications_table(rows, facts),
-        "few": bool(shown["note"].map(rests_on_few).any()),
+        "few": bool(shown["few_treated"].any()),
     }
 
 
@@ -90,7 +92,7 @@ def effect_cells(rows: pd.DataFrame, facts: Facts, name: str = "Average effect")
         return {}
     first = next(iter(found.values()))
     decimals = decimals_for(first["std_error"])
-    few = DAGGER if any(rests_on_few(row["note"]) for row in found.values()) else ""
+    few = DAGGER if any(rests_on_few(row["few_treated"]) for row in found.values()) else ""
     line = {name: number(first["estimate"], decimals) + few}
     line |= {f"95% {facts.clusters[cluster]}": interval(row["ci_low"], row["ci_high"], decimals)
              for cluster, row in found.items()}
@@ -111,8 +113,8 @@ def estimator_notes(own: pd.DataFrame) -> str:
     """Return what the estimates table notes on some averages and not on all, ``Stacked: mean of ...``; or ""."""
     overall = own[own["estimand"].eq("overall")]
     called = own_dates_names()
-    notes = {called[name]: dict.fromkeys(part for note in group["note"] for part in str(note).split("; ")
-                                            if part and not rests_on_few(part))
+    notes = {called[name]: dict.fromkeys(part for row in group.to_dict("records") for part in remarks(row["note"])
+                                         if part != few_treated(row))
              for name, group in overall.groupby("estimator") if name in called}
     own_notes = {name: [part for part in notes[name] if not all(part in others for others in notes.values())]
                  for name in called.values() if name in notes}
@@ -255,7 +257,7 @@ def before_treatment(own: pd.DataFrame, diagnostics: pd.DataFrame, facts: Facts)
 
 
 def _by_cluster(rows: pd.DataFrame, facts: Facts) -> list[tuple[pd.Series, str]]:
-    found = [(only(rows, item=f"{next(iter(facts.treatments))}, {cluster} clusters"), words)
+    found = [(only(rows, treatment=next(iter(facts.treatments)), cluster=cluster), words)
              for cluster, words in facts.clusters.items()]
     return [(row, words) for row, words in found if row is not None]
 
@@ -264,7 +266,7 @@ def _tests(found: list[tuple[pd.Series, str]]) -> str:
     """``F(7, 41) = 6.20, p < 0.001 clustered by system (few treated clusters: rejects too often)``, one per level."""
     parts = []
     for row, words in found:
-        why = row["reason"] if row["status"] == "skipped" else row["reason"].partition("; ")[2]
+        why = caveat(row)
         parts.append(f"{f_test_text(row)} clustered {words}" + (f" ({markdown_cell(why)})" if why else ""))
     return "; ".join(parts)
 
@@ -288,7 +290,7 @@ def _yearly_leads(own: pd.DataFrame, facts: Facts) -> str:
 def decomposition_sentence(diagnostics: pd.DataFrame, facts: Facts) -> str:
     """Say how much of the headline's two-way estimate comes from already-treated controls; "" if that is not known."""
     row = only(diagnostics, indicator=facts.total, specification=facts.staggered, diagnostic="decomposition",
-               item="already treated controls")
+               part=ALREADY_TREATED_CONTROLS)
     if row is None:
         return ""
     share = number(100 * row["value"], 1)
@@ -349,7 +351,7 @@ def calendar_table(rows: pd.DataFrame, facts: Facts) -> str:
     word = PERIODS[facts.frequency]
     for year, group in rows.groupby(rows["period"].str[:4], sort=True):
         decimals = decimals_for(group["std_error"].median())
-        few = DAGGER if group["note"].map(rests_on_few).any() else ""
+        few = DAGGER if group["few_treated"].any() else ""
         lines.append({
             "Year": year, f"{word.capitalize()}s": count(len(group)),
             "Mean effect": number(group["estimate"].mean(), decimals) + few,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from did.estimators import entries
+from did.estimators.base import REFERENCE
 from did.report.content.facts import (
     DAGGER,
     PERIODS,
@@ -60,7 +61,7 @@ def comparison_table(rows: pd.DataFrame, facts: Facts | Front, *, whole: bool = 
 
 
 def _estimate(row: pd.Series) -> str:
-    return number(row["estimate"], _decimals(row)) + (DAGGER if rests_on_few(row["note"]) else "")
+    return number(row["estimate"], _decimals(row)) + (DAGGER if rests_on_few(row["few_treated"]) else "")
 
 
 def _decimals(row: Mapping) -> int:
@@ -176,7 +177,7 @@ def years_table(estimates: pd.DataFrame, facts: Facts) -> str:
             row = only(group, cluster=cluster)
             if row is None:
                 continue
-            reference = str(row["note"]).startswith("reference")
+            reference = row["state"] == REFERENCE
             decimals = decimals_for(row["std_error"])
             if place == 0:
                 line["Difference"] = "0 (reference)" if reference else number(row["estimate"], decimals, signed=True)
@@ -199,7 +200,7 @@ def trend_tests_table(diagnostics: pd.DataFrame, facts: Facts) -> pd.DataFrame:
             for test, test_name in tests_of(facts).items():
                 for place, (cluster, name) in enumerate(facts.clusters.items()):
                     row = only(rows, indicator=indicator, sample=sample, diagnostic=test,
-                                item=f"{treatment}, {cluster} clusters")
+                               treatment=treatment, cluster=cluster)
                     if row is None:
                         continue
                     if test == "linear_pretrend" and place == 0:

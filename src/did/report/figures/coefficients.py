@@ -15,7 +15,7 @@ from did.words import decimals_for, interval, listed, number, plural, short_deci
 
 NUMBERS = ["indicator", "specification", "sample", "treatment", "estimator", "event_time", "cluster", "estimate",
            "std_error", "ci_low", "ci_high", "band_low", "band_high", "p_value", "n_obs", "n_units", "n_treated",
-           "n_clusters", "n_treated_clusters", "note"]
+           "n_clusters", "n_treated_clusters", "state", "few_treated", "note"]
 CELL = ["indicator", "treatment", "sample"]
 # Inches: between panes of a row, between rows of panes, right of the last pane.
 GAP, ROW_GAP, RIGHT = 0.3, 0.25, 0.3  # inches
@@ -51,7 +51,7 @@ def coefficient_panes(
     ----------
     estimates : rows of the estimates table; one row per outcome, sample, treatment and cluster is drawn. A
         row that is not there is written as "not estimated"; a missing interval leaves the point alone. An
-        estimate whose note says that it rests on few treated units is marked and a footnote says so.
+        estimate that rests on few treated units is marked and a footnote says so.
     outcomes : indicator -> its name in the figure, from the top; may be of any number.
     estimator, specification : values of those columns to draw.
     axis_labels : treatment -> unit of its coefficient, as "days per 100,000 adults per month".
@@ -82,7 +82,7 @@ def coefficient_panes(
     heads = (max(len(lines) for lines in wrapped.values()) + 1) * style.line_height() + 0.08
     height = sum(deep + heads + feet for _, deep in layout.values()) + ROW_GAP * (len(layout) - 1)
     figure, top = style.page(height, title=title, subtitle=subtitle, source=source, is_synthetic=is_synthetic,
-                             footnote=few_treated_note(rows["note"], units))
+                             footnote=few_treated_note(rows["few_treated"], units))
     top += height
     for treatment, (lines, deep) in layout.items():
         here = rows[rows["treatment"] == treatment]
@@ -156,7 +156,7 @@ def coefficient_single(
     label = style.wrap(axis_label, style.WIDTH - left - RIGHT)
     feet = 0.55 + (len(label) - 1) * style.line_height()
     figure, bottom = style.page(deep + feet, title=title, subtitle=subtitle, source=source,
-                                is_synthetic=is_synthetic, footnote=few_treated_note(rows["note"], units))
+                                is_synthetic=is_synthetic, footnote=few_treated_note(rows["few_treated"], units))
     axes = style.add_axes(figure, left, bottom + feet, style.WIDTH - left - RIGHT, deep)
     draw_pane(axes, lines, rows, printed, list(clusters), limits_of(rows, printed), deep)
     row_names(axes, lines, alongside, left)
@@ -229,7 +229,7 @@ def _alt_text(head: str, numbers, outcomes, samples, treatments, axis_labels, cl
                  for other in numbers[same.all(axis=1)].itertuples()]
         value = row.published_value
         printed = "" if pd.isna(value) else f"; printed {number(value, short_decimals(value), signed=True)}"
-        few = " (few treated)" if rests_on_few(row.note) else ""
+        few = " (few treated)" if rests_on_few(row.few_treated) else ""
         sentences.append(f"{treatments[row.treatment]}, {samples[row.sample]}, {outcomes[row.indicator]}: "
                          f"{number(row.estimate, decimals)} {axis_labels[row.treatment]}, 95% interval "
                          f"{', '.join(spans)}{printed}{few}.")

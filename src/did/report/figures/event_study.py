@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from did.errors import DidError
-from did.report.content.facts import CLUSTERS, DAGGER, few_treated_note, rests_on_few, select
+from did.estimators.base import REFERENCE
+from did.report.content.facts import CLUSTERS, DAGGER, few_treated_note, select
 from did.report.figures import style
 from did.report.figures.coefficients import NUMBERS
 from did.words import decimals_for, listed, number, plural
@@ -78,8 +79,8 @@ def event_study(
     rows = rows.sort_values(["cluster", "event_time"],
                             key=lambda column: column.map(order) if column.name == "cluster" else column)
     subtitle = f"{subtitle} {treated_words(rows, units, list(clusters))}"
-    few = rows[rows["note"].map(rests_on_few) & ~is_reference(rows)]
-    footnote = few_treated_note(rows["note"], units)
+    few = rows[rows["few_treated"] & ~is_reference(rows)]
+    footnote = few_treated_note(rows["few_treated"], units)
     many = rows["event_time"].nunique() > MANY
     key = key_rows(clusters, many, bool(rows["band_low"].notna().any()))
     deep = len(key) * KEY_ROW
@@ -107,8 +108,8 @@ def event_study(
 
 
 def is_reference(rows: pd.DataFrame) -> pd.Series:
-    named = rows["note"].str.contains("reference", na=False)
-    return rows["estimate"].eq(0) & (named | rows["std_error"].isna())
+    """Return which rows are the reference: zero by its state, or without an error."""
+    return rows["estimate"].eq(0) & (rows["state"].eq(REFERENCE) | rows["std_error"].isna())
 
 
 def treated_words(rows: pd.DataFrame, units: str, clusters: Sequence[str]) -> str:

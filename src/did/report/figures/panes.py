@@ -101,7 +101,7 @@ def _whisker(axes: Axes, row: pd.DataFrame, y: float, mark, decimals: int, *, la
                   color=colour, linestyle="none", zorder=2)
     axes.plot(row["estimate"], y, marker=marker, color=colour, markersize=8, linestyle="none", zorder=3)
     if labelled:
-        text = number(row["estimate"], decimals) + (DAGGER if rests_on_few(row["note"]) else "")
+        text = number(row["estimate"], decimals) + (DAGGER if rests_on_few(row["few_treated"]) else "")
         axes.text(row["estimate"], y - 0.17, text, ha="center", va="center",
                   fontproperties=style.font(bold=True), zorder=4, bbox=style.CLEAR)
 

@@ -138,9 +138,9 @@ def forest_rows(done: pd.DataFrame, estimator: str, clusters: Sequence[str],
     ``done`` are rows of ``alternatives`` with an estimate. The ``published`` number stands with the reported rows.
     """
     own = done[done["group"].isin([*BOTH, "staggered", "staggered_other"]) | done["estimator"].eq(estimator)]
-    own = own.assign(what=_named(own, estimator))
+    own = _named(own, estimator)
     ranges = [group for group in ALWAYS_RANGES if own["group"].eq(group).any()]
-    sizes = own.drop_duplicates(["group", "what", "estimator"])["group"].value_counts()
+    sizes = own.drop_duplicates(["group", "key", "estimator"])["group"].value_counts()
     while (sizes.drop(ranges).sum() + len(ranges) > MOST
            and (left := [group for group in MAY_BE_RANGES if group not in ranges and sizes.get(group, 0) > 1])):
         ranges.append(max(left, key=sizes.get))
@@ -148,32 +148,34 @@ def forest_rows(done: pd.DataFrame, estimator: str, clusters: Sequence[str],
     for group in [group for group in GROUPS if own["group"].eq(group).any()]:
         here = own[own["group"].eq(group)]
         if group in ranges:
-            by = here.groupby("what", sort=False) if group == "staggered_other" else [("", here)]
-            made = [_range(group, what, part) for what, part in by]
+            by = here.groupby("key", sort=False) if group == "staggered_other" else [("", here)]
+            made = [_range(group, part) for _, part in by]
         else:
             made = [_point(group, part, estimator, clusters)
-                    for _, part in here.groupby(["what", "estimator"], sort=False)]
+                    for _, part in here.groupby(["key", "estimator"], sort=False)]
         if group == "default" and published is not None:
             made.append(Row(group, "Published number", published, {}))
         found += sorted(made, key=lambda row: row.estimate)
     return found, own["group"].isin(ranges).map({True: "range", False: "point"})
 
 
-def _named(own: pd.DataFrame, estimator: str) -> pd.Series:
-    """What each row changes, as its group's heading reads on; specifications that change nothing here have one name."""
+def _named(own: pd.DataFrame, estimator: str) -> pd.DataFrame:
+    """The rows with what each changes, as its group's heading reads on; specifications that change nothing here are
+    one."""
     within = own["group"].isin(["treated_systems", "years"])
-    names = own["what"].where(~within, own["what"].str.removeprefix("without ")
-                              .str.replace(r" \([^()]*\)$", "", regex=True))
+    own = own.assign(what=own["what"].where(~within, own["called"].mask(own["called"].eq(""), own["left_out"])))
     reported = own.loc[own["group"].eq("default") & own["estimator"].eq(estimator), "estimate"]
     same = own["group"].eq("specifications") & own["estimate"].isin(reported)
-    n = own.loc[same, "what"].nunique()
-    return names.where(~same, f"{n} specifications that change nothing here") if n > 1 else names
+    n = own.loc[same, "key"].nunique()
+    if n > 1:
+        own.loc[same, ["key", "what"]] = ["change nothing", f"{n} specifications that change nothing here"]
+    return own
 
 
-def _range(group: str, what: str, rows: pd.DataFrame) -> Row:
+def _range(group: str, rows: pd.DataFrame) -> Row:
     ends = float(rows["estimate"].min()), float(rows["estimate"].max())
-    n = len(rows.drop_duplicates(["what", "estimator"]))
-    return Row(group, RANGES[group].format(n=n, what=what), ends[0], {}, ends)
+    n = len(rows.drop_duplicates(["key", "estimator"]))
+    return Row(group, RANGES[group].format(n=n, what=rows["what"].iloc[0]), ends[0], {}, ends)
 
 
 def _point(group: str, rows: pd.DataFrame, estimator: str, clusters: Sequence[str]) -> Row:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.facts import CLUSTERS, DAGGER, averaged_by, few_treated_note, rests_on_few
+from did.report.content.facts import CLUSTERS, DAGGER, averaged_by, few_treated_note
 from did.report.figures import style
 from did.report.figures.event_study import (
     KEY_ROW,
@@ -107,7 +107,7 @@ def estimators_over_event_time(
     foot = 1.2
     printed = "" if published or not is_compared else f" {NOT_PRINTED}"
     subtitle = f"{subtitle} Each wave from its own date: {treated_words(rows, units, list(clusters))}{printed}"
-    footnote = few_treated_note(rows["note"], units)
+    footnote = few_treated_note(rows["few_treated"], units)
     top = len(shown) * (PANEL + heads) + foot
     figure, bottom = style.page(top + len(key) * KEY_ROW, title=title, subtitle=subtitle, source=source,
                                 is_synthetic=is_synthetic, footnote=footnote)
@@ -209,7 +209,7 @@ def _heading(figure, axes, name: str, overall: pd.DataFrame, clusters: Mapping[s
 def _counts_under(axes, rows: pd.DataFrame, cluster: str) -> None:
     """Under the axis of the last panel: how many treated clusters each ticked event time rests on."""
     counts = rows[rows["cluster"] == cluster].groupby("event_time")["n_treated_clusters"].max()
-    few = set(rows.loc[rows["note"].map(rests_on_few), "event_time"])
+    few = set(rows.loc[rows["few_treated"], "event_time"])
     first, last = axes.get_xlim()
     for tick in axes.get_xticks():
         if first <= tick <= last and int(tick) in counts.index:

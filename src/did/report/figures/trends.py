@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from did.errors import DidError
+from did.report.content.notes import item
 from did.report.figures import style
 from did.words import decimals_for, number, p_value, period_name
 
@@ -29,9 +30,9 @@ def trend_test(row: pd.Series) -> str:
     ``F(1, 148) = 5.31, p = 0.023 (binary, unit clusters)``, or why it was not done.
     """
     if row["status"] != "done":
-        return f"not done ({row['item']}): {row['reason']}"
+        return f"not done ({item(row)}): {row['reason']}"
     degrees = ", ".join(f"{value:g}" for value in (row["df"], row["df_denominator"]) if pd.notna(value))
-    return f"F({degrees}) = {number(row['statistic'], 2)}, {p_value(row['p_value'])} ({row['item']})"
+    return f"F({degrees}) = {number(row['statistic'], 2)}, {p_value(row['p_value'])} ({item(row)})"
 
 
 @style.drawing

@@ -38,7 +38,7 @@ def front_markdown(*, front: Front, reproduction: pd.DataFrame, estimates: pd.Da
         comparison=markdown_table(comparison_table(rows, front, whole=False), right=["Ours"]) if len(rows) else "",
         agreement=agreement_sentence(rows, front) if len(rows) else "",
         cells=cells_sentence(rows, front),
-        few=few_treated_note(rows.loc[rows["cluster"] == first, "note"], front.families[0].units),
+        few=few_treated_note(rows.loc[rows["cluster"] == first, "few_treated"], front.families[0].units),
         printed=[*(claim_facts(rows, front) if len(rows) else []), *map(markdown_cell, front.context)],
     )
 

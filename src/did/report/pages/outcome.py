@@ -11,6 +11,7 @@ from markupsafe import Markup
 from did.project.config import Evaluation, Indicator
 from did.report.content.facts import Facts, estimator_name, only, select
 from did.report.content.lead import leads
+from did.report.content.notes import item, said
 from did.report.content.summary_tables import area_audit_table
 from did.report.pages.summary import answer, data_facts, overview, trend_sentence, where_zero_lies
 from did.report.writers.html import Made, Table, bare_p, inline, table_of
@@ -156,11 +157,12 @@ def diagnostics(facts: Facts, tables: Mapping[str, pd.DataFrame], evaluation: Ev
                                   "Value": f"{low} to {high}", "Status": "done"})
             keys.append((float("nan"), float("nan")))
             done = done.iloc[:0]
-        for row in done.itertuples():
-            lines.append(_diagnostic(words, row, treatment, facts.clusters))
-            keys.append((row.value, row.p_value))
+        for row in done.to_dict("records"):
+            lines.append(_diagnostic(words, row, facts.clusters))
+            keys.append((row["value"], row["p_value"]))
         for reason, skipped in group[group["status"].eq("skipped")].groupby("reason", sort=False):
-            items = listed((_item(item, treatment, facts.clusters) for item in skipped["item"]), at_most=4)
+            items = listed((item(row, treatment=False, clusters=facts.clusters)
+                            for row in skipped.to_dict("records")), at_most=4)
             lines.append(blank | {"Diagnostic": words, "Of": items, "Status": "skipped", "Why or note": reason})
             keys.append((float("nan"), float("nan")))
     value, p = zip(*keys, strict=True) if keys else ((), ())
@@ -170,16 +172,12 @@ def diagnostics(facts: Facts, tables: Mapping[str, pd.DataFrame], evaluation: Ev
                             f"{facts.samples[sample]}", made=Made("diagnostics.csv", "tabulate"))
 
 
-def _diagnostic(words: str, row, treatment: str, clusters: Mapping[str, str]) -> dict[str, str]:
-    decimals = decimals_for(row.std_error)
-    return {"Diagnostic": words, "Of": _item(row.item, treatment, clusters),
-            "Value": "" if pd.isna(row.value) else number(row.value, decimals),
-            "95% interval": "" if pd.isna(row.ci_low) else interval(row.ci_low, row.ci_high, decimals),
-            "p": bare_p(row.p_value), "Status": row.status, "Why or note": row.reason}
+def _diagnostic(words: str, row: Mapping, clusters: Mapping[str, str]) -> dict[str, str]:
+    decimals = decimals_for(row["std_error"])
+    return {"Diagnostic": words, "Of": item(row, treatment=False, clusters=clusters),
+            "Value": "" if pd.isna(row["value"]) else number(row["value"], decimals),
+            "95% interval": "" if pd.isna(row["ci_low"]) else interval(row["ci_low"], row["ci_high"], decimals),
+            "p": bare_p(row["p_value"]), "Status": row["status"],
+            "Why or note": said(row)}
 
 
-def _item(item: str, treatment: str, clusters: Mapping[str, str]) -> str:
-    item = item.removeprefix(f"{treatment}, ")
-    for cluster, name in clusters.items():
-        item = item.replace(f"{cluster} clusters", name)
-    return item

@@ -93,7 +93,7 @@ def every_effect(outcomes: Sequence[Facts], tables: Mapping[str, pd.DataFrame]) 
                 line[f"95% {name}"] = "" if row is None else interval(row["ci_low"], row["ci_high"], decimals)
                 line[f"p {name}"] = "" if row is None else bare_p(row["p_value"])
             line |= {f"Treated {facts.units}": count(first["n_treated"]), "N": count(first["n_obs"]),
-                     "Note": "few treated" if rests_on_few(first["note"]) else ""}
+                     "Note": "few treated" if rests_on_few(first["few_treated"]) else ""}
             rows.append(line)
             keys.append((first["estimate"], first["n_obs"]))
     frame = pd.DataFrame(rows)

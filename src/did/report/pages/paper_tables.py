@@ -12,6 +12,7 @@ import pandas as pd
 
 from did.estimators import entries
 from did.report.content.facts import DAGGER, Facts, Front, estimator_name, few_treated_note, rests_on_few, short_name
+from did.report.content.notes import remarks
 from did.report.content.summary_tables import comparison_table
 from did.report.writers import word
 from did.store.provenance import atomic, write_text
@@ -22,7 +23,7 @@ SYNTHETIC = ("SYNTHETIC DATA. These results come from made-up data in the publis
              "any real place or policy.")
 CELL = ["indicator", "treatment", "sample", "estimator"]
 # What is the same whatever the clustering, and what is not.
-SHARED = ["estimate", "n_obs", "n_units", "n_treated"]
+SHARED = ["estimate", "n_obs", "n_units", "n_treated", "few_treated"]
 BY_CLUSTER = ["std_error", "ci_low", "ci_high", "p_value", "p_adjusted", "n_clusters", "n_treated_clusters"]
 CLAIM = ["claim", "figure", "indicator", "outcome", "estimator", "treatment", "sample", "unit", "as_printed",
          "published_value", "published_sign", "published_significance", "published_n"]
@@ -90,7 +91,7 @@ def side_by_side(rows: pd.DataFrame, keys: Sequence[str], *, clusters: Sequence[
 
 
 def _joined(notes: Sequence[str]) -> str:
-    return "; ".join(dict.fromkeys(part for note in notes for part in str(note).split("; ") if part))
+    return "; ".join(dict.fromkeys(part for note in notes for part in remarks(note)))
 
 
 def effects(estimates: pd.DataFrame, facts: Facts, units: Mapping[str, str]) -> pd.DataFrame:
@@ -123,7 +124,7 @@ def effects_words(wide: pd.DataFrame, facts: Facts) -> pd.DataFrame:
         places = decimals_for(row[f"std_error_{first}"])
         errors = [form.format(number(row[f"std_error_{cluster}"], places))
                   for form, cluster in zip(BRACKETS, facts.clusters, strict=False)]
-        mark = DAGGER if rests_on_few(row["note"]) else ""
+        mark = DAGGER if rests_on_few(row["few_treated"]) else ""
         line = {"Outcome": row["outcome"], "Treatment": facts.treatments[row["treatment"]],
                 "Sample": facts.samples.get(row["sample"], row["sample"]),
                 "Estimator": short_name(row["estimator"]),
@@ -157,7 +158,7 @@ def family_table(name: str, estimates: pd.DataFrame, facts: Facts, units: Mappin
              f"Standard errors: in {listed(kinds)}. 95% intervals by the t distribution with one degree of freedom "
              "fewer than clusters.",
              f"N: {'; '.join([f'{facts.units} times periods used', *cells])}.",
-             few_treated_note(wide["note"], facts.units),
+             few_treated_note(wide["few_treated"], facts.units),
              f"Source: {'; '.join(facts.sources)}. Own calculation." if facts.sources else ""]
     period = f"{period_name(facts.first)} to {period_name(facts.last)}, treated from {period_name(facts.onset)}"
     return Table(name=name, title=facts.title, numbers=wide, words=words, notes=[note for note in notes if note],
@@ -188,7 +189,7 @@ def reproduction_table(name: str, reproduction: pd.DataFrame, front: Front, *, i
         words[f"Verdict {by}"] = wide[f"verdict_{cluster}"].fillna("").to_numpy()
     notes = [VERDICTS,
              f"Published: {front.citation}" if front.citation else "",
-             few_treated_note(rows["note"], front.families[0].units if front.families else "units")]
+             few_treated_note(rows["few_treated"], front.families[0].units if front.families else "units")]
     return Table(name=name, title="What was reproduced", caption="Printed findings alongside those of this run",
                  numbers=wide, words=words, notes=[note for note in notes if note],
                  right=["Ours", *(column for column in words.columns if column.startswith("95%"))],
@@ -235,7 +236,7 @@ def latex(table: Table) -> str:
         rows.append(f"{space}{' & '.join(tex(cell) for cell in row)} \\\\")
         before = row[0]
     body = "\n".join(rows)
-    notes = " ".join(tex(note) for note in table.notes).replace("/", "/\\allowbreak{}")  # long addresses
+    notes = " ".join(tex(line) for line in table.notes).replace("/", "/\\allowbreak{}")  # long addresses
     return f"""% Needs \\usepackage{{array,booktabs,longtable}}; wide: set it on a page on its side.
 {{\\footnotesize\\setlength{{\\tabcolsep}}{{3pt}}\\setlength{{\\LTcapwidth}}{{\\linewidth}}
 \\begin{{longtable}}{{@{{}}{columns}@{{}}}}

@@ -7,11 +7,10 @@ no check is preferred: every one has its number alongside it.
 
 from __future__ import annotations
 
-import re
-
 import pandas as pd
 
 from did.report.content.facts import PERIODS, Facts, estimator_name, only
+from did.report.content.notes import CAVEATS
 from did.report.content.robustness_rows import FEW_CLUSTERS, alternatives, leaves_out_zero
 from did.report.content.robustness_tables import (
     bounds_table,
@@ -155,8 +154,8 @@ def answers(rows: pd.DataFrame, facts: Facts, sign: float) -> list[tuple[str, st
     for level, words in facts.clusters.items():
         own = done[done["group"].eq("default") & done["cluster"].eq(level)]
         found.append((f"Clustered {words}", _each(own, facts, sign)))
-    for what in FEW_CLUSTERS.values():
-        found.append((what, _each(done[done["group"].eq("few_clusters") & done["what"].eq(what)], facts, sign)))
+    for key, what in FEW_CLUSTERS.items():
+        found.append((what, _each(done[done["group"].eq("few_clusters") & done["key"].eq(key)], facts, sign)))
     ours = done[done["estimator"].eq(facts.estimator)]
     systems = ours[ours["group"].eq("treated_systems")]
     found.append(("Without one treated system", _several(systems, facts, sign) + _of_note(systems, ours, facts, sign)))
@@ -229,9 +228,8 @@ def pretrend_lines(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
     own = diagnostics[diagnostics["sample"].eq(sample) & diagnostics["treatment"].eq(treatment)]
     found = [*_joint_lines(own, facts), *_equivalence_lines(own, facts), *_power_lines(own, facts)]
     wild = own[own["diagnostic"].eq("wild_bootstrap_event") & own["status"].eq("done")]
-    times = pd.to_numeric(wild["item"].str.extract(r"event time (-?\d+)")[0])
     if len(wild):
-        before, after = wild[times < 0], wild[times >= 0]
+        before, after = wild[wild["event_time"] < 0], wild[wild["event_time"] >= 0]
         found.append(f"Event study, wild bootstrap by {wild['cluster'].iloc[0]}: the intervals of "
                      f"{kept(before, 0.0) or 'no'} coefficients before onset leave out zero, and of "
                      f"{kept(after, 0.0) or 'no'} from onset on.")
@@ -246,7 +244,7 @@ def _joint_lines(own: pd.DataFrame, facts: Facts) -> list[str]:
     tests = own[own["diagnostic"].str.startswith(LEADS) & own["status"].eq("done")]
     for name, rows in tests.groupby("diagnostic", sort=False):
         parts = [f"{_statistic(row)}, {p_value(row['p_value'])} clustered {facts.clusters[row['cluster']]}"
-                 f"{_few(row['reason'])}" for row in rows.to_dict("records") if row["cluster"] in facts.clusters]
+                 f"{_few(row['caveat'])}" for row in rows.to_dict("records") if row["cluster"] in facts.clusters]
         lines.append(f"All leads are zero ({name.replace('_', ' ')}): {listed(parts)}.")
     return lines
 
@@ -257,10 +255,9 @@ def _statistic(row: dict) -> str:
     return f"F({row['df']:g}, {row['df_denominator']:g}) = {number(row['statistic'], 2)}"
 
 
-def _few(reason: object) -> str:
+def _few(code: str) -> str:
     """What a diagnostic says of its few treated clusters."""
-    note = [part for part in str(reason).split("; ") if part.startswith("few treated clusters")]
-    return f" ({note[0]})" if note else ""
+    return f" ({CAVEATS[code]})" if code else ""
 
 
 def _values(own: pd.DataFrame, start: str, cluster: str) -> float | None:
@@ -319,15 +316,15 @@ def bounds_sentences(own: pd.DataFrame, facts: Facts, sign: float) -> list[str]:
     """
     lines = []
     for method, (none, scale) in DEVIATIONS.items():
-        rows = own[own["diagnostic"].eq(f"sensitivity_{method}") & own["status"].eq("done")].set_index("item")
+        rows = own[own["diagnostic"].eq(f"sensitivity_{method}") & own["status"].eq("done")]
         done: list[dict] = []
         for target, name in (("average", "average from onset"), ("first", "first period")):
             said: dict[str, list[str]] = {}
             for level, words in facts.clusters.items():
-                ends, broken = (f"{target}, {what}, {level} clusters" for what in ("m 0", "breakdown"))
-                if ends in rows.index and broken in rows.index:
-                    row, value = rows.loc[ends], rows.loc[broken, "value"]
-                    said.setdefault(_where(row, value, none, scale, sign), []).append(
+                here = rows[rows["target"].eq(target) & rows["cluster"].eq(level)]
+                row, broken = only(here, is_breakdown=False, bound_m=0.0), only(here, is_breakdown=True)
+                if row is not None and broken is not None:
+                    said.setdefault(_where(row, broken["value"], none, scale, sign), []).append(
                         f"{interval(row['ci_low'], row['ci_high'], decimals_of(row))} clustered {words}{_of(row)}")
             if said not in done:
                 done.append(said)
@@ -348,5 +345,6 @@ def _where(row: pd.Series, breakdown: float, none: str, scale: str, sign: float)
 
 def _of(row: pd.Series) -> str:
     """On how many clusters a bound rests, as its row says: ``, 8 treated of 42 clusters``."""
-    found = re.search(r"\d+ treated of \d+ clusters", str(row["reason"]))
-    return f", {found[0]}" if found else ""
+    if pd.isna(row["n_clusters"]):
+        return ""
+    return f", {row['n_treated_clusters']:.0f} treated of {row['n_clusters']:.0f} clusters"

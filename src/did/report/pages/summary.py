@@ -14,7 +14,6 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators import entry
 from did.report.content.facts import (
-    FEW_TREATED,
     PERIODS,
     Facts,
     Front,
@@ -27,6 +26,7 @@ from did.report.content.facts import (
 )
 from did.report.content.identities import additivity, sum_to_zero
 from did.report.content.lead import how_to_read, leads
+from did.report.content.notes import caveat
 from did.report.content.staggered_text import dose_sentence, intensity_table, staggered_section
 from did.report.content.summary_tables import (
     area_audit_table,
@@ -98,8 +98,8 @@ def summary_markdown(
         cells=cells_sentence(rows, facts) if len(rows) else "",
         comparison=markdown_table(comparison_table(rows, facts), right=["Ours", "N"]) if len(rows) else "",
         agreement=agreement_sentence(rows, facts) if len(rows) else "",
-        few=few_treated_note(ours["note"], facts.units),
-        few_words=few_treated_note([FEW_TREATED], facts.units),
+        few=few_treated_note(ours["few_treated"], facts.units),
+        few_words=few_treated_note([True], facts.units),
         alongside=markdown_table(beside_table(ours, facts)),
         specifications=specifications_table(specifications, facts),
         years=years_table(estimates, facts),
@@ -189,7 +189,7 @@ def trend_sentence(diagnostics: pd.DataFrame, facts: Facts) -> str:
     """Return the headline outcome's linear trend test and what each estimator assumes; "" if there is no test."""
     rows = [only(diagnostics[diagnostics["specification"].eq(facts.specification)], indicator=facts.total,
                   sample=next(iter(facts.samples)), diagnostic="linear_pretrend",
-                  item=f"{next(iter(facts.treatments))}, {cluster} clusters") for cluster in facts.clusters]
+                  treatment=next(iter(facts.treatments)), cluster=cluster) for cluster in facts.clusters]
     tests = [(row, name) for row, name in zip(rows, facts.clusters.values(), strict=True)
              if row is not None and row["status"] == "done"]
     if not tests:
@@ -238,7 +238,7 @@ def answer(ours: pd.DataFrame, facts: Facts, reproduction: pd.DataFrame, treatme
                          f"{number(row['estimate'] - value, decimals, signed=True)}, and the printed value is "
                          + (f"inside the interval clustered {' and '.join(inside)}." if inside
                             else "outside the interval."))
-    if rests_on_few(row["note"]):
+    if rests_on_few(row["few_treated"]):
         sentences.append(f"The estimate {markdown_cell(row['note'])}.")
     others = [only(ours, **cell, estimator=facts.other_estimator, cluster=cluster) for cluster in facts.clusters]
     others = [other for other in others if other is not None and facts.other_estimator != facts.estimator]
@@ -301,17 +301,13 @@ def agreement_sentence(rows: pd.DataFrame, facts: Facts | Front) -> str:
 
 
 def test_notes(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
-    """Return why tests of the trends table were skipped, and the caveats of those done, with how many each concerns.
-
-    A caveat is what follows the first semicolon of a done test's reason.
-    """
+    """Return why tests of the trends table were skipped, and the caveats of those done, with how many each concerns."""
     rows = diagnostics[
         diagnostics["specification"].eq(facts.specification)
         & diagnostics["diagnostic"].isin(list(tests_of(facts)))
-        & diagnostics["item"].str.startswith(f"{next(iter(facts.treatments))}, ")
+        & diagnostics["treatment"].eq(next(iter(facts.treatments)))
     ]
-    rows = rows.assign(why=[row.reason if row.status == "skipped" else row.reason.partition("; ")[2]
-                            for row in rows.itertuples()])
+    rows = rows.assign(why=[caveat(row) for row in rows.to_dict("records")])
     return [f"{tests_of(facts)[test]}, {plural(len(group), 'test')} {status}: {markdown_cell(why)}."
             for (test, status, why), group in rows[rows["why"] != ""].groupby(["diagnostic", "status", "why"])]
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from did.project.registry import Source
 from did.report.content.facts import Facts, Front, estimator_name, own_dates_names
+from did.report.content.notes import worded
 from did.report.pages.paper_tables import BY_CLUSTER, CELL, SHARED, SYNTHETIC, VERDICTS, claims, effects, side_by_side
 from did.report.writers.workbook import Column, Cover, Sheet
 from did.words import decimals_for, period_name, short_decimals
@@ -259,7 +260,7 @@ def _diagnostics(rows: pd.DataFrame, names: _Names) -> Sheet:
     skipped = rows["status"].eq("skipped")
     measured = ["value", "std_error", "ci_low", "ci_high", "statistic", "df", "df_denominator", "p_value", "n_obs",
                 "n_units", "n_treated", "n_clusters", "n_treated_clusters"]
-    shown = names.named(rows)
+    shown = names.named(worded(rows))
     for name in measured:
         own = shown[name].astype(object)
         shown[name] = own.mask(own.isna() & skipped, "[x]")

@@ -1,0 +1,128 @@
+"""Words for the codes of the tables: what a row is about, what was changed for it, its caveats and its remarks.
+
+Nothing is read out of these words again: what a figure, a table or a sentence needs is a column of the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import pandas as pd
+
+from did.estimators.base import join_notes
+
+# How the remark on an estimate on few treated units begins.
+FEW_TREATED = "rests on few treated units"
+WEIGHTED_RATE = "outcome is a rate without counts, combined over areas with population weights"
+# Codes of the column caveat -> what follows from it.
+CAVEATS = {"few_treated_clusters": "few treated clusters: rejects too often"}
+# Codes of the column variant -> what was changed.
+VARIANTS = {
+    "without_cluster": "without {cluster}",
+    "without_year": "without {left_out}",
+    "without_group": "without {left_out}{counted}",
+    "to_period": "{left_out} (to {period})",
+    "placebo_onset": "placebo onset {period}",
+    "controls_in_regions": "controls in the regions of the treated",
+    "controls_at_levels": "controls at the levels of the treated before onset",
+    "one_cluster": "{called} ({part})",
+    "one_wave": "wave {part}",
+    "terciles": "by {part_of}",
+    "third_of_treated": "{part} third of {part_of} ({part_low:.4g} to {part_high:.4g})",
+    "third": "{part} third of {part_of}{unknown}",
+}
+# Diagnostics about an estimate, which their words name with its estimator.
+OF_AN_ESTIMATE = frozenset({
+    "bias_reduced_cr2", "bias_reduced_cr3", "wild_bootstrap", "wild_bootstrap_webb", "jackknife", "randomisation",
+    "randomisation_estimate", "minimum_detectable", "minimum_detectable_share"})
+
+
+def cluster_name(row: Mapping) -> str:
+    """Return what the cluster that a row leaves out is called, with its label behind it where that differs."""
+    called, label = row["called"], row["left_out"]
+    return called if called == label else f"{called} ({label})"
+
+
+def change(row: Mapping) -> str:
+    """Return what a row of the diagnostics table changed in the panel, such as ``without 2015``; "" for nothing.
+
+    >>> change({"variant": "without_year", "left_out": "2015", "called": "", "n_left_out": None,
+    ...         "n_left_out_treated": None})
+    'without 2015'
+    """
+    pattern = VARIANTS.get(row["variant"])
+    if pattern is None:
+        return str(row["variant"]).replace("_", " ")
+    n_left_out, n_treated = row["n_left_out"], row["n_left_out_treated"]
+    return pattern.format_map(dict(row) | {
+        "cluster": cluster_name(row),
+        "counted": f" ({n_left_out:.0f}, {n_treated:.0f} treated)" if pd.notna(n_treated) else "",
+        "unknown": f", {n_left_out:.0f} units unknown" if pd.notna(n_left_out) else ""}).strip()
+
+
+def item(row: Mapping, *, treatment: bool = True, clusters: Mapping[str, str] | None = None) -> str:
+    """Return what a row of the diagnostics table is of: treatment, estimator, change and clustering, with commas.
+
+    ``treatment`` False leaves the treatment out; ``clusters`` maps the levels to what stands for ``unit clusters``,
+    and nothing stands for a level that it maps to "".
+    """
+    if row["diagnostic"] == "decomposition":
+        return row["part"] or "all"
+    level = f"{row['cluster']} clusters"
+    level = level if clusters is None else clusters.get(row["cluster"], level)
+    changed = change(row)
+    about = changed or row["diagnostic"] in OF_AN_ESTIMATE
+    return ", ".join(part for part in (
+        *([] if row["target"] else [row["treatment"] if treatment else "", row["estimator"] if about else "", changed]),
+        row["target"], _bound(row), _event_time(row), level) if part)
+
+
+def _bound(row: Mapping) -> str:
+    if row["is_breakdown"]:
+        return "breakdown"
+    return "" if pd.isna(row["bound_m"]) else f"m {row['bound_m']:.4g}"
+
+
+def _event_time(row: Mapping) -> str:
+    if pd.isna(row["event_time"]):
+        return ""
+    return f"bins of {row['bin_width']:.0f}, event time {row['event_time']:.0f}"
+
+
+def worded(diagnostics: pd.DataFrame) -> pd.DataFrame:
+    """Return the diagnostics table with `item` as a column, and its caveats in the column reason."""
+    rows = diagnostics.to_dict("records")
+    return diagnostics.assign(item=[item(row) for row in rows], reason=[said(row) for row in rows])
+
+
+def caveat(row: Mapping) -> str:
+    """Return what to bear in mind with a test that is done, or why it was skipped; "" if there is nothing."""
+    return row["reason"] if row["status"] == "skipped" else CAVEATS.get(row["caveat"], "")
+
+
+def said(row: Mapping) -> str:
+    """Return why a row of the diagnostics table was skipped, or its remark with its caveat."""
+    return join_notes(row["reason"], CAVEATS.get(row["caveat"], ""))
+
+
+def few_treated(row: Mapping) -> str:
+    """Return that an estimate rests on few treated units, and on how many; "" if it does not."""
+    if not row["few_treated"]:
+        return ""
+    return f"{FEW_TREATED}: {row['n_treated']:,}, fewer than {row['minimum_treated']:,}"
+
+
+def annotated(estimates: pd.DataFrame, *, weighted: Collection[str]) -> pd.DataFrame:
+    """Return the estimates table with remarks on few treated units and on rates combined with population weights.
+
+    ``weighted`` are the indicators whose outcome is such a rate.
+    """
+    columns = estimates[["indicator", "note", "few_treated", "n_treated", "minimum_treated"]]
+    notes = [join_notes(row["note"], few_treated(row), WEIGHTED_RATE if row["indicator"] in weighted else "")
+             for row in columns.to_dict("records")]
+    return estimates.assign(note=pd.Series(notes, index=estimates.index, dtype="str"))
+
+
+def remarks(note: object) -> list[str]:
+    """Return the single remarks of a note: what `did.estimators.base.join_notes` put together."""
+    return [part for part in str(note).split("; ") if part]
