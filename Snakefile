@@ -114,6 +114,25 @@ rule fit:
         f"{did} fit {{wildcards.indicator:q}} {data}"
 
 
+rule calibrate:
+    message:
+        "calibrate {wildcards.indicator}"
+    group:
+        grouped("indicator")
+    input:
+        f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
+        lambda wildcards: plan.config_part("calibrate", wildcards.indicator),
+        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        plan.modules("did.stages.calibrate", *plan.estimator_modules("estimators")),
+    output:
+        f"{plan.paths.data}/processed/calibration/{{indicator}}.parquet",
+        f"{plan.paths.data}/processed/headline/{{indicator}}.parquet",
+    log:
+        f"{plan.paths.logs}/calibrate_{{indicator}}.log",
+    shell:
+        f"{did} calibrate {{wildcards.indicator:q}} {data}"
+
+
 rule diagnose:
     message:
         "diagnose {wildcards.indicator}"
@@ -216,7 +235,8 @@ for indicator in plan.indicators:
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{indicator}.parquet",
-                table=["panel", "area_audit", "estimates", "diagnostics", "trends", "specifications", "verdicts"],
+                table=["panel", "area_audit", "estimates", "diagnostics", "trends", "specifications", "verdicts",
+                       "headline"],
             ),
             plan.claims_files(),
             plan.config_part("draw", indicator),
@@ -250,7 +270,7 @@ for family, members in plan.families.items():
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-                table=["panel", "area_audit", "estimates", "diagnostics", "specifications"],
+                table=["panel", "area_audit", "estimates", "diagnostics", "specifications", "headline"],
                 indicator=members,
             ),
             f"{plan.paths.data}/processed/tested_claims/{family}.parquet",
@@ -305,7 +325,7 @@ rule tabulate:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["area_audit", "estimates", "diagnostics"],
+            table=["area_audit", "estimates", "diagnostics", "calibration", "headline"],
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet", family=plan.families),
@@ -331,7 +351,7 @@ rule workbook:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["area_audit", "estimates", "diagnostics"],
+            table=["area_audit", "estimates", "diagnostics", "calibration", "headline"],
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet", family=plan.families),
@@ -357,7 +377,7 @@ rule report:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["estimates", "diagnostics"],
+            table=["estimates", "diagnostics", "headline"],
             indicator=plan.indicators,
         ),
         plan.sections(),

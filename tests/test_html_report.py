@@ -27,7 +27,7 @@ from did.report.figures.waves import timing_panel, wave_chart, wave_rows
 from did.report.pages import report as report_page
 from did.report.writers.html import Made, data_uri, inline, table_of
 from did.simulate.panels import panel
-from did.stages import diagnose, fit, report
+from did.stages import calibrate, diagnose, fit, report
 from did.store import tables
 from did.store.provenance import write_json
 from did.words import p_value
@@ -91,7 +91,7 @@ def _outcome(name: str, seed: int, evaluation, paths: Paths) -> None:
                              n_periods=n_periods, total=1.0, not_compared=False, reason=MARKUP, is_synthetic=True)
     area_audit.loc[0, ["fate", "unit"]] = ["excluded", None]
     tables.write("area_audit", area_audit, paths.area_audit(name))
-    for stage in (fit, diagnose):
+    for stage in (fit, calibrate, diagnose):
         stage.run(name, evaluation=evaluation, paths=paths)
     estimates = tables.read("estimates", paths.estimates(name))
     static = estimates["estimand"].eq("overall") & estimates["treatment"].isin(evaluation.treatments)
@@ -157,8 +157,8 @@ def test_a_reader_finds_what_they_ask_of_each_outcome(page, made):
         assert "estimates.csv" in told["Comes from"]
 
 
-def test_the_answer_begins_with_the_tests_for_few_clusters(page, made):
-    """One line per family and treatment, from the diagnostics, above every sentence on where an interval lies."""
+def test_the_answer_begins_with_the_interval_of_measured_coverage(page, made):
+    """One line per family and treatment, from the headline table, above every sentence on where an interval lies."""
     opened_page, _ = page
     answer = opened_page.locator("section[aria-labelledby=answer]")
     lines = answer.locator("ul.leads li")
@@ -166,14 +166,12 @@ def test_the_answer_begins_with_the_tests_for_few_clusters(page, made):
     links = lines.locator("a").evaluate_all("all => all.map(each => each.getAttribute('href'))")
     assert links == [f"robustness_{family}.md" for family in ("gpps", "gpps", "mortality", "mortality")]
     assert all((made[1].results / link).is_file() for link in links)
-    diagnostics = pd.read_csv(made[1].results / "diagnostics.csv")
+    headline = pd.read_csv(made[1].results / "headline.csv")
     for line, (name, treatment) in zip(lines.all_inner_texts(), itertools.product(
             INDICATORS, ("binary", "intensity")), strict=True):
-        own = diagnostics[diagnostics["indicator"].eq(name) & diagnostics["treatment"].eq(treatment)
-                          & diagnostics["estimator"].eq("did")]
-        for test in ("wild_bootstrap", "bias_reduced_cr2"):
-            row = own[own["diagnostic"].eq(test)].iloc[0]
-            assert p_value(row["p_value"]) in line or row["reason"] in line
+        own, = headline[headline["indicator"].eq(name) & headline["treatment"].eq(treatment)
+                        & headline["estimator"].eq("did")].itertuples()
+        assert p_value(own.p_value) in line and f"{100 * own.coverage:.1f}% of placebo assignments" in line
         assert "told apart from zero" in line and "Is it real?" in line
     assert "Told apart from zero?" in opened_page.locator("section.outcome dt").first.inner_text()
 

@@ -13,7 +13,7 @@ from scipy import stats
 from did.errors import DidError
 from did.estimators import Panel, estimate
 from did.inference.clustered import clustered_covariance, labels_of
-from did.inference.randomisation import randomisation, randomisation_rows
+from did.inference.randomisation import _near, randomisation, randomisation_rows
 from did.store import tables
 
 N_PERIODS, ONSET = 12, 7
@@ -305,3 +305,16 @@ def test_usage_errors_are_one_line(options, words):
     with pytest.raises(DidError, match=words) as raised:
         randomisation(panel_of(22), **options)
     assert "\n" not in str(raised.value)
+
+
+def test_near_in_size_only_clusters_of_like_size_change_places():
+    """Sizes in three groups of six: the treated units of every assignment are as many as they were."""
+    sizes = np.repeat([1, 4, 9], 6)
+    observed = np.zeros(18, dtype=int)
+    observed[[0, 6, 12]] = [1, 2, 3]
+    drawn = _near(observed, np.array([False, True, True, True]), sizes, 400, np.random.default_rng(2))
+    for label, size in ((1, 1), (2, 4), (3, 9)):
+        assert (sizes[np.nonzero(drawn == label)[1]] == size).all()
+    assert (np.sort(drawn, axis=1) == np.sort(observed)).all() and len(np.unique(drawn, axis=0)) > 80
+    # Where clusters that are not treated differ in dose, size does not say whose place is taken.
+    assert _near(np.array([0, 1, 2]), np.array([False, False, True]), np.ones(3), 5, np.random.default_rng(2)) is None

@@ -16,7 +16,7 @@ from did.readers.reference import read_reference
 from did.report.content import evaluation_facts
 from did.report.content.describe import effect_unit
 from did.simulate.panels import panel
-from did.stages import diagnose, fit
+from did.stages import calibrate, diagnose, fit
 from did.store import tables
 from output_stages import write_outputs
 
@@ -70,7 +70,7 @@ def small(published_evaluation, tmp_path):
             ),
             paths.area_audit(name),
         )
-        for stage in (fit, diagnose):
+        for stage in (fit, calibrate, diagnose):
             stage.run(name, evaluation=evaluation, paths=paths)
         estimates = tables.read("estimates", paths.estimates(name))
         static = estimates["estimand"].eq("overall") & estimates["treatment"].isin(evaluation.treatments)

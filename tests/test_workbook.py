@@ -25,8 +25,8 @@ SOURCE = Source(id="counts", title="Counts", publisher="A publisher", landing_pa
                 licence="OGL-3.0", reader="tidy_csv", files=[{"name": "counts_2017.csv", "period": "2017"}])
 FILES = {"counts": {"counts_2017.csv": {"period": "2017", "bytes": 1234, "sha256": "a" * 64, "how": "live",
                                         "licence": "OGL-3.0", "address": None}}}
-NAMES = ["Cover", "Contents", "Notes", "Effects", "Reproduction", "Staggered", "Event_time", "Diagnostics", "Areas",
-         "Many_tests", "Sources"]
+NAMES = ["Cover", "Contents", "Notes", "Headline", "Effects", "Reproduction", "Staggered", "Event_time", "Diagnostics",
+         "Calibration", "Areas", "Many_tests", "Sources"]
 
 
 def made(synthetic: bool = True, files: dict = FILES) -> bytes:

@@ -81,9 +81,10 @@ FITTED = ["adjust", "judge", *LAST]
 
 
 @pytest.mark.parametrize(("module", "expected"), [
-    ("readers/dtoc_la_workbook.py", ["align", "diagnose", "fit", "observe", "reproduce", "specify", *FITTED]),
-    ("areas/waves.py", ["align", "diagnose", "fit", "reproduce", "specify", *FITTED]),
-    ("estimators/ldv.py", ["diagnose", "fit", "reproduce", "specify", *FITTED]),
+    ("readers/dtoc_la_workbook.py", ["align", "calibrate", "diagnose", "fit", "observe", "reproduce", "specify",
+                                     *FITTED]),
+    ("areas/waves.py", ["align", "calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED]),
+    ("estimators/ldv.py", ["calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED]),
     ("diagnostics/group_trends.py", ["diagnose", *LAST]),
     ("evidence/verdicts.py", ["adjust", "judge", "reproduce", *LAST]),
     ("report/pages/summary.py", ["reproduce", *LAST]),
@@ -104,8 +105,9 @@ def test_an_edited_indicator_reruns_its_own_jobs(project):
     path = project / "config/indicators/dtoc_total.yaml"
     path.write_text(path.read_text().replace("per: 100000", "per: 1000"))
     done = small_project.run(project, "run", "--data", MIRROR)
-    assert steps(done.stderr) == sorted(["align", "diagnose", "fit", "reproduce", "specify", *FITTED])
-    own = re.findall(r"^\[\d+/\d+\] (?:align|fit|diagnose|specify|draw) (\w+)", done.stderr, flags=re.MULTILINE)
+    assert steps(done.stderr) == sorted(["align", "calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED])
+    own = re.findall(r"^\[\d+/\d+\] (?:align|fit|calibrate|diagnose|specify|draw) (\w+)", done.stderr,
+                     flags=re.MULTILINE)
     assert set(own) == {"dtoc_total"}
 
 
@@ -128,18 +130,19 @@ EDITS = [
     ("title", "Another title", ["reproduce", *PAGES]),
     ("publication.citation", "Elsewhere, 2021", ["manifest", "report", "reproduce", "tabulate", "workbook"]),
     ("units", "places", ["draw", "reproduce", *PAGES]),
-    ("seed", 7, ["diagnose", "fit", *CLAIMS]),
-    ("draws", 199, ["adjust", "diagnose", "draw", "reproduce", *PAGES]),
+    ("seed", 7, ["calibrate", "diagnose", "fit", *CLAIMS]),
+    ("draws", 199, ["adjust", "calibrate", "diagnose", "draw", "reproduce", *PAGES]),
+    ("inference", {"draws": 199}, ["calibrate", "draw", *PAGES]),
     ("robustness.ends", {"early": "2018-01"}, ["diagnose", "draw", *PAGES]),
     ("products", {"dtoc": {"lags": ["last_3", "last_6"]}}, ["draw", "reproduce", "specify", *PAGES]),
-    ("staggered_estimators", ["did", "event_study", "stacked"], ["fit", *CLAIMS]),
-    ("clusters", ["system"], ["diagnose", "fit", "specify", *CLAIMS]),
-    ("waves.system_onsets", {"QOP": "2016-08"}, ["align", "diagnose", "fit", "specify", *CLAIMS]),
+    ("staggered_estimators", ["did", "event_study", "stacked"], ["diagnose", "fit", *CLAIMS]),
+    ("clusters", ["system"], ["calibrate", "diagnose", "fit", "specify", *CLAIMS]),
+    ("waves.system_onsets", {"QOP": "2016-08"}, ["align", "calibrate", "diagnose", "fit", "specify", *CLAIMS]),
     ("specifications.default.window", "default", ["manifest"]),  # what it is where nothing is said
     (
         "specifications.other",
         {"families": ["dtoc"], "lags": "last_2"},
-        ["align", "diagnose", "fit", "specify", *CLAIMS],
+        ["align", "calibrate", "diagnose", "fit", "specify", *CLAIMS],
     ),
 ]
 
@@ -351,8 +354,8 @@ def test_every_file_that_a_stage_opens_is_an_input_of_its_rule(project):
         assert read - known - always == set(), job["rule"]
         if job["rule"] == "observe":   # the tracing sees what a process of its own opens
             assert any(path.endswith(".xls") for path in read) and "src/did/readers/workbook_process.py" in read
-    assert rules == {"fetch", "observe", "align", "fit", "diagnose", "specify", "judge", "adjust", "draw", "family",
-                     "reproduce", "tabulate", "workbook", "report", "manifest"}
+    assert rules == {"fetch", "observe", "align", "fit", "calibrate", "diagnose", "specify", "judge", "adjust", "draw",
+                     "family", "reproduce", "tabulate", "workbook", "report", "manifest"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel is asked which files are opened (inotify)")
@@ -399,7 +402,7 @@ def run_as(project: Path, environment: dict[str, str], *arguments: str) -> subpr
 
 
 @pytest.mark.parametrize(("package", "expected", "table"), [
-    ("scipy", ["diagnose", "fit", "reproduce", "specify", *FITTED], "estimates"),
+    ("scipy", ["calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED], "estimates"),
     ("xlsxwriter", ["manifest", "workbook"], None),
     ("snakemake", [], None),
 ])

@@ -60,6 +60,7 @@ _indicator_stage("align", "Build the panel of INDICATOR under every specificatio
 _indicator_stage("fit", "Fit every estimator to the panel of INDICATOR.")
 _indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
 _indicator_stage("judge", "Give a verdict on every published claim about INDICATOR.")
+_indicator_stage("calibrate", "Measure how often each method of inference errs on the panel of INDICATOR.")
 _indicator_stage("specify", "Fit INDICATOR under every specification of what the publication leaves open.")
 
 

@@ -1,15 +1,7 @@
 """How often each method of inference rejects where nothing was done, measured on the panel at hand.
 
-A placebo assignment hands the onsets and doses of the treated clusters to others that were not treated. With unit
-effects, period effects and lags taken out once (Frisch, Waugh and Lovell), and with an orthonormal basis Q of what was
-taken out, an assignment z of doses to clusters has the treatment f = E z, and everything that a method needs of it is a
-product of f, Q and the outcome y within clusters g:
-
-    estimate b = f'y / f'f,    score_g = f_g'(y_g - b f_g),    leverage H_gg = Q_g Q_g' + f_g f_g' / f'f
-
-so no regression is fitted again. Rows of a cluster may be rotated, which changes none of these products and leaves as
-few rows as they have rank. Formulas: clustered errors `did.inference.clustered`, CR2 and CR3
-`did.inference.bias_reduced`, wild bootstrap `did.inference.wild`, randomisation `did.inference.randomisation`. To
+A placebo assignment hands the onsets and doses of the treated clusters to others that were not treated; an interval
+that leaves out zero there is wrong. `did.inference.placebo` has the algebra by which no regression is fitted again. To
 measure a method's size in the design at hand before it is believed: Ferman, "Assessing inference methods" (arXiv
 1912.08772).
 """
@@ -17,7 +9,6 @@ measure a method's size in the design at hand before it is believed: Ferman, "As
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,30 +16,61 @@ import pandas as pd
 from did.errors import DidError, one_of
 from did.estimators.base import PERIODS_PER_YEAR, Panel
 from did.estimators.ldv import lag_matrix
-from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns
-from did.inference.bias_reduced import LEVERAGE_ONE
-from did.inference.clustered import CANCELLED, small_sample_factor
-from did.inference.randomisation import fewest_rows
+from did.inference.clustered import small_sample_factor
+from did.inference.placebo import (
+    Regression,
+    Simple,
+    compact,
+    leverage_corrected,
+    regression,
+    simple,
+    unit_spread,
+    wild,
+)
+from did.inference.randomisation import near_in_size
 
 ESTIMATORS = ("did", "ldv")
 SCHEMES = ("never_treated", "before_onset")
 METHODS = ("clustered_unit", "clustered", "CR2", "CR3", "jackknife", "wild_bootstrap", "randomisation",
-           "randomisation_estimate")
+           "randomisation_estimate", "randomisation_near")
 COLUMNS = ["scheme", "method", "n_draws", "rejected", "coverage", "simulation_error", "mean_width", "n_clusters",
            "n_treated_clusters", "n_treated", "size_mismatch", "n_onsets", "status", "reason"]
-# A placebo cluster is drawn among this many of those nearest in size to the treated cluster whose place it takes.
-NEAREST = 5
 # Placebo onsets of the scheme ``before_onset``, spread evenly over those that leave two years before and one after.
 MOST_ONSETS = 5
-# Numbers that one block of draws may hold.
-BLOCK = 20_000_000
-# Numbers that rows by columns of the regression may hold.
-LARGEST = 200_000_000
+# With how many clusters calibration still ends within minutes.
+MOST_CLUSTERS = 500
+# Methods that need no more than the estimate and errors clustered at the level of assignment are tried in this many
+# times as many assignments, and ``randomisation_near`` is held against as many.
+MORE = 5
+# Assignments that share their signs of the wild bootstrap, at most: signs have a simulation error in common, too.
+SHARED = 100
+# Numbers that one block of draws may hold: few enough to stay near the processor.
+BLOCK = 2_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How methods of inference are tried, and how one is chosen to lead with.
+
+    draws       placebo assignments for each scheme, 99 or more; cheap methods are tried in five times as many
+    wild_draws  draws of the wild bootstrap within each of them
+    own_draws   draws of the wild bootstrap and of randomisation for the estimate itself
+    order       methods in the order they are considered, of `METHODS` but ``jackknife``
+    tolerance   how far measured coverage may be from ``confidence``, both as shares
+    seed        of every random draw
+    """
+
+    draws: int = 999
+    wild_draws: int = 399
+    own_draws: int = 9999
+    order: tuple[str, ...] = ("wild_bootstrap", "CR2", "randomisation", "CR3", "randomisation_near")
+    tolerance: float = 0.02
+    confidence: float = 0.95
+    seed: int = 20170601
 
 
 def calibrate(panel: Panel, *, estimator: str = "did", lags: str = "all", level: str = "system",
-              scheme: str = "never_treated", draws: int = 999, wild_draws: int = 399, seed: int = 20170601,
-              confidence: float = 0.95) -> pd.DataFrame:
+              scheme: str = "never_treated", settings: Settings | None = None) -> pd.DataFrame:
     """Return how often intervals of each method leave out a true zero, one row per method of `METHODS`.
 
     ``panel``: outcomes in any unit of measure, a missing one left out as by the estimator; ``level``, a level of its
@@ -58,99 +80,52 @@ def calibrate(panel: Panel, *, estimator: str = "did", lags: str = "all", level:
     all before the first onset. Each treated cluster, the largest first, is replaced by one drawn among the five unused
     clusters nearest to it in units; size_mismatch is the mean distance that is left.
 
-    Columns: n_draws assignments, of which ``rejected`` at 1 - ``confidence``; coverage, the share of intervals that
-    hold zero, with its simulation_error (binomial); mean_width of the intervals in units of the outcome per unit of
-    dose (for the wild bootstrap and randomisation twice critical value times standard error); n_clusters, and
-    n_treated_clusters and n_treated units under placebo (mean); n_onsets. Randomisation is against all ways of handing
-    the onsets and doses to the clusters at hand, whatever their size, as many as ``draws``. Assignments without a
-    statistic count as not rejected.
+    Columns: n_draws assignments, of which ``rejected`` at 1 - confidence; coverage, the share of intervals that hold
+    zero, with its simulation_error (binomial); mean_width of the intervals in units of the outcome per unit of dose
+    (for the wild bootstrap and randomisation twice critical value times standard error); n_clusters, and
+    n_treated_clusters and n_treated units under placebo (mean); n_onsets. ``randomisation`` is against all ways of
+    handing the onsets and doses to the clusters at hand, whatever their size, as many as the draws;
+    ``randomisation_near`` against assignments drawn like those that it is tried in, so that here it can err by
+    simulation alone. These and ``clustered`` cost little and have five times as many assignments as the draws asked
+    for. Assignments without a statistic count as not rejected.
 
-    A scheme that the panel is too small for, or too large to hold in memory, has rows with status ``skipped`` and the
-    reason. Raises DidError for an unknown estimator, level or scheme, ``lags`` that the panel does not have, ``draws``
-    below 99, and a ``confidence`` outside 0 to 1.
+    A scheme that the panel is too small for, or too large, has rows with status ``skipped`` and the reason. Raises
+    DidError for an unknown estimator, level or scheme, ``lags`` that the panel does not have, draws below 99, and a
+    confidence outside 0 to 1.
 
     >>> from did.simulate.panels import panel
     >>> frame, _ = panel(120, 24, {12: 30}, 0.0, seed=1, units_per_system=5)
-    >>> table = calibrate(Panel.from_frame(frame), draws=99, wild_draws=99)
+    >>> table = calibrate(Panel.from_frame(frame), settings=Settings(draws=99, wild_draws=99))
     >>> table.loc[table["method"] == "wild_bootstrap", "n_treated_clusters"].item()
     6
     """
-    one_of("calibration: estimator", estimator, ESTIMATORS)
+    settings = settings or Settings()
     one_of("calibration: scheme", scheme, SCHEMES)
-    one_of("calibration: level", level, panel.clusters)
-    if draws < 99:
-        raise DidError(f"calibration: draws: expected 99 or more; found {draws}; ask for more")
-    if not 0 < confidence < 1:
-        raise DidError(f"calibration: confidence: expected a share between 0 and 1; found {confidence}; use 0.95")
-    treated = panel.treated_from[~panel.never_treated & ~panel.always_treated]
-    if estimator == "ldv" and len(treated):
-        lag_matrix(panel, int(treated.min()), lags)   # a wrong word is a mistake, and not a reason to skip
+    _check(panel, estimator, lags, level, settings)
     panel, unit = panel.scaled()
     try:
         placebos = list(_placebos(panel, estimator, lags, level, scheme))
     except DidError as error:
         return _skipped(scheme, str(error))
-    generator = np.random.default_rng(seed)
-    asked = _Asked(draws, wild_draws, confidence)
-    shares = np.array_split(np.arange(draws), len(placebos))
-    parts = [_measure(placebo, dataclasses.replace(asked, draws=len(share)), generator)
+    generator = np.random.default_rng(settings.seed)
+    shares = np.array_split(np.arange(settings.draws), len(placebos))
+    parts = [_measure(placebo, dataclasses.replace(settings, draws=len(share)), generator)
              for placebo, share in zip(placebos, shares, strict=True)]
-    table = _table(scheme, parts, placebos, asked)
+    table = _table(scheme, parts, placebos, settings)
     return table.assign(mean_width=table["mean_width"] * unit)
 
 
-def headline_method(calibration: pd.DataFrame, order: Sequence[str], *, confidence: float = 0.95,
-                    tolerance: float = 0.02) -> tuple[str, float, bool]:
-    """Return the method to lead with, its measured coverage, and whether it holds its level.
-
-    The first of ``order`` whose coverage (the mean over the schemes that were done, by draws) is within ``tolerance``
-    of ``confidence``. If none is, the one of them with the highest coverage and False; ("", NaN, False) if nothing was
-    measured.
-
-    ``calibration``: rows of `calibrate`, of one estimate. Raises nothing.
-
-    >>> headline_method(pd.DataFrame({"method": ["wild_bootstrap", "CR2"], "status": "done", "rejected": [100, 45],
-    ...                               "n_draws": 1000}), ["wild_bootstrap", "CR2"])
-    ('CR2', 0.955, True)
-    """
-    done = calibration.loc[calibration["status"].eq("done") & calibration["method"].isin(list(order))]
-    if done.empty:
-        return "", float("nan"), False
-    totals = done.groupby("method")[["rejected", "n_draws"]].sum()
-    measured = 1 - totals["rejected"] / totals["n_draws"]
-    for method in order:
-        if method in measured and abs(measured[method] - confidence) <= tolerance:
-            return method, float(measured[method]), True
-    widest = measured.idxmax()
-    return str(widest), float(measured[widest]), False
-
-
-@dataclasses.dataclass(frozen=True)
-class _Asked:
-    draws: int
-    wild_draws: int
-    confidence: float
-
-
-@dataclasses.dataclass(frozen=True)
-class _Regression:
-    """A regression less its effects and lags, rows sorted by cluster and unit.
-
-    basis    (rows, k) orthonormal, of the period effects and lags
-    outcome  (rows,) and columns (rows, clusters x onsets), both less what the basis explains
-    starts   (clusters,) first row of each cluster; unit_starts (units,) of each unit
-    squares  (clusters x onsets,) sums of squares of the columns before
-    n_obs, n_parameters   N and K of the small-sample factor
-    """
-
-    basis: np.ndarray
-    outcome: np.ndarray
-    columns: np.ndarray
-    starts: np.ndarray
-    unit_starts: np.ndarray
-    squares: np.ndarray
-    n_obs: int
-    n_parameters: int
+def _check(panel: Panel, estimator: str, lags: str, level: str, settings: Settings) -> None:
+    one_of("calibration: estimator", estimator, ESTIMATORS)
+    one_of("calibration: level", level, panel.clusters)
+    if settings.draws < 99:
+        raise DidError(f"calibration: draws: expected 99 or more; found {settings.draws}; ask for more")
+    if not 0 < settings.confidence < 1:
+        raise DidError("calibration: confidence: expected a share between 0 and 1; found "
+                       f"{settings.confidence}; use 0.95")
+    treated = panel.treated_from[~panel.never_treated & ~panel.always_treated]
+    if estimator == "ldv" and len(treated):
+        lag_matrix(panel, int(treated.min()), lags)   # a wrong word is a mistake, and not a reason to skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +136,7 @@ class _Placebo:
     sizes   (labels,) units of the treated cluster; available (clusters,) units of those that may take its place
     """
 
-    regression: _Regression
+    regression: Regression
     doses: np.ndarray
     sizes: np.ndarray
     available: np.ndarray
@@ -170,6 +145,9 @@ class _Placebo:
 def _placebos(panel: Panel, estimator: str, lags: str, level: str, scheme: str):
     """The regressions of a scheme. Raises DidError where there is none, with the reason."""
     codes, names = pd.factorize(panel.clusters[level])
+    if len(names) > MOST_CLUSTERS:
+        raise DidError(f"expected at most {MOST_CLUSTERS} clusters; found {len(names)}, with which placebos take too "
+                       "long")
     treated = ~panel.never_treated & ~panel.always_treated
     with_treated = np.unique(codes[treated])
     if not len(with_treated):
@@ -203,88 +181,9 @@ def _refuse_few(n_clusters: int, n_treated: int, what: str) -> None:
 
 def _placebo(panel: Panel, codes: np.ndarray, estimator: str, lags: str, onsets: np.ndarray, treated) -> _Placebo:
     onset, dose, sizes = treated
-    regression, available = _regression(panel, codes, estimator, lags, onsets)
+    model, available = regression(panel, codes, estimator, lags, onsets)
     doses = np.where(np.minimum(onset, onsets.max())[:, None] == onsets, dose[:, None], 0.0)
-    return _Placebo(regression, doses, sizes, available)
-
-
-def _regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
-                onsets: np.ndarray) -> tuple[_Regression, np.ndarray]:
-    """Take effects and lags out of the outcome and of a column per cluster and onset; also the clusters' sizes."""
-    weight = panel.observed_weight
-    seen = (weight > 0).any(axis=0)
-    lagged = np.empty((panel.n_units, 0))
-    if estimator == "ldv":
-        lagged = lag_matrix(panel, int(onsets.min()), lags)[0]
-        seen &= np.arange(panel.n_periods) >= onsets.min()
-        used = np.isfinite(lagged).all(axis=1) & (weight[:, seen] > 0).all(axis=1)
-        if used.sum() <= lagged.shape[1] + 2:
-            raise DidError(f"expected more units than {lagged.shape[1] + 2} coefficients; found {int(used.sum())}")
-    else:
-        used = (weight > 0).any(axis=1)
-    order = np.flatnonzero(used)[np.argsort(codes[used], kind="stable")]
-    labels, codes = np.unique(codes[order], return_inverse=True)
-    periods = np.flatnonzero(seen)
-    outcome, weight, lagged = panel.outcome[np.ix_(order, periods)], weight[np.ix_(order, periods)], lagged[order]
-    n_obs, n_periods = int((weight > 0).sum()), len(periods)
-    after = periods[:, None] >= onsets
-    if (weight > 0).all() and (weight == weight[:, :1]).all():
-        # Treatment is equal in all periods between two onsets: their means have the same coefficient.
-        _, first, segment, length = np.unique(after.sum(axis=1), return_index=True, return_inverse=True,
-                                              return_counts=True)
-        outcome = outcome @ (np.eye(len(length)) / length)[segment]
-        weight, after = weight[:, :1] * length, after[first]
-    n_clusters, n_columns = len(labels), len(labels) * len(onsets)
-    if weight.size * (n_columns + weight.shape[1] + lagged.shape[1]) > LARGEST:
-        raise DidError(f"{len(order)} units x {n_periods} periods and {n_clusters} clusters are too many to hold")
-    columns = np.zeros((*weight.shape, n_clusters, len(onsets)))
-    columns[np.arange(len(codes)), :, codes] = after
-    columns = columns.reshape(*weight.shape, n_columns)
-    effects = np.broadcast_to(np.eye(weight.shape[1])[None], (*weight.shape, weight.shape[1]))
-    before = np.broadcast_to(lagged[:, None, :], (*weight.shape, lagged.shape[1]))
-    kept = weight > 0
-    every = np.concatenate([effects, before, columns, np.where(kept, outcome, 0.0)[:, :, None]], axis=2)
-    raw = np.einsum("ut,utk->k", weight, every**2)
-    if estimator == "did":   # unit effects, which lie within clusters
-        every = demean_periods(every.swapaxes(0, 1), weight.T).swapaxes(0, 1)
-    every = every[kept] * np.sqrt(weight[kept])[:, None]
-    # Period effects first, so that what is left of the lags does not depend on their level.
-    n_effects, n_controls = weight.shape[1], weight.shape[1] + lagged.shape[1]
-    basis, rest = _basis(every[:, :n_effects], every[:, n_effects:], raw[:n_effects])
-    more, rest = _basis(rest[:, :lagged.shape[1]], rest[:, lagged.shape[1]:], raw[n_effects:n_controls])
-    basis = np.column_stack([basis, more])
-    n_rows = kept.sum(axis=1)
-    owner = np.repeat(codes, n_rows)
-    regression = _Regression(
-        basis, rest[:, -1], rest[:, :-1], np.searchsorted(owner, np.arange(n_clusters)),
-        np.cumsum(n_rows) - n_rows, raw[n_controls:-1], n_obs,
-        1 + n_periods + basis.shape[1] - n_effects + int(estimator == "did"))
-    return regression, np.bincount(codes)
-
-
-def _basis(columns: np.ndarray, rest: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An orthonormal basis of ``columns``, whose sums of squares were ``squares``, and ``rest`` less what it explains.
-    """
-    kept = independent_columns(columns.T @ columns, ROUNDING**2 * squares)
-    basis = np.linalg.qr(columns[:, kept])[0]
-    for _ in range(2):   # large means leave rounding behind the first time
-        rest = rest - basis @ (basis.T @ rest)
-    return basis, rest
-
-
-def _matched(placebo: _Placebo, draws: int, generator: np.random.Generator) -> np.ndarray:
-    """Return (draws, treated clusters) the cluster that takes the place of each treated one, near it in size."""
-    chosen = np.empty((draws, len(placebo.sizes)), dtype=int)
-    taken = np.zeros((draws, len(placebo.available)), dtype=bool)
-    for place in np.argsort(-placebo.sizes, kind="stable"):
-        distance = np.abs(placebo.available - placebo.sizes[place]) + generator.uniform(0, 0.5, taken.shape)
-        distance[taken] = np.inf
-        nearest = np.argsort(distance, axis=1)[:, :NEAREST]
-        free = np.isfinite(np.take_along_axis(distance, nearest, axis=1)).sum(axis=1)
-        pick = (generator.uniform(size=draws) * free).astype(int)
-        chosen[:, place] = nearest[np.arange(draws), pick]
-        taken[np.arange(draws), chosen[:, place]] = True
-    return chosen
+    return _Placebo(model, doses, sizes, available)
 
 
 def _assigned(placebo: _Placebo, chosen: np.ndarray) -> np.ndarray:
@@ -305,147 +204,56 @@ class _Found:
     mismatch: float
 
 
-def _measure(placebo: _Placebo, asked: _Asked, generator: np.random.Generator) -> _Found:
+def _factor(model: Regression, n_clusters: int) -> float:
+    return small_sample_factor(n_clusters, model.n_obs, model.n_parameters)
+
+
+def _measure(placebo: _Placebo, asked: Settings, generator: np.random.Generator) -> _Found:
     from scipy import stats
 
-    model, n_clusters = placebo.regression, len(placebo.available)
-    chosen = _matched(placebo, asked.draws, generator)
+    model, fewest, n_clusters = placebo.regression, compact(placebo.regression), len(placebo.available)
+    chosen = near_in_size(placebo.sizes, placebo.available, MORE * asked.draws, generator)
     z = _assigned(placebo, chosen)
     everyone = np.argsort(generator.uniform(size=(asked.draws, n_clusters)), axis=1)[:, :len(placebo.sizes)]
-    compact = _compact(model)
-    signs = generator.choice([-1.0, 1.0], size=(asked.wild_draws, n_clusters))
-    reference = _simple(compact, _assigned(placebo, everyone))
+    dealt = simple(fewest, _assigned(placebo, everyone))
+    near = simple(fewest, _assigned(placebo, near_in_size(placebo.sizes, placebo.available, MORE * asked.draws,
+                                                          generator)))
     p_value, width = {method: [] for method in METHODS}, {method: [] for method in METHODS}
-    size = compact.starts.size * (compact.basis.shape[1] + n_clusters) + asked.wild_draws * n_clusters
-    step = max(1, BLOCK // size)
-    for first in range(0, len(z), step):
-        block = z[first:first + step]
-        simple = _simple(compact, block)
-        spreads = {"clustered_unit": (_unit_spread(model, block, simple), len(model.unit_starts) - 1.0),
-                   "clustered": (simple.spread, n_clusters - 1.0), **_leverage_corrected(compact, simple)}
-        for method, (spread, df) in spreads.items():
-            root = np.sqrt(small_sample_factor(int(np.max(df)) + 1, model.n_obs, model.n_parameters)) \
-                if method.startswith("clustered") else 1.0
-            error = np.where(simple.varies, root * spread, np.nan)
-            p_value[method].append(2 * stats.t.sf(np.abs(simple.estimate) / error, df))
-            width[method].append(2 * stats.t.ppf((1 + asked.confidence) / 2, df) * error)
-        drawn, critical = _wild(compact, simple, signs, asked.confidence)
+
+    def by_t(method: str, own: Simple, spread: np.ndarray, df: np.ndarray | float, factor: float = 1.0) -> None:
+        error = np.where(own.varies, np.sqrt(factor) * spread, np.nan)
+        p_value[method].append(2 * stats.t.sf(np.abs(own.estimate) / error, df))
+        width[method].append(2 * stats.t.ppf((1 + asked.confidence) / 2, df) * error)
+
+    own = simple(fewest, z)
+    by_t("clustered", own, own.spread, n_clusters - 1.0, _factor(model, n_clusters))
+    for method, value, other, unit in (
+            ("randomisation", own.t, dealt.t, own.spread),
+            ("randomisation_estimate", np.abs(own.estimate), np.abs(dealt.estimate), 1.0),
+            ("randomisation_near", own.t, near.t, own.spread)):
+        known = np.sort(np.where(np.isnan(other), np.inf, other))
+        larger = len(known) - np.searchsorted(known, value * (1 - 1e-8))
+        p_value[method].append(np.where(np.isnan(value), np.nan, (1 + larger) / (1 + len(known))))
+        width[method].append(2 * np.quantile(known, asked.confidence) * unit * np.ones(len(z)))
+    step = min(SHARED, max(1, BLOCK // (n_clusters * (fewest.basis.shape[1] + n_clusters))))
+    n_units = len(model.unit_starts)
+    for first in range(0, asked.draws, step):
+        block = z[first:min(first + step, asked.draws)]
+        own = simple(fewest, block)
+        by_t("clustered_unit", own, unit_spread(model, block, own), n_units - 1.0, _factor(model, n_units))
+        for method, (spread, df) in leverage_corrected(fewest, own).items():
+            by_t(method, own, spread, df)
+        signs = 2.0 * generator.integers(0, 2, size=(asked.wild_draws, n_clusters), dtype=np.int8) - 1
+        drawn, critical = wild(fewest, own, signs, asked.confidence)
         p_value["wild_bootstrap"].append(drawn)
-        width["wild_bootstrap"].append(2 * critical * simple.spread)
-        for method, value, other, unit in (
-                ("randomisation", simple.t, reference.t, simple.spread),
-                ("randomisation_estimate", np.abs(simple.estimate), np.abs(reference.estimate), 1.0)):
-            known = np.sort(np.where(np.isnan(other), np.inf, other))
-            larger = len(known) - np.searchsorted(known, value * (1 - 1e-8))
-            p_value[method].append(np.where(np.isnan(value), np.nan, (1 + larger) / (1 + len(known))))
-            width[method].append(2 * np.quantile(known, asked.confidence) * unit * np.ones(len(block)))
+        width["wild_bootstrap"].append(2 * critical * own.spread)
     return _Found({name: np.concatenate(parts) for name, parts in p_value.items()},
                   {name: np.concatenate(parts) for name, parts in width.items()},
                   float(placebo.available[chosen].sum(axis=1).mean()),
                   float(np.abs(placebo.available[chosen] - placebo.sizes).mean()))
 
 
-def _compact(model: _Regression) -> _Regression:
-    """The same products within clusters in as few rows as they have rank."""
-    scale = np.linalg.norm(model.outcome) or 1.0
-    every = np.column_stack([model.basis, model.outcome / scale, model.columns])
-    blocks = [fewest_rows(block) for block in np.split(every, model.starts[1:])]
-    starts = np.cumsum([0] + [len(block) for block in blocks[:-1]])
-    every, k = np.concatenate(blocks), model.basis.shape[1]
-    return dataclasses.replace(model, basis=every[:, :k], outcome=every[:, k] * scale, columns=every[:, k + 1:],
-                               starts=starts)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Simple:
-    """Of each draw: treatment (rows, draws), its square, the estimate, the clusters' parts (clusters, draws) of both,
-    the clustered error without factor, |t| by it, and whether there is one."""
-
-    treatment: np.ndarray
-    square: np.ndarray
-    estimate: np.ndarray
-    product: np.ndarray
-    own_square: np.ndarray
-    spread: np.ndarray
-    t: np.ndarray
-    varies: np.ndarray
-
-
-def _simple(model: _Regression, z: np.ndarray) -> _Simple:
-    treatment = model.columns @ z.T
-    product = np.add.reduceat(treatment * model.outcome[:, None], model.starts, axis=0)
-    own = np.add.reduceat(treatment**2, model.starts, axis=0)
-    square = own.sum(axis=0)
-    identified = square > COLLINEAR * (model.squares @ z.T**2)
-    square = np.where(identified, square, np.nan)
-    estimate = product.sum(axis=0) / square
-    spread = np.sqrt(((product - estimate * own) ** 2).sum(axis=0)) / square
-    varies = identified & (spread * square > CANCELLED * (np.abs(product).sum(axis=0) + np.abs(estimate) * square))
-    return _Simple(treatment, square, estimate, product, own, spread,
-                   np.abs(estimate) / np.where(varies, spread, np.nan), varies)
-
-
-def _unit_spread(model: _Regression, z: np.ndarray, simple: _Simple) -> np.ndarray:
-    treatment = model.columns @ z.T
-    score = treatment * (model.outcome[:, None] - treatment * simple.estimate)
-    return np.sqrt((np.add.reduceat(score, model.unit_starts, axis=0) ** 2).sum(axis=0)) / simple.square
-
-
-def _leverage_corrected(model: _Regression, simple: _Simple) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Errors and degrees of freedom of each draw by CR2, CR3 and the jackknife over clusters."""
-    n_clusters, n_draws = len(model.starts), len(simple.square)
-    ends = np.append(model.starts[1:], len(model.outcome))
-    root = np.sqrt(simple.square)
-    score = {kind: np.zeros(n_draws) for kind in ("CR2", "CR3")}
-    own = {kind: np.empty((n_clusters, n_draws)) for kind in score}
-    lean = {kind: np.empty((n_draws, n_clusters, model.basis.shape[1] + 1)) for kind in score}
-    for g, (a, b) in enumerate(zip(model.starts, ends, strict=True)):
-        f, q = simple.treatment[a:b].T, model.basis[a:b]
-        residual = model.outcome[a:b] - simple.estimate[:, None] * f
-        scaled = f / root[:, None]
-        leverage = q @ q.T + scaled[:, :, None] * scaled[:, None, :]
-        values, vectors = np.linalg.eigh(np.where(np.isfinite(leverage), leverage, 0.0))
-        left = np.clip(1 - values, 0.0, 1.0)
-        turned, rest = (np.einsum("dij,di->dj", vectors, each) for each in (f, residual))
-        on_basis = np.einsum("dij,ik->djk", vectors, q)
-        for kind, power in (("CR2", -0.5), ("CR3", -1.0)):
-            factor = np.where(left > LEVERAGE_ONE, np.maximum(left, LEVERAGE_ONE) ** power, 0.0)
-            weighed = factor * turned
-            score[kind] += (weighed * rest).sum(axis=1) ** 2
-            own[kind][g] = (weighed**2).sum(axis=1)
-            lean[kind][:, g, :-1] = np.einsum("dj,djk->dk", weighed, on_basis)
-            lean[kind][:, g, -1] = (weighed * turned).sum(axis=1) / root
-    found = {}
-    for kind in score:
-        overlap = lean[kind] @ lean[kind].swapaxes(1, 2)
-        hat = np.einsum("dgg->gd", overlap)
-        trace = (own[kind] - hat).sum(axis=0)
-        spread = (own[kind] ** 2 - 2 * own[kind] * hat).sum(axis=0) + (overlap**2).sum(axis=(1, 2))
-        found[kind] = (np.sqrt(score[kind]) / simple.square, trace**2 / np.where(spread > 0, spread, np.nan))
-    found["jackknife"] = (found["CR3"][0] * np.sqrt((n_clusters - 1) / n_clusters), np.full(n_draws, n_clusters - 1.0))
-    return found
-
-
-def _wild(model: _Regression, simple: _Simple, signs: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """P-values of the wild cluster bootstrap with the null imposed, and the critical values of |t|."""
-    levers = np.stack([np.add.reduceat(simple.treatment * model.basis[:, [column]], model.starts, axis=0)
-                       for column in range(model.basis.shape[1])], axis=2)
-    pulls = np.add.reduceat(model.basis * model.outcome[:, None], model.starts, axis=0)
-    product = simple.product.T
-    # score*_g = sum_h A_gh v_h, A = diag(f_g'y_g) - (f_g'Q_g)(Q_h'y_h)' - f_g'f_g f_h'y_h / f'f
-    mixing = -levers.transpose(1, 0, 2) @ pulls.T
-    mixing -= (simple.own_square.T / simple.square[:, None])[:, :, None] * product[:, None, :]
-    place = np.arange(product.shape[1])
-    mixing[:, place, place] += product
-    score = mixing @ signs.T
-    spread = np.sqrt((score**2).sum(axis=1))
-    drawn = np.abs(product @ signs.T) / np.where(spread > 0, spread, np.nan)
-    value = np.abs(simple.estimate) / simple.spread
-    larger = np.isnan(drawn) | (drawn > value[:, None] * (1 + 1e-8))
-    return larger.mean(axis=1), np.nanquantile(drawn, confidence, axis=1)
-
-
-def _table(scheme: str, parts: list[_Found], placebos: list[_Placebo], asked: _Asked) -> pd.DataFrame:
+def _table(scheme: str, parts: list[_Found], placebos: list[_Placebo], asked: Settings) -> pd.DataFrame:
     rows = []
     for method in METHODS:
         p_value = np.concatenate([part.p_value[method] for part in parts])

@@ -28,7 +28,9 @@ from did.inference.clustered import CANCELLED, rounding_error, small_sample_fact
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 
 ESTIMATORS = ("did", "ldv")
-STATISTICS = ("studentised", "estimate")
+STATISTICS = ("studentised", "estimate", "studentised_near")
+# Of ``studentised_near``: a cluster changes places with one of this many nearest to it in units.
+NEAREST = 5
 # Statistics closer than this share of the observed one are tied: they differ by rounding.
 TIED = 1e-8
 # Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws.
@@ -99,7 +101,11 @@ def randomisation(
     ``estimator``: ``did`` or ``ldv`` (with ``lags``), as `did.estimators`. ``statistic``: ``studentised``, by the
     standard error clustered at ``level``, is also right in large samples where effects average zero but groups differ
     in variance (Canay, Romano and Shaikh 2017, Econometrica 85:1013-1030; Young 2019, Q. J. Econ. 134:557-598;
-    MacKinnon and Webb 2020, J. Econometrics 218:435-450, compare both); ``estimate`` is not. ``ldv`` keeps the lags of
+    MacKinnon and Webb 2020, J. Econometrics 218:435-450, compare both); ``estimate`` is not. ``studentised_near`` is t
+    held against ``draws`` assignments in which each treated cluster gives onset and dose to one of the five nearest to
+    it in units (`near_in_size`): where a large cluster has the largest dose, or is less noisy than small ones, only
+    like is compared with like (Ferman and Pinto 2019, Review of Economics and Statistics 101:452-467, on why size
+    matters). ``ldv`` keeps the lags of
     the earliest onset, which is the same date in every assignment.
 
     Cells without an outcome or weight are left out as by the estimator, and stay out in every assignment; clusters
@@ -154,9 +160,15 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
         return _skip(asked, f"{len(rows)} units x {panel.n_periods} periods and {len(names)} clusters by {level} are "
                             "too many to hold; use fewer, or a complete panel")
     n_assignments = _count(np.bincount(observed))
-    enumerated = n_assignments <= draws
-    assignments = _enumerate(observed) if enumerated else np.random.default_rng(seed).permuted(
-        np.broadcast_to(observed, (draws, len(observed))), axis=1)
+    near = statistic == "studentised_near"
+    enumerated = n_assignments <= draws and not near
+    generator = np.random.default_rng(seed)
+    assignments = (_near(observed, labels[:, 0] < panel.n_periods, np.bincount(codes), draws, generator) if near
+                   else _enumerate(observed) if enumerated
+                   else generator.permuted(np.broadcast_to(observed, (draws, len(observed))), axis=1))
+    if assignments is None:
+        return _skip(asked, "clusters never treated differ in dose: which of them another takes the place of is not "
+                            "settled by size")
     doses = np.where(labels[:, [0]] == onsets, labels[:, [1]], 0.0)
     sums = _sums(cells, doses, observed, assignments)
     factor = small_sample_factor(len(names), result.n_obs, result.n_parameters)
@@ -186,6 +198,7 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
         note=join_notes(
             f"all {n_assignments} assignments" if enumerated
             else f"{draws} draws of {Decimal(n_assignments):.2e} assignments",
+            "among clusters near in size" if near else "",
             dose_note,
             f"{n_undefined} assignments without a statistic count as extreme" if n_undefined else "",
             f"interval of constant effects not rejected at {1 - coverage:.2g}",
@@ -265,6 +278,45 @@ def _enumerate(observed: np.ndarray) -> np.ndarray:
         filled = np.repeat(filled, len(chosen), axis=0)
         filled[np.arange(len(filled))[:, None], at.reshape(len(filled), -1)] = label
     return filled
+
+
+def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
+    """Return (draws, treated clusters) the cluster that takes the place of each treated one, near it in size.
+
+    ``sizes`` (treated clusters,) and ``available`` (clusters,) in units. The largest is replaced first, each by one
+    drawn from the five unused clusters nearest to it (fewer where fewer are left); there must be as many clusters as
+    places. Raises nothing.
+
+    >>> near_in_size(np.array([5, 1]), np.array([1, 5]), 2, np.random.default_rng(1)).shape
+    (2, 2)
+    """
+    chosen = np.empty((draws, len(sizes)), dtype=int)
+    taken = np.zeros((draws, len(available)), dtype=bool)
+    near = min(NEAREST, len(available))
+    for place in np.argsort(-sizes, kind="stable"):
+        distance = np.abs(available - sizes[place]) + generator.uniform(0, 0.5, taken.shape)
+        distance[taken] = np.inf
+        nearest = np.argpartition(distance, near - 1, axis=1)[:, :near]
+        nearest = np.take_along_axis(
+            nearest, np.argsort(np.take_along_axis(distance, nearest, axis=1), axis=1), axis=1)   # those taken last
+        free = np.isfinite(np.take_along_axis(distance, nearest, axis=1)).sum(axis=1)
+        pick = (generator.uniform(size=draws) * free).astype(int)
+        chosen[:, place] = nearest[np.arange(draws), pick]
+        taken[np.arange(draws), chosen[:, place]] = True
+    return chosen
+
+
+def _near(observed: np.ndarray, treated: np.ndarray, sizes: np.ndarray, draws: int,
+          generator: np.random.Generator) -> np.ndarray | None:
+    """Return (draws, clusters) label numbers with those of treated clusters on others near in size; None where the
+    clusters that are not treated have no one label. ``treated`` says it of each label, ``sizes`` are units."""
+    rest = np.unique(observed[~treated[observed]])
+    if len(rest) != 1:
+        return None
+    places = np.flatnonzero(treated[observed])
+    assignments = np.full((draws, len(observed)), rest[0])
+    assignments[np.arange(draws)[:, None], near_in_size(sizes[places], sizes, draws, generator)] = observed[places]
+    return assignments
 
 
 @dataclasses.dataclass(frozen=True)

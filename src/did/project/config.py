@@ -337,6 +337,20 @@ class Publication(Strict):
     context: list[Context] = Field(default_factory=list, description="Facts a reader must know.")
 
 
+class Inference(Strict):
+    """How the interval of a headline is chosen: by the first method whose measured coverage holds."""
+
+    order: list[Literal["wild_bootstrap", "CR2", "CR3", "randomisation", "randomisation_estimate", "randomisation_near",
+                        "clustered", "clustered_unit"]] = Field(
+        default_factory=lambda: ["wild_bootstrap", "CR2", "randomisation", "CR3", "randomisation_near"], min_length=1,
+        description="Methods in the order they are considered; docs/few_clusters.md says what each is.")
+    tolerance: float = Field(0.02, gt=0, lt=0.5, description="How far the measured coverage of a 95% interval may be "
+                             "from 0.95, under each scheme of placebo assignments, for its method to hold.")
+    draws: int = Field(999, ge=99, description="Placebo assignments that every method is tried in, for each scheme.")
+    wild_draws: int = Field(399, ge=99, description="Draws of the wild bootstrap in each of them; for the estimate "
+                            "itself `draws` of the evaluation.")
+
+
 class Robustness(Strict):
     """What is left out, and into what parts the units are cut, to see what an estimate rests on."""
 
@@ -381,6 +395,7 @@ class Evaluation(Strict):
                                             "by_wave, by_system or own_dates: first sample and treatment.")
     clusters: list[Literal["unit", "system"]] = Field(min_length=1, description="Levels of clustering.")
     draws: int = Field(9999, ge=99, description="Draws of the wild bootstrap and of reassignment.")
+    inference: Inference = Field(default_factory=Inference, description="How the interval of a headline is chosen.")
     robustness: Robustness = Field(default_factory=Robustness, description="What an estimate is tried without.")
     default_specification: str = Field(description="The specification that is reported.")
     specifications: dict[Identifier, Specification] = Field(min_length=1, description="Named specifications.")

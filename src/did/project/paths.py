@@ -8,7 +8,8 @@ from pathlib import Path
 # The evaluation that commands are about if none is named.
 DEFAULT_CONFIG = Path("config/ics.yaml")
 # Tables of an indicator that stages hand on, in the order they are made.
-TABLES = ("panel", "area_audit", "estimates", "influence", "specifications", "diagnostics", "trends", "verdicts")
+TABLES = ("panel", "area_audit", "estimates", "influence", "specifications", "calibration", "headline", "diagnostics",
+          "trends", "verdicts")
 # Of a family.
 FAMILY_TABLES = ("adjusted_p_values", "tested_claims")
 
@@ -73,6 +74,12 @@ class Paths:
 
     def specifications(self, indicator: str) -> Path:
         return self.data / "processed" / "specifications" / f"{indicator}.parquet"
+
+    def calibration(self, indicator: str) -> Path:
+        return self.data / "processed" / "calibration" / f"{indicator}.parquet"
+
+    def headline(self, indicator: str) -> Path:
+        return self.data / "processed" / "headline" / f"{indicator}.parquet"
 
     def diagnostics(self, indicator: str) -> Path:
         return self.data / "processed" / "diagnostics" / f"{indicator}.parquet"

@@ -11,7 +11,8 @@ from did.project.claims import load_claims
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 
-TABLES = ["estimates.csv", "diagnostics.csv", "area_audit.csv", "adjusted_p_values.csv"]
+TABLES = ["headline.csv", "calibration.csv", "estimates.csv", "diagnostics.csv", "area_audit.csv",
+          "adjusted_p_values.csv"]
 WORKBOOK = "workbook.xlsx"
 DICTIONARY = "data_dictionary.csv"
 PAPER_PARTS = ["csv", "tex", "html", "docx"]

@@ -15,7 +15,7 @@ from did.project import result_files
 from did.project.config import Evaluation, Strict
 from did.project.loading import load_indicator
 
-OF_INDICATOR = ("align", "fit", "diagnose", "specify", "judge", "draw")
+OF_INDICATOR = ("align", "fit", "calibrate", "diagnose", "specify", "judge", "draw")
 OF_FAMILY = ("adjust", "family")
 # Sections that stages use in part; every other key is used whole.
 SECTIONS = ("waves", "publication", "robustness")
@@ -31,6 +31,7 @@ _WHOLE = f"{_WORDS} title publication.citation"
 KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, keys in {
     "align": f"indicators_folder default_specification specifications {_PANEL}",
     "fit": f"{_FITTED} staggered_estimators seed waves.excluded_wave",
+    "calibrate": f"{_FITTED} seed draws inference waves.excluded_wave",
     "diagnose": f"""{_FITTED} staggered_estimators seed draws robustness reference waves.table waves.units waves.systems
                     waves.excluded_wave""",
     "specify": f"{_FITTED} products published waves.excluded_wave {_PANEL}",

@@ -53,8 +53,8 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     shown = result_files.headlines(evaluation, without)
     one_of("indicator", name, [each for each in evaluation.indicators if each not in without])
     indicator = load_indicator(name, evaluation.indicators_folder)
-    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends"), [name], evaluation,
-                          paths)
+    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends", "headline"), [name],
+                          evaluation, paths)
     claims = load_claims(evaluation.published)
     claims = claims.loc[claims["indicator"] == name]
     claims["published_value"] = pd.to_numeric(claims["value"], errors="coerce")

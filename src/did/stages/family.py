@@ -40,8 +40,8 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
     by_family = result_files.families(evaluation, without)
     one_of("family", family, by_family)
     members = [load_indicator(name, evaluation.indicators_folder) for name in by_family[family]]
-    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications"), by_family[family], evaluation,
-                          paths)
+    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "headline"), by_family[family],
+                          evaluation, paths)
     facts = family_facts(family, evaluation, without=without, paths=paths)
     facts = replace(facts, largest_dose=largest_dose(facts.total, evaluation, paths))
     claims = load_claims(evaluation.published)
@@ -51,7 +51,7 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
         _waves(evaluation, bool(frames["estimates"]["is_synthetic"].any()), paths)
     write_text(paths.results / result_files.family_page(family),
                summary_markdown(facts=facts, reproduction=reproduction, **frames))
-    del frames["area_audit"]
+    del frames["area_audit"], frames["headline"]
     write_text(paths.results / result_files.robustness_page(family),
                robustness_markdown(facts=facts, reproduction=reproduction, **frames))
     return f"{family}: {len(result_files.family_files(evaluation, family, without))} files"

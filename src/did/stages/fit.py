@@ -11,6 +11,7 @@ from did.errors import DidError
 from did.estimators import estimate, in_run
 from did.estimators.base import Panel, Result
 from did.estimators.registry import TWO_WAY
+from did.inference.calibration import ESTIMATORS
 from did.inference.clustered import cluster_shares, summarise
 from did.inference.multiplier import add_bands
 from did.project.config import Evaluation
@@ -53,6 +54,14 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     table = pd.concat(frames, names=["indicator", "specification", "sample", "fit"]).reset_index(level=[0, 1, 2])
     table["minimum_treated"] = settings.minimum_treated
     table["few_treated"] = table["n_treated"] < settings.minimum_treated
+    # What did calibrate gives an interval whose coverage is measured.
+    table["headline"] = (
+        table["specification"].eq(evaluation.default_specification)
+        & table["sample"].eq(evaluation.samples[0])
+        & table["estimator"].isin(ESTIMATORS)
+        & table["treatment"].isin(evaluation.treatments)
+        & table["estimand"].eq("overall")
+    )
     table["is_synthetic"] = bool(panels["is_synthetic"].any())
     tables.write("estimates", table, paths.estimates(indicator))
     influence = pd.concat(shares, names=["indicator", "sample", "treatment", "estimator", "row"]).reset_index(

@@ -25,7 +25,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     is missing or breaks its contract, and for a figure or a section that is missing.
     """
     indicators = [name for names in result_files.families(evaluation, without).values() for name in names]
-    frames = stage_tables(("estimates", "diagnostics"), indicators, evaluation, paths)
+    frames = stage_tables(("estimates", "diagnostics", "headline"), indicators, evaluation, paths)
     # Effects by event time are in the figures; without them every search is short.
     frames["estimates"] = frames["estimates"].loc[frames["estimates"]["estimand"].eq("overall")]
     frames["reproduction"] = tables.read("reproduction", paths.reproduction)
@@ -33,8 +33,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     write_text(paths.results / result_files.FRONT, front_markdown(
         front=front, **frames))
     members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]
-    computed = together(seals.made_by(getattr(paths, table)(name)) for table in ("estimates", "diagnostics")
-                        for name in indicators)
+    computed = together(seals.made_by(getattr(paths, table)(name)) for name in indicators
+                        for table in ("estimates", "diagnostics", "headline"))
     page = report_html(Report(evaluation=evaluation, front=front, sources=sources_of(members, evaluation),
                               tables=frames, versions=computed, paths=paths, without=list(without)))
     write_text(paths.results / result_files.REPORT, page)

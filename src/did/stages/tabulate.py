@@ -28,7 +28,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     indicators = members(evaluation, without)
     frames = result_tables(evaluation, paths, without)
     aggregation = {name: each.aggregation for name, each in indicators.items()}
-    for table in ("estimates", "diagnostics", "area_audit"):
+    for table in ("headline", "calibration", "estimates", "diagnostics", "area_audit"):
         frame = frames[table]
         if table == "diagnostics":
             frame = worded(frame)

@@ -13,6 +13,7 @@ NOT_COMPUTED = "not part of this row, or skipped"
 NOT_PRINTED = "not printed"
 COUNT, CODE, TEXT, P, FACT = "number", "code", "text", "0 to 1", "yes, no, not printed or cannot run"
 FLAG = "True or False"
+SHARE, NOT_MEASURED = "share, 0 to 1", "it was not measured"
 # Column -> meaning, unit, what missing means, wherever a table does not say otherwise.
 COLUMNS: dict[str, tuple[str, str, str]] = {
     "indicator": ("outcome, the name of its file in config/indicators", CODE, NEVER),
@@ -97,6 +98,23 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "reasons": ("codes of what differs, separated by semicolons", TEXT, "nothing differs"),
     "design": ("one_at_a_time: one choice changed; product: a combination", CODE, NEVER),
     "choices": ("choices that differ from the default, key=value; key=value", TEXT, "none: the default"),
+    "headline": ("the table headline has an interval for it whose coverage is measured", FLAG, NEVER),
+    "lags": ("lags of the lagged-dependent-variable model", CODE, "the estimator has none"),
+    "scheme": ("never_treated: onsets and doses given to clusters never treated in the window; before_onset: given to "
+               "any, with placebo onsets before the first", CODE, NEVER),
+    "method": ("method of inference", CODE, NEVER),
+    "holds": ("its measured coverage is within the tolerance of 95% in every scheme; where none is, the method that "
+              "errs least often stands", FLAG, NEVER),
+    "n_draws": ("placebo assignments", COUNT, NEVER),
+    "rejected": ("of them, how often the true null is rejected at 5%", COUNT, NEVER),
+    "coverage": ("share of them in which the 95% interval holds a true zero", SHARE, NOT_MEASURED),
+    "simulation_error": ("standard error of coverage from the number of draws", SHARE, NOT_MEASURED),
+    "coverage_least": ("least coverage among the schemes", SHARE, NOT_MEASURED),
+    "coverage_most": ("most coverage among the schemes", SHARE, NOT_MEASURED),
+    "mean_width": ("mean width of the 95% intervals", EFFECT, NOT_MEASURED),
+    "size_mismatch": ("mean difference in units between a placebo cluster and the treated one whose place it takes",
+                      "units", NOT_MEASURED),
+    "n_onsets": ("placebo onsets", COUNT, NOT_MEASURED),
     "n_choices": ("how many choices differ from the default", COUNT, NEVER),
     "area_code": ("code of the area in the source", CODE, NEVER),
     "area_name": ("name of the area", TEXT, "not named in the source"),

@@ -15,19 +15,24 @@ import pandera.pandas as pa
 
 from did.errors import DidError
 from did.store import seals
-from did.store.columns import CODE, COUNT, EFFECT, NEVER, NOT_COMPUTED, TEXT, P, described
+from did.store.columns import CODE, COUNT, EFFECT, NEVER, NOT_COMPUTED, NOT_MEASURED, TEXT, P, described
 
 CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
 STAGES = {"observations": "observe", "panel": "align", "area_audit": "align", "estimates": "fit", "influence": "fit",
           "diagnostics": "diagnose", "trends": "diagnose", "specifications": "specify", "verdicts": "judge",
-          "adjusted_p_values": "adjust", "tested_claims": "adjust", "reproduction": "reproduce"}
+          "adjusted_p_values": "adjust", "tested_claims": "adjust", "reproduction": "reproduce",
+          "calibration": "calibrate", "headline": "calibrate"}
 VERDICTS = ("reproduced", "reproduced except N", "consistent", "not reproduced", "contradicted", "not printed",
             "cannot run")
 # What tells two rows of one diagnostic apart, in the key of the diagnostics table.
 IDENTITY = ["diagnostic", "treatment", "estimator", "cluster", "variant", "left_out", "part", "period", "target",
             "event_time", "bound_m", "is_breakdown"]
+# Of placebo assignments, and of inference (`did.inference.calibration`).
+SCHEMES = ["never_treated", "before_onset"]
+METHODS = ["clustered_unit", "clustered", "CR2", "CR3", "jackknife", "wild_bootstrap", "randomisation",
+           "randomisation_estimate", "randomisation_near"]
 FATE = ["kept", "merged", "excluded", "imputed", "set_aside"]
 
 
@@ -203,7 +208,83 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "state": _text(checks=pa.Check.isin(["estimated", "reference", "not_identified"])),
             "few_treated": _flag(),
             "minimum_treated": _count(),
+            "headline": _flag(),
             "note": _text(),
+        },
+    ),
+    "calibration": _schema(
+        "calibration",
+        "a method of inference, tried in placebo assignments of one scheme",
+        ["indicator", "specification", "sample", "treatment", "estimator", "cluster", "scheme", "method"],
+        {
+            "indicator": _text(),
+            "specification": _text(),
+            "sample": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "lags": _text(),
+            "cluster": _text(),
+            "scheme": _text(checks=pa.Check.isin(SCHEMES)),
+            "method": _text(checks=pa.Check.isin(METHODS)),
+            "n_draws": _count(),
+            "rejected": _count(),
+            "coverage": _number(),
+            "simulation_error": _number(),
+            "mean_width": _number(),
+            "n_clusters": _count(nullable=True),
+            "n_treated_clusters": _count(nullable=True),
+            "n_treated": _number(),
+            "size_mismatch": _number(),
+            "n_onsets": _count(nullable=True),
+            "status": _text(checks=pa.Check.isin(["done", "skipped"])),
+            "reason": _text(),
+        },
+        own={
+            "lags": ("lags of the lagged-dependent-variable model", CODE, "the estimator has none"),
+            "cluster": ("level of assignment", CODE, NEVER),
+            "reason": ("why it was skipped", TEXT, "it was done"),
+            "n_treated": ("units treated in a placebo assignment, mean", "units", NOT_MEASURED),
+            "n_clusters": ("clusters of the placebo panel", COUNT, NOT_MEASURED),
+            "n_treated_clusters": ("clusters treated in a placebo assignment", COUNT, NOT_MEASURED),
+        },
+    ),
+    "headline": _schema(
+        "headline",
+        "an estimate with the interval that leads, by the first method whose measured coverage holds",
+        ["indicator", "specification", "sample", "treatment", "estimator"],
+        {
+            "indicator": _text(),
+            "specification": _text(),
+            "sample": _text(),
+            "treatment": _text(),
+            "estimator": _text(),
+            "lags": _text(),
+            "cluster": _text(),
+            "estimate": _number(),
+            "ci_low": _number(),
+            "ci_high": _number(),
+            "p_value": _number(),
+            "method": _text(checks=pa.Check.isin(["", *METHODS])),
+            "holds": _flag(),
+            "coverage": _number(),
+            "simulation_error": _number(),
+            "coverage_least": _number(),
+            "coverage_most": _number(),
+            "n_draws": _count(),
+            "n_obs": _count(),
+            "n_units": _count(),
+            "n_treated": _count(),
+            "n_clusters": _count(),
+            "n_treated_clusters": _count(),
+            "note": _text(),
+        },
+        own={
+            "cluster": ("level of assignment, whose clusters the method respects", CODE, NEVER),
+            "ci_low": ("lower end of the 95% interval by that method", EFFECT, "no method gives one"),
+            "ci_high": ("upper end of the 95% interval by that method", EFFECT, "no method gives one"),
+            "p_value": ("two-sided p-value of no effect by that method", P, "no method gives one"),
+            "method": ("method of inference that the interval is by", CODE, "no method gives an interval"),
+            "n_draws": ("placebo assignments it was tried in", COUNT, NEVER),
         },
     ),
     "influence": _schema(

@@ -168,11 +168,12 @@ def members(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, 
 
 def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> dict[str, pd.DataFrame]:
     """Return the tables that a run gives to people: estimates, with p_adjusted of the reported overall effects (Romano
-    and Wolf's over the family), diagnostics, area_audit, adjusted_p_values and reproduction.
+    and Wolf's over the family), diagnostics, area_audit, calibration, headline, adjusted_p_values and reproduction.
 
     Raises DidError for a table that is missing or breaks its contract.
     """
-    frames = stage_tables(("estimates", "diagnostics", "area_audit"), members(evaluation, without), evaluation, paths)
+    names = ("estimates", "diagnostics", "area_audit", "calibration", "headline")
+    frames = stage_tables(names, members(evaluation, without), evaluation, paths)
     tests = pd.concat([tables.read("adjusted_p_values", paths.adjusted_p_values(family))
                        for family in result_files.families(evaluation, without)], ignore_index=True)
     estimates = frames["estimates"]

@@ -23,6 +23,12 @@ TESTS = {
     "joint_leads": "All leads jointly",
     "joint_leads_bin_12": "Leads in bins of 12 months",
 }
+# Methods of inference in running text.
+METHODS = {"wild_bootstrap": "the wild cluster bootstrap", "CR2": "CR2", "CR3": "CR3",
+           "randomisation": "randomisation of whole clusters by t",
+           "randomisation_estimate": "randomisation of whole clusters by the estimate",
+           "randomisation_near": "randomisation of whole clusters near in size by t", "clustered": "clustered errors",
+           "clustered_unit": "errors clustered by unit"}
 # How long a period of each frequency is called.
 PERIODS = {"M": "month", "Q": "quarter", "Y": "year"}
 # Mark of an estimate on few treated units.

@@ -1,7 +1,7 @@
-"""The sentence that leads a page: whether the headline estimate is told apart from zero, and how far it moves.
+"""What leads a page on an outcome: the estimate with an interval whose coverage was measured, and how far it moves.
 
-Facts are taken from the tables first; the words come after. Which tests are read, in which order, is what
-docs/few_clusters.md recommends for an estimator and a treatment. Nothing is estimated here.
+The interval is that of the table `headline` (`did.inference.headline`): the first method of the evaluation's order that
+holds its level on the outcome's own panel. Nothing is estimated here.
 """
 
 from __future__ import annotations
@@ -12,24 +12,21 @@ from dataclasses import dataclass
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import entry
-from did.report.content.facts import Facts, averaged_by, estimator_name, only, own_dates_names, rests_on_few
+from did.report.content.facts import METHODS, Facts, averaged_by, estimator_name, only, own_dates_names, rests_on_few
 from did.report.content.notes import cluster_name
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.robustness_tables import decimals_of, named
 from did.words import count, decimals_for, interval, listed, markdown_cell, number, p_value, plural
 
 LEVEL = 0.05
-NAMES = {"wild_bootstrap": "the wild bootstrap", "bias_reduced_cr2": "CR2", "randomisation": "randomisation"}
-# The tests to read of effects by dose, first the one to believe first: randomisation rejects too often. Those of a
-# binary treatment are in each estimator's entry.
-INTENSITY = ("wild_bootstrap", "bias_reduced_cr2")
+# Diagnostic -> the method whose interval it has, whether that leads or not.
+OTHERS = {"wild_bootstrap": "wild_bootstrap", "bias_reduced_cr2": "CR2", "randomisation": "randomisation"}
 NOT_MADE = "it is not among the diagnostics"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a test of an estimate gives: 95% interval and p-value, NaN where there is none, or why it was skipped."""
+    """What a method gives: 95% interval and p-value, NaN where there is none, or why it was skipped."""
 
     name: str
     low: float
@@ -45,13 +42,27 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """Of the method that leads: whether it holds its level, and its measured coverage with simulation error, shares;
+    NaN where it could not be measured."""
+
+    holds: bool
+    coverage: float
+    error: float
+    note: str
+
+
+@dataclass(frozen=True)
 class Tested:
-    """An estimate by one estimator, with the tests to read."""
+    """An estimate by one estimator: the finding that leads (None: no method gives one), how its method was measured,
+    and what the other methods give."""
 
     estimator: str
     value: float
     decimals: int
-    tests: Sequence[Finding]
+    headline: Finding | None
+    measured: Measured
+    others: Sequence[Finding]
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,7 @@ class Lead:
     """What is known of one headline: the outcome of ``facts`` under one treatment, first sample.
 
     others : by the other estimator, if there is one. few : what the indicator's settings say of few treated units.
+    n_units, n_treated, n_clusters, n_treated_clusters : what ours rests on.
     moved : whether the two checks that follow were made for this treatment. without : the estimates without the treated
     clusters that hold most treated units (several if they hold as many); not_without : clusters that could not be left
     out, with the reason. own_dates : one per estimator.
@@ -87,6 +99,7 @@ class Lead:
     ours: Tested
     others: Sequence[Tested]
     few: str
+    n_units: int
     n_treated: int
     n_clusters: int
     n_treated_clusters: int
@@ -106,17 +119,20 @@ class Lead:
         return sentences(self)
 
 
-def leads(facts: Facts, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> list[Lead]:
+def leads(facts: Facts, estimates: pd.DataFrame, diagnostics: pd.DataFrame, headline: pd.DataFrame) -> list[Lead]:
     """Return what leads the page of ``facts``: one per treatment that its headline outcome is estimated for.
 
-    ``estimates`` and ``diagnostics`` are those tables, of any indicators. A test that is not in the table counts as
-    skipped. Raises DidError if the first treatment has no estimate by the published estimator.
+    ``estimates``, ``diagnostics`` and ``headline`` are those tables, of any indicators. A test that is not in the
+    diagnostics counts as skipped. Raises DidError if the first treatment has no estimate by the published estimator, or
+    an estimate that leads has no row in ``headline``.
     """
     first, sample = next(iter(facts.treatments)), next(iter(facts.samples))
     estimates, diagnostics = (table[table["indicator"].eq(facts.total) & table["sample"].eq(sample)
                                     & table["cluster"].isin(list(facts.clusters))]
                               for table in (estimates, diagnostics))
     estimates = estimates[estimates["estimand"].eq("overall")]
+    headline = headline[headline["indicator"].eq(facts.total) & headline["sample"].eq(sample)
+                        & headline["specification"].eq(facts.specification)]
     diagnostics = diagnostics[diagnostics["specification"].eq(facts.specification)]
     found = []
     for treatment in facts.treatments:
@@ -131,7 +147,7 @@ def leads(facts: Facts, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> l
                                f"{sample}) under specification '{facts.specification}'; found none; run the fit stage "
                                f"for it")
             continue
-        by = [_tested(row, tests, list(facts.clusters)[-1], treatment)
+        by = [_tested(row, tests, headline[headline["treatment"].eq(treatment)], list(facts.clusters)[-1])
               for name in dict.fromkeys([facts.estimator, facts.other_estimator])
               if (row := only(own, estimator=name, cluster=next(iter(facts.clusters)))) is not None]
         moves = {}
@@ -140,25 +156,41 @@ def leads(facts: Facts, estimates: pd.DataFrame, diagnostics: pd.DataFrame) -> l
             moves = {"without": without, "not_without": not_without, "own_dates": _own_dates(rows, facts)}
         found.append(Lead(facts=facts, treatment=treatment, ours=by[0], others=by[1:],
                           few=str(last["note"]) if rests_on_few(last["few_treated"]) else "",
-                          n_treated=int(last["n_treated"]), n_clusters=int(last["n_clusters"]),
+                          n_units=int(last["n_units"]), n_treated=int(last["n_treated"]),
+                          n_clusters=int(last["n_clusters"]),
                           n_treated_clusters=int(last["n_treated_clusters"]), moved=treatment == first, **moves))
     return found
 
 
-def _tested(row: pd.Series, diagnostics: pd.DataFrame, level: str, treatment: str) -> Tested:
-    recommended = INTENSITY if treatment != "binary" else entry(row["estimator"]).tests
+def _tested(row: pd.Series, diagnostics: pd.DataFrame, headline: pd.DataFrame, level: str) -> Tested:
+    leading = only(headline, estimator=row["estimator"])
+    if leading is None and row["headline"]:
+        raise DidError(f"headline table: expected the {row['estimator']} estimate of {row['indicator']} "
+                       f"({row['treatment']}); found none; run: did calibrate {row['indicator']}")
+    first, measured = None, Measured(False, float("nan"), float("nan"), "no interval of known coverage is made for it")
+    if leading is not None:
+        measured = Measured(bool(leading["holds"]), float(leading["coverage"]), float(leading["simulation_error"]),
+                            str(leading["note"]))
+        if leading["method"]:
+            first = _finding(leading["method"], leading, row)
     own = diagnostics[diagnostics["estimator"].eq(row["estimator"]) & diagnostics["cluster"].eq(level)]
-    tests = []
-    for name in recommended:
+    others = []
+    for name, method in OTHERS.items():
         found = only(own, diagnostic=name)
-        if found is None:
-            tests.append(Finding(NAMES[name], *[float("nan")] * 3, 0, NOT_MADE))
+        if leading is not None and method == leading["method"]:
             continue
-        ends = {"std_error": row["std_error"], "ci_low": found["ci_low"], "ci_high": found["ci_high"]}
+        if found is None:
+            others.append(Finding(METHODS[method], *[float("nan")] * 3, 0, NOT_MADE))
+            continue
         skipped = (found["reason"] or "no reason is given") if found["status"] == "skipped" else ""
-        tests.append(Finding(NAMES[name], float(found["ci_low"]), float(found["ci_high"]), float(found["p_value"]),
-                             decimals_of(ends), skipped))
-    return Tested(row["estimator"], float(row["estimate"]), decimals_for(row["std_error"]), tests)
+        others.append(_finding(method, found, row, skipped))
+    return Tested(row["estimator"], float(row["estimate"]), decimals_for(row["std_error"]), first, measured, others)
+
+
+def _finding(method: str, found: pd.Series, row: pd.Series, skipped: str = "") -> Finding:
+    ends = {"std_error": row["std_error"], "ci_low": found["ci_low"], "ci_high": found["ci_high"]}
+    return Finding(METHODS[method], float(found["ci_low"]), float(found["ci_high"]), float(found["p_value"]),
+                   decimals_of(ends), skipped)
 
 
 def _without(diagnostics: pd.DataFrame, reported: pd.Series) -> tuple[list[Without], list[tuple[str, str]]]:
@@ -190,10 +222,13 @@ def how_to_read(found: Sequence[Lead]) -> str:
     more = " and with each wave from its own date" if facts.staggered else ""
     only_first = (f" Estimates without the largest of the treated {_clusters(facts)}{more} are made for the "
                   f"{next(iter(facts.treatments.values())).lower()} treatment only.")
-    return ("The interval alongside each test holds the effects that it does not rule out; what the tests are, and how "
-            "often each is wrong, is in `docs/few_clusters.md`. Further down, intervals are from errors clustered "
-            f"{listed(facts.clusters.values())} alone. Where few {_clusters(facts)} are treated, such intervals leave "
-            "out zero too often: they do not overrule these tests."
+    few = _clusters(facts)
+    return ("The interval that leads is by the first method, in an order that the evaluation file declares, whose 95% "
+            "intervals hold a true zero in about 95% of placebo assignments on the outcome's own panel: onsets and "
+            f"doses of the treated {few} given to {few} where nothing was done (`docs/few_clusters.md`). \"Not told "
+            f"apart from zero\" is not \"no effect\". Further down, intervals are from errors clustered "
+            f"{listed(facts.clusters.values())} alone. Where few {few} are treated, such intervals leave out zero too "
+            "often: they do not overrule the one that leads."
             + ("" if all(lead.moved for lead in found) else only_first))
 
 
@@ -204,15 +239,16 @@ def sentences(lead: Lead) -> str:
     name = outcome if outcome == facts.title else f"{facts.title} ({outcome})"
     per = "" if lead.treatment == "binary" else f", for each {facts.dose},"
     value = f"{number(ours.value, ours.decimals, signed=True)} {facts.effect_unit}{per}"
-    where = (f"the tests fit for few treated {_clusters(facts)} ({count(lead.n_treated_clusters)} of "
-             f"{count(lead.n_clusters)})")
     verdict = _verdict(ours, f"the estimate of {markdown_cell(value)}")
+    rests = (f"it rests on {count(lead.n_treated)} treated of {count(lead.n_units)} {facts.units}"
+             + ("" if _clusters(facts) == facts.units else
+                f", in {count(lead.n_treated_clusters)} of {count(lead.n_clusters)} {_clusters(facts)}"))
     parts = [f"**{markdown_cell(name)}, {facts.treatments[lead.treatment].lower()} treatment: {verdict}**"
-             f"{_by(ours, where)}", *_skipped(ours), *_moves(lead)]
+             f"{_by(ours)}", rests, *_other_methods(ours), *_moves(lead)]
     said = ["; ".join(parts)]
     for other in lead.others:
         verdict = _verdict(other, number(other.value, other.decimals, signed=True))
-        said.append("; ".join([f"By {estimator_name(other.estimator)}, {verdict}{_p_values(other)}", *_skipped(other)]))
+        said.append("; ".join([f"By {estimator_name(other.estimator)}, {verdict}{_by(other)}", *_other_methods(other)]))
     if lead.few:
         said.append(f"The estimate {markdown_cell(lead.few)}")
     return f"{'. '.join(said)}."
@@ -225,46 +261,42 @@ def _clusters(facts: Facts) -> str:
 
 
 def _verdict(tested: Tested, value: str) -> str:
-    """``the estimate of +41.4 days is not told apart from zero``; with tests that disagree, that they do."""
-    apart = {test.tells_apart for test in tested.tests if not test.skipped}
-    if not apart:
+    """``the estimate of +41.4 days is not told apart from zero``, by the finding that leads."""
+    if tested.headline is None:
         return f"it is not known whether {value} can be told apart from zero"
-    if len(apart) == 2:
-        return f"the tests disagree on whether {value} can be told apart from zero"
-    return f"{value} is {'' if apart.pop() else 'not '}told apart from zero"
+    return f"{value} is {'' if tested.headline.tells_apart else 'not '}told apart from zero"
 
 
-def _by(tested: Tested, where: str) -> str:
-    """What follows the verdict: each test with its numbers, by what it says where they disagree."""
-    done = [test for test in tested.tests if not test.skipped]
-    no, yes = ([_numbers(test) for test in done if test.tells_apart == apart] for apart in (False, True))
-    if not done:
-        return f", because none of {where} could be made"
-    if no and yes:
-        return f": of {where}, {listed(no)} {_say(no)} no and {listed(yes)} {_say(yes)} yes"
-    return f" by {where}: {listed(no or yes)}"
+def _by(tested: Tested) -> str:
+    """What follows the verdict: the interval that leads, by which method, and how often that is right."""
+    if tested.headline is None:
+        return f", because {markdown_cell(tested.measured.note or 'no method gives an interval')}"
+    found = tested.headline
+    return f": {_span(found)} ({p_value(found.p)}) by {found.name}, {measured_words(tested.measured)}"
 
 
-def _p_values(tested: Tested) -> str:
-    """`` (p from 0.070 to 0.131)``; "" where no test was done."""
-    found = sorted(test.p for test in tested.tests if not test.skipped)
-    if not found:
-        return ""
-    low, high = (p_value(found[end]).removeprefix("p = ") for end in (0, -1))
-    return f" ({p_value(found[0])})" if low == high else f" (p from {low.removeprefix('p ')} to {high})"
+def measured_words(measured: Measured) -> str:
+    """What is said alongside an interval that leads: its measured coverage, or that none is known or holds."""
+    if pd.isna(measured.coverage):
+        return f"whose coverage is not known ({markdown_cell(measured.note)})"
+    share = f"{100 * measured.coverage:.1f}% of placebo assignments (simulation error {100 * measured.error:.1f})"
+    if measured.holds:
+        return f"whose intervals hold a true zero in {share}"
+    return f"whose intervals hold a true zero in {share}: no method holds its level here"
 
 
-def _say(tests: Sequence[str]) -> str:
-    return "say" if len(tests) > 1 else "says"
+def _span(found: Finding) -> str:
+    if pd.isna(found.low) or pd.isna(found.high):
+        return "no interval"
+    return f"95% interval {interval(found.low, found.high, found.decimals)}"
 
 
-def _numbers(test: Finding) -> str:
-    span = "no interval" if pd.isna(test.low) or pd.isna(test.high) else interval(test.low, test.high, test.decimals)
-    return f"{test.name} ({span}, {p_value(test.p)})"
-
-
-def _skipped(tested: Tested) -> list[str]:
-    return [f"{test.name} was skipped ({markdown_cell(test.skipped)})" for test in tested.tests if test.skipped]
+def _other_methods(tested: Tested) -> list[str]:
+    """What the other methods give, each with its numbers; those that were skipped with the reason."""
+    done = [f"{test.name} ({_span(test).removeprefix('95% interval ')}, {p_value(test.p)})" for test in tested.others
+            if not test.skipped]
+    return [*([f"by other methods: {listed(done)}"] if done else []),
+            *(f"{test.name} was skipped ({markdown_cell(test.skipped)})" for test in tested.others if test.skipped)]
 
 
 def _moves(lead: Lead) -> list[str]:

@@ -31,7 +31,8 @@ def _both(names: str) -> str:
 
 # A table between the stages, written as CSV -> what it has besides.
 _OF_TABLES = {"estimates": ["aggregation"], "diagnostics": ["aggregation", "item"], "area_audit": ["aggregation"],
-              "adjusted_p_values": [], "reproduction": []}
+              "adjusted_p_values": [], "reproduction": [], "headline": ["aggregation"],
+              "calibration": ["aggregation"]}
 # File or pattern -> what a row is, its columns in order, and what of them is not as in `did.store.columns`.
 _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
     "specifications.csv": (

@@ -12,25 +12,25 @@ from did.words import markdown_cell, markdown_table, period_name
 
 
 def front_markdown(*, front: Front, reproduction: pd.DataFrame, estimates: pd.DataFrame,
-                   diagnostics: pd.DataFrame) -> str:
+                   diagnostics: pd.DataFrame, headline: pd.DataFrame) -> str:
     """Return the front page as Markdown text, ending in one line break.
 
     ``reproduction`` holds one row per published claim and cluster level, those that could not be run included;
-    ``estimates`` and ``diagnostics`` are those tables. The page leads with what the tests for few treated clusters say
-    of each family's headline outcome, under every treatment. Each family that is available has one paragraph on it
-    under its first treatment, by the wording rules of its own page, and says how many printed facts agree. If any row
-    of a table is synthetic, the page begins by saying so.
+    ``estimates``, ``diagnostics`` and ``headline`` are those tables. The page leads with each family's headline
+    outcome under every treatment, with the interval of the table headline. Each family that is available has one
+    paragraph on it under its first treatment, by the wording rules of its own page, and says how many printed facts
+    agree. If any row of a table is synthetic, the page begins by saying so.
 
     Raises DidError if a family's headline outcome has no estimate by the published estimator, or the reproduction
     table lacks the specification.
     """
     rows = reported(reproduction, front)
     first = next(iter(front.clusters))
-    leading = [lead for facts in front.families for lead in leads(facts, estimates, diagnostics)]
+    leading = [lead for facts in front.families for lead in leads(facts, estimates, diagnostics, headline)]
     return rendered(
         "front.md.j2",
         front=front,
-        synthetic=any(bool(table["is_synthetic"].any()) for table in (reproduction, estimates, diagnostics)),
+        synthetic=any(bool(table["is_synthetic"].any()) for table in (reproduction, estimates, diagnostics, headline)),
         onset=period_name(front.onset),
         leads=leading,
         how_to_read=how_to_read(leading),

@@ -31,12 +31,12 @@ def glance(indicator: Indicator, facts: Facts, tables: Mapping[str, pd.DataFrame
            files: str) -> list[tuple[str, Markup]]:
     """Return what a reader asks of an outcome first, as pairs of a name and a sentence.
 
-    Whether the estimate is told apart from zero, it with every clustering, what was printed and the verdict, trends
-    before treatment, on how many systems it rests, what was left out, and from which files it came. ``facts`` are of
-    this outcome alone.
+    Whether the estimate is told apart from zero, by the interval that leads; it with every clustering, what was printed
+    and the verdict, trends before treatment, on how many systems it rests, what was left out, and from which files it
+    came. ``facts`` are of this outcome alone.
     """
     ours, claims = _ours(tables, facts), tables["reproduction"]
-    found = [("Told apart from zero?", _lead(tables, facts)), ("Estimate", _estimates(ours, facts)),
+    found = [("Told apart from zero?", _lead(tables, facts)), ("By clustered errors", _estimates(ours, facts)),
              ("Published number", inline(_published(claims, facts))),
              ("Before treatment", inline(trend_sentence(tables["diagnostics"], facts) or NOT_TESTED))]
     row = _first(ours, facts, facts.estimator, list(facts.clusters)[-1])
@@ -51,8 +51,8 @@ def glance(indicator: Indicator, facts: Facts, tables: Mapping[str, pd.DataFrame
 
 
 def _lead(tables: Mapping[str, pd.DataFrame], facts: Facts) -> Markup:
-    """What the tests for few treated clusters say, one line per treatment, and where there is more."""
-    said = leads(facts, tables["estimates"], tables["diagnostics"])
+    """The estimate with the interval that leads, one line per treatment, and where there is more."""
+    said = leads(facts, tables["estimates"], tables["diagnostics"], tables["headline"])
     more = Markup('<a href="{}">Is it real?</a>').format(said[0].page)
     return Markup("<br>").join([*(inline(lead.text) for lead in said), more])
 

@@ -8,6 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from did.report.content.facts import (
+    METHODS,
     TREATMENTS,
     Facts,
     Front,
@@ -27,7 +28,8 @@ NOT_ESTIMATED = "not estimated"
 
 def outcomes_by_estimators(outcomes: Sequence[Facts], tables: Mapping[str, pd.DataFrame], *,
                            static: Sequence[str], staggered: Sequence[str]) -> Table:
-    """Return one row per outcome: every estimator's effect, first treatment and sample, with both intervals.
+    """Return one row per outcome: every estimator's effect, first treatment and sample: with the interval that
+    leads, its method and measured coverage, then those of every clustering.
 
     ``outcomes`` are the facts of each outcome alone. ``static`` estimators are read under the specification reported,
     those of ``staggered`` under the specification that treats each wave from its own date.
@@ -37,7 +39,7 @@ def outcomes_by_estimators(outcomes: Sequence[Facts], tables: Mapping[str, pd.Da
                 for name in staggered if name in own_dates_names() and name not in averaged_by()]
     rows = []
     for facts in outcomes:
-        name, overall = facts.outcomes[facts.total], tables["estimates"]
+        name, overall, headline = facts.outcomes[facts.total], tables["estimates"], tables["headline"]
         overall = overall[overall["indicator"].eq(facts.total)]
         cells = [Cell(Markup('<a href="#{}">{}</a>').format(facts.total, name), name), Cell(facts.effect_unit)]
         first = None
@@ -46,7 +48,9 @@ def outcomes_by_estimators(outcomes: Sequence[Facts], tables: Mapping[str, pd.Da
                           specification=facts.staggered if own_dates else facts.specification,
                           treatment=next(iter(facts.treatments)), sample=next(iter(facts.samples)))
                      for cluster in facts.clusters]
-            cells.append(_effect(found, facts))
+            leading = None if own_dates else only(
+                headline, indicator=facts.total, estimator=estimator, treatment=next(iter(facts.treatments)))
+            cells.append(_effect(found, facts, leading))
             first = first if own_dates or found[-1] is None else found[-1]
         cells.append(Cell("") if first is None else
                      Cell(f"{count(first['n_treated_clusters'])} of {count(first['n_clusters'])}",
@@ -60,13 +64,17 @@ def outcomes_by_estimators(outcomes: Sequence[Facts], tables: Mapping[str, pd.Da
                  ESTIMATES, frozenset(heads[2:]), True)
 
 
-def _effect(found: Sequence[pd.Series | None], facts: Facts) -> Cell:
-    """Estimate and one line per clustering."""
+def _effect(found: Sequence[pd.Series | None], facts: Facts, leading: pd.Series | None) -> Cell:
+    """Estimate, the interval that leads where there is one, and one line per clustering."""
     rows = [row for row in found if row is not None and pd.notna(row["estimate"])]
     if not rows:
         return Cell(NOT_ESTIMATED)
     decimals = decimals_for(rows[0]["std_error"])
     lines = [Markup("<strong>{}</strong>").format(number(rows[0]["estimate"], decimals, signed=True))]
+    if leading is not None and leading[["ci_low", "ci_high"]].notna().all():
+        lines.append(Markup("<span class=interval><strong>{}</strong> by {}, coverage {}</span>").format(
+            interval(leading["ci_low"], leading["ci_high"], decimals),
+            METHODS[leading["method"]], "unknown" if pd.isna(leading["coverage"]) else f"{leading['coverage']:.1%}"))
     lines += [Markup("<span class=interval>{} {}</span>").format(interval(row["ci_low"], row["ci_high"], decimals),
                                                                  facts.clusters[row["cluster"]]) for row in rows]
     return Cell(Markup(" ").join(lines), float(rows[0]["estimate"]))

@@ -38,9 +38,9 @@ MOST_BYTES = 5_000_000
 class Report:
     """What the page is made from: the evaluation, the facts of the whole, the stages' tables and where files are.
 
-    ``tables`` are the overall estimates (with the notes of the indicators' settings) and the diagnostics of every
-    available outcome, and reproduction (one row per claim and clustering, with its verdict). The sections on outcomes
-    are those that the draw stage wrote.
+    ``tables`` are the overall estimates (with the notes of the indicators' settings), the diagnostics and the headlines
+    of every available outcome, and reproduction (one row per claim and clustering, with its verdict). The sections on
+    outcomes are those that the draw stage wrote.
     """
 
     evaluation: Evaluation
@@ -65,7 +65,7 @@ def report_html(report: Report) -> str:
     outcomes = [outcome_facts(facts, load_indicator(name, evaluation.indicators_folder), evaluation)
                 for facts in front.families for name in facts.outcomes]
     leading = [lead for facts in front.families
-               for lead in leads(facts, report.tables["estimates"], report.tables["diagnostics"])]
+               for lead in leads(facts, *(report.tables[name] for name in ("estimates", "diagnostics", "headline")))]
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     page = html_of(
         "report.html.j2",

@@ -61,28 +61,30 @@ def summary_markdown(
     diagnostics: pd.DataFrame,
     area_audit: pd.DataFrame,
     specifications: pd.DataFrame,
+    headline: pd.DataFrame,
 ) -> str:
     """Return the page of one family as Markdown text, ending in one line break.
 
     ``reproduction`` holds one row per published claim and cluster level; ``estimates``, ``diagnostics``,
-    ``area_audit`` and ``specifications`` are those tables; rows of indicators that are not in ``facts.outcomes`` are
-    left aside. The specification of ``facts`` is reported; the named ``specifications`` are listed for the headline
-    outcome. Without claims on the family the page has no comparison. If any row used is synthetic, the page begins by
-    saying so. Texts from the tables are escaped, so that none can break the page.
+    ``area_audit``, ``specifications`` and ``headline`` are those tables; rows of indicators that are not in
+    ``facts.outcomes`` are left aside.
+    The specification of ``facts`` is reported; the named ``specifications`` are listed for the headline outcome.
+    Without claims on the family the page has no comparison. If any row used is synthetic, the page begins by saying so.
+    Texts from the tables are escaped, so that none can break the page.
 
     Raises DidError if the headline outcome has no estimate by the published estimator, or a table lacks the
     specification.
     """
-    reproduction, estimates, diagnostics, area_audit, specifications = (
+    reproduction, estimates, diagnostics, area_audit, specifications, headline = (
         table[table["indicator"].isin(list(facts.outcomes))]
-        for table in (reproduction, estimates, diagnostics, area_audit, specifications))
+        for table in (reproduction, estimates, diagnostics, area_audit, specifications, headline))
     overall = estimates[estimates["estimand"].eq("overall") & estimates["cluster"].isin(list(facts.clusters))]
     ours = select(overall, specification=facts.specification)
     rows = reported(reproduction, facts)
     synthetic = any(bool(table["is_synthetic"].any())
-                    for table in (reproduction, estimates, diagnostics, area_audit, specifications))
+                    for table in (reproduction, estimates, diagnostics, area_audit, specifications, headline))
     fates = area_audit_table(area_audit, facts)
-    leading = leads(facts, estimates, diagnostics)
+    leading = leads(facts, estimates, diagnostics, headline)
     return rendered(
         "summary.md.j2",
         facts=facts,

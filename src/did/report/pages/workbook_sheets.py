@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from did.project.registry import Source
-from did.report.content.facts import Facts, Front, estimator_name, own_dates_names
+from did.report.content.facts import METHODS, Facts, Front, estimator_name, own_dates_names
 from did.report.content.notes import worded
 from did.report.pages.paper_tables import BY_CLUSTER, CELL, SHARED, SYNTHETIC, VERDICTS, claims, effects, side_by_side
 from did.report.writers.workbook import Column, Cover, Sheet
@@ -25,6 +26,12 @@ NOTES = {
     "sample": "Wave two removed: without the {units} that were treated next, some of them within the period.",
     "clusters": "Standard errors allow for dependence within clusters, once within {units}, once within systems. Their "
                 "95% intervals and p-values use the t distribution with one degree of freedom fewer than clusters.",
+    "coverage": "Share of placebo assignments in which 95% intervals by the method hold a true zero: onsets and doses "
+                "of the treated clusters given to clusters where nothing was done, on the outcome's own panel. Its "
+                "simulation error comes from the number of assignments.",
+    "method": "The first method, in the order of the evaluation file, whose measured coverage is within the tolerance "
+              "of 95% in every scheme of placebo assignments; where none is, the one that errs least often. "
+              "docs/few_clusters.md says what each is.",
     "few": "Where few clusters are treated, errors clustered by system are too small more often than not; the sheet "
            "Diagnostics has tests made for few clusters.",
     "adjusted": "Adjusted for the number of outcomes in the family by Romano and Wolf's step-down of the largest |t|.",
@@ -65,20 +72,11 @@ NOTE = Column("note", "Remarks")
 INTERVALS = [name for name in BY_CLUSTER if name != "p_adjusted"]
 
 
-def sheets(
-    *,
-    pages: Sequence[Facts],
-    front: Front,
-    estimates: pd.DataFrame,
-    reproduction: pd.DataFrame,
-    diagnostics: pd.DataFrame,
-    area_audit: pd.DataFrame,
-    adjusted_p_values: pd.DataFrame,
-    units: Mapping[str, str],
-    sources: Mapping[str, Source],
-    files: Mapping[str, Mapping[str, Mapping]],
-) -> list[Sheet]:
-    """Return the workbook's tables from those of the stages (docs/tables.md).
+def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, reproduction: pd.DataFrame,
+           units: Mapping[str, str], sources: Mapping[str, Source], files: Mapping[str, Mapping[str, Mapping]],
+           **others: pd.DataFrame) -> list[Sheet]:
+    """Return the workbook's tables from those of the stages (docs/tables.md): ``others`` are headline, calibration,
+    diagnostics, area_audit and adjusted_p_values.
 
     ``pages`` are the families' facts; ``units`` maps an indicator to the unit of its effects; ``files`` maps a source
     to the files of its manifest. The reported specification alone, and for waves from their own dates the first such
@@ -86,17 +84,19 @@ def sheets(
     them. A table without a row, as of what was published where nothing was, has no sheet.
     """
     names = _Names(pages, units)
-    synthetic = bool(estimates["is_synthetic"].any())
-    made = [_effects(pages, estimates, units, names), _reproduced(reproduction, front, names)]
+    synthetic, area_audit = bool(estimates["is_synthetic"].any()), others["area_audit"]
+    made = [_headline(others["headline"], names), _effects(pages, estimates, units, names),
+            _reproduced(reproduction, front, names)]
     staggered = pages[0].staggered
     own = estimates.loc[estimates["specification"].eq(staggered)]
     if len(own):
         made.append(_staggered(own, names, staggered))
     made += [
         _event_time(estimates.loc[estimates["specification"].isin([front.specification, staggered])], names),
-        _diagnostics(diagnostics, names),
+        _diagnostics(others["diagnostics"], names),
+        _calibration(others["calibration"], names),
         _areas(area_audit.loc[area_audit["specification"].eq(front.specification)], names),
-        _adjusted_p_values(adjusted_p_values, names),
+        _adjusted_p_values(others["adjusted_p_values"], names),
         _sources(sources, files),
     ]
     return [replace(each, is_synthetic=synthetic) for each in made if len(each.rows)]
@@ -179,6 +179,52 @@ def _decimals(rows: pd.DataFrame, error: str, value: str) -> list[int]:
     """Decimals of each row: two digits of its error, or of the value itself where it has none."""
     return [decimals_for(by if by > 0 else abs(of) if pd.notna(of) else None)
             for by, of in zip(rows[error].astype(float).fillna(0.0), rows[value].astype(float), strict=True)]
+
+
+def _methods(rows: pd.DataFrame) -> pd.Series:
+    return rows["method"].map(lambda name: METHODS.get(name, name.replace("_", " ")))
+
+
+def _headline(rows: pd.DataFrame, names: _Names) -> Sheet:
+    shown = names.named(rows).assign(method=_methods(rows), holds=rows["holds"].map({True: "yes", False: "no"}))
+    columns = [*OUTCOME, *WHICH, *ESTIMATE,
+               Column("ci_low", "95% interval, lower end (unit of the row)", "number", "[x]"),
+               Column("ci_high", "95% interval, upper end (unit of the row)", "number", "[x]"),
+               Column("p_value", "p-value (0 to 1)", "p", "[x]"),
+               Column("method", "Method of inference [note:method]", empty="[x]"),
+               Column("holds", "Holds its level"),
+               *(Column(name, f"{heading} (share, 0 to 1) [note:coverage]", "p", "[x]") for name, heading in (
+                   ("coverage", "Measured coverage"), ("simulation_error", "Its simulation error"),
+                   ("coverage_least", "Least coverage of a scheme"), ("coverage_most", "Most coverage of a scheme"))),
+               Column("n_draws", "Placebo assignments (number)", "count"), *SIZES,
+               Column("n_clusters", "Clusters (number)", "count"),
+               Column("n_treated_clusters", "Treated clusters (number)", "count"), NOTE]
+    width = (rows["ci_high"] - rows["ci_low"]) / 4
+    return Sheet("Headline", "Headline estimates, with intervals of measured coverage",
+                 "One row per outcome, treatment and estimator, under the reported specification.", columns, shown,
+                 _decimals(rows.assign(width=width.where(np.isfinite(width))), "width", "estimate"))
+
+
+def _calibration(rows: pd.DataFrame, names: _Names) -> Sheet:
+    skipped = rows["status"].eq("skipped")
+    shown = names.named(rows).assign(method=_methods(rows), scheme=rows["scheme"].str.replace("_", " "))
+    for name in ("n_clusters", "n_treated_clusters", "n_treated", "coverage", "simulation_error", "mean_width"):
+        own = shown[name].astype(object)
+        shown[name] = own.mask(own.isna() & skipped, "[x]")
+    columns = [*OUTCOME, Column("treatment", "Treatment [note:treatment]"), Column("estimator", "Estimator"),
+               Column("effect_unit", "Unit of the effect"), Column("scheme", "Placebo assignments among"),
+               Column("method", "Method of inference"), Column("n_draws", "Placebo assignments (number)", "count"),
+               Column("rejected", "True null rejected at 5% (number)", "count"),
+               Column("coverage", "Measured coverage (share, 0 to 1) [note:coverage]", "p"),
+               Column("simulation_error", "Its simulation error (share, 0 to 1)", "p"),
+               Column("mean_width", "Mean width of 95% intervals (unit of the row)", "number"),
+               Column("n_treated", "Treated units in an assignment (mean number)", "number"),
+               Column("n_clusters", "Clusters (number)", "count"),
+               Column("n_treated_clusters", "Treated clusters (number)", "count"),
+               Column("reason", "Why skipped")]
+    return Sheet("Calibration", "How often each method of inference errs on each outcome's own panel",
+                 "Where nothing was done, 95% intervals should hold zero in 0.95 of the assignments.", columns, shown,
+                 _decimals(rows, "mean_width", "mean_width"))
 
 
 def _effects(pages: Sequence[Facts], estimates: pd.DataFrame, units: Mapping[str, str], names: _Names) -> Sheet:
