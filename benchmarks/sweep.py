@@ -45,8 +45,20 @@ def make(folder: Path, sizes: Sequence[int]) -> None:
 
 def measured(folder: Path, size: int) -> dict[str, float]:
     """Sweep a list once: seconds that passed, seconds of both cores used, bytes of the largest process."""
-    words = ["did", "sweep", f"sweep{size}.csv", "--waves", "waves.csv", "--value", "outcome", "--cores", str(CORES),
-             "--quiet"]
+    words = [
+        "did",
+        "sweep",
+        f"sweep{size}.csv",
+        "--waves",
+        "waves.csv",
+        "--value",
+        "outcome",
+        "--inference",
+        "clustered",
+        "--cores",
+        str(CORES),
+        "--quiet",
+    ]
     used = run(words, folder, MOST_SECONDS, jobs=True)
     if used.failure:
         raise SystemExit(f"did sweep of {size}: {used.failure}")

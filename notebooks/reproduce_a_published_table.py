@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from causaldata import castle
 
-from did.estimators import ESTIMATORS
+from did.estimators import names
 from did.estimators.decomposition import TYPES, decompose, shares
 from did.evidence import compare, load_claims
 from did.readers.panel_file import load
@@ -62,7 +62,7 @@ def estimates(specification: str, years_back: int) -> pd.DataFrame:
 
 # %%
 claims = load_claims(ROOT / "tests/published/castle_doctrine.csv", ["l_homicide"],
-                     estimators=[*ESTIMATORS, "decomposition"])
+                     estimators=[*names(), "decomposition"])
 for specification, years_back in {"year_of_law": 1, "first_full_year": 0}.items():
     table = compare(claims, estimates(specification, years_back), specification)
     print(f"Specification {specification}: {table['verdict'].eq('reproduced').sum()} of {len(table)} reproduced")

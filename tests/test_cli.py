@@ -80,7 +80,8 @@ def test_estimates_as_json_are_those_of_the_table(elsewhere):
     for column in table.select_dtypes("number").dropna(axis=1, how="all"):
         given = [math.nan if row[column] is None else row[column] for row in rows]
         np.testing.assert_array_equal(np.array(given, float), table[column].to_numpy(float), err_msg=column)
-    assert 0 < min(row["p_value"] for row in rows) < 1e-10
+    # Of a bootstrap p can be 0, which is then the share of its draws.
+    assert 0 < min(row["p_value"] for row in rows if row["inference"] == "clustered") < 1e-10
     assert {row["indicator"] for row in rows} == {"visits"}
 
 

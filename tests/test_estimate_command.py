@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from did.cli.commands import main
 from did.errors import DidError
 from did.estimators import estimate, names
+from did.inference.methods import EXTRA, Question, infer
 from did.readers.panel_file import Columns, load
 from did.store import tables
 
@@ -57,10 +58,12 @@ def save(frame: pd.DataFrame | str, name: str = "panel.csv", **options) -> str:
     return name
 
 
-def estimates(*words: object) -> pd.DataFrame:
+def estimates(*words: object, inference: str = "clustered") -> pd.DataFrame:
+    """The rows of the output file by one method: clustered errors, which are there whatever is shown."""
     outcome = command(*words, "--output", "estimates.csv")
     assert outcome.exit_code == 0, outcome.output
-    return pd.read_csv("estimates.csv", dtype={"cohort": str, "period": str})
+    rows = pd.read_csv("estimates.csv", dtype={"cohort": str, "period": str})
+    return rows.loc[rows["inference"] == inference].reset_index(drop=True)
 
 
 def fault(*words: object) -> str:
@@ -102,11 +105,12 @@ def test_numbers_equal_fixest(data, identity, more):
 
 @needs_golden
 def test_the_screen_says_who_was_compared_and_clustered_how():
-    outcome = command(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], "--cluster", "cluster")
+    outcome = command(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], "--cluster", "cluster",
+                      "--inference", "clustered")
     assert outcome.exit_code == 0
     assert "40 units x 12 periods (1 to 12)" in outcome.output
     assert "32 units treated, cohorts 5, 7, 9; 8 never treated" in outcome.output
-    assert re.search(r"overall +0\.253 +-0\.109 to 0\.615 +40 +32 +15 by cluster", outcome.output)
+    assert re.search(r"overall +0\.253 +0\.169 +-0\.109 to 0\.615 +0\.156 +40 +32 +15 by cluster", outcome.output)
     assert "event_time -1" in outcome.output and "reference" in outcome.output
     assert "*" not in outcome.output
 
@@ -115,7 +119,7 @@ def test_output_is_the_estimates_table_with_every_cluster_level_and_the_same_byt
     path = save(table_of())
     rows = estimates(path, *COLUMNS, "--cluster", "c")
     first = Path("estimates.csv").read_bytes()
-    assert list(rows.columns) == list(tables.SCHEMAS["estimates"].columns)
+    assert list(rows.columns) == [*tables.SCHEMAS["estimates"].columns, *EXTRA]
     assert set(rows["cluster"]) == {"unit", "c"}
     assert (rows[["indicator", "specification", "sample"]].drop_duplicates().values == [["y", "-", "full"]]).all()
     save(table_of().sample(frac=1, random_state=3), "panel.csv")
@@ -206,6 +210,102 @@ def test_covariates_reach_every_estimator_that_takes_them(name):
     np.testing.assert_allclose(given["estimate"].iloc[:len(expected)], expected, rtol=1e-12)
 
 
+# Methods of inference -----------------------------------------------------------------------------------------
+
+def clusters_of(n_clusters: int, treated: int, n_periods: int = 8) -> pd.DataFrame:
+    """Clusters of four units, the first ``treated`` of them from period 5 (every second one 6); noise is shared."""
+    generator = np.random.default_rng(4)
+    unit, period = (values.ravel() for values in np.meshgrid(np.arange(4 * n_clusters), np.arange(1, n_periods + 1),
+                                                             indexing="ij"))
+    cluster = unit // 4
+    cohort = np.where(cluster < treated, 5 + cluster % 2, 0)
+    noise = generator.normal(size=(n_clusters, n_periods))[cluster, period - 1] + generator.normal(size=len(unit))
+    return pd.DataFrame({"id": unit + 1, "t": period, "g": cohort, "c": cluster + 1, "r": unit % 7, "d": 0, "w": 1.0,
+                         "y": (noise + 2.0 * ((cohort > 0) & (period >= cohort))).round(6)})
+
+
+def test_methods_by_name_are_those_of_the_registry():
+    path = save(clusters_of(14, 4))
+    panel, _ = load(path, dataclasses.replace(NAMES, clusters=("c",)))
+    for method in ("CR2", "jackknife", "wild_bootstrap_webb", "randomisation_estimate"):
+        more = ["--cluster", "c", "--estimator", "did", "--inference", method]
+        rows = estimates(path, *COLUMNS, *more, inference=method)
+        expected = infer(method, Question(panel, "did", "c"))
+        names = ["estimate", "std_error", "ci_low", "ci_high", "p_value", "df"]
+        np.testing.assert_allclose(rows[names], expected[names].astype(float), rtol=1e-12)
+    lines = [json.loads(line) for line in command(path, *COLUMNS, *more, "--json").output.splitlines()]
+    shown = next(line for line in lines if line.get("inference") == method)
+    assert shown["p_value"] == expected["p_value"].item() and shown["interval_shape"] == "interval"
+    line = fault(path, *COLUMNS, "--estimator", "imputation", "--inference", "CR2")
+    assert "expected a method for imputation: clustered, jackknife" in line
+    outcome = command(path, *COLUMNS, "--estimator", "did,imputation", "--inference", "CR2,jackknife", "--cluster", "c")
+    assert "--inference CR2 is not for imputation, which takes clustered, jackknife" in outcome.output
+
+
+def test_confidence_reaches_every_interval():
+    path = save(clusters_of(14, 4))
+    for method in ("clustered", "CR2", "jackknife", "wild_bootstrap", "randomisation", "conley_taber"):
+        more = [path, *COLUMNS, "--cluster", "c", "--estimator", "did", "--inference", method]
+        wide, narrow = (estimates(*more, "--confidence", share, inference=method).query("cluster == 'c'").iloc[0]
+                        for share in ("0.9", "0.6"))
+        assert wide["ci_low"] < narrow["ci_low"] < narrow["ci_high"] < wide["ci_high"]
+        assert wide["p_value"] == narrow["p_value"]
+    outcome = command(*more, "--confidence", "0.9")
+    assert "90% intervals" in outcome.output and "90% interval " in outcome.output
+    assert "found 95" in fault(*more, "--confidence", "95")
+
+
+def test_calibration_is_that_of_the_panel():
+    from did.inference.calibration import calibrate
+
+    frame = clusters_of(14, 3)
+    path = save(frame)
+    more = [*COLUMNS, "--cluster", "c", "--estimator", "did", "--calibrate"]
+    lines = [json.loads(line) for line in command(path, *more, "--json").output.splitlines()]
+    measured = pd.DataFrame([line for line in lines if line["event"] == "calibration"])
+    panel, _ = load(path, dataclasses.replace(NAMES, clusters=("c",)))
+    expected = calibrate(panel, level="c")
+    found = measured.loc[measured["scheme"] == "never_treated"].set_index("method")["coverage"]
+    assert found.to_dict() == expected.set_index("method")["coverage"].to_dict()
+    text = command(path, *more).output
+    assert "how many 95% intervals hold a true zero" in text and f"{100 * found['CR2']:.1f}%" in text
+
+
+def test_two_way_clusters_are_one_option_with_a_comma():
+    from did.inference.two_way import summarise_two_way
+
+    path = save(clusters_of(45, 22))
+    rows = estimates(path, *COLUMNS, "--cluster", "c,r", "--estimator", "did")
+    assert set(rows["cluster"]) == {"unit", "c", "r", "c,r"}
+    panel, _ = load(path, dataclasses.replace(NAMES, clusters=("c", "r")))
+    expected = summarise_two_way(estimate("did", panel), panel, ("c", "r"))["std_error"].item()
+    assert rows.set_index("cluster").loc["c,r", "std_error"] == pytest.approx(expected, rel=1e-12)
+    assert "7 by c,r" in command(path, *COLUMNS, "--cluster", "c,r", "--estimator", "did").output
+    assert "clusters two ways" in fault(path, *COLUMNS, "--cluster", "c,r,id")
+    assert "two ways, which have" in fault(path, *COLUMNS, "--cluster", "c,r", "--inference", "CR2")
+
+
+@pytest.mark.parametrize(("n_clusters", "treated", "words"), [
+    (14, 3, ["few clusters (3 treated of 14 by c), so "]),
+    (14, 1, ["one treated cluster of 14 by c: errors, bootstrap and jackknife say nothing of it"]),
+    (6, 6, ["all 6 by c are treated, and earlier ones are compared with later ones", "event_study is not fitted"]),
+    (2, 1, ["2 clusters by c: no method can tell an effect from what else differs between them"]),
+])
+def test_few_clusters_get_what_can_be_said_and_a_sentence_on_what_cannot(n_clusters, treated, words):
+    outcome = command(save(clusters_of(n_clusters, treated)), *COLUMNS, "--cluster", "c")
+    assert outcome.exit_code == 0, outcome.output
+    for word in words:
+        assert word in outcome.output
+    row = re.search(r"overall +(\S+) +(\S+) +(.+?)  +(\S+) +\d+ +\d+ +\d+ by c", outcome.output)
+    assert float(row.group(1)) == pytest.approx(2, abs=1.5)
+    assert (row.group(4) == "-") == (n_clusters == 2)
+
+
+def test_many_clusters_keep_clustered_errors_and_say_nothing():
+    outcome = command(save(clusters_of(45, 22)), *COLUMNS, "--cluster", "c", "--estimator", "did")
+    assert "few clusters" not in outcome.output and "inference" not in outcome.output
+
+
 # Averages, windows and bands ----------------------------------------------------------------------------------
 
 STAGGERED = ["--estimator", "callaway_santanna"]
@@ -258,7 +358,7 @@ def test_bands_fill_their_columns_repeatably_and_cover_the_intervals():
     assert (other.loc[banded, "band_low"] != rows.loc[banded, "band_low"]).any()
     np.testing.assert_array_equal(other["ci_low"], rows["ci_low"])
     outcome = command(path, *more)
-    assert "95% band" in outcome.output
+    assert "95% band" in outcome.output and "few clusters (4 treated of 15 by c)" in outcome.output
     assert "no band, as no estimand" in command(path, *COLUMNS, "--estimator", "did", "--bands").output
 
 
@@ -317,7 +417,7 @@ def test_a_window_reaches_every_average_and_is_in_the_heading(more, words):
         assert found == pytest.approx(sum(size * effect for size, effect in own) / sum(size for size, _ in own))
 
 
-FEW_CLUSTERS = re.compile(r"^note: few clusters \((.*)\): .*docs/few_clusters.md", re.MULTILINE)
+FEW_CLUSTERS = re.compile(r"^  few clusters \(([^)]*)\), so ", re.MULTILINE)
 
 
 @pytest.mark.parametrize(("n_units", "n_treated", "said"), [
@@ -327,13 +427,13 @@ def test_few_clusters_are_told_in_one_line(n_units, n_treated, said):
     frame["g"] = np.where(frame["id"] <= n_treated, 4, 0)
     path = save(frame)
     output = command(path, *COLUMNS).output
-    assert FEW_CLUSTERS.findall(output) == ([said] if said else [])
+    assert FEW_CLUSTERS.findall(output) == ([said, said] if said else [])   # by each estimator
     # by the clusters asked for, which are fewer
     output = command(path, *COLUMNS, "--cluster", "c").output
-    assert FEW_CLUSTERS.findall(output) == [f"{(n_treated + 1) // 2} treated of {(n_units + 1) // 2} by c"]
+    assert FEW_CLUSTERS.findall(output) == 2 * [f"{(n_treated + 1) // 2} treated of {(n_units + 1) // 2} by c"]
     notes = [json.loads(line) for line in command(path, *COLUMNS, "--json").output.splitlines() if '"note"' in line]
     told = [row["message"] for row in notes if row["event"] == "note" and "few clusters" in row["message"]]
-    assert len(told) == bool(said)
+    assert len(told) == 2 * bool(said)
 
 
 def test_references_bins_and_leads_reach_the_estimators():
@@ -596,7 +696,7 @@ def test_the_examples_of_the_help_work():
     save(table_of().rename(columns={"t": "time", "c": "cluster"}))
     text = command("--help").output
     examples = re.findall(r"^ +did estimate (.+)$", text, flags=re.M)
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         outcome = command(*shlex.split(example))
         assert outcome.exit_code == 0, outcome.output

@@ -22,6 +22,7 @@ from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.inference.clustered import summarise
+from did.inference.methods import Question, infer
 from did.readers.panel_file import Columns, load
 from did.simulate.panels import panel
 from did.store import seals
@@ -112,7 +113,7 @@ def fitted(folder: Path, rows: list[dict], **settings) -> pd.DataFrame:
 
 
 def test_numbers_equal_those_of_single_indicators(tmp_path):
-    table = fitted(tmp_path, write_good(tmp_path))
+    table = fitted(tmp_path, write_good(tmp_path), inference="clustered")
     assert (table["reason"] == "").all() and len(table) == 4 * 2 * 2
     for number in range(4):
         path = tmp_path / "single.csv"
@@ -124,6 +125,22 @@ def test_numbers_equal_those_of_single_indicators(tmp_path):
             wanted = summarise(result, single).set_index("cluster")
             here = table[(table["indicator"] == f"good{number}") & (table["estimator"] == name)].set_index("cluster")
             pd.testing.assert_frame_equal(here[SAME], wanted[SAME], check_dtype=False, rtol=1e-12)
+
+
+def test_few_clusters_get_the_bootstrap_and_the_jackknife(tmp_path):
+    """8 systems, 4 or 5 of them treated, and 24 units: both levels have few clusters."""
+    table = fitted(tmp_path, write_good(tmp_path, 1), confidence=0.9)
+    assert table["inference"].tolist() == ["wild_bootstrap", "wild_bootstrap", "jackknife", "jackknife"]
+    frame_of(0).to_csv(tmp_path / "single.csv", index=False)
+    single, _ = load(tmp_path / "single.csv", Columns("outcome", "unit", "period", "cohort", clusters=("system",)))
+    wanted = infer("wild_bootstrap", Question(single, "did", "system", confidence=0.9)).iloc[0]
+    row = table[(table["estimator"] == "did") & (table["cluster"] == "system")].iloc[0]
+    assert row[["p_value", "ci_low", "ci_high"]].tolist() == pytest.approx(
+        wanted[["p_value", "ci_low", "ci_high"]].tolist(), rel=1e-10)
+    named = fitted(tmp_path, write_good(tmp_path, 1), inference="CR2", estimators=("did",))
+    assert set(named["inference"]) == {"CR2"}
+    with pytest.raises(DidError, match="--inference CR2: expected a method for callaway_santanna"):
+        fitted(tmp_path, write_good(tmp_path, 1), inference="CR2")
 
 
 def test_the_panel_is_that_of_a_single_indicator(tmp_path):
@@ -208,7 +225,7 @@ def test_intensity_is_per_unit_of_dose(tmp_path):
     frame[["unit", "period", "outcome"]].to_csv(tmp_path / "files" / "a.csv", index=False)
     waves_of(frame).assign(dose=frame.drop_duplicates("unit")["intensity"]).to_csv(tmp_path / "waves.csv", index=False)
     table = fitted(tmp_path, [{"id": "a", "file": "files/a.csv", "value": "outcome"}], treatment="intensity",
-                   estimators=("did",))
+                   estimators=("did",), inference="clustered")
     frame.to_csv(tmp_path / "single.csv", index=False)
     single, _ = load(tmp_path / "single.csv", Columns("outcome", "unit", "period", "cohort", clusters=("system",),
                                                       dose="intensity"))
@@ -223,7 +240,8 @@ def test_adjusted_p_values_equal_statsmodels():
     rows.loc[[4, 8], "p_value"] = np.nan
     rows.loc[10, "outcome_sd"] = 0.0
     others = ["title", "family", "std_error", "ci_low", "ci_high", "first_period", "last_period", "n_obs", "n_units",
-              "n_treated", "n_clusters", "n_treated_clusters", "df", "note", "is_synthetic"]
+              "n_treated", "n_clusters", "n_treated_clusters", "df", "inference", "measured_coverage", "note",
+              "is_synthetic"]
     table = adjusted(rows.assign(**{name: 0 for name in others}))
     for _, here in table.groupby("cluster"):
         present = here["p_value"].notna()

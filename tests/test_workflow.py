@@ -333,7 +333,7 @@ def jobs(project: Path) -> dict[str, dict]:
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel is asked which files are opened (inotify)")
 def test_every_file_that_a_stage_opens_is_an_input_of_its_rule(project):
     """Of the project's folder; but for what every command opens that reads the config: it checks all of it."""
-    code = f"from did.cli.app import State; import did.cli; State('config/ics.yaml', None).setting({MIRROR!r})"
+    code = f"from did.cli.app import State; import did.cli.commands; State('config/ics.yaml', None).setting({MIRROR!r})"
     with opened(project) as always:
         subprocess.run([sys.executable, "-c", code], cwd=project, env=small_project.environment(project), check=True)
     always = {_module(path) for path in always}

@@ -68,22 +68,30 @@ def _click_option(options: list[Any], words: str) -> click.Option:
               "1, 2, 3.")
 @click.option("--cohort", required=True, metavar="COLUMN", help="First treated period of the unit; 0, empty, inf or "
               "never = never treated.")
-@click.option("--cluster", multiple=True, metavar="COLUMN", help="Cluster errors by this too, not only by unit.")
+@click.option("--cluster", multiple=True, metavar="COLUMN", help="Cluster errors by this, not by unit; A,B clusters "
+              "two ways.")
 @click.option("--weights", metavar="COLUMN", help="Weight of each row.")
 @click.option("--covariates", multiple=True, metavar="COLUMNS", help="With commas between them; how they "
               "enter depends on the estimator.")
 @click.option("--dose", metavar="COLUMN", help="Intensity of treatment; the effect is then per unit of it.")
 @click.option("--frequency", default="auto", show_default=True, type=click.Choice(["auto", "M", "Q", "Y"]),
               help="What the periods are.")
-@click.option("--estimator", "estimators", multiple=True, metavar="NAMES", help="One or several; a name "
-              "that is none lists them all. Default: two-way fixed effects, one effect and by event time.")
+@click.option("--estimator", "estimators", multiple=True, metavar="NAMES", help="One or several; an "
+              "unknown name lists all of them. Default: two-way fixed effects, one effect and by event time.")
+@click.option("--inference", multiple=True, metavar="METHODS", help="One or several; an unknown name lists all of "
+              "them. Default: clustered, or the headline rule with fewer than 20 treated or 40 clusters.")
+@click.option("--confidence", type=float, default=0.95, show_default=True, metavar="SHARE",
+              help="What intervals cover.")
+@click.option("--calibrate", is_flag=True, help="Also measure, on this panel, how often each method's intervals hold a "
+              "true zero.")
 @click.option("--bands", is_flag=True, help="Also give bands that hold for all effects of a kind at once.")
-@click.option("--draws", type=click.IntRange(1), metavar="N", help="Bootstrap draws of the bands. Default: 999.")
+@click.option("--draws", type=click.IntRange(1), metavar="N", help="Draws of bands, bootstrap and "
+              "randomisation. Default: each one's own.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Seed of the draws. Default: 20170601.")
 @click.option("--output", metavar="FILE.csv", help="Write every estimate there.")
 @click.pass_obj
 def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], frequency: str, output: str | None,
-                   bands: bool, draws: int | None, seed: int | None, **given: Any) -> None:
+                   **given: Any) -> None:
     """Fit estimators to PANEL.csv: a header, then one row per unit and period. Needs no config or workflow.
 
     \b
@@ -91,16 +99,20 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     did estimate panel.csv --outcome y --unit id --period time --cohort g --cluster cluster --output estimates.csv
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bin-width 2
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bands
+    did estimate panel.csv --outcome y --unit id --period time --cohort g --inference CR2,wild_bootstrap --calibrate
     """
     from did.stages import estimate as stage
+    from did.stages.estimate_inference import Inference
 
+    inference = Inference(stage.parse_levels(given["cluster"]), tuple(stage.split(given.pop("inference"))),
+                          **{name: given.pop(name) for name in ("confidence", "calibrate", "bands", "draws", "seed")})
     names = ("outcome", "unit", "period", "cohort", "cluster", "weights", "covariates", "dose")
     columns = stage.parse_columns(**{name: given.pop(name) for name in names})
     options = {name: value for name, value in given.items() if value is not None and value != ()}
     options = {name: stage.parse(name, value) for name, value in options.items()}
     as_json = state.output == "json"
     text = stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, output=output,
-                     options=options, bands=bands, draws=draws, seed=seed, as_json=as_json)
+                     options=options, inference=inference, as_json=as_json)
     say(text) if as_json else state.finish(text)
 
 
@@ -131,6 +143,12 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
               "period.")
 @click.option("--level", default=0.05, show_default=True, type=float, metavar="SHARE", help="False discovery rate of "
               "the figure's line and the page.")
+@click.option("--inference", default="", metavar="METHOD", help="A method for every row; a name that is none lists "
+              "them. Default: clustered; with fewer than 20 treated or 40 clusters, wild bootstrap and jackknife.")
+@click.option("--confidence", type=float, default=0.95, show_default=True, metavar="SHARE",
+              help="What intervals cover.")
+@click.option("--calibrate", is_flag=True, help="Where clusters are few, choose the method of did by its coverage, "
+              "measured on each indicator's panel.")
 @click.option("--name", metavar="NAME", help="Results go to results/sweep/NAME. Default: from the name of LIST.")
 @cores_and_profile
 @click.option("--batch-size", default=50, show_default=True, type=click.IntRange(1), help="Indicators in a batch, at "

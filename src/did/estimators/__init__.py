@@ -57,10 +57,16 @@ def overall(name: str, panel: Panel, **options: object) -> Result:
 
     Raises DidError if it has none, as an event study, and whatever the estimator raises.
     """
-    known = entry(name)
     one_of("estimator with one effect", name, names(overall=True))
-    result = estimate(name, panel, **options)
-    if known.kind == COHORT_PERIOD:
+    return overall_of(estimate(name, panel, **options), panel)
+
+
+def overall_of(result: Result, panel: Panel) -> Result:
+    """Return the one effect ``overall`` of an estimator's ``result`` on ``panel``, averaged where it has several.
+
+    Raises DidError if it has none.
+    """
+    if entry(result.estimator).kind == COHORT_PERIOD:
         from did.estimators.aggregation import aggregate
 
         return aggregate(result, panel, "simple")

@@ -10,6 +10,7 @@ import pandas as pd
 from did.errors import DidError, suggest
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, listed, parameter_table, scale_free
 from did.estimators.design import Design
+from did.estimators.unit_means import unit_means
 
 LAGS = ("all", "last_N", "yearly_means")
 
@@ -45,7 +46,8 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
     One parameter, estimand ``overall``, in units of the outcome per unit of dose. A unit that lacks a lag it
     needs, or an outcome after onset, is dropped and named in the note, as are units treated from the first
     period; a period without any outcome is left out, of the lags if ``all`` are asked for. K of the
-    small-sample factor is 1 + lags + periods after onset.
+    small-sample factor is 1 + lags + periods after onset. Where treatment does not change from onset on, the note gives
+    the degrees of freedom and leverage of the regression of unit means that this is (`did.estimators.unit_means`).
 
     Raises DidError if ``lags`` is not one of the above or asks for more periods than there are, if there are
     not more units than coefficients on unit-level variables, if dropping units leaves no treated or no
@@ -59,6 +61,8 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
         raise DidError(f"ldv: expected treatment to vary given the {n_lags} lags; found that they "
                        f"explain it completely for {used.n_units} units; use fewer lags")
     n_collinear = int((~fit.kept[:-1]).sum())
+    n_obs, n_parameters = used.n_units * n_post, int(fit.kept.sum()) + n_post
+    means = unit_means(model, fit)
     behind = ~used.never_treated
     return Result(
         estimator="ldv",
@@ -66,8 +70,8 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
         estimate=fit.coefficient[-1:],
         influence=pd.DataFrame(fit.influence[:, -1:], index=used.units),
         treated=pd.DataFrame(behind[:, None], index=used.units),
-        n_obs=used.n_units * n_post,
-        n_parameters=int(fit.kept.sum()) + n_post,
+        n_obs=n_obs,
+        n_parameters=n_parameters,
         note=join_notes(
             lag_note,
             f"{n_collinear} lags collinear with the others are dropped" if n_collinear else "",
@@ -75,6 +79,7 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
             _dropped("treated from the first period", panel.units[panel.always_treated]),
             "onset is the earliest cohort's; later cohorts count as untreated until their own"
             if len(np.unique(used.treated_from[behind])) > 1 else "",
+            "" if means is None else means.sentence(n_obs, n_parameters),
         ),
     )
 

@@ -171,7 +171,7 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
         std_error = np.where(has_error, np.sqrt(factor) * root_sum_squares(sums, axis=0), np.nan)
         half_width = reference.ppf((1 + level) / 2) * std_error
         note = [
-            join_notes(_said(state, text), _caveat(state, n_clusters, factor, n_with, has_one, cluster), result.note)
+            join_notes(said(state, text), _caveat(state, n_clusters, factor, n_with, has_one, cluster), result.note)
             for (state, text), n_with, has_one in zip(own, n_treated_clusters, has_error, strict=True)
         ]
         n = len(result.estimate)
@@ -201,7 +201,7 @@ def _reference(df: int | None):
     return stats.norm if df is None else stats.t(df)
 
 
-def _said(state: str, note: str) -> str:
+def said(state: str, note: str) -> str:
     """The remark on a parameter, with its state where that needs saying."""
     if state == REFERENCE:
         return join_notes("reference", note)

@@ -7,18 +7,13 @@ each is tried on the panel at hand (`did.inference.calibration`) before it is be
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
-from did.estimators import design_of, estimate
-from did.estimators.base import Panel, Result
-from did.inference.bias_reduced import bias_reduced
+from did.estimators.base import Panel
 from did.inference.calibration import Settings
-from did.inference.clustered import summarise
-from did.inference.randomisation import randomisation
-from did.inference.wild import wild_bootstrap
+from did.inference.methods import Question, infer
 
 COLUMNS = ["treatment", "estimator", "cluster", "estimate", "ci_low", "ci_high", "p_value", "method", "holds",
            "coverage", "simulation_error", "coverage_least", "coverage_most", "n_draws", "n_obs", "n_units",
@@ -90,8 +85,9 @@ def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did",
     ('wild_bootstrap', True, True)
     """
     settings = settings or Settings()
-    fit = _Fit(panel, estimator, lags, level, settings)
-    clustered = fit.clustered(level)
+    question = Question(panel, estimator, level, options={"lags": lags} if estimator == "ldv" else {},
+                        confidence=settings.confidence, draws=settings.own_draws, seed=settings.seed)
+    clustered = infer("clustered", question).iloc[0]
     row = dict.fromkeys(COLUMNS) | {
         "treatment": panel.treatment, "estimator": estimator, "cluster": level, "method": "", "holds": False,
         "ci_low": np.nan, "ci_high": np.nan, "p_value": np.nan, "coverage": np.nan, "simulation_error": np.nan,
@@ -100,20 +96,21 @@ def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did",
                                             "n_treated_clusters")}
     rules, notes = methods_by_rule(calibration, settings), []
     for each in rules:
-        low, high, p, note = METHODS[each.method](fit)
-        if not np.isfinite(p):
-            notes.append(f"{each.method} gives no test ({note or 'no reason is given'})")
+        found = _by_method(each.method, question)
+        if not np.isfinite(found["p_value"]):
+            notes.append(f"{each.method} gives no test ({found['note'] or 'no reason is given'})")
             continue
         if np.isnan(each.coverage):
             notes.append(_why_not_measured(calibration))
         elif not each.holds:
             notes.append(f"no method holds its level within {settings.tolerance:.0%}: this one errs least often")
-        notes.append(note)
-        for name, end, word in (("ci_low", low, "lower"), ("ci_high", high, "upper")):
-            row[name] = end if np.isfinite(end) else np.nan
-            if np.isinf(end):
+        notes.append(found["note"])
+        for name, word in (("ci_low", "lower"), ("ci_high", "upper")):
+            row[name] = found[name] if np.isfinite(found[name]) else np.nan
+            if np.isinf(found[name]):
                 notes.append(f"the interval has no {word} end")
-        return row | {"p_value": p} | dataclasses.asdict(each) | {"note": "; ".join(part for part in notes if part)}
+        said = "; ".join(part for part in notes if part)
+        return row | {"p_value": found["p_value"]} | dataclasses.asdict(each) | {"note": said}
     return row | {"note": "; ".join(notes)}
 
 
@@ -122,63 +119,8 @@ def _why_not_measured(calibration: pd.DataFrame) -> str:
     return f"coverage could not be measured ({reasons or 'the method was not tried'})"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Fit:
-    """An estimate to give an interval to."""
-
-    panel: Panel
-    estimator: str
-    lags: str
-    level: str
-    settings: Settings
-
-    @property
-    def options(self) -> dict[str, str]:
-        return {"lags": self.lags} if self.estimator == "ldv" else {}
-
-    @property
-    def result(self) -> Result:
-        return estimate(self.estimator, self.panel, **self.options)
-
-    def clustered(self, level: str) -> pd.Series:
-        rows = summarise(self.result, self.panel, self.settings.confidence)
-        return rows.loc[rows["cluster"].eq(level)].iloc[0]
-
-
-# Lower and upper end, p-value, and what must be noted.
-_Interval = tuple[float, float, float, str]
-
-
-def _row(found: pd.Series) -> _Interval:
-    return float(found["ci_low"]), float(found["ci_high"]), float(found["p_value"]), str(found["note"])
-
-
-def _wild(fit: _Fit) -> _Interval:
-    result, settings = fit.result, fit.settings
-    return _row(wild_bootstrap(
-        design_of(fit.estimator, fit.panel, **fit.options), fit.level, draws=settings.own_draws, seed=settings.seed,
-        level_of_interval=settings.confidence, n_obs=result.n_obs, n_parameters=result.n_parameters).iloc[0])
-
-
-def _corrected(kind: str) -> Callable[[_Fit], _Interval]:
-    return lambda fit: _row(bias_reduced(design_of(fit.estimator, fit.panel, **fit.options), fit.level, kind,
-                                         coverage=fit.settings.confidence).iloc[0])
-
-
-def _randomised(statistic: str) -> Callable[[_Fit], _Interval]:
-    def interval(fit: _Fit) -> _Interval:
-        found = randomisation(fit.panel, estimator=fit.estimator, statistic=statistic, level=fit.level,
-                              draws=fit.settings.own_draws, seed=fit.settings.seed, lags=fit.lags,
-                              coverage=fit.settings.confidence)
-        note = found.reason if found.status == "skipped" else found.note
-        return found.ci_low, found.ci_high, found.p_value, note
-    return interval
-
-
-METHODS: dict[str, Callable[[_Fit], _Interval]] = {
-    "clustered_unit": lambda fit: _row(fit.clustered("unit")),
-    "clustered": lambda fit: _row(fit.clustered(fit.level)),
-    "CR2": _corrected("CR2"), "CR3": _corrected("CR3"), "wild_bootstrap": _wild,
-    "randomisation": _randomised("studentised"), "randomisation_estimate": _randomised("estimate"),
-    "randomisation_near": _randomised("studentised_near"),
-}
+def _by_method(method: str, question: Question) -> pd.Series:
+    """The estimate's row by a method of the calibration, which tries clustered errors at two levels."""
+    if method == "clustered_unit":
+        return infer("clustered", question.at("unit")).iloc[0]
+    return infer(method, question).iloc[0]

@@ -25,6 +25,7 @@ from did.estimators.base import Panel, Result, join_notes
 from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
 from did.inference.clustered import CANCELLED, rounding_error, small_sample_factor
+from did.inference.confidence_set import ConfidenceSet, accepted
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 
 ESTIMATORS = ("did", "ldv")
@@ -35,8 +36,6 @@ NEAREST = 5
 TIED = 1e-8
 # Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws.
 LARGEST, BLOCK = 200_000_000, 4_000_000
-# Roots further out than this many standard errors are those of a leading coefficient that is zero but for rounding.
-FAR = 1e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +48,7 @@ class Randomisation:
     value               the statistic of the observed assignment: t if studentised, else the estimate
     p_value             two-sided: share of assignments whose statistic is as large in size as the observed one
     ci_low, ci_high     smallest interval that holds every constant effect not rejected; infinite where unbounded
+    shape               of the set of these effects, in the words of `did.inference.confidence_set`
     draws               assignments compared: all of them if ``enumerated``, else the number drawn
     enumerated          True if every distinct assignment was tried
     n_assignments       number of distinct assignments, the observed one included
@@ -67,6 +67,7 @@ class Randomisation:
     p_value: float = np.nan
     ci_low: float = np.nan
     ci_high: float = np.nan
+    shape: str = ""
     draws: int = 0
     enumerated: bool = False
     n_assignments: int = 0
@@ -159,12 +160,12 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
     if cells is None:
         return _skip(asked, f"{len(rows)} units x {panel.n_periods} periods and {len(names)} clusters by {level} are "
                             "too many to hold; use fewer, or a complete panel")
-    n_assignments = _count(np.bincount(observed))
+    n_assignments = n_orders(np.bincount(observed))
     near = statistic == "studentised_near"
     enumerated = n_assignments <= draws and not near
     generator = np.random.default_rng(seed)
     assignments = (_near(observed, labels[:, 0] < panel.n_periods, np.bincount(codes), draws, generator) if near
-                   else _enumerate(observed) if enumerated
+                   else enumerate_orders(observed) if enumerated
                    else generator.permuted(np.broadcast_to(observed, (draws, len(observed))), axis=1))
     if assignments is None:
         return _skip(asked, "clusters never treated differ in dose: which of them another takes the place of is not "
@@ -185,13 +186,14 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
     def p_of(size: float) -> float:
         return float((plus + (others >= size * (1 - TIED)).sum()) / (plus + len(others)))
 
-    low, high = _interval(sums, statistic, 1 - coverage, plus)
+    found = _interval(sums, statistic, 1 - coverage, plus)
     return dataclasses.replace(
         asked,
         value=float(value),
         p_value=p_of(abs(value)),
-        ci_low=low,
-        ci_high=high,
+        ci_low=found.low,
+        ci_high=found.high,
+        shape=found.shape,
         draws=len(others),
         enumerated=enumerated,
         smallest_p=p_of(others[np.isfinite(others)].max()) if enumerated else 1 / (1 + draws),
@@ -202,7 +204,9 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
             dose_note,
             f"{n_undefined} assignments without a statistic count as extreme" if n_undefined else "",
             f"interval of constant effects not rejected at {1 - coverage:.2g}",
-            "" if np.isfinite([low, high]).all() else "unbounded: too many assignments are as extreme at any effect",
+            "" if np.isfinite([found.low, found.high]).all()
+            else "unbounded: too many assignments are as extreme at any effect",
+            "effects within the interval are rejected too: the set has gaps" if found.shape.endswith("gaps") else "",
             result.note,
         ),
     )
@@ -262,12 +266,12 @@ def _labels(panel: Panel, rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarr
     return labels, observed.ravel()
 
 
-def _count(sizes: np.ndarray) -> int:
+def n_orders(sizes: np.ndarray) -> int:
     """Return the number of distinct orders of a list that holds each label ``sizes`` times."""
     return factorial(int(sizes.sum())) // prod(factorial(int(size)) for size in sizes)
 
 
-def _enumerate(observed: np.ndarray) -> np.ndarray:
+def enumerate_orders(observed: np.ndarray) -> np.ndarray:
     """Return (assignments, clusters) every distinct order of the (clusters,) label numbers, the observed included."""
     sizes = np.bincount(observed)
     filled = np.full((1, len(observed)), -1)
@@ -442,8 +446,8 @@ def _statistics(sums: pd.DataFrame, statistic: str, factor: float) -> tuple[floa
     return value[0], np.where(exists[1:], np.abs(value[1:]), np.inf)
 
 
-def _interval(sums: pd.DataFrame, statistic: str, alpha: float, plus: int) -> tuple[float, float]:
-    """Return the ends of the smallest interval that holds every constant effect with p above ``alpha``.
+def _interval(sums: pd.DataFrame, statistic: str, alpha: float, plus: int) -> ConfidenceSet:
+    """Return the constant effects with p above ``alpha``.
 
     At the effect b = estimate + unit x, an assignment is as extreme as the observed one where a polynomial in x, of
     degree 2 for the estimate and 4 if studentised, is not negative. ``plus`` is 1 if assignments were drawn.
@@ -464,33 +468,5 @@ def _interval(sums: pd.DataFrame, statistic: str, alpha: float, plus: int) -> tu
         scale = own**2 + (unit * overlap) ** 2 + v0 + 2 * unit * np.abs(v1) + unit**2 * v2
     powers = np.column_stack(powers) / np.where(scale > 0, scale, 1.0)[:, None]
     # The observed assignment, and its mirror image where there is one, are tied at every effect.
-    free = np.abs(powers).max(axis=1, initial=0.0) > TIED
-    roots, opens = _real_roots(powers[free])
-    turns = np.argsort(roots, axis=None)
-    order = np.arange(roots.shape[1]) % 2
-    change = np.where((order == 0) ^ opens[:, None], 1, -1).ravel()[turns]
-    at = roots.ravel()[turns]
-    change, at = change[np.isfinite(at)], at[np.isfinite(at)]
-    always = plus + len(others) - int(free.sum())
-    extreme = always + int(opens.sum()) + np.concatenate([[0], np.cumsum(change)])
-    kept = np.flatnonzero(extreme / (len(others) + plus) > alpha)
-    if not len(kept):
-        return float(estimate), float(estimate)
-    bounds = np.concatenate([[-np.inf], estimate + unit * at, [np.inf]])
-    return float(bounds[kept[0]]), float(bounds[kept[-1] + 1])
-
-
-def _real_roots(powers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the (rows, degree) sorted real roots of polynomials, infinite where there are fewer, and (rows,) whether
-    the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, of even degree."""
-    degree = powers.shape[1] - 1
-    leading = np.where(np.abs(powers[:, -1]) > 1e-14, powers[:, -1], np.where(powers[:, -1] > 0, 1e-14, -1e-14))
-    companion = np.zeros((len(powers), degree, degree))
-    companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1.0
-    companion[:, :, -1] = -powers[:, :-1] / leading[:, None]
-    found = np.linalg.eigvals(companion)
-    real = np.where(found.imag == 0, found.real, np.inf)
-    # Every root left out on the left turns the sign of what lies left of the first root kept.
-    opens = (leading > 0) ^ ((real < -FAR).sum(axis=1) % 2 == 1)
-    real[np.abs(real) > FAR] = np.inf
-    return np.sort(real, axis=1), opens
+    always = plus + int((~exists).sum())
+    return accepted(powers, always, len(others) + plus, alpha, float(estimate), float(unit))

@@ -28,11 +28,12 @@ from did.estimators.base import join_notes
 from did.estimators.design import Design
 from did.estimators.within import Fit
 from did.inference.clustered import rounding_error, small_sample_factor, varies
+from did.inference.confidence_set import shape_of
 
 WEIGHTS = ("rademacher", "webb", "normal")
 COLUMNS = [
     "column", "cluster", "estimate", "t_statistic", "p_value", "ci_low", "ci_high", "n_clusters", "n_treated_clusters",
-    "draws", "enumerated", "weights", "impose_null", "note",
+    "draws", "enumerated", "weights", "impose_null", "shape", "note",
 ]
 # Up to this many clusters all 2^G sign vectors are used.
 ENUMERATED = 12
@@ -85,7 +86,8 @@ def wild_bootstrap(
     std_error with the small-sample factor G/(G-1) x (N-1)/(N-K) of the estimates table, which cancels in p and interval
     (fwildclusterboot takes K = 1 by default). N and K are ``n_obs`` and ``n_parameters``, by default the design's cells
     and its columns plus periods: give the estimator's where the design holds means over periods. n_treated_clusters
-    counts clusters where the column is not always 0; draws; enumerated; note.
+    counts clusters where the column is not always 0; draws; enumerated; shape of the set of effects not rejected, as
+    `did.inference.confidence_set` (a gap is looked for at the steps searched); note.
 
     Statistic, p and interval are NaN, with the reason in the note, for a column that is collinear, fewer than two
     clusters, no more cells than parameters (t only) and no variation between clusters. With one treated cluster, or one
@@ -122,7 +124,7 @@ def wild_bootstrap(
         row = dict.fromkeys(COLUMNS, np.nan) | {
             "column": design.names[at], "cluster": level, "estimate": fit.coefficient[at] * units[at],
             "n_clusters": n_clusters, "n_treated_clusters": int(n_with), "draws": 0, "enumerated": False,
-            "weights": weights, "impose_null": impose_null,
+            "weights": weights, "impose_null": impose_null, "shape": "",
         }
         if at not in kernels:
             rows.append(row | {"note": _reason(bool(fit.identified[at]), n_clusters, level)})
@@ -132,8 +134,10 @@ def wild_bootstrap(
         row |= {"t_statistic": value[0] / np.sqrt(factor), "p_value": drawn.p_value(value)[0], "enumerated": enumerated,
                 "draws": 2**n_clusters if enumerated else draws}
         if confidence:
-            row["ci_low"] = (fit.coefficient[at] - spread * _outermost(drawn, 1, alpha)) * units[at]
-            row["ci_high"] = (fit.coefficient[at] + spread * _outermost(drawn, -1, alpha)) * units[at]
+            (down, below), (up, above) = (_outermost(drawn, side, alpha) for side in (1, -1))
+            row["ci_low"] = (fit.coefficient[at] - spread * down) * units[at]
+            row["ci_high"] = (fit.coefficient[at] + spread * up) * units[at]
+            row["shape"] = shape_of(row["ci_low"], row["ci_high"], gaps=below or above)
         rows.append(row | {"note": _note(row, int(drawn.undefined(value).sum()), alpha)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -296,19 +300,21 @@ def _multipliers(generator: np.random.Generator, shape: tuple[int, int], weights
     return points[generator.integers(0, len(points), size=shape)]
 
 
-def _outermost(draws: _Draws, side: int, alpha: float) -> float:
-    """Return how many standard errors the interval reaches from the estimate, down (``side`` 1) or up (-1)."""
+def _outermost(draws: _Draws, side: int, alpha: float) -> tuple[float, bool]:
+    """Return how many standard errors the interval reaches from the estimate, down (``side`` 1) or up (-1), and whether
+    an effect on the way is rejected."""
     kept = np.flatnonzero(draws.p_value(side * STEPS) > alpha)
     if not len(kept):
-        return 0.0
+        return 0.0, False
+    gaps = len(kept) <= kept[-1]
     if kept[-1] == len(STEPS) - 1:
-        return np.inf
+        return np.inf, gaps
     inside, outside = STEPS[kept[-1]], STEPS[kept[-1] + 1]
     for _ in range(HALVINGS):
         middle = (inside + outside) / 2
         accepted = draws.p_value(np.array([side * middle]))[0] > alpha
         inside, outside = (middle, outside) if accepted else (inside, middle)
-    return (inside + outside) / 2
+    return (inside + outside) / 2, gaps
 
 
 def _reason(identified: bool, n_clusters: int, level: str) -> str:
@@ -334,4 +340,5 @@ def _note(row: dict, n_undefined: int, alpha: float) -> str:
         f"{n_undefined} draws without a statistic count as larger" if n_undefined else "",
         f"{' and '.join(open_ends)}: none within {STEPS[-1]:,.0f} standard errors" if open_ends else "",
         "no t statistic: no more observations than parameters" if np.isnan(row["t_statistic"]) else "",
+        "effects within the interval are rejected too: the set has gaps" if row["shape"].endswith("gaps") else "",
     )

@@ -124,6 +124,15 @@ def _internal_labels(kind: str, frequency: str, first: int, last: int) -> list[s
     return [str(pd.Period(ordinal=start + step, freq=frequency)) for step in range(last - first + 1)]
 
 
+def level_of(column: str, columns: Columns) -> str:
+    """Return the cluster level of a panel by `load` that a column makes: ``unit`` if it is that of the units.
+
+    >>> level_of("clinic", Columns("visits", "clinic", "year", "first_year"))
+    'unit'
+    """
+    return _level_name(None if column == columns.unit else column)
+
+
 def _level_name(column: str | None) -> str:
     """The cluster level of a column (None = the unit itself), where `unit` is taken."""
     return "unit" if column is None else "unit (column)" if column == "unit" else column

@@ -11,6 +11,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators import entry
+from did.inference.methods import METHODS
 from did.inference.multiplicity import benjamini_hochberg, holm
 from did.report.figures.style import NOT_REAL, SYNTHETIC
 from did.report.figures.sweep import volcano
@@ -22,7 +23,8 @@ from did.words import count, decimals_for, interval, markdown_cell, markdown_tab
 
 TABLE = ["indicator", "title", "family", "estimator", "cluster", "estimate", "std_error", "ci_low", "ci_high",
          "p_value", "p_holm", "p_benjamini_hochberg", "n_tests", "outcome_sd", "estimate_in_sd", "first_period",
-         "last_period", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "df", "note",
+         "last_period", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "df", "inference",
+         "measured_coverage", "note",
          "is_synthetic"]
 FAILURES = ["indicator", "title", "family", "estimator", "stage", "file", "reason", "is_synthetic"]
 FILES = ["estimates.csv", "failures.csv", "summary.md", "volcano.svg", "volcano.png", "volcano.csv", "volcano.txt"]
@@ -89,7 +91,7 @@ def page(about: Mapping, rows: pd.DataFrame, table: pd.DataFrame, failures: pd.D
               f"within {level:.0%} false discoveries", f"Holm below {level:.0%}"]), ""]
     if len(table):
         lines += [f"## Smallest p-values, {_main(table)}", "", markdown_table(
-            _smallest(table), right=["estimate", "in SD", "p", "adjusted p"]), ""]
+            _smallest(table, settings["confidence"]), right=["estimate", "in SD", "p", "adjusted p"]), ""]
     lines += ["## What failed", ""]
     if len(failures):
         grouped = failures.assign(estimator=failures["estimator"].replace("", "all"))
@@ -124,22 +126,26 @@ def _widest(table: pd.DataFrame) -> pd.DataFrame:
 
 def _main(table: pd.DataFrame) -> str:
     here = _widest(table).iloc[0]
-    return f"{entry(here['estimator']).label}, clustered by {here['cluster']}"
+    return f"{entry(here['estimator']).label}, {_label(here['inference'])}, by {here['cluster']}"
 
 
-def _smallest(table: pd.DataFrame) -> pd.DataFrame:
+def _label(method: str) -> str:
+    return METHODS[method].label if method in METHODS else "no inference"
+
+
+def _smallest(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
     here = _widest(table)
     here = here[here["p_value"].notna()].sort_values("p_value", kind="stable").head(ON_PAGE)
     rows = []
     for row in here.itertuples():
         decimals = decimals_for(row.std_error)
         rows.append({"indicator": row.indicator, "title": row.title, "estimate": number(row.estimate, decimals),
-                     "95% interval": interval(row.ci_low, row.ci_high, decimals),
+                     f"{100 * confidence:g}% interval": interval(row.ci_low, row.ci_high, decimals),
                      "in SD": number(row.estimate_in_sd, 2), "p": _p(row.p_value),
                      "adjusted p": _p(row.p_benjamini_hochberg),
                      "synthetic": "yes" if row.is_synthetic else "no"})
-    return pd.DataFrame(rows, columns=["indicator", "title", "estimate", "95% interval", "in SD", "p", "adjusted p",
-                                       "synthetic"])
+    return pd.DataFrame(rows, columns=["indicator", "title", "estimate", f"{100 * confidence:g}% interval", "in SD",
+                                       "p", "adjusted p", "synthetic"])
 
 
 def _p(value: float) -> str:

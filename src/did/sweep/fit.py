@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import overall
-from did.estimators.base import Panel, join_notes
+from did.estimators import entry as known
+from did.estimators import overall_of
+from did.estimators.base import Panel, Result, join_notes
 from did.inference.clustered import by_cluster
+from did.inference.few_clusters import NOT_MEASURED, headline, is_few, measured
+from did.inference.methods import Question, infer
 from did.readers.csv_table import Table
 from did.sweep.batches import Batch
 from did.sweep.listing import Entry, Settings
@@ -23,8 +26,13 @@ FAILED = {"position": "int64", "indicator": "str", "title": "str", "family": "st
 ESTIMATED = {"cluster": "str", "estimate": "float64", "std_error": "float64", "ci_low": "float64",
              "ci_high": "float64", "p_value": "float64", "outcome_sd": "float64", "first_period": "str",
              "last_period": "str", "n_obs": "int64", "n_units": "int64", "n_treated": "int64", "n_clusters": "int64",
-             "n_treated_clusters": "int64", "df": "float64", "note": "str"}
+             "n_treated_clusters": "int64", "df": "float64", "inference": "str", "measured_coverage": "float64",
+             "note": "str"}
 COLUMNS = FAILED | ESTIMATED
+# Draws of the wild bootstrap: fewer than for a single indicator, as there are thousands of them.
+WILD_DRAWS = 1999
+# Clusters left out by fitting again; of more, those never treated are left out by their influence.
+MOST_FITS = 20
 # Columns of a part of one big file, alongside the file's own; named as no column of a file is.
 INDICATOR, ROW = "indicator of the sweep", "row of the file"
 
@@ -61,14 +69,36 @@ def fit(panel: Panel, entry: Entry, settings: Settings, notes: list[str]) -> lis
                                  "last_period": str(panel.periods[-1])}
     for name in settings.estimators:
         try:
-            result = overall(name, panel)
-            for block in by_cluster(result, panel):
-                values = {column: block[column][0] for column in block}
+            question = Question(panel, name, confidence=settings.confidence, most_fits=MOST_FITS,
+                                draws=WILD_DRAWS if known(name).design else None, finish=_overall)
+            result = question.results[0]
+            for block in by_cluster(result, panel, settings.confidence):
+                values = {column: block[column][0] for column in block} | {"inference": "clustered"}
+                values |= _by_method(question.at(str(values["cluster"])), settings, values)
                 values["note"] = join_notes(*notes, str(values["note"]))
                 rows.append(common | values | {"estimator": name, "n_obs": result.n_obs, "n_units": result.n_units})
         except Exception as error:
             rows.append(_failure(entry, name, "estimate", error))
     return rows
+
+
+def _overall(result: Result, panel: Panel) -> list[Result]:
+    return [overall_of(result, panel)]
+
+
+def _by_method(question: Question, settings: Settings, clustered: dict) -> dict:
+    """What a method other than clustered errors gives at one level; empty where these stand."""
+    if settings.inference == "clustered":
+        return {}
+    few = is_few(int(clustered["n_treated_clusters"]), int(clustered["n_clusters"]))
+    if not settings.inference and not few:
+        return {}
+    if settings.inference:
+        row = infer(settings.inference, question).iloc[0]
+    else:
+        row = headline(question, measured(question) if settings.calibrate else NOT_MEASURED).rows.iloc[0]
+    return {name: row[name] for name in ("std_error", "ci_low", "ci_high", "p_value", "df", "inference",
+                                         "measured_coverage", "note")}
 
 
 def _tables(batch: Batch) -> Iterator[tuple[Entry, Table | Exception]]:

@@ -12,6 +12,7 @@ from did.estimators import entry, names
 from did.estimators.base import TREATMENTS
 from did.estimators.labels import MISSING
 from did.estimators.registry import BINARY, TWO_WAY, defaults_of
+from did.inference.methods import METHODS, available
 from did.readers.csv_table import read_table
 from did.readers.panel_file import FREQUENCIES
 from did.sweep.rows import header_of
@@ -36,6 +37,10 @@ class Settings:
     treatment   ``binary``, or ``intensity`` by the waves table's column dose
     estimators  names of those with one effect; by default those whose entries say so
     level       share of false discoveries that the figure's line and the page are about, such as 0.05
+    inference   name of a method (`did.inference.methods`) for every row; empty = clustered errors, and with fewer than
+                20 treated or 40 clusters the wild bootstrap (did) and the jackknife over clusters
+    confidence  share that intervals cover
+    calibrate   where clusters are few, measure on each indicator's panel which method holds (did)
     """
 
     waves: str
@@ -51,6 +56,9 @@ class Settings:
     treatment: str = "binary"
     estimators: tuple[str, ...] = dataclasses.field(default_factory=lambda: defaults_of("sweep"))
     level: float = 0.05
+    inference: str = ""
+    confidence: float = 0.95
+    calibrate: bool = False
 
     def check(self) -> Settings:
         """Return these settings. Raises DidError for a word or number that is none of those expected."""
@@ -64,6 +72,18 @@ class Settings:
             dosed = [name for name in self.estimators if name not in binary] or [TWO_WAY]
             raise DidError(f"--treatment intensity: expected estimators that take a dose; found {', '.join(binary)}; "
                            f"add --estimator {','.join(dosed)}")
+        for name in self.estimators if self.inference else ():
+            one_of("--inference", self.inference, METHODS)
+            if self.inference not in available(name):
+                raise DidError(f"--inference {self.inference}: expected a method for {name}: "
+                               f"{', '.join(available(name))}; found {self.inference}; choose one of these, or add "
+                               "--estimator with the one that takes it")
+        if self.calibrate and self.inference:
+            raise DidError(f"--calibrate: expected no --inference, since it chooses the method by what it measures; "
+                           f"found {self.inference}; leave one of the two out")
+        if not 0 < self.confidence < 1:
+            raise DidError(f"--confidence: expected a share between 0 and 1, such as 0.9; found {self.confidence:g}; "
+                           "name another")
         if (self.numerator is None) != (self.denominator is None):
             raise DidError("--numerator and --denominator: expected both or none; found one; name the other too")
         if not 0 < self.level < 1:
