@@ -184,6 +184,19 @@ def test_every_estimator_of_the_registry_fits_and_shows_the_files_own_periods(na
     assert set(rows["period"].dropna()) <= {str(period) for period in range(8, 14)}
 
 
+def test_variant_and_level_of_synthetic_did_are_options():
+    frame = table_of(n_units=20).assign(g=lambda f: f["g"].where(f["g"] != 5, 4))   # one cohort: the two-way estimate
+    path = save(frame)
+    expected = estimates(path, *COLUMNS, "--estimator", "did")["estimate"].iloc[0]
+    found = estimates(path, *COLUMNS, "--estimator", "synthetic_did", "--variant", "did", "--aggregation", "simple")
+    assert found["estimate"].iloc[0] == pytest.approx(expected, rel=1e-10)
+    assert "variant did" in found["note"].iloc[0]
+    line = fault(path, *COLUMNS, "--estimator", "synthetic_did", "--level", "region")
+    assert "synthetic_did: level: expected one of unit" in line
+    assert "--combine: expected an estimator that uses it (synthetic_did)" in fault(
+        path, *COLUMNS, "--estimator", "did", "--combine", "sum")
+
+
 def test_covariates_and_options_are_said_or_refused():
     path = save(table_of(n_units=30))
     outcome = command(path, *COLUMNS, "--estimator", "ldv,callaway_santanna", "--covariates", "w")

@@ -221,6 +221,8 @@ class Result:
                   ``normal``: standard normal and no factor at all, as R's did package
     anticipation  periods before treatment that may have an effect already: event times -anticipation to -1 are
                   no test of parallel trends
+    weights       of an estimator that chooses its comparison: one row per weight with the columns cohort, kind
+                  (``unit`` or ``time``), label (the unit, cluster or period) and weight; None for all others
     """
 
     estimator: str
@@ -233,6 +235,7 @@ class Result:
     note: str = ""
     distribution: str = "t"
     anticipation: int = 0
+    weights: pd.DataFrame | None = None
 
     @property
     def n_units(self) -> int:

@@ -154,3 +154,22 @@ register(Estimator(
     words=Words(
         summary="Each wave with its comparison {units} in a data set of its own, all of them in one regression.",
         source="Cengiz, Dube, Lindner and Zipperer 2019, Q. J. Econ. 134:1405-1454", running="stacked"), base="last"))
+
+register(Estimator(
+    name="synthetic_did", label="Synthetic difference-in-differences", kind=EVENT_TIME,
+    fit="did.estimators.synthetic_did:estimate",
+    own_options=(
+        Option("variant", str, "weights: its own, those of the synthetic control, or equal ones",
+               choices=("synthetic_did", "synthetic_control", "did")),
+        Option("level", str, "a --cluster column whose clusters it takes in place of units", metavar="COLUMN"),
+        Option("combine", str, "what it makes of the units of a cluster of --level",
+               choices=("mean", "sum", "weighted_mean")),
+        Option("aggregation", list[str], "the averages to give: simple, event_time, cohort, calendar",
+               keyword="estimands", metavar="KINDS"), COVARIATES),
+    needs=(BINARY,),
+    words=Words(
+        summary="Each wave against a weighted mean of {units} never treated and of periods before its date, with "
+        "weights that make the two go alike before then.",
+        source="Arkhangelsky, Athey, Hirshberg, Imbens and Wager 2021, Am. Econ. Rev. 111:4088-4118; Clarke, Pailanir, "
+        "Athey and Imbens 2023, arXiv 2301.11859", running="synthetic difference-in-differences",
+        whom="than a weighted mean of {units} never treated")))

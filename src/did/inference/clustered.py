@@ -171,7 +171,8 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
         std_error = np.where(has_error, np.sqrt(factor) * root_sum_squares(sums, axis=0), np.nan)
         half_width = reference.ppf((1 + level) / 2) * std_error
         note = [
-            join_notes(said(state, text), _caveat(state, n_clusters, factor, n_with, has_one, cluster), result.note)
+            join_notes(said(state, text), "" if text and not has_one else _caveat(state, n_clusters, factor, n_with, has_one, cluster),
+                       result.note)
             for (state, text), n_with, has_one in zip(own, n_treated_clusters, has_error, strict=True)
         ]
         n = len(result.estimate)
