@@ -42,7 +42,7 @@ PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "linearmodels", "pyfixest
 # What the packages import only when first used; none of these starts a thread that a fork would lose.
 OUR_IMPORTS = ("scipy.stats", "scipy.optimize", "scipy.sparse.linalg", "did.estimators.callaway_santanna",
                "did.estimators.imputation", "did.estimators.stacked", "did.estimators.sun_abraham",
-               "did.estimators.event_study")
+               "did.estimators.event_study", "did.estimators.rolling")
 IMPORTS = (*OUR_IMPORTS, "statsmodels.api", "linearmodels.panel", "diff_diff", "pyfixest.estimation", "pyfixest.did")
 MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # of the unit of ru_maxrss
 
@@ -117,6 +117,7 @@ BUDGETS = (
     Budget("149 x 107", "imputation", 0.1),
     Budget("5,000 x 120", "imputation", 2.0),
     Budget("7,000 x 120", "imputation", 2.0),
+    Budget("5,000 x 120", "rolling", 1.0),
     Budget("5,000 x 120", "two-way", 0.15),
     Budget("7,000 x 120", "two-way", 0.15),
 )

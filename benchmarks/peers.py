@@ -159,6 +159,10 @@ def _stacked(data: Data) -> pd.DataFrame:
                               control_weights="corrected"), data.panel)
 
 
+def _rolling(data: Data) -> pd.DataFrame:
+    return summarise(estimate("rolling", data.panel, transformation="detrend"), data.panel)
+
+
 def _pairs(pairs: pd.DataFrame, data: Data) -> pd.DataFrame:
     position = {label: str(at) for at, label in enumerate(data.panel.periods, start=1)}
     names = [f"{position[row.treated_cohort]} and {position.get(row.control_cohort, 'never')}"
@@ -316,6 +320,9 @@ OTHERS = (
     Case("stacked", (
         Contender("ours", "stacked, corrected weights", _stacked, of_rows),
         Contender("diff-diff", "StackedDiD", _stacked_diff_diff, _study, {"std_error": ONE_SET}),
+    )),
+    Case("rolling", (
+        Contender("ours", "rolling, each unit's own line", _rolling, of_rows),
     )),
     Case("decomposition", (
         Contender("ours", "decompose", lambda data: decompose(data.panel), _pairs),

@@ -197,6 +197,25 @@ def test_variant_and_level_of_synthetic_did_are_options():
         path, *COLUMNS, "--estimator", "did", "--combine", "sum")
 
 
+def test_a_base_window_and_a_transformation_reach_their_estimators():
+    path = save(table_of(n_units=20))
+    panel, _ = load(path, Columns("y", "id", "t", "g"))
+    for text, window in (("2", 2), ("all", "all")):
+        rows = estimates(path, *COLUMNS, "--estimator", "callaway_santanna", "--base-window", text, "--aggregation",
+                         "group_time")
+        expected = estimate("callaway_santanna", panel, base_window=window).estimate
+        np.testing.assert_allclose(rows[rows["cluster"] == "unit"]["estimate"], expected, atol=1e-12)
+    options = {"transformation": "detrend", "errors": "homoskedastic", "control_group": "never_treated"}
+    given = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+    rows = estimates(path, *COLUMNS, "--estimator", "rolling", *given, "--aggregation", "simple")
+    expected = estimate("rolling", panel, **options, estimands="overall")
+    row = rows[rows["cluster"] == "unit"].iloc[0]
+    np.testing.assert_allclose(row[["estimate", "std_error", "df"]].astype(float),
+                               [expected.estimate[0], *expected.unit_errors[0]])
+    assert "--base-window" in fault(path, *COLUMNS, "--estimator", "did", "--base-window", "2")
+    assert "found 'years'" in fault(path, *COLUMNS, "--estimator", "callaway_santanna", "--base-window", "years")
+
+
 def test_covariates_and_options_are_said_or_refused():
     path = save(table_of(n_units=30))
     outcome = command(path, *COLUMNS, "--estimator", "ldv,callaway_santanna", "--covariates", "w")

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from did.cli import reference_pages
 from did.cli.commands import main
+from did.cli.commands import main
 from did.errors import DidError
 from did.estimators import Estimator, Option, Panel, Result, Words, entries, entry, register, registry
 from did.estimators.base import parameter_table
@@ -24,7 +25,7 @@ from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import Paths
 from did.readers.reference import read_reference
 from did.simulate.panels import panel
-from did.stages import diagnose, fit
+from did.stages import calibrate, diagnose, fit
 from did.store import seals, tables
 from did.sweep.batches import Batch, Folders, write_batches
 from did.sweep.collect import collect
@@ -113,7 +114,7 @@ def test_did_estimate_fits_it_with_its_own_option(file, tmp_path, length):
     outcome = command("estimate", file, *COLUMNS, "--estimator", NAME, "--base-length", length, "--output", out)
     assert outcome.exit_code == 0, outcome.output
     assert f"{NAME} (base_length {length})" in outcome.output
-    rows = pd.read_csv(out).query("cluster == 'unit'")
+    rows = pd.read_csv(out).query("cluster == 'unit' and inference == 'clustered'")
     frame = pd.read_csv(file)
     wide = frame.pivot(index="unit", columns="period", values="outcome")
     wide = wide.sub(wide[list(range(2016 - length, 2016))].mean(axis=1), axis=0)
@@ -175,7 +176,7 @@ def test_the_config_check_knows_it(tmp_path, monkeypatch):
 
 
 def test_the_reference_page_has_it():
-    page = reference_pages.pages()["reference_estimators.md"]
+    page = reference_pages.pages(main)["reference_estimators.md"]
     assert f"| [`{NAME}`](#{NAME}) | {LABEL} | effects by event time | yes | binary treatment |" in page
     assert "| `--base-length` | whole number | `1` | Periods before treatment to average over |" in page
     assert f"{SUMMARY.format(units='units')} Source: Nobody 2000." in page
@@ -228,12 +229,13 @@ def _fitted(evaluation, paths: Paths) -> None:
             unit=area_audit["area_code"],
             n_periods=n_periods,
             total=1.0,
+            not_compared=False,
             reason="made up",
             is_synthetic=True,
         ),
         paths.area_audit(INDICATOR),
     )
-    for stage in (fit, diagnose):
+    for stage in (fit, calibrate, diagnose):
         stage.run(INDICATOR, evaluation=evaluation, paths=paths)
     estimates = tables.read("estimates", paths.estimates(INDICATOR))
     overall = estimates.loc[estimates["estimand"].eq("overall") & estimates["specification"].eq("default")].assign(
@@ -295,7 +297,7 @@ def test_a_package_registers_its_estimator_by_an_entry_point(file, tmp_path):
 
     def estimated():
         known = environment(ROOT)
-        return subprocess.run([sys.executable, "-c", "from did.cli import main; main()", "estimate", file, *COLUMNS,
+        return subprocess.run([sys.executable, "-c", "from did.cli.commands import main; main()", "estimate", file, *COLUMNS,
                                "--estimator", "packaged"], cwd=tmp_path, capture_output=True, text=True,
                               env=known | {"PYTHONPATH": f"{known['PYTHONPATH']}:{tmp_path}"})
     done = estimated()
@@ -334,8 +336,8 @@ def test_every_entry_agrees_with_its_function(name):
 
 
 # Texts that are the name of an estimator and stand for something else: the program, a kind of figure, a diagnostic.
-OTHER = {("cli/app.py", "did"), ("cli/project.py", "did"), ("outputs/style.py", "did"),
-         ("outputs/result_files.py", "event_study"), ("outputs/robustness.py", "imputation_leads")}
+OTHER = {*((f"cli/{name}.py", "did") for name in ("app", "entry", "project", "reference_pages", "serve_jobs")),
+         ("report/figures/style.py", "did"), ("report/pages/robustness.py", "imputation_leads")}
 
 
 def texts_of(path: Path) -> list[str]:
@@ -354,7 +356,7 @@ def test_no_estimator_is_named_in_outputs_and_commands():
     known, package = set(entries()) - {NAME}, ROOT / "src" / "did"
     # Names that mean nothing else are not in longer texts either, nor are the authors.
     plain = re.compile(r"callaway_santanna|sun_abraham|\bldv\b|Sant'Anna|Sun and Abraham|Borusyak")
-    found = {(str(path.relative_to(package)), text) for room in ("outputs", "cli")
+    found = {(str(path.relative_to(package)), text) for room in ("report", "cli")
              for path in (package / room).rglob("*") if path.suffix in (".py", ".j2") for text in texts_of(path)
              if plain.search(text) or (text in known and path.suffix == ".py")}
     assert found == OTHER

@@ -10,17 +10,13 @@ from did.cli.app import Command, State, cores_and_profile, data_option, main, sa
 
 
 class Estimators(Command):
-    """A command with the options of every registered estimator after its own, before how much is said."""
+    """A command with the options of every registered estimator after the one that names them."""
 
     def get_params(self, context: click.Context) -> list[click.Parameter]:
-        """As every command; the registry is read when parameters are first asked for."""
-        if not self.read:
-            self.read = True
-            place = next(at for at, each in enumerate(self.params) if each.name == "estimators") + 1
-            self.params[place:place] = estimator_options()
-        return super().get_params(context)
-
-    read = False
+        """As every command; the registry is read each time, since others may register an estimator at any time."""
+        own = super().get_params(context)
+        place = next(at for at, each in enumerate(own) if each.name == "estimators") + 1
+        return [*own[:place], *estimator_options(), *own[place:]]
 
 
 def estimator_options() -> list[click.Option]:

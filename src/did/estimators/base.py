@@ -223,6 +223,8 @@ class Result:
                   no test of parallel trends
     weights       of an estimator that chooses its comparison: one row per weight with the columns cohort, kind
                   (``unit`` or ``time``), label (the unit, cluster or period) and weight; None for all others
+    unit_errors   (parameters, 2) or None: standard errors, in units of the outcome, and degrees of freedom of t that
+                  the estimator gives itself in place of those clustered by unit; NaN where it has none
     """
 
     estimator: str
@@ -236,6 +238,7 @@ class Result:
     distribution: str = "t"
     anticipation: int = 0
     weights: pd.DataFrame | None = None
+    unit_errors: np.ndarray | None = None
 
     @property
     def n_units(self) -> int:
@@ -263,7 +266,9 @@ def scale_free(estimator: Callable[..., Result]) -> Callable[..., Result]:
         result = estimator(scaled, **options)
         if unit == 1:
             return result
-        return dataclasses.replace(result, estimate=result.estimate * unit, influence=result.influence * unit)
+        own = None if result.unit_errors is None else result.unit_errors * [unit, 1.0]
+        return dataclasses.replace(result, estimate=result.estimate * unit, influence=result.influence * unit,
+                                   unit_errors=own)
     return fitted
 
 

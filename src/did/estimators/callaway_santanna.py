@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did.errors import DidError, one_of
+from did.errors import DidError, one_of, suggest
 from did.estimators.base import (
     ESTIMATED,
     NOT_IDENTIFIED,
+    PERIODS_PER_YEAR,
     REFERENCE,
     Panel,
     Result,
@@ -37,6 +38,7 @@ def estimate(
     anticipation: int = 0,
     method: str = "unconditional",
     unbalanced: str = "trim",
+    base_window: int | str | None = None,
 ) -> Result:
     """Return the average effect on cohort g in period t, for every cohort and period.
 
@@ -51,6 +53,13 @@ def estimate(
     Econometrics 219:101-122. Equal to R's did 2.5.1 without bootstrap; under anticipation of two periods or more the
     base of the anticipated periods is that of 2.5.1.901 (its pull request 276).
 
+    ``base_window`` puts a mean in place of Y_b, so that effects do not rest on one noisy period: of the N periods that
+    end with b (a whole number), of all up to b (``all``); or the last period up to b of the season of t, that is the
+    same month or quarter in the year before (``season``). Controls, and the period of covariates and weights, stay
+    those of b (with ``season``, of the period taken). Parallel trends must then hold from the first of these periods
+    on. A cohort with fewer than N periods uses those it has, and the note says so; cells without a period of their
+    season are left out and, from treatment on, noted.
+
     One parameter ``att_gt`` per cohort and period, with event_time t - g, in units of the outcome; a universal
     base period is a row of estimate 0 noted ``reference``. Errors follow R's did: normal, without a
     small-sample factor. A cell that is not identified has estimate NaN and says why, naming the covariate; a
@@ -60,25 +69,28 @@ def estimate(
     last cohort on (less anticipation) are dropped and that cohort serves as control. The note names them all,
     and says if doses other than 1 (shares of exposure) are not used.
 
-    Raises DidError if an option is unknown or the treatment is not binary; there is no never-treated unit
-    under ``never_treated``; fewer than two periods, no treated unit or no control is left; a covariate is
-    the same in all units of a cohort (each period), or collinear with those before it; or no cell is
+    Raises DidError if an option is unknown, the season of years is asked for, or the treatment is not binary; there
+    is no never-treated unit under ``never_treated``; fewer than two periods, no treated unit or no control is left; a
+    covariate is the same in all units of a cohort (each period), or collinear with those before it; or no cell is
     identified. (R's did warns of the cells, without the covariate's name, and keeps what the rest gives.)
     """
     one_of("callaway_santanna: control_group", control_group, CONTROL_GROUPS)
     one_of("callaway_santanna: base_period", base_period, BASE_PERIODS)
     one_of("callaway_santanna: method", method, METHODS)
     one_of("callaway_santanna: unbalanced", unbalanced, UNBALANCED)
-    if isinstance(anticipation, bool) or not isinstance(anticipation, int) or anticipation < 0:
-        raise DidError("callaway_santanna: anticipation: expected a whole number of periods, 0 or more; found "
-                       f"{anticipation}")
+    whole_number("callaway_santanna: anticipation", anticipation, "periods", 0)
+    window, season = _window(panel, base_window)
     dose = without_dose(panel, "callaway_santanna")
-    kept, sample, firsts, note = _sample(panel, control_group, anticipation, method, unbalanced == "trim")
-    _refuse_flat(sample)
-    cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation)
+    names = () if method == "unconditional" else tuple(panel.covariates)
+    asked = Asked("callaway_santanna", control_group, anticipation, names, unbalanced == "trim")
+    kept, sample, firsts, note = sample_of(panel, asked)
+    refuse_flat(sample, "callaway_santanna")
+    cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation,
+                         window=window, season=season)
+    note = join_notes(note, _short_windows(panel, sample, cohorts, anticipation, window, season))
     value, influence, treated, reasons = effects(
         sample, cohorts, never_treated_only=control_group == "never_treated", method=method)
-    parameters = _parameters(panel, sample, cohorts, reasons, treated.sum(axis=0))
+    parameters = cell_table(panel, sample, cohorts, reasons, treated.sum(axis=0))
     if (parameters["state"] != ESTIMATED).all():
         advice = ("use other covariates or another method" if sample.names else
                   "use --unbalanced pairwise or add controls")
@@ -101,11 +113,73 @@ def estimate(
     )
 
 
-def _sample(
-    panel: Panel, control_group: str, anticipation: int, method: str, trim: bool
-) -> tuple[np.ndarray, Sample, np.ndarray, str]:
+def whole_number(at: str, value: object, unit: str, least: int) -> None:
+    """Raise DidError, beginning with ``at``, unless ``value`` is a whole number of ``unit``, ``least`` or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise DidError(f"{at}: expected a whole number of {unit}, {least} or more; found {value}")
+
+
+def _window(panel: Panel, base_window: int | str | None) -> tuple[int | None, int]:
+    """Return how many periods the base averages (None = all) and, for a base of the season, the periods of a year."""
+    if base_window is None:
+        return 1, 0
+    if base_window == "all":
+        return None, 0
+    if base_window == "season":
+        length = PERIODS_PER_YEAR[panel.frequency]
+        if length == 1:
+            raise DidError("callaway_santanna: base_window season: expected months or quarters, which come again each "
+                           "year; found years; use a number of periods or all")
+        return 1, length
+    if isinstance(base_window, str) and base_window.isdecimal():   # as a command line has it
+        base_window = int(base_window)
+    if isinstance(base_window, str):
+        raise DidError("callaway_santanna: base_window: expected a whole number of periods, all or season; found "
+                       f"'{base_window}'{suggest(base_window, ('all', 'season'))}")
+    whole_number("callaway_santanna: base_window", base_window, "periods", 1)
+    return base_window, 0
+
+
+def _short_windows(panel: Panel, sample: Sample, cohorts: list[Cohort], anticipation: int, window: int | None,
+                   season: int) -> str:
+    """Return the note on cohorts with fewer periods than the base takes, or none of the season of some period."""
+    notes = []
+    for cohort in cohorts:
+        n_before = int((sample.positions + anticipation < cohort.first).sum())
+        if window is not None and n_before < window:
+            notes.append(f"cohort {panel.periods[cohort.first]} has {n_before} of the {window} periods of its base")
+        after = np.flatnonzero(sample.positions + anticipation >= cohort.first)
+        lost = panel.periods[sample.positions[np.setdiff1d(after, cohort.period)]]
+        if season and len(lost):
+            notes.append(f"cohort {panel.periods[cohort.first]}: no period of the season before treatment for "
+                         f"{listed(lost)}, left out")
+    return join_notes(*notes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What an estimator of group-time effects asks of a panel.
+
+    estimator      its name, which errors begin with
+    control_group  one of `CONTROL_GROUPS`
+    anticipation   periods before treatment that may have an effect
+    covariates     names of the panel's covariates it adjusts for
+    trim           leave out units with a missing period, not only those with none
+    n_before       periods a cohort must have before treatment
+    """
+
+    estimator: str
+    control_group: str
+    anticipation: int
+    covariates: tuple[str, ...]
+    trim: bool
+    n_before: int = 1
+
+
+def sample_of(panel: Panel, asked: Asked) -> tuple[np.ndarray, Sample, np.ndarray, str]:
     """Return the mask of the units used, the sample, the cohorts' first positions, and what was left out."""
-    names = [] if method == "unconditional" else list(panel.covariates)
+    names, trim, anticipation = asked.covariates, asked.trim, asked.anticipation
+    control_group, estimator = asked.control_group, asked.estimator
     covariates = np.stack([panel.covariates[name] for name in names]) if names else np.empty(
         (0, *panel.outcome.shape))
     present = np.isfinite(panel.outcome)
@@ -117,7 +191,7 @@ def _sample(
     never = panel.never_treated
     if not never.any():
         if control_group == "never_treated":
-            raise DidError("callaway_santanna: control_group never_treated: expected units never treated in "
+            raise DidError(f"{estimator}: control_group never_treated: expected units never treated in "
                            f"the window; found all {panel.n_units} treated by "
                            f"{panel.periods[first.max()]}; use not_yet_treated or add controls")
         last = first.max()
@@ -126,12 +200,13 @@ def _sample(
         notes.append(f"no never-treated units: cohort {panel.periods[last]} serves as control and "
                      f"{panel.periods[max(last - anticipation, 0)]} and later are left out")
     if len(positions) < 2:
-        raise DidError("callaway_santanna: expected two periods or more with outcomes before every unit is "
+        raise DidError(f"{estimator}: expected two periods or more with outcomes before every unit is "
                        f"treated; found {len(positions)}; add periods or controls")
-    early = ~never & (first - anticipation <= positions[0])
+    early = ~never & (np.searchsorted(positions, first - anticipation) < asked.n_before)
     if early.any():
         of_anticipation = f" and {anticipation} of anticipation" if anticipation else ""
-        notes.append(f"no period before treatment{of_anticipation}, left out: {_by_cohort(panel, early)}")
+        too_few = "no period" if asked.n_before == 1 else f"fewer than {asked.n_before} periods"
+        notes.append(f"{too_few} before treatment{of_anticipation}, left out: {_by_cohort(panel, early)}")
     late = ~never & (first > positions[-1])
     if late.any():
         notes.append(f"no period from treatment on is left, effects before it only: {_by_cohort(panel, late)}")
@@ -151,12 +226,13 @@ def _sample(
         notes.append("units with a missing period are used in the cells they have both periods for")
     if control_group == "never_treated" and not (never & kept).any():
         often, advice = ("", "use --unbalanced pairwise") if trim else (" in every period", "add controls")
-        raise DidError(f"callaway_santanna: control_group never_treated: no never-treated unit is left after {count} "
+        raise DidError(f"{estimator}: control_group never_treated: no never-treated unit is left after {count} "
                        f"with a missing {what}{often} were dropped; {advice}")
     firsts = np.unique(first[kept & ~never])
     if not len(firsts) or not (never & kept).any() and len(firsts) < 2:
-        side = "treated unit with a period before treatment" if not len(firsts) else "control unit"
-        raise DidError(f"callaway_santanna: expected a {side}; found none among the {int(kept.sum())} units "
+        periods = "a period" if asked.n_before == 1 else f"{asked.n_before} periods"
+        side = f"treated unit with {periods} before treatment" if not len(firsts) else "control unit"
+        raise DidError(f"{estimator}: expected a {side}; found none among the {int(kept.sum())} units "
                        f"with outcomes ({join_notes(*notes) or 'nothing was left out'}); add units or periods"
                        + (", or use --unbalanced pairwise" if incomplete.any() and trim else ""))
     outcome = panel.outcome[kept][:, positions]
@@ -167,7 +243,7 @@ def _sample(
         outcome = np.where(weight > 0, outcome, np.nan)
     beyond = max(panel.n_periods, int(positions[-1]) + anticipation) + 1
     sample = Sample(outcome, positions, np.where(never, beyond, first)[kept], beyond, weight,
-                    covariates[:, kept][:, :, positions], tuple(names))
+                    covariates[:, kept][:, :, positions], names)
     return kept, sample, firsts, join_notes(*notes)
 
 
@@ -178,7 +254,7 @@ def _by_cohort(panel: Panel, units: np.ndarray) -> str:
                   for one in np.unique(first[units])])
 
 
-def _refuse_flat(sample: Sample) -> None:
+def refuse_flat(sample: Sample, estimator: str) -> None:
     """Raise DidError at a covariate that the cohort or other covariates determine in every period.
 
     A covariate with one value per cohort cannot be told from the cohorts' own changes: what a regression or a
@@ -191,11 +267,11 @@ def _refuse_flat(sample: Sample) -> None:
     for column, name in enumerate(sample.names):
         values = np.where(seen, sample.covariates[column], np.nan)
         if not any(_varies(values[:, period]) for period in range(values.shape[1])):
-            raise DidError(f"callaway_santanna: covariate '{name}': expected values that differ between units; "
+            raise DidError(f"{estimator}: covariate '{name}': expected values that differ between units; "
                            "found one for all, collinear with the constant; leave it out")
         if not any(_varies(values[cohort == one, period]) for one in range(cohort.max() + 1)
                    for period in range(values.shape[1])):
-            raise DidError(f"callaway_santanna: covariate '{name}': expected values that differ between units of a "
+            raise DidError(f"{estimator}: covariate '{name}': expected values that differ between units of a "
                            "cohort or between untreated units; found one value per cohort, which cannot be told from "
                            "the cohort's own change; leave it out")
     reason = ""
@@ -206,7 +282,7 @@ def _refuse_flat(sample: Sample) -> None:
         if not reason:
             break
     if reason:
-        raise DidError(f"callaway_santanna: covariates: expected covariates that add to each other; found in every "
+        raise DidError(f"{estimator}: covariates: expected covariates that add to each other; found in every "
                        f"period: {reason}; leave one out")
 
 
@@ -229,12 +305,13 @@ def without_dose(panel: Panel, name: str) -> str:
     return "the dose is not used: effects are per treated unit" if used else ""
 
 
-def _parameters(
+def cell_table(
     panel: Panel, sample: Sample, cohorts: list[Cohort], reasons: list[str], n_treated: np.ndarray
 ) -> pd.DataFrame:
+    """Return the ``parameters`` of group-time cells; n_treated (cells,) counts the treated units of each."""
     cohort = np.concatenate([np.full(len(one.period), one.first) for one in cohorts])
     period = np.concatenate([sample.positions[one.period] for one in cohorts])
-    reference = np.concatenate([one.period == one.base for one in cohorts])
+    reference = np.concatenate([one.reference for one in cohorts])
     states = [REFERENCE if is_reference else NOT_IDENTIFIED if reason else ESTIMATED
               for is_reference, reason in zip(reference, reasons, strict=True)]
     notes = [

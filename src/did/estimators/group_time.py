@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -38,32 +38,86 @@ class Cohort:
 
     first      calendar position of its first treated period
     period     (cells,) column of the period in `Sample`
-    base       (cells,) column of the base period; equal to ``period`` in a reference cell
+    base       (cells,) column of the base period, the last of several
     last_used  (cells,) calendar position a control must not be treated by (anticipation included)
+    reference  (cells,) True where the effect is zero by construction
+    window     weights of the periods that are taken off a unit's outcome, or None for ``base`` alone: a function of
+               the (periods,) mask of those a unit has and of a slice of cells, to (periods, cells); NaN where the unit
+               has too few of them
     """
 
     first: int
     period: np.ndarray
     base: np.ndarray
     last_used: np.ndarray
+    reference: np.ndarray
+    window: Callable[[np.ndarray, slice], np.ndarray] | None = None
 
 
-def cohorts_of(sample: Sample, firsts: np.ndarray, *, universal: bool, anticipation: int) -> list[Cohort]:
+def cohorts_of(
+    sample: Sample, firsts: np.ndarray, *, universal: bool, anticipation: int, window: int | None = 1, season: int = 0
+) -> list[Cohort]:
     """Return the cells of the cohorts ``firsts`` (calendar positions).
 
     The base of a period from ``anticipation`` before treatment on, and of every period if ``universal``, is the last
     period more than ``anticipation`` before treatment; else the period before (the previous one observed, if there is
-    a gap). The varying base has no cell for the first period.
+    a gap). The varying base has no cell for the first period. ``window`` periods that end there are averaged, None =
+    all from the first on. With ``season`` periods to a year the base is the last of these periods that lies whole years
+    from the cell's own; a cell without one is left out.
     """
     columns = np.arange(len(sample.positions))
     cohorts = []
     for first in firsts:
         before = columns[sample.positions + anticipation < first][-1]
         period = columns if universal else columns[1:]
-        base = np.where(universal | (sample.positions[period] + anticipation >= first), before, period - 1)
-        last_used = sample.positions[np.maximum(period, base)] + anticipation
-        cohorts.append(Cohort(int(first), period, base, last_used))
+        end = np.where(universal | (sample.positions[period] + anticipation >= first), before, period - 1)
+        last_used = sample.positions[np.maximum(period, end)] + anticipation
+        base = end
+        if season:
+            alike = (sample.positions[:, None] - sample.positions[period]) % season == 0
+            alike &= columns[:, None] <= end
+            found = alike.any(axis=0)
+            base = np.where(alike, columns[:, None], -1).max(axis=0)[found]
+            period, last_used = period[found], last_used[found]
+        if season or window == 1:
+            cohorts.append(Cohort(int(first), period, base, last_used, period == base))
+            continue
+        begin = np.zeros_like(end) if window is None else np.maximum(end - window + 1, 0)
+        within = (columns[:, None] >= begin) & (columns[:, None] <= end)
+        alone = within.sum(axis=0) == 1
+        cohorts.append(Cohort(int(first), period, base, last_used, (period == base) & alone, _mean_of(within)))
     return cohorts
+
+
+def _mean_of(within: np.ndarray) -> Callable[[np.ndarray, slice], np.ndarray]:
+    """Return `Cohort.window` that averages the periods of a (periods, cells) mask that a unit has."""
+    def weights(present: np.ndarray, cells: slice) -> np.ndarray:
+        used = within[:, cells] & present[:, None]
+        count = used.sum(axis=0)
+        return np.where(count > 0, used / np.maximum(count, 1), np.nan)
+    return weights
+
+
+def changes(sample: Sample, cohort: Cohort, cells: slice, rows: np.ndarray) -> np.ndarray:
+    """Return the (rows, cells) outcomes less their base, NaN where a unit lacks either."""
+    outcome = sample.outcome[rows]
+    period, base = cohort.period[cells], cohort.base[cells]
+    if cohort.window is None:
+        return outcome[:, period] - outcome[:, base]
+    present = np.isfinite(outcome)
+    seen = np.where(present, outcome, 0.0)
+    # About each unit's own mean, so that its level leaves no rounding.
+    centre = seen.sum(axis=1, keepdims=True) / np.maximum(present.sum(axis=1, keepdims=True), 1)
+    seen = np.where(present, outcome - centre, 0.0)
+    if present.all():
+        return seen[:, period] - seen @ cohort.window(np.ones(seen.shape[1], dtype=bool), cells)
+    change = np.where(present, seen, np.nan)[:, period]
+    patterns, member = np.unique(np.packbits(present, axis=1), axis=0, return_inverse=True)
+    order = np.argsort(member.ravel(), kind="stable")
+    counts = np.bincount(member.ravel(), minlength=len(patterns))
+    for units in np.split(order, np.cumsum(counts)[:-1]):
+        change[units] -= seen[units] @ cohort.window(present[units[0]], cells)
+    return change
 
 
 def effects(
@@ -100,7 +154,7 @@ def effects(
             treated[rows, columns] = block.present & block.members[:, None]
             for cell, reason in names.items():
                 reasons[columns.start + cell] = reason
-        for cell in start + np.flatnonzero(cohort.period == cohort.base):
+        for cell in start + np.flatnonzero(cohort.reference):
             effect[cell], influence[:, cell], reasons[cell] = 0.0, 0.0, ""
         start += len(cohort.period)
     return effect, influence, treated, reasons
@@ -111,9 +165,8 @@ class _Block:
 
     def __init__(self, sample, cohort, cells, rows, members, constant, incomplete) -> None:
         period, base = cohort.period[cells], cohort.base[cells]
-        outcome = sample.outcome[rows]
         self.members = members
-        self.change = outcome[:, period] - outcome[:, base]
+        self.change = changes(sample, cohort, cells, rows)
         # R's did takes weights and covariates from the earlier of the two periods.
         earlier = np.minimum(period, base)
         self.design_of_cell = np.zeros_like(earlier) if constant else earlier
@@ -121,7 +174,7 @@ class _Block:
         self.names = sample.names
         self.weight = None if sample.weight is None else sample.weight[rows][:, earlier]
         self.present = np.ones(1, dtype=bool)
-        if incomplete:
+        if incomplete or (cohort.window is not None and np.isnan(self.change).any()):
             self.present = np.isfinite(self.change)
             if len(sample.covariates):
                 self.present &= np.isfinite(self.covariates[:, :, self.design_of_cell]).all(axis=0)

@@ -25,6 +25,7 @@ COVARIATES = Option("covariates", list[str], "columns that enter linearly, with 
 BIN_WIDTH = Option("bin_width", int, "pool event times, K periods to a bin; --reference and --leads then count bins",
                    at_least=1, metavar="K")
 CONTROL_GROUP = Option("control_group", str, "whom to compare with", choices=("not_yet_treated", "never_treated"))
+ANTICIPATION = Option("anticipation", int, "periods before treatment with an effect", at_least=0, metavar="K")
 REFERENCE = "event time that effects are relative to"
 
 
@@ -103,7 +104,9 @@ register(Estimator(
         CONTROL_GROUP,
         Option("base_period", str, "what effects before treatment are relative to: the last period before it, or the "
                "one before each", choices=("universal", "varying")),
-        Option("anticipation", int, "periods before treatment with an effect", at_least=0, metavar="K"),
+        ANTICIPATION,
+        Option("base_window", str, "what is taken off: the mean of the last N periods before treatment, of all, or the "
+               "same season of the year before; the last period unless named", metavar="N"),
         Option("method", str, "how covariates enter: by regression, inverse probability weights or both; with "
                "--covariates dr unless another is named", choices=("unconditional", "reg", "ipw", "dr")),
         Option("unbalanced", str, "drop units with gaps, or use what each comparison has",
@@ -173,3 +176,22 @@ register(Estimator(
         source="Arkhangelsky, Athey, Hirshberg, Imbens and Wager 2021, Am. Econ. Rev. 111:4088-4118; Clarke, Pailanir, "
         "Athey and Imbens 2023, arXiv 2301.11859", running="synthetic difference-in-differences",
         whom="than a weighted mean of {units} never treated")))
+
+register(Estimator(
+    name="rolling", label="Rolling (Lee and Wooldridge)", kind=EVENT_TIME, fit="did.estimators.rolling:estimate",
+    own_options=(
+        Option("transformation", str, "what is taken off: a unit's mean before treatment, its line, or either with "
+               "seasons", choices=("demean", "detrend", "demean_seasonal", "detrend_seasonal")),
+        Option("errors", str, "errors by unit: the last two are those of its cross-section, for few units",
+               choices=("clustered", "homoskedastic", "hc3")),
+        CONTROL_GROUP, ANTICIPATION,
+        Option("method", str, "how covariates enter; with --covariates reg unless another is named",
+               choices=("reg", "ipw", "dr")),
+        Option("covariates", list[str], "columns that units are compared by, see --method", metavar="COLUMNS"),
+        Option("aggregation", list[str], "the averages to give: simple, event_time, cohort, calendar",
+               keyword="estimands", metavar="KINDS")),
+    needs=(BINARY,),
+    words=Words(
+        summary="What is left of the outcome of each {unit} after its own mean or line before treatment, compared "
+        "between waves and {units} not treated by then.",
+        source="Lee and Wooldridge 2023, SSRN 4516518; 2025, SSRN 5325686", running="rolling"), base="all"))

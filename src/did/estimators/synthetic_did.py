@@ -46,8 +46,9 @@ def estimate(
 
     `Result.weights` holds every weight. The error is the jackknife with fixed weights (algorithm 3), an influence that
     sums to zero over units; at a level above it is summed within clusters. It is not available where a cohort has one
-    treated unit, or one donor all weight: the error is then missing and the note says so. `did.inference.synthetic_errors` has
-    errors from placebo assignments and the bootstrap. Intervals are normal, without a small-sample factor.
+    treated unit, or one donor all weight: the error is then missing and the note says so.
+    `did.inference.synthetic_errors` has errors from placebo assignments and the bootstrap. Intervals are normal,
+    without a small-sample factor.
 
     Left out by name: units without an outcome or covariate in a period that others have, units treated from the first
     period, cohorts with fewer than two periods before treatment (one for ``did``). Raises DidError for an unknown word

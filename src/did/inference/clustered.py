@@ -129,8 +129,9 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
 
     std_error, interval and p_value are NaN, with the reason in the note, for a reference row, a parameter
     that is not identified, fewer than two clusters, no more observations than parameters, or no variation
-    between clusters (no more than the rounding of the outcomes). A row that rests on one treated cluster keeps its
-    error and says so in the note.
+    between clusters (no more than the rounding of the outcomes). At level ``unit``, `Result.unit_errors` and their
+    degrees of freedom stand in place of these where the estimator gives them. A row that rests on one treated
+    cluster keeps its error and says so in the note.
     """
     blocks = by_cluster(result, panel, level)
     n_rows = len(blocks) * len(result.estimate)
@@ -167,12 +168,17 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
         factor = 1.0 if normal and n_clusters > 1 else factor
         reference = _reference(None if normal else max(n_clusters - 1, 1))
         has_error = varies(influence, sums, rounding)
+        own_errors = result.unit_errors if cluster == "unit" else None
         n_treated_clusters = [len(set(labels[behind])) for behind in treated.T]
         std_error = np.where(has_error, np.sqrt(factor) * root_sum_squares(sums, axis=0), np.nan)
+        df = np.repeat(np.nan if normal else float(max(n_clusters - 1, 0)), len(std_error))
+        if own_errors is not None:
+            std_error, df = np.where(own_errors[:, 0] > rounding, own_errors[:, 0], np.nan), own_errors[:, 1]
+            reference = _reference(df)
         half_width = reference.ppf((1 + level) / 2) * std_error
         note = [
-            join_notes(said(state, text), "" if text and not has_one else _caveat(state, n_clusters, factor, n_with, has_one, cluster),
-                       result.note)
+            join_notes(said(state, text), "" if own_errors is not None or text and not has_one else
+                       _caveat(state, n_clusters, factor, n_with, has_one, cluster), result.note)
             for (state, text), n_with, has_one in zip(own, n_treated_clusters, has_error, strict=True)
         ]
         n = len(result.estimate)
@@ -188,15 +194,23 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
             "n_treated_clusters": np.array(n_treated_clusters, dtype=np.int64),
             "n_obs": np.repeat(result.n_obs, n),
             "n_units": np.repeat(result.n_units, n),
-            "df": np.repeat(np.nan if normal else float(max(n_clusters - 1, 0)), n),
+            "df": df,
             "note": np.array(note, dtype=object),
         })
     return blocks
 
 
-@cache
-def _reference(df: int | None):
+def _reference(df: int | np.ndarray | None):
     """Student's t with ``df`` degrees of freedom; the standard normal for None."""
+    if not isinstance(df, np.ndarray):
+        return _cached_reference(df)
+    from scipy import stats
+
+    return stats.t(df)
+
+
+@cache
+def _cached_reference(df: int | None):
     from scipy import stats
 
     return stats.norm if df is None else stats.t(df)
