@@ -15,7 +15,6 @@ from click.testing import CliRunner
 
 from did.cli import reference_pages
 from did.cli.commands import main
-from did.cli.commands import main
 from did.errors import DidError
 from did.estimators import Estimator, Option, Panel, Result, Words, entries, entry, register, registry
 from did.estimators.base import parameter_table
@@ -297,8 +296,8 @@ def test_a_package_registers_its_estimator_by_an_entry_point(file, tmp_path):
 
     def estimated():
         known = environment(ROOT)
-        return subprocess.run([sys.executable, "-c", "from did.cli.commands import main; main()", "estimate", file, *COLUMNS,
-                               "--estimator", "packaged"], cwd=tmp_path, capture_output=True, text=True,
+        return subprocess.run([sys.executable, "-c", "from did.cli.commands import main; main()", "estimate", file,
+                               *COLUMNS, "--estimator", "packaged"], cwd=tmp_path, capture_output=True, text=True,
                               env=known | {"PYTHONPATH": f"{known['PYTHONPATH']}:{tmp_path}"})
     done = estimated()
     assert done.returncode == 0 and "packaged (base_length 1)" in done.stdout, done.stderr
