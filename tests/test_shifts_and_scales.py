@@ -31,7 +31,9 @@ METHODS = [("callaway_santanna", {"method": method}) for method in ("reg", "ipw"
 FITS = [("did", {}), ("did", BOTH), ("event_study", {}), ("event_study", BOTH), ("ldv", {"lags": "all"}),
         ("callaway_santanna", {}), *METHODS, ("sun_abraham", {"covariates": []}), ("sun_abraham", BOTH),
         ("imputation", {}), ("imputation", BOTH), ("imputation_leads", {}), ("stacked", {}),
-        ("rolling", {}), ("rolling", {"transformation": "detrend"}), ("rolling", BOTH)]
+        ("rolling", {}), ("rolling", {"transformation": "detrend"}), ("rolling", BOTH),
+        ("local_projections", {}), ("local_projections", {"weighting": "equal", "base_window": "all"}), ("etwfe", {}),
+        ("etwfe", {"effects": "cohort"})]
 SHIFTS, SCALES = (1e6, 1e10, 1e12), (1e-160, 1e-12, 1e12, 1e200)
 fits = pytest.mark.parametrize(("name", "options"), FITS, ids=lambda value: str(value))
 gaps = pytest.mark.parametrize("with_gaps", [False, True])

@@ -105,8 +105,9 @@ register(Estimator(
         Option("base_period", str, "what effects before treatment are relative to: the last period before it, or the "
                "one before each", choices=("universal", "varying")),
         ANTICIPATION,
-        Option("base_window", str, "what is taken off: the mean of the last N periods before treatment, of all, or the "
-               "same season of the year before; the last period unless named", metavar="N"),
+        Option("base_window", str, "what is taken off: the mean of the last N periods before treatment, of all, or "
+                                   "(season) "
+               "the same season of the year before; the last period unless named", metavar="N"),
         Option("method", str, "how covariates enter: by regression, inverse probability weights or both; with "
                "--covariates dr unless another is named", choices=("unconditional", "reg", "ipw", "dr")),
         Option("unbalanced", str, "drop units with gaps, or use what each comparison has",
@@ -195,3 +196,65 @@ register(Estimator(
         summary="What is left of the outcome of each {unit} after its own mean or line before treatment, compared "
         "between waves and {units} not treated by then.",
         source="Lee and Wooldridge 2023, SSRN 4516518; 2025, SSRN 5325686", running="rolling"), base="all"))
+
+register(
+    Estimator(
+        name="local_projections",
+        label="Local projections",
+        kind=EVENT_TIME,
+        fit="did.estimators.local_projections:estimate",
+        own_options=(
+            Option("leads", int, "periods before treatment in its window", keyword="n_leads", at_least=1, metavar="K"),
+            Option("max_event_time", int, "last event time of its window", keyword="n_lags", metavar="E"),
+            Option(
+                "weighting",
+                str,
+                "cohorts weighed by their variance, or by their treated units",
+                choices=("variance", "equal"),
+            ),
+            Option(
+                "base_window",
+                str,
+                "what effects are measured against: the mean of the last N periods before treatment, "
+                "or of all; 1 unless named",
+                metavar="N",
+            ),
+            Option(
+                "composition",
+                str,
+                "all units that an event time has, or those that every one has",
+                choices=("changing", "fixed"),
+            ),
+            CONTROL_GROUP,
+        ),
+        needs=(BINARY,),
+        words=Words(
+            summary="For each period since onset a regression of its own of the change in the outcome, on {units} "
+                    "newly "
+            "treated and {units} not treated by then.",
+            source="Dube, Girardi, Jorda and Taylor 2023, NBER working paper 31184",
+            running="local projections",
+        ),
+        base="last",
+    )
+)
+
+register(Estimator(
+    name="etwfe", label="Extended two-way fixed effects (Wooldridge)", kind=EVENT_TIME,
+    fit="did.estimators.etwfe:estimate",
+    own_options=(
+        Option("family", str, "what is fitted: poisson for counts, logit for outcomes from 0 to 1",
+               choices=("linear", "poisson", "logit")),
+        Option("effects", str, "fixed effects; unit unless named, with logit cohort", choices=("unit", "cohort")),
+        Option("weight_use", str, "what --weights are: weights, or the exposure of counts, such as population",
+               choices=("weight", "exposure")),
+        Option("scale", str, "effects in units of the outcome, or log ratios (poisson) and log odds ratios (logit)",
+               choices=("outcome", "link")),
+        Option("aggregation", list[str], "the averages to give: simple, event_time, cohort, calendar",
+               keyword="estimands", metavar="KINDS"), COVARIATES),
+    needs=(BINARY,),
+    words=Words(
+        summary="One regression with an effect for each wave and treated period, linear or of counts, averaged over "
+        "the treated.",
+        source="Wooldridge 2021, SSRN 3906345; 2023, Econometrics J. 26:C31-C66",
+        running="extended two-way fixed effects"), base="all"))

@@ -176,10 +176,12 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
             std_error, df = np.where(own_errors[:, 0] > rounding, own_errors[:, 0], np.nan), own_errors[:, 1]
             reference = _reference(df)
         half_width = reference.ppf((1 + level) / 2) * std_error
+        # An estimator that gives no influence says itself why there is no error.
+        silent = np.isnan(influence).any(axis=0) | (own_errors is not None)
         note = [
-            join_notes(said(state, text), "" if own_errors is not None or text and not has_one else
+            join_notes(said(state, text), "" if is_silent else
                        _caveat(state, n_clusters, factor, n_with, has_one, cluster), result.note)
-            for (state, text), n_with, has_one in zip(own, n_treated_clusters, has_error, strict=True)
+            for (state, text), n_with, has_one, is_silent in zip(own, n_treated_clusters, has_error, silent, strict=True)
         ]
         n = len(result.estimate)
         blocks.append({

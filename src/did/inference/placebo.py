@@ -64,6 +64,8 @@ def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
             raise DidError(f"expected more units than {lagged.shape[1] + 2} coefficients; found {int(used.sum())}")
     else:
         used = (weight > 0).any(axis=1)
+        if not used.any():
+            raise DidError("expected clusters with outcomes to take the places of the treated; found none")
     order = np.flatnonzero(used)[np.argsort(codes[used], kind="stable")]
     labels, codes = np.unique(codes[order], return_inverse=True)
     periods = np.flatnonzero(seen)

@@ -34,7 +34,7 @@ def screen(path: str | Path, columns: Columns, panel: Panel, fits: Sequence[Show
     """Return the text for the screen; intervals cover ``confidence``. Group-time effects are shown only if nothing
     else was asked of their estimator. Raises nothing."""
     by_any = np.any([fit.used for fit in fits], axis=0)
-    lines = _heading(path, columns, panel, by_any, confidence)
+    lines = _heading(path, columns, panel, by_any, confidence, [fit.settings for fit in fits])
     footnotes: list[str] = []
     hidden = 0
     for fit in fits:
@@ -84,12 +84,15 @@ def _calibration(fit: Shown, confidence: float) -> list[str]:
                     for row in skipped.itertuples()]
 
 
-def _heading(path: str | Path, columns: Columns, panel: Panel, used: np.ndarray, confidence: float) -> list[str]:
+def _heading(path: str | Path, columns: Columns, panel: Panel, used: np.ndarray, confidence: float,
+             settings: Sequence[str]) -> list[str]:
     """What the file holds, and how many units of each kind ``used`` (a mask of its units) has: those of the fits."""
     starts = np.unique(panel.treated_from[used & ~panel.never_treated])
     cohorts = [str(panel.periods[position]) for position in starts]
     dose = f"per unit of {columns.dose}; " if columns.dose else ""
-    weights = f"; weighted by {columns.weight}" if columns.weight else ""
+    exposed = sum("weight_use exposure" in words for words in settings)
+    weights = f"; weighted by {columns.weight}" if columns.weight and exposed < len(settings) else ""
+    weights += f"; {columns.weight} is the exposure of counts" if exposed else ""
     many = "cohorts" if len(cohorts) > 1 else "cohort"
     return [
         f"{Path(path).name}: {columns.outcome}, {panel.n_units} units x {panel.n_periods} periods "
