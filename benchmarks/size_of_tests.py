@@ -174,7 +174,7 @@ def p_values(panel: Panel, estimator: str, lags: str = "", *, draws: int = DRAWS
     n_clusters = int(corrected["n_clusters"])
     found["jackknife"] = t_test(np.sqrt((n_clusters - 1) / n_clusters) * corrected["std_error"], n_clusters)
     for method, choice in {"wcr": {}, "wcr_webb": {"weights": "webb"}, "wcu": {"impose_null": False}}.items():
-        found[method] = float(wild_bootstrap(model, "system", draws=draws, seed=seed, confidence=False, **choice)
+        found[method] = float(wild_bootstrap(model, "system", draws=draws, seed=seed, confidence=None, **choice)
                               ["p_value"].iloc[0])
     for method, statistic in (("random_t", "studentised"), ("random_b", "estimate")):
         found[method] = randomisation(panel, estimator=estimator, statistic=statistic, draws=draws, seed=seed,

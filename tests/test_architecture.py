@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import shutil
 import subprocess
@@ -41,6 +42,18 @@ def test_an_arrow_that_goes_up_or_round_is_found(tmp_path, room, line):
 
 def test_only_words_and_errors_are_loose():
     assert {path.name for path in (ROOT / "src/did").glob("*.py")} == {"__init__.py", "words.py", "errors.py"}
+
+
+def test_no_function_has_more_than_eight_parameters():
+    found = []
+    for path in sorted((ROOT / "src/did").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                names = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                n = len([name for name in names if name not in ("self", "cls")])
+                if n > 8:
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {n}")
+    assert not found, found
 
 
 def test_the_picture_is_as_the_code():

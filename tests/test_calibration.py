@@ -154,8 +154,7 @@ def test_each_method_gives_the_headline_its_own_numbers(estimator, lags):
     clustered = table.set_index("cluster").loc["system"]
     tested = randomisation(panel, estimator=estimator, draws=499, seed=settings.seed, **options)
     result = estimate(estimator, panel, **options)
-    booted = wild_bootstrap(design, "system", draws=499, seed=settings.seed, n_obs=result.n_obs,
-                            n_parameters=result.n_parameters).iloc[0]
+    booted = wild_bootstrap(design, "system", draws=499, seed=settings.seed, fitted=result).iloc[0]
     ends = ["ci_low", "ci_high", "p_value"]
     for method, known in {"CR2": bias_reduced(design, "system", "CR2").iloc[0][ends],
                           "CR3": bias_reduced(design, "system", "CR3").iloc[0][ends], "wild_bootstrap": booted[ends],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -16,8 +17,8 @@ from did.errors import DidError
 from did.inference.joint_test import BLANK
 from did.report.content.facts import DAGGER
 from did.report.figures import style
-from did.report.figures.coefficients import coefficient_panes, coefficient_single
-from did.report.figures.event_study import event_study
+from did.report.figures.coefficients import Names, coefficient_panes, coefficient_single
+from did.report.figures.event_study import Selection, TimeAxis, event_study
 from did.report.figures.trends import parallel_trends
 from did.store.result_csv import csv_text
 from did.store.tables import check
@@ -32,6 +33,7 @@ from did.words import (
     period_name,
     plural,
 )
+from framed import draw_framed
 
 OUTCOMES = {"out_a": "All causes", "out_b": "A rather long name of an outcome", "out_c": "Both"}
 WORDS = {"title": "Effect of the policy on the outcome, by part",
@@ -44,7 +46,8 @@ def row(**values):
                 estimand="overall", cohort=None, period=None, event_time=None, cluster="unit", estimate=1.0,
                 std_error=0.5, band_low=np.nan, band_high=np.nan, p_value=0.04, p_adjusted=np.nan, n_obs=4917,
                 n_units=149, n_treated=30, n_clusters=149, n_treated_clusters=30, n_parameters=108, df=148.0,
-                state="estimated", few_treated=False, minimum_treated=1, note="", is_synthetic=False) | values
+                state="estimated", few_treated=False, minimum_treated=1, headline=False,
+                note="", is_synthetic=False) | values
     base["ci_low"] = base["estimate"] - 2 * base["std_error"]
     base["ci_high"] = base["estimate"] + 2 * base["std_error"]
     return base
@@ -96,24 +99,25 @@ MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M"
 PUBLISHED = pd.DataFrame([["out_a", "binary", "full", 40.0], ["out_a", "binary", "full", 40.0],
                           ["out_b", "intensity", "full", -0.3], ["out_c", "binary", "full", np.nan]],
                          columns=["indicator", "treatment", "sample", "published_value"])
-PANES = dict(outcomes=OUTCOMES, estimator="ldv", specification="default", published=PUBLISHED,
+PANES = dict(names=Names(OUTCOMES), estimator="ldv", specification="default", published=PUBLISHED,
              axis_labels={"binary": "days per 100,000", "intensity": "days per 100,000, per organisation"}, **WORDS)
-SINGLE = PANES | dict(outcomes={"out_a": "Mortality"}, axis_label="deaths; intensity: per organisation")
-EVENT = dict(estimator="event_study", indicator="out_a", specification="default", sample="full", treatment="binary",
+SINGLE = PANES | dict(names=Names({"out_a": "Mortality"}), axis_label="deaths; intensity: per organisation")
+EVENT = dict(selection=Selection("out_a", "default", "full", "binary", "event_study"),
              value_label="Days per 100,000, difference from reference", **WORDS)
 TREND = dict(onset="2017-06", value_label="Days per 100,000", tests=TESTS, **WORDS)
 
 
 def draw(kind, stem, estimates, **options):
     if kind == "panes":
-        return coefficient_panes(estimates, stem=stem, **PANES | options)
+        return draw_framed(coefficient_panes, estimates, stem=stem, **PANES | options)
     if kind == "single":
-        return coefficient_single(estimates, stem=stem, **SINGLE | options)
+        return draw_framed(coefficient_single, estimates, stem=stem, **SINGLE | options)
     if kind == "months":
-        return event_study(path_of_effects(range(-74, 33)), stem=stem, tick_every=12, **EVENT | options)
+        return draw_framed(event_study, path_of_effects(range(-74, 33)), stem=stem,
+                           axis=TimeAxis(tick_every=12), **EVENT | options)
     if kind == "years":
-        return event_study(path_of_effects(range(-6, 3)), stem=stem, **EVENT | options)
-    return parallel_trends(trends(MONTHS), stem=stem, **TREND | options)
+        return draw_framed(event_study, path_of_effects(range(-6, 3)), stem=stem, **EVENT | options)
+    return draw_framed(parallel_trends, trends(MONTHS), stem=stem, **TREND | options)
 
 
 KINDS = ["panes", "single", "months", "years", "trends"]
@@ -226,18 +230,18 @@ def test_panes_alternative_text_says_the_estimates(tmp_path, estimates):
 
 
 def test_panes_of_one_outcome_and_of_five(tmp_path, estimates):
-    one = coefficient_panes(estimates, stem=tmp_path / "one", **PANES | {"outcomes": {"out_a": "Mortality"},
-                                                                        "published": None})
+    one = draw_framed(coefficient_panes, estimates, stem=tmp_path / "one",
+                      **PANES | {"names": Names({"out_a": "Mortality"}), "published": None})
     more = pd.concat([estimates, estimates.assign(indicator=estimates["indicator"] + "2")], ignore_index=True)
     five = {"out_a": "Met", "out_b": "Partially met", "out_c": "Always", "out_a2": "Sometimes", "out_b2": "Good"}
-    coefficient_panes(more, stem=tmp_path / "five", **PANES | {"outcomes": five})
+    draw_framed(coefficient_panes, more, stem=tmp_path / "five", **PANES | {"names": Names(five)})
     assert len(pd.read_csv(one[2])) == 8 and len(pd.read_csv(tmp_path / "five.csv")) == 40
 
 
 def test_one_pane_has_a_row_per_treatment_and_sample(tmp_path, estimates):
     published = pd.DataFrame([["out_a", "binary", "full", -0.18], ["out_a", "binary", "wave_two_removed", 0.5]],
                              columns=["indicator", "treatment", "sample", "published_value"])
-    paths = coefficient_single(estimates, stem=tmp_path / "figure", **SINGLE | {"published": published})
+    paths = draw_framed(coefficient_single, estimates, stem=tmp_path / "figure", **SINGLE | {"published": published})
     svg = paths[0].read_text(encoding="utf-8")
     order = [svg.index(f">{name}<") for name in ("Binary", "Binary*", "Intensity", "Intensity*")]
     assert order == sorted(order) and "* wave two removed." in svg
@@ -255,10 +259,10 @@ def test_one_pane_has_a_row_per_treatment_and_sample(tmp_path, estimates):
 
 
 def test_one_pane_of_several_outcomes_names_them(tmp_path, estimates):
-    paths = coefficient_single(estimates, stem=tmp_path / "figure", **SINGLE | {"outcomes": OUTCOMES})
+    paths = draw_framed(coefficient_single, estimates, stem=tmp_path / "figure", **SINGLE | {"names": Names(OUTCOMES)})
     assert "Both: binary" in paths[0].read_text(encoding="utf-8") and len(pd.read_csv(paths[2])) == 24
     with pytest.raises(DidError, match="estimator 'nearest'"):
-        coefficient_single(estimates, stem=tmp_path / "f", **SINGLE | {"estimator": "nearest"})
+        draw_framed(coefficient_single, estimates, stem=tmp_path / "f", **SINGLE | {"estimator": "nearest"})
 
 
 @pytest.mark.parametrize("kind", ["panes", "single"])
@@ -272,7 +276,7 @@ def test_few_treated_units_get_a_mark_and_a_footnote(kind, tmp_path, estimates):
 def test_event_study_marks_event_times_on_few_treated(tmp_path):
     frame = path_of_effects(range(-6, 3))
     frame.loc[frame["event_time"] == 2, "few_treated"] = True
-    paths = event_study(frame, stem=tmp_path / "figure", **EVENT)
+    paths = draw_framed(event_study, frame, stem=tmp_path / "figure", **EVENT)
     svg = paths[0].read_text(encoding="utf-8")
     assert svg.count(f">{DAGGER}<") == 1 and f">{DAGGER} Rests on fewer" in svg
     assert DAGGER in paths[3].read_text(encoding="utf-8")
@@ -281,21 +285,22 @@ def test_event_study_marks_event_times_on_few_treated(tmp_path):
 def test_panes_without_an_interval_or_an_estimate(tmp_path, estimates):
     estimates.loc[estimates["indicator"] == "out_b", ["std_error", "ci_low", "ci_high", "p_value"]] = np.nan
     estimates = estimates[~((estimates["indicator"] == "out_c") & (estimates["sample"] == "full"))]
-    coefficient_panes(estimates, stem=tmp_path / "figure", **PANES)
+    draw_framed(coefficient_panes, estimates, stem=tmp_path / "figure", **PANES)
     assert (tmp_path / "figure.svg").read_text(encoding="utf-8").count("not estimated") == 2
     assert "95% interval not available" in (tmp_path / "figure.txt").read_text(encoding="utf-8")
 
 
 def test_panes_errors_name_what_is_wrong(tmp_path, estimates):
     with pytest.raises(DidError, match="estimator 'nearest'.*found ldv"):
-        coefficient_panes(estimates, stem=tmp_path / "f", **PANES | {"estimator": "nearest"})
+        draw_framed(coefficient_panes, estimates, stem=tmp_path / "f", **PANES | {"estimator": "nearest"})
     with pytest.raises(DidError, match="found more for .*out_a"):
-        coefficient_panes(pd.concat([estimates, estimates]), stem=tmp_path / "f", **PANES)
+        draw_framed(coefficient_panes, pd.concat([estimates, estimates]), stem=tmp_path / "f", **PANES)
     with pytest.raises(DidError, match="no ldv estimate of nothing"):
-        coefficient_panes(estimates, stem=tmp_path / "f", **PANES | {"outcomes": {"nothing": "Nothing"}})
+        draw_framed(coefficient_panes, estimates, stem=tmp_path / "f",
+                    **PANES | {"names": Names({"nothing": "Nothing"})})
     twice = PUBLISHED.assign(published_value=[40.0, 41.0, 1.0, 2.0])
     with pytest.raises(DidError, match="published values.*found two for .*out_a"):
-        coefficient_panes(estimates, stem=tmp_path / "f", **PANES | {"published": twice})
+        draw_framed(coefficient_panes, estimates, stem=tmp_path / "f", **PANES | {"published": twice})
     assert not list(tmp_path.iterdir())
 
 
@@ -318,14 +323,14 @@ def test_synthetic_is_said_everywhere(kind, tmp_path, estimates):
 
 def test_a_tall_figure_has_the_watermark_twice_however_often_it_is_drawn():
     for height, times in ((4, 1), (11, 2)):
-        figure, _ = style.page(height, is_synthetic=True, **WORDS)
+        figure, _ = style.page(height, style.Frame("figure", **WORDS, is_synthetic=True))
         style.watermark(figure)
         assert [text.get_gid() for text in figure.texts].count("synthetic") == times
 
 
 def test_event_study_counts_units_and_keeps_every_number(tmp_path):
     frame = path_of_effects(range(-74, 33))
-    event_study(frame, stem=tmp_path / "figure", **EVENT)
+    draw_framed(event_study, frame, stem=tmp_path / "figure", **EVENT)
     numbers = pd.read_csv(tmp_path / "figure.csv")
     assert len(numbers) == 214 and numbers["event_time"].tolist()[:107] == list(range(-74, 33))
     unit = frame[frame["cluster"] == "unit"].sort_values("event_time")
@@ -339,16 +344,17 @@ def test_event_study_counts_units_and_keeps_every_number(tmp_path):
 def test_event_study_refuses_repeated_and_absent_rows(tmp_path):
     frame = path_of_effects(range(-6, 3))
     with pytest.raises(DidError, match="out_a .*found event time -6, cluster 'unit' twice"):
-        event_study(pd.concat([frame, frame]), stem=tmp_path / "f", **EVENT)
+        draw_framed(event_study, pd.concat([frame, frame]), stem=tmp_path / "f", **EVENT)
     with pytest.raises(DidError, match="indicator 'out_z'"):
-        event_study(frame, stem=tmp_path / "f", **EVENT | {"indicator": "out_z"})
+        draw_framed(event_study, frame, stem=tmp_path / "f",
+                    **EVENT | {"selection": replace(EVENT["selection"], indicator="out_z")})
 
 
 def test_event_study_names_what_was_not_estimated_and_draws_bands(tmp_path):
     frame = path_of_effects(range(-6, 3))
     frame.loc[frame["event_time"] == 2, ["estimate", "std_error", "ci_low", "ci_high"]] = np.nan
     frame["band_low"], frame["band_high"] = frame["ci_low"] - 10, frame["ci_high"] + 10
-    paths = event_study(frame, stem=tmp_path / "figure", **EVENT)
+    paths = draw_framed(event_study, frame, stem=tmp_path / "figure", **EVENT)
     assert "Not estimated at event times 2." in paths[3].read_text(encoding="utf-8")
     assert pd.read_csv(paths[2])["band_low"].notna().any()
 
@@ -369,7 +375,7 @@ def test_trends_print_the_test_and_why_one_was_skipped(tmp_path):
 
 def test_trends_of_half_a_year(tmp_path):
     frame = trends([str(month) for month in pd.period_range("2017-04", "2017-09", freq="M")])
-    paths = parallel_trends(frame, stem=tmp_path / "figure", **TREND)
+    paths = draw_framed(parallel_trends, frame, stem=tmp_path / "figure", **TREND)
     svg = paths[0].read_text(encoding="utf-8")
     assert ">2017-04<" in svg and ">2017-09<" in svg
 
@@ -378,7 +384,7 @@ def test_trends_of_half_a_year(tmp_path):
 def test_trends_by_year_and_with_lines_that_meet(gap, tmp_path):
     frame = trends([str(year) for year in range(2012, 2019)], gap=gap)
     frame.loc[3, "observed_mean"] = np.nan
-    paths = parallel_trends(frame, stem=tmp_path / "figure", **TREND | {"onset": "2018", "tests": None})
+    paths = draw_framed(parallel_trends, frame, stem=tmp_path / "figure", **TREND | {"onset": "2018", "tests": None})
     assert all(path.stat().st_size > 0 for path in paths)
 
 
@@ -391,7 +397,7 @@ def test_trends_errors_name_what_is_wrong(tmp_path):
         (frame, "onset '2021-01' among the periods 2011-04 to 2020-02", {"onset": "2021-01"}),
     ]:
         with pytest.raises(DidError, match=words):
-            parallel_trends(bad, stem=tmp_path / "f", **TREND | options)
+            draw_framed(parallel_trends, bad, stem=tmp_path / "f", **TREND | options)
 
 
 def test_numbers_in_words():

@@ -31,6 +31,7 @@ from did.stages import calibrate, diagnose, fit, report
 from did.store import tables
 from did.store.provenance import write_json
 from did.words import p_value
+from framed import draw_framed
 from output_stages import write_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -391,10 +392,10 @@ def test_waves_are_systems_by_date_with_their_areas(members, tmp_path):
         wave_rows({"upper": members}, {1: "2017-06"}, {})
     words = dict(treated=[1], removable=2, geographies={"upper": "Areas", "lower": "Parts"}, title="Waves",
                  subtitle="England.", source="a record")
-    first, again = (wave_chart(rows, stem=tmp_path / name / "waves", **words) for name in ("a", "b"))
+    first, again = (draw_framed(wave_chart, rows, stem=tmp_path / name / "waves", **words) for name in ("a", "b"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert "Wave 1, June 2017: 2 systems (counts as treated): B and A" in first[3].read_text(encoding="utf-8")
-    marked = wave_chart(rows, stem=tmp_path / "c" / "waves", is_synthetic=True, **words)
+    marked = draw_framed(wave_chart, rows, stem=tmp_path / "c" / "waves", is_synthetic=True, **words)
     assert "of the public record" in marked[3].read_text(encoding="utf-8")
     assert pd.read_csv(marked[2])["is_synthetic"].all()
 
@@ -403,7 +404,7 @@ def test_a_panel_is_drawn_by_cohort_with_what_is_missing(tmp_path):
     frame, _ = panel(12, 6, {3: 4, 4: 2}, 1.0, seed=1, frequency="Y", first="2012", units_per_system=2)
     frame.loc[frame["unit"].eq(frame["unit"].iloc[-1]) & frame["period"].eq("2013"), "outcome"] = None
     words = dict(title="Timing", subtitle="England.", source="a publisher")
-    paths = timing_panel(frame, stem=tmp_path / "timing", **words)
+    paths = draw_framed(timing_panel, frame, stem=tmp_path / "timing", **words)
     numbers = pd.read_csv(paths[2])
     assert len(numbers) == 12 and numbers["cohort"].isna().tolist() == [False] * 6 + [True] * 6
     assert numbers["n_figures"].sum() == 12 * 6 - 1
@@ -411,4 +412,4 @@ def test_a_panel_is_drawn_by_cohort_with_what_is_missing(tmp_path):
     assert "From 2015. 4 areas. 2 systems" in alt and "Cells without a figure: 1." in alt
     both = pd.concat([frame, frame.assign(cohort="2013")])
     with pytest.raises(DidError, match="one first treated period per unit"):
-        timing_panel(both, stem=tmp_path / "wrong", **words)
+        draw_framed(timing_panel, both, stem=tmp_path / "wrong", **words)

@@ -19,6 +19,7 @@ from did.report.content.reproduction_text import printed_words, specification_wo
 from did.report.figures.reproduction import specifications_strip
 from did.report.pages.reproduction import Setting, page
 from did.store.tables import VERDICTS, check
+from framed import draw_framed
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADER = ",".join(evidence.CLAIM_COLUMNS)
@@ -381,8 +382,9 @@ def test_the_figure_has_every_specification_and_is_the_same_twice(tmp_path):
     specifications, claims = additive(tmp_path)
     rows = judged(specifications, claims)
     rows = rows.loc[rows["claim"] == "D1"]
-    files = [[path.read_bytes() for path in specifications_strip(
-        rows, next(claims.itertuples()), default="default", stem=tmp_path / name / "strip", title="Title",
+    files = [[path.read_bytes() for path in draw_framed(
+        specifications_strip, rows, claim=next(claims.itertuples()), default="default",
+        stem=tmp_path / name / "strip", title="Title",
         subtitle="Subtitle.", source="Somebody")] for name in ("first", "second")]
     assert files[0] == files[1]
     numbers = pd.read_csv(tmp_path / "first" / "strip.csv")
@@ -400,8 +402,9 @@ def test_a_figure_of_nothing_is_refused(tmp_path):
     specifications, claims = additive(tmp_path)
     rows = judged(specifications.assign(estimate=np.nan), claims)
     with pytest.raises(DidError, match="claim D1: expected an estimate under some specification to draw; found none"):
-        specifications_strip(rows.loc[rows["claim"] == "D1"], next(claims.itertuples()), default="default",
-                       stem=tmp_path / "strip", title="", subtitle="", source="")
+        draw_framed(specifications_strip, rows.loc[rows["claim"] == "D1"], claim=next(claims.itertuples()),
+                    default="default",
+              stem=tmp_path / "strip", title="", subtitle="", source="")
 
 
 def test_words():

@@ -14,10 +14,13 @@ from did.report.content.facts import Facts
 from did.report.content.notes import change
 from did.report.content.robustness_rows import alternatives, leaves_out_zero
 from did.report.content.robustness_tables import counts_table, decimals_of, parts_table, skipped_lines
+from did.report.figures.event_study import Selection
 from did.report.figures.robustness import MOST, forest_rows, robustness_forest
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
+from did.report.figures.staggered import PublishedNumber
 from did.report.pages.robustness import answers, bounds_sentences, checked, robustness_markdown, side, told
 from did.store import tables
+from framed import draw_framed
 
 SIZES = {"n_obs": 400, "n_units": 40, "n_treated": 12, "n_clusters": 10, "n_treated_clusters": 4}
 OTHERS = ["Avon", "Bath, Bristol and beyond", "Camden"]
@@ -274,14 +277,17 @@ def test_more_rows_than_can_be_read_become_ranges(rows):
     assert len(drawn) <= MOST and [row.name for row in drawn if row.group == "years"] == ["Each of 77 years left out"]
 
 
+REPORTED = Selection("out_a", "default", "full", "binary", "ldv")
+
+
 def draw(rows, folder, **options):
-    return robustness_forest(rows, estimator="ldv", stem=folder / "forest", title="Waits", subtitle="Days, somewhere.",
-                             source="nobody; own calculation", value_label="days", **options)
+    return draw_framed(robustness_forest, rows, estimator="ldv", stem=folder / "forest", title="Waits",
+                       subtitle="Days, somewhere.", source="nobody; own calculation", value_label="days", **options)
 
 
 def test_forest_keeps_every_number_and_its_bytes(rows, tmp_path):
-    first = [path.read_bytes() for path in draw(rows, tmp_path, published=40.0)]
-    assert first == [path.read_bytes() for path in draw(rows, tmp_path, published=40.0)]
+    first = [path.read_bytes() for path in draw(rows, tmp_path, published=PublishedNumber(40.0))]
+    assert first == [path.read_bytes() for path in draw(rows, tmp_path, published=PublishedNumber(40.0))]
     numbers = pd.read_csv(tmp_path / "forest.csv")
     assert len(numbers) == len(rows) and numbers["published_value"].eq(40).all() and numbers["is_synthetic"].all()
     assert numbers["estimate"].sum() == pytest.approx(rows["estimate"].sum())
@@ -320,11 +326,11 @@ def test_specifications_are_sorted_and_repeats_are_drawn_once(curve):
 
 
 def test_specification_curve_draws_choices_that_vary(curve, tmp_path):
-    options = dict(choices=["window", "lags"], estimator="ldv", specification="default", stem=tmp_path / "curve",
+    options = dict(choices=["window", "lags"], reported=REPORTED, stem=tmp_path / "curve",
                    title="Waits", subtitle="Days, somewhere.", source="nobody; own calculation", value_label="days",
-                   published=40.0)
-    first = [path.read_bytes() for path in specification_curve(curve, **options)]
-    assert first == [path.read_bytes() for path in specification_curve(curve, **options)]
+                   published=PublishedNumber(40.0))
+    first = [path.read_bytes() for path in draw_framed(specification_curve, curve, **options)]
+    assert first == [path.read_bytes() for path in draw_framed(specification_curve, curve, **options)]
     svg, words = (tmp_path / "curve.svg").read_text(), (tmp_path / "curve.txt").read_text()
     for name in ("Estimator", "Window", "Lags", "last 12", "Published +40", "SYNTHETIC"):
         assert f">{name}<" in svg, name
@@ -338,8 +344,8 @@ def test_specification_curve_draws_choices_that_vary(curve, tmp_path):
 
 def test_a_curve_of_nothing_is_an_error(curve, tmp_path):
     with pytest.raises(DidError, match="no estimate clustered by area"):
-        specification_curve(curve.assign(place=pd.NA), choices=[], estimator="ldv", specification="default", title="",
-                            stem=tmp_path / "none", subtitle="", source="", value_label="")
+        draw_framed(specification_curve, curve.assign(place=pd.NA), choices=[], reported=REPORTED, title="",
+              stem=tmp_path / "none", subtitle="", source="", value_label="")
 
 
 def test_choices_of_a_specification_are_words(monkeypatch):

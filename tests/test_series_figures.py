@@ -6,6 +6,7 @@ import pytest
 from did.errors import DidError
 from did.report.figures import style
 from did.report.figures.series import series_by_wave, wave_means
+from framed import draw_framed
 
 # Two units of wave one from 2012, one of wave two that is left in the comparison, two of no wave; one figure is lost.
 OUTCOMES = {("A", 1, "2012"): [10, 12, 20], ("B", 1, "2012"): [14, None, 30], ("C", 2, None): [5, 6, 7],
@@ -21,9 +22,9 @@ def panel() -> pd.DataFrame:
 
 
 def draw(means, folder, **options):
-    return series_by_wave(means, **{"stem": folder / "series", "title": "Visits", "subtitle": "A head, Nowhere.",
-                                    "source": "A publisher", "value_label": "visits a head", "units": "districts",
-                                    **options})
+    return draw_framed(series_by_wave, means, **{
+        "stem": folder / "series", "title": "Visits", "subtitle": "A head, Nowhere.", "source": "A publisher",
+        "value_label": "visits a head", "units": "districts", **options})
 
 
 def test_means_are_those_by_hand(panel):

@@ -10,8 +10,10 @@ from did.estimators.base import Panel
 from did.inference.clustered import summarise
 from did.inference.multiplier import add_bands
 from did.report.content.facts import DAGGER
-from did.report.figures.staggered import _average, _limits, estimators_over_event_time
+from did.report.figures.event_study import TimeAxis
+from did.report.figures.staggered import PublishedNumber, _average, _limits, estimators_over_event_time
 from did.simulate.panels import panel
+from framed import draw_framed
 
 NAMES = {"did": "Two-way fixed effects", "event_study": "Two-way fixed effects by event time",
          "callaway_santanna": "Callaway and Sant'Anna", "imputation": "Imputation", "stacked": "Stacked"}
@@ -31,9 +33,9 @@ def estimates() -> pd.DataFrame:
 
 
 def draw(rows, folder, **options):
-    return estimators_over_event_time(rows, estimators=NAMES, stem=folder / "side", title="A made-up outcome",
-                                      subtitle="Points, somewhere.", source="nobody; own calculation",
-                                      time_label="Years since onset", tick_every=1, **options)
+    return draw_framed(estimators_over_event_time, rows, estimators=NAMES, stem=folder / "side",
+                       title="A made-up outcome", subtitle="Points, somewhere.", source="nobody; own calculation",
+                       axis=TimeAxis("Years since onset", 1), **options)
 
 
 def test_numbers_and_words_are_those_of_the_estimates(estimates, tmp_path):
@@ -68,7 +70,7 @@ def test_two_way_effects_stand_under_their_one_coefficient(estimates, tmp_path):
 
 
 def test_a_printed_number_is_a_named_line_in_every_panel(estimates, tmp_path):
-    draw(estimates, tmp_path, published=(-1.5, "lagged dependent variable"))
+    draw(estimates, tmp_path, published=PublishedNumber(-1.5, "lagged dependent variable"))
     svg, words = (tmp_path / "side.svg").read_text(), (tmp_path / "side.txt").read_text()
     assert svg.count(">Published −1.5, lagged dependent variable<") == 1 and "Published −1.5, lagged" in words
     assert svg.count(">−1.5<") == 3 + svg.count('text-anchor="end">−1.5<')  # at the end of each line

@@ -19,6 +19,7 @@ from did.estimators.within import two_way_fit
 from did.inference.clustered import summarise
 from did.inference.synthetic_errors import COLUMNS, METHODS, synthetic_errors
 from did.report.figures.synthetic_weights import synthetic_weights
+from framed import draw_framed
 
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
@@ -387,7 +388,7 @@ def test_the_figure_shows_the_largest_weights_and_counts_the_rest(tmp_path):
     weights = estimate("synthetic_did", panel_of(frame_of(9, n_units=30, cohorts=((7, 4),)))).weights
     words = {"stem": tmp_path / "weights", "title": "Whom the treated are compared with", "subtitle": "Made up",
              "source": "made up", "units": "areas"}
-    paths = synthetic_weights(weights, cohort="2007", **words)
+    paths = draw_framed(synthetic_weights, weights, cohort="2007", **words)
     assert [path.suffix for path in paths] == [".svg", ".png", ".csv", ".txt"]
     shown = pd.read_csv(paths[2], dtype={"label": str})
     assert set(shown["kind"]) == {"unit", "time"} and len(shown) == 26 + 7
@@ -395,4 +396,4 @@ def test_the_figure_shows_the_largest_weights_and_counts_the_rest(tmp_path):
     text = paths[3].read_text(encoding="utf-8")
     assert largest["label"] in text and "other 11 areas" in text
     with pytest.raises(DidError, match="cohort: expected one of 2007"):
-        synthetic_weights(weights, cohort="2008", **words)
+        draw_framed(synthetic_weights, weights, cohort="2008", **words)

@@ -139,8 +139,7 @@ def test_designs_of_estimators_give_their_estimate_and_statistic(estimator):
     result = estimator.estimate(panel)
     table = summarise(result, panel).set_index("cluster")
     for level in ("unit", "system"):
-        row = wild_bootstrap(estimator.design(panel), level, n_obs=result.n_obs, n_parameters=result.n_parameters,
-                             draws=199).iloc[0]
+        row = wild_bootstrap(estimator.design(panel), level, fitted=result, draws=199).iloc[0]
         estimate, std_error = table.loc[level, ["estimate", "std_error"]]
         assert row["estimate"] == pytest.approx(estimate, rel=1e-10)
         assert row["t_statistic"] == pytest.approx(estimate / std_error, rel=1e-9)
@@ -152,7 +151,7 @@ def test_designs_of_estimators_give_their_estimate_and_statistic(estimator):
 def test_equals_a_refit_of_every_sign_vector(design, impose_null):
     vectors = np.array(list(product([1.0, -1.0], repeat=8)))
     columns = range(design.regressors.shape[2])
-    rows = wild_bootstrap(design, "system", column=list(columns), impose_null=impose_null)
+    rows = wild_bootstrap(dataclasses.replace(design, wanted=tuple(columns)), "system", impose_null=impose_null)
     for column, row in zip(columns, rows.to_dict("records"), strict=True):
         value, others = refits(design, column, vectors, impose_null)
         n_cells = int((np.isfinite(design.outcome) & (design.weight > 0)).sum())
@@ -188,12 +187,12 @@ def test_drawn_weights_agree_with_refits_up_to_noise(weights):
 
 def test_the_interval_inverts_the_test_with_drawn_weights():
     design = staggered(6, n_units=28, n_clusters=14, n_treated=5, effect=1.0)
-    row = wild_bootstrap(design, "system", weights="webb", draws=999, level_of_interval=0.9).iloc[0]
+    row = wild_bootstrap(design, "system", weights="webb", draws=999, confidence=0.9).iloc[0]
     width = row["ci_high"] - row["ci_low"]
     for null, rejected in ((row["ci_low"] - 1e-6 * width, True), (row["ci_low"] + 1e-6 * width, False),
                            (row["ci_high"] - 1e-6 * width, False), (row["ci_high"] + 1e-6 * width, True)):
         shifted = dataclasses.replace(design, outcome=design.outcome - null * design.regressors[:, :, 0])
-        p_value = wild_bootstrap(shifted, "system", weights="webb", draws=999, confidence=False).iloc[0]["p_value"]
+        p_value = wild_bootstrap(shifted, "system", weights="webb", draws=999, confidence=None).iloc[0]["p_value"]
         assert (p_value <= 0.1) == rejected
 
 
@@ -205,7 +204,7 @@ def test_rejects_at_its_level_with_equal_clusters():
         generator = np.random.default_rng(seed)
         outcome = generator.normal(size=(20, 7)) + generator.normal(size=(10, 7)).cumsum(axis=1)[labels]
         design = dataclasses.replace(template, outcome=outcome)
-        rejected.append(wild_bootstrap(design, "system", confidence=False)["p_value"].iloc[0] <= 0.05)
+        rejected.append(wild_bootstrap(design, "system", confidence=None)["p_value"].iloc[0] <= 0.05)
     # Four standard errors of a rate of 5% in 400 panels are 4.4 points.
     assert 0.01 < np.mean(rejected) < 0.094
 
@@ -218,7 +217,7 @@ def test_with_one_treated_cluster_both_kinds_fail_and_the_note_says_so():
         generator = np.random.default_rng(seed)
         outcome = generator.normal(size=(20, 7)) + generator.normal(size=(10, 7)).cumsum(axis=1)[labels]
         for impose_null, found in rejected.items():
-            row = wild_bootstrap(dataclasses.replace(template, outcome=outcome), "system", confidence=False,
+            row = wild_bootstrap(dataclasses.replace(template, outcome=outcome), "system", confidence=None,
                                  impose_null=impose_null).iloc[0]
             found.append(row["p_value"] <= 0.05)
             assert row["n_treated_clusters"] == 1 and "MacKinnon and Webb 2017" in row["note"]
@@ -254,13 +253,14 @@ def test_the_seed_decides_draws_and_nothing_when_all_are_used():
     assert "all 256 sign vectors, the seed does not matter" in wild_bootstrap(every, "system")["note"].iloc[0]
 
 
-def test_columns_by_name_or_position_and_one_by_one_are_the_same():
+def test_columns_together_and_one_by_one_are_the_same():
     design = uneven(7)
-    both = wild_bootstrap(design, "system", column=["x0", 1])
+    both = wild_bootstrap(dataclasses.replace(design, wanted=(0, 1)), "system")
     assert list(both.columns) == COLUMNS and list(both["column"]) == ["x0", "x1"]
     pd.testing.assert_frame_equal(both.iloc[[0]], wild_bootstrap(design, "system"))
-    pd.testing.assert_frame_equal(both.iloc[[1]].reset_index(drop=True), wild_bootstrap(design, "system", column="x1"))
-    bare = wild_bootstrap(design, "system", confidence=False)
+    second = wild_bootstrap(dataclasses.replace(design, wanted=(1,)), "system")
+    pd.testing.assert_frame_equal(both.iloc[[1]].reset_index(drop=True), second)
+    bare = wild_bootstrap(design, "system", confidence=None)
     assert bare[["ci_low", "ci_high"]].isna().all(axis=None) and bare["p_value"].iloc[0] == both["p_value"].iloc[0]
 
 
@@ -284,8 +284,8 @@ def test_what_cannot_be_tested_is_missing_with_its_reason():
     row = wild_bootstrap(flat, "system").iloc[0]
     assert row["estimate"] == pytest.approx(2) and np.isnan(row["ci_low"])
     assert row["note"] == "no bootstrap: no variation between clusters by system"
-    twice = dataclasses.replace(design, regressors=design.regressors[:, :, [0, 0]])
-    rows = wild_bootstrap(twice, "system", column=[0, 1])
+    twice = dataclasses.replace(design, regressors=design.regressors[:, :, [0, 0]], wanted=(0, 1))
+    rows = wild_bootstrap(twice, "system")
     assert rows["note"].str.startswith("not identified").all() and rows[["estimate", "p_value"]].isna().all(axis=None)
 
 
@@ -293,9 +293,7 @@ def test_what_cannot_be_tested_is_missing_with_its_reason():
     ({"level": "sytem"}, "wild bootstrap: level: expected one of system; found 'sytem'; did you mean 'system'?"),
     ({"weights": "mammen"}, "wild bootstrap: weights: expected one of rademacher, webb, normal; found 'mammen'"),
     ({"draws": 0}, "draws: expected 1 or more; found 0"),
-    ({"level_of_interval": 95}, "level_of_interval: expected a share between 0 and 1; found 95"),
-    ({"column": "x9"}, "wild bootstrap: column: expected one of x0, x1; found 'x9'"),
-    ({"column": 2}, "column: expected a position from 0 to 1; found 2"),
+    ({"confidence": 95}, "confidence: expected a share between 0 and 1; found 95"),
 ])
 def test_mistakes_are_named_in_one_line(options, message):
     with pytest.raises(DidError) as caught:

@@ -153,9 +153,7 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
 @click.option("--output", hidden=True, metavar="FILE")
 @click.option("--collect", is_flag=True, hidden=True)
 @click.pass_obj
-def sweep_list(state: State, source: str | None, indicator: str | None, estimators: tuple[str, ...], name: str | None,
-               cores: int | None, profile: str | None, batch_size: int, batch: str | None, output: str | None,
-               collect: bool, **given: Any) -> None:
+def sweep_list(state: State, source: str | None, estimators: tuple[str, ...], name: str | None, **given: Any) -> None:
     """Estimate hundreds to thousands of indicators: one table, false-discovery rates, a page and a figure.
 
     LIST is a CSV with a row per indicator: id and file, and where wanted title, family, unit, period, value,
@@ -171,6 +169,8 @@ def sweep_list(state: State, source: str | None, indicator: str | None, estimato
     """
     from did.stages import sweep as stage
 
+    batch, output, collect = (given.pop(option) for option in ("batch", "output", "collect"))
+    workflow = {option: given.pop(option) for option in ("indicator", "cores", "batch_size", "profile")}
     if batch and output:
         state.finish(stage.batch(batch, output))
     elif collect and name:
@@ -182,8 +182,7 @@ def sweep_list(state: State, source: str | None, indicator: str | None, estimato
         from did.sweep.listing import Settings
 
         chosen = {"estimators": tuple(split(estimators))} if estimators else {}
-        state.finish(stage.run(source, Settings(**given, **chosen), name=name, indicator=indicator, cores=cores,
-                               batch_size=batch_size, profile=profile, output=state.output))
+        state.finish(stage.run(source, Settings(**given, **chosen), name=name, output=state.output, **workflow))
 
 
 @main.command()

@@ -46,8 +46,7 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
                 "std_error": found["std_error"], "df_denominator": found["df"],
                 "statistic": found["estimate"] / found["std_error"]}))
         for weights, name in BOOTSTRAPS.items():
-            found = wild_bootstrap(model, level, draws=draws, seed=seed, weights=weights, n_obs=result.n_obs,
-                                   n_parameters=result.n_parameters).iloc[0]
+            found = wild_bootstrap(model, level, draws=draws, seed=seed, weights=weights, fitted=result).iloc[0]
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {"statistic": found["t_statistic"]}))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -64,7 +63,7 @@ def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, see
     except DidError as error:
         row = diagnostic_row("wild_bootstrap_event", panel, level) | {"estimator": "event_study"}
         return pd.DataFrame([skipped(row, str(error))], columns=COLUMNS)
-    found = wild_bootstrap(model, level, draws=draws, seed=seed, n_obs=result.n_obs, n_parameters=result.n_parameters)
+    found = wild_bootstrap(model, level, draws=draws, seed=seed, fitted=result)
     times = result.parameters.loc[result.parameters["state"] != REFERENCE, "event_time"]
     rows = []
     for time, each in zip(times, found.to_dict("records"), strict=True):

@@ -207,8 +207,7 @@ def slope_for_power(
 
 def pretest_power(
     estimate: np.ndarray, covariance: np.ndarray, event_times: np.ndarray, reference: float = -1, *,
-    violation: np.ndarray | None = None, power: float = 0.5, critical: float = CRITICAL,
-    points: int = POINTS, seed: int = SEED,
+    violation: np.ndarray | None = None, power: float = 0.5,
 ) -> PretestPower:
     """Return what a pre-test makes of a violation of parallel trends.
 
@@ -224,8 +223,7 @@ def pretest_power(
     distance, covariance = _checked(covariance, event_times, reference)
     estimate = np.asarray(estimate, dtype=float)
     if violation is None:
-        slope = slope_for_power(covariance, event_times, power=power, reference=reference, critical=critical,
-                                points=points, seed=seed)
+        slope = slope_for_power(covariance, event_times, power=power, reference=reference)
         if np.isnan(slope):
             raise DidError(f"pre-test power: power {power}: expected more than the size of the pre-test; found that it "
                            "rejects as often without a violation; ask for a higher power or give the violation")
@@ -237,9 +235,9 @@ def pretest_power(
                            f"found shape {values.shape}")
     leads = distance < 0
     before = covariance[np.ix_(leads, leads)]
-    half_width = critical * np.sqrt(np.diag(before))
-    passing, mean_before = normal_box(violation[leads], before, half_width, points=points, seed=seed)
-    passing_none, _ = normal_box(np.zeros(leads.sum()), before, half_width, points=points, seed=seed)
+    half_width = CRITICAL * np.sqrt(np.diag(before))
+    passing, mean_before = normal_box(violation[leads], before, half_width)
+    passing_none, _ = normal_box(np.zeros(leads.sum()), before, half_width)
     mean = violation.copy()
     mean[leads] = mean_before
     mean[~leads] += covariance[np.ix_(~leads, leads)] @ np.linalg.solve(before, mean_before - violation[leads])

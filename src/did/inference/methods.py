@@ -196,11 +196,9 @@ def _heteroskedastic(kind: str) -> Callable[[Question], pd.DataFrame]:
 
 def _wild(weights: str) -> Callable[[Question], pd.DataFrame]:
     def ask(question: Question) -> pd.DataFrame:
-        result = question.results[0]
         drawn = {} if question.draws is None else {"draws": question.draws}
         found = wild_bootstrap(question.design, question.level, weights=weights, seed=question.seed,
-                               level_of_interval=question.confidence, n_obs=result.n_obs,
-                               n_parameters=result.n_parameters, **drawn)
+                               confidence=question.confidence, fitted=question.results[0], **drawn)
         rows = question.rows()
         spread = rows.loc[~_is_reference(rows), "std_error"].to_numpy()
         return _filled(question, found.assign(std_error=spread, df=np.nan), (rows["n_treated_clusters"] < 2).to_numpy())

@@ -17,14 +17,13 @@ needs no further fit. Inner products are weighted by the regression weights thro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
-from did.estimators.base import join_notes
+from did.estimators.base import Result, join_notes
 from did.estimators.design import Design
 from did.estimators.within import Fit
 from did.inference.clustered import rounding_error, small_sample_factor, varies
@@ -52,15 +51,12 @@ def wild_bootstrap(
     design: Design,
     level: str,
     *,
-    column: str | int | Sequence[str | int] | None = None,
     draws: int = 9999,
     seed: int = 20170601,
     weights: str = "rademacher",
     impose_null: bool = True,
-    confidence: bool = True,
-    level_of_interval: float = 0.95,
-    n_obs: int | None = None,
-    n_parameters: int | None = None,
+    confidence: float | None = 0.95,
+    fitted: Result | None = None,
 ) -> pd.DataFrame:
     """Return the wild cluster bootstrap-t test of no effect, and its interval, one row per coefficient.
 
@@ -70,22 +66,22 @@ def wild_bootstrap(
     +-1, +-sqrt(3/2) (Webb 2023, Canadian J. Economics 56:839-858), for few clusters; ``normal`` standard normal.
     With ``rademacher`` and at most 12 clusters all 2^G sign vectors are used once, whatever ``draws`` and ``seed``.
 
-    ``design`` the regression; ``level`` a key of its clusters; ``column`` names or positions of the columns to test, by
-    default those the design wants. Cells without an outcome or weight are left out, and clusters without a cell left.
+    ``design`` the regression; ``level`` a key of its clusters. The columns the design wants are tested. Cells
+    without an outcome or weight are left out, and clusters without a cell left.
     All columns get the same draws. Draws are dealt to clusters in the order of their first unit by name, so neither the
     order of units nor the names of clusters matter.
 
     p_value is the share of draws with |t*| > |t|, as in R's fwildclusterboot: ties, up to rounding, do not count, so
     the two sign vectors that repeat the data are in the number of draws only; draws without a t* count as larger
-    and are noted. The interval holds the effects between the outermost two with p above 1 - ``level_of_interval``
+    and are noted. The interval holds the effects between the outermost two with p above 1 - ``confidence``
     (searched in steps of half a standard error to 10, then doubled to 10,000, and halved to the end): under
     ``impose_null`` the test inverted, else estimate -+ c x std_error with c the quantile of |t*|. An end not found
-    there is infinite, with a note. ``confidence=False`` leaves it out (NaN).
+    there is infinite, with a note. ``confidence=None`` leaves it out (NaN).
 
     Columns: estimate, ci_low, ci_high in units of the outcome per unit of the column; t_statistic = estimate /
     std_error with the small-sample factor G/(G-1) x (N-1)/(N-K) of the estimates table, which cancels in p and interval
-    (fwildclusterboot takes K = 1 by default). N and K are ``n_obs`` and ``n_parameters``, by default the design's cells
-    and its columns plus periods: give the estimator's where the design holds means over periods. n_treated_clusters
+    (fwildclusterboot takes K = 1 by default). N and K are those of ``fitted``, the estimator's result, by default the
+    design's cells and its columns plus periods: give it where the design holds means over periods. n_treated_clusters
     counts clusters where the column is not always 0; draws; enumerated; shape of the set of effects not rejected, as
     `did.inference.confidence_set` (a gap is looked for at the steps searched); note.
 
@@ -93,22 +89,21 @@ def wild_bootstrap(
     clusters, no more cells than parameters (t only) and no variation between clusters. With one treated cluster, or one
     without treatment, the note says that the bootstrap fails (MacKinnon and Webb 2017, J. Applied Econometrics
     32:233-254): it hardly ever rejects with the null imposed, and far too often without. Raises DidError for an
-    unknown level, column or kind of weights, ``draws`` below 1, an interval level outside 0 to 1, and a unit without a
+    unknown level or kind of weights, ``draws`` below 1, a ``confidence`` outside 0 to 1, and a unit without a
     cluster label.
     """
     one_of("wild bootstrap: level", level, design.clusters)
     one_of("wild bootstrap: weights", weights, WEIGHTS)
     if draws < 1:
         raise DidError(f"wild bootstrap: draws: expected 1 or more; found {draws}; ask for more")
-    if not 0 < level_of_interval < 1:
-        raise DidError("wild bootstrap: level_of_interval: expected a share between 0 and 1; found "
-                       f"{level_of_interval}; use 0.95")
-    columns = _positions(design, column)
+    if confidence is not None and not 0 < confidence < 1:
+        raise DidError(f"wild bootstrap: confidence: expected a share between 0 and 1; found {confidence}; use 0.95")
+    columns = list(design.wanted)
     design, starts = _by_cluster(design, level)
     design, units = design.scaled()
     fit, n_clusters = design.fit(), len(starts)
-    n_obs = fit.n_obs if n_obs is None else n_obs
-    n_parameters = int(fit.kept.sum()) + fit.n_periods if n_parameters is None else n_parameters
+    n_obs = fit.n_obs if fitted is None else fitted.n_obs
+    n_parameters = int(fit.kept.sum()) + fit.n_periods if fitted is None else fitted.n_parameters
     factor = small_sample_factor(n_clusters, n_obs, n_parameters)
     has_treatment = ((design.regressors[:, :, columns] != 0) & (design.weight > 0)[:, :, None]).any(axis=1)
     n_treated = (np.add.reduceat(has_treatment, starts, axis=0) > 0).sum(axis=0)
@@ -118,7 +113,7 @@ def wild_bootstrap(
                if varies(fit.influence[:, [at]], kernel.numerator[:1].T, rounding[at])[0]}
     statistics = _draw(kernels, n_clusters, weights, draws, seed)
     enumerated = _enumerates(weights, n_clusters)
-    alpha = round(1 - level_of_interval, 12)
+    alpha = round(1 - (0.95 if confidence is None else confidence), 12)
     rows = []
     for at, n_with in zip(columns, n_treated, strict=True):
         row = dict.fromkeys(COLUMNS, np.nan) | {
@@ -133,29 +128,13 @@ def wild_bootstrap(
         value = fit.coefficient[[at]] / spread
         row |= {"t_statistic": value[0] / np.sqrt(factor), "p_value": drawn.p_value(value)[0], "enumerated": enumerated,
                 "draws": 2**n_clusters if enumerated else draws}
-        if confidence:
+        if confidence is not None:
             (down, below), (up, above) = (_outermost(drawn, side, alpha) for side in (1, -1))
             row["ci_low"] = (fit.coefficient[at] - spread * down) * units[at]
             row["ci_high"] = (fit.coefficient[at] + spread * up) * units[at]
             row["shape"] = shape_of(row["ci_low"], row["ci_high"], gaps=below or above)
         rows.append(row | {"note": _note(row, int(drawn.undefined(value).sum()), alpha)})
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _positions(design: Design, column) -> list[int]:
-    """Return the positions of the columns asked for by name or position, the wanted ones if none is."""
-    if column is None:
-        return list(design.wanted)
-    found = []
-    for name in [column] if isinstance(column, str | int | np.integer) else column:
-        if isinstance(name, str):
-            one_of("wild bootstrap: column", name, design.names)
-            name = design.names.index(name)
-        if not 0 <= name < len(design.names):
-            raise DidError(f"wild bootstrap: column: expected a position from 0 to {len(design.names) - 1}; found "
-                           f"{name}; give the column's name")
-        found.append(int(name))
-    return found
 
 
 def _by_cluster(design: Design, level: str) -> tuple[Design, np.ndarray]:

@@ -28,12 +28,13 @@ from did.report.content.facts import (
     samples_of,
 )
 from did.report.content.robustness_rows import alternatives
-from did.report.figures.event_study import event_study
+from did.report.figures.event_study import Selection, TimeAxis, event_study
 from did.report.figures.reproduction import specifications_strip
 from did.report.figures.robustness import robustness_forest
 from did.report.figures.series import series_by_wave, wave_means
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
-from did.report.figures.staggered import estimators_over_event_time
+from did.report.figures.staggered import PublishedNumber, estimators_over_event_time
+from did.report.figures.style import Frame
 from did.report.figures.trends import parallel_trends
 from did.report.figures.waves import timing_panel
 from did.report.pages.section import section_html
@@ -86,11 +87,9 @@ def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.D
         rows = trends.loc[trends["sample"] == sample]
         linear = tests.loc[(tests["sample"] == sample) & (tests["diagnostic"] == "linear_pretrend")
                            & tests["treatment"].eq("binary")]
-        parallel_trends(
-            rows, onset=onset(indicator, evaluation), stem=paths.results / "figures" / f"trends_{name}_{sample}",
-            title=f"{indicator.title}, {SAMPLES[sample]}", subtitle=subtitle(unit, indicator, evaluation),
-            source=source, value_label=unit, tests=linear, units=evaluation.units,
-            is_synthetic=bool(rows["is_synthetic"].any()))
+        frame = Frame(paths.results / "figures" / f"trends_{name}_{sample}", f"{indicator.title}, {SAMPLES[sample]}",
+                      subtitle(unit, indicator, evaluation), source, evaluation.units)
+        parallel_trends(rows, frame.marked(rows), onset=onset(indicator, evaluation), value_label=unit, tests=linear)
 
 
 def _series(indicator: Indicator, evaluation: Evaluation, source: str, paths: Paths) -> None:
@@ -98,10 +97,26 @@ def _series(indicator: Indicator, evaluation: Evaluation, source: str, paths: Pa
     panel = panel.loc[panel["specification"] == evaluation.default_specification]
     later = {wave: str(indicator.onset(month)) for wave, month in evaluation.waves.onsets.items()}
     unit = measure(indicator, evaluation)
-    series_by_wave(
-        wave_means(panel, later), stem=paths.results / "figures" / f"series_{indicator.id}",
-        title=f"{indicator.title}: means of each wave", subtitle=subtitle(unit, indicator, evaluation), source=source,
-        value_label=unit, units=evaluation.units, is_synthetic=bool(panel["is_synthetic"].any()))
+    frame = Frame(paths.results / "figures" / f"series_{indicator.id}", f"{indicator.title}: means of each wave",
+                  subtitle(unit, indicator, evaluation), source, evaluation.units)
+    series_by_wave(wave_means(panel, later), frame.marked(panel), value_label=unit)
+
+
+def _reported(indicator: Indicator, evaluation: Evaluation, estimator: str) -> Selection:
+    """An estimator as the report has it: default specification, first sample and treatment."""
+    return Selection(indicator.id, evaluation.default_specification, evaluation.samples[0], evaluation.treatments[0],
+                     estimator)
+
+
+def _time_axis(indicator: Indicator) -> TimeAxis:
+    return TimeAxis(f"{PERIODS[indicator.frequency].capitalize()}s since onset", PERIODS_PER_YEAR[indicator.frequency])
+
+
+def _frame_of_effects(indicator: Indicator, evaluation: Evaluation, paths: Paths, stem: str, words: str,
+                      source: str) -> Frame:
+    """Around a figure of effects on one outcome, whose title goes on with ``words``."""
+    return Frame(paths.results / "figures" / f"{stem}_{indicator.id}", f"{indicator.title}: {words}",
+                 subtitle(effect_unit(indicator, evaluation), indicator, evaluation), source, evaluation.units)
 
 
 def _event_studies(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, source: str,
@@ -111,19 +126,11 @@ def _event_studies(indicator: Indicator, evaluation: Evaluation, estimates: pd.D
         by = f", {estimator_name(estimator)}" if place else ""
         event_study(
             estimates.loc[estimates["estimand"] == "event_time"],
-            estimator=estimator,
-            indicator=indicator.id,
-            specification=evaluation.default_specification,
-            sample=evaluation.samples[0],
-            treatment=evaluation.treatments[0],
-            stem=paths.results / "figures" / name,
-            title=f"{indicator.title}: by time since onset{by}",
-            subtitle=subtitle(measure(indicator, evaluation), indicator, evaluation),
-            source=source,
+            Frame(paths.results / "figures" / name, f"{indicator.title}: by time since onset{by}",
+                  subtitle(measure(indicator, evaluation), indicator, evaluation), source, evaluation.units),
+            selection=_reported(indicator, evaluation, estimator),
             value_label=effect_unit(indicator, evaluation),
-            time_label=f"{PERIODS[indicator.frequency].capitalize()}s since onset",
-            tick_every=PERIODS_PER_YEAR[indicator.frequency],
-            units=evaluation.units,
+            axis=_time_axis(indicator),
             clusters=levels(evaluation),
         )
 
@@ -133,25 +140,24 @@ def _estimators(indicator: Indicator, evaluation: Evaluation, estimates: pd.Data
     rows = estimates.loc[estimates["specification"] == result_files.staggered_specification(evaluation)]
     claim = only(claims.loc[claims["published_value"].notna()], indicator=indicator.id,
                  estimator=indicator.published_estimator, treatment="binary", sample="full")
+    is_compared = evaluation.publication.coefficients > 0
     estimators_over_event_time(
-        rows, estimators={name: called for name in evaluation.staggered_estimators
-                          if (called := own_dates_names().get(name))},
-        stem=paths.results / "figures" / f"estimators_{indicator.id}",
-        title=f"{indicator.title}: estimators side by side",
-        subtitle=subtitle(effect_unit(indicator, evaluation), indicator, evaluation), source=source,
-        time_label=f"{PERIODS[indicator.frequency].capitalize()}s since onset",
-        published=None if claim is None else (claim["published_value"], estimator_name(claim["estimator"])),
-        is_compared=evaluation.publication.coefficients > 0,
-        tick_every=PERIODS_PER_YEAR[indicator.frequency], units=evaluation.units,
+        rows, _frame_of_effects(indicator, evaluation, paths, "estimators", "estimators side by side", source),
+        estimators={name: called for name in evaluation.staggered_estimators
+                    if (called := own_dates_names().get(name))},
+        axis=_time_axis(indicator),
+        published=PublishedNumber(is_compared=is_compared) if claim is None else PublishedNumber(
+            claim["published_value"], estimator_name(claim["estimator"]), is_compared),
         clusters=levels(evaluation))
 
 
-def _published(claims: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> float | None:
-    """What was printed for an indicator by its published estimator, first treatment and sample; None if nothing."""
+def _published(claims: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> PublishedNumber:
+    """What was printed for an indicator by its published estimator, first treatment and sample."""
     claim = only(claims.loc[claims["published_value"].notna()], indicator=indicator.id,
                  estimator=indicator.published_estimator, treatment=evaluation.treatments[0],
                  sample=evaluation.samples[0], estimand="overall")
-    return None if claim is None else float(claim["published_value"])
+    return PublishedNumber(None if claim is None else float(claim["published_value"]),
+                           is_compared=evaluation.publication.coefficients > 0)
 
 
 def _robustness(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame], claims: pd.DataFrame,
@@ -168,13 +174,10 @@ def _robustness(indicator: Indicator, evaluation: Evaluation, frames: dict[str, 
         estimators=sorted(static, key=lambda name: name != indicator.published_estimator),
     )
     robustness_forest(
-        rows, estimator=indicator.published_estimator, published=_published(claims, indicator, evaluation),
-        is_compared=evaluation.publication.coefficients > 0,
-        stem=paths.results / "figures" / f"robustness_{indicator.id}",
-        title=f"{indicator.title}: the estimate and its alternatives",
-        subtitle=subtitle(effect_unit(indicator, evaluation), indicator, evaluation), source=source,
-        value_label=effect_unit(indicator, evaluation), units=evaluation.units,
-        clusters=levels(evaluation))
+        rows,
+        _frame_of_effects(indicator, evaluation, paths, "robustness", "the estimate and its alternatives", source),
+        estimator=indicator.published_estimator, published=_published(claims, indicator, evaluation),
+        value_label=effect_unit(indicator, evaluation), clusters=levels(evaluation))
 
 
 def _specifications(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame],
@@ -188,12 +191,9 @@ def _specifications(indicator: Indicator, evaluation: Evaluation, frames: dict[s
     }
     specification_curve(
         curve_rows(specifications, estimates, default=default, staggered=staggered, treatment=evaluation.treatments[0]),
-        choices=list(default), estimator=indicator.published_estimator, specification=evaluation.default_specification,
-        stem=paths.results / "figures" / f"specification_{indicator.id}",
-        title=f"{indicator.title}: every specification",
-        subtitle=subtitle(effect_unit(indicator, evaluation), indicator, evaluation),
-        source=source, value_label=effect_unit(indicator, evaluation),
-        published=_published(claims, indicator, evaluation), is_compared=evaluation.publication.coefficients > 0,
+        _frame_of_effects(indicator, evaluation, paths, "specification", "every specification", source),
+        choices=list(default), reported=_reported(indicator, evaluation, indicator.published_estimator),
+        value_label=effect_unit(indicator, evaluation), published=_published(claims, indicator, evaluation),
         clusters=levels(evaluation), samples=samples_of(evaluation))
 
 
@@ -205,11 +205,10 @@ def _timing(indicator: Indicator, evaluation: Evaluation, source: str, paths: Pa
     if specification not in set(panel["specification"]):
         specification = evaluation.default_specification
     timing_panel(
-        panel.loc[panel["specification"] == specification], stem=paths.results / "figures" / f"timing_{indicator.id}",
-        title=f"{indicator.title}: who is treated when",
-        subtitle=f"{evaluation.units.capitalize()} by first treated {PERIODS[indicator.frequency]} and by system, "
-                 f"{evaluation.place}. Specification: {specification}.",
-        source=source, units=evaluation.units)
+        panel.loc[panel["specification"] == specification],
+        Frame(paths.results / "figures" / f"timing_{indicator.id}", f"{indicator.title}: who is treated when",
+              f"{evaluation.units.capitalize()} by first treated {PERIODS[indicator.frequency]} and by system, "
+              f"{evaluation.place}. Specification: {specification}.", source, evaluation.units))
 
 
 def _specifications_of_claims(
@@ -220,8 +219,9 @@ def _specifications_of_claims(
     rows = judged(varied, claims)
     for claim in claims.loc[claims["claim"].isin(list(figures))].itertuples():
         specifications_strip(
-            rows.loc[rows["claim"] == claim.claim], claim, default=evaluation.default_specification,
-            stem=paths.results / "figures" / figures[claim.claim],
-            title=f"{indicator.title}: {estimator_name(claim.estimator)} under every specification",
-            subtitle=f"{TREATMENTS[claim.treatment]} treatment, {SAMPLES[claim.sample]}. "
-                     f"{subtitle(claim.unit, indicator, evaluation)}", source=source, clusters=levels(evaluation))
+            rows.loc[rows["claim"] == claim.claim],
+            Frame(paths.results / "figures" / figures[claim.claim],
+                  f"{indicator.title}: {estimator_name(claim.estimator)} under every specification",
+                  f"{TREATMENTS[claim.treatment]} treatment, {SAMPLES[claim.sample]}. "
+                  f"{subtitle(claim.unit, indicator, evaluation)}", source, evaluation.units),
+            claim=claim, default=evaluation.default_specification, clusters=levels(evaluation))

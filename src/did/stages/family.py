@@ -19,7 +19,8 @@ from did.readers.reference import read_reference
 from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
 from did.report.content.evaluation_facts import family_facts, largest_dose, stage_tables
 from did.report.content.facts import estimator_name, levels, samples_of, treatments_of
-from did.report.figures.coefficients import coefficient_panes, coefficient_single
+from did.report.figures.coefficients import Names, coefficient_panes, coefficient_single
+from did.report.figures.style import Frame
 from did.report.figures.waves import wave_chart, wave_rows
 from did.report.pages.robustness import robustness_markdown
 from did.report.pages.summary import summary_markdown
@@ -69,20 +70,20 @@ def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: p
             continue
         printed = claims.loc[claims["estimator"] == estimator]
         name = estimator_name(estimator)
+        frame = Frame(paths.results / "figures" / f"coefficients_{members[0].family}_{estimator}",
+                      f"{family.title}: effects by {name}", subtitle(unit, members[0], evaluation),
+                      source_line(members, sources_of(members, evaluation)), evaluation.units)
         common = dict(
-            outcomes={each.id: each.label for each in members}, estimator=estimator,
-            specification=evaluation.default_specification,
-            stem=paths.results / "figures" / f"coefficients_{members[0].family}_{estimator}",
-            title=f"{family.title}: effects by {name}", subtitle=subtitle(unit, members[0], evaluation),
-            source=source_line(members, sources_of(members, evaluation)),
+            names=Names({each.id: each.label for each in members}, levels(evaluation), samples_of(evaluation),
+                        treatments_of(evaluation)),
+            estimator=estimator, specification=evaluation.default_specification,
             axis_labels={"binary": unit, "intensity": f"{unit}, per {evaluation.dose}"},
-            published=printed if len(printed) else None, units=evaluation.units, clusters=levels(evaluation),
-            samples=samples_of(evaluation), treatments=treatments_of(evaluation))
+            published=printed if len(printed) else None)
         overall = estimates.loc[estimates["estimand"] == "overall"]
         if family.layout == "single":
-            coefficient_single(overall, **common, axis_label=f"{unit}; intensity: per {evaluation.dose}")
+            coefficient_single(overall, frame, **common, axis_label=f"{unit}; intensity: per {evaluation.dose}")
         else:
-            coefficient_panes(overall, **common)
+            coefficient_panes(overall, frame, **common)
 
 
 def _waves(evaluation: Evaluation, is_synthetic: bool, paths: Paths) -> None:
@@ -93,11 +94,11 @@ def _waves(evaluation: Evaluation, is_synthetic: bool, paths: Paths) -> None:
     members = {geography: read_reference(f"{evaluation.reference}/{table}", MEMBERSHIP, ["wave", "system", "area_code"])
                for geography, table in by_geography.items() if geography in used}
     wave_chart(
-        wave_rows(members, waves.onsets, waves.system_onsets), treated=waves.treated_waves,
-        removable=waves.excluded_wave, stem=paths.results / "figures" / result_files.WAVES,
-        geographies={name: GEOGRAPHIES.get(name, name.replace("_", " ")) for name in members},
-        title=f"{evaluation.title}: who joined when",
-        subtitle=f"Systems by the month from which they count as treated and the areas they cover, {evaluation.place}; "
-                 f"{record.replace('_', ' ')}.",
-        source=f"{listed(by_geography[name] for name in members)} in {evaluation.reference}; own calculation",
-        is_synthetic=is_synthetic)
+        wave_rows(members, waves.onsets, waves.system_onsets),
+        Frame(paths.results / "figures" / result_files.WAVES, f"{evaluation.title}: who joined when",
+              f"Systems by the month from which they count as treated and the areas they cover, {evaluation.place}; "
+              f"{record.replace('_', ' ')}.",
+              f"{listed(by_geography[name] for name in members)} in {evaluation.reference}; own calculation",
+              evaluation.units, is_synthetic),
+        treated=waves.treated_waves, removable=waves.excluded_wave,
+        geographies={name: GEOGRAPHIES.get(name, name.replace("_", " ")) for name in members})

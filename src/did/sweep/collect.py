@@ -13,8 +13,8 @@ from did.errors import DidError
 from did.estimators import entry
 from did.inference.methods import METHODS
 from did.inference.multiplicity import benjamini_hochberg, holm
-from did.report.figures.style import NOT_REAL, SYNTHETIC
-from did.report.figures.sweep import volcano
+from did.report.figures.style import NOT_REAL, SYNTHETIC, Frame
+from did.report.figures.sweep import UP, volcano
 from did.store import seals
 from did.store.provenance import write_text
 from did.store.result_csv import write_csv
@@ -65,8 +65,10 @@ def collect(plan: str | Path, done: list[str], results: str | Path) -> str:
     write_csv(results / "estimates.csv", table)
     write_csv(results / "failures.csv", failures)
     is_synthetic = bool(rows["is_synthetic"].any())
-    volcano(table, stem=results / "volcano", level=settings.level, is_synthetic=is_synthetic,
-            source=Path(about["source"]).name, estimators=settings.estimators)
+    frame = Frame(results / "volcano", f"Estimates and p-values of {plural(table['indicator'].nunique(), 'indicator')}",
+                  f"Effect in standard deviations of the outcome before anyone is treated, against {UP}",
+                  Path(about["source"]).name, is_synthetic=is_synthetic)
+    volcano(table, frame, level=settings.level, estimators=settings.estimators)
     write_text(results / "summary.md", page(about, rows, table, failures, settings.level))
     n_failed = rows.loc[failed & (rows["estimator"] == ""), "position"].nunique()
     return (f"{about['name']}: {count(table['indicator'].nunique())} of {plural(about['indicators'], 'indicator')} "

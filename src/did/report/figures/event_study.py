@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.lines
@@ -16,6 +17,7 @@ from did.estimators.base import REFERENCE
 from did.report.content.facts import CLUSTERS, DAGGER, few_treated_note, select
 from did.report.figures import style
 from did.report.figures.coefficients import NUMBERS
+from did.report.figures.style import Frame
 from did.words import decimals_for, listed, number, plural
 
 MANY = 40  # event times from which on a line with bands is drawn, not points with whiskers
@@ -23,25 +25,39 @@ KEY_ROW = 0.26  # inches
 BAND_ALPHA = 0.12
 DOTS = (0, (1, 1.5))
 
+
+@dataclass(frozen=True)
+class Selection:
+    """The one path of effects to draw: values of five columns of the estimates table."""
+
+    indicator: str
+    specification: str
+    sample: str
+    treatment: str
+    estimator: str
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """The axis of event time: its label, and the distance of its ticks (12 for months), by default chosen and always
+    in whole numbers."""
+
+    label: str = "Months since onset"
+    tick_every: int | None = None
+
+
+DEFAULT_AXIS = TimeAxis()
+
+
 @style.drawing
 def event_study(
     estimates: pd.DataFrame,
+    frame: Frame,
     *,
-    indicator: str,
-    specification: str,
-    sample: str,
-    treatment: str,
-    stem: str | Path,
-    title: str,
-    subtitle: str,
-    source: str,
-    estimator: str,
+    selection: Selection,
     clusters: Mapping[str, str] = CLUSTERS,
-    time_label: str = "Months since onset",
+    axis: TimeAxis = DEFAULT_AXIS,
     value_label: str = "",
-    tick_every: int | None = None,
-    units: str = "areas",
-    is_synthetic: bool = False,
 ) -> list[Path]:
     """Draw the effects by event time with their pointwise 95% intervals, and save the figure.
 
@@ -51,41 +67,36 @@ def event_study(
 
     Parameters
     ----------
-    estimates : rows of the estimates table; those with an event time and the named indicator, specification,
-        sample, treatment and estimator are drawn. The reference is the row with estimate 0 and "reference" in its
-        note, or with no standard error. Rows with a missing estimate are left out of the picture and named in
-        the alternative text.
+    estimates : rows of the estimates table; those of the selection with an event time are drawn. The
+        reference is the row with estimate 0 and the state "reference", or with no standard error. Rows with a missing
+        estimate are left out of the picture and named in the alternative text.
     clusters : cluster levels to draw, the first as points or filled band, others alongside or as dashed edges.
-    time_label, value_label : axis labels, with units; the value label stands over the axis, horizontally.
-    tick_every : distance of the ticks in event time (12 for months); by default chosen, always whole numbers.
-    units : what the units are called.
-    stem, title, subtitle, source, is_synthetic : see ``coefficient_panes``.
+    value_label : the label of the other axis, with units; it stands over the axis, horizontally.
+    frame : as in ``coefficient_panes``.
 
     Returns the paths written. Raises DidError if there is no such row or an event time is there twice.
     """
-    rows = select(estimates, estimator=estimator, specification=specification, indicator=indicator, sample=sample,
-                  treatment=treatment)
+    rows = select(estimates, **vars(selection))
     rows = rows[rows["event_time"].notna() & rows["cluster"].isin(list(clusters))]
     twice = rows[rows.duplicated(["event_time", "cluster"])]
     if rows.empty or len(twice):
         found = "none"
         if len(twice):
             found = f"event time {twice['event_time'].iloc[0]}, cluster '{twice['cluster'].iloc[0]}' twice"
-        raise DidError(f"estimates table: an event-study figure of {indicator} ({sample}, {treatment}) needs one "
-                       f"row per event time and cluster level; found {found}; pass one cohort and estimand only")
-    is_synthetic = is_synthetic or bool(rows["is_synthetic"].any())
+        raise DidError(f"estimates table: an event-study figure of {selection.indicator} "
+                       f"({selection.sample}, {selection.treatment}) needs one row per event time and cluster "
+                       f"level; found {found}; pass one cohort and estimand only")
     rows = rows.astype({"event_time": int})
     order = {cluster: place for place, cluster in enumerate(clusters)}
     rows = rows.sort_values(["cluster", "event_time"],
                             key=lambda column: column.map(order) if column.name == "cluster" else column)
-    subtitle = f"{subtitle} {treated_words(rows, units, list(clusters))}"
+    frame = frame.marked(rows).saying(treated_words(rows, frame.units, list(clusters)))
     few = rows[rows["few_treated"] & ~is_reference(rows)]
-    footnote = few_treated_note(rows["few_treated"], units)
+    footnote = few_treated_note(rows["few_treated"], frame.units)
     many = rows["event_time"].nunique() > MANY
     key = key_rows(clusters, many, bool(rows["band_low"].notna().any()))
     deep = len(key) * KEY_ROW
-    figure, bottom = style.page(4.37 + deep, title=title, subtitle=subtitle, source=source, is_synthetic=is_synthetic,
-                                footnote=footnote)
+    figure, bottom = style.page(4.37 + deep, frame, footnote=footnote)
     axes = style.add_axes(figure, 0.85, bottom + 0.55, style.WIDTH - 1.05, 3.4)
     axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
     axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
@@ -95,7 +106,7 @@ def event_study(
     reference = rows[(rows["cluster"] == next(iter(clusters))) & is_reference(rows)]
     axes.plot(reference["event_time"], reference["estimate"], marker="o", markersize=8, zorder=5,
               markerfacecolor="white", markeredgecolor=style.MARKS[0][1], markeredgewidth=2, linestyle="none")
-    event_axis(axes, rows["event_time"], tick_every, time_label)
+    event_axis(axes, rows["event_time"], axis.tick_every, axis.label)
     for time in sorted(set(few["event_time"])):
         axes.annotate(DAGGER, (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 4), ha="center",
                       textcoords="offset points", fontproperties=style.font(bold=True))
@@ -103,8 +114,8 @@ def event_study(
     draw_key(figure, key, above)
     figure.text(style.EDGE / style.WIDTH, (above + deep + 0.13) / figure.get_size_inches()[1], value_label,
                 va="center", fontproperties=style.font())
-    alt_text = _event_alt_text(title, subtitle, rows, clusters, time_label, value_label)
-    return style.save(figure, stem, f"{alt_text} {footnote}".strip(), rows[NUMBERS], is_synthetic)
+    alt_text = _event_alt_text(frame, rows, clusters, axis.label, value_label)
+    return style.save(figure, frame, f"{alt_text} {footnote}".strip(), rows[NUMBERS])
 
 
 def is_reference(rows: pd.DataFrame) -> pd.Series:
@@ -214,10 +225,11 @@ def draw_key(figure: Figure, rows: list[list], bottom: float) -> None:
             x += _key_width(words)
 
 
-def _event_alt_text(title, subtitle, rows, clusters, time_label, value_label) -> str:
+def _event_alt_text(frame: Frame, rows: pd.DataFrame, clusters: Mapping[str, str], time_label: str,
+                    value_label: str) -> str:
     first = rows[rows["cluster"] == next(iter(clusters))]
     drawn = first[first["estimate"].notna() & ~is_reference(first)]
-    sentences = [f"Chart of effects by event time. {title}. {subtitle} {time_label} from "
+    sentences = [f"Chart of effects by event time. {frame.title}. {frame.subtitle} {time_label} from "
                  f"{number(first['event_time'].min(), 0)} to {number(first['event_time'].max(), 0)}."]
     measure = value_label[:1].lower() + value_label[1:]
     name = next(iter(clusters.values()))

@@ -17,6 +17,7 @@ from did.report.content.facts import CLUSTERS
 from did.report.content.reproduction_text import decimals_beside, printed_words, specification_words
 from did.report.figures import style
 from did.report.figures.panes import PRINTED
+from did.report.figures.style import Frame
 from did.words import interval, listed, number, plural
 
 # Up to this many specifications each has its name; beyond, only the extremes and the default have.
@@ -31,8 +32,8 @@ NUMBERS = ["claim", "indicator", "specification", "design", "choices", "sample",
 
 
 @style.drawing
-def specifications_strip(rows: pd.DataFrame, claim, *, default: str, stem: str | Path, title: str, subtitle: str,
-                   source: str, clusters: Mapping[str, str] = CLUSTERS) -> list[Path]:
+def specifications_strip(rows: pd.DataFrame, frame: Frame, *, claim, default: str,
+                         clusters: Mapping[str, str] = CLUSTERS) -> list[Path]:
     """Draw all specifications of one claim on a number, sorted by estimate, and save the figure.
 
     ``rows`` are those of the claim in the frame of `did.evidence.ranking.judged`, one per specification and cluster
@@ -56,17 +57,16 @@ def specifications_strip(rows: pd.DataFrame, claim, *, default: str, stem: str |
     words = (f"{sum(agreeing)} of {plural(len(order), 'specification')} agree with what is printed, "
              f"{printed_words(claim)}"
              + (f"; {lost} without an estimate are left out" if lost else "") + ".")
-    is_synthetic = bool(rows["is_synthetic"].any())
+    frame = frame.marked(rows).saying(words)
     all_named = len(order) <= NAMED
     step = ROW if all_named else max(THIN, 3.6 / len(order))
     deep = ABOVE + step * len(order) + 0.15
     heights = dict(zip(order, ABOVE + step * (np.arange(len(order)) + 0.5), strict=True))
     label = style.wrap(f"Estimate, {claim.unit}", style.WIDTH - NAMES - 0.4)
     feet = 0.5 + len(label) * style.line_height()
-    figure, bottom = style.page(deep + feet, title=title, subtitle=f"{subtitle} {words}", source=source,
-                                is_synthetic=is_synthetic, footnote=_key(levels, clusters))
+    figure, bottom = style.page(deep + feet, frame, footnote=_key(levels, clusters))
     axes = style.add_axes(figure, NAMES, bottom + feet, style.WIDTH - NAMES - 0.3, deep)
-    _draw(axes, {level: frame.loc[frame.index.intersection(order)] for level, frame in wide.items()}, heights,
+    _draw(axes, {level: table.loc[table.index.intersection(order)] for level, table in wide.items()}, heights,
           claim, default, thick=all_named)
     axes.set_ylim(deep, 0)
     named = list(order) if all_named else list(dict.fromkeys(
@@ -78,7 +78,7 @@ def specifications_strip(rows: pd.DataFrame, claim, *, default: str, stem: str |
                 fontproperties=style.font())
     numbers = pd.concat([wide[level].reindex(order).reset_index() for level in levels])[NUMBERS]
     numbers = numbers.assign(published_value=float(claim.value))
-    return style.save(figure, stem, _alt_text(title, subtitle, words, first, default, claim), numbers, is_synthetic)
+    return style.save(figure, frame, _alt_text(frame, first, default, claim), numbers)
 
 
 def _draw(axes: Axes, wide: dict[str, pd.DataFrame], heights: dict[str, float], claim, default: str, *,
@@ -155,10 +155,10 @@ def _key(levels: list[str], clusters: Mapping[str, str]) -> str:
             "Shaded: what the printed number stands for.")
 
 
-def _alt_text(title: str, subtitle: str, words: str, first: pd.DataFrame, default: str, claim) -> str:
+def _alt_text(frame: Frame, first: pd.DataFrame, default: str, claim) -> str:
     low, high = first.iloc[0], first.iloc[-1]
     decimals = decimals_beside(first["std_error"].min(), float(claim.value))
-    parts = [f"Strip chart of specifications sorted by estimate. {title}. {subtitle} {words}",
+    parts = [f"Strip chart of specifications sorted by estimate. {frame.title}. {frame.subtitle}",
              f"Lowest {number(low['estimate'], decimals)} ({specification_words(low['choices'])}), highest "
              f"{number(high['estimate'], decimals)} ({specification_words(high['choices'])}) {claim.unit}."]
     if default in first.index:

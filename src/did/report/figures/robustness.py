@@ -16,7 +16,8 @@ from did.report.content.facts import CLUSTERS, estimator_name, own_dates_names, 
 from did.report.content.robustness_rows import COLUMNS, GROUPS, leaves_out_zero
 from did.report.figures import style
 from did.report.figures.event_study import KEY_ROW, draw_key, key_rows
-from did.report.figures.staggered import NOT_PRINTED, PUBLISHED
+from did.report.figures.staggered import NO_NUMBER, NOT_PRINTED, PUBLISHED, PublishedNumber
+from did.report.figures.style import Frame
 from did.words import count, decimals_for, number, plural, short_decimals
 
 MOST = 70  # rows; with more, the longest groups become one row each
@@ -57,17 +58,12 @@ class Row:
 @style.drawing
 def robustness_forest(
     rows: pd.DataFrame,
+    frame: Frame,
     *,
     estimator: str,
-    stem: str | Path,
-    title: str,
-    subtitle: str,
-    source: str,
     value_label: str,
-    published: float | None = None,
-    is_compared: bool = True,
+    published: PublishedNumber = NO_NUMBER,
     clusters: Mapping[str, str] = CLUSTERS,
-    units: str = "areas",
 ) -> list[Path]:
     """Draw the reported estimate and its alternatives as rows in groups, sorted by estimate, and save the figure.
 
@@ -78,30 +74,29 @@ def robustness_forest(
         its rows, elsewhere only ``estimator``, the published one. The estimates without one other system, of combined
         specifications and of further staggered specifications are one row from the lowest to the highest, and so are
         the longest other groups where there would be more than 70 rows.
-    published : the printed number in the unit of the axis, a line through all rows; None if none is printed, which
-        the subtitle says unless ``is_compared`` is false: then nothing was published to compare with.
+    published : the printed number in the unit of the axis, a line through all rows.
     value_label : unit of the estimates.
-    units : what the units are called. stem, title, subtitle, source : as in ``style.page``.
+    frame : see ``style.Frame``; synthetic if a row is.
 
     The numbers hold every row, those not drawn too (column ``shown``: point, range or no), and what was printed.
     Returns the paths written. Raises DidError if there is no reported estimate by ``estimator``.
     """
+    printed, published = published, published.value
     done = rows[rows["status"].eq("done") & rows["cluster"].isin(list(clusters))]
     drawn, shown = forest_rows(done, estimator, list(clusters), published)
     reported = next((row for row in drawn if row.bold), None)
     if reported is None:
         raise DidError(f"robustness figure: expected a reported estimate by {estimator}; found none; run the fit stage")
-    is_synthetic = bool(rows["is_synthetic"].any())
+    frame = frame.marked(rows)
     decimals = decimals_for(done.loc[done["group"].eq("default"), "std_error"].min())
     names = [style.wrap(row.name, NAMES - style.EDGE - 0.15, bold=row.bold) for row in drawn]
     heights, heads, deep = _layout(drawn, names)
     key = key_rows(clusters, False, False, ([RANGE], "Lowest to highest estimate"), ([REPORTED], "As reported"),
                    *([([PUBLISHED], f"Published {_short(published)}")] if published is not None else []))
-    if published is None and is_compared:
-        subtitle = f"{subtitle} {NOT_PRINTED}"
-    subtitle = f"{subtitle} {_counts(done, estimator, list(clusters), units, is_compared)}"
-    figure, bottom = style.page(deep + 1.05 + len(key) * KEY_ROW, title=title, subtitle=subtitle, source=source,
-                                is_synthetic=is_synthetic)
+    if printed.is_missed:
+        frame = frame.saying(NOT_PRINTED)
+    frame = frame.saying(_counts(done, estimator, list(clusters), frame.units, printed.is_compared))
+    figure, bottom = style.page(deep + 1.05 + len(key) * KEY_ROW, frame)
     width = style.WIDTH - NAMES - DIGITS
     axes = style.add_axes(figure, NAMES, bottom + 0.6, width, deep)
     draw_key(figure, key, bottom + deep + 1.0)
@@ -127,8 +122,7 @@ def robustness_forest(
     axes.set_xlabel("\n".join(style.wrap(value_label, style.WIDTH - 2 * style.EDGE)), fontproperties=style.font(),
                     x=0.5)
     numbers = rows[COLUMNS].assign(shown=shown.reindex(rows.index).fillna("no"), published_value=published)
-    return style.save(figure, stem, _alt_text(title, subtitle, value_label, drawn, done, reported, decimals, published),
-                      numbers, is_synthetic)
+    return style.save(figure, frame, _alt_text(frame, value_label, drawn, reported, decimals, published), numbers)
 
 
 def forest_rows(done: pd.DataFrame, estimator: str, clusters: Sequence[str],
@@ -269,10 +263,10 @@ def _counts(done: pd.DataFrame, estimator: str, clusters: Sequence[str], units: 
             f"{count(row['n_treated_clusters'])} of {count(row['n_clusters'])} {clusters[-1]}s.")
 
 
-def _alt_text(title: str, subtitle: str, value_label: str, drawn: Sequence[Row], done: pd.DataFrame, reported: Row,
-              decimals: int, published: float | None) -> str:
-    sentences = [f"Chart of one estimate and its alternatives in {plural(len(drawn), 'row')}. {title}. {subtitle} "
-                 f"In {value_label}. As reported: {number(reported.estimate, decimals)}"
+def _alt_text(frame: Frame, value_label: str, drawn: Sequence[Row], reported: Row, decimals: int,
+              published: float | None) -> str:
+    sentences = [f"Chart of one estimate and its alternatives in {plural(len(drawn), 'row')}. {frame.title}. "
+                 f"{frame.subtitle} In {value_label}. As reported: {number(reported.estimate, decimals)}"
                  + (f"; published {_short(published)}." if published is not None else ".")]
     for group, heading in GROUPS.items():
         rows = [row for row in drawn if row.group == group and (row.lines or row.ends)]

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from did.errors import DidError
 from did.report.figures import style
 from did.report.figures.event_study import KEY_ROW, draw_key, key_rows
+from did.report.figures.style import Frame
 from did.report.figures.trends import LOOKS, time_axis, yearly_markers
 from did.words import count, decimals_for, number, period_name
 
@@ -47,14 +48,9 @@ def wave_means(panel: pd.DataFrame, onsets: Mapping[int, str] | None = None) -> 
 @style.drawing
 def series_by_wave(
     means: pd.DataFrame,
+    frame: Frame,
     *,
-    stem: str | Path,
-    title: str,
-    subtitle: str,
-    source: str,
     value_label: str,
-    units: str = "areas",
-    is_synthetic: bool = False,
 ) -> list[Path]:
     """Draw one panel per wave, each alongside the units without a wave, on common axes, and save the figure.
 
@@ -63,8 +59,7 @@ def series_by_wave(
     means : as from `wave_means`. Of more than `MOST` waves the ones with most units are drawn, which the subtitle
         says; the numbers hold all. A missing mean is a gap in its line.
     value_label : unit of the outcome, written over the panels.
-    units : what the units are called.
-    stem, title, subtitle, source, is_synthetic : see ``style.page`` and ``style.save``.
+    frame : see ``style.Frame``.
 
     A vertical line stands before the first treated period of a panel's wave, if that lies in the window. Returns the
     paths of the picture (SVG, PNG), the numbers and the alternative text. Raises DidError if no wave has a row.
@@ -76,18 +71,17 @@ def series_by_wave(
                        "table of waves")
     drawn = sorted(sorted(range(len(waves)), key=lambda at: -waves[at]["n_units"].max())[:MOST])
     if len(drawn) < len(waves):
-        subtitle += f" The {len(drawn)} largest of {len(waves)} waves; the file of numbers has all."
+        frame = frame.saying(f"The {len(drawn)} largest of {len(waves)} waves; the file of numbers has all.")
     marked = "o" if means["period"].nunique() <= FEW else None
     key = key_rows({}, False, False, ([_look(0) | {"marker": marked}], "The wave"),
-                   *([([_look(1) | {"marker": marked and LOOKS[1][2]}], _others_words(others, units))]
+                   *([([_look(1) | {"marker": marked and LOOKS[1][2]}], _others_words(others, frame.units))]
                      if len(others) else []))
     columns = min(2, len(drawn))
     rows = -(-len(drawn) // columns)
-    heads = [style.wrap(_heading(waves[at], units), style.WIDTH / columns - LEFT, bold=True) for at in drawn]
+    heads = [style.wrap(_heading(waves[at], frame.units), style.WIDTH / columns - LEFT, bold=True) for at in drawn]
     head = HEAD + (max(map(len, heads)) - 1) * style.line_height()
     tall = rows * (PLOT + head + FOOT)
-    figure, bottom = style.page(tall + len(key) * KEY_ROW + 0.3, title=title, subtitle=subtitle, source=source,
-                                is_synthetic=is_synthetic)
+    figure, bottom = style.page(tall + len(key) * KEY_ROW + 0.3, frame)
     up = figure.get_size_inches()[1]
     figure.text(style.EDGE / style.WIDTH, (bottom + tall + 0.1) / up, value_label, va="center",
                 color=style.INK, fontproperties=style.font())
@@ -103,8 +97,8 @@ def series_by_wave(
         _panel(axes, waves[at], others, means, limits)
         axes.set_title("\n".join(heading), loc="left", pad=9, fontproperties=style.font(bold=True))
         axes.tick_params(axis="y", labelleft=column == 0)
-    alt_text = _alt_text(title, subtitle, waves, others, value_label, units)
-    return style.save(figure, stem, alt_text, means[COLUMNS], is_synthetic)
+    alt_text = _alt_text(frame, waves, others, value_label)
+    return style.save(figure, frame, alt_text, means[COLUMNS])
 
 
 def _others(means: pd.DataFrame) -> pd.DataFrame:
@@ -173,12 +167,11 @@ def _panel(axes: Axes, wave: pd.DataFrame, others: pd.DataFrame, means: pd.DataF
     axes.set_axisbelow(True)
 
 
-def _alt_text(title: str, subtitle: str, waves: list[pd.DataFrame], others: pd.DataFrame, value_label: str,
-              units: str) -> str:
-    sentences = [f"Line charts of mean outcomes, one for each wave. {title}. {subtitle}"]
+def _alt_text(frame: Frame, waves: list[pd.DataFrame], others: pd.DataFrame, value_label: str) -> str:
+    sentences = [f"Line charts of mean outcomes, one for each wave. {frame.title}. {frame.subtitle}"]
     decimals = decimals_for(float(np.nanstd(pd.concat([*waves, others])["mean"])) / 10)
-    for rows, name in [*((wave, _heading(wave, units)) for wave in waves),
-                       *([(others, _others_words(others, units))] if len(others) else [])]:
+    for rows, name in [*((wave, _heading(wave, frame.units)) for wave in waves),
+                       *([(others, _others_words(others, frame.units))] if len(others) else [])]:
         ends = rows.dropna(subset="mean").iloc[[0, -1]]
         first, last = (f"{number(row.mean_, decimals)} in {period_name(row.period)}"
                        for row in ends.rename(columns={"mean": "mean_"}).itertuples())

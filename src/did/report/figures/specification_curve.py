@@ -19,8 +19,9 @@ from did.project.config import Indicator, Specification
 from did.report.content.facts import CLUSTERS, SAMPLES, averaged_by, short_name
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import style
-from did.report.figures.event_study import KEY_ROW, draw_key, key_rows
-from did.report.figures.staggered import NOT_PRINTED, PUBLISHED
+from did.report.figures.event_study import KEY_ROW, Selection, draw_key, key_rows
+from did.report.figures.staggered import NO_NUMBER, NOT_PRINTED, PUBLISHED, PublishedNumber
+from did.report.figures.style import Frame
 from did.words import decimals_for, interval, number, plural, short_decimals
 
 IDENTITY = ["indicator", "specification", "sample", "treatment", "estimator"]
@@ -84,35 +85,32 @@ def curve_rows(specifications: pd.DataFrame, estimates: pd.DataFrame, *, default
 @style.drawing
 def specification_curve(
     rows: pd.DataFrame,
+    frame: Frame,
     *,
     choices: Sequence[str],
-    estimator: str,
-    specification: str,
-    stem: str | Path,
-    title: str,
-    subtitle: str,
-    source: str,
+    reported: Selection,
     value_label: str,
-    published: float | None = None,
-    is_compared: bool = True,
+    published: PublishedNumber = NO_NUMBER,
     samples: Mapping[str, str] = SAMPLES,
     clusters: Mapping[str, str] = CLUSTERS,
 ) -> list[Path]:
     """Draw every specification's estimate, sorted, over a grid of what each chooses, and save the figure.
 
     ``rows`` as from ``curve_rows``; ``choices`` are their columns of choices, of which those that vary are in the
-    grid, alongside the estimator and the sample. The reported specification (``specification``, ``estimator``, first of
-    ``samples``) is a marked column. Intervals by the first of ``clusters`` are dark, by the second light and wide.
+    grid, alongside the estimator and the sample. The ``reported`` estimate (its specification, sample and
+    estimator) is a marked column. Intervals by the first of ``clusters`` are dark, by the second light and wide.
     Other parameters as in ``robustness_forest``. Returns the paths written. Raises DidError if nothing was fitted.
     """
+    printed, published = published, published.value
     drawn = rows[rows["place"].notna()].astype({"place": int})
     points = drawn[drawn["cluster"].eq(next(iter(clusters)))]
     if points.empty:
         raise DidError(f"specification curve: no estimate clustered {next(iter(clusters.values()))}; run the specify "
                        "stage, or leave the figure out")
     lines = _grid(points, choices, samples)
-    printed = f" {NOT_PRINTED}" if published is None and is_compared else ""
-    subtitle = f"{subtitle} {_counted(rows, points)}{printed}"
+    frame = frame.marked(rows).saying(_counted(rows, points))
+    if printed.is_missed:
+        frame = frame.saying(NOT_PRINTED)
     entries = [([{**INTERVALS[place], "linewidth": (2, 6)[place]}], f"95% interval {name}")
                for place, name in enumerate(clusters.values())]
     key = key_rows({}, False, False, ([{"color": MARK, "marker": "o", "linestyle": "none"}], "Estimate"), *entries,
@@ -121,14 +119,13 @@ def specification_curve(
                      if published is not None else []))
     deep = sum(BETWEEN + ROW * len(values) for _, values in lines)
     feet = 0.1
-    figure, bottom = style.page(CURVE + deep + 0.45 + feet + len(key) * KEY_ROW, title=title, subtitle=subtitle,
-                                source=source, is_synthetic=bool(rows["is_synthetic"].any()))
+    figure, bottom = style.page(CURVE + deep + 0.45 + feet + len(key) * KEY_ROW, frame)
     width = style.WIDTH - NAMES - 2 * style.EDGE
     curve = style.add_axes(figure, NAMES, bottom + feet + deep + 0.1, width, CURVE)
     grid = style.add_axes(figure, NAMES, bottom + feet, width, deep)
     draw_key(figure, key, bottom + feet + deep + CURVE + 0.2)
-    reported = drawn[drawn["specification"].eq(specification) & drawn["estimator"].eq(estimator)
-                     & drawn["sample"].eq(next(iter(samples)))]
+    marked = drawn[drawn["specification"].eq(reported.specification) & drawn["estimator"].eq(reported.estimator)
+                   & drawn["sample"].eq(reported.sample)]
     _curve(curve, drawn, points, list(clusters), published)
     up = figure.get_size_inches()[1]
     for place, text in enumerate(reversed(style.wrap(value_label, NAMES - 1.0))):
@@ -138,12 +135,11 @@ def specification_curve(
     _draw_grid(grid, lines, len(points), deep)
     for axes in (curve, grid):
         axes.set_xlim(-1.5, len(points) + 0.5)
-        for place in reported["place"].unique():
+        for place in marked["place"].unique():
             axes.axvline(place, **REPORTED, zorder=1)
-    alt_text = _alt_text(title, subtitle, value_label, drawn, points, reported, clusters, published)
+    alt_text = _alt_text(frame, value_label, drawn, points, marked, clusters, published)
     numbers = rows[["place", *IDENTITY, "cluster", *VALUES, *choices, "same_as", "note"]]
-    return style.save(figure, stem, alt_text, numbers.assign(published_value=published),
-                      bool(rows["is_synthetic"].any()))
+    return style.save(figure, frame, alt_text, numbers.assign(published_value=published))
 
 
 def _grid(points: pd.DataFrame, choices: Sequence[str], samples: Mapping[str, str]) -> list[tuple[str, dict]]:
@@ -212,13 +208,13 @@ def _counted(rows: pd.DataFrame, points: pd.DataFrame) -> str:
     return f"{text}; {' and '.join(parts)}." if parts else f"{text}."
 
 
-def _alt_text(title, subtitle, value_label, drawn, points, reported, clusters, published) -> str:
+def _alt_text(frame, value_label, drawn, points, reported, clusters, published) -> str:
     decimals = decimals_for(points["std_error"].median())
     estimates = points["estimate"]
     low, high, median = (number(value, decimals) for value in estimates.agg(["min", "max", "median"]))
-    sentences = [f"Specification curve: estimates sorted, over a grid of the choices each makes. {title}. {subtitle} "
-                 f"In {value_label}: from {low} to {high}, median {median}; {int((estimates > 0).sum())} of "
-                 f"{len(points)} above zero."]
+    sentences = [f"Specification curve: estimates sorted, over a grid of the choices each makes. {frame.title}. "
+                 f"{frame.subtitle} In {value_label}: from {low} to {high}, median {median}; "
+                 f"{int((estimates > 0).sum())} of {len(points)} above zero."]
     for cluster, name in clusters.items():
         own = drawn[drawn["cluster"].eq(cluster)]
         sentences.append(f"Clustered {name}, {int(leaves_out_zero(own).sum())} of {len(own)} intervals leave out zero.")

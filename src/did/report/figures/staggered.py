@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from did.report.figures import style
 from did.report.figures.event_study import (
     KEY_ROW,
     MANY,
+    TimeAxis,
     draw_bands,
     draw_key,
     draw_points,
@@ -21,6 +23,7 @@ from did.report.figures.event_study import (
     key_rows,
     treated_words,
 )
+from did.report.figures.style import Frame
 from did.words import decimals_for, interval, number, short_decimals
 
 COLUMNS = [
@@ -53,21 +56,37 @@ MARGIN = 0.6
 NOT_PRINTED = "The report prints no number for this outcome."
 
 
+@dataclass(frozen=True)
+class PublishedNumber:
+    """The number printed for an outcome, which its figures mark.
+
+    value : in the unit of the figure's axis; None where none is printed, which the figure says where results were
+        published to compare with (``is_compared``).
+    estimator : the one that the number is of, in words.
+    """
+
+    value: float | None = None
+    estimator: str = ""
+    is_compared: bool = True
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether the figure has to say that no number is printed."""
+        return self.value is None and self.is_compared
+
+
+NO_NUMBER = PublishedNumber()
+
+
 @style.drawing
 def estimators_over_event_time(
     estimates: pd.DataFrame,
+    frame: Frame,
     *,
     estimators: Mapping[str, str],
-    stem: str | Path,
-    title: str,
-    subtitle: str,
-    source: str,
-    time_label: str,
-    published: tuple[float, str] | None = None,
-    is_compared: bool = True,
-    tick_every: int | None = None,
+    axis: TimeAxis,
+    published: PublishedNumber = NO_NUMBER,
     clusters: Mapping[str, str] = CLUSTERS,
-    units: str = "areas",
 ) -> list[Path]:
     """Draw one panel per estimator on common axes, and save the figure.
 
@@ -77,11 +96,9 @@ def estimators_over_event_time(
         ``event_time`` are drawn, with their uniform band where there is one; ``overall`` gives the average that
         stands over each panel (for two-way fixed effects by event time, that of the one coefficient).
     estimators : name -> what it is called, from the top; one without rows over event time is left out.
-    published : the printed number, in the unit of the axis, and the estimator it is of in words: a line over the
-        periods after onset of every panel. With None the subtitle says that no number is printed, unless
-        ``is_compared`` is false: then nothing was published to compare with.
+    published : the printed number, a line over the periods after onset of every panel.
     clusters : cluster levels, the first as points or filled band, others alongside or as dashed edges.
-    time_label, tick_every, units, stem, title, subtitle, source : as in ``event_study``.
+    axis, frame : as in ``event_study``.
 
     The number of treated clusters of the last level stands under the axis at every tick, with the dagger where an
     estimate's note says that it rests on few treated units. Event times that not every estimator has are drawn for
@@ -97,28 +114,29 @@ def estimators_over_event_time(
     averages = estimates[named & estimates["estimand"].eq("overall")]
     overall = {name: averages[averages["estimator"] == averaged_by().get(name, name)] for name in shown}
     numbers = _ordered(pd.concat([rows, *overall.values()]), clusters).assign(
-        published_value=published[0] if published else float("nan"))
+        published_value=float("nan") if published.value is None else published.value)
     rows = _ordered(rows, clusters).astype({"event_time": int})
-    is_synthetic = bool(rows["is_synthetic"].any())
+    frame = frame.marked(rows)
     many = rows["event_time"].nunique() > MANY
+    is_printed = published.value is not None
     key = key_rows(clusters, many, bool(rows["band_low"].notna().any()),
-                   *([([PUBLISHED], _printed(published))] if published else []))
+                   *([([PUBLISHED], _printed(published))] if is_printed else []))
     heads = 2 * style.line_height() + HEAD
     foot = 1.2
-    printed = "" if published or not is_compared else f" {NOT_PRINTED}"
-    subtitle = f"{subtitle} Each wave from its own date: {treated_words(rows, units, list(clusters))}{printed}"
-    footnote = few_treated_note(rows["few_treated"], units)
+    frame = frame.saying(f"Each wave from its own date: {treated_words(rows, frame.units, list(clusters))}")
+    if published.is_missed:
+        frame = frame.saying(NOT_PRINTED)
+    footnote = few_treated_note(rows["few_treated"], frame.units)
     top = len(shown) * (PANEL + heads) + foot
-    figure, bottom = style.page(top + len(key) * KEY_ROW, title=title, subtitle=subtitle, source=source,
-                                is_synthetic=is_synthetic, footnote=footnote)
+    figure, bottom = style.page(top + len(key) * KEY_ROW, frame, footnote=footnote)
     top += bottom
     draw_key(figure, key, top)
-    limits = _limits(rows, published)
+    limits = _limits(rows, published.value)
     for name, words in shown.items():
         here = rows[rows["estimator"] == name]
         last = name == list(shown)[-1]
         axes = style.add_axes(figure, 0.85, top - heads - PANEL,
-                              style.WIDTH - 1.05 - (MARGIN - 0.2 if published else 0), PANEL)
+                              style.WIDTH - 1.05 - (MARGIN - 0.2 if is_printed else 0), PANEL)
         axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
         axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
         for level, cluster in enumerate(clusters):
@@ -127,21 +145,22 @@ def estimators_over_event_time(
         axes.plot(reference["event_time"], reference["estimate"], marker="o", markersize=8, zorder=5,
                   markerfacecolor="white", markeredgecolor=style.MARKS[0][1], markeredgewidth=2, linestyle="none")
         axes.set_ylim(limits)
-        event_axis(axes, rows["event_time"], tick_every, time_label if last else "")
+        event_axis(axes, rows["event_time"], axis.tick_every, axis.label if last else "")
         axes.set_ylim(limits)
-        if published:
-            _published_line(axes, published[0])
+        if is_printed:
+            _published_line(axes, published.value)
         if last:
             _counts_under(axes, rows, list(clusters)[-1])
         else:
             axes.tick_params(labelbottom=False)
         _heading(figure, axes, words, overall[name], clusters)
         top -= heads + PANEL
-    alt_text = (f"Chart of effects over event time in {len(shown)} panels, one per estimator. {title}. {subtitle} "
-                + (f"{_printed(published)}. " if published else "")
+    alt_text = (f"Chart of effects over event time in {len(shown)} panels, one per estimator. {frame.title}. "
+                + f"{frame.subtitle} "
+                + (f"{_printed(published)}. " if is_printed else "")
                 + " ".join(_panel_in_words(rows[rows["estimator"] == name], words, overall[name], clusters)
                            for name, words in shown.items()))
-    return style.save(figure, stem, f"{alt_text} {footnote}".strip(), numbers[COLUMNS], is_synthetic)
+    return style.save(figure, frame, f"{alt_text} {footnote}".strip(), numbers[COLUMNS])
 
 
 def _ordered(rows: pd.DataFrame, clusters: Mapping[str, str]) -> pd.DataFrame:
@@ -151,14 +170,13 @@ def _ordered(rows: pd.DataFrame, clusters: Mapping[str, str]) -> pd.DataFrame:
         ["estimator", "estimand", "level", "event_time"], kind="stable").drop(columns="level")
 
 
-def _printed(published: tuple[float, str]) -> str:
-    value, estimator = published
-    return f"Published {number(value, short_decimals(value), signed=True)}, {estimator}"
+def _printed(published: PublishedNumber) -> str:
+    return f"Published {number(published.value, short_decimals(published.value), signed=True)}, {published.estimator}"
 
 
-def _limits(rows: pd.DataFrame, published: tuple[float, str] | None) -> tuple[float, float]:
+def _limits(rows: pd.DataFrame, published: float | None) -> tuple[float, float]:
     """Common limits of the value axis: those of every interval, band and printed number, with a little room."""
-    stated = [0.0] + ([published[0]] if published else [])
+    stated = [0.0] + ([] if published is None else [published])
     low = min([rows[["ci_low", "band_low", "estimate"]].min().min(), *stated])
     high = max([rows[["ci_high", "band_high", "estimate"]].max().max(), *stated])
     room = 0.08 * (high - low)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib
@@ -54,6 +55,38 @@ SETTINGS = {name: value for name, value in matplotlib.rcParamsDefault.items() if
     "text.parse_math": False,  # a $ in a title is a $
     "lines.solid_capstyle": "butt",  # an interval's line ends where the interval does
 }
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a figure, and where it goes: every figure is ``figure(rows, frame, *, options)``.
+
+    stem : the files' path without their endings.
+    title, subtitle, source : the words over and under the plot, each of any length; the source without a "Source:".
+    units : what the units are called.
+    is_synthetic : whether the data are made up, which page and files then say.
+
+    >>> frame = Frame("results/waits", "Waits", "Days, England.", "a publisher")
+    >>> frame.saying("30 areas.").subtitle
+    'Days, England. 30 areas.'
+    """
+
+    stem: str | Path
+    title: str
+    subtitle: str
+    source: str
+    units: str = "areas"
+    is_synthetic: bool = False
+
+    def saying(self, words: str) -> Frame:
+        """Return the frame with ``words`` at the end of its subtitle."""
+        return replace(self, subtitle=f"{self.subtitle} {words}")
+
+    def marked(self, rows: pd.DataFrame) -> Frame:
+        """Return the frame of ``rows``: synthetic if it is already, or if any row's ``is_synthetic`` is true."""
+        return replace(self, is_synthetic=self.is_synthetic or bool(rows["is_synthetic"].any()))
+
+
 # Put before each function that draws a figure; once for a whole figure, since to change the settings takes 5 ms.
 drawing = matplotlib.rc_context(SETTINGS)
 
@@ -112,15 +145,16 @@ def line_height(size: float = TEXT_SIZE) -> float:
     return 1.3 * size / 72
 
 
-def page(plot_height: float, *, title: str, subtitle: str, source: str, is_synthetic: bool,
-         footnote: str = "") -> tuple[Figure, float]:
-    """Return a new figure with title, subtitle and source line, and the height at which its plot area begins.
+def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figure, float]:
+    """Return a new figure with the frame's title, subtitle and source line, and the height at which its plot area
+    begins.
 
     The plot area is ``plot_height`` inches high and as wide as the figure; the figure is made as much higher
-    as the wrapped texts need. A ``footnote`` stands above the source line. With ``is_synthetic`` title, subtitle
+    as the wrapped texts need. A ``footnote`` stands above the source line. Of synthetic data title, subtitle
     and source line say so and the watermark is drawn.
     """
-    if is_synthetic:
+    title, subtitle, source = frame.title, frame.subtitle, frame.source
+    if frame.is_synthetic:
         title, subtitle = f"{SYNTHETIC}: {title}", f"{NOT_REAL} {subtitle}"
         publishers, semicolon, rest = source.partition(";")
         source = f"made-up data in the publishers' formats ({publishers}){semicolon}{rest}"
@@ -140,7 +174,7 @@ def page(plot_height: float, *, title: str, subtitle: str, source: str, is_synth
     for position, line in enumerate(reversed(feet)):
         figure.text(EDGE / WIDTH, (EDGE + position * line_height()) / height, line, va="bottom",
                     fontproperties=font())
-    if is_synthetic:
+    if frame.is_synthetic:
         watermark(figure)
     return figure, foot
 
@@ -173,17 +207,17 @@ def watermark(figure: Figure) -> None:
                     zorder=-1, gid="synthetic", fontproperties=font(92, bold=True))
 
 
-def save(figure: Figure, stem: str | Path, alt_text: str, numbers: pd.DataFrame,
-         is_synthetic: bool) -> list[Path]:
-    """Write ``stem.svg``, ``.png``, ``.csv`` (the numbers) and ``.txt`` (alternative text); return the paths.
+def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> list[Path]:
+    """Write the frame's ``stem.svg``, ``.png``, ``.csv`` (the numbers) and ``.txt`` (alternative text); return the
+    paths.
 
     Each is written whole or not at all, and equal figures give equal bytes. ``numbers`` is any tidy frame of
-    what is drawn; missing values become empty cells. With ``is_synthetic`` the watermark is drawn if it is not
+    what is drawn; missing values become empty cells. Of synthetic data the watermark is drawn if it is not
     there yet, the alternative text says so first, and every row of the numbers is marked.
     """
-    stem = Path(stem)
+    stem = Path(frame.stem)
     paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("svg", "png", "csv", "txt")]
-    if is_synthetic:
+    if frame.is_synthetic:
         watermark(figure)
         alt_text = f"{NOT_REAL} {alt_text}"
     about = {"Title": figure.get_label(), "Description": alt_text}
@@ -192,6 +226,6 @@ def save(figure: Figure, stem: str | Path, alt_text: str, numbers: pd.DataFrame,
     with atomic(paths[1]) as part:
         figure.savefig(part, format="png", dpi=144, metadata=about | {"Software": None},
                        pil_kwargs={"compress_level": 3})  # a third of the time for a few per cent more bytes
-    write_csv(paths[2], numbers.assign(is_synthetic=is_synthetic))
+    write_csv(paths[2], numbers.assign(is_synthetic=frame.is_synthetic))
     write_text(paths[3], alt_text.strip() + "\n")
     return paths

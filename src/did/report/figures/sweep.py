@@ -14,6 +14,7 @@ from did.errors import one_of
 from did.estimators import entries, entry
 from did.report.figures import style
 from did.report.figures.event_study import KEY_ROW, draw_key
+from did.report.figures.style import Frame
 from did.words import MINUS, count, number, plural
 
 CLUSTERS = {"unit": "clustered by unit", "system": "clustered by system"}
@@ -33,8 +34,7 @@ def threshold(p_values: pd.Series, adjusted: pd.Series, level: float) -> float:
 
 
 @style.drawing
-def volcano(table: pd.DataFrame, *, stem: str | Path, level: float, is_synthetic: bool, source: str,
-            estimators: Sequence[str]) -> list[Path]:
+def volcano(table: pd.DataFrame, frame: Frame, *, level: float, estimators: Sequence[str]) -> list[Path]:
     """Draw estimates in standard deviations against -log10 p, a pane per estimator and clustering, and save them.
 
     ``table`` has rows of `did.sweep.collect.TABLE`; those without a p-value or a standardised estimate are counted in
@@ -47,14 +47,10 @@ def volcano(table: pd.DataFrame, *, stem: str | Path, level: float, is_synthetic
     levels = [name for name in CLUSTERS if name in set(table["cluster"])] or ["unit"]
     rows = table.assign(minus_log10_p=-np.log10(table["p_value"].clip(lower=10.0**-HIGHEST)))
     drawn = rows[np.isfinite(rows["minus_log10_p"]) & np.isfinite(rows["estimate_in_sd"])]
-    n_indicators = table["indicator"].nunique()
     height = len(estimators) * (PANE + HEAD + FOOT)
     clipped = int((drawn["p_value"] < 10.0**-HIGHEST).sum())
     footnote = f"{plural(clipped, 'p-value')} below 1e-16 drawn at 16." if clipped else ""
-    figure, foot = style.page(
-        height + KEY_ROW, title=f"Estimates and p-values of {plural(n_indicators, 'indicator')}",
-        subtitle=f"Effect in standard deviations of the outcome before anyone is treated, against {UP}",
-        source=source, is_synthetic=is_synthetic, footnote=footnote)
+    figure, foot = style.page(height + KEY_ROW, frame, footnote=footnote)
     width = (style.WIDTH - LEFT - style.EDGE - GAP * (len(levels) - 1)) / len(levels)
     limits = _limits(drawn)
     top, sentences = foot + height + KEY_ROW, []
@@ -83,7 +79,7 @@ def volcano(table: pd.DataFrame, *, stem: str | Path, level: float, is_synthetic
                      "p_value", "minus_log10_p", "p_benjamini_hochberg"]]
     numbers = numbers.assign(within_false_discovery_rate=drawn["p_benjamini_hochberg"] <= level,
                              indicator_is_synthetic=drawn["is_synthetic"])
-    return style.save(figure, stem, alt_text, numbers, is_synthetic)
+    return style.save(figure, frame, alt_text, numbers)
 
 
 def _limits(drawn: pd.DataFrame) -> tuple[float, float]:

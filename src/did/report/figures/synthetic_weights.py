@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from did.errors import DidError, one_of
 from did.report.figures import style
+from did.report.figures.style import Frame
 from did.report.figures.trends import time_axis
 from did.words import count, number, period_name
 
@@ -24,14 +25,9 @@ LEAST_HEIGHT = 2.6
 @style.drawing
 def synthetic_weights(
     weights: pd.DataFrame,
+    frame: Frame,
     *,
     cohort: str,
-    stem: str | Path,
-    title: str,
-    subtitle: str,
-    source: str,
-    units: str = "units",
-    is_synthetic: bool = False,
 ) -> list[Path]:
     """Draw the unit weights of one cohort as bars, the largest first, alongside its time weights, and save.
 
@@ -41,8 +37,7 @@ def synthetic_weights(
         share of 1. Fifteen units at most have a bar of their own; the others are counted and share one. Without
         time weights (synthetic control) there is one panel. A missing weight is an error.
     cohort : the cohort, as in the table.
-    units : what the donors are called.
-    stem, title, subtitle, source, is_synthetic : see ``style.page`` and ``style.save``.
+    frame : see ``style.Frame``; its units are what the donors are called.
 
     Returns the paths of the picture (SVG, PNG), the numbers (every weight) and the alternative text. Raises DidError if
     a column or a weight is missing or the cohort has no row.
@@ -51,8 +46,7 @@ def synthetic_weights(
     >>> table = pd.DataFrame({"cohort": "2016", "kind": ["unit", "unit", "time"], "label": ["a", "b", "2015"],
     ...                       "weight": [0.7, 0.3, 1.0]})
     >>> with TemporaryDirectory() as folder:
-    ...     paths = synthetic_weights(table, cohort="2016", stem=f"{folder}/w", title="Weights", subtitle="",
-    ...                               source="made up")
+    ...     paths = synthetic_weights(table, Frame(f"{folder}/w", "Weights", "", "made up"), cohort="2016")
     ...     paths[3].read_text().splitlines()[-1]
     'Largest unit weights: a 70.0%, b 30.0%. Largest time weight: 2015, 100.0%.'
     """
@@ -61,29 +55,28 @@ def synthetic_weights(
     time = rows[(rows["kind"] == "time") & rows.groupby("kind")["weight"].transform("any")]
     bars, rest = unit.head(MOST), unit.iloc[MOST:]
     labels, values = bars["label"].tolist(), bars["weight"].tolist()
-    others = f"the other {count(len(rest))} {units}"
+    others = f"the other {count(len(rest))} {frame.units}"
     if len(rest):
         labels, values = [*labels, others], [*values, float(rest["weight"].sum())]
     height = max(LEAST_HEIGHT, BAR * len(values))
-    figure, bottom = style.page(height + HEAD + FOOT, title=title, subtitle=subtitle, source=source,
-                                is_synthetic=is_synthetic)
+    figure, bottom = style.page(height + HEAD + FOOT, frame)
     room = style.WIDTH - 2 * style.EDGE - NAMES - 0.6
     width = room if time.empty else (room - GAP) * 0.45
     left = style.EDGE + NAMES
     axes = style.add_axes(figure, left, bottom + FOOT, width, height)
     _unit_bars(axes, labels, values, width)
-    axes.set_title(f"Weights of {units}", loc="left", pad=9, fontproperties=style.font(bold=True))
+    axes.set_title(f"Weights of {frame.units}", loc="left", pad=9, fontproperties=style.font(bold=True))
     if not time.empty:
         axes = style.add_axes(figure, left + width + GAP + 0.6, bottom + FOOT, room - width - GAP, height)
         _time_bars(axes, time)
         axes.set_title(f"Periods before {period_name(cohort)}", loc="left", pad=9,
                        fontproperties=style.font(bold=True))
     alt_text = " ".join(part for part in (
-        f"{title}. {subtitle}".strip() + "\nLargest unit weights: "
+        f"{frame.title}. {frame.subtitle}".strip() + "\nLargest unit weights: "
         + ", ".join(f"{row.label} {_share(row.weight)}" for row in bars.head(5).itertuples()) + ".",
         f"{others[0].upper()}{others[1:]} have {_share(rest['weight'].sum())} together." if len(rest) else "",
         _largest_period(time)) if part)
-    return style.save(figure, stem, alt_text, rows[COLUMNS], is_synthetic)
+    return style.save(figure, frame, alt_text, rows[COLUMNS])
 
 
 def _checked(weights: pd.DataFrame, cohort: str) -> pd.DataFrame:

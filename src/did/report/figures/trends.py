@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from did.errors import DidError
 from did.report.content.notes import item
 from did.report.figures import style
+from did.report.figures.style import Frame
 from did.words import decimals_for, number, p_value, period_name
 
 GROUPS = {"treated": "Treated", "control": "Comparison"}
@@ -38,17 +40,12 @@ def trend_test(row: pd.Series) -> str:
 @style.drawing
 def parallel_trends(
     group_trends: pd.DataFrame,
+    frame: Frame,
     *,
     onset: str,
-    stem: str | Path,
-    title: str,
-    subtitle: str,
-    source: str,
     value_label: str,
     groups: Mapping[str, str] = GROUPS,
     tests: pd.DataFrame | None = None,
-    units: str = "areas",
-    is_synthetic: bool = False,
 ) -> list[Path]:
     """Draw observed group means alongside the linear-trends model, as in the evaluation's appendix A2, and save.
 
@@ -65,29 +62,28 @@ def parallel_trends(
     groups : value of ``group`` -> its name, written alongside its line; two groups, the treated one first.
     tests : rows of the diagnostics table holding the linear trend test for these groups, one per cluster
         level; written into the subtitle.
-    units : what the units are called.
-    stem, title, subtitle, source, is_synthetic : see ``style.page`` and ``style.save``.
+    frame : see ``style.Frame``.
 
     Returns the paths of the picture (SVG, PNG), the numbers and the alternative text.
     Raises DidError if a column is missing, a group has no row, a period is there twice, or the onset is
     outside the periods.
     """
-    frame = _checked(group_trends, onset, groups)
+    rows = _checked(group_trends, onset, groups)
     if tests is not None and len(tests):
         # The numbers of one test are kept on one line.
         sentence = "; ".join(trend_test(row).replace(", ", ",\N{NO-BREAK SPACE}", 1) for _, row in tests.iterrows())
-        subtitle = f"{subtitle}\nTest that the trends before {period_name(onset)} are parallel: {sentence}."
-    figure, bottom = style.page(PLOT + HEAD + FOOT, title=title, subtitle=subtitle, source=source,
-                                is_synthetic=is_synthetic)
-    names = {group: _name(frame, group, groups[group], units) for group in groups}
+        frame = replace(frame, subtitle=f"{frame.subtitle}\nTest that the trends before {period_name(onset)} are "
+                                        f"parallel: {sentence}.")
+    figure, bottom = style.page(PLOT + HEAD + FOOT, frame)
+    names = {group: _name(rows, group, groups[group], frame.units) for group in groups}
     label_width = max(style.text_width(line, bold=True) for lines in names.values() for line in lines) + MARK + 0.2
     width = (style.WIDTH - LEFT - GAP - label_width - style.EDGE) / len(PANELS)
-    values = frame[list(PANELS)].to_numpy(float)
+    values = rows[list(PANELS)].to_numpy(float)
     low, high = np.nanmin(values), np.nanmax(values)
     limits = (low - 0.05 * (high - low or 1), high + 0.14 * (high - low or 1))
     for place, (column, heading) in enumerate(PANELS.items()):
         axes = style.add_axes(figure, LEFT + place * (width + GAP), bottom + FOOT, width, PLOT)
-        _panel(axes, frame, column, onset, list(groups), limits)
+        _panel(axes, rows, column, onset, list(groups), limits)
         axes.set_title(heading, loc="left", pad=9, fontproperties=style.font(bold=True))
         if place == 0:
             across, up = figure.get_size_inches()
@@ -95,9 +91,9 @@ def parallel_trends(
                         fontproperties=style.font())
         else:
             axes.tick_params(axis="y", labelleft=False)
-            _label_ends(axes, frame, column, names)
-    alt_text = _alt_text(title, subtitle, frame, onset, groups, value_label)
-    return style.save(figure, stem, alt_text, frame[COLUMNS], is_synthetic)
+            _label_ends(axes, rows, column, names)
+    alt_text = _alt_text(f"{frame.title}. {frame.subtitle}", rows, onset, groups, value_label)
+    return style.save(figure, frame, alt_text, rows[COLUMNS])
 
 
 def _checked(frame: pd.DataFrame, onset: str, groups: Mapping[str, str]) -> pd.DataFrame:
@@ -198,8 +194,8 @@ def _label_ends(axes: Axes, frame: pd.DataFrame, column: str, names: Mapping[str
                           va="center", annotation_clip=False, fontproperties=style.font(bold=place == 0))
 
 
-def _alt_text(title, subtitle, frame, onset, groups, value_label) -> str:
-    sentences = [f"Two line charts side by side, observed means and linear-trends model. {title}. {subtitle}"]
+def _alt_text(words, frame, onset, groups, value_label) -> str:
+    sentences = [f"Two line charts side by side, observed means and linear-trends model. {words}"]
     decimals = decimals_for(float(np.nanstd(frame["observed_mean"])) / 10)
     for group, name in groups.items():
         rows = frame[frame["group"] == group]

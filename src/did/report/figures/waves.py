@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.ticker import FixedLocator
 
 from did.errors import DidError
 from did.report.figures import style
+from did.report.figures.style import Frame
 from did.words import count, listed, period_name, plural
 
 ROW = 0.235  # inches, one system
@@ -52,24 +54,24 @@ def wave_rows(members: Mapping[str, pd.DataFrame], onsets: Mapping[int, str],
 
 
 @style.drawing
-def wave_chart(rows: pd.DataFrame, *, treated: list[int], removable: int, geographies: Mapping[str, str],
-               stem: str | Path, title: str, subtitle: str, source: str, is_synthetic: bool = False) -> list[Path]:
+def wave_chart(rows: pd.DataFrame, frame: Frame, *, treated: list[int], removable: int,
+               geographies: Mapping[str, str]) -> list[Path]:
     """Draw systems as bars from the month they became treated, in steps by wave, and save the figure.
 
     ``rows`` as from ``wave_rows``; ``treated`` are the waves that count as treated, ``removable`` the one taken out in
     one sample. ``geographies`` maps a column of counts to its heading. The dates and members are of the public record:
-    with ``is_synthetic`` the figure carries the mark of its run, and says so. Returns the paths written; DidError
+    with a synthetic frame the figure carries the mark of its run, and says so. Returns the paths written; DidError
     if there are no rows.
     """
     if rows.empty:
         raise DidError("wave chart: expected a system with its wave; found none; list them in waves.records")
     role = {wave: "treated" if wave in treated else "removable" if wave == removable else "later"
             for wave in dict.fromkeys(rows["wave"])}
-    if is_synthetic:
-        subtitle = (f"{subtitle} The outcomes of this run are {style.SYNTHETIC}; dates and members here are of the "
-                    "public record.")
+    if frame.is_synthetic:
+        frame = frame.saying(f"The outcomes of this run are {style.SYNTHETIC}; dates and members here are of the "
+                             "public record.")
     heights, heads, deep = _steps(rows)
-    figure, bottom = style.page(deep + 0.75, title=title, subtitle=subtitle, source=source, is_synthetic=False)
+    figure, bottom = style.page(deep + 0.75, replace(frame, is_synthetic=False))
     shown = [style.shortened(name, NAMES) for name in rows["name"]]
     names = max(map(style.text_width, shown)) + 0.2
     left = style.EDGE + names
@@ -103,9 +105,9 @@ def wave_chart(rows: pd.DataFrame, *, treated: list[int], removable: int, geogra
             y = -0.12 - line * style.line_height()
             _beside(axes, columns[geography], y, words, width, bold=True, right=True)
     waves = [f"{_wave_words(group, role[wave])}: {listed(group['name'])}" for wave, group in rows.groupby("wave")]
-    alt_text = (f"Bars from the month each system became treated, in steps by wave. {title}. {subtitle} "
+    alt_text = (f"Bars from the month each system became treated, in steps by wave. {frame.title}. {frame.subtitle} "
                 f"{'. '.join(waves)}.")
-    return style.save(figure, stem, " ".join(alt_text.split()), rows, is_synthetic)
+    return style.save(figure, frame, " ".join(alt_text.split()), rows)
 
 
 def _steps(rows: pd.DataFrame) -> tuple[list[float], dict[int, float], float]:
@@ -135,8 +137,7 @@ def _beside(axes: Axes, x: float, y: float, text: str, width: float, *, bold: bo
 
 
 @style.drawing
-def timing_panel(panel: pd.DataFrame, *, stem: str | Path, title: str, subtitle: str, source: str,
-                 units: str = "areas") -> list[Path]:
+def timing_panel(panel: pd.DataFrame, frame: Frame) -> list[Path]:
     """Draw who is treated when: one line per unit, one column per period, by first treated period and system.
 
     ``panel``: rows of the panel table under one specification (unit, unit_name, period, outcome, system, cohort,
@@ -146,12 +147,12 @@ def timing_panel(panel: pd.DataFrame, *, stem: str | Path, title: str, subtitle:
     DidError without rows, or if a unit has two cohorts.
     """
     cells, order = _cells(panel)
+    frame = frame.marked(panel)
     blocks = [(cohort, group) for cohort, group in order.groupby("block", sort=False)]
     share = PANEL_HEIGHT / len(order)
     tall = [max(LEAST_BLOCK, len(group) * share) for _, group in blocks]
     key = list(STATES) if cells["state"].eq("missing").any() else list(STATES)[:-1]
-    figure, bottom = style.page(sum(tall) + 1.0, title=title, subtitle=subtitle, source=source,
-                                is_synthetic=bool(panel["is_synthetic"].any()))
+    figure, bottom = style.page(sum(tall) + 1.0, frame)
     left, width = 2.45, style.WIDTH - 2.45 - 2 * style.EDGE
     axes = style.add_axes(figure, left, bottom + 0.4, width, sum(tall))
     periods = sorted(set(cells["period"]))
@@ -161,15 +162,15 @@ def timing_panel(panel: pd.DataFrame, *, stem: str | Path, title: str, subtitle:
     top = 0.0
     for (cohort, group), height in zip(blocks, tall, strict=True):
         _block(axes, cells, group, at, top, (height - 0.06) / len(group))
-        for line, words in enumerate(_block_words(cohort, group, units)):
+        for line, words in enumerate(_block_words(cohort, group, frame.units)):
             _beside(axes, -left + style.EDGE, top + 0.14 + line * style.line_height(), words, width, bold=line == 0)
         top += height
     _key(figure, key, bottom + 0.4 + sum(tall) + 0.3)
-    said = [f"{'. '.join(_block_words(cohort, group, units))}" for cohort, group in blocks]
-    alt_text = (f"Chart of {plural(len(order), 'line')}, one per unit, over {plural(len(periods), 'period')}. {title}. "
-                f"{subtitle} {'. '.join(said)}. Cells without a figure: {count(cells['state'].eq('missing').sum())}.")
-    return style.save(figure, stem, " ".join(alt_text.split()), order.drop(columns="block"),
-                      bool(panel["is_synthetic"].any()))
+    said = [f"{'. '.join(_block_words(cohort, group, frame.units))}" for cohort, group in blocks]
+    alt_text = (f"Chart of {plural(len(order), 'line')}, one per unit, over {plural(len(periods), 'period')}. "
+                f"{frame.title}. {frame.subtitle} {'. '.join(said)}. Cells without a figure: "
+                f"{count(cells['state'].eq('missing').sum())}.")
+    return style.save(figure, frame, " ".join(alt_text.split()), order.drop(columns="block"))
 
 
 def _cells(panel: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
