@@ -207,7 +207,7 @@ rule adjust:
     input:
         lambda wildcards: expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["estimates", "influence", "verdicts"],
+            table=["estimates", "influence", "verdicts", "headline"],
             indicator=plan.families[wildcards.family],
         ),
         lambda wildcards: [plan.indicator_file(indicator) for indicator in plan.families[wildcards.family]],

@@ -52,16 +52,23 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kind", choices=["demo", "mirror"], default="demo", help="whose panels")
-    kind = parser.parse_args().kind
+    parser.add_argument("--quick", action="store_true", help="one outcome only")
+    given = parser.parse_args()
+    kind = given.kind
     evaluation = load_evaluation("config/ics.yaml")
     published = load_claims(evaluation.published, evaluation.indicators)["indicator"].unique()
     there = [name for name in published if Paths.of(kind).panel(name).is_file()]
     if not there:
         raise SystemExit(f"{Paths.of(kind).data}/processed/panel: expected panels; found none; run did run first")
+    there = there[:1] if given.quick else there
     with ProcessPoolExecutor(CORES) as pool:
         began = time.perf_counter()
         rows = list(pool.map(outcome, [kind] * len(there), sorted(there, key=lambda name: not name.startswith("dtoc"))))
         whole = time.perf_counter() - began
+    print("## Calibration of the headline intervals\n\nThe published outcomes, by `did` and `ldv`, both treatments and "
+          f"both schemes of placebos, with data of kind {kind} "
+          "([inference.md](inference.md)). Processor: its own seconds, which other work on the machine "
+          "lengthens less.\n")
     print("| outcome | seconds | processor | assignments |\n|---|---:|---:|---:|")
     for name, seconds, processor, tried in rows:
         print(f"| {name} | {seconds:.1f} | {processor:.1f} | {tried:,} |")

@@ -78,6 +78,7 @@ def _headline(synthetic: bool) -> pd.DataFrame:
         ci_low=4.0,
         ci_high=19.0,
         p_value=0.012,
+        minimum_detectable=10.7,
         method="wild_bootstrap",
         holds=True,
         coverage=0.944,
@@ -93,8 +94,8 @@ def _headline(synthetic: bool) -> pd.DataFrame:
         note="",
         is_synthetic=synthetic,
     )
-    gone = dict.fromkeys(("ci_low", "ci_high", "p_value", "coverage", "simulation_error", "coverage_least",
-                          "coverage_most"))
+    gone = dict.fromkeys(("ci_low", "ci_high", "p_value", "minimum_detectable", "coverage", "simulation_error",
+                          "coverage_least", "coverage_most"))
     rows = [base, base | gone | dict(treatment="intensity", method="", holds=False, n_draws=0, note="too few systems")]
     return check("headline", pd.DataFrame(rows)[list(SCHEMAS["headline"].columns)])
 
@@ -139,7 +140,8 @@ def _reproduction(synthetic: bool) -> pd.DataFrame:
             claim="D1", figure="6", outcome="Days", unit="days per 100,000", as_printed="+40, p < 0.01",
             published_value=40.0, published_sign="+", published_significance="p<0.01", published_n=4917,
             difference=-29.0, value_agrees="no", sign_agrees="yes", significance_agrees="yes", n_agrees="no",
-            status="printed", verdict="not reproduced", reasons="value_differs", p_holm=0.0004))
+            status="printed", verdict="not reproduced", reasons="value_differs", p_tested=0.0004,
+            p_method="clustered", p_size=np.nan, p_holm=0.0004))
     return pd.DataFrame(rows).reindex(columns=list(SCHEMAS["reproduction"].columns))
 
 
@@ -165,5 +167,6 @@ def _many(synthetic: bool) -> pd.DataFrame:
     own = _row("days", "binary", "full", "did", "overall", 10.0, "unit", synthetic)
     columns = ["indicator", "sample", "treatment", "estimator", "cluster", "estimate", "std_error", "p_value"]
     return pd.DataFrame([{name: own[name] for name in columns}]).assign(
-        family="days", p_holm=0.0008, p_benjamini_hochberg=0.0008, p_romano_wolf=0.001, n_tests=2,
-        is_synthetic=synthetic)
+        family="days", p_tested=own["p_value"], p_method="clustered", p_size=np.nan, p_holm=0.0008,
+        p_benjamini_hochberg=0.0008, p_romano_wolf=0.001, p_adjusted=0.001, n_tests=2,
+        is_synthetic=synthetic)[list(SCHEMAS["adjusted_p_values"].columns)]

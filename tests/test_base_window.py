@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from did.diagnostics.base_periods import base_period_spread
+from did.diagnostics.base_periods import base_period_rows, base_period_spread
 from did.errors import DidError
 from did.estimators import Panel, estimate
 from did.estimators.aggregation import aggregate
@@ -166,3 +166,44 @@ def test_the_spread_is_the_overall_effect_against_each_base():
 
 def test_the_spread_leaves_out_what_is_anticipated():
     assert base_period_spread(panel_of(outcomes()), anticipation=2)["base_event_time"].tolist()[0] == -3
+
+
+def test_rows_are_the_three_bases_and_the_range_over_all():
+    panel = panel_of(outcomes())
+    rows = base_period_rows(panel).set_index("variant")
+    assert rows["status"].eq("done").all()
+
+    def by_hand(base) -> float:
+        """Mean over cells from treatment on, by cohort size; ``base`` (start, period) -> columns taken off."""
+        found = [(manual_download(outcomes(), start, period, base(start, period), period)[0], (start == STARTS).sum())
+                 for start in (14, 17) for period in range(start, 20)]
+        return float(np.average([value for value, _ in found], weights=[size for _, size in found]))
+
+    expected = {
+        "base_last": by_hand(lambda start, period: [start - 1]),
+        "base_mean": by_hand(lambda start, period: list(range(start - 12, start))),
+        "base_season": by_hand(lambda start, period: bases(start, period, "season", True)),
+    }
+    for variant, value in expected.items():
+        assert rows.loc[variant, "value"] == pytest.approx(value), variant
+    every = {-back: by_hand(lambda start, period, back=back: [start - back]) for back in range(1, 15)}
+    for variant, end in (("base_smallest", min), ("base_largest", max)):
+        at = end(every, key=every.get)
+        assert (rows.loc[variant, "value"], rows.loc[variant, "event_time"]) == (pytest.approx(every[at]), at)
+    same = np.sign(list(every.values())) == np.sign(expected["base_last"])
+    assert rows.loc["base_sign", ["value", "n_tried"]].tolist() == [same.mean(), 14]
+
+
+def test_shifts_of_units_and_periods_and_scales_leave_the_share(seed=6):
+    shifted = -4 * (outcomes() + np.random.default_rng(seed).normal(size=(12, 1)) + np.arange(20.0) ** 2)
+    one, other = (base_period_rows(panel_of(each)).set_index("variant")["value"] for each in (outcomes(), shifted))
+    three = ["base_last", "base_mean", "base_season"]
+    np.testing.assert_allclose(other[three], -4 * one[three])
+    assert other["base_sign"] == one["base_sign"]
+    np.testing.assert_allclose(other["base_smallest"], -4 * one["base_largest"])
+
+
+def test_figures_by_year_have_the_last_year_alone():
+    rows = base_period_rows(panel_of(outcomes(), first="2001", freq="Y")).set_index("variant")
+    assert rows.loc[["base_mean", "base_season"], "status"].eq("skipped").all()
+    assert rows.loc[["base_last", "base_sign"], "status"].eq("done").all()

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from did.diagnostics.detectable import minimum_detectable, minimum_detectable_rows, power_curve
+from did.diagnostics.detectable import detectable_by_interval, minimum_detectable, minimum_detectable_rows, power_curve
 from did.errors import DidError
 from did.estimators import Panel, did, event_study
 from did.inference.clustered import summarise
@@ -31,6 +31,10 @@ def test_bloom_multiplier():
     assert minimum_detectable(1.0, np.nan) == pytest.approx(2.8016, abs=1e-4)
     assert minimum_detectable(0.5, 41) == pytest.approx(0.5 * (stats.t.ppf(0.975, 41) + stats.t.ppf(0.8, 41)))
     assert np.isnan(minimum_detectable(np.nan, 41))
+    # an interval by t with these degrees of freedom gives what the error behind it gives
+    half = 0.5 * stats.t.ppf(0.975, 41)
+    assert detectable_by_interval(3 - half, 3 + half, 41) == pytest.approx(minimum_detectable(0.5, 41))
+    assert np.isnan(detectable_by_interval(np.nan, 3.0, 41))
     # an estimate at that distance from zero is found with the power asked for (normal)
     effect = minimum_detectable(1.0, np.nan, power=0.9, alpha=0.1)
     assert stats.norm.sf(stats.norm.ppf(0.95) - effect) == pytest.approx(0.9)

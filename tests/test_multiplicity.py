@@ -191,7 +191,11 @@ def test_families_of_a_table_are_adjusted_together():
         np.testing.assert_allclose(own[rows["cluster"]], rows["std_error"], rtol=1e-12)
         results.append(result)
         panels.append(panel)
-    table = family_tests(pd.concat(estimates), pd.concat(shares), {"family": names}, draws=499, seed=3)
+    led = pd.DataFrame({"indicator": names, "sample": "full", "treatment": "binary", "estimator": "did",
+                        "p_value": [0.2, 0.04, 0.001], "method": ["CR2", "wild_bootstrap", "CR2"],
+                        "coverage": [0.94, 0.96, 0.95]})
+    tables = pd.concat(estimates), pd.concat(shares)
+    table = family_tests(*tables, led.head(0), {"family": names}, draws=499, seed=3)
     assert table["n_tests"].eq(3).all() and len(table) == 6
     here = table.loc[table["cluster"] == "system"]
     draws = joint_draws(results, panels, "system", draws=499, seed=3)
@@ -199,6 +203,19 @@ def test_families_of_a_table_are_adjusted_together():
     np.testing.assert_allclose(here["p_romano_wolf"], expected, rtol=1e-12)
     np.testing.assert_allclose(here["p_holm"], holm(here["p_value"]), rtol=1e-12)
     assert (here["p_romano_wolf"] >= here["p_value"] - 0.05).all()
+    assert (here["p_adjusted"] == here["p_romano_wolf"]).all() and here["p_method"].eq("clustered").all()
+    # where headlines are known, Holm and Benjamini-Hochberg are of their p-values, at every level of clustering
+    for _, each in family_tests(*tables, led, {"family": names}, draws=499, seed=3).groupby("cluster"):
+        assert each["p_tested"].tolist() == [0.2, 0.04, 0.001] and each["p_method"].tolist() == led["method"].tolist()
+        np.testing.assert_allclose(each["p_size"], [0.06, 0.04, 0.05])
+        np.testing.assert_allclose(each["p_holm"], [0.2, 0.08, 0.003])
+        np.testing.assert_allclose(each["p_benjamini_hochberg"], [0.2, 0.06, 0.003])
+        assert each["p_romano_wolf"].isna().all() and (each["p_adjusted"] == each["p_holm"]).all()
+    # one headline p-value is missing: that outcome's clustered p-value is adjusted with the others
+    mixed = family_tests(*tables, led.assign(p_value=[np.nan, 0.04, 0.001]), {"family": names}, draws=499, seed=3)
+    mixed = mixed.loc[mixed["cluster"] == "system"]
+    assert mixed["p_method"].tolist() == ["clustered", "wild_bootstrap", "CR2"]
+    np.testing.assert_allclose(mixed["p_holm"], holm([here["p_value"].iloc[0], 0.04, 0.001]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 40])

@@ -216,21 +216,32 @@ def test_one_of_an_estimators_several_effects_is_claimed_by_its_columns(tmp_path
     assert table["estimate"].tolist() == [12.0, 12.0] and set(table["value_agrees"]) == {"yes"}
 
 
+NO_HEADLINE = pd.DataFrame(columns=["indicator", "sample", "treatment", "estimator", "p_value", "method", "coverage"])
+
+
 def test_holm_leaves_out_claims_that_cannot_run(tmp_path):
     claims = load(tmp_path, GOOD, GOOD.replace("D1", "B1").replace(",a,", ",b,"))
     found = evidence.compare(claims.head(1), estimates(), "default")
     lost = evidence.unavailable(claims, {"b": "no files"}, "default", ["unit", "system"], is_synthetic=False)
-    table = evidence.with_holm(pd.concat([found, lost])).set_index(["claim", "cluster"])
+    table = evidence.with_holm(pd.concat([found, lost]), NO_HEADLINE).set_index(["claim", "cluster"])
     assert table.loc[("D1", "unit"), "p_holm"] == 0.001 and table.loc["B1", "p_holm"].isna().all()
 
 
 def test_holm_is_over_the_claims_of_one_estimator_and_clustering(tmp_path):
     claims = load(tmp_path, GOOD, GOOD.replace("D1", "D2").replace(",full,", ",wave_two_removed,"))
     rows = pd.concat([estimates(), estimates().assign(sample="wave_two_removed", p_value=[0.02, 0.9, 0.5, 0.5])])
-    table = evidence.with_holm(evidence.compare(claims, rows, "default"))
+    verdicts = evidence.compare(claims, rows, "default")
+    table = evidence.with_holm(verdicts, NO_HEADLINE)
     for cluster, group in table.groupby("cluster"):
         np.testing.assert_allclose(group["p_holm"], multipletests(group["p_value"], method="holm")[1], rtol=1e-12)
         assert cluster == "system" or group["p_holm"].tolist() == [0.002, 0.02]
+    # a headline's p-value replaces the clustered one of its sample, whatever the clustering
+    led = pd.DataFrame([{"indicator": "a", "sample": "full", "treatment": "binary", "estimator": "ldv", "p_value": 0.3,
+                         "method": "CR2", "coverage": 0.94}])
+    table = evidence.with_holm(verdicts, led).set_index(["cluster", "claim"])
+    assert table["p_method"].tolist() == ["CR2", "CR2", "clustered", "clustered"]
+    np.testing.assert_allclose(table.loc["unit", "p_holm"], [0.3, 0.04])
+    np.testing.assert_allclose(table.loc["unit", "p_size"], [0.06, np.nan])
 
 
 # Specifications ------------------------------------------------------------------------------------------------------

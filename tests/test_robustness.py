@@ -241,8 +241,24 @@ def claims(value) -> pd.DataFrame:
     )
 
 
+def detectable() -> pd.DataFrame:
+    """What clustered errors could find: 10, a fifth of the mean."""
+    return pd.DataFrame([diagnostic(name, Change(), value, 1.0) for name, value in (
+        ("minimum_detectable", 10.0), ("minimum_detectable_share", 0.2))])
+
+
 def test_the_page_checks_what_was_printed_or_else_ours(made, facts, rows):
+    made["headline"] = pd.DataFrame([{
+        "indicator": "waits", "specification": "default", "sample": "full", "treatment": "binary", "estimator": "ldv",
+        "method": "CR2", "coverage": 0.941, "minimum_detectable": 15.0, "n_units": 40, "n_treated": 12,
+        "n_clusters": 10, "n_treated_clusters": 4}])
+    made["diagnostics"] = tables.check("diagnostics", pd.concat([made["diagnostics"], detectable()]))
     page = robustness_markdown(facts=facts, reproduction=claims(40.0), **made)
+    # by the method that leads, then by clustered errors; the share of the mean is in proportion
+    table = page.split("## What could have been found")[1].split("## ")[0]
+    first, second = (line for line in table.splitlines() if line.startswith("| Binary"))
+    assert first == "| Binary | LDV | CR2 | 94.1% | 15.0 | 30.0% | 40 (12) | 10 (4) |", first
+    assert second == "| Binary | LDV | clustered by system |  | 10.0 | 20.0% | 40 (12) | 10 (4) |", second
     assert "> **SYNTHETIC DATA.**" in page and page.endswith("\n") and not page.endswith("\n\n")
     assert "What is checked is the printed +40; ours is 10.0 days by lagged dependent variable." in page
     assert "figures/robustness_waits.png" in page and "figures/specification_waits.png" in page

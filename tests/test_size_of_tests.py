@@ -18,16 +18,16 @@ from did.inference.clustered import summarise
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def _study():
-    """The benchmark as a module: it is a script and not part of the package."""
-    found = importlib.util.spec_from_file_location("size_of_tests", ROOT / "benchmarks" / "size_of_tests.py")
+def _study(name: str):
+    """A benchmark as a module: it is a script and not part of the package."""
+    found = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
     module = importlib.util.module_from_spec(found)
     sys.modules[found.name] = module
     found.loader.exec_module(module)
     return module
 
 
-study = _study()
+study = _study("size_of_tests")
 SHARED_SHOCKS = study.Case("half shared", share=0.5)
 
 
@@ -95,10 +95,32 @@ def test_small_run_tells_right_tests_from_wrong_ones():
 
 
 def test_page_holds_every_case_of_the_study():
-    page = (ROOT / "docs" / "few_clusters.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "inference.md").read_text(encoding="utf-8")
     assert [page.count(marker) for marker in study.MARKERS] == [1, 1]
     table = page.split(study.MARKERS[0])[1].split(study.MARKERS[1])[0]
     for case in study.CASES:
         for estimator, lags in case.estimators:
             name = f"{estimator}, {lags.replace('_', ' ')}" if lags else estimator
             assert f"| {case.name} | {name} | {case.replications:,} |" in table
+    # the evaluation's own design comes first, and the words of the benchmark are those of the page
+    names = [row.split(" | ")[0] for row in table.splitlines() if row.startswith("| 20% shared, 74 months")]
+    assert len(names) == 4 and table.index(names[0]) < table.index("24 months before and 12 after")
+    made = pd.DataFrame([{"case": case.name, "estimator": "did", "replications": case.replications}
+                         | dict.fromkeys(study.METHODS, 0.05) for case in study.CASES])
+    said = [line for line in study.markdown([made]).splitlines() if line and not line.startswith("|")]
+    assert said == [line for line in table.splitlines() if line and not line.startswith("|")]
+
+
+def test_page_holds_every_design_of_the_study_of_coverage():
+    covered = _study("coverage")
+    page = (ROOT / "docs" / "inference.md").read_text(encoding="utf-8")
+    part = page.split(covered.MARKERS[0])[1].split(covered.MARKERS[1])[0]
+    made = [pd.DataFrame([{"case": case.name, "estimator": "did", "cluster": "unit", "expected": ""}
+                          | dict.fromkeys(("coverage", "bias", "spread", "std_error", "flagged"), 0.5)])
+            for case in covered.CASES]
+    # all but the figures
+    words = [line for line in covered.report(made).splitlines() if not line.startswith("|")]
+    assert words == [line for line in part.strip("\n").splitlines() if not line.startswith("|")]
+    for case in covered.CASES:
+        assert part.count(f"| {case.name} |") == 4
+    assert len({case.draws for case in covered.CASES}) == len(covered.CASES)

@@ -80,7 +80,7 @@ def test_a_printed_number_is_a_named_line_in_every_panel(estimates, tmp_path):
 
 def test_a_far_printed_number_and_every_band_are_inside_the_axes(estimates):
     rows = estimates[estimates["estimand"] == "event_time"]
-    low, high = _limits(rows, (40.0, "difference-in-differences"))
+    low, high = _limits(rows, 40.0)
     assert low < rows["band_low"].min() and high > 40.0
     assert _limits(rows, None)[1] > rows["band_high"].max()
 

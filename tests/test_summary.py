@@ -107,6 +107,7 @@ def reproduction(estimates):
             published_significance=band, published_n=n, as_printed=text, specification="default", cluster=cluster,
             **own[["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated",
                    "n_clusters", "few_treated", "note", "is_synthetic"]].to_dict(),
+            p_tested=own["p_value"], p_method="clustered", p_size=np.nan,
             p_holm=min(1.0, 4 * own["p_value"]), difference=own["estimate"] - value,
             value_agrees="not printed" if np.isnan(value) else "no",
             sign_agrees={"": "not printed", "+": "yes", "-": "no"}[sign],

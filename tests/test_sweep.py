@@ -143,6 +143,19 @@ def test_few_clusters_get_the_bootstrap_and_the_jackknife(tmp_path):
         fitted(tmp_path, write_good(tmp_path, 1), inference="CR2")
 
 
+def test_false_discovery_rates_are_of_the_p_values_of_the_method(tmp_path):
+    """With few clusters the bootstrap's p-values are adjusted, not those of clustered errors."""
+    rows = write_good(tmp_path, 3)
+    by_rule, clustered = (fitted(tmp_path, rows, estimators=("did",), **named)
+                          for named in ({}, {"inference": "clustered"}))
+    assert set(by_rule["inference"]) == {"wild_bootstrap"}
+    table = adjusted(by_rule)
+    here, other = (each[each["cluster"] == "system"] for each in (table, clustered))
+    assert (here["p_value"].to_numpy() != other["p_value"].to_numpy()).all()
+    for column, method in (("p_benjamini_hochberg", "fdr_bh"), ("p_holm", "holm")):
+        np.testing.assert_allclose(here[column], multipletests(by_rule.loc[here.index, "p_value"], method=method)[1])
+
+
 def test_the_panel_is_that_of_a_single_indicator(tmp_path):
     rows = write_good(tmp_path, 1)
     settings = Settings(waves=str(tmp_path / "waves.csv"))

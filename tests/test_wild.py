@@ -6,6 +6,7 @@ import dataclasses
 import json
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -109,7 +110,7 @@ def test_equals_fwildclusterboot(weights, impose_null):
     theirs = next(entry["value"] for entry in entries if entry["value"].get("type") == weights.replace("normal", "norm")
                   and entry["value"]["impose_null"] is impose_null)
     row = wild_bootstrap(design, "system", weights=weights, impose_null=impose_null, draws=99_999,
-                         n_parameters=1).iloc[0]
+                         fitted=SimpleNamespace(n_obs=480, n_parameters=1)).iloc[0]
     assert row["estimate"] == pytest.approx(theirs["point"], rel=1e-10)
     assert row["t_statistic"] == pytest.approx(theirs["t_stat"], rel=1e-10)
     assert (row["n_clusters"], row["draws"], row["enumerated"]) == (10, theirs["boot_iter"], theirs["enumerated"])

@@ -132,7 +132,7 @@ EDITS = [
     ("units", "places", ["draw", "reproduce", *PAGES]),
     ("seed", 7, ["calibrate", "diagnose", "fit", *CLAIMS]),
     ("draws", 199, ["adjust", "calibrate", "diagnose", "draw", "reproduce", *PAGES]),
-    ("inference", {"draws": 199}, ["calibrate", "draw", *PAGES]),
+    ("inference", {"draws": 199}, ["adjust", "calibrate", "draw", "reproduce", *PAGES]),
     ("robustness.ends", {"early": "2018-01"}, ["diagnose", "draw", *PAGES]),
     ("products", {"dtoc": {"lags": ["last_3", "last_6"]}}, ["draw", "reproduce", "specify", *PAGES]),
     ("staggered_estimators", ["did", "event_study", "stacked"], ["diagnose", "fit", *CLAIMS]),

@@ -5,12 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.errors import one_of
+from did.errors import DidError, one_of
+from did.estimators import estimate
 from did.estimators.aggregation import aggregate
-from did.estimators.base import Panel, Result, root_sum_squares
+from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, root_sum_squares
 from did.estimators.callaway_santanna import CONTROL_GROUPS, Asked, cell_table, sample_of, whole_number, without_dose
 from did.estimators.group_time import Cohort, effects
+from did.inference.change import Change
+from did.inference.clustered import by_cluster
+from did.inference.joint_test import COLUMNS as ROW
+from did.inference.joint_test import diagnostic_row, skipped
 
+# Numbers of a row that is an estimate.
+KEPT = ["std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
+        "n_treated_clusters"]
 COLUMNS = ["base_event_time", "estimate", "std_error", "n_units", "n_treated"]
 
 
@@ -65,3 +73,64 @@ def base_period_spread(
                      float(root_sum_squares(overall.influence.to_numpy())) * unit, len(units),
                      int(overall.treated.to_numpy().sum())))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def base_period_rows(panel: Panel, *, anticipation: int = 0) -> pd.DataFrame:
+    """Return how the overall effect of `did.estimators.callaway_santanna` hangs on its base, as diagnostics rows.
+
+    Diagnostic ``base_period``; value in units of the outcome, but for the share. One row per cluster level, with error,
+    interval and counts, of variants ``base_last`` (the last period before treatment, as reported), ``base_mean`` (the
+    mean of the last year) and ``base_season`` (the same month or quarter of the year before). Of no clustering, over
+    every base of `base_period_spread`: ``base_smallest`` and ``base_largest``, with event_time the base, and
+    ``base_sign``: value the share of bases (0 to 1) whose effect has the sign of the reported one, which is statistic;
+    n_tried the bases. The bases are neighbours and their effects correlated, so the range is no interval.
+
+    Skipped with the reason: what cannot be estimated; for figures by year the season and the mean, which is then the
+    last period. Averaged bases take parallel trends for granted over all their periods.
+
+    >>> from did.simulate.panels import panel
+    >>> frame, _ = panel(40, 8, {6: 10}, 50.0, seed=2, frequency="Y", first="2011")
+    >>> found = base_period_rows(Panel.from_frame(frame))
+    >>> found.loc[found["variant"] == "base_sign", ["value", "n_tried"]].values.tolist()
+    [[1.0, 6.0]]
+    """
+    year = PERIODS_PER_YEAR[panel.frequency]
+    rows: list[dict] = []
+    reported = np.nan
+    for variant, window in (("base_last", None), ("base_mean", year), ("base_season", "season")):
+        every = [_row(panel, level, variant) for level in panel.clusters]
+        if window is not None and year == 1:
+            rows += [skipped(row, "figures by year: the last year is the one base") for row in every]
+            continue
+        try:
+            cells = estimate("callaway_santanna", panel, base_period="universal", anticipation=anticipation,
+                             base_window=window)
+            overall = aggregate(cells, panel, "simple")
+        except DidError as error:
+            rows += [skipped(row, str(error)) for row in every]
+            continue
+        if window is None:
+            reported = float(overall.estimate[0])
+        each = [{name: column[0] for name, column in block.items()} for block in by_cluster(overall, panel)]
+        rows += [_row(panel, own["cluster"], variant) | {name: own[name] for name in KEPT} | {
+            "value": own["estimate"], "statistic": own["estimate"] / own["std_error"], "reason": own["note"]}
+            for own in each]
+    if np.isfinite(reported):
+        rows += _spread_rows(panel, anticipation, reported)
+    return pd.DataFrame(rows, columns=ROW)
+
+
+def _spread_rows(panel: Panel, anticipation: int, reported: float) -> list[dict]:
+    spread = base_period_spread(panel, anticipation=anticipation)
+    effects_of = spread["estimate"].to_numpy()
+    ends = {"base_smallest": int(effects_of.argmin()), "base_largest": int(effects_of.argmax())}
+    counted = {"n_tried": len(spread), "n_units": spread["n_units"].iloc[0], "n_treated": spread["n_treated"].iloc[0]}
+    rows = [_row(panel, "", variant) | counted | {
+        "value": effects_of[at], "event_time": int(spread["base_event_time"].iloc[at]), "bin_width": 1}
+        for variant, at in ends.items()]
+    share = float((np.sign(effects_of) == np.sign(reported)).mean())
+    return [*rows, _row(panel, "", "base_sign") | counted | {"value": share, "statistic": reported}]
+
+
+def _row(panel: Panel, level: str, variant: str) -> dict:
+    return diagnostic_row("base_period", panel, level) | Change(variant).columns() | {"estimator": "callaway_santanna"}

@@ -35,6 +35,29 @@ def minimum_detectable(std_error: float, df: float, *, power: float = 0.8, alpha
     return float((reference.ppf(1 - alpha / 2) + reference.ppf(power)) * std_error)
 
 
+def detectable_by_interval(low: float, high: float, df: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
+    """Return the smallest true effect that the test behind an interval finds with probability ``power``.
+
+    ``low`` and ``high``: ends of the 1 - ``alpha`` interval by any method, such as a bootstrap test inverted. Its half
+    width stands for t_{1 - alpha/2} errors, so that the effect is half the width x (t_{1 - alpha/2} + t_power) /
+    t_{1 - alpha/2} (`minimum_detectable`), in the units of the ends; t with ``df`` degrees of freedom, of which the
+    ratio hardly depends, or the standard normal where ``df`` is missing. NaN if an end is missing or infinite. Raises
+    DidError if power or alpha is not between 0 and 1.
+
+    >>> round(detectable_by_interval(-1.96, 1.96, float("nan")), 2)
+    2.8
+    >>> detectable_by_interval(float("-inf"), 3.0, 41)
+    nan
+    """
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return float("nan")
+    from scipy import stats
+
+    together = minimum_detectable(1.0, df, power=power, alpha=alpha)
+    reference = stats.t(df) if np.isfinite(df) else stats.norm()
+    return float((high - low) / 2 * together / reference.ppf(1 - alpha / 2))
+
+
 def minimum_detectable_rows(result: Result, panel: Panel) -> pd.DataFrame:
     """Return the minimum detectable effect of a result's overall effect, at each cluster level.
 

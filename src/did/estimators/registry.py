@@ -130,7 +130,7 @@ class Estimator:
     averaged_by  the estimator whose one effect is shown as the average of this one's, if it has none of its own
     base         the periods before treatment that its average is relative to, ``all`` or ``last``; "" if it has none
     is_additive  whether effects on outcomes that add up, add up
-    tests        inference to read first to last where few clusters are treated (docs/few_clusters.md)
+    tests        inference to read first to last where few clusters are treated (docs/inference.md)
     defaults     commands that fit it when no estimator is named, of ``estimate`` and ``sweep``
     in_run       from a panel and the lags of a specification, the options of each fit that a run makes
     words        how it is spoken of

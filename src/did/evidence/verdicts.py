@@ -8,7 +8,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators.registry import TWO_WAY
-from did.inference.multiplicity import holm
+from did.inference.multiplicity import holm, with_tested_p
 from did.project.claims import BANDS, CELL, rounds_to
 
 # Reason code -> what it means.
@@ -85,15 +85,18 @@ def unavailable(claims: pd.DataFrame, reasons: Mapping[str, str], specification:
                    for claim in claims.itertuples() if claim.indicator in reasons for cluster in clusters])
 
 
-def with_holm(verdicts: pd.DataFrame) -> pd.DataFrame:
+def with_holm(verdicts: pd.DataFrame, headline: pd.DataFrame) -> pd.DataFrame:
     """Return the verdicts on the claims about one family of outcomes with ``p_holm``, their p-values adjusted by Holm
     (1979, Scand. J. Statist. 6:65-70) for having asked all of them: rows of the tested_claims table.
 
-    Tested together are the claims that were estimated, by one estimator and level of clustering, whatever treatment,
-    sample or effect they are on. A row without a p-value counts as no test, and has none after.
+    The p-values are those that `did.inference.multiplicity.with_tested_p` adds: of the headline interval (rows of that
+    table in ``headline``) where there is one. Tested together are the claims that were estimated, by one estimator and
+    level of clustering, whatever treatment, sample or effect they are on. A row without a p-value counts as no test,
+    and has none after.
     """
-    adjusted = verdicts.groupby(["estimator", "cluster"])["p_value"].transform(holm)
-    return verdicts.assign(p_holm=adjusted)[_columns("tested_claims")]
+    tested = with_tested_p(verdicts, headline)
+    adjusted = tested.groupby(["estimator", "cluster"])["p_tested"].transform(holm)
+    return tested.assign(p_holm=adjusted)[_columns("tested_claims")]
 
 
 def in_order(verdicts: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:

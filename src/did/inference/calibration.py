@@ -22,6 +22,7 @@ from did.inference.placebo import (
     Simple,
     compact,
     leverage_corrected,
+    on_clusters,
     regression,
     simple,
     unit_spread,
@@ -45,7 +46,7 @@ MORE = 5
 # Assignments that share their signs of the wild bootstrap, at most: signs have a simulation error in common, too.
 SHARED = 100
 # Numbers that one block of draws may hold: few enough to stay near the processor.
-BLOCK = 2_000_000
+BLOCK = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ def calibrate(panel: Panel, *, estimator: str = "did", lags: str = "all", level:
     shares = np.array_split(np.arange(settings.draws), len(placebos))
     parts = [_measure(placebo, dataclasses.replace(settings, draws=len(share)), generator)
              for placebo, share in zip(placebos, shares, strict=True)]
-    table = _table(scheme, parts, placebos, settings)
+    table = _table(scheme, parts, placebos)
     return table.assign(mean_width=table["mean_width"] * unit)
 
 
@@ -196,9 +197,9 @@ def _assigned(placebo: _Placebo, chosen: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """Of each draw: p-values and interval widths by method, and how far sizes are off."""
+    """Of each draw: whether a method rejects, and the width of its interval; and how far sizes are off."""
 
-    p_value: dict[str, np.ndarray]
+    rejected: dict[str, np.ndarray]
     width: dict[str, np.ndarray]
     n_treated: float
     mismatch: float
@@ -209,7 +210,7 @@ def _factor(model: Regression, n_clusters: int) -> float:
 
 
 def _measure(placebo: _Placebo, asked: Settings, generator: np.random.Generator) -> _Found:
-    from scipy import stats
+    from scipy.special import stdtrit
 
     model, fewest, n_clusters = placebo.regression, compact(placebo.regression), len(placebo.available)
     chosen = near_in_size(placebo.sizes, placebo.available, MORE * asked.draws, generator)
@@ -218,12 +219,13 @@ def _measure(placebo: _Placebo, asked: Settings, generator: np.random.Generator)
     dealt = simple(fewest, _assigned(placebo, everyone))
     near = simple(fewest, _assigned(placebo, near_in_size(placebo.sizes, placebo.available, MORE * asked.draws,
                                                           generator)))
-    p_value, width = {method: [] for method in METHODS}, {method: [] for method in METHODS}
+    rejected, width = {method: [] for method in METHODS}, {method: [] for method in METHODS}
 
     def by_t(method: str, own: Simple, spread: np.ndarray, df: np.ndarray | float, factor: float = 1.0) -> None:
         error = np.where(own.varies, np.sqrt(factor) * spread, np.nan)
-        p_value[method].append(2 * stats.t.sf(np.abs(own.estimate) / error, df))
-        width[method].append(2 * stats.t.ppf((1 + asked.confidence) / 2, df) * error)
+        half = stdtrit(df, (1 + asked.confidence) / 2) * error
+        rejected[method].append(np.abs(own.estimate) > half)
+        width[method].append(2 * half)
 
     own = simple(fewest, z)
     by_t("clustered", own, own.spread, n_clusters - 1.0, _factor(model, n_clusters))
@@ -233,32 +235,40 @@ def _measure(placebo: _Placebo, asked: Settings, generator: np.random.Generator)
             ("randomisation_near", own.t, near.t, own.spread)):
         known = np.sort(np.where(np.isnan(other), np.inf, other))
         larger = len(known) - np.searchsorted(known, value * (1 - 1e-8))
-        p_value[method].append(np.where(np.isnan(value), np.nan, (1 + larger) / (1 + len(known))))
+        rejected[method].append(_rejects((1 + larger) / (1 + len(known)), asked) & ~np.isnan(value))
         width[method].append(2 * np.quantile(known, asked.confidence) * unit * np.ones(len(z)))
-    step = min(SHARED, max(1, BLOCK // (n_clusters * (fewest.basis.shape[1] + n_clusters))))
-    n_units = len(model.unit_starts)
-    for first in range(0, asked.draws, step):
-        block = z[first:min(first + step, asked.draws)]
+    n_units, mixed = len(model.unit_starts), on_clusters(fewest)
+    for block in _blocks(z[:asked.draws], BLOCK // (n_clusters * (fewest.basis.shape[1] + 1))):
         own = simple(fewest, block)
         by_t("clustered_unit", own, unit_spread(model, block, own), n_units - 1.0, _factor(model, n_units))
         for method, (spread, df) in leverage_corrected(fewest, own).items():
             by_t(method, own, spread, df)
-        signs = 2.0 * generator.integers(0, 2, size=(asked.wild_draws, n_clusters), dtype=np.int8) - 1
-        drawn, critical = wild(fewest, own, signs, asked.confidence)
-        p_value["wild_bootstrap"].append(drawn)
+    for block in _blocks(z[:asked.draws], min(SHARED, BLOCK // n_clusters**2)):
+        own = simple(fewest, block)
+        signs = 2 * generator.integers(0, 2, size=(asked.wild_draws, n_clusters), dtype=np.int8) - 1
+        drawn, critical = wild(mixed, block, own, signs.astype(np.float32), asked.confidence)
+        rejected["wild_bootstrap"].append(_rejects(drawn, asked))
         width["wild_bootstrap"].append(2 * critical * own.spread)
-    return _Found({name: np.concatenate(parts) for name, parts in p_value.items()},
+    return _Found({name: np.concatenate(parts) for name, parts in rejected.items()},
                   {name: np.concatenate(parts) for name, parts in width.items()},
                   float(placebo.available[chosen].sum(axis=1).mean()),
                   float(np.abs(placebo.available[chosen] - placebo.sizes).mean()))
 
 
-def _table(scheme: str, parts: list[_Found], placebos: list[_Placebo], asked: Settings) -> pd.DataFrame:
+def _blocks(z: np.ndarray, step: int) -> list[np.ndarray]:
+    return [z[first:first + max(step, 1)] for first in range(0, len(z), max(step, 1))]
+
+
+def _rejects(p_value: np.ndarray, asked: Settings) -> np.ndarray:
+    return p_value < 1 - asked.confidence + 1e-12
+
+
+def _table(scheme: str, parts: list[_Found], placebos: list[_Placebo]) -> pd.DataFrame:
     rows = []
     for method in METHODS:
-        p_value = np.concatenate([part.p_value[method] for part in parts])
+        each = np.concatenate([part.rejected[method] for part in parts])
         width = np.concatenate([part.width[method] for part in parts])
-        n, rejected = len(p_value), int((p_value < 1 - asked.confidence + 1e-12).sum())
+        n, rejected = len(each), int(each.sum())
         share = rejected / n
         rows.append({
             "scheme": scheme, "method": method, "n_draws": n, "rejected": rejected, "coverage": 1 - share,

@@ -181,7 +181,8 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
         note = [
             join_notes(said(state, text), "" if is_silent else
                        _caveat(state, n_clusters, factor, n_with, has_one, cluster), result.note)
-            for (state, text), n_with, has_one, is_silent in zip(own, n_treated_clusters, has_error, silent, strict=True)
+            for (state, text), n_with, has_one, is_silent in zip(
+                own, n_treated_clusters, has_error, silent, strict=True)
         ]
         n = len(result.estimate)
         blocks.append({

@@ -12,7 +12,7 @@ from did.inference.calibration import SCHEMES, Settings, calibrate
 from did.inference.headline import methods_by_rule
 from did.inference.methods import METHODS, Question, infer
 
-# Treated clusters, and clusters, below which clustered errors tend to be too small (docs/few_clusters.md).
+# Treated clusters, and clusters, below which clustered errors tend to be too small (docs/inference.md).
 FEW_TREATED, FEW = 20, 40
 ORDER = ("wild_bootstrap", "CR2", "randomisation", "CR3")
 # What stands for a calibration that is not to be made.

@@ -12,7 +12,8 @@ from did.inference.clustered import cluster_sums, small_sample_factor
 IDENTITY = {"diagnostic": "", "treatment": "", "estimator": "", "cluster": "", **Change().columns(), "target": "",
             "event_time": None, "bin_width": None, "bound_m": np.nan, "is_breakdown": False}
 COLUMNS = [*IDENTITY, "value", "std_error", "ci_low", "ci_high", "statistic", "df", "df_denominator",
-           "p_value", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "status", "caveat", "reason"]
+           "p_value", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "n_tried", "n_apart",
+           "status", "caveat", "reason"]
 BLANK = IDENTITY | {"status": "done", "caveat": "", "reason": ""}
 # Singular values below this share of the largest count as zero when a rank is taken.
 RANK = 1e-9

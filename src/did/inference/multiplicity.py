@@ -103,21 +103,52 @@ def joint_draws(
     return multiplier_draws(np.hstack(blocks), every, draws=draws, seed=seed, multiplier=multiplier)
 
 
-def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, families: Mapping[str, Sequence[str]], *,
-                 draws: int = 9999, seed: int = 20170601) -> pd.DataFrame:
+def with_tested_p(rows: pd.DataFrame, headline: pd.DataFrame) -> pd.DataFrame:
+    """Return estimates with the p-values to adjust: those of the headline intervals where there are any.
+
+    ``rows``: indicator, sample, treatment, estimator, estimand and the clustered p_value of estimates under one
+    specification; ``headline``: rows of that table under the same. Adds ``p_tested``, 0 to 1: the headline's p-value of
+    an overall effect, whatever level the row is clustered at, since clustered p-values do not hold their level with few
+    treated clusters; otherwise ``p_value``. ``p_method``: the method that it is by, ``clustered`` where there is no
+    headline, empty where there is no p-value. ``p_size``: the share of true nulls that the method rejects at 5% in
+    placebo assignments (`did.inference.calibration`), NaN where that was not measured. The order of the rows and their
+    index stay. Raises nothing.
+
+    >>> keys = {"indicator": "days", "sample": "full", "treatment": "binary", "estimator": "did", "estimand": "overall"}
+    >>> lead = pd.DataFrame([keys | {"p_value": 0.2, "method": "CR2", "coverage": 0.94}])
+    >>> rows = pd.DataFrame([keys | {"p_value": 0.01}, keys | {"p_value": 0.03, "sample": "part"}])
+    >>> with_tested_p(rows, lead)[["p_tested", "p_method", "p_size"]].round(2).values.tolist()
+    [[0.2, 'CR2', 0.06], [0.03, 'clustered', nan]]
+    """
+    keys = ["indicator", "sample", "treatment", "estimator"]
+    known = headline.loc[headline["p_value"].notna(), [*keys, "p_value", "method", "coverage"]]
+    known = known.rename(columns={"p_value": "p_lead"})
+    joined = rows[[*keys, "estimand", "p_value"]].merge(known, on=keys, how="left", validate="many_to_one")
+    joined.index = rows.index
+    leads = joined["p_lead"].notna() & joined["estimand"].eq("overall")
+    by = joined["method"].where(leads, np.where(joined["p_value"].notna(), "clustered", ""))
+    return rows.assign(p_tested=joined["p_lead"].where(leads, joined["p_value"]), p_method=by,
+                       p_size=(1 - joined["coverage"]).where(leads))
+
+
+def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, headline: pd.DataFrame,
+                 families: Mapping[str, Sequence[str]], *, draws: int = 9999, seed: int = 20170601) -> pd.DataFrame:
     """Return the overall estimates of each family of outcomes with p-values adjusted over the family.
 
     ``estimates`` rows of the estimates table of one specification (overall effects; others are left aside);
-    ``influence`` the table of that name: each cluster's scaled share of an estimate; ``families`` family -> its
-    indicators. Outcomes of one sample, treatment, estimator and cluster level are adjusted together. Columns: family,
-    the keys, estimate, std_error, p_value, p_holm, p_benjamini_hochberg, p_romano_wolf, n_tests and is_synthetic. An
-    estimate without an error has no adjusted p-value and is not counted. Raises DidError for an estimate whose
-    influence is missing.
+    ``influence`` the table of that name: each cluster's scaled share of an estimate; ``headline`` rows of that table
+    under the same specification; ``families`` family -> its indicators. Outcomes of one sample, treatment, estimator
+    and cluster level are adjusted together. Columns: family, the keys, estimate, std_error, the clustered p_value, what
+    `with_tested_p` adds, p_holm and p_benjamini_hochberg of p_tested, p_romano_wolf, p_adjusted, n_tests and
+    is_synthetic. Romano and Wolf's rests on clustered errors: it is NaN where an outcome of the cell has a headline,
+    and p_adjusted, the one to report, is then Holm's. An estimate without a p-value has no adjusted one and is not
+    counted. Raises DidError for an estimate whose influence is missing.
     """
     keys = ["sample", "treatment", "estimator", "cluster"]
-    overall = estimates.loc[estimates["estimand"] == "overall"]
+    overall = with_tested_p(estimates.loc[estimates["estimand"] == "overall"], headline)
     shares = {key: rows.set_index("label")["value"]
               for key, rows in influence.groupby(["indicator", *keys], sort=False)}
+    tested = ["p_tested", "p_method", "p_size"]
     found = []
     for family, members in families.items():
         here = overall.loc[overall["indicator"].isin(members)]
@@ -128,14 +159,18 @@ def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, families: Map
             except KeyError as error:
                 raise DidError(f"influence table: expected {family}, {', '.join(cell)}; found no {error}; run the fit "
                                "stage again") from error
-            deviations = multiplier_draws(sums.to_numpy(), sums.index.to_numpy(), draws=draws, seed=seed)
-            found.append(rows.reset_index()[["indicator", "estimate", "std_error", "p_value", "is_synthetic"]].assign(
-                family=family, **dict(zip(keys, cell, strict=True)), p_holm=holm(rows["p_value"]),
-                p_benjamini_hochberg=benjamini_hochberg(rows["p_value"]),
-                p_romano_wolf=romano_wolf(rows["estimate"], rows["std_error"], deviations),
-                n_tests=int(rows["p_value"].notna().sum())))
-    columns = ["family", "indicator", *keys, "estimate", "std_error", "p_value", "p_holm", "p_benjamini_hochberg",
-               "p_romano_wolf", "n_tests", "is_synthetic"]
+            by_holm, by_steps = holm(rows["p_tested"]), np.full(len(rows), np.nan)
+            if rows["p_method"].isin(["clustered", ""]).all():
+                deviations = multiplier_draws(sums.to_numpy(), sums.index.to_numpy(), draws=draws, seed=seed)
+                by_steps = romano_wolf(rows["estimate"], rows["std_error"], deviations)
+            found.append(rows.reset_index()[["indicator", "estimate", "std_error", "p_value", *tested,
+                                             "is_synthetic"]].assign(
+                family=family, **dict(zip(keys, cell, strict=True)), p_holm=by_holm,
+                p_benjamini_hochberg=benjamini_hochberg(rows["p_tested"]), p_romano_wolf=by_steps,
+                p_adjusted=np.where(np.isnan(by_steps), by_holm, by_steps),
+                n_tests=int(rows["p_tested"].notna().sum())))
+    columns = ["family", "indicator", *keys, "estimate", "std_error", "p_value", *tested, "p_holm",
+               "p_benjamini_hochberg", "p_romano_wolf", "p_adjusted", "n_tests", "is_synthetic"]
     return pd.concat(found, ignore_index=True)[columns]
 
 

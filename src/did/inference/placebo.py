@@ -14,6 +14,7 @@ few rows as they have rank. Formulas: clustered errors `did.inference.clustered`
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 
@@ -27,6 +28,10 @@ from did.inference.randomisation import fewest_rows
 
 # Numbers that rows by columns of the regression may hold.
 LARGEST = 200_000_000
+# Roots of inverses are by quadrature where no eigenvalue is smaller, with so many points.
+SMALLEST, POINTS = 1e-5, 20
+# Squares of t, in numbers of so many bytes, that differ by less than this share are tied.
+TIED = {4: 1e-4, 8: 2e-8}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,63 +168,111 @@ def unit_spread(model: Regression, z: np.ndarray, found: Simple) -> np.ndarray:
 
 
 def leverage_corrected(model: Regression, found: Simple) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Errors and degrees of freedom of each draw by CR2, CR3 and the jackknife over clusters."""
+    """Errors and degrees of freedom of each draw by CR2, CR3 and the jackknife over clusters.
+
+    With Q_g Q_g' = V diag(1 - d) V' and h = V'f_g / sqrt(f'f), 1 - H_gg is diag(d) - hh' in the basis V: only d is the
+    same in all draws. `_weighed` has its inverse, or the root of that, times h without a decomposition for each draw.
+    """
     n_clusters, n_draws = len(model.starts), len(found.square)
     ends = np.append(model.starts[1:], len(model.outcome))
-    root = np.sqrt(found.square)
+    root = np.where(found.square > 0, np.sqrt(found.square), np.inf)
     score = {kind: np.zeros(n_draws) for kind in ("CR2", "CR3")}
     own = {kind: np.empty((n_clusters, n_draws)) for kind in score}
     lean = {kind: np.empty((n_draws, n_clusters, model.basis.shape[1] + 1)) for kind in score}
     for g, (a, b) in enumerate(zip(model.starts, ends, strict=True)):
-        f, q = found.treatment[a:b].T, model.basis[a:b]
-        residual = model.outcome[a:b] - found.estimate[:, None] * f
-        scaled = f / root[:, None]
-        leverage = q @ q.T + scaled[:, :, None] * scaled[:, None, :]
-        values, vectors = np.linalg.eigh(np.where(np.isfinite(leverage), leverage, 0.0))
-        left = np.clip(1 - values, 0.0, 1.0)
-        turned, rest = (np.einsum("dij,di->dj", vectors, each) for each in (f, residual))
-        on_basis = np.einsum("dij,ik->djk", vectors, q)
-        for kind, power in (("CR2", -0.5), ("CR3", -1.0)):
-            factor = np.where(left > LEVERAGE_ONE, np.maximum(left, LEVERAGE_ONE) ** power, 0.0)
-            weighed = factor * turned
-            score[kind] += (weighed * rest).sum(axis=1) ** 2
-            own[kind][g] = (weighed**2).sum(axis=1)
-            lean[kind][:, g, :-1] = np.einsum("dj,djk->dk", weighed, on_basis)
-            lean[kind][:, g, -1] = (weighed * turned).sum(axis=1) / root
+        q = model.basis[a:b]
+        values, vectors = np.linalg.eigh(q @ q.T)
+        left, on_basis = np.clip(1 - values, 0.0, 1.0), vectors.T @ q
+        turned = found.treatment[a:b].T @ vectors
+        rest = model.outcome[a:b] @ vectors - found.estimate[:, None] * turned
+        for kind, weighed in _weighed(left, turned / root[:, None]).items():
+            weighed *= root[:, None]
+            score[kind] += np.einsum("di,di->d", weighed, rest) ** 2
+            own[kind][g] = np.einsum("di,di->d", weighed, weighed)
+            lean[kind][:, g, :-1] = weighed @ on_basis
+            lean[kind][:, g, -1] = np.einsum("di,di->d", weighed, turned) / root
     corrected = {}
     for kind in score:
         overlap = lean[kind] @ lean[kind].swapaxes(1, 2)
         hat = np.einsum("dgg->gd", overlap)
         trace = (own[kind] - hat).sum(axis=0)
-        spread = (own[kind] ** 2 - 2 * own[kind] * hat).sum(axis=0) + (overlap**2).sum(axis=(1, 2))
+        spread = (own[kind] ** 2 - 2 * own[kind] * hat).sum(axis=0) + np.einsum("dgh,dgh->d", overlap, overlap)
         corrected[kind] = (np.sqrt(score[kind]) / found.square, trace**2 / np.where(spread > 0, spread, np.nan))
     corrected["jackknife"] = (corrected["CR3"][0] * np.sqrt((n_clusters - 1) / n_clusters),
                               np.full(n_draws, n_clusters - 1.0))
     return corrected
 
 
-def wild(model: Regression, found: Simple, signs: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """P-values of the wild cluster bootstrap with the null imposed, and the critical values of |t|."""
-    levers = np.stack([np.add.reduceat(found.treatment * model.basis[:, [column]], model.starts, axis=0)
-                       for column in range(model.basis.shape[1])], axis=2)
-    pulls = np.add.reduceat(model.basis * model.outcome[:, None], model.starts, axis=0)
+def _weighed(left: np.ndarray, h: np.ndarray) -> dict[str, np.ndarray]:
+    """M^(-1/2) h (CR2) and M^-1 h (CR3) of M = diag(left) - hh', (draws, rows) as ``h``.
+
+    The inverse is Sherman's and Morrison's. The root of it is the integral of (M + t^2)^-1 2 / pi over t > 0, each an
+    inverse of the same kind, by the points of Hale, Higham and Trefethen (2008, SIAM Journal on Numerical Analysis
+    46:2505-2523, method 3): exact to 1e-9 where no eigenvalue of M is below `SMALLEST`. Other draws are decomposed.
+    """
+    exists = left > LEVERAGE_ONE   # elsewhere h is zero: treatment has nothing in common with the basis
+    d, h = np.where(exists, left, 1.0), np.where(exists & np.isfinite(h), h, 0.0)
+    squares = h**2
+    remains = 1 - squares @ (1 / d)
+    well = remains * d.min() > SMALLEST
+    safe = np.where(well, remains, 1.0)[:, None]
+    points, weights = _root_points()
+    inverse = 1 / (d + points[:, None])
+    scaled = weights / (1 - np.where(well[:, None], squares, 0.0) @ inverse.T)
+    found = {"CR2": h * (scaled @ inverse), "CR3": h / d / safe}
+    ill = np.flatnonzero(~well)
+    if len(ill):
+        values, vectors = np.linalg.eigh(np.diag(d) - h[ill, :, None] * h[ill, None, :])
+        along = (vectors.swapaxes(1, 2) @ h[ill, :, None])[:, :, 0]
+        for kind, power in (("CR2", -0.5), ("CR3", -1.0)):
+            factor = np.where(values > LEVERAGE_ONE, np.maximum(values, LEVERAGE_ONE) ** power, 0.0)
+            found[kind][ill] = (vectors @ (factor * along)[:, :, None])[:, :, 0]
+    return found
+
+
+@cache
+def _root_points() -> tuple[np.ndarray, np.ndarray]:
+    """Squares of the points t, and weights, of the integral for eigenvalues from `SMALLEST` to 1."""
+    from scipy.special import ellipj, ellipkm1
+
+    whole = ellipkm1(SMALLEST)
+    sn, cn, dn, _ = ellipj((np.arange(POINTS) + 0.5) * whole / POINTS, 1 - SMALLEST)
+    low = np.sqrt(SMALLEST)
+    return (low * sn / cn) ** 2, 2 * whole * low / (np.pi * POINTS) * dn / cn**2
+
+
+def on_clusters(model: Regression) -> np.ndarray:
+    """What `wild` needs that is the same for all draws: of column c, what falls in cluster g of its products with the
+    basis, (columns, clusters, k), times each cluster's products of basis and outcome, (columns, clusters, clusters)."""
+    levers = np.stack([np.add.reduceat(model.columns * model.basis[:, [at]], model.starts, axis=0).T
+                       for at in range(model.basis.shape[1])], axis=2)
+    return levers @ np.add.reduceat(model.basis * model.outcome[:, None], model.starts, axis=0).T
+
+
+def wild(mixed: np.ndarray, z: np.ndarray, found: Simple, signs: np.ndarray,
+         confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """P-values of the wild cluster bootstrap with the null imposed, and the critical values of |t|, of the draws ``z``
+    that ``found`` is of; ``mixed`` is that of `on_clusters`."""
     product = found.product.T
     # score*_g = sum_h A_gh v_h, A = diag(f_g'y_g) - (f_g'Q_g)(Q_h'y_h)' - f_g'f_g f_h'y_h / f'f
-    mixing = -levers.transpose(1, 0, 2) @ pulls.T
+    mixing = (z @ -mixed.reshape(len(mixed), -1)).reshape(len(z), *mixed.shape[1:])
     mixing -= (found.own_square.T / found.square[:, None])[:, :, None] * product[:, None, :]
     place = np.arange(product.shape[1])
     mixing[:, place, place] += product
-    # sum_g score*_g^2 = v'A'A v, in which the products of two signs are the same for every assignment.
+    # sum_g score*_g^2 = v'A'A v, in which the products of two signs are the same for every assignment. Single
+    # precision: the order of |t| of two draws of signs is decided by more, but for those that are equal.
+    size = np.where(found.spread > 0, found.spread * found.square, 1.0)[:, None]
+    mixing = (mixing / size[:, :, None]).astype(signs.dtype)
     square = mixing.swapaxes(1, 2) @ mixing
     one, other = np.triu_indices(len(place), 1)
     pairs = (2 * square[:, one, other]) @ (signs[:, one] * signs[:, other]).T
     pairs += np.einsum("dgg->d", square)[:, None]
-    drawn = product @ signs.T
+    drawn = (product / size).astype(signs.dtype) @ signs.T
     drawn *= drawn
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn /= pairs
     np.copyto(drawn, np.inf, where=~(pairs > 0))   # a draw without a statistic counts as larger
     value = (found.estimate / found.spread) ** 2
-    larger = drawn > value[:, None] * (1 + 2e-8)
+    larger = drawn > (value * (1 + TIED[signs.dtype.itemsize])).astype(signs.dtype)[:, None]
     place = min(int(np.ceil(confidence * drawn.shape[1])), drawn.shape[1] - 1)
     return larger.mean(axis=1), np.sqrt(np.partition(drawn, place, axis=1)[:, place])

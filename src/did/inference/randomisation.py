@@ -295,18 +295,23 @@ def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator
     (2, 2)
     """
     chosen = np.empty((draws, len(sizes)), dtype=int)
-    taken = np.zeros((draws, len(available)), dtype=bool)
-    near = min(NEAREST, len(available))
+    free = np.ones((draws, len(available)), dtype=bool)
+    every = np.arange(draws)
     for place in np.argsort(-sizes, kind="stable"):
-        distance = np.abs(available - sizes[place]) + generator.uniform(0, 0.5, taken.shape)
-        distance[taken] = np.inf
-        nearest = np.argpartition(distance, near - 1, axis=1)[:, :near]
-        nearest = np.take_along_axis(
-            nearest, np.argsort(np.take_along_axis(distance, nearest, axis=1), axis=1), axis=1)   # those taken last
-        free = np.isfinite(np.take_along_axis(distance, nearest, axis=1)).sum(axis=1)
-        pick = (generator.uniform(size=draws) * free).astype(int)
-        chosen[:, place] = nearest[np.arange(draws), pick]
-        taken[np.arange(draws), chosen[:, place]] = True
+        distance = np.abs(available - sizes[place])
+        order = np.argsort(distance, kind="stable")
+        distance = distance[order]
+        rank = np.cumsum(free[:, order], axis=1, dtype=np.int16)   # of the unused, nearest first
+        near = np.minimum(NEAREST, rank[:, -1])
+        furthest = distance[(rank >= near[:, None]).argmax(axis=1)]
+        # Of those as far as the last of the near ones, as many are near as there is room for, whichever.
+        first, end = (np.searchsorted(distance, furthest, side) for side in ("left", "right"))
+        nearer = np.where(first > 0, rank[every, first - 1], 0)
+        pick = (generator.uniform(size=draws) * near).astype(int)
+        tied = nearer + (generator.uniform(size=draws) * (rank[every, end - 1] - nearer)).astype(int)
+        pick = np.where(pick < nearer, pick, tied)
+        chosen[:, place] = order[(rank > pick[:, None]).argmax(axis=1)]
+        free[every, chosen[:, place]] = False
     return chosen
 
 

@@ -343,7 +343,7 @@ class Inference(Strict):
     order: list[Literal["wild_bootstrap", "CR2", "CR3", "randomisation", "randomisation_estimate", "randomisation_near",
                         "clustered", "clustered_unit"]] = Field(
         default_factory=lambda: ["wild_bootstrap", "CR2", "randomisation", "CR3", "randomisation_near"], min_length=1,
-        description="Methods in the order they are considered; docs/few_clusters.md says what each is.")
+        description="Methods in the order they are considered; docs/inference.md says what each is.")
     tolerance: float = Field(0.02, gt=0, lt=0.5, description="How far the measured coverage of a 95% interval may be "
                              "from 0.95, under each scheme of placebo assignments, for its method to hold.")
     draws: int = Field(999, ge=99, description="Placebo assignments that every method is tried in, for each scheme.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from did.diagnostics.detectable import detectable_by_interval
 from did.errors import DidError
 from did.inference.calibration import ESTIMATORS, SCHEMES, Settings, calibrate
 from did.inference.headline import headline
@@ -37,7 +38,9 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             about = {"estimator": estimator, "lags": lags, "level": evaluation.clusters[-1], "settings": settings}
             table = pd.concat([calibrate(panel, scheme=scheme, **about) for scheme in SCHEMES], ignore_index=True)
             own = keys | {"lags": lags if estimator == "ldv" else ""}
-            leading.append(own | headline(panel, table, **about))
+            leads = headline(panel, table, **about)
+            leading.append(own | leads | {"minimum_detectable": detectable_by_interval(
+                leads["ci_low"], leads["ci_high"], leads["n_clusters"] - 1)})
             measured.append(table.assign(**own, treatment=treatment, estimator=estimator, cluster=about["level"]))
     synthetic = bool(panels["is_synthetic"].any())
     for name, made in (("calibration", pd.concat(measured, ignore_index=True) if measured else pd.DataFrame()),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from did.areas import waves
 from did.diagnostics import alternatives, heterogeneity
+from did.diagnostics.base_periods import base_period_rows
 from did.diagnostics.detectable import minimum_detectable_rows
 from did.diagnostics.equivalence import equivalence_rows
 from did.diagnostics.estimate_rows import estimate_rows
@@ -16,6 +17,7 @@ from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
 from did.diagnostics.group_time_pretest import pretest
 from did.diagnostics.group_trends import group_trends
 from did.diagnostics.imputation_leads import imputation_leads
+from did.diagnostics.placebo_in_time import placebo_in_time
 from did.diagnostics.pretest_power import pretest_power_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
 from did.diagnostics.sensitivity import sensitivity_rows
@@ -25,6 +27,7 @@ from did.estimators.aggregation import aggregate
 from did.estimators.base import PERIODS_PER_YEAR, Panel
 from did.estimators.decomposition import decompose, shares
 from did.estimators.registry import COHORT_PERIOD, EVENT_TIME, LAGS, ONE_EFFECT
+from did.estimators.shipped import unobserved_before
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.randomisation import ESTIMATORS as REASSIGNED
 from did.inference.randomisation import randomisation_rows
@@ -38,6 +41,8 @@ from did.store import tables
 
 # Draws for coefficients over event time, of which there are many.
 EVENT_DRAWS = 999
+# Onsets a year that the slower estimators are tried at; those of neighbouring months share nearly all their data.
+ONSETS_A_YEAR = 2
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
@@ -170,6 +175,7 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
     left_out = alternatives.left_out(panel, robust.leave_out, robust.ends)
     rows += [estimate_rows("drop_year", alternatives.without_each_year(panel), **common),
              estimate_rows("placebo_onset", alternatives.placebo_onsets(panel), **common),
+             placebo_in_time(panel, names, options),
              estimate_rows("other_controls", alternatives.other_controls(panel, frame), **common),
              estimate_rows("left_out", left_out, **common),
              estimate_rows("by_system", heterogeneity.by_cluster(panel, level, called[level]), **common),
@@ -188,9 +194,13 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
 
 def _about_staggered(panel: Panel, names: Sequence[str]) -> list[pd.DataFrame]:
     """Pre-tests of the estimators for several onsets, and what the two-way estimate is made of."""
-    rows = [imputation_leads(panel, bin_width=PERIODS_PER_YEAR[panel.frequency]), decomposition_rows(panel)]
+    rows = [imputation_leads(panel, bin_width=PERIODS_PER_YEAR[panel.frequency]), decomposition_rows(panel),
+            placebo_in_time(panel, [name for name in names if entry(name).overall], {},
+                            max(PERIODS_PER_YEAR[panel.frequency] // ONSETS_A_YEAR, 1))]
     for name in names:
         known = entry(name)
+        if known.option("base_window"):
+            rows.append(base_period_rows(panel, anticipation=unobserved_before(panel)))
         if known.kind == COHORT_PERIOD:
             bases = [{"base_period": base} if known.option("base_period") else {} for base in ("universal", "varying")]
             universal, varying = (estimate(name, panel, **options) for options in bases)

@@ -165,7 +165,7 @@ def _too_small(question: Question) -> list[str]:
     if not is_few(n_treated, n_clusters):
         return []
     return [f"few clusters ({n_treated} treated of {n_clusters} by {question.level}): clustered errors, intervals and "
-            "p-values may be too small; docs/few_clusters.md says which tests to rely on"]
+            "p-values may be too small; docs/inference.md says which tests to rely on"]
 
 
 def _coverage(calibration: pd.DataFrame, method: str) -> float:

@@ -52,7 +52,7 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
         _waves(evaluation, bool(frames["estimates"]["is_synthetic"].any()), paths)
     write_text(paths.results / result_files.family_page(family),
                summary_markdown(facts=facts, reproduction=reproduction, **frames))
-    del frames["area_audit"], frames["headline"]
+    del frames["area_audit"]
     write_text(paths.results / result_files.robustness_page(family),
                robustness_markdown(facts=facts, reproduction=reproduction, **frames))
     return f"{family}: {len(result_files.family_files(evaluation, family, without))} files"

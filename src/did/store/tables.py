@@ -15,7 +15,7 @@ import pandera.pandas as pa
 
 from did.errors import DidError
 from did.store import seals
-from did.store.columns import CODE, COUNT, EFFECT, NEVER, NOT_COMPUTED, NOT_MEASURED, TEXT, P, described
+from did.store.columns import CODE, COUNT, EFFECT, NEVER, NO_ERROR, NOT_COMPUTED, NOT_MEASURED, TEXT, P, described
 
 CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
@@ -94,7 +94,9 @@ _VERDICT = {
     "few_treated": pa.Column("boolean", nullable=True, coerce=True),
     "note": _text(),
 }
-_TESTED = {**_CLAIM, "p_holm": _number(), **_VERDICT}
+# The p-values that are adjusted for many tests, and what they are by.
+_TESTED_P = {"p_tested": _number(), "p_method": _text(checks=pa.Check.isin(["", *METHODS])), "p_size": _number()}
+_TESTED = {**_CLAIM, **_TESTED_P, "p_holm": _number(), **_VERDICT}
 
 SCHEMAS: dict[str, pa.DataFrameSchema] = {
     "observations": _schema(
@@ -264,6 +266,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "ci_low": _number(),
             "ci_high": _number(),
             "p_value": _number(),
+            "minimum_detectable": _number(),
             "method": _text(checks=pa.Check.isin(["", *METHODS])),
             "holds": _flag(),
             "coverage": _number(),
@@ -283,6 +286,8 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "ci_low": ("lower end of the 95% interval by that method", EFFECT, "no method gives one"),
             "ci_high": ("upper end of the 95% interval by that method", EFFECT, "no method gives one"),
             "p_value": ("two-sided p-value of no effect by that method", P, "no method gives one"),
+            "minimum_detectable": ("effect that a two-sided test at 5% by that method finds in 80%, from the width of "
+                                   "the interval", EFFECT, "the interval lacks an end"),
             "method": ("method of inference that the interval is by", CODE, "no method gives an interval"),
             "n_draws": ("placebo assignments it was tried in", COUNT, NEVER),
         },
@@ -351,10 +356,19 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "estimate": _number(),
             "std_error": _number(),
             "p_value": _number(),
+            **_TESTED_P,
             "p_holm": _number(),
             "p_benjamini_hochberg": _number(),
             "p_romano_wolf": _number(),
+            "p_adjusted": _number(),
             "n_tests": _count(),
+        },
+        own={
+            "p_value": ("two-sided p-value of no effect by the clustered error", P, NO_ERROR),
+            "p_romano_wolf": ("p-value adjusted by Romano and Wolf, with clustered errors", P,
+                              f"an outcome of the family has a headline p-value, {NO_ERROR}"),
+            "p_adjusted": ("the one to report: Holm's where an outcome of the family has a headline p-value, otherwise "
+                           "Romano and Wolf's", P, NO_ERROR),
         },
     ),
     "trends": _schema(
@@ -415,6 +429,8 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "n_treated": _count(nullable=True),
             "n_clusters": _count(nullable=True),
             "n_treated_clusters": _count(nullable=True),
+            "n_tried": _count(nullable=True),
+            "n_apart": _count(nullable=True),
             "status": _text(checks=pa.Check.isin(["done", "skipped"])),
             "caveat": _text(checks=pa.Check.isin(["", "few_treated_clusters"])),
             "reason": _text(),
@@ -423,7 +439,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "value": ("what docs/tables.md says for the diagnostic", "as the diagnostic says", NOT_COMPUTED),
             "df": ("degrees of freedom of the test", COUNT, NOT_COMPUTED),
             "treatment": ("as in estimates.csv", CODE, "of no treatment"),
-            "period": ("placebo onset, or last period kept", "ISO period", "neither"),
+            "period": ("placebo onset, true onset, or last period kept", "ISO period", "none of them"),
             "p_value": ("p-value of the test", P, NOT_COMPUTED),
         },
     ),

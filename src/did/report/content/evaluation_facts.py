@@ -167,8 +167,8 @@ def members(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, 
 
 
 def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> dict[str, pd.DataFrame]:
-    """Return the tables that a run gives to people: estimates, with p_adjusted of the reported overall effects (Romano
-    and Wolf's over the family), diagnostics, area_audit, calibration, headline, adjusted_p_values and reproduction.
+    """Return the tables that a run gives to people: estimates, with p_adjusted of the reported overall effects
+    (that of adjusted_p_values), diagnostics, area_audit, calibration, headline, adjusted_p_values and reproduction.
 
     Raises DidError for a table that is missing or breaks its contract.
     """
@@ -178,10 +178,10 @@ def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str]
                        for family in result_files.families(evaluation, without)], ignore_index=True)
     estimates = frames["estimates"]
     keys = ["indicator", "sample", "treatment", "estimator", "cluster"]
-    adjusted = estimates[keys].merge(tests[[*keys, "p_romano_wolf"]], on=keys, how="left", validate="many_to_one")
+    adjusted = estimates[keys].merge(tests[[*keys, "p_adjusted"]], on=keys, how="left", validate="many_to_one")
     reported = (estimates["specification"] == evaluation.default_specification) & (estimates["estimand"] == "overall")
     frames["estimates"] = estimates.assign(p_adjusted=estimates["p_adjusted"].mask(
-        reported, adjusted["p_romano_wolf"].set_axis(estimates.index)))
+        reported, adjusted["p_adjusted"].set_axis(estimates.index)))
     return frames | {"adjusted_p_values": tests, "reproduction": tables.read("reproduction", paths.reproduction)}
 
 

@@ -225,7 +225,7 @@ def how_to_read(found: Sequence[Lead]) -> str:
     few = _clusters(facts)
     return ("The interval that leads is by the first method, in an order that the evaluation file declares, whose 95% "
             "intervals hold a true zero in about 95% of placebo assignments on the outcome's own panel: onsets and "
-            f"doses of the treated {few} given to {few} where nothing was done (`docs/few_clusters.md`). \"Not told "
+            f"doses of the treated {few} given to {few} where nothing was done (`docs/inference.md`). \"Not told "
             f"apart from zero\" is not \"no effect\". Further down, intervals are from errors clustered "
             f"{listed(facts.clusters.values())} alone. Where few {few} are treated, such intervals leave out zero too "
             "often: they do not overrule the one that leads."

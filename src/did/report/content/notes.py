@@ -23,6 +23,13 @@ VARIANTS = {
     "without_group": "without {left_out}{counted}",
     "to_period": "{left_out} (to {period})",
     "placebo_onset": "placebo onset {period}",
+    "true_onset": "true onset {period}",
+    "base_last": "from the last period before treatment",
+    "base_mean": "from the mean of the last year before treatment",
+    "base_season": "from the same season of the year before",
+    "base_smallest": "smallest over all bases",
+    "base_largest": "largest over all bases",
+    "base_sign": "share of bases with the sign of the reported effect",
     "controls_in_regions": "controls in the regions of the treated",
     "controls_at_levels": "controls at the levels of the treated before onset",
     "one_cluster": "{called} ({part})",
@@ -68,7 +75,7 @@ def item(row: Mapping, *, treatment: bool = True, clusters: Mapping[str, str] | 
     """
     if row["diagnostic"] == "decomposition":
         return row["part"] or "all"
-    level = f"{row['cluster']} clusters"
+    level = f"{row['cluster']} clusters" if row["cluster"] else ""
     level = level if clusters is None else clusters.get(row["cluster"], level)
     changed = change(row)
     about = changed or row["diagnostic"] in OF_AN_ESTIMATE
@@ -87,6 +94,17 @@ def _event_time(row: Mapping) -> str:
     if pd.isna(row["event_time"]):
         return ""
     return f"bins of {row['bin_width']:.0f}, event time {row['event_time']:.0f}"
+
+
+def placebo_share(row: Mapping) -> str:
+    """Return what a row ``placebo_in_time_share`` says: of how many onsets how many give an estimate as large.
+
+    >>> placebo_share({"value": 0.125, "n_tried": 16, "n_apart": 2})
+    'of 16 onsets tried before the true one, 12.5% give an estimate as large (2 of them in windows apart)'
+    """
+    one = "1 onset" if row["n_tried"] == 1 else f"{row['n_tried']:.0f} onsets"
+    return (f"of {one} tried before the true one, {100 * row['value']:.3g}% give an estimate as large "
+            f"({row['n_apart']:.0f} of them in windows apart)")
 
 
 def worded(diagnostics: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from did.report.content.facts import CLUSTERS, Facts, own_dates_names, short_name
+from did.report.content.facts import CLUSTERS, METHODS, Facts, only, own_dates_names, short_name
 from did.report.content.notes import item
 from did.report.content.robustness_rows import FEW_CLUSTERS, GROUPS, PARTS, about_parts, leaves_out_zero
 from did.words import count, decimals_for, interval, listed, markdown_table, number, p_value
@@ -133,23 +133,40 @@ def bounds_table(diagnostics: pd.DataFrame, facts: Facts) -> str:
     return markdown_table(pd.DataFrame([lines[key] for key in order]).fillna("")) if lines else ""
 
 
-def detectable_table(diagnostics: pd.DataFrame, facts: Facts) -> str:
-    """Return the minimum detectable effect of every treatment, estimator and clustering, and its share of the mean."""
+def detectable_table(diagnostics: pd.DataFrame, headline: pd.DataFrame, facts: Facts) -> str:
+    """Return the minimum detectable effect of every treatment and estimator, and its share of the mean: first by the
+    method of the headline interval, where it has both ends, with its measured coverage; then by clustered errors.
+
+    ``diagnostics`` and ``headline``: rows of these tables on one outcome, specification and sample.
+    """
     keys = ["treatment", "estimator", "cluster"]
     found = {name: diagnostics[diagnostics["diagnostic"].eq(name) & diagnostics["status"].eq("done")]
              .set_index(keys, drop=False) for name in ("minimum_detectable", "minimum_detectable_share")}
     shares = found["minimum_detectable_share"]["value"]
-    lines = []
+    lines, led = [], set()
     for key, row in found["minimum_detectable"].iterrows():
-        share = shares.get(key)
-        lines.append({
-            "Treatment": facts.treatments.get(row["treatment"], row["treatment"]), "By": named(row["estimator"]),
-            "Clustered": facts.clusters.get(row["cluster"], row["cluster"]),
-            "Smallest effect": number(row["value"], decimals_for(row["value"] / 2.8)),
-            "Share of the mean": "" if pd.isna(share) else f"{100 * share:.1f}%",
-            f"{facts.units.capitalize()} (treated)": f"{count(row['n_units'])} ({count(row['n_treated'])})",
-            "Clusters (treated)": f"{count(row['n_clusters'])} ({count(row['n_treated_clusters'])})"})
+        leading = only(headline, treatment=row["treatment"], estimator=row["estimator"])
+        if leading is not None and pd.notna(leading["minimum_detectable"]) and key[:2] not in led:
+            # What a share is of does not depend on the method: the clustered effect's share, in proportion.
+            effect, share = leading["minimum_detectable"], shares.get(key)
+            led.add(key[:2])
+            lines.append(_detectable_line(leading, effect, facts, by=METHODS.get(leading["method"], leading["method"]),
+                                          share=None if share is None else share * effect / row["value"]))
+        lines.append(_detectable_line(row, row["value"], facts, share=shares.get(key),
+                                      by=f"clustered {facts.clusters.get(row['cluster'], row['cluster'])}"))
     return markdown_table(pd.DataFrame(lines), right=["Smallest effect", "Share of the mean"]) if lines else ""
+
+
+def _detectable_line(row: pd.Series, effect: float, facts: Facts, *, by: str, share: float | None) -> dict[str, str]:
+    coverage = row.get("coverage")
+    return {
+        "Treatment": facts.treatments.get(row["treatment"], row["treatment"]), "By": named(row["estimator"]),
+        "Inference": by,
+        "Measured coverage": "" if coverage is None or pd.isna(coverage) else f"{100 * coverage:.1f}%",
+        "Smallest effect": number(effect, decimals_for(effect / 2.8)),
+        "Share of the mean": "" if share is None or pd.isna(share) else f"{100 * share:.1f}%",
+        f"{facts.units.capitalize()} (treated)": f"{count(row['n_units'])} ({count(row['n_treated'])})",
+        "Clusters (treated)": f"{count(row['n_clusters'])} ({count(row['n_treated_clusters'])})"}
 
 
 def outcomes_table(estimates: pd.DataFrame, diagnostics: pd.DataFrame, facts: Facts) -> str:

@@ -23,7 +23,7 @@ from did.report.content.facts import (
     own_dates_names,
     rests_on_few,
 )
-from did.report.content.notes import caveat, few_treated, remarks
+from did.report.content.notes import caveat, change, few_treated, remarks
 from did.report.content.summary_tables import f_test_text
 from did.words import (
     count,
@@ -67,7 +67,7 @@ def staggered_section(estimates: pd.DataFrame, reproduction: pd.DataFrame, diagn
         "decomposition": decomposition_sentence(diagnostics, facts),
         "waves": _by_estimator(waves_table, own, facts),
         "calendar": _by_estimator(calendar_table, own, facts),
-        "base": base_sentence(own, facts),
+        "base": " ".join(filter(None, [base_sentence(own, facts), base_period_sentence(diagnostics, facts)])),
         "is_mean": facts.frequency != "Y",
         "others": other_specifications_table(rows, facts),
         "few": bool(shown["few_treated"].any()),
@@ -309,6 +309,27 @@ def base_sentence(own: pd.DataFrame, facts: Facts) -> str:
     everything, last = (_listed_names(found[base]) for base in ("all", "last"))
     return (f"The averages do not measure against the same periods: {everything} compare with all periods before "
             f"treatment, {last} with the last one before it. Where the treated moved before onset, they part.")
+
+
+def base_period_sentence(diagnostics: pd.DataFrame, facts: Facts) -> str:
+    """Say what the effect from the last period before treatment is from other bases; "" if that is not known."""
+    rows = diagnostics[diagnostics["indicator"].eq(facts.total) & diagnostics["specification"].eq(facts.staggered)
+                       & diagnostics["sample"].eq(next(iter(facts.samples)))
+                       & diagnostics["treatment"].eq(next(iter(facts.treatments)))
+                       & diagnostics["diagnostic"].eq("base_period") & diagnostics["status"].eq("done")]
+    rows = rows[rows["cluster"].isin(["", list(facts.clusters)[-1]])]
+    found = {row["variant"]: row for row in rows.to_dict("records")}
+    if "base_last" not in found or "base_sign" not in found:
+        return ""
+    decimals, sign = decimals_for(found["base_last"]["std_error"]), found["base_sign"]
+    each = [f"{number(found[variant]['value'], decimals)} {change(found[variant])}"
+            for variant in ("base_last", "base_mean", "base_season") if variant in found]
+    low, high = (found[variant]["value"] for variant in ("base_smallest", "base_largest"))
+    called = own_dates_names().get(found["base_last"]["estimator"], found["base_last"]["estimator"])
+    return (f"What hangs on the base, by {called}: {listed(each)}. From each of the {sign['n_tried']:.0f} "
+            f"{PERIODS[facts.frequency]}s before treatment in turn the effect runs from {number(low, decimals)} to "
+            f"{number(high, decimals)}, and {number(100 * sign['value'], 0)}% of them give the sign of the reported "
+            "one; the bases' effects are correlated, so this range is no interval.")
 
 
 def _listed_names(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from did.project.config import Evaluation, Indicator
 from did.report.content.facts import Facts, estimator_name, only, select
 from did.report.content.lead import leads
-from did.report.content.notes import item, said
+from did.report.content.notes import item, placebo_share, said
 from did.report.content.summary_tables import area_audit_table
 from did.report.pages.summary import answer, data_facts, overview, trend_sentence, where_zero_lies
 from did.report.writers.html import Made, Table, bare_p, inline, table_of
@@ -22,6 +22,7 @@ MANY = 12
 NOT_PRINTED = "The publication prints nothing on this outcome."
 NOT_COMPARED = "This evaluation names no published number to compare with."
 NOT_TESTED = "No test of the trend before treatment could be run; the diagnostics below say why."
+PLACEBO = "In windows of two years before an onset and one after it:"
 # Fates of areas in the order they are said, and their words.
 FATES = {"kept": "kept", "merged": "merged", "excluded": "left out", "imputed": "imputed",
          "set_aside": "set aside (totals and residents of elsewhere)"}
@@ -39,6 +40,8 @@ def glance(indicator: Indicator, facts: Facts, tables: Mapping[str, pd.DataFrame
     found = [("Told apart from zero?", _lead(tables, facts)), ("By clustered errors", _estimates(ours, facts)),
              ("Published number", inline(_published(claims, facts))),
              ("Before treatment", inline(trend_sentence(tables["diagnostics"], facts) or NOT_TESTED))]
+    earlier = _placebo_in_time(tables["diagnostics"], facts)
+    found += [("Other dates", inline(earlier))] if earlier else []
     row = _first(ours, facts, facts.estimator, list(facts.clusters)[-1])
     system = list(facts.clusters)[-1]
     found.append(("Rests on", inline(
@@ -48,6 +51,24 @@ def glance(indicator: Indicator, facts: Facts, tables: Mapping[str, pd.DataFrame
     found.append(("Left out of the data", inline(_left_out(tables["area_audit"], facts))))
     found.append(("Comes from", inline(f"{files}; in `estimates.csv` the rows of indicator `{indicator.id}`")))
     return found
+
+
+def _placebo_in_time(diagnostics: pd.DataFrame, facts: Facts) -> str:
+    """How often each estimator finds as much at an onset before the true one; why not where no estimator could."""
+    rows = diagnostics[diagnostics["diagnostic"].eq("placebo_in_time_share") & diagnostics["indicator"].eq(facts.total)
+                       & diagnostics["specification"].isin([facts.specification, facts.staggered])
+                       & diagnostics["treatment"].eq(next(iter(facts.treatments)))
+                       & diagnostics["sample"].eq(next(iter(facts.samples)))]
+    if rows.empty:
+        return ""
+    done = rows[rows["status"].eq("done")]
+    if done.empty:
+        return f"No onset before the true one could be tried: {markdown_cell(rows['reason'].iloc[0])}."
+    parts = [f"by {estimator_name(row['estimator'])}"
+             f"{', each wave from its own date' if row['specification'] != facts.specification else ''}, "
+             f"{placebo_share(row)}" for row in done.to_dict("records")]
+    return (f"{PLACEBO} {'; '.join(parts)}. The windows overlap, so that the estimates of one estimator are correlated "
+            "and the share is no p-value.")
 
 
 def _lead(tables: Mapping[str, pd.DataFrame], facts: Facts) -> Markup:

@@ -48,7 +48,7 @@ LEADS = ("joint_leads", "imputation_leads", "group_time_pretest")
 
 
 def robustness_markdown(*, facts: Facts, reproduction: pd.DataFrame, estimates: pd.DataFrame,
-                        diagnostics: pd.DataFrame, specifications: pd.DataFrame) -> str:
+                        diagnostics: pd.DataFrame, specifications: pd.DataFrame, headline: pd.DataFrame) -> str:
     """Return the page of one family as Markdown text, ending in one line break.
 
     The tables are those of the stages, of any indicators; the page is about the headline outcome of ``facts``, binary
@@ -73,7 +73,10 @@ def robustness_markdown(*, facts: Facts, reproduction: pd.DataFrame, estimates: 
     published = printed(reproduction, facts)
     sign = published if published else rows.loc[rows["estimator"].eq(facts.estimator), "estimate"].iloc[0]
     about = diagnostics[diagnostics["indicator"].eq(facts.total)]
-    own = about[about["specification"].eq(facts.specification) & about["sample"].eq(next(iter(facts.samples)))]
+    sample = next(iter(facts.samples))
+    own = about[about["specification"].eq(facts.specification) & about["sample"].eq(sample)]
+    leading = headline[headline["indicator"].eq(facts.total) & headline["specification"].eq(facts.specification)
+                       & headline["sample"].eq(sample)]
     binary = own[own["treatment"].eq(next(iter(facts.treatments)))]
     return rendered(
         "robustness.md.j2",
@@ -92,7 +95,7 @@ def robustness_markdown(*, facts: Facts, reproduction: pd.DataFrame, estimates: 
         trend=trend_sentence(diagnostics, facts),
         pretrends=pretrend_lines(about, facts),
         bounds=bounds_table(binary, facts),
-        detectable=detectable_table(own, facts),
+        detectable=detectable_table(own, leading, facts),
         parts=parts_table(diagnostics, facts),
         outcomes=outcomes_table(estimates, diagnostics, facts),
         skipped=skipped_lines(diagnostics, specifications, facts),

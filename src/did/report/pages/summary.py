@@ -52,6 +52,9 @@ from did.words import (
     short_decimals,
 )
 
+# Share of true nulls that a test at 5% rejects if it is right.
+NOMINAL = 0.05
+
 
 def summary_markdown(
     *,
@@ -365,9 +368,26 @@ def claim_facts(reproduction: pd.DataFrame, facts: Facts | Front) -> list[str]:
                        f"(p < {row.published_significance.partition('<')[2].strip()})" for row in below.itertuples())
         lines.append(f"The report concludes \"{facts.published_conclusion}\", and prints otherwise for "
                      f"{plural(len(below), 'cell')}{'' if not here else ' here'}: {cells}.")
-    chance = facts.n_published * 0.05
-    lines.append(f"The report makes {facts.n_published} tests; {chance:.1f} of them would fall below p = 0.05 by "
-                 "chance if there were no effect at all. Holm-adjusted p-values stand alongside the raw ones"
-                 f"{' on the page of each family' if isinstance(facts, Front) else ''}"
-                 f"{', over the cells of one family, estimator and clustering' if 'p_holm' in reproduction else ''}.")
+    lines.append(_by_chance(claims, facts))
+    if "p_holm" in reproduction:
+        lines.append(
+            "Holm-adjusted p-values stand alongside the raw ones"
+            f"{' on the page of each family' if isinstance(facts, Front) else ''}, over the cells of one family, "
+            "estimator and clustering. They rest on the p-value of the headline interval where an estimate has one, "
+            "and otherwise on the clustered one, which may be too small.")
     return lines
+
+
+def _by_chance(claims: pd.DataFrame, facts: Facts | Front) -> str:
+    """How many tests reject though nothing is there: by the measured size of their methods, 5% where it is not known.
+
+    ``claims``: one row per claim of the reproduction table.
+    """
+    tests, sizes = len(claims), claims["p_size"].dropna()
+    chance = sizes.sum() + NOMINAL * (tests - len(sizes))
+    how = (f"counting {NOMINAL:.0%} of each, since the size of none was measured" if sizes.empty else
+           f"counting the measured size of the method for {len(sizes)} of them ({100 * sizes.mean():.1f}% on average)"
+           + (f" and {NOMINAL:.0%} for the others, whose size was not measured" if len(sizes) < tests else ""))
+    here = "" if tests == facts.n_published else f", {tests} of them here"
+    return (f"The report makes {facts.n_published} tests{here}. If there were no effect at all, {chance:.1f} of ours "
+            f"for {'them' if not here else 'these'} would fall below p = 0.05 by chance, {how}.")

@@ -31,10 +31,12 @@ NOTES = {
                 "simulation error comes from the number of assignments.",
     "method": "The first method, in the order of the evaluation file, whose measured coverage is within the tolerance "
               "of 95% in every scheme of placebo assignments; where none is, the one that errs least often. "
-              "docs/few_clusters.md says what each is.",
+              "docs/inference.md says what each is.",
     "few": "Where few clusters are treated, errors clustered by system are too small more often than not; the sheet "
            "Diagnostics has tests made for few clusters.",
-    "adjusted": "Adjusted for the number of outcomes in the family by Romano and Wolf's step-down of the largest |t|.",
+    "adjusted": "Adjusted for the number of outcomes in the family: by Holm, where an outcome has a headline interval, "
+                "whose p-value is then the one adjusted; otherwise by Romano and Wolf's step-down of the largest |t|, "
+                "with clustered errors.",
     "observations": "{Units} times periods that the estimate used; by the lagged-dependent-variable model those from "
                     "the onset on.",
     "specification": "A specification settles what {open}: which areas, periods and dates. Names as "
@@ -342,12 +344,18 @@ def _areas(rows: pd.DataFrame, names: _Names) -> Sheet:
 
 
 def _adjusted_p_values(rows: pd.DataFrame, names: _Names) -> Sheet:
-    shown = names.named(rows).assign(cluster=rows["cluster"].map(names.clusters))
+    shown = names.named(rows).assign(cluster=rows["cluster"].map(names.clusters),
+                                     p_method=rows["p_method"].replace(METHODS))
     columns = [*OUTCOME, *WHICH, Column("cluster", "Clustered"), *ESTIMATE,
                Column("std_error", "Standard error (unit of the row) [note:clusters]", "number"),
-               Column("p_value", "p-value (0 to 1)", "p"), Column("p_holm", "p-value by Holm (0 to 1)", "p"),
+               Column("p_value", "p-value by clustered errors (0 to 1)", "p"),
+               Column("p_tested", "p-value that is adjusted (0 to 1)", "p"),
+               Column("p_method", "It is by [note:method]"),
+               Column("p_size", "Measured share of true nulls rejected by it (0 to 1)", "p", "[x]"),
+               Column("p_holm", "p-value by Holm (0 to 1)", "p"),
                Column("p_benjamini_hochberg", "p-value by Benjamini and Hochberg (0 to 1)", "p"),
-               Column("p_romano_wolf", "p-value by Romano and Wolf (0 to 1) [note:adjusted]", "p"),
+               Column("p_romano_wolf", "p-value by Romano and Wolf, clustered errors (0 to 1)", "p", "[x]"),
+               Column("p_adjusted", "p-value to report (0 to 1) [note:adjusted]", "p"),
                Column("n_tests", "Outcomes tested together (number)", "count")]
     return Sheet("Many_tests", "p-values adjusted for the number of outcomes",
                  "Adjusted within a family, sample, treatment, estimator and clustering.", columns, shown,
