@@ -211,7 +211,8 @@ def test_unit_clustered_interval_covers_a_null_effect_at_its_level():
 def test_rows_fit_the_estimates_table_and_count_treated_units_and_clusters():
     rows = pd.concat([rows_of(random_frame(4), name) for name in entries()], ignore_index=True)
     assert list(rows.columns) == COLUMNS
-    named = rows.assign(indicator="x", specification="default", sample="full", is_synthetic=True)
+    named = rows.assign(indicator="x", specification="default", sample="full", few_treated=False, minimum_treated=1,
+                        headline=False, is_synthetic=True)
     tables.check("estimates", named)
     did = rows[rows["estimator"] == "did"].set_index("cluster")
     assert did.loc["unit", ["n_units", "n_treated", "n_clusters", "n_treated_clusters"]].tolist() == [14, 7, 14, 7]

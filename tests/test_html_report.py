@@ -143,13 +143,13 @@ def test_a_reader_finds_what_they_ask_of_each_outcome(page, made):
     for name in INDICATORS:
         section = opened_page.locator(f"section.outcome[aria-labelledby={name}]")
         asked = section.locator("dt").all_inner_texts()
-        assert asked == ["Told apart from zero?", "Estimate", "Published number", "Before treatment", "Rests on",
-                         "Left out of the data", "Comes from"]
+        assert asked == ["Told apart from zero?", "By clustered errors", "Published number", "Before treatment",
+                         "Other dates", "Rests on", "Left out of the data", "Comes from"]
         told = dict(zip(asked, section.locator("dd").all_inner_texts(), strict=True))
         row = estimates.query("indicator == @name and estimator == 'did' and treatment == 'binary' and "
                               "sample == 'full' and estimand == 'overall'").set_index("cluster")
-        assert f"{abs(row.loc['unit', 'estimate']):.2f}"[:3] in told["Estimate"]
-        assert "clustered by area" in told["Estimate"] and "clustered by system" in told["Estimate"]
+        assert f"{abs(row.loc['unit', 'estimate']):.2f}"[:3] in told["By clustered errors"]
+        assert all(f"clustered by {level}" in told["By clustered errors"] for level in ("area", "system"))
         assert re.search("reproduced|consistent|contradicted|Nothing is printed", told["Published number"])
         assert "slope" in told["Before treatment"] or "No test" in told["Before treatment"]
         n_treated, n_clusters = row.loc["system", ["n_treated_clusters", "n_clusters"]]

@@ -68,7 +68,7 @@ def test_commands_in_texts_and_paths_are_not_run_and_odd_paths_work(tmp_path):
     assert again.returncode == 0 and "starts:" not in again.stderr, again.stderr
     edit(config, lambda found: found.update(title="Changed"))
     changed = small_project.run(project, "run", name)
-    assert changed.returncode == 0 and "fit dtoc_total" in changed.stderr, changed.stderr
+    assert changed.returncode == 0 and "report results" in changed.stderr, changed.stderr
 
 
 def test_texts_as_long_as_they_may_be_are_shown(tmp_path):

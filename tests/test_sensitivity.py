@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -325,6 +326,29 @@ def test_rows_of_a_binned_event_study_hold_the_intervals_of_its_coefficients():
     assert rows.equals(sensitivity_rows(result, panel, "system"))
     wider = sensitivity_rows(result, panel, "system", confidence=0.99)
     assert ((wider["ci_high"] - wider["ci_low"]) > (rows["ci_high"] - rows["ci_low"])).all()
+
+
+def test_part_bins_are_left_out_before_onset_and_weigh_by_their_months_after():
+    panel = panel_of(n_periods=69, cohorts={38: 40})
+    result = estimate("event_study", panel, bin_width=12)
+    rows = sensitivity_rows(result, panel, "system")
+    # 38 = 3 x 12 + 2 months before onset, 31 = 2 x 12 + 7 from it on.
+    assert rows["reason"].str.contains("the oldest bin holds 2 of 12 periods and is left out").all()
+    assert rows["reason"].str.contains("that hold 7 of 12 periods weigh as much in the average").all()
+    assert rows["reason"].str.contains("2 leads and 3 effects").all()
+    average = rows.query("target == 'average' and method == 'original'").iloc[0]
+    value = pd.Series(result.estimate, index=result.parameters["event_time"])
+    by_month = (12 * value[0] + 12 * value[1] + 7 * value[2]) / 31
+    assert average["estimate"] == pytest.approx(by_month)
+    # With one onset and no gap, that is the mean of all months after onset less that of the last year before it.
+    change = panel.outcome[:, 38:].mean(axis=1) - panel.outcome[:, 26:38].mean(axis=1)
+    assert by_month == pytest.approx(change[~panel.never_treated].mean() - change[panel.never_treated].mean())
+    # The two oldest months, whatever they hold, are no deviation any more.
+    odd = panel.outcome.copy()
+    odd[~panel.never_treated, :2] += 500
+    changed = dataclasses.replace(panel, outcome=odd)
+    again = sensitivity_rows(estimate("event_study", changed, bin_width=12), changed, "system")
+    np.testing.assert_allclose(again["ci_low"], rows["ci_low"], rtol=1e-6)
 
 
 def test_rows_of_group_time_effects_use_their_own_errors():

@@ -158,7 +158,7 @@ def headline_of(estimates, **values):
     rows = rows.assign(
         lags="all", ci_low=rows["estimate"] - 50, ci_high=rows["estimate"] + 60, p_value=0.1956, n_draws=1998,
         method="wild_bootstrap", holds=True, coverage=0.944, simulation_error=0.005, coverage_least=0.93,
-        coverage_most=0.958, **values)
+        coverage_most=0.958, minimum_detectable=77.0, **values)
     return check("headline", rows[list(SCHEMAS["headline"].columns)])
 
 
@@ -286,7 +286,8 @@ def test_data_facts_and_printed_facts(tables):
     assert "prints 6 of its 36 coefficients as numbers, 2 of the 4 here (D1 and D8)" in page
     assert 'concludes "no significant link", and prints otherwise for 1 cell here: All causes, binary, full sample ' \
            "(p < 0.01)" in page
-    assert "36 tests; 1.8 of them" in page and "Reviews began in July 2017 \\| in some areas." in page
+    assert "The report makes 36 tests" in page and "would fall below p = 0.05 by chance" in page
+    assert "Reviews began in July 2017 \\| in some areas." in page
     assert "| lags_last_12 | 31.6 |" in page
 
 
@@ -428,7 +429,8 @@ def test_page_of_a_yearly_family_without_claims(tables, shares, area_audit, diag
     survey = dict(reproduction=tables["reproduction"], estimates=pd.concat([tables["estimates"], shares]),
                   diagnostics=pd.concat([diagnostics, diagnostics.assign(indicator="met").drop_duplicates(
                       ["specification", "sample", "diagnostic", "treatment", "cluster"])]),
-                  area_audit=area_audit.assign(indicator="met"), specifications=tables["specifications"])
+                  area_audit=area_audit.assign(indicator="met"), specifications=tables["specifications"],
+                  headline=pd.concat([tables["headline"], headline_of(shares)]))
     page = summary_markdown(facts=SURVEY, **survey)
     assert "Alongside what was printed" not in page and "[All families](summary.md)" in page
     assert "From 2018 on, the outcome of the 30 treated areas was 1.25 percentage points lower than if it had changed" \

@@ -73,9 +73,9 @@ def placebo_in_time(panel: Panel, estimators: Sequence[str], options: Mapping[st
     >>> frame, _ = panel(40, 8, {6: 10}, 50.0, seed=2, frequency="Y", first="2011")
     >>> found = placebo_in_time(Panel.from_frame(frame), ["did"], {})
     >>> found.loc[found["variant"] == "placebo_onset", "period"].tolist()
-    ['2015', '2014', '2013']
+    ['2016', '2015', '2014', '2013']
     >>> found.loc[found["diagnostic"] == "placebo_in_time_share", ["value", "n_tried", "n_apart"]].values.tolist()
-    [[0.0, 3.0, 1.0]]
+    [[0.0, 4.0, 2.0]]
     """
     every = [moved for _, moved in windows(panel, step)]
     rows: list[dict] = []

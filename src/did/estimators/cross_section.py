@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from did.estimators.base import Result, join_notes
+from did.estimators.base import ESTIMATED, Result, join_notes
 from did.estimators.group_time import Cohort, Sample, changes
 
 KINDS = ("homoskedastic", "hc3")
@@ -63,8 +63,7 @@ def cross_section_errors(result: Result, averages: Averages, kind: str) -> Resul
 def _row(result: Result, averages: Averages, row: int, kind: str) -> tuple[tuple[float, float], str]:
     """Return standard error and degrees of freedom of a parameter, and why there are none."""
     nothing = np.nan, np.nan
-    note = str(result.parameters["note"].iloc[row])
-    if note.startswith(("reference", "not identified")):
+    if result.parameters["state"].iloc[row] != ESTIMATED:
         return nothing, ""
     if averages.why_not:
         return nothing, averages.why_not

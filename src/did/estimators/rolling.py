@@ -10,7 +10,7 @@ import pandas as pd
 
 from did.errors import DidError, one_of
 from did.estimators.aggregation import aggregate
-from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, listed, scale_free
+from did.estimators.base import PERIODS_PER_YEAR, REFERENCE, Panel, Result, join_notes, listed, scale_free
 from did.estimators.callaway_santanna import (
     CONTROL_GROUPS,
     Asked,
@@ -106,8 +106,8 @@ def estimate(
     basis = _basis(panel, transformation)
     dose = without_dose(panel, "rolling")
     asked = Asked("rolling", control_group, anticipation, tuple(covariates), trim=False, n_before=basis.shape[1])
-    kept, sample, firsts, note = sample_of(panel, asked)
-    note = note.replace("units with a missing period are used in the cells they have both periods for",
+    kept, sample, firsts, said = sample_of(panel, asked)
+    note = said.replace("units with a missing period are used in the cells they have both periods for",
                         "units with a missing period are used with the periods they have")
     refuse_flat(sample, "rolling")
     cohorts = [_cohort(sample, int(first), basis[sample.positions], anticipation) for first in firsts]
@@ -115,7 +115,7 @@ def estimate(
     value, influence, treated, reasons = effects(sample, cohorts, never_treated_only=never_only,
                                                  method=method if covariates else "unconditional")
     table = cell_table(panel, sample, cohorts, reasons, treated.sum(axis=0))
-    if not (np.isfinite(value) & (table["note"] != "reference")).any():
+    if not (np.isfinite(value) & (table["state"] != REFERENCE)).any():
         raise DidError(f"rolling: expected a cohort and period that can be estimated; found none: "
                        f"{next(filter(None, reasons))}; add periods before treatment or controls")
     unused = ~treated.any(axis=1) & (sample.first < sample.never)
@@ -211,6 +211,6 @@ def _joined(parts: list[Result]) -> Result:
         estimate=np.concatenate([part.estimate for part in parts]),
         influence=pd.concat([part.influence for part in parts], axis=1, ignore_index=True),
         treated=pd.concat([part.treated for part in parts], axis=1, ignore_index=True),
-        note=join_notes(*dict.fromkeys(word for part in parts for word in part.note.split("; "))),
+        note=join_notes(*dict.fromkeys(part.note for part in parts)),
         unit_errors=None if own[0] is None else np.vstack(own),
     )

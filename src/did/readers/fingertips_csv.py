@@ -236,7 +236,8 @@ def _observations(raw: RawFile, frame: pd.DataFrame, options: dict[str, Any]) ->
         marked |= pd.Series([status == "suppressed" for _, status in read], index=frame.index)
     raise_first(figures.problems)
     kind = frame["kind"].iloc[0]
-    published = frame["Time period"].where(kind not in ("year", "quarter", "month"), "")
+    as_is = kind in ("year", "quarter", "month")
+    published = pd.Series("", index=frame.index) if as_is else frame["Time period"]
     named = ("period as published: " + published).where(published != "", "")
     notes = pd.DataFrame({"period": named, "value": frame["Value note"]}, index=frame.index)
     england = frame["Area Type"] == "England"

@@ -84,7 +84,8 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         notes += [f"--{_flag(option)} is for {', '.join(_takers(chosen, option))}; {name} does not use it"
                   for option in given if option not in taken]
     notes = list(dict.fromkeys(notes))
-    table = pd.concat([fit.judged.table for fit in fits], ignore_index=True)
+    table = pd.concat([fit.judged.table for fit in fits], ignore_index=True).assign(
+        few_treated=False, minimum_treated=1, headline=False)
     if asked.bands and table["band_low"].isna().all():
         notes.append("--bands: no band, as no estimand has two effects or more with an error")
     if output is not None:
@@ -223,8 +224,7 @@ def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object]) -> None:
 def _estimates_csv(table: pd.DataFrame, outcome: str) -> str:
     """The rows as a CSV of the estimates table, with the method of each: one specification, `-`, and one sample,
     `full`."""
-    full = table.assign(indicator=outcome, specification="-", sample="full", few_treated=False, minimum_treated=1,
-                        headline=False, is_synthetic=False)
+    full = table.assign(indicator=outcome, specification="-", sample="full", is_synthetic=False)
     for _, rows in full.groupby("inference", sort=False):
         tables.check("estimates", rows.drop(columns=EXTRA), "did estimate")
     checked = full[[*tables.SCHEMAS["estimates"].columns, *EXTRA]]

@@ -47,7 +47,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
         evaluation.default_specification,
         evaluation.clusters,
         is_synthetic=bool(varied["is_synthetic"].any()),
-    )
+    ).assign(p_method="")   # nothing of them is tested
     found = [tables.read("tested_claims", paths.tested_claims(family)) for family in families]
     table = tables.check("reproduction", in_order(pd.concat([*found, lost], ignore_index=True), claims))
     tables.write("reproduction", table, paths.reproduction)

@@ -19,6 +19,7 @@ class EventPath:
                 for the reference between the two parts, whose coefficient is 0
     covariance  (pre + post, pre + post), positive definite
     n_pre       number of coefficients before the reference, 1 or more; the others are after it
+    lengths     (post,) periods that each effect from treatment on is of, or None if all are of as many
 
     Raises DidError if the shapes do not fit, a number is missing, there is no coefficient on one side, or the
     covariance is not positive definite.
@@ -27,6 +28,7 @@ class EventPath:
     estimate: np.ndarray
     covariance: np.ndarray
     n_pre: int
+    lengths: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         size = len(self.estimate)
@@ -52,7 +54,7 @@ class EventPath:
         return len(self.estimate) - self.n_pre
 
     def weights(self, target: str | np.ndarray) -> np.ndarray:
-        """Return the (post,) weights of a target: ``first`` effect, ``average`` effect, or weights as given.
+        """Return the (post,) weights of a target: ``first`` effect, ``average`` effect (by ``lengths``), or as given.
 
         Raises DidError for another name, another number of weights than effects, or weights all zero.
         """
@@ -60,7 +62,10 @@ class EventPath:
             if target not in TARGETS:
                 raise DidError(f"sensitivity: target: expected one of {', '.join(TARGETS)} or weights; found "
                                f"'{target}'; choose one")
-            return np.eye(self.n_post)[0] if target == "first" else np.full(self.n_post, 1 / self.n_post)
+            if target == "first":
+                return np.eye(self.n_post)[0]
+            lengths = np.ones(self.n_post) if self.lengths is None else np.asarray(self.lengths, dtype=float)
+            return lengths / lengths.sum()
         weights = np.asarray(target, dtype=float)
         if weights.shape != (self.n_post,) or not np.isfinite(weights).all() or not weights.any():
             raise DidError(f"sensitivity: target: expected {self.n_post} finite weights, not all zero; found "

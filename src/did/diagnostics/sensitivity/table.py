@@ -12,7 +12,7 @@ from did.diagnostics.sensitivity.path import TARGETS, EventPath, original_interv
 from did.diagnostics.sensitivity.relative_magnitudes import relative_magnitudes_interval
 from did.diagnostics.sensitivity.smoothness import Frontier, slope_change_bounds, slope_change_unit
 from did.errors import DidError, listed, one_of
-from did.estimators.base import NOT_IDENTIFIED, REFERENCE, Panel, Result
+from did.estimators.base import NOT_IDENTIFIED, REFERENCE, Panel, Result, join_notes
 from did.inference.clustered import cluster_sums, clustered_covariance, labels_of, rounding_of
 from did.inference.joint_test import FEW_TREATED, UNHELD, covariance_rank, held
 
@@ -37,7 +37,9 @@ def sensitivity_rows(
     ``result`` is an event study with the one reference -1 (`did.estimators.event_study`, by period or in bins) or
     the event-time averages of `did.estimators.aggregation` from universal-base group-time effects; ``panel`` the
     panel it was estimated on, ``level`` one of its cluster levels. ``targets`` are ``first`` (the effect at event
-    time 0) and ``average`` (plain mean of the effects from 0 on). Rows by target, with the columns `COLUMNS`:
+    time 0) and ``average`` (mean of the effects from 0 on, each bin by its periods). Bins are counted from the onset;
+    the oldest is left out if it holds fewer periods than the others, since a change over it is none over a whole bin.
+    Rows by target, with the columns `COLUMNS`:
 
     method     ``original`` (parallel trends), ``relative_magnitudes`` (one row per entry of ``m_bars``: after
                treatment trends part per period by at most m times the most they did before; hybrid test), or
@@ -143,13 +145,22 @@ def _path_of(result: Result, panel: Panel,
     gaps = np.flatnonzero(np.diff(time) != 1)
     if len(gaps):
         return None, skip(f"event times not consecutive: none between {time[gaps[0]]} and {time[gaps[0] + 1]}"), {}
+    held_by, width = _periods(panel, used)
+    notes = []
+    if time[0] < -1 and held_by[0] < width:
+        notes.append(f"the oldest bin holds {held_by[0]} of {width} periods and is left out")
+        used, time, held_by, is_reference = used.iloc[1:], time[1:], held_by[1:], is_reference[1:]
+    short = [f"{count} of {width}" for count in held_by[time >= 0] if count < width]
+    if short:
+        notes.append(f"bins from onset on that hold {listed(short)} periods weigh as much in the average")
     kept = used.index.to_numpy()[~is_reference]
     n_pre, n_post = int((time < -1).sum()), int((time >= 0).sum())
     missing = (used["state"] == NOT_IDENTIFIED).to_numpy() | ~np.isfinite(result.estimate[used.index])
     if missing.any():
         return None, skip(f"not identified at event times {listed(time[missing])}"), {}
     if n_pre < 1 or n_post < 1:
-        return None, skip(f"{n_pre} coefficients before the reference and {n_post} after: one needed on each side"), {}
+        return None, skip(join_notes(
+            f"{n_pre} coefficients before the reference and {n_post} after: one needed on each side", *notes)), {}
     influence, labels = result.influence.to_numpy()[:, kept], labels_of(result, panel, level)
     with np.errstate(over="ignore"):
         covariance = _covariance(result, influence, labels)
@@ -165,14 +176,25 @@ def _path_of(result: Result, panel: Panel,
         return None, skip("one treated cluster: its standard error is too small to rely on"), {}
     few = "; few treated clusters: intervals may be too short" if n_treated < FEW_TREATED * n_pre else ""
     done = {method: ("done", f"{n_pre} leads and {n_post} effects with {n_treated} treated of {n_clusters} "
-                             f"clusters{few}") for method in METHODS}
+                             f"clusters{few}{''.join(f'; {note}' for note in notes)}") for method in METHODS}
     if n_pre < 2:
         done |= skip("one coefficient before the reference: a change of slope needs two", ("smoothness",))
     elif n_treated <= n_pre:
         done |= skip(f"{n_treated} treated clusters for {n_pre} leads: the interval would be too short",
                      ("smoothness",))
-    return (EventPath(result.estimate[kept], covariance, n_pre), done,
+    return (EventPath(result.estimate[kept], covariance, n_pre, held_by[time >= 0]), done,
             {"n_clusters": n_clusters, "n_treated_clusters": n_treated})
+
+
+def _periods(panel: Panel, used: pd.DataFrame) -> tuple[np.ndarray, int]:
+    """Return how many event times with an outcome of a treated unit each event time or bin holds, and a whole bin."""
+    estimand = used["estimand"].iloc[0]
+    if estimand == "event_time":
+        return np.ones(len(used), dtype=int), 1
+    width = int(estimand.removeprefix("event_bin_"))
+    seen = (panel.observed_weight > 0) & ~(panel.never_treated | panel.always_treated)[:, None]
+    bins = np.floor_divide(np.unique(panel.event_time[seen]), width)
+    return np.array([(bins == time).sum() for time in used["event_time"]]), width
 
 
 def _covariance(result: Result, influence: np.ndarray, labels: np.ndarray) -> np.ndarray:
