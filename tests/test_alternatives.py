@@ -18,6 +18,7 @@ from did.inference.bias_reduced import bias_reduced
 from did.inference.change import Change
 from did.inference.clustered import summarise
 from did.inference.joint_test import COLUMNS
+from did.report.content.notes import change
 from did.simulate.panels import panel as simulated
 from did.store import tables
 
@@ -152,7 +153,8 @@ def test_parts_of_the_treated_make_up_the_whole(panel, frame):
 def test_thirds_of_a_covariate_hold_every_known_unit_once(panel):
     values = pd.Series(np.arange(60.0), index=panel.units).iloc[:-3]
     variants = list(heterogeneity.by_covariate(panel, values, "wealth"))
-    assert len(variants) == 3
+    words = [change({"n_left_out": None, "n_left_out_treated": None} | what.columns()) for what, _ in variants]
+    assert words == ["lowest third of wealth, 3 units unknown", "middle third of wealth", "highest third of wealth"]
     seen = [unit for _, kept in variants if not isinstance(kept, str) for unit in kept.units]
     assert len(seen) == len(set(seen)) and not set(seen) & set(panel.units[-3:])
     assert list(heterogeneity.by_covariate(panel, None, "wealth"))[0][1] == "no table of wealth for these areas"

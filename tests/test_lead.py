@@ -191,7 +191,7 @@ def test_an_estimate_that_is_marked_needs_its_headline():
 
 
 def test_few_treated_units_are_said():
-    few = estimated(10.0, few_treated=True, note=f"{FEW_TREATED}: 12, fewer than 20")
+    few = estimated(10.0, few_treated=True, minimum_treated=20, note="a remark of its own")
     lead, = leads(FACTS, pd.DataFrame(few), tables.check(
         "diagnostics", pd.DataFrame([result_of("randomisation", ACROSS)])), pd.DataFrame([leading(ACROSS)]))
     assert lead.text.endswith(f" The estimate {FEW_TREATED}: 12, fewer than 20.")

@@ -391,3 +391,33 @@ def test_permuting_the_names_of_clusters_changes_nothing():
     for method in ("jackknife", "wild_bootstrap_webb", "randomisation", "ferman_pinto"):
         one, two = (infer(method, Question(each, "did", "system", draws=199)) for each in (panel, other))
         np.testing.assert_allclose(one[["p_value", "ci_low", "ci_high"]], two[["p_value", "ci_low", "ci_high"]])
+
+
+def test_no_interval_where_the_estimate_is_not_linear_in_the_outcome():
+    panel = made({4: 8}, n_units=24, effect=2.0)
+    for name in ("randomisation", "randomisation_estimate"):
+        rows = infer(name, Question(panel, "synthetic_did", "system", draws=9))
+        tested = rows["p_value"].notna()
+        assert tested.any() and rows.loc[tested, ["ci_low", "ci_high"]].isna().all(axis=None)
+        assert rows.loc[tested, "note"].str.contains("not linear in the outcome").all()
+
+
+def test_clusters_near_in_size_are_not_reassigned_by_fitting_again():
+    panel = dataclasses.replace(made({4: 12}, n_units=40))
+    panel = dataclasses.replace(panel, covariates={"x": np.random.default_rng(1).normal(size=panel.outcome.shape)})
+    with pytest.raises(DidError, match="randomisation_near: expected did without options"):
+        infer("randomisation_near", Question(panel, "did", "system", {"covariates": ["x"]}, draws=9))
+    with pytest.raises(DidError, match="statistic"):
+        randomise(lambda one: [estimate("did", one)], panel, "system", statistic="studentised_near")
+
+
+@pytest.mark.parametrize("kind", ["conley_taber", "ferman_pinto"])
+def test_cluster_means_are_not_taken_for_units_with_gaps(kind):
+    panel = made({4: 4}, n_units=60)
+    gap = panel.outcome.copy()
+    gap[7, 2] = np.nan
+    found = few_treated(dataclasses.replace(panel, outcome=gap), "system", kind)
+    assert found["p_value"].isna().all() and f"unit {panel.units[7]} has no outcome" in found["note"].item()
+    # A period in which nobody has an outcome is no gap of a unit.
+    gap[:, 2] = np.nan
+    assert few_treated(dataclasses.replace(panel, outcome=gap), "system", kind)["p_value"].notna().all()

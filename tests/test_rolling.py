@@ -293,3 +293,13 @@ def test_no_control_and_a_dose_are_refused():
         estimate("rolling", treated, control_group="never_treated")
     with pytest.raises(DidError, match="rolling: treatment: expected binary"):
         estimate("rolling", panel_of(frame.assign(intensity=2.0), treatment="intensity"))
+
+
+def test_one_estimand_of_several_keeps_its_own_errors():
+    panel = panel_of(made())
+    result = estimate("rolling", panel, errors="hc3")
+    alone = result.only("overall")
+    columns = ["estimate", "std_error", "df", "p_value"]
+    whole = summarise(result, panel)
+    pd.testing.assert_frame_equal(summarise(alone, panel)[columns].reset_index(drop=True),
+                                  whole.loc[whole["estimand"].eq("overall"), columns].reset_index(drop=True))

@@ -126,7 +126,7 @@ def _spread_rows(panel: Panel, anticipation: int, reported: float) -> list[dict]
     ends = {"base_smallest": int(effects_of.argmin()), "base_largest": int(effects_of.argmax())}
     counted = {"n_tried": len(spread), "n_units": spread["n_units"].iloc[0], "n_treated": spread["n_treated"].iloc[0]}
     rows = [_row(panel, "", variant) | counted | {
-        "value": effects_of[at], "event_time": int(spread["base_event_time"].iloc[at]), "bin_width": 1}
+        "value": effects_of[at], "event_time": int(spread["base_event_time"].iloc[at])}
         for variant, at in ends.items()]
     share = float((np.sign(effects_of) == np.sign(reported)).mean())
     return [*rows, _row(panel, "", "base_sign") | counted | {"value": share, "statistic": reported}]

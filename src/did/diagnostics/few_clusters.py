@@ -31,7 +31,7 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
     rows = []
     for estimator in estimators:
         if entry(estimator).design is None:
-            row = {"estimator": estimator, "item": f"{panel.treatment}, {estimator}, {level} clusters"}
+            row = {"estimator": estimator}
             rows += [skipped(diagnostic_row(name, panel, level) | row, "only for an estimator that is one regression")
                      for name in (*CORRECTED.values(), *BOOTSTRAPS.values())]
             continue

@@ -66,9 +66,9 @@ def by_covariate(panel: Panel, values: pd.Series | None, what: str) -> Variants:
     for number, name in enumerate(("lowest", "middle", "highest")):
         part = tercile == number
         if not (part & ~panel.never_treated).any() or not (part & panel.never_treated).any():
-            yield Change("tercile", part=name, part_of=what), "treated or control units are missing there"
+            yield Change("third", part=name, part_of=what), "treated or control units are missing there"
         else:
-            yield Change("tercile", part=name, part_of=what, n_left_out=n_unknown), panel.keep(part)
+            yield Change("third", part=name, part_of=what, n_left_out=n_unknown), panel.keep(part)
 
 
 def _terciles(values: np.ndarray) -> np.ndarray | None:

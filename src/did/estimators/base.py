@@ -255,7 +255,8 @@ class Result:
             return self
         return dataclasses.replace(
             self, parameters=self.parameters[kept].reset_index(drop=True), estimate=self.estimate[kept],
-            influence=self.influence.loc[:, kept], treated=self.treated.loc[:, kept])
+            influence=self.influence.loc[:, kept], treated=self.treated.loc[:, kept],
+            unit_errors=None if self.unit_errors is None else self.unit_errors[kept])
 
 
 def scale_free(estimator: Callable[..., Result]) -> Callable[..., Result]:

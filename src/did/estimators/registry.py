@@ -130,6 +130,8 @@ class Estimator:
     averaged_by  the estimator whose one effect is shown as the average of this one's, if it has none of its own
     base         the periods before treatment that its average is relative to, ``all`` or ``last``; "" if it has none
     is_additive  whether effects on outcomes that add up, add up
+    is_linear    whether the estimate is linear in the outcome once treatment is fixed, so that a test of no effect can
+                 be inverted by taking an effect out of the outcome
     tests        inference to read first to last where few clusters are treated (docs/inference.md)
     defaults     commands that fit it when no estimator is named, of ``estimate`` and ``sweep``
     in_run       from a panel and the lags of a specification, the options of each fit that a run makes
@@ -148,6 +150,7 @@ class Estimator:
     averaged_by: str = ""
     base: str = ""
     is_additive: bool = False
+    is_linear: bool = True
     tests: tuple[str, ...] = ("wild_bootstrap", "bias_reduced_cr2", "randomisation")
     defaults: tuple[str, ...] = ()
     in_run: Callable[[Panel, str], list[dict[str, object]]] = once
@@ -241,9 +244,9 @@ def entries() -> dict[str, Estimator]:
     """
     importlib.import_module("did.estimators.shipped")
     if not _READ["entry points"]:
-        _READ["entry points"] = True
         for point in metadata.entry_points(group=GROUP):
             _register_point(point)
+        _READ["entry points"] = True
     return dict(_ENTRIES)
 
 

@@ -160,7 +160,7 @@ register(Estimator(
         source="Cengiz, Dube, Lindner and Zipperer 2019, Q. J. Econ. 134:1405-1454", running="stacked"), base="last"))
 
 register(Estimator(
-    name="synthetic_did", label="Synthetic difference-in-differences", kind=EVENT_TIME,
+    name="synthetic_did", label="Synthetic difference-in-differences", kind=EVENT_TIME, is_linear=False,
     fit="did.estimators.synthetic_did:estimate",
     own_options=(
         Option("variant", str, "weights: its own, those of the synthetic control, or equal ones",
@@ -240,7 +240,7 @@ register(
 )
 
 register(Estimator(
-    name="etwfe", label="Extended two-way fixed effects (Wooldridge)", kind=EVENT_TIME,
+    name="etwfe", label="Extended two-way fixed effects (Wooldridge)", kind=EVENT_TIME, is_linear=False,
     fit="did.estimators.etwfe:estimate",
     own_options=(
         Option("family", str, "what is fitted: poisson for counts, logit for outcomes from 0 to 1",

@@ -55,7 +55,7 @@ def combined_result(results: Sequence[Result], name: str, weights: Mapping[int, 
         influence=pd.DataFrame(result.influence.to_numpy()[:, places] @ factors[:, None],
                                index=result.influence.index),
         treated=pd.DataFrame(result.treated.to_numpy()[:, used].any(axis=1)[:, None], index=result.treated.index),
-        note=join_notes(result.note))
+        note=join_notes(result.note), unit_errors=None)
 
 
 def combined_design(design: Design, name: str, weights: Mapping[int, float]) -> Design:
@@ -67,8 +67,8 @@ def combined_design(design: Design, name: str, weights: Mapping[int, float]) -> 
 
     Raises DidError if an event time has neither a column nor is left out as a reference, or no weight is other than 0.
     """
-    times = {int(word.rpartition(" ")[2]): position for position, word in enumerate(design.names)
-             if word.startswith("event_")}
+    times = {int(design.names[position].rpartition(" ")[2]): position for position in design.wanted
+             if design.names[position].startswith("event_")}
     used = {times[time]: float(weight) for time, weight in weights.items() if weight and time in times}
     if not used:
         raise DidError(f"combination '{name}': expected a weight other than 0 on an event time that is estimated; "

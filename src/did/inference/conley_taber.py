@@ -55,9 +55,9 @@ def few_treated(panel: Panel, level: str, kind: str = "conley_taber", *, draws: 
     test and is searched in steps to 1,000 times the spread of the draws (shape: `did.inference.confidence_set`).
 
     Clusters that hold units of several onsets have no test, nor do panels with fewer than three untreated clusters,
-    where a cluster lacks outcomes in a period, or where nothing varies: numbers are then missing and the note says why.
-    It also says if fewer than 20 clusters are untreated. Raises DidError for an unknown level or kind, ``draws`` below
-    1 and a ``coverage`` outside 0 to 1.
+    where a unit lacks outcomes in a period or changes its weight, or where nothing varies: numbers are then missing and
+    the note says why. It also says if fewer than 20 clusters are untreated. Raises DidError for an unknown level or
+    kind, ``draws`` below 1 and a ``coverage`` outside 0 to 1.
 
     >>> from did.simulate.panels import panel
     >>> data = Panel.from_frame(panel(100, 8, {5: 4}, 9.0, seed=2, units_per_system=4)[0])
@@ -150,6 +150,13 @@ def _model(panel: Panel, level: str) -> _Model | str:
     weight = panel.observed_weight
     used = (weight > 0).any(axis=1)
     codes, names = pd.factorize(panel.clusters[level][used])
+    # Only where each unit keeps its weight throughout are the clusters' means the estimate of the units.
+    seen = weight[used][:, (weight > 0).any(axis=0)]
+    uneven = np.ptp(seen, axis=1) > 1e-12 * seen.max(axis=1)
+    if uneven.any():
+        unit = panel.units[used][int(np.argmax(uneven))]
+        return (f"unit {unit} has no outcome in some period, or another weight, so that "
+                "cluster means give another estimate")
     member = (np.arange(len(names))[:, None] == codes).astype(float)
     onset = panel.treated_from[used]
     mixed = [name for code, name in enumerate(names) if len(set(onset[codes == code])) > 1]

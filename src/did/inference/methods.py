@@ -214,10 +214,14 @@ def _jackknife(question: Question) -> pd.DataFrame:
 def _randomisation(statistic: str) -> Callable[[Question], pd.DataFrame]:
     def ask(question: Question) -> pd.DataFrame:
         drawn = {} if question.draws is None else {"draws": question.draws}
-        if question.estimator not in REASSIGNED or set(question.options) - {"lags"} or question.combination:
+        refits = question.estimator not in REASSIGNED or set(question.options) - {"lags"} or question.combination
+        if refits and statistic == "studentised_near":
+            raise DidError(f"--inference randomisation_near: expected {question.estimator} without options but its "
+                           "lags, which clusters near in size are reassigned for; found others; take randomisation")
+        if refits:
             drawn = {"draws": REFITS} | drawn
             found = randomise(question.fit, question.panel, question.level, statistic=statistic, seed=question.seed,
-                              coverage=question.confidence, **drawn)
+                              coverage=question.confidence, is_linear=entry(question.estimator).is_linear, **drawn)
         else:
             test = randomisation(question.panel, estimator=question.estimator, statistic=statistic,
                                  level=question.level, seed=question.seed, coverage=question.confidence,
@@ -226,7 +230,7 @@ def _randomisation(statistic: str) -> Callable[[Question], pd.DataFrame]:
             found = pd.DataFrame([{"estimate": test.estimate, "df": np.nan, "p_value": test.p_value,
                                    "ci_low": test.ci_low, "ci_high": test.ci_high, "shape": test.shape, "note": note}])
         rows = question.rows()
-        spread = rows["std_error"] if statistic == "studentised" else np.nan
+        spread = np.nan if statistic == "estimate" else rows["std_error"]
         return _aligned(rows, found.assign(std_error=spread))
     return ask
 

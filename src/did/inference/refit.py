@@ -18,7 +18,7 @@ from did.errors import DidError, listed, one_of
 from did.estimators.base import REFERENCE, Panel, Result, join_notes, root_sum_squares
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
 from did.inference.confidence_set import accepted
-from did.inference.randomisation import STATISTICS, TIED, enumerate_orders, n_orders
+from did.inference.randomisation import TIED, enumerate_orders, n_orders
 
 Fitter = Callable[[Panel], Sequence[Result]]
 COLUMNS = ["estimate", "std_error", "df", "statistic", "p_value", "ci_low", "ci_high", "shape", "draws", "note"]
@@ -104,7 +104,7 @@ def _jackknife_note(lost: str, known: bool, absent: bool, n: int, level: str, ab
 
 
 def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studentised", draws: int = 199,
-              seed: int = 20170601, coverage: float = 0.95) -> pd.DataFrame:
+              seed: int = 20170601, coverage: float = 0.95, is_linear: bool = True) -> pd.DataFrame:
     """Return every parameter of ``fit`` with the test that hands onsets and doses to other clusters of ``level``.
 
     As `did.inference.randomisation.randomisation`, for any estimator: p_value is the share of assignments whose
@@ -113,10 +113,12 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     ``estimate``. An assignment in which a parameter does not exist counts as extreme, and the note counts them. Each
     unit's dose is replaced by its cluster's mean. The set (shape, ci_low, ci_high) holds the constant effects per unit
     of dose with p above 1 - ``coverage``, times what such an effect of one moves the parameter by; it is missing for a
-    parameter that it does not move, such as an effect before onset. std_error is missing. Rows and columns as
-    `jackknife`; numbers are missing, with the reason, where there is no test.
+    parameter that it does not move, such as an effect before onset, and, with the reason, where ``is_linear`` is False:
+    the estimate is then no linear function of the outcome, so that no effect can be taken out of it. std_error is
+    missing. Rows and columns as `jackknife`; numbers are missing, with the reason, where there is no test.
 
-    Raises DidError for an unknown level or statistic, ``draws`` below 1, and whatever ``fit`` raises on the panel.
+    Raises DidError for an unknown level, a statistic other than these two, ``draws`` below 1, and whatever ``fit``
+    raises on the panel.
 
     >>> from did.estimators import estimate
     >>> from did.simulate.panels import panel
@@ -126,7 +128,7 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     (45, 0.067)
     """
     one_of("randomisation: level", level, panel.clusters)
-    one_of("randomisation: statistic", statistic, STATISTICS)
+    one_of("randomisation: statistic", statistic, ("studentised", "estimate"))
     if draws < 1:
         raise DidError(f"randomisation: draws: expected 1 or more; found {draws}; ask for more")
     panel, dose_note = _carried(panel, level)
@@ -151,11 +153,11 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     for order in [observed, *orders]:
         onset, dose = waves[order[codes]].T
         parts.append([_parts(fit, dataclasses.replace(one, treated_from=onset.astype(int), dose=dose), level, names)
-                      for one in (panel, dosed)])
+                      for one in ((panel, dosed) if is_linear else (panel,))])
     rows = []
     for place, value in enumerate(full):
-        on_outcome, on_dose = ([part[which][place] for part in parts] for which in (0, 1))
-        test = _tested(on_outcome, on_dose, statistic, 0 if enumerated else 1, 1 - coverage)
+        on_outcome, on_dose = [part[0][place] for part in parts], [part[-1][place] for part in parts]
+        test = _tested(on_outcome, on_dose, statistic, 0 if enumerated else 1, 1 - coverage, is_linear)
         rows.append(dict.fromkeys(COLUMNS, np.nan) | {"shape": "", "estimate": value} | test | {"draws": len(orders)})
     count = (f"all {n_assignments} assignments of clusters by {level}" if enumerated else
              f"{draws} draws of assignments of clusters by {level}")
@@ -201,7 +203,7 @@ def _parts(fit: Fitter, panel: Panel, level: str, names: list[tuple]) -> list[tu
     return [found.get(name, missing) for name in names]
 
 
-def _tested(on_outcome: list, on_dose: list, statistic: str, plus: int, alpha: float) -> dict:
+def _tested(on_outcome: list, on_dose: list, statistic: str, plus: int, alpha: float, is_linear: bool) -> dict:
     """P-value and set of one parameter from its parts in the observed assignment, the first, and all others."""
     estimate, moved = (np.array([part[0] for part in parts], dtype=float) for parts in (on_outcome, on_dose))
     if statistic == "estimate":
@@ -223,6 +225,8 @@ def _tested(on_outcome: list, on_dose: list, statistic: str, plus: int, alpha: f
     found = {"statistic": estimate[0] / level_0[0],
              "p_value": float((plus + (others >= size[0] * (1 - TIED)).sum()) / total)}
     undefined = f"{n_undefined} assignments without this effect count as extreme" if n_undefined else ""
+    if not is_linear:
+        return found | {"note": join_notes(undefined, "no interval: the estimate is not linear in the outcome")}
     if not abs(moved[0]) > UNMOVED:
         return found | {"note": join_notes(undefined, "no interval: a constant effect does not move it")}
     kept = exists[1:] & np.isfinite(moved[1:])

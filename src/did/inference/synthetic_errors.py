@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, join_notes, listed
@@ -135,6 +134,8 @@ def _rows(result: Result, setting: _Setting, method: str, level: str) -> pd.Data
 
 
 def _filled(table: pd.DataFrame, result: Result, found: _Found, unit: float, confidence: float) -> pd.DataFrame:
+    from scipy import stats
+
     error = np.where(found.error > 0, found.error, np.nan)
     half = stats.norm.ppf((1 + confidence) / 2) * error
     p_value = 2 * stats.norm.sf(np.abs(result.estimate) / error)

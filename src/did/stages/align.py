@@ -10,7 +10,7 @@ from did.store import tables
 
 
 def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
-    """Build one indicator's panel and area_audit under every specification, write both and return one line about them.
+    """Build one indicator's panel and area audit under every specification, write both and return one line about them.
 
     Raises DidError for everything that did.panels.build.build describes.
     """

@@ -108,9 +108,8 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
                                        draws=evaluation.draws, seed=evaluation.seed, lags=lags)
                     .assign(diagnostic=diagnostic))
         rows.append(pd.DataFrame([
-            skipped(diagnostic_row(diagnostic, panel, level) | {
-                "item": f"{panel.treatment}, {name}, {level} clusters", "estimator": name},
-                f"only for {', '.join(REASSIGNED)}") for name in names if name not in REASSIGNED], columns=COLUMNS))
+            skipped(diagnostic_row(diagnostic, panel, level) | {"estimator": name},
+                    f"only for {', '.join(REASSIGNED)}") for name in names if name not in REASSIGNED], columns=COLUMNS))
     for name in names:
         rows.append(minimum_detectable_rows(estimate(name, panel, **options.get(name, {})), panel))
     return rows

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.facts import METHODS, Facts, averaged_by, estimator_name, only, own_dates_names, rests_on_few
-from did.report.content.notes import cluster_name
+from did.report.content.facts import METHODS, Facts, averaged_by, estimator_name, only, own_dates_names
+from did.report.content.notes import cluster_name, few_treated
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.robustness_tables import decimals_of, named
 from did.words import count, decimals_for, interval, listed, markdown_cell, number, p_value, plural
@@ -155,7 +155,7 @@ def leads(facts: Facts, estimates: pd.DataFrame, diagnostics: pd.DataFrame, head
             without, not_without = _without(tests, last)
             moves = {"without": without, "not_without": not_without, "own_dates": _own_dates(rows, facts)}
         found.append(Lead(facts=facts, treatment=treatment, ours=by[0], others=by[1:],
-                          few=str(last["note"]) if rests_on_few(last["few_treated"]) else "",
+                          few=few_treated(last),
                           n_units=int(last["n_units"]), n_treated=int(last["n_treated"]),
                           n_clusters=int(last["n_clusters"]),
                           n_treated_clusters=int(last["n_treated_clusters"]), moved=treatment == first, **moves))

@@ -38,6 +38,8 @@ VARIANTS = {
     "third_of_treated": "{part} third of {part_of} ({part_low:.4g} to {part_high:.4g})",
     "third": "{part} third of {part_of}{unknown}",
 }
+# The variants that are found over all base periods: their event time is that of the base.
+BASES = frozenset({"base_smallest", "base_largest"})
 # Diagnostics about an estimate, which their words name with its estimator.
 OF_AN_ESTIMATE = frozenset({
     "bias_reduced_cr2", "bias_reduced_cr3", "wild_bootstrap", "wild_bootstrap_webb", "jackknife", "randomisation",
@@ -57,9 +59,9 @@ def change(row: Mapping) -> str:
     ...         "n_left_out_treated": None})
     'without 2015'
     """
-    pattern = VARIANTS.get(row["variant"])
-    if pattern is None:
-        return str(row["variant"]).replace("_", " ")
+    if not row["variant"]:
+        return ""
+    pattern = VARIANTS[row["variant"]]
     n_left_out, n_treated = row["n_left_out"], row["n_left_out_treated"]
     return pattern.format_map(dict(row) | {
         "cluster": cluster_name(row),
@@ -93,6 +95,8 @@ def _bound(row: Mapping) -> str:
 def _event_time(row: Mapping) -> str:
     if pd.isna(row["event_time"]):
         return ""
+    if row["variant"] in BASES:
+        return f"base at event time {row['event_time']:.0f}"
     return f"bins of {row['bin_width']:.0f}, event time {row['event_time']:.0f}"
 
 
@@ -100,11 +104,11 @@ def placebo_share(row: Mapping) -> str:
     """Return what a row ``placebo_in_time_share`` says: of how many onsets how many give an estimate as large.
 
     >>> placebo_share({"value": 0.125, "n_tried": 16, "n_apart": 2})
-    'of 16 onsets tried before the true one, 12.5% give an estimate as large (2 of them in windows apart)'
+    'of 16 onsets tried before the true one (2 in windows that do not overlap), 12.5% give an estimate as large'
     """
     one = "1 onset" if row["n_tried"] == 1 else f"{row['n_tried']:.0f} onsets"
-    return (f"of {one} tried before the true one, {100 * row['value']:.3g}% give an estimate as large "
-            f"({row['n_apart']:.0f} of them in windows apart)")
+    return (f"of {one} tried before the true one ({row['n_apart']:.0f} in windows that do not overlap), "
+            f"{100 * row['value']:.3g}% give an estimate as large")
 
 
 def worded(diagnostics: pd.DataFrame) -> pd.DataFrame:

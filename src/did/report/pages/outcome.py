@@ -1,4 +1,4 @@
-"""What the report's section on one outcome holds: what a reader asks first, its figures, tests, area_audit and
+"""What the report's section on one outcome holds: what a reader asks first, its figures, tests, area audit and
 caveats."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One outcome's section of the report: what a reader asks first, words, figures, diagnostics, area_audit and
+"""One outcome's section of the report: what a reader asks first, words, figures, diagnostics, area audit and
 caveats."""
 
 from __future__ import annotations

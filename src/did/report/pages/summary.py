@@ -368,7 +368,7 @@ def claim_facts(reproduction: pd.DataFrame, facts: Facts | Front) -> list[str]:
                        f"(p < {row.published_significance.partition('<')[2].strip()})" for row in below.itertuples())
         lines.append(f"The report concludes \"{facts.published_conclusion}\", and prints otherwise for "
                      f"{plural(len(below), 'cell')}{'' if not here else ' here'}: {cells}.")
-    lines.append(_by_chance(claims, facts))
+    lines += filter(None, [_by_chance(claims, facts)])
     if "p_holm" in reproduction:
         lines.append(
             "Holm-adjusted p-values stand alongside the raw ones"
@@ -381,8 +381,11 @@ def claim_facts(reproduction: pd.DataFrame, facts: Facts | Front) -> list[str]:
 def _by_chance(claims: pd.DataFrame, facts: Facts | Front) -> str:
     """How many tests reject though nothing is there: by the measured size of their methods, 5% where it is not known.
 
-    ``claims``: one row per claim of the reproduction table.
+    ``claims``: one row per claim of the reproduction table. Those without a test of ours do not count; "" without any.
     """
+    claims = claims[claims["p_tested"].notna()]
+    if claims.empty:
+        return ""
     tests, sizes = len(claims), claims["p_size"].dropna()
     chance = sizes.sum() + NOMINAL * (tests - len(sizes))
     how = (f"counting {NOMINAL:.0%} of each, since the size of none was measured" if sizes.empty else
