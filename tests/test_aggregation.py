@@ -19,7 +19,6 @@ from test_callaway_santanna import (
     errors,
     golden_cases,
     golden_result,
-    needs_golden,
     panel_of,
     random_frame,
 )
@@ -29,7 +28,6 @@ LIMITS = {"balance_e0": {"balance_event_time": 0}, "balance_e1": {"balance_event
           "min_e_m2_max_e_1": {"min_event_time": -2, "max_event_time": 1}, "max_e1": {"max_event_time": 1}, "": {}}
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "number"), golden_cases())
 def test_every_average_and_its_error_equals_r(data, number):
     panel, result, theirs = golden_result(data, number)
@@ -49,7 +47,6 @@ def test_every_average_and_its_error_equals_r(data, number):
             assert [int(label) - offset for label in labels[:-1]] == table["egt"]
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "number"), golden_cases())
 def test_at_a_single_event_time_every_overall_average_is_that_of_r_by_event_time(data, number):
     panel, result, theirs = golden_result(data, number)
@@ -64,7 +61,6 @@ def test_at_a_single_event_time_every_overall_average_is_that_of_r_by_event_time
                 assert errors(ours)[-1] == pytest.approx(error, rel=ERROR), kind
 
 
-@needs_golden
 @pytest.mark.parametrize("window", [{"min_event_time": 2}, {"min_event_time": 1, "max_event_time": 3}])
 def test_every_kind_averages_r_cells_of_the_window_and_no_other(window):
     panel, result, theirs = golden_result("sim_40x12", 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,17 +12,15 @@ from did.errors import DidError
 from did.estimators import Panel, did, estimate, event_study, ldv
 from did.estimators.design import Design
 from did.inference.bias_reduced import bias_reduced, bias_reduced_covariance
+from golden_files import golden_file
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
-                                                              "checkout")
 SE, DF = 1e-9, 1e-7
 COHORT = {"sim_40x12": ("id", "time", "g"), "base_stagg": ("id", "year", "year_treated")}
 
 
 def raw(data: str) -> pd.DataFrame:
     unit, time, cohort = COHORT[data]
-    frame = pd.read_csv(GOLDEN / "data" / f"{data}.csv").rename(columns={unit: "id", time: "t", cohort: "g"})
+    frame = pd.read_csv(golden_file("data", f"{data}.csv")).rename(columns={unit: "id", time: "t", cohort: "g"})
     frame["treat"] = ((frame["g"] > 0) & (frame["t"] >= frame["g"]) & (frame["g"] < 10_000)).astype(float)
     return frame.sort_values(["id", "t"]).reset_index(drop=True)
 
@@ -39,7 +36,7 @@ def golden_panel(data: str) -> Panel:
 
 
 def golden(file: str, identity: str) -> dict:
-    results = json.loads((GOLDEN / "r" / f"{file}.json").read_text())["results"]
+    results = json.loads(golden_file("r", f"{file}.json").read_text())["results"]
     return next(entry["value"] for entry in results if entry["id"].endswith(identity))
 
 
@@ -90,7 +87,6 @@ def dense(design: Design, level: str, kind: str) -> tuple[np.ndarray, np.ndarray
     return beta[list(design.wanted)], scores.T @ scores, np.array(df)
 
 
-@needs_golden
 @pytest.mark.parametrize("data", list(COHORT))
 @pytest.mark.parametrize("kind", ["CR2", "CR3"])
 def test_two_way_errors_and_degrees_of_freedom_equal_clubsandwich(data, kind):
@@ -103,7 +99,6 @@ def test_two_way_errors_and_degrees_of_freedom_equal_clubsandwich(data, kind):
     assert (row["name"], row["note"]) == ("treatment", "")
 
 
-@needs_golden
 @pytest.mark.parametrize("data", list(COHORT))
 @pytest.mark.parametrize("kind", ["CR2", "CR3"])
 def test_regression_on_the_lagged_outcome_equals_clubsandwich(data, kind):
@@ -120,7 +115,6 @@ def test_regression_on_the_lagged_outcome_equals_clubsandwich(data, kind):
     np.testing.assert_allclose(rows["p_value"], expected["p_satt"][1:], rtol=1e-6)
 
 
-@needs_golden
 def test_jackknife_by_region_equals_summclust():
     expected = golden("wild_bootstrap", "(2^10)|CRV3 jackknife")
     row = bias_reduced(did.design(golden_panel("sim_40x12")), "region", "CR3_jackknife").iloc[0]
@@ -129,7 +123,6 @@ def test_jackknife_by_region_equals_summclust():
     assert row["n_clusters"] == 10
 
 
-@needs_golden
 def test_jackknife_of_a_regression_with_period_effects_only_equals_summclust():
     expected = golden("wild_bootstrap", "lm|CRV3 jackknife region")
     y, treat, x = (raw("sim_40x12").pivot(index="id", columns="t", values=name) for name in ("y", "treat", "x"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,10 +17,8 @@ from did.errors import DidError
 from did.estimators import Panel, Result, estimate
 from did.estimators.aggregation import aggregate
 from did.inference.clustered import clustered_covariance, labels_of, summarise
+from golden_files import golden_file
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
-                                                              "checkout")
 CONTROLS = {"nevertreated": "never_treated", "notyettreated": "not_yet_treated"}
 POINT, ERROR = 1e-8, 1e-6
 few = settings(max_examples=12, deadline=None)
@@ -33,7 +30,7 @@ options = st.sampled_from(OPTIONS)
 
 def golden_frame(data: str, variant: str = "") -> pd.DataFrame:
     """A golden file as a panel table: period t is the year 2000 + t; ``variant`` as the golden ids name it."""
-    raw = pd.read_csv(GOLDEN / "data" / f"{data}.csv").rename(
+    raw = pd.read_csv(golden_file("data", f"{data}.csv")).rename(
         columns={"year": "time", "year_treated": "g", "x1": "x"})
     raw["g"] = raw["g"].where(raw["g"] < 10_000, 0)
     if variant.startswith("no never"):
@@ -51,18 +48,16 @@ def golden_frame(data: str, variant: str = "") -> pd.DataFrame:
 
 def golden_cases() -> list:
     """Every result of did in the golden files: file, position, identity."""
-    if not GOLDEN.exists():
-        return []
     return [
         pytest.param(data, number, id=f"{data}-{entry['id']}")
         for data in ("sim_40x12", "base_stagg", "sim_149x107")
-        for number, entry in enumerate(json.loads((GOLDEN / "r" / f"{data}_did.json").read_text())["results"])
+        for number, entry in enumerate(json.loads(golden_file("r", f"{data}_did.json").read_text())["results"])
     ]
 
 
 def golden_result(data: str, number: int) -> tuple[Panel, Result, dict]:
     """Our result of the settings a golden identity names, and R's."""
-    entry = json.loads((GOLDEN / "r" / f"{data}_did.json").read_text())["results"][number]
+    entry = json.loads(golden_file("r", f"{data}_did.json").read_text())["results"][number]
     parts = entry["id"].split("|")
     variant = "" if parts[0].startswith("x=") else parts.pop(0)
     setting = dict(part.split("=") for part in parts)
@@ -80,7 +75,6 @@ def errors(result: Result) -> np.ndarray:
     return np.where(size > 0, size, np.nan)
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "number"), golden_cases())
 def test_group_time_effects_and_errors_equal_r(data, number):
     panel, result, theirs = golden_result(data, number)
@@ -94,7 +88,6 @@ def test_group_time_effects_and_errors_equal_r(data, number):
                                                                             strict=True)]
 
 
-@needs_golden
 def test_the_covariance_of_all_cells_equals_r():
     panel, result, theirs = golden_result("sim_40x12", 0)
     influence = result.influence.to_numpy()
@@ -102,7 +95,6 @@ def test_the_covariance_of_all_cells_equals_r():
                                rtol=ERROR, atol=1e-12)
 
 
-@needs_golden
 def test_intervals_are_normal_without_a_small_sample_factor_as_r():
     panel, result, theirs = golden_result("sim_40x12", 0)
     rows = summarise(result, panel)
@@ -511,7 +503,6 @@ def test_two_units_have_estimates_and_no_error():
 
 
 # R's did 2.5.1 tests the anticipated cells too, later releases do not: the test after this one is of those.
-@needs_golden
 @pytest.mark.parametrize(("data", "number"), [case for case in golden_cases() if "anticip=0" in case.id])
 def test_the_pretest_equals_r_and_is_skipped_where_r_has_none(data, number):
     panel, result, theirs = golden_result(data, number)
@@ -525,7 +516,6 @@ def test_the_pretest_equals_r_and_is_skipped_where_r_has_none(data, number):
         assert row["p_value"] == pytest.approx(expected["p"], rel=ERROR)
 
 
-@needs_golden
 @pytest.mark.parametrize("anticipation", [0, 1, 2])
 def test_with_anticipation_the_pretest_is_that_of_r_cells_before_it(anticipation):
     """Against never-treated controls a change from one period to the next does not depend on the anticipation."""

@@ -22,7 +22,8 @@ from did.estimators.decomposition import (
     decompose,
     shares,
 )
-from test_imputation import ERROR, GOLDEN, POINT, golden_panel, needs_golden, random_frame
+from golden_files import golden_file
+from test_imputation import ERROR, POINT, golden_panel, random_frame
 
 THEIR_TYPES = {
     "Earlier vs Later Treated": EARLIER_LATER,
@@ -35,11 +36,10 @@ seeds = st.integers(0, 10_000)
 
 
 def golden(data: str) -> dict:
-    results = json.loads((GOLDEN / "r" / "bacon.json").read_text())["results"]
+    results = json.loads(golden_file("r", "bacon.json").read_text())["results"]
     return next(entry["value"] for entry in results if entry["id"] == data)
 
 
-@needs_golden
 @pytest.mark.parametrize("data", ["sim_40x12", "base_stagg"])
 def test_every_pair_and_the_shares_equal_bacondecomp(data):
     expected = golden(data)

@@ -20,11 +20,9 @@ from did.estimators import estimate, names
 from did.inference.methods import EXTRA, Question, infer
 from did.readers.panel_file import Columns, load
 from did.store import tables
+from golden_files import golden_file
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "estimate.md"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
-                                                              "checkout")
 COLUMNS = ["--outcome", "y", "--unit", "id", "--period", "t", "--cohort", "g"]
 NAMES = Columns("y", "id", "t", "g")
 
@@ -82,16 +80,18 @@ GOLDEN_FILES = {
 }
 
 
+SIMULATED = (golden_file("data", "sim_40x12.csv"), *GOLDEN_FILES["sim_40x12"])
+
+
 def golden(data: str, identity: str) -> dict:
-    results = json.loads((GOLDEN / "r" / f"{data}_fixest.json").read_text())["results"]
+    results = json.loads(golden_file("r", f"{data}_fixest.json").read_text())["results"]
     return next(entry["value"] for entry in results if entry["id"] == identity)["cluster_default_ssc"]["coef"]
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "identity", "more"), [
     ("sim_40x12", "", []), ("sim_40x12", "|weighted", ["--weights", "w"]), ("base_stagg", "", [])])
 def test_numbers_equal_fixest(data, identity, more):
-    rows = estimates(GOLDEN / "data" / f"{data}.csv", *GOLDEN_FILES[data], *more)
+    rows = estimates(golden_file("data", f"{data}.csv"), *GOLDEN_FILES[data], *more)
     overall = rows.loc[rows["estimator"] == "did"]
     theirs = golden(data, f"twfe{identity}")
     np.testing.assert_allclose(overall["estimate"], theirs["estimate"], rtol=1e-8)
@@ -103,9 +103,8 @@ def test_numbers_equal_fixest(data, identity, more):
     np.testing.assert_allclose(dynamic["std_error"], theirs["se"], rtol=1e-6)
 
 
-@needs_golden
 def test_the_screen_says_who_was_compared_and_clustered_how():
-    outcome = command(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], "--cluster", "cluster",
+    outcome = command(*SIMULATED, "--cluster", "cluster",
                       "--inference", "clustered")
     assert outcome.exit_code == 0
     assert "40 units x 12 periods (1 to 12)" in outcome.output
@@ -148,15 +147,14 @@ def test_a_dose_scales_the_effect():
 DID_NAMES = {"never_treated": "nevertreated", "not_yet_treated": "notyettreated"}
 
 
-@needs_golden
 @pytest.mark.parametrize("control_group", list(DID_NAMES))
 @pytest.mark.parametrize("base_period", ["varying", "universal"])
 @pytest.mark.parametrize("method", ["dr", "ipw", "reg"])
 def test_group_time_effects_equal_the_did_package(control_group, base_period, method):
-    rows = estimates(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], "--estimator", "callaway_santanna",
+    rows = estimates(*SIMULATED, "--estimator", "callaway_santanna",
                      "--control-group", control_group, "--base-period", base_period, "--method", method,
                      "--covariates", "x", "--anticipation", "1")
-    results = json.loads((GOLDEN / "r" / "sim_40x12_did.json").read_text())["results"]
+    results = json.loads(golden_file("r", "sim_40x12_did.json").read_text())["results"]
     identity = f"x=x|est={method}|control={DID_NAMES[control_group]}|base={base_period}|anticip=1"
     theirs = next(entry["value"]["att_gt"] for entry in results if entry["id"] == identity)
     ours = rows.loc[rows["estimand"] == "att_gt"].set_index(["cohort", "period"])
@@ -166,9 +164,8 @@ def test_group_time_effects_equal_the_did_package(control_group, base_period, me
     np.testing.assert_allclose(ours["std_error"], np.array(theirs["se"], dtype=float), rtol=1e-6)
 
 
-@needs_golden
 def test_averages_of_group_time_effects_are_on_the_screen():
-    outcome = command(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], "--estimator", "callaway_santanna")
+    outcome = command(*SIMULATED, "--estimator", "callaway_santanna")
     assert outcome.exit_code == 0
     for effect in ("overall ", "event_time 0 ", "cohort 5 ", "calendar 12 "):
         assert f"  {effect}" in outcome.output
@@ -343,16 +340,15 @@ def test_many_clusters_keep_clustered_errors_and_say_nothing():
 STAGGERED = ["--estimator", "callaway_santanna"]
 
 
-@needs_golden
 @pytest.mark.parametrize(("limit", "more"), [
     ("dynamic", []), ("dynamic_balance_e1", ["--balance", "1"]), ("dynamic_min_e_m2_max_e_1",
      ["--min-event-time", "-2", "--max-event-time", "1"])])
 @pytest.mark.parametrize("base", ["varying", "universal"])
 def test_windows_of_the_average_by_event_time_equal_r(limit, more, base):
-    results = json.loads((GOLDEN / "r" / "sim_40x12_did.json").read_text())["results"]
+    results = json.loads(golden_file("r", "sim_40x12_did.json").read_text())["results"]
     identity = f"x=none|est=dr|control=notyettreated|base={base}|anticip=0"
     theirs = next(entry["value"]["aggte"] for entry in results if entry["id"] == identity)[limit]
-    rows = estimates(GOLDEN / "data" / "sim_40x12.csv", *GOLDEN_FILES["sim_40x12"], *STAGGERED, "--base-period", base,
+    rows = estimates(*SIMULATED, *STAGGERED, "--base-period", base,
                      "--aggregation", "event_time", *more)
     assert list(rows["event_time"].dropna()) == theirs["table"]["egt"]
     np.testing.assert_allclose(rows["estimate"], [*theirs["table"]["att"], theirs["overall_att"]], rtol=1e-8,

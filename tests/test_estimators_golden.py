@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,10 +14,8 @@ from did.diagnostics.pretrends import joint_leads
 from did.errors import DidError
 from did.estimators import Panel, did, estimate, event_study, ldv
 from did.inference.clustered import clustered_covariance, small_sample_factor, summarise
+from golden_files import golden_file
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
-                                                              "checkout")
 NAMES = {
     "sim_40x12": ("id", "time", "g", "w"),
     "base_stagg": ("id", "year", "year_treated", None),
@@ -30,7 +27,7 @@ ERROR = 1e-6
 def frame_of(data: str, drop: bool = False) -> pd.DataFrame:
     """The golden file as a panel table: period t becomes the year 2000 + t; never treated becomes missing."""
     unit, time, cohort, weight = NAMES[data]
-    raw = pd.read_csv(GOLDEN / "data" / f"{data}.csv")
+    raw = pd.read_csv(golden_file("data", f"{data}.csv"))
     year = 2000 + raw[time]
     treated = raw[cohort].between(raw[time].min(), raw[time].max())
     frame = pd.DataFrame({
@@ -49,7 +46,7 @@ def frame_of(data: str, drop: bool = False) -> pd.DataFrame:
 
 
 def golden(data: str, identity: str) -> dict:
-    results = json.loads((GOLDEN / "r" / f"{data}_fixest.json").read_text())["results"]
+    results = json.loads(golden_file("r", f"{data}_fixest.json").read_text())["results"]
     return next(entry["value"] for entry in results if entry["id"] == identity)
 
 
@@ -67,7 +64,6 @@ CASES = [
 ]
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "identity", "options"), CASES)
 def test_two_way_estimate_and_unit_clustered_error_equal_fixest(data, identity, options):
     panel = panel_of(data, **options)
@@ -84,7 +80,6 @@ def test_two_way_estimate_and_unit_clustered_error_equal_fixest(data, identity, 
     assert row["n_parameters"] == expected["fit"]["nparams"] - panel.n_units + 1
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "identity", "options"), CASES)
 def test_other_small_sample_rules_are_the_same_covariance_times_another_factor(data, identity, options):
     panel = panel_of(data, **options)
@@ -102,7 +97,6 @@ def test_other_small_sample_rules_are_the_same_covariance_times_another_factor(d
         assert np.sqrt(factor * sandwich) == pytest.approx(expected[rule]["coef"]["se"][0], rel=ERROR), rule
 
 
-@needs_golden
 @pytest.mark.parametrize("data", list(NAMES))
 def test_plm_rules_relate_to_ours_as_documented(data):
     panel = panel_of(data)
@@ -116,9 +110,8 @@ def test_plm_rules_relate_to_ours_as_documented(data):
     assert np.sqrt(plm * sandwich) == pytest.approx(expected["stata_sss_group"]["se"][0], rel=ERROR)
 
 
-@needs_golden
 def test_clustering_above_the_unit_equals_the_published_crv1():
-    results = json.loads((GOLDEN / "r" / "wild_bootstrap.json").read_text())["results"]
+    results = json.loads(golden_file("r", "wild_bootstrap.json").read_text())["results"]
     expected = next(entry["value"] for entry in results if entry["id"].endswith("|CRV1"))
     panel = panel_of("sim_40x12", levels=("region",))
     row = summarise(estimate("did", panel), panel).set_index("cluster").loc["region"]
@@ -128,7 +121,6 @@ def test_clustering_above_the_unit_equals_the_published_crv1():
     assert row["p_value"] == pytest.approx(expected["p"], rel=ERROR)
 
 
-@needs_golden
 @pytest.mark.parametrize("options", [{}, {"drop": True}, {"weighted": True}])
 def test_clusters_of_unequal_size_equal_a_dummy_variable_regression(options):
     panel = panel_of("sim_40x12", levels=("group",), **options)
@@ -155,7 +147,6 @@ EVENT_CASES = [
 ]
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "identity", "options", "reference"), EVENT_CASES)
 def test_event_study_equals_fixest(data, identity, options, reference):
     panel = panel_of(data, **options)
@@ -180,7 +171,6 @@ def test_event_study_equals_fixest(data, identity, options, reference):
     assert (normalised["note"].str.startswith("reference")).all()
 
 
-@needs_golden
 @pytest.mark.parametrize(("name", "identity"), [("did", "twfe+x"), ("event_study", "event_study+x")])
 def test_a_covariate_that_varies_equals_fixest(name, identity):
     panel = panel_of("base_stagg")
@@ -197,7 +187,6 @@ def test_a_covariate_that_varies_equals_fixest(name, identity):
     assert (ours["n_parameters"] == expected["fit"]["nparams"] - result.n_units + 1).all()
 
 
-@needs_golden
 @pytest.mark.parametrize(("name", "identity"), [("did", "twfe"), ("event_study", "event_study")])
 def test_a_covariate_of_the_unit_is_refused_where_fixest_drops_it(name, identity):
     """R's result is that without the covariate, under the name of one with it."""
@@ -209,7 +198,6 @@ def test_a_covariate_of_the_unit_is_refused_where_fixest_drops_it(name, identity
         estimate(name, panel, covariates=("x",))
 
 
-@needs_golden
 @pytest.mark.parametrize("name", ["did", "event_study"])
 def test_cells_without_a_covariate_are_those_left_out(name):
     """A missing covariate and a missing outcome leave out the same cell, and the note counts each."""
@@ -226,7 +214,6 @@ def test_cells_without_a_covariate_are_those_left_out(name):
     assert "3 of " in same.note and "have no outcome or no weight and are left out" in same.note
 
 
-@needs_golden
 @pytest.mark.parametrize("name", ["did", "event_study"])
 def test_covariates_without_a_coefficient_are_refused_by_name(name):
     panel = panel_of("base_stagg")
@@ -244,7 +231,6 @@ def test_covariates_without_a_coefficient_are_refused_by_name(name):
         estimate(name, panel, covariates=("X",))
 
 
-@needs_golden
 @pytest.mark.parametrize(("name", "options"), [
     ("did", {}), ("did", {"covariates": ("x",)}), ("event_study", {}), ("event_study", {"bin_width": 3}),
     ("event_study", {"reference": (-1, -9), "covariates": ("x",)}), ("ldv", {"lags": "last_1"})])
@@ -266,7 +252,6 @@ def test_design_is_the_regression_behind_the_estimate(name, options):
         assert times == result.parameters["event_time"][shown].tolist()
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "options"), [("sim_40x12", {}), ("sim_40x12", {"weighted": True}),
                                                ("base_stagg", {})])
 def test_joint_test_of_leads_equals_fixest_wald(data, options):
@@ -278,7 +263,6 @@ def test_joint_test_of_leads_equals_fixest_wald(data, options):
     assert row["p_value"] == pytest.approx(expected["p"], rel=ERROR)
 
 
-@needs_golden
 @pytest.mark.parametrize("data", list(NAMES))
 def test_clustered_covariance_equals_fixest_on_a_lagged_outcome_regression(data):
     """Another model (the outcome's own last period), the same covariance from its scores by unit."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,8 @@ from did.diagnostics.imputation_leads import imputation_leads
 from did.errors import DidError
 from did.estimators import Panel, Result, estimate
 from did.inference.clustered import cluster_sums, small_sample_factor, summarise
+from golden_files import golden_file
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
-                                                              "checkout")
 POINT = 1e-8
 ERROR = 1e-6
 NAMES = {"sim_40x12": ("time", "g"), "base_stagg": ("year", "year_treated"), "sim_149x107": ("time", "g")}
@@ -30,7 +27,7 @@ seeds = st.integers(0, 10_000)
 def golden_panel(data: str, *, drop: bool = False, weighted: bool = False) -> Panel:
     """The golden file as a panel of years 2000 + t, clustered by unit and by blocks of four units."""
     time, cohort = NAMES[data]
-    raw = pd.read_csv(GOLDEN / "data" / f"{data}.csv")
+    raw = pd.read_csv(golden_file("data", f"{data}.csv"))
     treated = raw[cohort].between(raw[time].min(), raw[time].max())
     frame = pd.DataFrame({
         "unit": raw["id"].map("u{:04d}".format), "period": (2000 + raw[time]).astype(str), "frequency": "Y",
@@ -42,10 +39,9 @@ def golden_panel(data: str, *, drop: bool = False, weighted: bool = False) -> Pa
     return Panel.from_frame(frame, cluster_columns=("block",), weight_column="weight" if weighted else None)
 
 
-@needs_golden
 @pytest.mark.parametrize(("estimand", "identity"), [("overall", "static"), ("event_time", "horizon")])
 def test_a_covariate_in_the_first_stage_equals_didimputation(estimand, identity):
-    raw = pd.read_csv(GOLDEN / "data" / "base_stagg.csv").sort_values(["id", "year"])
+    raw = pd.read_csv(golden_file("data", "base_stagg.csv")).sort_values(["id", "year"])
     panel = golden_panel("base_stagg")
     panel = dataclasses.replace(panel, covariates={"x1": raw["x1"].to_numpy().reshape(panel.outcome.shape)})
     expected = golden("base_stagg", f"{identity}|first stage x")
@@ -58,7 +54,7 @@ def test_a_covariate_in_the_first_stage_equals_didimputation(estimand, identity)
 
 
 def golden(data: str, identity: str) -> dict:
-    results = json.loads((GOLDEN / "r" / f"{data}_imputation.json").read_text())["results"]
+    results = json.loads(golden_file("r", f"{data}_imputation.json").read_text())["results"]
     return next(entry["value"] for entry in results if entry["id"] == f"did_imputation|{identity}")
 
 
@@ -87,7 +83,6 @@ CASES = [(data, {}) for data in NAMES] + [
 ]
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "options"), CASES)
 def test_effects_by_horizon_and_their_errors_equal_didimputation(data, options):
     expected = golden(data, "horizon" + ("|unbalanced" if options else ""))
@@ -103,7 +98,6 @@ def test_effects_by_horizon_and_their_errors_equal_didimputation(data, options):
         np.array(expected["conf.high"]) - expected["estimate"]), rtol=ERROR)
 
 
-@needs_golden
 @pytest.mark.parametrize("data", list(NAMES))
 def test_the_static_effect_and_its_error_equal_didimputation(data):
     expected = golden(data, "static")
@@ -112,7 +106,6 @@ def test_the_static_effect_and_its_error_equal_didimputation(data):
     assert spread(result)[0] == pytest.approx(expected["std.error"][0], rel=ERROR)
 
 
-@needs_golden
 @pytest.mark.parametrize("data", ["sim_40x12", "sim_149x107"])
 @pytest.mark.parametrize(("estimand", "identity"), [("overall", "static"), ("event_time", "horizon")])
 def test_weighted_effects_equal_didimputation_and_so_do_errors_by_its_rule(data, estimand, identity):
@@ -127,7 +120,6 @@ def test_weighted_effects_equal_didimputation_and_so_do_errors_by_its_rule(data,
     assert 0.001 < np.abs(spread(exact) / spread(theirs) - 1).max() < 0.15
 
 
-@needs_golden
 @pytest.mark.parametrize("data", list(NAMES))
 @pytest.mark.parametrize(("n_leads", "identity"), [(None, "horizon+pretrends"), (3, "pretrends -3:-1")])
 def test_leads_and_their_errors_equal_didimputation(data, n_leads, identity):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,20 +21,18 @@ from did.estimators import Panel, did, event_study
 from did.inference.clustered import clustered_covariance
 from did.inference.joint_test import COLUMNS
 from did.simulate.panels import panel as simulated
+from golden_files import golden_file
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-GOLDEN = SHARED / "golden" / "r" / "pretrends.json"
-needs_shared = pytest.mark.skipif(not GOLDEN.exists(), reason="reads the golden numbers")
 DATA = {"HeAndWang": "HeAndWangResults.json", "BCdata": "BCdata_EventStudy.json"}
 
 
 def golden(case: str) -> dict:
-    results = json.loads(GOLDEN.read_text())["results"]
+    results = json.loads(golden_file("r", "pretrends.json").read_text())["results"]
     return {one["id"].removeprefix(f"{case}|"): one["value"] for one in results if one["id"].startswith(f"{case}|")}
 
 
 def inputs(case: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    data = json.loads((SHARED / "golden" / "data" / DATA[case]).read_text())
+    data = json.loads(golden_file("data", DATA[case]).read_text())
     given = golden(case)["input"]
     estimate = np.array(data.get("betahat", data.get("beta")), dtype=float)
     covariance = np.array(data["sigma"], dtype=float)
@@ -43,7 +40,6 @@ def inputs(case: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     return estimate, covariance, np.array(given["tVec"], dtype=float), float(given["referencePeriod"])
 
 
-@needs_shared
 @pytest.mark.parametrize("case", DATA)
 def test_power_of_a_given_trend_is_that_of_the_normal_integral(case):
     estimate, covariance, times, reference = inputs(case)
@@ -52,7 +48,6 @@ def test_power_of_a_given_trend_is_that_of_the_normal_integral(case):
     assert found.power == pytest.approx(expected["power"], abs=5e-6)
 
 
-@needs_shared
 @pytest.mark.parametrize("case", DATA)
 @pytest.mark.parametrize("power", [0.5, 0.8])
 def test_slopes_equal_the_r_package_within_its_root_search(case, power):
@@ -64,7 +59,6 @@ def test_slopes_equal_the_r_package_within_its_root_search(case, power):
     assert exact.power == pytest.approx(power, abs=1e-6)
 
 
-@needs_shared
 @pytest.mark.parametrize("case", DATA)
 @pytest.mark.parametrize("violation", ["linear slope at power 0.5", "linear slope at power 0.8",
                                        "quadratic 0.01 t^2 scaled"])

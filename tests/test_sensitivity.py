@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,21 +33,18 @@ from did.estimators import Panel, estimate
 from did.estimators.aggregation import aggregate
 from did.inference.clustered import summarise
 from did.simulate.panels import panel as simulated
+from golden_files import golden_file
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
-                                                              "checkout")
 few = settings(max_examples=15, deadline=None)
 seeds = st.integers(0, 10_000)
 
 
 def golden_results(name: str) -> list[dict]:
-    path = GOLDEN / "r" / f"{name}.json"
-    return json.loads(path.read_text())["results"] if path.exists() else []
+    return json.loads(golden_file("r", f"{name}.json").read_text())["results"]
 
 
 def published() -> EventPath:
-    data = json.loads((GOLDEN / "data" / "BCdata_EventStudy.json").read_text())
+    data = json.loads(golden_file("data", "BCdata_EventStudy.json").read_text())
     return EventPath(np.array(data["betahat"]), np.array(data["sigma"]), len(data["prePeriodIndices"]))
 
 
@@ -67,7 +63,6 @@ def random_path(seed: int, n_pre: int | None = None, n_post: int | None = None) 
 # --- against published numbers --------------------------------------------------------------------
 
 
-@needs_golden
 @pytest.mark.parametrize("case", golden_results("flci_exact_python"), ids=lambda case: f"{case['l_vec']}-{case['M']}")
 def test_fixed_length_interval_is_the_exact_one(case):
     low, high = Frontier.of(published(), case["l_vec"]).interval(case["M"])
@@ -77,7 +72,6 @@ def test_fixed_length_interval_is_the_exact_one(case):
     assert high == pytest.approx(case["ub_honestdid"], abs=5e-4)
 
 
-@needs_golden
 def test_original_interval_and_optimal_estimators_are_those_of_honestdid():
     path = published()
     for entry in golden_results("honestdid_BCdata"):
@@ -93,7 +87,6 @@ def test_original_interval_and_optimal_estimators_are_those_of_honestdid():
             assert (low, high) == pytest.approx(tuple(value["FLCI"]), abs=5e-4)
 
 
-@needs_golden
 @pytest.mark.parametrize("case", [case for case in golden_results("honestdid_wide_grid") if case["id"][:2] == "BC"],
                          ids=lambda case: case["id"])
 def test_hybrid_sets_are_those_of_honestdid_on_a_wide_grid(case):
@@ -106,7 +99,6 @@ def test_hybrid_sets_are_those_of_honestdid_on_a_wide_grid(case):
     assert found == pytest.approx(wanted, abs=2e-3 + 0.0025)
 
 
-@needs_golden
 def test_relative_magnitudes_are_those_of_honestdid_on_its_own_grid():
     path, compared, others = published(), 0, ("bias", "monotone", "deviation")
     for entry in golden_results("honestdid_BCdata"):
@@ -275,7 +267,6 @@ def test_effects_on_a_straight_line_of_leads_are_deviations_from_it():
 # --- breakdown values -----------------------------------------------------------------------------
 
 
-@needs_golden
 @pytest.mark.parametrize("target", ["first", "average"])
 def test_at_the_breakdown_value_the_interval_touches_zero(target):
     path = published()

@@ -12,16 +12,16 @@ import statsmodels.api as sm
 from did.errors import DidError
 from did.estimators import Panel, estimate
 from did.inference.clustered import summarise
-from test_callaway_santanna import GOLDEN, golden_frame, needs_golden, panel_of, random_frame
+from golden_files import golden_file
+from test_callaway_santanna import golden_frame, panel_of, random_frame
 
 
-@needs_golden
 @pytest.mark.parametrize(("data", "identity"), [
     ("sim_40x12", "sunab"), ("sim_40x12", "sunab+x"), ("sim_40x12", "sunab|weighted"),
     ("base_stagg", "sunab"), ("base_stagg", "sunab+x"),
 ])
 def test_estimates_and_clustered_errors_equal_fixest(data, identity):
-    results = json.loads((GOLDEN / "r" / f"{data}_fixest.json").read_text())["results"]
+    results = json.loads(golden_file("r", f"{data}_fixest.json").read_text())["results"]
     theirs = next(entry["value"] for entry in results if entry["id"] == identity)
     panel = Panel.from_frame(golden_frame(data), cluster_columns=(),
                              covariate_columns=["x"] if "+x" in identity else [],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,17 +19,15 @@ from did.inference.clustered import summarise
 from did.inference.synthetic_errors import COLUMNS, METHODS, synthetic_errors
 from did.report.figures.synthetic_weights import synthetic_weights
 from framed import draw_framed
+from golden_files import golden_file
 
-GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden numbers are not alongside the "
-                                                              "checkout")
 VARIANTS = {"synthetic_did": "synthdid", "synthetic_control": "sc", "did": "did"}
 variants = pytest.mark.parametrize("variant", list(VARIANTS))
 OVERALL = {"estimands": ["overall"]}
 
 
 def california() -> Panel:
-    raw = pd.read_csv(GOLDEN / "data" / "california_prop99.csv")
+    raw = pd.read_csv(golden_file("data", "california_prop99.csv"))
     return Panel.from_frame(pd.DataFrame({
         "unit": raw["State"], "period": raw["Year"].astype(str), "frequency": "Y", "outcome": raw["PacksPerCapita"],
         "cohort": raw["Year"].astype(str).where(raw["treated"] == 1).groupby(raw["State"]).transform("min")}),
@@ -38,14 +35,14 @@ def california() -> Panel:
 
 
 def base_did() -> Panel:
-    raw = pd.read_csv(GOLDEN / "data" / "base_did.csv")
+    raw = pd.read_csv(golden_file("data", "base_did.csv"))
     return Panel.from_frame(pd.DataFrame({
         "unit": raw["id"].astype(str), "period": (2000 + raw["period"]).astype(str), "frequency": "Y",
         "outcome": raw["y"], "cohort": np.where(raw["treat"] == 1, "2006", None)}), cluster_columns=())
 
 
 def golden(data: str, variant: str) -> dict:
-    results = json.loads((GOLDEN / "r" / "synthdid.json").read_text())["results"]
+    results = json.loads(golden_file("r", "synthdid.json").read_text())["results"]
     return next(one["value"] for one in results if one["id"] == f"{data}|{VARIANTS[variant]}_estimate")
 
 
@@ -84,7 +81,6 @@ def numbers(panel: Panel, **options) -> np.ndarray:
 # Against R ----------------------------------------------------------------------------------------------------
 
 
-@needs_golden
 @variants
 def test_california_is_that_of_r_with_its_path_and_its_weights(variant):
     expected = golden("california_prop99", variant)
@@ -100,7 +96,6 @@ def test_california_is_that_of_r_with_its_path_and_its_weights(variant):
         np.testing.assert_allclose(when[expected["pre_periods"]], expected["lambda"], atol=1e-10)
 
 
-@needs_golden
 def test_california_has_no_jackknife_and_a_placebo_error_as_large_as_rs():
     panel = california()
     row = summarise(estimate("synthetic_did", panel, **OVERALL), panel).iloc[0]
@@ -115,7 +110,6 @@ def test_california_has_no_jackknife_and_a_placebo_error_as_large_as_rs():
     assert found["p_value"] == pytest.approx((1 + 199 * 1 / 38) / 200, abs=0.03)   # one state of 38 is beyond it
 
 
-@needs_golden
 @variants
 def test_many_treated_units_are_those_of_r_with_its_jackknife(variant):
     panel, expected = base_did(), golden("base_did", variant)
@@ -277,9 +271,8 @@ def test_a_level_of_system_means_is_drawn_by_systems_near_in_size():
     assert found["size_mismatch"] == 0
 
 
-@needs_golden
 def test_149_units_by_107_months_with_199_placebo_assignments_take_less_than_ten_seconds(capsys):
-    raw = pd.read_csv(GOLDEN / "data" / "sim_149x107.csv")
+    raw = pd.read_csv(golden_file("data", "sim_149x107.csv"))
     first = np.array([60, 66, 72])[np.arange(150) % 3]   # its own has too few never treated for placebo assignments
     panel = Panel.from_frame(pd.DataFrame({
         "unit": raw["id"].map("u{:03d}".format), "period": (2000 + raw["time"]).astype(str), "frequency": "Y",

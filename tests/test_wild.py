@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from itertools import product
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,9 +16,7 @@ from did.estimators import Panel, did, ldv
 from did.estimators.design import Design
 from did.inference.clustered import summarise
 from did.inference.wild import COLUMNS, wild_bootstrap
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-GOLDEN = SHARED / "golden"
+from golden_files import golden_file
 
 
 def design_of(outcome, regressors, clusters, *, weight=None, effects="two_way", wanted=(0,)) -> Design:
@@ -98,15 +95,14 @@ def refits(design: Design, column: int, vectors, impose_null: bool, null: float 
     return (coefficient[0] - null) / spread, np.abs(statistics)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 @pytest.mark.parametrize("weights", ["rademacher", "webb", "normal"])
 @pytest.mark.parametrize("impose_null", [True, False])
 def test_equals_fwildclusterboot(weights, impose_null):
-    frame = pd.read_csv(GOLDEN / "data" / "sim_40x12.csv")
+    frame = pd.read_csv(golden_file("data", "sim_40x12.csv"))
     outcome, treatment = (frame.pivot(index="id", columns="time", values=name).to_numpy(dtype=float)
                           for name in ("y", "treat"))
     design = design_of(outcome, treatment, np.arange(40) // 4)
-    entries = json.loads((GOLDEN / "r" / "wild_bootstrap.json").read_text())["results"]
+    entries = json.loads(golden_file("r", "wild_bootstrap.json").read_text())["results"]
     theirs = next(entry["value"] for entry in entries if entry["value"].get("type") == weights.replace("normal", "norm")
                   and entry["value"]["impose_null"] is impose_null)
     row = wild_bootstrap(design, "system", weights=weights, impose_null=impose_null, draws=99_999,
@@ -120,9 +116,8 @@ def test_equals_fwildclusterboot(weights, impose_null):
     assert [row["ci_low"], row["ci_high"]] == pytest.approx(theirs["conf_int"], abs=tolerance)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 def test_the_statistic_has_the_factor_of_the_estimates_table():
-    frame = pd.read_csv(GOLDEN / "data" / "sim_40x12.csv")
+    frame = pd.read_csv(golden_file("data", "sim_40x12.csv"))
     outcome, treatment = (frame.pivot(index="id", columns="time", values=name).to_numpy(dtype=float)
                           for name in ("y", "treat"))
     row = wild_bootstrap(design_of(outcome, treatment, np.arange(40) // 4), "system").iloc[0]
