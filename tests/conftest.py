@@ -8,5 +8,5 @@ def pytest_terminal_summary(terminalreporter) -> None:
     reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
     missing = [reason for reason in reasons if "shared" in reason or "publishers" in reason]
     if missing:
-        terminalreporter.write_line(f"{len(missing)} tests were skipped, which need files of publishers or other packages "
-                                    "in ../shared: put that folder next to this checkout to run them.")
+        terminalreporter.write_line(f"{len(missing)} tests were skipped, which need files of publishers or other "
+                                    "packages in ../shared: put that folder next to this checkout to run them.")

@@ -263,6 +263,20 @@ def test_where_there_is_no_cross_section_the_row_says_why():
     assert "no hc3 error: --method ipw" in rows_of(panel, errors="hc3", method="ipw", covariates=["x"]).iloc[0]["note"]
 
 
+def test_a_covariate_missing_in_a_cohort_that_is_not_averaged_changes_no_error():
+    frame = made()
+    late = frame["unit"].isin(["u07", "u08"])
+    frame.loc[late, "cohort"] = "2010"
+    options = {"errors": "homoskedastic", "control_group": "never_treated", "covariates": ["x"],
+               "estimands": "event_time"}
+    usual = estimate("rolling", panel_of(frame), **options)
+    frame.loc[late & frame["period"].isin(["2005", "2007"]), "x"] = np.nan
+    found = estimate("rolling", panel_of(frame), **options)
+    row = usual.parameters["event_time"].tolist().index(1)
+    assert found.parameters["event_time"].iloc[row] == 1 and np.isfinite(usual.unit_errors[row]).all()
+    np.testing.assert_allclose(found.unit_errors[row], usual.unit_errors[row], rtol=1e-9)
+
+
 def test_a_line_through_fewer_than_two_periods_is_refused_or_its_cohort_named():
     frame = made()
     with pytest.raises(DidError, match="rolling: expected a treated unit with 2 periods before treatment; found none"):

@@ -5,7 +5,7 @@ How to add one: `did.estimators.registry`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from did.errors import DidError, one_of, suggest
 from did.estimators.base import Panel, Result
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimator", "Option", "Panel", "Result", "Words", "design_of", "entries", "entry", "estimate", "in_run",
            "names", "overall", "register"]
+Found = TypeVar("Found")
 
 
 def estimate(name: str, panel: Panel, **options: object) -> Result:
@@ -79,7 +80,7 @@ def _averaged(result: Result, panel: Panel) -> list[Result]:
     return [aggregate(result, panel, kind) for kind in KINDS]
 
 
-def _called(name: str, call: Callable, panel: Panel, options: dict[str, object]):
+def _called(name: str, call: Callable[..., Found], panel: Panel, options: dict[str, object]) -> Found:
     allowed = list(parameters(call))
     for option in options:
         if option not in allowed:

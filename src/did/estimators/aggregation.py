@@ -133,13 +133,13 @@ def _finish(
         overall = share @ value
         combined = influence @ share
         if kind == "cohort":
-            spread = np.zeros(len(cells.size_of))
-            spread[found] = (value - overall) / cells.size_of[found].sum()
-            combined += _of_units(cells, spread)
+            of_size = np.zeros(len(cells.size_of))
+            of_size[found] = (value - overall) / cells.size_of[found].sum()
+            combined += _of_units(cells, of_size)
         one_cell = behind[:, share > 0].any(axis=1)
         table = pd.concat([
             parameter_table(kind, state=_states(result, chosen, group, found),
-                            event_time=found if kind == "event_time" else None,
+                            event_time=found.tolist() if kind == "event_time" else None,
                             cohort=cells.units.labels[found] if kind == "cohort" else None,
                             period=cells.periods[found] if kind == "calendar" else None),
             parameter_table(f"overall_{kind}"),

@@ -315,7 +315,7 @@ def _parameters(estimand: str, given: Mapping[str, Sequence | None]) -> pd.DataF
     n_rows = next(len(values) for values in given.values() if values is not None)
     blank = {"cohort": None, "period": None, "event_time": None, "state": ESTIMATED, "note": ""}
     columns = {"estimand": [estimand] * n_rows} | {
-        name: [held] * n_rows if given.get(name) is None else list(given[name]) for name, held in blank.items()}
+        name: [held] * n_rows if (own := given.get(name)) is None else list(own) for name, held in blank.items()}
     return pd.DataFrame({name: pd.Series(values, dtype="Int64" if name == "event_time" else "str")
                          for name, values in columns.items()})
 

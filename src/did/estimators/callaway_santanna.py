@@ -345,5 +345,5 @@ def cohort_of_units(result: Result, panel: Panel) -> CohortOfUnits:
     """Return which of a group-time result's cohorts each of its units belongs to, and its sampling weight."""
     labels = pd.Index(result.parameters["cohort"].unique())
     first = panel.treated_from[panel.units.get_indexer(result.influence.index)]
-    label = np.append(panel.periods.to_numpy(dtype=object), None)[first]
+    label = np.array([*panel.periods, None], dtype=object)[first]
     return CohortOfUnits(labels, labels.get_indexer(pd.Index(label)), first_weight(panel, result.influence.index))

@@ -103,7 +103,7 @@ def _outcome(
     """Return each unit's average (units,), NaN if it is not used, covariates (units, columns), or why there is none."""
     sample, first = averages.sample, averages.first[cells]
     outcome = np.where(controls, 0.0, np.nan)
-    covariates: np.ndarray | None = None
+    designs: list[np.ndarray] = []
     start = 0
     for cohort in averages.cohorts:
         own = cells[first == cohort.first] - start
@@ -118,10 +118,10 @@ def _outcome(
             return outcome, sample.outcome, "outcomes are missing"
         outcome[rows] = np.where(members[rows], change @ (share / share.sum()), outcome[rows] + change @ share)
         for period in np.unique(np.minimum(cohort.period[own], cohort.base[own])):
-            values = sample.covariates[:, :, period].T
-            if covariates is not None and not np.array_equal(values, covariates):
-                return outcome, values, "covariates differ between the cells averaged"
-            covariates = values
+            designs.append(sample.covariates[:, :, period].T)
+            if not np.array_equal(designs[0], designs[-1], equal_nan=True):
+                return outcome, designs[0], "covariates differ between the cells averaged"
+    covariates = designs[0]
     if not np.isfinite(covariates[np.isfinite(outcome)]).all():
         return outcome, covariates, "covariates are missing"
     return outcome, covariates, ""

@@ -82,7 +82,7 @@ def covariate_columns(panel: Panel, covariates: Sequence[str], estimator: str) -
     flat = _squares(within(values, weight), weight) <= rounding
     per_unit = _squares(demean_periods(values.swapaxes(0, 1), weight.T), weight.T) <= rounding
     per_period = _squares(demean_periods(values, weight), weight) <= rounding
-    for column in np.flatnonzero(flat):
+    for column in np.flatnonzero(flat).tolist():
         found = ("no cell with an outcome and all covariates" if not weight.any()
                  else "one value per unit" if per_unit[column]
                  else "one value per period" if per_period[column] else "a value per unit plus one per period")

@@ -173,7 +173,8 @@ def _no_overlap(names: Sequence[str]) -> str:
             f"propensity score of {NO_OVERLAP} or more)")
 
 
-def _weighted(change, slope, spread, treated, design, weight, score) -> Cells:
+def _weighted(change: np.ndarray, slope: np.ndarray, spread: np.ndarray | None, treated: np.ndarray,
+              design: np.ndarray, weight: np.ndarray, score: np.ndarray) -> Cells:
     """Hajek-weighted difference of residuals, with the influence of the logit and of the regression."""
     residual = change - design @ slope
     w_treated = weight * treated
@@ -192,7 +193,8 @@ def _weighted(change, slope, spread, treated, design, weight, score) -> Cells:
     return Cells(mean_treated - mean_control, influence)
 
 
-def _control_regression(change, treated, design, weight) -> tuple[np.ndarray, np.ndarray]:
+def _control_regression(change: np.ndarray, treated: np.ndarray, design: np.ndarray, weight: np.ndarray
+                        ) -> tuple[np.ndarray, np.ndarray]:
     """Return slopes (columns, cells) of the controls' weighted least squares and (X'WX)^-1."""
     root = np.sqrt(weight[~treated])[:, None]
     # The triangular factor, and not X'WX, is inverted: half the digits would be lost otherwise.
@@ -201,7 +203,8 @@ def _control_regression(change, treated, design, weight) -> tuple[np.ndarray, np
     return inverse @ (q.T @ (change[~treated] * root)), inverse @ inverse.T
 
 
-def _propensity(treated, design, weight, names) -> tuple[np.ndarray, str]:
+def _propensity(treated: np.ndarray, design: np.ndarray, weight: np.ndarray, names: Sequence[str]
+                ) -> tuple[np.ndarray, str]:
     """Return (units,) fitted probabilities of the weighted logit, or the reason there are none.
 
     Iterated least squares from R's starting values to R's stopping rule (``glm``: relative change of the

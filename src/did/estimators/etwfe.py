@@ -183,7 +183,7 @@ def _cells(panel: Panel, family: str, effects: str, weight_use: str, covariates:
         share = np.where((lone | never_above)[:, None] | (nobody | none_above), 0.0, share)
         if (share > 0).sum() == (before > 0).sum():
             break
-    rows = (share > 0).any(axis=1)
+    rows = np.any(share > 0, axis=1)
     if not (treated & (share > 0)).any():
         raise DidError("etwfe: expected a treated unit-period with untreated observations of its unit and of its "
                        "period; found none; add never-treated or later-treated units, or earlier periods")
@@ -218,7 +218,7 @@ def _fixed(panel: Panel, name: str, share: np.ndarray) -> np.ndarray:
         unit = int(np.flatnonzero(varies)[0])
         raise DidError(f"etwfe: covariate '{name}', unit {panel.units[unit]}: expected one value in every period, as "
                        f"of before treatment; found {low[unit]:g} to {high[unit]:g}; give its value before treatment")
-    return seen.any(axis=1)
+    return np.any(seen, axis=1)
 
 
 def _refuse_empty_cohorts(panel: Panel, untreated: np.ndarray, outcome: np.ndarray) -> None:

@@ -146,7 +146,7 @@ def effects(
             if method == "unconditional" or not len(sample.covariates):
                 found = unconditional(block.change, block.members, block.weight)
                 missing = np.flatnonzero(np.isnan(found.effect))
-                names = {cell: found.reason for cell in missing}
+                names = dict.fromkeys(missing.tolist(), found.reason)
             else:
                 found, names = _conditional(block, method)
             effect[columns] = found.effect
@@ -154,7 +154,7 @@ def effects(
             treated[rows, columns] = block.present & block.members[:, None]
             for cell, reason in names.items():
                 reasons[columns.start + cell] = reason
-        for cell in start + np.flatnonzero(cohort.reference):
+        for cell in (start + np.flatnonzero(cohort.reference)).tolist():
             effect[cell], influence[:, cell], reasons[cell] = 0.0, 0.0, ""
         start += len(cohort.period)
     return effect, influence, treated, reasons
@@ -163,7 +163,8 @@ def effects(
 class _Block:
     """Changes (rows, cells) of a cohort and one set of controls, and the weights and covariates behind them."""
 
-    def __init__(self, sample, cohort, cells, rows, members, constant, incomplete) -> None:
+    def __init__(self, sample: Sample, cohort: Cohort, cells: slice, rows: np.ndarray, members: np.ndarray,
+                 constant: bool, incomplete: bool) -> None:
         period, base = cohort.period[cells], cohort.base[cells]
         self.members = members
         self.change = changes(sample, cohort, cells, rows)
@@ -219,7 +220,7 @@ def _conditional(block: _Block, method: str) -> tuple[Cells, dict[int, str]]:
         found = CONDITIONAL[method](block.change[np.ix_(rows, cells)], members, design, weight, block.names)
         effect[cells], influence[np.ix_(rows, cells)] = found.effect, found.influence
         if found.reason:
-            names |= {cell: found.reason for cell in cells}
+            names |= dict.fromkeys(cells, found.reason)
     return Cells(effect, influence), names
 
 

@@ -79,7 +79,6 @@ def estimate(
         influence.append(own + _first_stage(cells, scores, group, size, error_weights))
         behind.append(_by_group(target, group, len(table)) > 0)
     parameters = pd.concat(tables, ignore_index=True)
-    behind = np.hstack(behind)
     parameters["note"] = _alone(used, target, [group for _, group in parts], tables)
     has_data = ((untreated + target) > 0).any(axis=1)
     units = used.units[has_data]
@@ -88,7 +87,7 @@ def estimate(
         parameters=parameters,
         estimate=np.concatenate(value),
         influence=pd.DataFrame(np.hstack(influence)[has_data], index=units),
-        treated=pd.DataFrame(behind[has_data], index=units),
+        treated=pd.DataFrame(np.hstack(behind)[has_data], index=units),
         n_obs=int(((untreated + target) > 0).sum()),
         n_parameters=None,
         note=cells.note,
@@ -230,7 +229,8 @@ def _residual(cells: _Cells) -> np.ndarray:
     return residual - x @ slope
 
 
-def _note(panel: Panel, without: np.ndarray, used: Panel, treated, target, names: list[str]) -> str:
+def _note(panel: Panel, without: np.ndarray, used: Panel, treated: np.ndarray, target: np.ndarray, names: list[str]
+          ) -> str:
     lost = (treated > 0) & (target <= 0)
     n_missing = int((used.observed_weight <= 0).sum())
     what = "no outcome, weight or covariate" if names else "no outcome or no weight"
@@ -320,7 +320,8 @@ def _by_group(values: np.ndarray, group: np.ndarray, n_groups: int, axis: int = 
     return sums.reshape(values.shape[axis], n_groups)
 
 
-def _first_stage(cells: _Cells, scores, group, size, error_weights: str) -> np.ndarray:
+def _first_stage(cells: _Cells, scores: np.ndarray, group: np.ndarray, size: np.ndarray, error_weights: str
+                 ) -> np.ndarray:
     """Return the (units, parameters) influence through the untreated cells: sum_t of v_it e_it.
 
     Covariates add -scores x M^-1 d: x what the effects leave of them, M their weighted squares over untreated

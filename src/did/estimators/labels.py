@@ -21,8 +21,9 @@ _ZERO = re.compile(r"[+-]?(0+\.?0*|\.0+)", re.ASCII)
 
 def label(value: object) -> str:
     """Return a value of a cell or data frame as a label: 12, 12.0, ``"12.0"`` and ``" +12 "`` are ``"12"``."""
-    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
-    text = str(int(value) if whole else value).strip()
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        value = int(value)
+    text = str(value).strip()
     found = _WHOLE.fullmatch(text)
     return text if found is None else _signed(found[1], found[2])
 

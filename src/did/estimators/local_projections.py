@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -149,17 +150,20 @@ def _window(panel: Panel, n_leads: int | None, n_lags: int | None, base_window: 
                            f"{number}")
     if isinstance(base_window, str) and base_window.isdecimal():   # as a command line has it
         base_window = int(base_window)
-    if base_window != "all" and not (_whole(base_window) and base_window >= 1):
-        raise DidError("local_projections: base_window: expected a whole number of periods, 1 or more, or 'all'; found "
-                       f"'{base_window}'")
+    base = None
+    if base_window != "all":
+        if not (_whole(base_window) and base_window >= 1):
+            raise DidError("local_projections: base_window: expected a whole number of periods, 1 or more, or 'all'; "
+                           f"found '{base_window}'")
+        base = base_window
     return _Window(
         int(starts.min()) if n_leads is None else n_leads,
         int(panel.n_periods - 1 - starts.max()) if n_lags is None else n_lags,
-        None if base_window == "all" else base_window,
+        base,
     )
 
 
-def _whole(number: object) -> bool:
+def _whole(number: object) -> TypeGuard[int]:
     return isinstance(number, int) and not isinstance(number, bool)
 
 

@@ -35,7 +35,7 @@ def factorized(column: pd.Series, name: str, where: str) -> tuple[np.ndarray, pd
     return codes, pd.Index(words, dtype="str")
 
 
-def _labels(values, at: str) -> list[str]:
+def _labels(values: pd.Index, at: str) -> list[str]:
     """Return distinct values as `did.estimators.labels`; DidError, beginning with ``at``, at a number written in two
     ways, and at a text that says there is none."""
     twice = same_number(values)
@@ -94,7 +94,8 @@ def consecutive_periods(column: pd.Series, frequency: str, where: str) -> tuple[
     return int(ordinals.min()), rank[codes], pd.Index(labels[order])
 
 
-def refuse_duplicates(unit_code, period_code, units, periods, where: str) -> None:
+def refuse_duplicates(unit_code: np.ndarray, period_code: np.ndarray, units: pd.Index, periods: pd.Index, where: str
+                      ) -> None:
     """Raise DidError, naming the first, if a unit has two rows in one period."""
     cell = unit_code * len(periods) + period_code
     if np.bincount(cell).max() > 1:
@@ -120,7 +121,8 @@ def constant_within(column: pd.Series, unit_code: np.ndarray, units: pd.Index, w
 
 
 def first_treated(
-    cohort, units, first_period: int, periods, frequency: str, later_cohorts: str, where: str
+    cohort: pd.Series, units: pd.Index, first_period: int, periods: pd.Index, frequency: str, later_cohorts: str,
+    where: str
 ) -> np.ndarray:
     """Return (units,) places of the first treated period; the number of periods for never. DidError otherwise."""
     treated_from = np.full(len(units), len(periods))
@@ -138,7 +140,7 @@ def first_treated(
     return treated_from
 
 
-def refuse_undefined_design(treated_from: np.ndarray, units, periods, where: str) -> None:
+def refuse_undefined_design(treated_from: np.ndarray, units: pd.Index, periods: pd.Index, where: str) -> None:
     """Raise DidError unless some unit is treated within the periods and something can be compared."""
     treated = treated_from < len(periods)
     if not treated.any():
@@ -166,7 +168,8 @@ def numbers(column: pd.Series, rows: pd.DataFrame, where: str) -> np.ndarray:
     return numbers
 
 
-def doses(rows: pd.DataFrame, column: str, unit_code, units, never, where: str) -> np.ndarray:
+def doses(rows: pd.DataFrame, column: str, unit_code: np.ndarray, units: pd.Index, never: np.ndarray, where: str
+          ) -> np.ndarray:
     """Return (units,) doses, 0 for those never treated. DidError for one that varies, is missing or not positive."""
     numbers(rows[column], rows, where)
     values = constant_within(rows[column], unit_code, units, where)
@@ -179,7 +182,8 @@ def doses(rows: pd.DataFrame, column: str, unit_code, units, never, where: str) 
     return dose
 
 
-def weights(weight, outcome, units, periods, where: str) -> np.ndarray:
+def weights(weight: np.ndarray, outcome: np.ndarray, units: pd.Index, periods: pd.Index, where: str
+            ) -> np.ndarray:
     """Return (units, periods) weights, 0 or more. DidError, naming unit and period, for one missing or below 0."""
     wrong = np.isfinite(outcome) & ~(weight >= 0)
     if wrong.any():

@@ -167,4 +167,5 @@ def fit(family: Family, model: Model, outcome: np.ndarray, weight: np.ndarray, o
             score = np.where(used, weight * (outcome - family.mean(eta)), 0.0)
             return QuasiFit(*at, eta, score, normal_equations(model, weight * slope, kept))
     far = np.where(used, np.abs(eta - start), -1.0)
-    raise Separated(tuple(int(place) for place in np.unravel_index(np.nanargmax(far), far.shape)))
+    unit, period = np.unravel_index(np.nanargmax(far), far.shape)
+    raise Separated((int(unit), int(period)))

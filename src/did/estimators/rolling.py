@@ -204,7 +204,7 @@ def _parts(cells: Result, panel: Panel, chosen: Sequence[str]) -> list[Result]:
 def _joined(parts: list[Result]) -> Result:
     """Return the parameters of several results of one sample as one result."""
     first = parts[0]
-    own = [part.unit_errors for part in parts]
+    own = [part.unit_errors for part in parts if part.unit_errors is not None]
     return dataclasses.replace(
         first,
         parameters=pd.concat([part.parameters for part in parts], ignore_index=True),
@@ -212,5 +212,5 @@ def _joined(parts: list[Result]) -> Result:
         influence=pd.concat([part.influence for part in parts], axis=1, ignore_index=True),
         treated=pd.concat([part.treated for part in parts], axis=1, ignore_index=True),
         note=join_notes(*dict.fromkeys(part.note for part in parts)),
-        unit_errors=None if own[0] is None else np.vstack(own),
+        unit_errors=np.vstack(own) if own else None,
     )

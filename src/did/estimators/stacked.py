@@ -222,7 +222,8 @@ def _fit(stacks: list[_Stack], event_times: np.ndarray, estimated: np.ndarray | 
                        sum(int((w > 0).any(axis=0).sum()) for w in weight))
 
 
-def _event_study_parameters(event_times, estimated, identified) -> tuple[pd.DataFrame, np.ndarray]:
+def _event_study_parameters(event_times: np.ndarray, estimated: np.ndarray, identified: np.ndarray
+                            ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the parameters (overall, then event times) and the matrix that makes them of the coefficients."""
     states = [REFERENCE if e == -1 else ESTIMATED for e in event_times]
     notes = [""] * len(event_times)
@@ -242,7 +243,7 @@ def _event_study_parameters(event_times, estimated, identified) -> tuple[pd.Data
     return pd.concat([overall, path], ignore_index=True), combine
 
 
-def _behind(panel: Panel, stacks: list[_Stack], parameters: pd.DataFrame, event_times) -> np.ndarray:
+def _behind(panel: Panel, stacks: list[_Stack], parameters: pd.DataFrame, event_times: np.ndarray) -> np.ndarray:
     """Return (units, parameters) True for the treated units with an outcome that a parameter rests on."""
     behind = np.zeros((panel.n_units, len(parameters)), dtype=bool)
     for stack in stacks:

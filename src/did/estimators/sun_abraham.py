@@ -157,7 +157,7 @@ class _System:
     def solve(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the period effects (periods,) of (all units, periods) values and the members' residuals."""
         v = np.where(self.weight > 0, values[self.members], 0.0)
-        residual, effect = v, 0.0
+        residual, effect = v, np.zeros(len(self.matrix))
         for _ in range(2):  # the second round takes out the rounding of the first, which is of the size of the effects
             centred = residual - (self.per_unit * residual).sum(axis=1)[:, None]
             more = self.inverse @ (self.weight * centred).sum(axis=0)

@@ -139,7 +139,7 @@ def _combined(panel: Panel, positions: np.ndarray, level: str, combine: str, cov
     member = (codes == np.arange(len(names))[:, None]).astype(float)
     share = np.ones(panel.outcome.shape)
     if combine == "weighted_mean":
-        share = np.where(np.isfinite(panel.outcome), panel.weight, 0.0)
+        share = panel.observed_weight
     total = member @ share
     empty = np.argwhere(total[:, positions] <= 0)
     if len(empty):
@@ -158,10 +158,12 @@ def _combined(panel: Panel, positions: np.ndarray, level: str, combine: str, cov
     return found, np.asarray(names), member.sum(axis=1).astype(int)
 
 
-def _cohorts(panel: Panel, names: np.ndarray, size: np.ndarray, positions: np.ndarray, variant: str):
+def _cohorts(panel: Panel, names: np.ndarray, size: np.ndarray, positions: np.ndarray, variant: str
+             ) -> tuple[Panel, np.ndarray, np.ndarray, tuple[Cohort, ...], list[str]]:
     """Return the units that stay, with names and sizes, their cohorts without noise, and notes on what goes."""
     needed = 1 if variant == "did" else 2
-    stays, firsts, notes = panel.never_treated, [], []
+    stays, notes = panel.never_treated, []
+    firsts: list[tuple[int, int]] = []
     for first in np.unique(panel.treated_from[~panel.never_treated]):
         members, before = panel.treated_from == first, int((positions < first).sum())
         if before >= needed and before < len(positions):
@@ -177,7 +179,7 @@ def _cohorts(panel: Panel, names: np.ndarray, size: np.ndarray, positions: np.nd
     kept = panel.keep(stays)
     cohorts = [Cohort(str(panel.periods[first]), first, before, (kept.treated_from == first).astype(float), np.nan,
                       int((kept.treated_from == first).sum()) * (len(positions) - before)) for first, before in firsts]
-    return kept, names[stays], size[stays], cohorts, notes
+    return kept, names[stays], size[stays], tuple(cohorts), notes
 
 
 def _explained(panel: Panel, positions: np.ndarray, covariates: list[str]) -> np.ndarray:
