@@ -9,6 +9,7 @@ measure a method's size in the design at hand before it is believed: Ferman, "As
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -143,7 +144,7 @@ class _Placebo:
     available: np.ndarray
 
 
-def _placebos(panel: Panel, estimator: str, lags: str, level: str, scheme: str):
+def _placebos(panel: Panel, estimator: str, lags: str, level: str, scheme: str) -> Iterator[_Placebo]:
     """The regressions of a scheme. Raises DidError where there is none, with the reason."""
     codes, names = pd.factorize(panel.clusters[level])
     if len(names) > MOST_CLUSTERS:
@@ -180,7 +181,8 @@ def _refuse_few(n_clusters: int, n_treated: int, what: str) -> None:
                        f"ones; found {n_clusters}")
 
 
-def _placebo(panel: Panel, codes: np.ndarray, estimator: str, lags: str, onsets: np.ndarray, treated) -> _Placebo:
+def _placebo(panel: Panel, codes: np.ndarray, estimator: str, lags: str, onsets: np.ndarray,
+             treated: tuple[np.ndarray, np.ndarray, np.ndarray]) -> _Placebo:
     onset, dose, sizes = treated
     model, available = regression(panel, codes, estimator, lags, onsets)
     doses = np.where(np.minimum(onset, onsets.max())[:, None] == onsets, dose[:, None], 0.0)
@@ -219,7 +221,8 @@ def _measure(placebo: _Placebo, asked: Settings, generator: np.random.Generator)
     dealt = simple(fewest, _assigned(placebo, everyone))
     near = simple(fewest, _assigned(placebo, near_in_size(placebo.sizes, placebo.available, MORE * asked.draws,
                                                           generator)))
-    rejected, width = {method: [] for method in METHODS}, {method: [] for method in METHODS}
+    rejected: dict[str, list[np.ndarray]] = {method: [] for method in METHODS}
+    width: dict[str, list[np.ndarray]] = {method: [] for method in METHODS}
 
     def by_t(method: str, own: Simple, spread: np.ndarray, df: np.ndarray | float, factor: float = 1.0) -> None:
         error = np.where(own.varies, np.sqrt(factor) * spread, np.nan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -203,7 +204,7 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
     return blocks
 
 
-def _reference(df: int | np.ndarray | None):
+def _reference(df: int | np.ndarray | None) -> Any:
     """Student's t with ``df`` degrees of freedom; the standard normal for None."""
     if not isinstance(df, np.ndarray):
         return _cached_reference(df)
@@ -213,7 +214,7 @@ def _reference(df: int | np.ndarray | None):
 
 
 @cache
-def _cached_reference(df: int | None):
+def _cached_reference(df: int | None) -> Any:
     from scipy import stats
 
     return stats.norm if df is None else stats.t(df)

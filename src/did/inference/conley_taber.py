@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,7 @@ def few_treated(panel: Panel, level: str, kind: str = "conley_taber", *, draws: 
         return pd.DataFrame([dict.fromkeys(COLUMNS, np.nan) | {
             "shape": "", "draws": 0, "enumerated": False, "note": f"no test: {model}"}], columns=COLUMNS)
     generator = np.random.default_rng(seed)
-    row = {"estimate": model.estimate * unit, "n_clusters": len(model.weight),
+    row: dict[str, Any] = {"estimate": model.estimate * unit, "n_clusters": len(model.weight),
            "n_treated_clusters": int(model.treated.sum()), "enumerated": False, "draws": draws}
     n_untreated = int((~model.treated).sum())
     few = f"only {n_untreated} untreated clusters by {level} to learn from" if n_untreated < FEW_UNTREATED else ""

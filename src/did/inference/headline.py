@@ -52,7 +52,7 @@ def methods_by_rule(calibration: pd.DataFrame, settings: Settings) -> list[Measu
     for method in settings.order:
         rows = done.loc[done["method"].eq(method)]
         if rows.empty:
-            found.append(Measured(method, *[np.nan] * 4, 0, False))
+            found.append(Measured(method, np.nan, np.nan, np.nan, np.nan, 0, False))
             continue
         n_draws = int(rows["n_draws"].sum())
         share = 1 - rows["rejected"].sum() / n_draws

@@ -52,7 +52,7 @@ def f_test(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.nd
 def wald(estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray) -> float:
     """Return b' V^-1 b, V the clustered covariance without a small-sample factor."""
     # Of the sums themselves, and not of their squares, which would lose half the digits.
-    root = np.linalg.qr(cluster_sums(influence, labels), mode="r")
+    root = np.asarray(np.linalg.qr(cluster_sums(influence, labels), mode="r"))  # its stub says a pair
     return float((np.linalg.solve(root.T, estimate) ** 2).sum())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ class Question:
     panel: Panel
     estimator: str
     level: str = "unit"
-    options: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     confidence: float = 0.95
     draws: int | None = None
     seed: int = 20170601
@@ -196,7 +197,7 @@ def _heteroskedastic(kind: str) -> Callable[[Question], pd.DataFrame]:
 
 def _wild(weights: str) -> Callable[[Question], pd.DataFrame]:
     def ask(question: Question) -> pd.DataFrame:
-        drawn = {} if question.draws is None else {"draws": question.draws}
+        drawn: dict[str, Any] = {} if question.draws is None else {"draws": question.draws}
         found = wild_bootstrap(question.design, question.level, weights=weights, seed=question.seed,
                                confidence=question.confidence, fitted=question.results[0], **drawn)
         rows = question.rows()
@@ -213,7 +214,7 @@ def _jackknife(question: Question) -> pd.DataFrame:
 
 def _randomisation(statistic: str) -> Callable[[Question], pd.DataFrame]:
     def ask(question: Question) -> pd.DataFrame:
-        drawn = {} if question.draws is None else {"draws": question.draws}
+        drawn: dict[str, Any] = {} if question.draws is None else {"draws": question.draws}
         refits = question.estimator not in REASSIGNED or set(question.options) - {"lags"} or question.combination
         if refits and statistic == "studentised_near":
             raise DidError(f"--inference randomisation_near: expected {question.estimator} without options but its "
@@ -240,7 +241,7 @@ def _few_treated(kind: str) -> Callable[[Question], pd.DataFrame]:
         if question.options.get("covariates"):
             raise DidError(f"--inference {kind}: expected no covariates, which cluster means cannot take; found some; "
                            "leave out --covariates or choose another method")
-        drawn = {} if question.draws is None else {"draws": question.draws}
+        drawn: dict[str, Any] = {} if question.draws is None else {"draws": question.draws}
         found = few_treated(question.panel, question.level, kind, seed=question.seed, coverage=question.confidence,
                             **drawn)
         return _aligned(question.rows(), found.assign(std_error=np.nan, df=np.nan))

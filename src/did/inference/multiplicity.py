@@ -31,7 +31,8 @@ def benjamini_hochberg(p: Sequence[float]) -> np.ndarray:
     return _adjusted(p, "fdr_bh")
 
 
-def romano_wolf(estimates: Sequence[float], std_errors: Sequence[float], draws: np.ndarray) -> np.ndarray:
+def romano_wolf(estimates: Sequence[float] | np.ndarray, std_errors: Sequence[float] | np.ndarray, draws: np.ndarray
+                ) -> np.ndarray:
     """Return p-values of two-sided tests adjusted by step-down of the largest |t|, (outcomes,).
 
     ``draws`` (draws, outcomes) are bootstrap deviations of the estimates about their centre, with the dependence

@@ -274,5 +274,5 @@ def wild(mixed: np.ndarray, z: np.ndarray, found: Simple, signs: np.ndarray,
     np.copyto(drawn, np.inf, where=~(pairs > 0))   # a draw without a statistic counts as larger
     value = (found.estimate / found.spread) ** 2
     larger = drawn > (value * (1 + TIED[signs.dtype.itemsize])).astype(signs.dtype)[:, None]
-    place = min(int(np.ceil(confidence * drawn.shape[1])), drawn.shape[1] - 1)
-    return larger.mean(axis=1), np.sqrt(np.partition(drawn, place, axis=1)[:, place])
+    rank = min(int(np.ceil(confidence * drawn.shape[1])), drawn.shape[1] - 1)
+    return larger.mean(axis=1), np.sqrt(np.partition(drawn, rank, axis=1)[:, rank])

@@ -15,6 +15,7 @@ import dataclasses
 from decimal import Decimal
 from itertools import combinations
 from math import factorial, prod
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -148,8 +149,8 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
     mixed = _first_mixed(panel.treated_from[rows], codes)
     if mixed is not None:
         dates = [*panel.periods, "never"]
-        found = [dates[at] for at in np.unique(panel.treated_from[rows][codes == mixed])]
-        return _skip(asked, f"{level} {names[mixed]} is mixed, its units first treated in {listed(found)}: whole "
+        onsets_of = [dates[at] for at in np.unique(panel.treated_from[rows][codes == mixed])]
+        return _skip(asked, f"{level} {names[mixed]} is mixed, its units first treated in {listed(onsets_of)}: whole "
                             "clusters cannot change places")
     panel, result, dose_note = _mean_doses(panel, result, rows, codes, names, options)
     labels, observed = _labels(panel, rows, codes)
@@ -212,7 +213,7 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
     )
 
 
-def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS, **options: object) -> pd.DataFrame:
+def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS, **options: Any) -> pd.DataFrame:
     """Return `randomisation` of each estimator as rows of the diagnostics table (`did.inference.joint_test.COLUMNS`).
 
     value is the estimate, statistic the observed statistic, the reason of a test that is done its note; an infinite end
@@ -241,7 +242,8 @@ def _first_mixed(values: np.ndarray, codes: np.ndarray) -> int | None:
     return int(differs[0]) if len(differs) else None
 
 
-def _mean_doses(panel: Panel, result: Result, rows, codes, names, options) -> tuple[Panel, Result, str]:
+def _mean_doses(panel: Panel, result: Result, rows: np.ndarray, codes: np.ndarray, names: np.ndarray,
+                options: dict[str, str]) -> tuple[Panel, Result, str]:
     """Return panel and result with each cluster's mean dose, and the note on it; unchanged where doses are equal."""
     dose = panel.dose[rows]
     mixed = _first_mixed(dose, codes)
@@ -346,11 +348,12 @@ class _Cells:
     squares: np.ndarray
 
 
-def _cells(panel: Panel, rows, codes, onsets: np.ndarray, estimator: str, lags: str) -> _Cells | None:
+def _cells(panel: Panel, rows: np.ndarray, codes: np.ndarray, onsets: np.ndarray, estimator: str, lags: str
+           ) -> _Cells | None:
     """Return the reduced regression of the units ``rows``, None where it would not fit into memory."""
     weight = panel.observed_weight[rows]
     seen = (weight > 0).any(axis=0)
-    lagged = np.empty((len(rows), 0))
+    lagged: np.ndarray = np.empty((len(rows), 0))
     if estimator == "ldv":
         candidates = panel.keep(~panel.always_treated)
         onset = int(candidates.treated_from.min())
@@ -471,7 +474,7 @@ def _interval(sums: pd.DataFrame, statistic: str, alpha: float, plus: int) -> Co
         unit = np.sqrt(observed["variance"]) / observed["denominator"]
         powers = [own**2, -2 * unit * own * overlap, (unit * overlap) ** 2 - v0, 2 * unit * v1, -(unit**2) * v2]
         scale = own**2 + (unit * overlap) ** 2 + v0 + 2 * unit * np.abs(v1) + unit**2 * v2
-    powers = np.column_stack(powers) / np.where(scale > 0, scale, 1.0)[:, None]
+    polynomials = np.column_stack(powers) / np.where(scale > 0, scale, 1.0)[:, None]
     # The observed assignment, and its mirror image where there is one, are tied at every effect.
     always = plus + int((~exists).sum())
-    return accepted(powers, always, len(others) + plus, alpha, float(estimate), float(unit))
+    return accepted(polynomials, always, len(others) + plus, alpha, float(estimate), float(unit))

@@ -234,27 +234,27 @@ def _tested(on_outcome: list, on_dose: list, statistic: str, plus: int, alpha: f
     centre = estimate[0] / moved[0]
     left = estimate - centre * moved
     unit = float(np.abs(left[1:][kept]).max(initial=0.0)) or 1.0
-    powers = _polynomials(left, unit * moved, None if own is None else own - centre * dosed,
-                          None if own is None else unit * dosed, kept)
+    sums = None if own is None or dosed is None else (own - centre * dosed, unit * dosed)
+    powers = _polynomials(left, unit * moved, sums, kept)
     region = accepted(powers, plus + len(others) - int(kept.sum()), total, alpha, centre, unit)
     ends = sorted((region.low * moved[0], region.high * moved[0]))
     return found | {"ci_low": ends[0], "ci_high": ends[1], "shape": region.shape, "note": undefined}
 
 
-def _polynomials(left: np.ndarray, moved: np.ndarray, own: np.ndarray | None, dosed: np.ndarray | None,
-                 kept: np.ndarray) -> np.ndarray:
+def _polynomials(left: np.ndarray, moved: np.ndarray, sums: tuple[np.ndarray, np.ndarray] | None, kept: np.ndarray
+                 ) -> np.ndarray:
     """(draws, degree + 1) powers of x: squared statistic of each draw less the observed one's, times both variances.
 
-    A draw's estimate is left - moved x and its cluster sums own - dosed x; the first row is what was observed.
+    A draw's estimate is left - moved x and its cluster sums sums[0] - sums[1] x; the first row is what was observed.
     """
     def square(constant: np.ndarray, slope: np.ndarray) -> np.ndarray:
         return np.stack([(constant**2).sum(axis=-1), -2 * (constant * slope).sum(axis=-1), (slope**2).sum(axis=-1)])
 
     value = square(left[:, None], moved[:, None])
-    if own is None:
+    if sums is None:
         terms = [value[:, 1:][:, kept], np.broadcast_to(value[:, :1], value[:, 1:][:, kept].shape)]
     else:
-        variance = square(own, dosed)
+        variance = square(*sums)
         terms = [_product(value[:, 1:][:, kept], variance[:, :1]), _product(variance[:, 1:][:, kept], value[:, :1])]
     scale = np.abs(terms[0]).sum(axis=0) + np.abs(terms[1]).sum(axis=0)
     return ((terms[0] - terms[1]) / np.where(scale > 0, scale, 1.0)).T

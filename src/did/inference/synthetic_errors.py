@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -104,7 +105,7 @@ def synthetic_errors(panel: Panel, method: str, *, level: str = "unit", draws: i
     if not 0 < confidence < 1:
         raise DidError(f"synthetic errors: confidence: expected a share between 0 and 1; found {confidence}; use 0.95")
     panel, unit = panel.scaled()
-    given = dict(options or {})
+    given: dict[str, Any] = dict(options or {})
     result = estimate(panel, **given)
     data = study(panel, given.get("variant", "synthetic_did"), given.get("level", "unit"),
                  given.get("combine", "mean"), list(given.get("covariates", ())))
@@ -188,7 +189,8 @@ def _placebo(setting: _Setting) -> _Found:
 
 def _bootstrap(setting: _Setting) -> _Found:
     data, n_clusters = setting.data, len(setting.names)
-    kept, tried = [], 0
+    kept: list[np.ndarray] = []
+    tried = 0
     while len(kept) < setting.draws and tried < TRIES * setting.draws:
         tried += 1
         times = np.bincount(setting.generator.integers(0, n_clusters, n_clusters), minlength=n_clusters)[setting.codes]

@@ -17,6 +17,7 @@ needs no further fit. Inner products are weighted by the regression weights thro
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from itertools import product
 
 import numpy as np
@@ -226,7 +227,8 @@ class _Draws:
     variance: np.ndarray
 
     @classmethod
-    def of(cls, n0, n1, v0, v1, v2, size: np.ndarray) -> _Draws:
+    def of(cls, n0: np.ndarray, n1: np.ndarray, v0: np.ndarray, v1: np.ndarray, v2: np.ndarray, *, size: np.ndarray
+           ) -> _Draws:
         """Return them from t*(z) = (n0 + n1 z) / sqrt(v0 + 2 v1 z + v2 z^2), each (draws,); ``size`` of v0 and v2."""
         ties = (1 + TIED) ** 2
         return cls(np.column_stack([n0**2, 2 * n0 * n1, n1**2 - ties * v0, -2 * ties * v1, -ties * v2]),
@@ -249,6 +251,7 @@ def _draw(kernels: dict[int, _Kernel], n_clusters: int, weights: str, draws: int
     """Return the draws of each coefficient. Sign vectors v and -v have one |t*|: one of each pair is enumerated."""
     if not kernels:
         return {}
+    blocks: Iterable[np.ndarray]
     if _enumerates(weights, n_clusters):
         blocks = [np.array([(1.0, *signs) for signs in product((1.0, -1.0), repeat=n_clusters - 1)])]
     else:
@@ -258,7 +261,7 @@ def _draw(kernels: dict[int, _Kernel], n_clusters: int, weights: str, draws: int
     # From units of the coefficient to standard errors.
     numerators = {at: kernel.numerator / [[kernel.spread], [1.0]] for at, kernel in kernels.items()}
     scores = {at: kernel.scores / [[[kernel.spread]], [[1.0]]] for at, kernel in kernels.items()}
-    parts = {at: [] for at in kernels}
+    parts: dict[int, list[np.ndarray]] = {at: [] for at in kernels}
     for multipliers in blocks:
         for at in kernels:
             first, second = (multipliers @ part.T for part in scores[at])
