@@ -62,7 +62,7 @@ docs: $(DOCS)/.built
 verify: $(DONE)
 	@did verify
 
-lint: $(DONE)
+lint: $(DONE) types
 	@ruff check src tests benchmarks notebooks docs
 	@lint-imports
 

@@ -1,4 +1,4 @@
-"""The rooms of src/did: layers that import-linter holds, no circles, and a picture that is as the code."""
+"""The rooms of src/did: layers that import-linter holds, no circles, a picture that is as the code, and types."""
 
 from __future__ import annotations
 
@@ -61,3 +61,30 @@ def test_the_picture_is_as_the_code():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.PICTURE.read_text(encoding="utf-8") == module.drawing(), "run: python docs/draw_rooms.py"
+
+
+def types_of(folder: Path) -> subprocess.CompletedProcess:
+    pytest.importorskip("mypy", reason="mypy is in the extra dev")
+    return subprocess.run([sys.executable, "-m", "mypy"], cwd=folder, capture_output=True, text=True)
+
+
+def test_the_types_of_the_statistics_agree():
+    found = types_of(ROOT)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_wrong_types_are_found_in_each_room_of_the_statistics(tmp_path):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for room, code in {
+        "estimators": "def half(number):\n    return number / 2\n",
+        "inference": "def half(number: float | None) -> float:\n    return number / 2\n",
+        "diagnostics": "def half(number: int) -> int:\n    return number  # type: ignore[operator]\n",
+    }.items():
+        (tmp_path / "src/did" / room).mkdir(parents=True)
+        for name, text in {"../__init__.py": "", "__init__.py": "", "made.py": code}.items():
+            (tmp_path / "src/did" / room / name).write_text(text, encoding="utf-8")
+    found = types_of(tmp_path)
+    assert found.returncode == 1
+    lines = {line.partition(":")[0]: line for line in found.stdout.splitlines() if ": error: " in line}
+    assert {Path(path).parent.name: line.rpartition("  [")[2] for path, line in lines.items()} == {
+        "estimators": "no-untyped-def]", "inference": "operator]", "diagnostics": "unused-ignore]"}

@@ -138,7 +138,7 @@ def power_curve(
         raise DidError(f"power curve: effects: expected finite numbers; found {list(effects)}")
     if not 0 < alpha < 1:
         raise DidError(f"power curve: alpha: expected a level between 0 and 1; found {alpha}")
-    panel = panel.keep((panel.observed_weight > 0).any(axis=1))
+    panel = panel.keep(np.any(panel.observed_weight > 0, axis=1))
     labels = panel.clusters[level]
     n_clusters = len(pd.unique(labels))
     if n_clusters < 2:

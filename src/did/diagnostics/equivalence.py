@@ -107,7 +107,7 @@ def equivalence_rows(
                         ("equivalence_smallest_margin", found.smallest_margin)):
         rows[name] |= {"value": value, "reason": about}
     for name, against in (("equivalence_effect", effect_margin), ("equivalence_stated", margin)):
-        if name not in rows:
+        if against is None:
             continue
         if name == "equivalence_effect" and not against > 0:
             rows[name] = skipped(rows[name], "no estimated effect to take as the margin")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators import design_of, entry, estimate
-from did.estimators.base import REFERENCE, Panel
+from did.estimators.base import REFERENCE, Panel, Result
 from did.inference.bias_reduced import bias_reduced
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.wild import wild_bootstrap
@@ -74,7 +74,7 @@ def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, see
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _row(row: dict, found, more: dict) -> dict:
+def _row(row: dict, found: pd.Series | dict, more: dict) -> dict:
     """A row with what a method found; skipped where it found no p-value."""
     row = row | {"value": found["estimate"]}
     if not np.isfinite(found["p_value"]):
@@ -84,6 +84,6 @@ def _row(row: dict, found, more: dict) -> dict:
                                 "reason": found["note"]}
 
 
-def _n_treated(result, panel: Panel, level: str) -> int:
+def _n_treated(result: Result, panel: Panel, level: str) -> int:
     labels = panel.clusters[level][panel.units.get_indexer(result.influence.index)]
     return len(pd.unique(labels[result.treated.to_numpy().any(axis=1)]))

@@ -276,11 +276,12 @@ def pretest_power_rows(result: Result, panel: Panel, level: str) -> pd.DataFrame
     rows = {name: result_row(name + path.suffix, result, panel, level) for name in names}
     n_leads = int(path.leads.sum())
     problem = path.problem
-    if not problem and path.reference is None:
+    reference = path.reference
+    if not problem and reference is None:
         problem = "no single reference period to measure a trend from"
     if not problem and path.rank < n_leads:
         problem = f"covariance of rank {path.rank} for {n_leads} leads with {path.n_clusters} clusters: no power"
-    if problem:
+    if problem or reference is None:
         return pd.DataFrame([skipped(row, problem) for row in rows.values()], columns=COLUMNS)
     unit_trend, after = _unit_trend(path, panel), path.after
     about = f"{n_leads} leads with {path.n_treated} treated of {path.n_clusters} clusters"
@@ -288,14 +289,14 @@ def pretest_power_rows(result: Result, panel: Panel, level: str) -> pd.DataFrame
         about = join_notes(about, "few treated clusters: errors too small to rely on it")
 
     def against(slope: float) -> PretestPower:
-        return pretest_power(path.estimate, path.covariance, path.event_time, path.reference,
+        return pretest_power(path.estimate, path.covariance, path.event_time, reference,
                              violation=slope * unit_trend)
 
     size = against(0.0).size
     found: dict[str, float | str] = dict.fromkeys(names, "no coefficient after onset")
     found["pretest_size"] = size
     for power in POWERS:
-        slope = slope_for_power(path.covariance, path.event_time, power=power, reference=path.reference,
+        slope = slope_for_power(path.covariance, path.event_time, power=power, reference=reference,
                                 trend=unit_trend)
         at = round(100 * power)
         if np.isnan(slope):

@@ -80,7 +80,7 @@ def sensitivity_rows(
     for target in targets:
         keys = {"target": target, "level": level}
         for method in METHODS:
-            if reasons[method][0] == "skipped":
+            if path is None or reasons[method][0] == "skipped":
                 found: list[dict] = [{}]
             elif method == "original":
                 low, high = original_interval(path, target, confidence=confidence)
@@ -90,7 +90,8 @@ def sensitivity_rows(
             else:
                 found = list(_smoothness(path, target, m_units, largest, confidence))
             status, reason = reasons[method]
-            estimate = np.nan if status == "skipped" else float(path.weights(target) @ path.estimate[path.n_pre:])
+            estimate = (np.nan if path is None or status == "skipped" else
+                        float(path.weights(target) @ path.estimate[path.n_pre:]))
             for row in found:
                 said = "; ".join(part for part in (row.pop("reason", ""), reason) if part)
                 rows.append(keys | counts | {"method": method, "status": status, "reason": said,
