@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from did.evidence.verdicts import FACTS, agreement, verdict
@@ -143,7 +144,7 @@ def choices(specifications: pd.DataFrame, cluster: str) -> pd.DataFrame:
 
 
 def _moved(key: str, value: str, design: str, differences: list[float]) -> dict:
-    return {"choice": key, "value": value, "design": design, "difference": sum(differences) / len(differences),
+    return {"choice": key, "value": value, "design": design, "difference": float(np.mean(differences)),
             "smallest": min(differences), "largest": max(differences), "n_pairs": len(differences)}
 
 

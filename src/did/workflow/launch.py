@@ -23,6 +23,7 @@ from did.workflow import job_server
 
 CORES = 2
 LOCAL = "local"
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # What Snakemake looks for in a profile's folder, the first that is there.
 PROFILE_FILES = ("config.v9+.yaml", "config.v8+.yaml", "config.yaml")
 PACKED = "packed"
@@ -111,9 +112,10 @@ def workflow(config: str = "", *, profile: str | None, output: str) -> Iterator[
     executor = executor_of(profile)
     # The console script of this environment must be the one that the rules call.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    # One thread a job: jobs run side by side, and sums come out in the same order on every machine.
-    environment = os.environ | {"PATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-                                "DID_OUTPUT": output}
+    # One thread a job: jobs run side by side, and sums come out in the same order on every machine. Here too, before
+    # anything starts threads: this process forks.
+    os.environ.update(ONE_THREAD)
+    environment = os.environ | {"PATH": path, "DID_OUTPUT": output}
     # No server for a cluster: its jobs would run in this process's place and not in the queue's allocation.
     served = (job_server.server(environment, config) if executor == LOCAL
               else contextlib.nullcontext(environment | {REMOTE: executor}))
