@@ -123,7 +123,7 @@ rule calibrate:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         lambda wildcards: plan.config_part("calibrate", wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
-        plan.modules("did.stages.calibrate", *plan.estimator_modules("estimators")),
+        plan.modules("did.stages.calibrate", *plan.estimator_modules("estimators", "staggered_estimators")),
     output:
         f"{plan.paths.data}/processed/calibration/{{indicator}}.parquet",
         f"{plan.paths.data}/processed/headline/{{indicator}}.parquet",

@@ -22,11 +22,11 @@ CORES, BUDGET = 2, 15.0
 
 def outcome(kind: str, indicator: str) -> tuple[str, float, float, int]:
     """Calibrate one outcome: its name, seconds that passed, seconds of the processor, and assignments tried."""
-    from did.inference.calibration import ESTIMATORS, SCHEMES, calibrate
+    from did.inference.calibration import REGRESSIONS, calibrate
     from did.project.loading import load_evaluation
     from did.project.paths import Paths
     from did.stages.calibrate import settings_of
-    from did.stages.fit import panel_of
+    from did.stages.fit import options_of, panel_of
     from did.store import tables
 
     evaluation = load_evaluation("config/ics.yaml")
@@ -36,11 +36,10 @@ def outcome(kind: str, indicator: str) -> tuple[str, float, float, int]:
     began, processor, tried = time.perf_counter(), time.process_time(), 0
     for treatment in evaluation.treatments:
         panel = panel_of(frame, evaluation.samples[0], treatment, evaluation)
-        for estimator in ESTIMATORS:
-            for scheme in SCHEMES:
-                table = calibrate(panel, estimator=estimator, lags=lags, level=evaluation.clusters[-1], scheme=scheme,
-                                  settings=settings_of(evaluation))
-                tried += int(table.loc[table["method"].eq("wild_bootstrap"), "n_draws"].sum())
+        for estimator in REGRESSIONS:
+            table = calibrate(panel, estimator=estimator, options=options_of(estimator, panel, lags),
+                              level=evaluation.clusters[-1], settings=settings_of(evaluation))
+            tried += int(table.loc[table["method"].eq("wild_bootstrap"), "n_draws"].sum())
     return indicator, time.perf_counter() - began, time.process_time() - processor, tried
 
 

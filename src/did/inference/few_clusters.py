@@ -7,14 +7,16 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from did.inference.calibration import ESTIMATORS as MEASURED
-from did.inference.calibration import SCHEMES, Settings, calibrate
-from did.inference.headline import methods_by_rule
-from did.inference.methods import METHODS, Question, infer
+from did.estimators import entry
+from did.inference.calibration import Settings, calibrate, is_quick
+from did.inference.headline import leading, methods_by_rule
+from did.inference.methods import METHODS, Question, available, infer
 
 # Treated clusters, and clusters, below which clustered errors tend to be too small (docs/inference.md).
 FEW_TREATED, FEW = 20, 40
 ORDER = ("wild_bootstrap", "CR2", "randomisation", "CR3")
+# The same for estimators that are no regression, of all of whose effects a jackknife is made in a moment.
+OTHERS = ("jackknife", "randomisation", "randomisation_estimate")
 # What stands for a calibration that is not to be made.
 NOT_MEASURED = pd.DataFrame({"method": [], "status": [], "reason": [], "rejected": [], "n_draws": []})
 # Placebo assignments of each scheme, and clusters above which none are drawn unless asked for: seconds, not minutes.
@@ -59,30 +61,41 @@ def is_few(n_treated: int, n_clusters: int) -> bool:
 def measured(question: Question, draws: int = DRAWS) -> pd.DataFrame | None:
     """Return `did.inference.calibration.calibrate` of both schemes at the question's level; None if there is none.
 
-    There is none for estimators other than did and ldv, and with covariates. Columns as there, estimator and cluster
-    before them. Raises what `calibrate` does.
+    There is none for an estimator without one effect, such as an event study, and for linear combinations. Columns as
+    there, estimator and cluster before them. Raises what `calibrate` does.
     """
-    if question.estimator not in MEASURED or question.options.get("covariates") or question.combination:
+    if not entry(question.estimator).overall or question.combination:
         return None
-    settings = Settings(draws=draws, seed=question.seed, confidence=question.confidence)
-    tables = [calibrate(question.panel, estimator=question.estimator, level=question.level, scheme=scheme,
-                        settings=settings, **question.options) for scheme in SCHEMES]
-    table = pd.concat(tables, ignore_index=True)
+    settings = Settings(draws=draws, seed=question.seed, confidence=question.confidence,
+                        order=order_of(question.estimator))
+    table = calibrate(question.panel, estimator=question.estimator, options=question.options, level=question.level,
+                      settings=settings)
     table.insert(0, "estimator", question.estimator)
     table.insert(1, "cluster", question.level)
     return table
+
+
+def order_of(estimator: str) -> tuple[str, ...]:
+    """Return the methods of which the first that holds leads, in their order.
+
+    >>> order_of("imputation")
+    ('jackknife', 'randomisation', 'randomisation_estimate')
+    """
+    return ORDER if "wild_bootstrap" in available(estimator) else OTHERS
 
 
 def headline(question: Question, calibration: pd.DataFrame | None = None) -> Headline:
     """Return the method to lead with at the question's level, where clusters are few, and its rows.
 
     ``did`` and ``ldv``: the first of wild bootstrap, CR2, randomisation and CR3 whose measured coverage is within two
-    points of nominal in each scheme; if none is, the one of the highest coverage, and the sentence says that none
-    holds; if nothing could be measured, the wild bootstrap, and the sentence says why. Others: the jackknife over
-    clusters, or, where no parameter has one, randomisation by the estimate. One treated cluster:
+    points of nominal in each scheme, simulation error allowed for (`did.inference.headline.methods_by_rule`), passing
+    over one with too few degrees of freedom; if none is, the one of the highest coverage, and the sentence says that
+    none holds; if nothing could be measured, the wild bootstrap, and the sentence says why. ``callaway_santanna``,
+    and others with a ``calibration``: the same of the jackknife over clusters and randomisation by t and by the
+    estimate. Others: the jackknife, or, where no parameter has one, randomisation by the estimate. One treated cluster:
     `did.inference.conley_taber` for ``did``, else randomisation by the estimate. Two clusters or fewer: nothing.
-    ``calibration`` is what `measured` gave, made here for up to 120 clusters if missing. Raises whatever estimator and
-    method raise.
+    ``calibration`` is what `measured` gave, made here for up to 120 clusters where it takes seconds. Raises whatever
+    estimator and method raise.
 
     >>> from did.estimators.base import Panel
     >>> from did.simulate.panels import panel
@@ -100,7 +113,8 @@ def headline(question: Question, calibration: pd.DataFrame | None = None) -> Hea
                  "says nothing of an effect that all share")
     if n_treated == 1:
         return _one_treated(question, n_clusters)
-    if question.estimator in MEASURED:
+    regression = "wild_bootstrap" in available(question.estimator) and entry(question.estimator).overall
+    if regression or calibration is not None or _can_be_measured(question):
         return _measured(question, found, calibration)
     rows, method = infer("jackknife", question), "jackknife"
     if rows["std_error"].isna().all():
@@ -111,32 +125,43 @@ def headline(question: Question, calibration: pd.DataFrame | None = None) -> Hea
                   f"true zero is not measured for {question.estimator}")
 
 
+def _can_be_measured(question: Question) -> bool:
+    """Whether calibration takes seconds."""
+    return entry(question.estimator).overall and not question.combination and is_quick(
+        question.estimator, dict(question.options), question.panel)
+
+
 def _measured(question: Question, found: str, calibration: pd.DataFrame | None) -> Headline:
-    n_clusters = counts(question)[1]
+    n_clusters, order = counts(question)[1], order_of(question.estimator)
     why = f"{n_clusters} clusters are more than the {MOST} measured without --calibrate"
     if calibration is None and n_clusters <= MOST:
-        calibration = measured(question)
-        why = "covariates are not measured with"
-    method, coverage, holds = ORDER[0], float("nan"), False
-    if calibration is not None:
-        done = calibration["status"].eq("done")
-        leading = methods_by_rule(calibration, Settings(order=ORDER, confidence=question.confidence))[0]
-        method, coverage, holds = leading.method, leading.coverage, leading.holds
-        if not done.any():
-            why = "; ".join(dict.fromkeys(calibration.loc[~done, "reason"])) or "it was not asked for"
-    rows = infer(method, question)
-    label, of = METHODS[method].label, f"few clusters ({found})"
-    sentence = f"{of}, so {label}; how often its intervals hold a true zero could not be measured: {why}"
-    if np.isfinite(coverage):
-        often = f"hold a true zero {100 * coverage:.1f}% of the time, measured on this panel"
-        sentence = (f"{of}, so {label}: such intervals {often}" if holds else
-                    f"{of}: of {', '.join(ORDER)} none holds its level here; {label} comes nearest: such intervals "
-                    f"{often}")
-    if rows["p_value"].isna().all():
+        why = f"each placebo needs a fit of {question.estimator} of its own; --calibrate makes them"
+        calibration = measured(question) if _can_be_measured(question) else None
+    table = NOT_MEASURED if calibration is None else calibration
+    if len(table) and not table["status"].eq("done").any():
+        why = "; ".join(dict.fromkeys(table["reason"])) or "it was not asked for"
+    settings = Settings(order=order, confidence=question.confidence)
+    rules = [each for each in methods_by_rule(table, settings) if each.method in available(question.estimator)]
+    leads, rows, passed = leading(rules, settings, lambda method: infer(method, question))
+    of = f"few clusters ({found})"
+    if leads is None or rows is None:
         fallback = infer("randomisation_estimate", question)
-        sentence = f"{of}, so {METHODS['randomisation_estimate'].label}: {label} gives nothing here"
-        return _found("randomisation_estimate", fallback, sentence)
-    return _found(method, rows, sentence, coverage)
+        return _found("randomisation_estimate", fallback, f"{of}, so {METHODS['randomisation_estimate'].label}: "
+                      f"{'; '.join(passed)}")
+    label = METHODS[leads.method].label
+    over = f"; passed over: {', '.join(passed)}" if passed else ""
+    if not np.isfinite(leads.coverage):
+        return _found(leads.method, rows, f"{of}, so {label}; how often its intervals hold a true zero could not be "
+                      f"measured: {why}{over}")
+    often = f"such intervals hold a true zero {100 * leads.coverage:.1f}% of the time, measured on this panel"
+    if leads.holds:
+        sentence = f"{of}, so {label}: {often}"
+    elif leads.may_hold:
+        sentence = (f"{of}, so {label}: {often}, which {leads.n_draws} placebo assignments cannot tell from a level "
+                    "that holds")
+    else:
+        sentence = f"{of}: of {', '.join(order)} none holds its level here; {label} comes nearest: {often}"
+    return _found(leads.method, rows, sentence + over, leads.coverage)
 
 
 def _one_treated(question: Question, n_clusters: int) -> Headline:

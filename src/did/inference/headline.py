@@ -7,13 +7,16 @@ each is tried on the panel at hand (`did.inference.calibration`) before it is be
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from did.estimators import overall_of
 from did.estimators.base import Panel
+from did.inference.bias_reduced import FEW_DF
 from did.inference.calibration import Settings
-from did.inference.methods import Question, infer
+from did.inference.methods import Question, available, infer
 
 COLUMNS = ["treatment", "estimator", "cluster", "estimate", "ci_low", "ci_high", "p_value", "method", "holds",
            "coverage", "simulation_error", "coverage_least", "coverage_most", "n_draws", "n_obs", "n_units",
@@ -23,7 +26,7 @@ COLUMNS = ["treatment", "estimator", "cluster", "estimate", "ci_low", "ci_high",
 @dataclasses.dataclass(frozen=True)
 class Measured:
     """A method with its measured coverage: over all placebos, its simulation error, the least and the most by scheme,
-    and whether it holds its level in each scheme. NaN where nothing was measured."""
+    whether it is seen to hold its level in each scheme, and whether it may. NaN where nothing was measured."""
 
     method: str
     coverage: float
@@ -32,15 +35,17 @@ class Measured:
     coverage_most: float
     n_draws: int
     holds: bool
+    may_hold: bool
 
 
 def methods_by_rule(calibration: pd.DataFrame, settings: Settings) -> list[Measured]:
-    """Return the methods in the order in which one leads: those that hold, as declared; then the others, those with the
-    highest coverage first; then those that were not measured.
+    """Return the methods in the order in which one leads: those that hold, as declared; then those that may; then the
+    others, those with the highest coverage first; then those that were not measured.
 
-    A method holds if its coverage is within the tolerance of ``settings`` in every scheme that was done.
-    ``calibration``: rows of `calibrate`, of one estimate, all schemes; rows that were skipped are left aside. Raises
-    nothing.
+    A method holds if its coverage, a simulation error further from nominal than measured, is within the tolerance of
+    ``settings`` in every scheme that was done: chance alone seldom makes one lead whose coverage is at the limit. It
+    may hold if it is within as measured. ``calibration``: rows of `calibrate`, of one estimate,
+    all schemes; rows that were skipped are left aside. Raises nothing.
 
     >>> table = pd.DataFrame({"method": ["wild_bootstrap", "CR2"], "scheme": "never_treated", "status": "done",
     ...                       "coverage": [0.9, 0.955], "rejected": [100, 45], "n_draws": 1000})
@@ -52,29 +57,60 @@ def methods_by_rule(calibration: pd.DataFrame, settings: Settings) -> list[Measu
     for method in settings.order:
         rows = done.loc[done["method"].eq(method)]
         if rows.empty:
-            found.append(Measured(method, np.nan, np.nan, np.nan, np.nan, 0, False))
+            found.append(Measured(method, np.nan, np.nan, np.nan, np.nan, 0, False, False))
             continue
         n_draws = int(rows["n_draws"].sum())
         share = 1 - rows["rejected"].sum() / n_draws
-        least, most = float(rows["coverage"].min()), float(rows["coverage"].max())
-        off = max(settings.confidence - least, most - settings.confidence)
-        found.append(Measured(method, float(share), float(np.sqrt(share * (1 - share) / n_draws)), least, most, n_draws,
-                              bool(off <= settings.tolerance + 1e-9)))
-    return sorted(found, key=lambda each: (not each.holds, 0.0 if each.holds else -np.nan_to_num(each.coverage)))
+        off = (rows["coverage"] - settings.confidence).abs()
+        error = np.sqrt(rows["coverage"] * (1 - rows["coverage"]) / rows["n_draws"])
+        found.append(Measured(
+            method, float(share), float(np.sqrt(share * (1 - share) / n_draws)), float(rows["coverage"].min()),
+            float(rows["coverage"].max()), n_draws, bool((off + error).max() <= settings.tolerance + 1e-9),
+            bool(off.max() <= settings.tolerance + 1e-9)))
+    return sorted(found, key=lambda each: (
+        not each.holds, not each.may_hold, 0.0 if each.may_hold else -np.nan_to_num(each.coverage)))
 
 
-def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did", lags: str = "all",
-             level: str = "system", settings: Settings | None = None) -> dict[str, object]:
+def leading(rules: Sequence[Measured], settings: Settings,
+            ask: Callable[[str], pd.DataFrame]) -> tuple[Measured | None, pd.DataFrame | None, list[str]]:
+    """Return the first method of ``rules`` that says something of the estimates, its rows, and why others were passed
+    over; no method and no rows where none says anything.
+
+    ``ask`` gives a method's rows (`did.inference.methods.infer`). Passed over are methods that do not serve the
+    estimator or give no p-value, and, while another is left, those whose t has fewer degrees of freedom than can be
+    relied on, however well they do in placebo assignments, which have their own. Raises what ``ask`` raises.
+    """
+    notes, short = [], []
+    for each in rules:
+        rows = ask(each.method)
+        if rows["p_value"].isna().all():
+            reason = next((note for note in rows["note"] if note), "no reason is given")
+            notes.append(f"{each.method} gives no test ({reason})")
+            continue
+        if rows["df"].min() < FEW_DF:
+            short.append((each, rows))
+            notes.append(f"{each.method} has {rows['df'].min():.1f} degrees of freedom, fewer than {FEW_DF}")
+            continue
+        return each, rows, notes
+    if short:
+        return *short[0], [note for note in notes if not note.startswith(f"{short[0][0].method} has")]
+    return None, None, notes
+
+
+def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did",
+             options: Mapping[str, object] | None = None, level: str = "system",
+             settings: Settings | None = None) -> dict[str, object]:
     """Return the estimate with the interval to lead with, as a row of `COLUMNS`.
 
-    The method is the first of `methods_by_rule` that gives this estimate a p-value; ``holds`` says whether it holds its
-    level, with its measured coverage (share) and simulation error, and the least and most by scheme. ``estimate``,
+    The method is the first of `methods_by_rule` that says something of this estimate (`leading`); ``holds`` says
+    whether it holds its level, with its measured coverage (share) and simulation error, and the least and most by
+    scheme. ``estimate``, an average where the estimator gives effects by cohort and period,
     ``ci_low`` and ``ci_high`` are in units of the outcome per unit of dose; an end is NaN where the interval has none.
     ``note`` says which methods were passed over and why, and what the method itself notes. Without any p-value the
     method is empty and the interval NaN.
 
     ``panel`` as for `did.estimators.estimate`: missing outcomes are left out by the estimator; ``calibration``: rows of
-    `calibrate` for this panel, estimator, lags and level. Raises DidError as the estimator and the methods do.
+    `calibrate` for this panel, estimator, its options and level. Raises DidError as the estimator and the methods do.
 
     >>> from did.inference.calibration import calibrate
     >>> from did.simulate.panels import panel
@@ -85,8 +121,9 @@ def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did",
     (True, True)
     """
     settings = settings or Settings()
-    question = Question(panel, estimator, level, options={"lags": lags} if estimator == "ldv" else {},
-                        confidence=settings.confidence, draws=settings.own_draws, seed=settings.seed)
+    question = Question(panel, estimator, level, options=dict(options or {}), confidence=settings.confidence,
+                        draws=settings.own_draws, seed=settings.seed,
+                        finish=lambda result, own: [overall_of(result, own)])
     clustered = infer("clustered", question).iloc[0]
     row = dict.fromkeys(COLUMNS) | {
         "treatment": panel.treatment, "estimator": estimator, "cluster": level, "method": "", "holds": False,
@@ -94,24 +131,26 @@ def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did",
         "coverage_least": np.nan, "coverage_most": np.nan, "n_draws": 0,
     } | {name: clustered[name] for name in ("estimate", "n_obs", "n_units", "n_treated", "n_clusters",
                                             "n_treated_clusters")}
-    rules, notes = methods_by_rule(calibration, settings), []
-    for each in rules:
-        found = _by_method(each.method, question)
-        if not np.isfinite(found["p_value"]):
-            notes.append(f"{each.method} gives no test ({found['note'] or 'no reason is given'})")
-            continue
-        if np.isnan(each.coverage):
-            notes.append(_why_not_measured(calibration))
-        elif not each.holds:
-            notes.append(f"no method holds its level within {settings.tolerance:.0%}: this one errs least often")
-        notes.append(found["note"])
-        for name, word in (("ci_low", "lower"), ("ci_high", "upper")):
-            row[name] = found[name] if np.isfinite(found[name]) else np.nan
-            if np.isinf(found[name]):
-                notes.append(f"the interval has no {word} end")
-        said = "; ".join(part for part in notes if part)
-        return row | {"p_value": found["p_value"]} | dataclasses.asdict(each) | {"note": said}
-    return row | {"note": "; ".join(notes)}
+    serving = [each for each in methods_by_rule(calibration, settings)
+               if each.method == "clustered_unit" or each.method in available(estimator)]
+    first, rows, notes = leading(serving, settings, lambda method: _by_method(method, question))
+    if first is None or rows is None:
+        return row | {"note": "; ".join(notes)}
+    found = rows.iloc[0]
+    if np.isnan(first.coverage):
+        notes.append(_why_not_measured(calibration))
+    elif not first.holds:
+        notes.append(f"{first.n_draws} placebo assignments cannot tell whether it holds its level within "
+                     f"{settings.tolerance:.0%}" if first.may_hold else
+                     f"no method holds its level within {settings.tolerance:.0%}: this one errs least often")
+    notes.append(found["note"])
+    for name, word in (("ci_low", "lower"), ("ci_high", "upper")):
+        row[name] = found[name] if np.isfinite(found[name]) else np.nan
+        if np.isinf(found[name]):
+            notes.append(f"the interval has no {word} end")
+    known = dataclasses.asdict(first)
+    known.pop("may_hold")
+    return row | {"p_value": found["p_value"]} | known | {"note": "; ".join(part for part in notes if part)}
 
 
 def _why_not_measured(calibration: pd.DataFrame) -> str:
@@ -119,8 +158,8 @@ def _why_not_measured(calibration: pd.DataFrame) -> str:
     return f"coverage could not be measured ({reasons or 'the method was not tried'})"
 
 
-def _by_method(method: str, question: Question) -> pd.Series:
+def _by_method(method: str, question: Question) -> pd.DataFrame:
     """The estimate's row by a method of the calibration, which tries clustered errors at two levels."""
     if method == "clustered_unit":
-        return infer("clustered", question.at("unit")).iloc[0]
-    return infer(method, question).iloc[0]
+        return infer("clustered", question.at("unit"))
+    return infer(method, question)

@@ -20,12 +20,13 @@ from did.estimators.base import REFERENCE, Panel, Result, join_notes
 from did.estimators.design import Design
 from did.estimators.unit_means import unit_means
 from did.inference import clustered as by_influence
+from did.inference import group_time_randomisation
 from did.inference.bias_reduced import bias_reduced
 from did.inference.combination import combined_design, combined_result
 from did.inference.conley_taber import few_treated
 from did.inference.randomisation import ESTIMATORS as REASSIGNED
 from did.inference.randomisation import randomisation
-from did.inference.refit import MOST_FITS, jackknife, randomise
+from did.inference.refit import MOST_FITS, jackknife, randomise, without
 from did.inference.unit_means import heteroskedastic
 from did.inference.wild import wild_bootstrap
 
@@ -236,6 +237,27 @@ def _randomisation(statistic: str) -> Callable[[Question], pd.DataFrame]:
     return ask
 
 
+def _reassigned(statistic: str) -> Callable[[Question], pd.DataFrame]:
+    """Reassignment from sums over clusters where the estimator allows that, and by fitting again elsewhere."""
+    def ask(question: Question) -> pd.DataFrame:
+        options = dict(question.options)
+        if question.combination or not group_time_randomisation.serves(
+                question.results, question.estimator, options, question.panel):
+            if statistic == "studentised_near" and question.estimator not in REASSIGNED:
+                why = ("no test among clusters near in size: only of the average of group-time effects that are "
+                       "differences of plain means")
+                values = np.concatenate([result.estimate for result in question.results])
+                return _aligned(question.rows(), without(values, why))
+            return _randomisation(statistic)(question)
+        drawn = {} if question.draws is None else {"draws": question.draws}
+        found = group_time_randomisation.reassigned(
+            question.panel, question.results[0], options, question.level, statistic=statistic, seed=question.seed,
+            coverage=question.confidence, **drawn)
+        rows = question.rows()
+        return _aligned(rows, found.assign(std_error=np.nan if statistic == "estimate" else rows["std_error"]))
+    return ask
+
+
 def _few_treated(kind: str) -> Callable[[Question], pd.DataFrame]:
     def ask(question: Question) -> pd.DataFrame:
         if question.options.get("covariates"):
@@ -296,11 +318,12 @@ METHODS = {method.name: method for method in (
     Method("wild_bootstrap_webb", "wild cluster bootstrap with Webb's weights, null imposed", "p, set by inversion",
            REGRESSION, _wild("webb")),
     Method("randomisation", "reassignment of whole clusters, by t", "p, set by inversion", ANY,
-           _randomisation("studentised")),
+           _reassigned("studentised")),
     Method("randomisation_estimate", "reassignment of whole clusters, by the estimate", "p, set by inversion", ANY,
-           _randomisation("estimate")),
-    Method("randomisation_near", "reassignment of clusters near in size, by t", "p, set by inversion", ("did", "ldv"),
-           _randomisation("studentised_near")),
+           _reassigned("estimate")),
+    Method("randomisation_near", "reassignment of clusters near in size, by t", "p, set by inversion",
+           ("did", "ldv", "callaway_santanna"),
+           _reassigned("studentised_near")),
     Method("conley_taber", "residuals of untreated clusters (Conley and Taber)", "p, interval by inversion", ("did",),
            _few_treated("conley_taber")),
     Method("ferman_pinto", "residuals rescaled by cluster size (Ferman and Pinto)", "p, set by inversion", ("did",),

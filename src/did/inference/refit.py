@@ -131,13 +131,13 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     one_of("randomisation: statistic", statistic, ("studentised", "estimate"))
     if draws < 1:
         raise DidError(f"randomisation: draws: expected 1 or more; found {draws}; ask for more")
-    panel, dose_note = _carried(panel, level)
+    panel, dose_note = carried(panel, level)
     results = list(fit(panel))
     names = keys(results)
     full = np.concatenate([result.estimate for result in results])
-    reason = _no_assignment(panel, level)
+    reason = no_assignment(panel, level)
     if reason:
-        return _without(full, reason)
+        return without(full, reason)
     codes, _ = pd.factorize(panel.clusters[level])
     first = np.unique(codes, return_index=True)[1]
     pairs = np.column_stack([panel.treated_from[first], panel.dose[first]])
@@ -157,7 +157,7 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     rows = []
     for place, value in enumerate(full):
         on_outcome, on_dose = [part[0][place] for part in parts], [part[-1][place] for part in parts]
-        test = _tested(on_outcome, on_dose, statistic, 0 if enumerated else 1, 1 - coverage, is_linear)
+        test = tested(on_outcome, on_dose, statistic, 0 if enumerated else 1, 1 - coverage, is_linear)
         rows.append(dict.fromkeys(COLUMNS, np.nan) | {"shape": "", "estimate": value} | test | {"draws": len(orders)})
     count = (f"all {n_assignments} assignments of clusters by {level}" if enumerated else
              f"{draws} draws of assignments of clusters by {level}")
@@ -203,7 +203,8 @@ def _parts(fit: Fitter, panel: Panel, level: str, names: list[tuple]) -> list[tu
     return [found.get(name, missing) for name in names]
 
 
-def _tested(on_outcome: list, on_dose: list, statistic: str, plus: int, alpha: float, is_linear: bool) -> dict:
+def tested(on_outcome: list, on_dose: list, statistic: str, plus: int, alpha: float,
+           is_linear: bool = True) -> dict:
     """P-value and set of one parameter from its parts in the observed assignment, the first, and all others."""
     estimate, moved = (np.array([part[0] for part in parts], dtype=float) for parts in (on_outcome, on_dose))
     if statistic == "estimate":
@@ -269,7 +270,7 @@ def _product(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return found
 
 
-def _carried(panel: Panel, level: str) -> tuple[Panel, str]:
+def carried(panel: Panel, level: str) -> tuple[Panel, str]:
     """The panel with each cluster's mean dose, and the note on it; unchanged where doses are equal."""
     dose = pd.Series(panel.dose)
     mean = dose.groupby(panel.clusters[level]).transform("mean").to_numpy()
@@ -278,7 +279,7 @@ def _carried(panel: Panel, level: str) -> tuple[Panel, str]:
     return dataclasses.replace(panel, dose=mean), "each cluster carries its mean dose"
 
 
-def _no_assignment(panel: Panel, level: str) -> str:
+def no_assignment(panel: Panel, level: str) -> str:
     """Why clusters cannot change places; empty if they can."""
     onsets = pd.Series(panel.treated_from).groupby(panel.clusters[level]).unique()
     mixed = onsets[onsets.map(len) > 1]
@@ -292,7 +293,7 @@ def _no_assignment(panel: Panel, level: str) -> str:
     return ""
 
 
-def _without(full: np.ndarray, reason: str) -> pd.DataFrame:
+def without(full: np.ndarray, reason: str) -> pd.DataFrame:
     rows = [dict.fromkeys(COLUMNS, np.nan) | {"estimate": value, "shape": "", "draws": 0, "note": reason}
             for value in full]
     return pd.DataFrame(rows, columns=COLUMNS)

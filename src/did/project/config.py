@@ -341,12 +341,17 @@ class Inference(Strict):
     """How the interval of a headline is chosen: by the first method whose measured coverage holds."""
 
     order: list[Literal["wild_bootstrap", "CR2", "CR3", "randomisation", "randomisation_estimate", "randomisation_near",
-                        "clustered", "clustered_unit"]] = Field(
-        default_factory=lambda: ["wild_bootstrap", "CR2", "randomisation", "CR3", "randomisation_near"], min_length=1,
+                        "jackknife", "clustered", "clustered_unit"]] = Field(
+        default_factory=lambda: ["wild_bootstrap", "CR2", "randomisation", "CR3", "randomisation_near", "jackknife"],
+        min_length=1,
         description="Methods in the order they are considered; docs/inference.md says what each is.")
     tolerance: float = Field(0.02, gt=0, lt=0.5, description="How far the measured coverage of a 95% interval may be "
                              "from 0.95, under each scheme of placebo assignments, for its method to hold.")
-    draws: int = Field(999, ge=99, description="Placebo assignments that every method is tried in, for each scheme.")
+    draws: int = Field(999, ge=99, description="Placebo assignments that every method is tried in, for each scheme; "
+                       "of those close to the limit four times as many.")
+    refits: int = Field(0, ge=0, description="Placebo assignments of an estimator that has to be fitted again for "
+                        "each, as imputation; 0 = it has no headline interval. 199 take some 10 s to a minute for each "
+                        "outcome, specification and scheme.")
     wild_draws: int = Field(399, ge=99, description="Draws of the wild bootstrap in each of them; for the estimate "
                             "itself `draws` of the evaluation.")
 

@@ -18,7 +18,7 @@ from did.project.loading import load_indicator
 OF_INDICATOR = ("align", "fit", "calibrate", "diagnose", "specify", "judge", "draw")
 OF_FAMILY = ("adjust", "family")
 # Sections that stages use in part; every other key is used whole.
-SECTIONS = ("waves", "publication", "robustness")
+SECTIONS = ("waves", "publication", "robustness", "inference")
 
 _PANEL = """reference waves.table waves.units waves.membership waves.partial_districts waves.systems waves.treated_waves
             waves.onset waves.onsets waves.system_onsets waves.records"""
@@ -30,8 +30,9 @@ _WHOLE = f"{_WORDS} title publication.citation"
 # Stage -> the keys it reads; a key of a section is written with a point.
 KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, keys in {
     "align": f"indicators_folder default_specification specifications {_PANEL}",
-    "fit": f"{_FITTED} staggered_estimators seed waves.excluded_wave",
-    "calibrate": f"{_FITTED} seed draws inference waves.excluded_wave",
+    "fit": f"{_FITTED} staggered_estimators seed inference.refits waves.excluded_wave",
+    "calibrate": f"""{_FITTED} staggered_estimators seed draws waves.excluded_wave inference.order inference.tolerance
+                     inference.draws inference.refits inference.wild_draws""",
     "diagnose": f"""{_FITTED} staggered_estimators seed draws robustness reference waves.table waves.units waves.systems
                     waves.excluded_wave""",
     "specify": f"{_FITTED} products published waves.excluded_wave {_PANEL}",

@@ -6,42 +6,49 @@ import pandas as pd
 
 from did.diagnostics.detectable import detectable_by_interval
 from did.errors import DidError
-from did.inference.calibration import ESTIMATORS, SCHEMES, Settings, calibrate
+from did.inference.calibration import Settings, calibrate
 from did.inference.headline import headline
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.stages.fit import panel_of
+from did.stages.fit import has_headline, options_of, panel_of
 from did.store import tables
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """Write the calibration and headline tables of one indicator and return one line about them.
 
-    Under the reported specification, in the first sample: every treatment and every estimator of the evaluation that
-    can be calibrated, clustered at the evaluation's last level. Raises DidError for an unknown indicator, and for a
-    panel that is missing, lacks the specification or cannot be estimated.
+    In the first sample, clustered at the evaluation's last level: under the reported specification every treatment and
+    every estimator of the evaluation with one effect; under those that treat units from different dates the first
+    treatment and the estimators for them. Estimators that have to be fitted again for each placebo are measured if the
+    evaluation's `inference.refits` asks for it. Raises DidError for an unknown indicator, and for a panel that is
+    missing, lacks a specification or cannot be estimated.
     """
-    load_indicator(indicator, evaluation.indicators_folder)
+    known = load_indicator(indicator, evaluation.indicators_folder)
     panels = tables.read("panel", paths.panel(indicator))
-    specification, sample = evaluation.default_specification, evaluation.samples[0]
-    frame = panels.loc[panels["specification"] == specification]
-    if frame.empty:
-        raise DidError(f"{paths.panel(indicator)}: expected the specification '{specification}'; run: did align "
-                       f"{indicator}")
-    settings, lags = settings_of(evaluation), evaluation.specifications[specification].lags
-    keys = {"indicator": indicator, "specification": specification, "sample": sample}
+    settings, sample, level = settings_of(evaluation), evaluation.samples[0], evaluation.clusters[-1]
     measured, leading = [], []
-    for treatment in evaluation.treatments:
-        panel = panel_of(frame, sample, treatment, evaluation)
-        for estimator in (name for name in evaluation.estimators if name in ESTIMATORS):
-            about = {"estimator": estimator, "lags": lags, "level": evaluation.clusters[-1], "settings": settings}
-            table = pd.concat([calibrate(panel, scheme=scheme, **about) for scheme in SCHEMES], ignore_index=True)
-            own = keys | {"lags": lags if estimator == "ldv" else ""}
-            leads = headline(panel, table, **about)
-            leading.append(own | leads | {"minimum_detectable": detectable_by_interval(
-                leads["ci_low"], leads["ci_high"], leads["n_clusters"] - 1)})
-            measured.append(table.assign(**own, treatment=treatment, estimator=estimator, cluster=about["level"]))
+    for name, specification in evaluation.specifications_of(known).items():
+        if not specification.staggered and name != evaluation.default_specification:
+            continue
+        frame = panels.loc[panels["specification"] == name]
+        if frame.empty:
+            raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
+        staggered = specification.staggered
+        for treatment in evaluation.treatments[:1] if staggered else evaluation.treatments:
+            panel = panel_of(frame, sample, treatment, evaluation)
+            for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
+                if not has_headline(estimator, panel, specification.lags, evaluation):
+                    continue
+                options = options_of(estimator, panel, specification.lags)
+                about = {"estimator": estimator, "options": options, "level": level, "settings": settings}
+                table = calibrate(panel, **about)
+                own = {"indicator": indicator, "specification": name, "sample": sample,
+                       "lags": options.get("lags", "")}
+                leads = headline(panel, table, **about)
+                leading.append(own | leads | {"minimum_detectable": detectable_by_interval(
+                    leads["ci_low"], leads["ci_high"], leads["n_clusters"] - 1)})
+                measured.append(table.assign(**own, treatment=treatment, estimator=estimator, cluster=level))
     synthetic = bool(panels["is_synthetic"].any())
     for name, made in (("calibration", pd.concat(measured, ignore_index=True) if measured else pd.DataFrame()),
                        ("headline", pd.DataFrame(leading))):
@@ -54,5 +61,5 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
 def settings_of(evaluation: Evaluation) -> Settings:
     """The evaluation's settings of calibration and of the headline interval."""
     chosen = evaluation.inference
-    return Settings(draws=chosen.draws, wild_draws=chosen.wild_draws, own_draws=evaluation.draws,
+    return Settings(draws=chosen.draws, refits=chosen.refits, wild_draws=chosen.wild_draws, own_draws=evaluation.draws,
                     order=tuple(chosen.order), tolerance=chosen.tolerance, seed=evaluation.seed)

@@ -120,7 +120,7 @@ def judge(question: Question, asked: Inference, levels: Sequence[str]) -> Judged
             notes += _too_small(own)
     table = pd.concat(parts, ignore_index=True)
     if asked.calibrate and not measurements:
-        notes.append(f"--calibrate measures did and ldv without covariates; {question.estimator} is not measured")
+        notes.append(f"--calibrate measures estimators of one effect; {question.estimator} is none")
     table = table.drop_duplicates([*_KEY, "inference"])[COLUMNS]
     return Judged(table, pd.concat(shown, ignore_index=True), lines, notes,
                   pd.concat(measurements, ignore_index=True) if measurements else None)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import estimate, in_run
+from did.estimators import entry, estimate, in_run
 from did.estimators.base import Panel, Result
 from did.estimators.registry import TWO_WAY
-from did.inference.calibration import ESTIMATORS
+from did.inference.calibration import is_quick
 from did.inference.clustered import cluster_shares, summarise
 from did.inference.multiplier import add_bands
 from did.project.config import Evaluation
@@ -40,28 +40,23 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
         for sample in evaluation.samples[:1] if staggered else evaluation.samples:
             for treatment in evaluation.treatments[:1] if staggered else evaluation.treatments:
                 panel = panel_of(frame, sample, treatment, evaluation)
+                first = sample == evaluation.samples[0]
                 for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
+                    leads = first and has_headline(estimator, panel, specification.lags, evaluation)
                     for result in in_run(estimator, panel, specification.lags):
                         rows = add_bands(summarise(result, panel), result, panel, seed=evaluation.seed)
-                        frames[indicator, name, sample, len(frames)] = rows
+                        frames[indicator, name, sample, len(frames)] = rows.assign(
+                            headline=leads & rows["estimand"].eq("overall"))
                         if not staggered and result.parameters["estimand"].eq("overall").any():
                             shares[indicator, sample, treatment, estimator] = cluster_shares(
                                 result.only("overall"), panel)
                 if treatment == "intensity":
                     for result, within in within_treated(panel):
-                        frames[indicator, name, sample, len(frames)] = summarise(result, within)
+                        frames[indicator, name, sample, len(frames)] = summarise(result, within).assign(headline=False)
                         shares[indicator, sample, within.treatment, TWO_WAY] = cluster_shares(result, within)
     table = pd.concat(frames, names=["indicator", "specification", "sample", "fit"]).reset_index(level=[0, 1, 2])
     table["minimum_treated"] = settings.minimum_treated
     table["few_treated"] = table["n_treated"] < settings.minimum_treated
-    # What did calibrate gives an interval whose coverage is measured.
-    table["headline"] = (
-        table["specification"].eq(evaluation.default_specification)
-        & table["sample"].eq(evaluation.samples[0])
-        & table["estimator"].isin(ESTIMATORS)
-        & table["treatment"].isin(evaluation.treatments)
-        & table["estimand"].eq("overall")
-    )
     table["is_synthetic"] = bool(panels["is_synthetic"].any())
     tables.write("estimates", table, paths.estimates(indicator))
     influence = pd.concat(shares, names=["indicator", "sample", "treatment", "estimator", "row"]).reset_index(
@@ -76,6 +71,18 @@ def panel_of(frame: pd.DataFrame, sample: str, treatment: str, evaluation: Evalu
         frame = frame.loc[frame["wave"].fillna(0) != evaluation.waves.excluded_wave]
     return Panel.from_frame(frame, treatment=treatment, exposure_column="exposure",
                             cluster_columns=[level for level in evaluation.clusters if level != "unit"])
+
+
+def has_headline(estimator: str, panel: Panel, lags: str, evaluation: Evaluation) -> bool:
+    """Whether `did calibrate` gives the one effect of ``estimator`` an interval whose coverage is measured."""
+    if not entry(estimator).overall:
+        return False
+    return evaluation.inference.refits > 0 or is_quick(estimator, options_of(estimator, panel, lags), panel)
+
+
+def options_of(estimator: str, panel: Panel, lags: str) -> dict[str, object]:
+    """The options of the fit that a run takes the one effect of ``estimator`` from."""
+    return entry(estimator).in_run(panel, lags)[0]
 
 
 def within_treated(panel: Panel) -> list[tuple[Result, Panel]]:

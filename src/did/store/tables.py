@@ -14,6 +14,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from did.errors import DidError
+from did.inference.names import METHODS, SCHEMES
 from did.store import seals
 from did.store.columns import CODE, COUNT, EFFECT, NEVER, NO_ERROR, NOT_COMPUTED, NOT_MEASURED, TEXT, P, described
 
@@ -29,10 +30,6 @@ VERDICTS = ("reproduced", "reproduced except N", "consistent", "not reproduced",
 # What tells two rows of one diagnostic apart, in the key of the diagnostics table.
 IDENTITY = ["diagnostic", "treatment", "estimator", "cluster", "variant", "left_out", "part", "period", "target",
             "event_time", "bound_m", "is_breakdown"]
-# Of placebo assignments, and of inference (`did.inference.calibration`).
-SCHEMES = ["never_treated", "before_onset"]
-METHODS = ["clustered_unit", "clustered", "CR2", "CR3", "jackknife", "wild_bootstrap", "randomisation",
-           "randomisation_estimate", "randomisation_near"]
 FATE = ["kept", "merged", "excluded", "imputed", "set_aside"]
 
 

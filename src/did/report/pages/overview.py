@@ -49,7 +49,8 @@ def outcomes_by_estimators(outcomes: Sequence[Facts], tables: Mapping[str, pd.Da
                           treatment=next(iter(facts.treatments)), sample=next(iter(facts.samples)))
                      for cluster in facts.clusters]
             leading = None if own_dates else only(
-                headline, indicator=facts.total, estimator=estimator, treatment=next(iter(facts.treatments)))
+                headline, indicator=facts.total, estimator=estimator, treatment=next(iter(facts.treatments)),
+                specification=facts.specification)
             cells.append(_effect(found, facts, leading))
             first = first if own_dates or found[-1] is None else found[-1]
         cells.append(Cell("") if first is None else

@@ -1,0 +1,77 @@
+"""Reassignment of whole clusters for averages of group-time effects, from sums over clusters."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from did.estimators.base import Panel, Result, join_notes
+from did.inference import group_time_sums
+from did.inference.group_time_sums import NEVER
+from did.inference.randomisation import enumerate_orders, n_orders, near_in_size
+from did.inference.refit import COLUMNS, carried, no_assignment, tested, without
+
+# Assignments compared at a time, and by default.
+BLOCK, DRAWS = 2_000, 9999
+
+
+def serves(results: list[Result], estimator: str, options: dict, panel: Panel) -> bool:
+    """Return whether `reassigned` has the test of ``results``: their one effect ``overall``, of an estimator that
+    `did.inference.group_time_sums.is_plain`, with clusters that are never treated."""
+    one = len(results) == 1 and results[0].parameters["estimand"].tolist() == ["overall"]
+    return one and panel.never_treated.any() and group_time_sums.is_plain(estimator, options, panel)
+
+
+def reassigned(panel: Panel, result: Result, options: dict, level: str, *, statistic: str = "studentised",
+               draws: int = DRAWS, seed: int = 20170601, coverage: float = 0.95) -> pd.DataFrame:
+    """Return the test of `did.inference.refit.randomise` for the average ``result``, one row with its columns.
+
+    ``panel`` is the one that ``result`` is of, ``options`` its estimator's. ``statistic`` may also be
+    ``studentised_near``: t against assignments in which each treated cluster gives its onset to one of the five nearest
+    to it in units. Skipped, with the reason in the note, as there. Raises nothing.
+    """
+    panel = panel.keep(panel.units.isin(result.influence.index))
+    panel, dose_note = carried(panel, level)
+    value = result.estimate
+    reason = no_assignment(panel, level)
+    if reason:
+        return without(value, reason)
+    codes, _ = pd.factorize(panel.clusters[level])
+    first = np.unique(codes, return_index=True)[1]
+    onset = panel.treated_from[first]
+    onsets, number = np.unique(onset, return_inverse=True)
+    observed = number.ravel()
+    n_assignments, near = n_orders(np.bincount(observed)), statistic == "studentised_near"
+    enumerated, generator = n_assignments <= draws and not near, np.random.default_rng(seed)
+    if near:
+        places = np.flatnonzero(onset < panel.n_periods)
+        orders = np.full((draws, len(observed)), len(onsets) - 1)
+        sizes = np.bincount(codes)
+        orders[np.arange(draws)[:, None], near_in_size(sizes[places], sizes, draws, generator)] = observed[places]
+    else:
+        orders = enumerate_orders(observed) if enumerated else generator.permuted(
+            np.broadcast_to(observed, (draws, len(observed))), axis=1)
+    labels = np.concatenate([observed[None], orders])
+    labels = np.where(labels == len(onsets) - 1, NEVER, labels)   # the never treated come last
+    dosed = dataclasses.replace(panel, outcome=np.where(
+        np.isfinite(panel.outcome), np.where(panel.treated, panel.dose[:, None], 0.0), np.nan))
+    parts = [_parts(one, codes, onsets[:-1], options, labels) for one in (panel, dosed)]
+    row = dict.fromkeys(COLUMNS, np.nan) | {"shape": "", "estimate": value[0], "draws": len(orders)} | tested(
+        *parts, "estimate" if statistic == "estimate" else "studentised", 0 if enumerated else 1, 1 - coverage)
+    if np.isfinite(row["p_value"]):
+        row["note"] = join_notes(
+            f"all {n_assignments} assignments of clusters by {level}" if enumerated else
+            f"{draws} draws of assignments of clusters by {level}", "among clusters near in size" if near else "",
+            dose_note, row["note"])
+    return pd.DataFrame([row], columns=COLUMNS)
+
+
+def _parts(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict, labels: np.ndarray) -> list[tuple]:
+    """Of each assignment the estimate, the clusters' summed influence, and whether it has an error."""
+    made, found = group_time_sums.sums(panel, codes, onsets, options), []
+    for start in range(0, len(labels), BLOCK):
+        part = group_time_sums.averages(made, labels[start:start + BLOCK])
+        found += list(zip(part.estimate, part.scores, part.varies, strict=True))
+    return found

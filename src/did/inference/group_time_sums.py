@@ -1,0 +1,207 @@
+"""The average of group-time effects from sums over clusters, for many assignments of onsets to clusters at once.
+
+An effect of Callaway and Sant'Anna without covariates is a difference of means of Y_t - Y_b, and where all units of a
+cluster share an onset each mean is a ratio of sums over clusters. Sum Y_t - Y_b over the periods t in which a cohort
+has the same controls (a span): S_cs. With the clusters' weights w_c, for an assignment of cohorts to clusters,
+
+    sum of effects of span s = sum_(c treated) S_cs / sum w_c - sum_(c controls) S_cs / sum w_c
+
+and the average and the clusters' influence follow, formulas as in `did.estimators.aggregation`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from did.errors import DidError
+from did.estimators import entry
+from did.estimators.base import PERIODS_PER_YEAR, Panel, root_sum_squares
+from did.estimators.group_time import Sample, changes, cohorts_of
+from did.estimators.registry import COHORT_PERIOD
+from did.inference.clustered import CANCELLED, rounding_error
+
+NEVER = -1
+# Options of the estimator with which its effects are differences of plain means.
+PLAIN = ("control_group", "base_period", "anticipation", "base_window", "unbalanced", "method")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sums:
+    """What the average of effects from treatment on is made of.
+
+    weight   (clusters,) sum of the units' weights; spans (clusters, spans) weighted sums of changes, per span
+    squares  (clusters, 1 + spans, 1 + spans) sums over units of the squared weight times products of 1 and changes
+    cohort   (spans,) cohort of each span, a number from 0; length (spans,) its periods
+    waiting  (spans, cohorts) cohorts whose clusters are among its controls
+    rounding size up to which an error is nothing but rounding, for one treated unit
+    """
+
+    weight: np.ndarray
+    spans: np.ndarray
+    squares: np.ndarray
+    cohort: np.ndarray
+    length: np.ndarray
+    waiting: np.ndarray
+    rounding: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Averages:
+    """Of each assignment: the average, the clusters' summed influence (draws, clusters), its root sum of squares by
+    cluster and by unit, and whether there is an error. NaN where an assignment has no average."""
+
+    estimate: np.ndarray
+    scores: np.ndarray
+    spread: np.ndarray
+    unit_spread: np.ndarray
+    varies: np.ndarray
+
+
+def is_plain(estimator: str, options: dict, panel: Panel) -> bool:
+    """Return whether effects of ``estimator`` are by cohort and period and differences of plain means on ``panel``:
+    no covariates in use, weights that stay the same, and no unit without a period that others have."""
+    if entry(estimator).kind != COHORT_PERIOD or set(options) - set(PLAIN):
+        return False
+    if panel.covariates and options.get("method", "unconditional") != "unconditional":
+        return False
+    weight = panel.observed_weight
+    seen = (weight > 0).any(axis=0)
+    complete = weight[(weight[:, seen] > 0).any(axis=1)][:, seen]
+    steady = complete.size > 0 and bool((complete == complete[:, :1]).all())
+    return steady or (options.get("unbalanced", "trim") == "trim" and _steady(complete))
+
+
+def _steady(weight: np.ndarray) -> bool:
+    """Whether units with every period have weights that stay the same, and there are some."""
+    whole = weight[(weight > 0).all(axis=1)]
+    return len(whole) > 0 and bool((whole == whole[:, :1]).all())
+
+
+def sums(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict) -> Sums:
+    """Return the sums over clusters ``codes`` (units,) for cohorts ``onsets`` (positions, rising) on ``panel``.
+
+    ``panel`` as `is_plain` has it; its own treatment is not used, and units without a period that others have are left
+    out. ``options`` are those of the estimator. Raises DidError if no unit is left or a cohort has no period before or
+    none after its onset.
+    """
+    weight = panel.observed_weight
+    positions = np.flatnonzero((weight > 0).any(axis=0))
+    used = (weight[:, positions] > 0).all(axis=1)
+    if not used.any():
+        raise DidError("expected units with an outcome in every period; found none")
+    outcome, own = panel.outcome[used][:, positions], weight[used][:, positions[0]]
+    anticipation, window = int(options.get("anticipation", 0)), options.get("base_window")
+    if (positions[0] + anticipation >= onsets).any() or (positions[-1] < onsets).any():
+        raise DidError("expected periods before and after every placebo onset; found none for one of them")
+    season = PERIODS_PER_YEAR[panel.frequency] if window == "season" else 0
+    n_window = 1 if window is None or season else None if window == "all" else int(window)
+    never = int(panel.n_periods) + 1
+    sample = Sample(outcome, positions, np.full(len(outcome), never), never, None,
+                    np.empty((0, *outcome.shape)), ())
+    cohorts = cohorts_of(sample, onsets, universal=options.get("base_period", "varying") == "universal",
+                         anticipation=anticipation, window=n_window, season=season)
+    each = np.arange(len(outcome))
+    columns, of_cohort, length, waiting = [], [], [], []
+    for number, cohort in enumerate(cohorts):
+        after = np.flatnonzero(positions[cohort.period] >= cohort.first)
+        if not len(after):
+            raise DidError("expected a period of its season for a placebo onset; found none")
+        change = changes(sample, cohort, slice(0, len(cohort.period)), each)[:, after]
+        still = onsets[None, :] > cohort.last_used[after][:, None]
+        still &= (np.arange(len(onsets)) != number)[None, :] & (options.get("control_group") != "never_treated")
+        kinds, member = np.unique(still, axis=0, return_inverse=True)
+        for kind, row in enumerate(kinds):
+            columns.append(change[:, member.ravel() == kind].sum(axis=1))
+            of_cohort.append(number)
+            length.append(int((member.ravel() == kind).sum()))
+            waiting.append(row)
+    values = np.column_stack(columns)
+    n_clusters = int(codes.max()) + 1
+    codes = codes[used]
+    total = np.bincount(codes, own, n_clusters)
+    spans = np.zeros((n_clusters, values.shape[1]))
+    np.add.at(spans, codes, own[:, None] * values)
+    squares = np.zeros((n_clusters, values.shape[1] + 1, values.shape[1] + 1))
+    every = own[:, None] * np.column_stack([np.ones(len(values)), values])
+    np.add.at(squares, codes, every[:, :, None] * every[:, None, :])
+    rounding = float(rounding_error(panel.outcome[used], np.ones((1, 1)))[0])
+    return Sums(total, spans, squares, np.array(of_cohort), np.array(length, dtype=float), np.array(waiting), rounding)
+
+
+def averages(made: Sums, labels: np.ndarray) -> Averages:
+    """Return the average effect of the assignments ``labels`` (draws, clusters): a cohort's number, or `NEVER`.
+
+    Cohorts weigh by their units' weight, their periods alike: estimand ``overall`` of `did.estimators.aggregation`.
+    Raises nothing: an assignment without treated or control clusters has NaN.
+    """
+    never = labels == NEVER
+    with np.errstate(invalid="ignore", divide="ignore"):
+        size = np.stack([(labels == number) @ made.weight for number in range(made.waiting.shape[1])], axis=1)
+        effects, shares = [], []
+        for span, (number, row) in enumerate(zip(made.cohort, made.waiting, strict=True)):
+            treated = (labels == number) * made.weight
+            controls = (never | np.isin(labels, np.flatnonzero(row))) * made.weight
+            share = [side / side.sum(axis=1, keepdims=True) for side in (treated, controls)]
+            per_unit = made.spans[:, span] / np.where(made.weight > 0, made.weight, 1.0)
+            means = [one @ per_unit for one in share]
+            effects.append(np.where(size[:, number] > 0, means[0] - means[1], 0.0))
+            shares.append((share, means, per_unit))
+        effect = np.stack(effects, axis=1)
+        of_span = size[:, made.cohort]
+        total = of_span @ made.length
+        estimate = (of_span * effect).sum(axis=1) / total
+        scores = np.zeros(labels.shape)
+        # Influence of a unit of cluster c: weight x (constant_c + slopes_c . changes of its spans).
+        constant, slopes = np.zeros(labels.shape), np.zeros((*labels.shape, len(effects)))
+        safe = np.where(made.weight > 0, made.weight, 1.0)
+        for span, (number, (share, means, per_unit)) in enumerate(zip(made.cohort, shares, strict=True)):
+            pull = (size[:, number] / total)[:, None]
+            signed = [np.where(np.isfinite(one), one, 0.0) * pull * sign
+                      for one, sign in zip(share, (1.0, -1.0), strict=True)]
+            for one, mean in zip(signed, means, strict=True):
+                middle = np.where(np.isfinite(mean), mean, 0.0)[:, None]
+                scores += one * (per_unit - middle)
+                constant -= one * middle / safe
+                slopes[:, :, span] += one / safe
+            if made.waiting.shape[1] > 1:
+                left = (effect[:, span] - made.length[span] * estimate) / total
+                sized = (labels == number) * left[:, None]
+                constant += sized
+                scores += sized * made.weight
+        spread = root_sum_squares(scores, axis=1)
+        every = np.concatenate([constant[:, :, None], slopes], axis=2)
+        unit = np.sqrt(np.maximum(np.einsum("dci,cij,dcj->d", every, made.squares, every, optimize=True), 0.0))
+        n_treated = np.sqrt(np.maximum((labels != NEVER).sum(axis=1), 1))
+        varies = np.isfinite(estimate) & (spread > np.maximum(CANCELLED * unit, made.rounding / n_treated))
+    return Averages(estimate, scores, spread, unit, varies)
+
+
+def jackknife(made: Sums, labels: np.ndarray, estimate: np.ndarray) -> np.ndarray:
+    """Return (draws,) root of (G - 1) / G x the squared moves of the average when each cluster is left out in turn.
+
+    NaN where the average does not exist without some cluster.
+    """
+    with_units = np.flatnonzero(made.weight > 0)
+    moves = np.empty((len(with_units), len(labels)))
+    for row, cluster in enumerate(with_units):
+        weight, spans = made.weight.copy(), made.spans.copy()
+        weight[cluster], spans[cluster] = 0.0, 0.0
+        moves[row] = averages_of(dataclasses.replace(made, weight=weight, spans=spans), labels) - estimate
+    return np.sqrt((len(with_units) - 1) / len(with_units)) * root_sum_squares(moves, axis=0)
+
+
+def averages_of(made: Sums, labels: np.ndarray) -> np.ndarray:
+    """Return the estimates of `averages` alone."""
+    total, value = 0.0, 0.0
+    never = (labels == NEVER).astype(float)
+    of = [(labels == number).astype(float) for number in range(made.waiting.shape[1])]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for span, (number, row) in enumerate(zip(made.cohort, made.waiting, strict=True)):
+            controls = never + sum((of[other] for other in np.flatnonzero(row)), np.zeros_like(never))
+            size = of[number] @ made.weight
+            mean = of[number] @ made.spans[:, span] / size - controls @ made.spans[:, span] / (controls @ made.weight)
+            value = value + np.where(size > 0, size * mean, 0.0)
+            total = total + size * made.length[span]
+        return value / total

@@ -1,0 +1,276 @@
+"""Placebo assignments tried: estimates, errors and verdicts of each method, by the least work an estimator allows.
+
+`RegressionTrial` (one regression: `did.inference.placebo`) and `GroupTimeTrial` (averages of group-time effects:
+`did.inference.group_time_sums`) fit nothing again; `RefitTrial` fits any estimator once for each assignment, and once
+more without each treated cluster.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from typing import Protocol
+
+import numpy as np
+
+from did.errors import DidError
+from did.estimators import overall
+from did.estimators.base import Panel, Result
+from did.inference import group_time_sums, placebo
+from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
+from did.inference.refit import jackknife
+from did.inference.schemes import Scheme
+
+# Assignments that share their signs of the wild bootstrap, at most: signs have a simulation error in common, too.
+SHARED = 100
+# Numbers that one block of draws may hold: few enough to stay near the processor.
+BLOCK = 1_000_000
+
+# Of each assignment: whether a method rejects, and the width of its interval.
+Verdict = tuple[np.ndarray, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Quick:
+    """Of each assignment the estimate, its error clustered at the level of assignment (NaN where there is none) and the
+    degrees of freedom of t (infinite: normal)."""
+
+    estimate: np.ndarray
+    error: np.ndarray
+    df: float
+
+    @property
+    def t(self) -> np.ndarray:
+        """|t|, NaN where there is no error."""
+        return np.abs(self.estimate) / self.error
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Methods wanted, the share that intervals cover, and draws of the wild bootstrap."""
+
+    methods: Collection[str]
+    confidence: float
+    wild_draws: int
+
+
+class Trial(Protocol):
+    """What can be given to clusters and what comes of it. ``sizes`` (labels,) units of the treated clusters,
+    ``available`` (clusters,) of those that may take their places; ``cheap`` whether assignments cost next to nothing.
+    Assignments are (draws, labels) numbers of the clusters that take the places."""
+
+    sizes: np.ndarray
+    available: np.ndarray
+    cheap: bool
+    methods: tuple[str, ...]
+
+    def quick(self, chosen: np.ndarray) -> Quick: ...
+
+    def others(self, chosen: np.ndarray, asked: Asked, generator: np.random.Generator) -> dict[str, Verdict]: ...
+
+
+def by_t(estimate: np.ndarray, error: np.ndarray, df: np.ndarray | float, confidence: float) -> Verdict:
+    """Return whether zero lies outside the interval by Student's t, and its width; neither where there is no error."""
+    from scipy.special import ndtri, stdtrit
+
+    df = np.asarray(df, dtype=float)
+    normal, upper = np.isinf(df), (1 + confidence) / 2
+    half = np.where(normal, ndtri(upper), stdtrit(np.where(normal, 1.0, df), upper)) * error
+    return np.abs(estimate) > half, 2 * half
+
+
+@dataclasses.dataclass(frozen=True)
+class RegressionTrial:
+    """Assignments in a regression; doses (labels, onsets) of each label of a treated cluster."""
+
+    model: placebo.Regression
+    fewest: placebo.Regression
+    doses: np.ndarray
+    sizes: np.ndarray
+    available: np.ndarray
+    cheap: bool = True
+    methods: tuple[str, ...] = ("clustered_unit", "clustered", "CR2", "CR3", "jackknife", "wild_bootstrap",
+                                "randomisation", "randomisation_estimate", "randomisation_near")
+
+    @classmethod
+    def of(cls, scheme: Scheme, estimator: str, options: dict) -> RegressionTrial:
+        """The trial of ``did`` or ``ldv``. Raises DidError if the regression is not possible or too large."""
+        onsets = np.unique(scheme.onset)
+        model, available = placebo.regression(scheme.panel, scheme.codes, estimator, options.get("lags", "all"), onsets)
+        doses = np.where(scheme.onset[:, None] == onsets, scheme.dose[:, None], 0.0)
+        return cls(model, placebo.compact(model), doses, scheme.sizes, available)
+
+    def assigned(self, chosen: np.ndarray) -> np.ndarray:
+        """Return (draws, clusters x onsets) doses."""
+        z = np.zeros((len(chosen), len(self.available), self.doses.shape[1]))
+        z[np.arange(len(chosen))[:, None], chosen] = self.doses
+        return z.reshape(len(chosen), -1)
+
+    def _factor(self, n_clusters: int) -> float:
+        return small_sample_factor(n_clusters, self.model.n_obs, self.model.n_parameters)
+
+    def quick(self, chosen: np.ndarray) -> Quick:
+        found, n_clusters = placebo.simple(self.fewest, self.assigned(chosen)), len(self.available)
+        error = np.where(found.varies, np.sqrt(self._factor(n_clusters)) * found.spread, np.nan)
+        return Quick(found.estimate, error, n_clusters - 1.0)
+
+    def others(self, chosen: np.ndarray, asked: Asked, generator: np.random.Generator) -> dict[str, Verdict]:
+        z, n_clusters, parts = self.assigned(chosen), len(self.available), []
+        by_error = {"clustered_unit", "CR2", "CR3", "jackknife"} & set(asked.methods)
+        for block in _blocks(z, BLOCK // (n_clusters * (self.fewest.basis.shape[1] + 1))) if by_error else []:
+            own, found = placebo.simple(self.fewest, block), {}
+            if by_error - {"clustered_unit"}:
+                found |= placebo.leverage_corrected(self.fewest, own)
+            if "clustered_unit" in by_error:
+                n_units = len(self.model.unit_starts)
+                found["clustered_unit"] = (np.sqrt(self._factor(n_units)) * placebo.unit_spread(self.model, block, own),
+                                           n_units - 1.0)
+            parts.append({method: by_t(own.estimate, np.where(own.varies, error, np.nan), df, asked.confidence)
+                          for method, (error, df) in found.items() if method in by_error})
+        if "wild_bootstrap" in asked.methods:
+            mixed = placebo.on_clusters(self.fewest)
+            for block in _blocks(z, min(SHARED, BLOCK // n_clusters**2)):
+                own = placebo.simple(self.fewest, block)
+                signs = 2 * generator.integers(0, 2, size=(asked.wild_draws, n_clusters), dtype=np.int8) - 1
+                drawn, critical = placebo.wild(mixed, block, own, signs.astype(np.float32), asked.confidence)
+                parts.append({"wild_bootstrap": (rejects(drawn, asked.confidence), 2 * critical * own.spread)})
+        return {name: _joined([part[name] for part in parts if name in part])
+                for name in dict.fromkeys(name for part in parts for name in part)}
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupTimeTrial:
+    """Assignments of onsets whose average effect is made of sums over clusters; number (labels,) of each cohort."""
+
+    sums: group_time_sums.Sums
+    number: np.ndarray
+    sizes: np.ndarray
+    available: np.ndarray
+    cheap: bool = True
+    methods: tuple[str, ...] = ("clustered_unit", "clustered", "jackknife", "randomisation", "randomisation_estimate",
+                                "randomisation_near")
+
+    @classmethod
+    def of(cls, scheme: Scheme, options: dict) -> GroupTimeTrial:
+        """The trial of an estimator that `did.inference.group_time_sums.is_plain`. Raises DidError as its `sums`."""
+        onsets, number = np.unique(scheme.onset, return_inverse=True)
+        made = group_time_sums.sums(scheme.panel, scheme.codes, onsets, options)
+        return cls(made, number.ravel(), scheme.sizes, np.bincount(scheme.codes))
+
+    def labels(self, chosen: np.ndarray) -> np.ndarray:
+        """Return (draws, clusters) numbers of cohorts."""
+        labels = np.full((len(chosen), len(self.available)), group_time_sums.NEVER)
+        labels[np.arange(len(chosen))[:, None], chosen] = self.number
+        return labels
+
+    def _averages(self, chosen: np.ndarray) -> group_time_sums.Averages:
+        step = BLOCK // (len(self.available) * self.sums.spans.shape[1])
+        parts = [group_time_sums.averages(self.sums, self.labels(block)) for block in _blocks(chosen, step)]
+        return group_time_sums.Averages(*(np.concatenate([getattr(part, field.name) for part in parts])
+                                          for field in dataclasses.fields(group_time_sums.Averages)))
+
+    def quick(self, chosen: np.ndarray) -> Quick:
+        found = self._averages(chosen)
+        return Quick(found.estimate, np.where(found.varies, found.spread, np.nan), np.inf)
+
+    def others(self, chosen: np.ndarray, asked: Asked, generator: np.random.Generator) -> dict[str, Verdict]:
+        found, verdicts = self._averages(chosen), {}
+        if "clustered_unit" in asked.methods:
+            verdicts["clustered_unit"] = by_t(found.estimate, np.where(found.varies, found.unit_spread, np.nan), np.inf,
+                                              asked.confidence)
+        if "jackknife" in asked.methods:
+            error = group_time_sums.jackknife(self.sums, self.labels(chosen), found.estimate)
+            verdicts["jackknife"] = by_t(found.estimate, np.where(found.varies, error, np.nan),
+                                         float((self.sums.weight > 0).sum() - 1), asked.confidence)
+        return verdicts
+
+
+@dataclasses.dataclass(frozen=True)
+class RefitTrial:
+    """Assignments in a panel to which any estimator of one effect is fitted."""
+
+    scheme: Scheme
+    estimator: str
+    options: dict
+    available: np.ndarray
+    cheap: bool = False
+    methods: tuple[str, ...] = ("clustered_unit", "clustered", "jackknife", "randomisation", "randomisation_estimate")
+
+    @classmethod
+    def of(cls, scheme: Scheme, estimator: str, options: dict) -> RefitTrial:
+        """The trial of any estimator."""
+        labels = scheme.codes.astype(str)
+        panel = dataclasses.replace(scheme.panel, clusters={"unit": scheme.panel.units.to_numpy(), "assigned": labels})
+        return cls(dataclasses.replace(scheme, panel=panel), estimator, options, np.bincount(scheme.codes))
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Units of the treated clusters."""
+        return self.scheme.sizes
+
+    def _panel(self, places: np.ndarray) -> Panel:
+        panel = self.scheme.panel
+        onset, dose = np.full(len(self.available), panel.n_periods), np.zeros(len(self.available))
+        onset[places], dose[places] = self.scheme.onset, self.scheme.dose
+        return dataclasses.replace(panel, treated_from=onset[self.scheme.codes], dose=dose[self.scheme.codes])
+
+    def _fit(self, panel: Panel) -> list[Result]:
+        return [overall(self.estimator, panel, **self.options)]
+
+    def _errors(self, chosen: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        estimate, error, df = (np.full(len(chosen), np.nan) for _ in range(3))
+        for draw, places in enumerate(chosen):
+            panel = self._panel(places)
+            try:
+                result = self._fit(panel)[0]
+            except DidError:
+                continue
+            estimate[draw], (error[draw], df[draw]) = result.estimate[0], _error(result, panel, level)
+        return estimate, error, df
+
+    def quick(self, chosen: np.ndarray) -> Quick:
+        estimate, error, df = self._errors(chosen, "assigned")
+        known = df[np.isfinite(error)]
+        return Quick(estimate, error, float(np.median(known)) if len(known) else np.inf)
+
+    def others(self, chosen: np.ndarray, asked: Asked, generator: np.random.Generator) -> dict[str, Verdict]:
+        verdicts = {}
+        if "clustered_unit" in asked.methods:
+            verdicts["clustered_unit"] = by_t(*self._errors(chosen, "unit"), asked.confidence)
+        if "jackknife" in asked.methods:
+            found = np.full((len(chosen), 3), np.nan)
+            for draw, places in enumerate(chosen):
+                try:
+                    table = jackknife(self._fit, self._panel(places), "assigned", most_fits=0)
+                except DidError:
+                    continue
+                found[draw] = table.loc[0, ["estimate", "std_error", "df"]].to_numpy(dtype=float)
+            verdicts["jackknife"] = by_t(*found.T, asked.confidence)
+        return verdicts
+
+
+def _error(result: Result, panel: Panel, level: str) -> tuple[float, float]:
+    """The error of a result of one effect clustered at ``level``, NaN if there is none, and degrees of freedom."""
+    influence = result.influence.to_numpy()
+    sums = cluster_sums(influence, labels_of(result, panel, level))
+    rounding = rounding_of(result, panel)
+    if level == "unit" and result.unit_errors is not None:
+        error, df = result.unit_errors[0]
+        return (error if error > rounding[0] else np.nan), df
+    normal = result.distribution == "normal"
+    factor = 1.0 if normal else small_sample_factor(len(sums), result.n_obs, result.n_parameters)
+    error = np.sqrt(factor) * np.linalg.norm(sums[:, 0]) if varies(influence, sums, rounding)[0] else np.nan
+    return error, np.inf if normal else len(sums) - 1.0
+
+
+def rejects(p_value: np.ndarray, confidence: float) -> np.ndarray:
+    """Return whether p is below 1 - ``confidence``, up to rounding."""
+    return p_value < 1 - confidence + 1e-12
+
+
+def _blocks(rows: np.ndarray, step: int) -> list[np.ndarray]:
+    return [rows[first:first + max(step, 1)] for first in range(0, len(rows), max(step, 1))]
+
+
+def _joined(parts: list[Verdict]) -> Verdict:
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
