@@ -79,12 +79,14 @@ def _steady(weight: np.ndarray) -> bool:
     return len(whole) > 0 and bool((whole == whole[:, :1]).all())
 
 
-def sums(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict) -> Sums:
-    """Return the sums over clusters ``codes`` (units,) for cohorts ``onsets`` (positions, rising) on ``panel``.
+def sums(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict,
+         events: tuple[float, float] = (0, np.inf)) -> Sums:
+    """Return the sums over clusters ``codes`` (units,) for cohorts ``onsets`` (positions, rising) on ``panel``, of the
+    effects at event times from the first of ``events`` up to, but without, the second.
 
     ``panel`` as `is_plain` has it; its own treatment is not used, and units without a period that others have are left
-    out. ``options`` are those of the estimator. Raises DidError if no unit is left or a cohort has no period before or
-    none after its onset.
+    out. ``options`` are those of the estimator. Raises DidError if no unit is left, a cohort has no period before or
+    none after its onset, or it has none of these event times.
     """
     weight = panel.observed_weight
     positions = np.flatnonzero((weight > 0).any(axis=0))
@@ -105,9 +107,10 @@ def sums(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict) -> 
     each = np.arange(len(outcome))
     columns, of_cohort, length, waiting = [], [], [], []
     for number, cohort in enumerate(cohorts):
-        after = np.flatnonzero(positions[cohort.period] >= cohort.first)
+        event = positions[cohort.period] - cohort.first
+        after = np.flatnonzero((event >= events[0]) & (event < events[1]))
         if not len(after):
-            raise DidError("expected a period of its season for a placebo onset; found none")
+            raise DidError("expected periods at these event times for every onset; found none for one of them")
         change = changes(sample, cohort, slice(0, len(cohort.period)), each)[:, after]
         still = onsets[None, :] > cohort.last_used[after][:, None]
         still &= (np.arange(len(onsets)) != number)[None, :] & (options.get("control_group") != "never_treated")

@@ -20,6 +20,7 @@ from did.diagnostics.imputation_leads import imputation_leads
 from did.diagnostics.placebo_in_time import placebo_in_time
 from did.diagnostics.pretest_power import pretest_power_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
+from did.diagnostics.reassigned_leads import reassigned_leads
 from did.diagnostics.sensitivity import sensitivity_rows
 from did.errors import DidError
 from did.estimators import entry, estimate
@@ -79,7 +80,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             evaluation.treatments[0],
             evaluation,
         )
-        about = _about_staggered(panel, evaluation.staggered_estimators)
+        about = _about_staggered(panel, evaluation.staggered_estimators, evaluation.seed)
         found += [rows.assign(indicator=indicator, specification=staggered, sample=evaluation.samples[0],
                               is_synthetic=synthetic) for rows in about]
     diagnostics = pd.concat([rows.astype({"reason": "str"}) for rows in found if len(rows)], ignore_index=True)
@@ -110,6 +111,7 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
         rows.append(pd.DataFrame([
             skipped(diagnostic_row(diagnostic, panel, level) | {"estimator": name},
                     f"only for {', '.join(REASSIGNED)}") for name in names if name not in REASSIGNED], columns=COLUMNS))
+    rows += [reassigned_leads(panel, level, bin_width=width, seed=evaluation.seed) for width in _widths(panel)]
     for name in names:
         rows.append(minimum_detectable_rows(estimate(name, panel, **options.get(name, {})), panel))
     return rows
@@ -191,9 +193,16 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
     return rows
 
 
-def _about_staggered(panel: Panel, names: Sequence[str]) -> list[pd.DataFrame]:
+def _widths(panel: Panel) -> list[int]:
+    """Periods to a bin of leads: one, and those of a year."""
+    return sorted({1, PERIODS_PER_YEAR[panel.frequency]})
+
+
+def _about_staggered(panel: Panel, names: Sequence[str], seed: int) -> list[pd.DataFrame]:
     """Pre-tests of the estimators for several onsets, and what the two-way estimate is made of."""
-    rows = [imputation_leads(panel, bin_width=PERIODS_PER_YEAR[panel.frequency]), decomposition_rows(panel),
+    level = list(panel.clusters)[-1]
+    rows = [*(reassigned_leads(panel, level, bin_width=width, seed=seed) for width in _widths(panel)),
+            imputation_leads(panel, bin_width=PERIODS_PER_YEAR[panel.frequency]), decomposition_rows(panel),
             placebo_in_time(panel, [name for name in names if entry(name).overall], {},
                             max(PERIODS_PER_YEAR[panel.frequency] // ONSETS_A_YEAR, 1))]
     for name in names:
