@@ -272,6 +272,9 @@ def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
     ("drop_periods: [\"2015-04 to 2017-05\"]", "drop_periods: [\"2011-04 to 2017-05\"]",
      "key 'specifications.onset_left_out.drop_periods' must leave periods before the onset 2017-06"),
     ("drop_periods: [\"2015-04 to 2017-05\"]", "drop_periods: [\"2010-04 to 2017-05\"]", "must name periods of the"),
+    ("lags: all", "lags: all\n    scale: log", "key 'specifications.default.scale' must be level in the default"),
+    ("{cohorts: by_wave}", "{cohorts: by_wave, weights: denominator}",
+     "key 'specifications.waves_by_date.weights' must be equal in one that treats units from different dates"),
     ("lags: all", "lags: last_0", "key 'specifications.default.lags': string should match pattern"),
     ("{cohorts: by_wave}", "{cohorts: by_table}", "is by_table: key 'waves.table' must name the table"),
     ("denominator: [adults, all_ages]", "denominator: [adults, children]", "key 'products.dtoc.denominator' must hold "

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.base import Panel
 from did.evidence import load_claims
@@ -111,3 +112,52 @@ def test_a_specification_that_cannot_be_fitted_says_why(small, drawn):
     lost = rows.loc[(rows["specification"] == "too_many") & (rows["estimator"] == "ldv")]
     assert lost["estimate"].isna().all() and lost["note"].str.startswith("not fitted: ldv: lags 'last_90'").all()
     assert set(lost["cluster"]) == {"unit", "system"}
+
+
+@pytest.mark.parametrize(("estimator", "options"), [("did", {}), ("ldv", {"lags": "last_12"})])
+@pytest.mark.parametrize("treatment", ["binary", "intensity"])
+def test_population_weights_and_the_log_are_those_of_a_panel_made_by_hand(small, drawn, estimator, options, treatment):
+    indicator = load_indicator("dtoc_total", small.indicators_folder)
+    default = small.specifications["default"].model_copy(update={"lags": "last_12"})
+    named = {"default": default, "weighted": default.model_copy(update={"weights": "denominator"}),
+             "log": default.model_copy(update={"scale": "log"})}
+    rows = specifications.specify(indicator, small.model_copy(update={"specifications": named, "products": {}}), drawn)
+    rows = rows[rows["estimator"].eq(estimator) & rows["treatment"].eq(treatment) & rows["sample"].eq("full")]
+    rows = rows[rows["cluster"].eq("system")].set_index("specification")
+    assert rows.loc["weighted", "choices"] == "weights=denominator" and rows.loc["log", "choices"] == "scale=log"
+    frame = Builder(indicator, small, drawn).panel(default)
+    exposure = {"exposure_column": "exposure"} if treatment == "binary" else {}
+    # Weights by hand: the unit's mean denominator before June 2017, the same in every period.
+    early = frame[frame["period"] < "2017-06"].groupby("unit")["weight"].mean()
+    by_hand = frame.assign(people=frame["unit"].map(early), outcome=frame["outcome"])
+    panel = Panel.from_frame(by_hand, treatment=treatment, weight_column="people", **exposure)
+    known = summarise(estimate(estimator, panel, **options), panel).set_index("cluster").loc["system"]
+    np.testing.assert_allclose(rows.loc["weighted", NUMBERS].astype(float), known[NUMBERS].astype(float), rtol=1e-8)
+    assert abs(rows.loc["weighted", "estimate"] / rows.loc["default", "estimate"] - 1) > 1e-4
+    # The log by hand: what a constant proportional effect takes away from treated outcomes, per unit of dose.
+    panel = Panel.from_frame(frame.assign(outcome=np.log(frame["outcome"])), treatment=treatment, **exposure)
+    logs = summarise(estimate(estimator, panel, **options), panel).set_index("cluster").loc["system"]
+    cells = frame.merge(pd.DataFrame({"unit": panel.units, "dose": panel.dose}))
+    cells = cells[cells["cohort"].notna() & (cells["period"] >= cells["cohort"])]
+    for name in ("estimate", "ci_low", "ci_high"):
+        without = cells["outcome"] * np.exp(-logs[name] * cells["dose"])
+        expected = (cells["outcome"] - without).sum() / cells["dose"].sum()
+        assert rows.loc["log", name] == pytest.approx(expected, rel=1e-9)
+    assert rows.loc["log", "p_value"] == pytest.approx(logs["p_value"], rel=1e-9)
+    assert f"log of the outcome: {logs['estimate']:.3g} in logs" in rows.loc["log", "note"]
+
+
+def test_the_log_leaves_zeros_out_and_says_so():
+    outcome = np.exp(np.random.default_rng(1).normal(size=(6, 5)))
+    outcome[4, 1] = 0.0
+    units = pd.Index([f"u{i}" for i in range(6)])
+    panel = Panel(outcome, units, pd.period_range("2001", periods=5, freq="Y").astype(str), "Y",
+                  np.array([3, 3, 5, 5, 5, 5]), np.array([1.0, 1, 0, 0, 0, 0]), "binary", {"unit": units.to_numpy()})
+    logs = specifications.on_scale(panel, "log")
+    assert np.isnan(logs.outcome[4, 1]) and np.isfinite(logs.outcome).sum() == 29
+    row = {"estimate": 0.1, "std_error": 0.1, "ci_low": -0.1, "ci_high": 0.3, "note": "own"}
+    assert specifications.in_levels(row, panel)["note"] == (
+        "log of the outcome: 0.1 in logs; 1 unit-period of zero left out, which have no log; own")
+    with pytest.raises(DidError, match="scale log: expected outcomes of at least 0; found -.* for u1 in 2003"):
+        outcome[1, 2] = -1.0
+        specifications.on_scale(panel, "log")

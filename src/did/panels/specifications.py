@@ -11,7 +11,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators import entry, overall
-from did.estimators.base import Panel
+from did.estimators.base import Panel, join_notes
 from did.estimators.registry import LAGS
 from did.inference.clustered import by_cluster
 from did.panels import build as panels
@@ -112,7 +112,8 @@ class _Made:
     def fitted(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
         """Rows of one cell, one per cluster level."""
         key = (*_key(specification), estimator, treatment, sample,
-               specification.lags if LAGS in entry(estimator).needs else "")
+               specification.lags if LAGS in entry(estimator).needs else "", specification.weights,
+               specification.scale)
         if key not in self.rows:
             self.rows[key] = self._fit(specification, estimator, treatment, sample)
         return self.rows[key]
@@ -124,14 +125,33 @@ class _Made:
         if key not in self.frames:
             self.frames[key] = self.builder.panel(specification)
         try:
-            panel = self._panel(key, treatment, sample)
+            plain = self._panel(key, treatment, sample)
+            panel = on_scale(self._weighed(plain, key, specification), specification.scale)
             # The first fit of a run: others are the same effects in bins.
             options = entry(estimator).in_run(panel, specification.lags)[0]
             result = overall(estimator, panel, **options)
         except DidError as error:
             return [cell | {"cluster": cluster, "note": f"not fitted: {error}"}
                     for cluster in self.evaluation.clusters]
-        return [cell | {name: column[0] for name, column in block.items()} for block in by_cluster(result, panel)]
+        rows = [cell | {name: column[0] for name, column in block.items()} for block in by_cluster(result, panel)]
+        return [in_levels(row, plain) for row in rows] if specification.scale == "log" else rows
+
+    def _weighed(self, panel: Panel, key: tuple, specification: Specification) -> Panel:
+        """The panel with each unit's mean denominator before the first onset as its weight, if so specified."""
+        if specification.weights == "equal":
+            return panel
+        if self.indicator.rate is not None and not self.indicator.rate.is_weighted:
+            raise DidError("weights: expected a denominator; found a rate without one; name the key 'weights' of its "
+                           "rate, or write weights: equal")
+        frame = self.frames[key]
+        early = frame["period"].isin(panel.periods[:int(panel.treated_from.min())])
+        weight = frame.loc[early].groupby("unit")["weight"].mean().reindex(panel.units).to_numpy(dtype=float)
+        if not (weight > 0).all():
+            unit = panel.units[int(np.argmin(weight > 0))]
+            raise DidError(f"weights: expected a denominator of every unit before the first onset; found none for "
+                           f"{unit}; write weights: equal")
+        return dataclasses.replace(panel, weight=np.where(
+            np.isfinite(panel.outcome), (weight / weight.mean())[:, None], 0.0))
 
     def _panel(self, key: tuple, treatment: str, sample: str) -> Panel:
         if key not in self.panels:
@@ -146,6 +166,52 @@ class _Made:
             arrays = dataclasses.replace(arrays, treatment="intensity",
                                          dose=np.where(arrays.never_treated, 0.0, intensity))
         return arrays.keep(without_wave) if sample == "wave_two_removed" else arrays
+
+
+def on_scale(panel: Panel, scale: str) -> Panel:
+    """Return the panel with the outcome on ``scale``: ``level``, as it is, or ``log``, missing where it is zero.
+
+    Raises DidError for an outcome below zero.
+    """
+    if scale == "level":
+        return panel
+    if (panel.outcome < 0).any():
+        unit, period = (int(place[0]) for place in np.nonzero(panel.outcome < 0))
+        raise DidError(f"scale log: expected outcomes of at least 0; found {panel.outcome[unit, period]:g} for "
+                       f"{panel.units[unit]} in {panel.periods[period]}; write scale: level")
+    with np.errstate(divide="ignore"):
+        logs = np.log(panel.outcome)
+    return dataclasses.replace(panel, outcome=np.where(np.isfinite(logs), logs, np.nan))
+
+
+def in_levels(row: dict, panel: Panel) -> dict:
+    """Return an estimate of the log of the outcome as what it amounts to for the treated, in units of the outcome.
+
+    ``row`` has estimate, std_error, ci_low and ci_high in logs (per unit of dose), and a note; ``panel`` the outcomes
+    as they are. A constant proportional effect b raises the outcome y of a unit of dose w by y (1 - exp(-b w)): the
+    result is the sum of that over treated cells with an outcome, divided by the sum of w. Ends of the interval alike;
+    std_error by the delta method. p_value stays. Unit-periods of zero have no log, and the note counts them.
+
+    >>> from did.simulate.panels import panel as made
+    >>> data = Panel.from_frame(made(6, 4, {2: 2}, 0.0, seed=1)[0])
+    >>> row = {"estimate": 0.0, "std_error": 0.1, "ci_low": -0.2, "ci_high": 0.2, "note": ""}
+    >>> found = in_levels(row, data)
+    >>> found["estimate"], bool(found["ci_low"] < 0 < found["ci_high"]), found["note"]
+    (0.0, True, 'log of the outcome: 0 in logs')
+    """
+    cells = panel.treated & np.isfinite(panel.outcome)
+    outcome, dose = panel.outcome[cells], np.broadcast_to(panel.dose[:, None], cells.shape)[cells]
+    total = dose.sum()
+
+    def level(log: float) -> float:
+        return float((outcome * -np.expm1(-log * dose)).sum() / total)
+
+    slope = float((outcome * dose * np.exp(-row["estimate"] * dose)).sum() / total)
+    zeros = int((panel.outcome == 0).sum())
+    note = f"log of the outcome: {row['estimate']:.3g} in logs" + (
+        f"; {zeros} unit-period{'s' * (zeros > 1)} of zero left out, which have no log" if zeros else "")
+    return row | {name: level(row[name]) for name in ("estimate", "ci_low", "ci_high")} | {
+        "std_error": row["std_error"] * slope, "note": join_notes(note, row["note"])}
 
 
 def _key(specification: Specification) -> tuple:

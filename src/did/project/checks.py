@@ -16,7 +16,9 @@ from did.project.config import Evaluation, Indicator, Population, Specification,
 
 # Choices of a specification that may be combined in a product.
 PRODUCT_CHOICES = ("window", "boundaries", "denominator", "lags", "metropolitan", "predecessors", "partial", "overlap",
-                   "membership", "controls")
+                   "membership", "controls", "weights", "scale")
+# Choices that are made where a specification is fitted, and that the table of reported panels knows nothing of.
+AT_FIT = ("weights", "scale")
 # Choices of a specification that are about membership tables and merged areas, of which a waves table knows nothing.
 TABLE_LACKS = ("boundaries", "metropolitan", "membership", "predecessors", "partial", "overlap")
 
@@ -91,6 +93,7 @@ def _specifications(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> N
         for family in specification.families or []:
             _one_of(yaml_files.key(path, "specifications", name, "families"), family, evaluation.families, mistakes,
                     "must name families:")
+        _reported_as_they_are(path, name, specification, evaluation, mistakes)
         if waves.table is not None:
             _specification_by_table(path, name, specification, evaluation, mistakes)
             continue
@@ -105,6 +108,20 @@ def _specifications(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> N
                                   f"{specification.cohorts}: keys "
                                   "'waves.onsets' and 'staggered_estimators' must say from when and by what; found one "
                                   "of them empty")
+
+
+def _reported_as_they_are(path: Path, name: str, specification: Specification, evaluation: Evaluation,
+                          mistakes: Mistakes) -> None:
+    """What is reported by itself is of units that count alike, on the outcome's own scale."""
+    if not specification.staggered and name != evaluation.default_specification:
+        return
+    for choice in AT_FIT:
+        usual = Specification.model_fields[choice].default
+        if (found := getattr(specification, choice)) != usual:
+            which = "the default specification" if name == evaluation.default_specification else (
+                "one that treats units from different dates")
+            mistakes.lines.append(f"{yaml_files.key(path, 'specifications', name, choice)} must be {usual} in {which}, "
+                                  f"which is reported by itself; found {found}; name it in another specification")
 
 
 def _specification_by_table(path: Path, name: str, specification: Specification, evaluation: Evaluation,

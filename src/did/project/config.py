@@ -260,6 +260,13 @@ class Specification(Strict):
                                                                          "partly in a system.")
     overlap: Literal["larger_share", "min", "max", "mean"] = Field("larger_share", description="Dose of an "
                                                                    "area listed under two systems.")
+    weights: Literal["equal", "denominator"] = Field("equal", description="How much a unit counts: all alike, or by "
+                                                     "its denominator, such as its population, on average before the "
+                                                     "first onset. Not in a specification that is reported by itself.")
+    scale: Literal["level", "log"] = Field("level", description="What is regressed: the outcome, or its logarithm, "
+                                           "whose constant proportional effect is given as what it amounts to for the "
+                                           "treated, in units of the outcome. Not in a specification that is reported "
+                                           "by itself.")
 
     @property
     def staggered(self) -> bool:
