@@ -207,12 +207,12 @@ rule adjust:
     input:
         lambda wildcards: expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["estimates", "influence", "verdicts", "headline"],
+            table=["panel", "estimates", "influence", "verdicts", "headline"],
             indicator=plan.families[wildcards.family],
         ),
         lambda wildcards: [plan.indicator_file(indicator) for indicator in plan.families[wildcards.family]],
         lambda wildcards: plan.config_part("adjust", wildcards.family),
-        plan.modules("did.stages.adjust"),
+        plan.modules("did.stages.adjust", *plan.estimator_modules("estimators")),
     output:
         f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet",
         f"{plan.paths.data}/processed/tested_claims/{{family}}.parquet",

@@ -225,3 +225,61 @@ def test_adjusted_p_values_are_those_of_statsmodels(n):
     p = np.round(np.random.default_rng(n).random(n) ** 3, 3)
     np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-14)
     np.testing.assert_allclose(benjamini_hochberg(p), multipletests(p, method="fdr_bh")[1], rtol=1e-14)
+
+
+def test_step_down_by_reassignment_is_that_done_one_by_one_and_holds_its_level():
+    from did.inference.joint_reassignment import step_down
+
+    generator = np.random.default_rng(3)
+    t = np.abs(generator.standard_normal((200, 4)) @ np.linalg.cholesky(0.5 * np.eye(4) + 0.5).T) * [1.0, 5.0, 1.0, 1.0]
+    t[0, 1] = 14.0
+    own = (t[None, :, :] >= t[:, None, :]).mean(axis=1)   # by definition
+    order, expected, left = np.argsort(own[0], kind="stable"), np.empty(4), 0.0
+    for place, outcome in enumerate(order):
+        smallest = own[:, order[place:]].min(axis=1)
+        left = max(left, (smallest <= own[0, outcome] + 1e-12).mean())
+        expected[outcome] = left
+    np.testing.assert_allclose(step_down(t), expected, rtol=1e-12)
+    scaled = t * [3.0, 0.01, 1.0, 100.0]   # how much each t varies does not matter
+    np.testing.assert_allclose(step_down(scaled), expected, rtol=1e-12)
+    every = np.array([step_down(np.roll(t, -row, axis=0)).min() for row in range(len(t))])
+    assert (every <= 0.05).mean() <= 0.055   # each row in turn is what was observed: nothing is there
+    missing = np.column_stack([t, np.full(200, np.nan)])
+    assert np.isnan(step_down(missing)[4]) and not np.isnan(step_down(missing)[:4]).any()
+
+
+def test_joint_statistics_are_each_outcome_s_own_under_the_same_assignments():
+    from did.estimators import estimate
+    from did.inference.clustered import cluster_shares, summarise
+    from did.inference.joint_reassignment import joint_statistics, step_down
+    from did.inference.multiplicity import family_tests
+    from did.simulate.panels import panel as made
+
+    panels = {name: Panel.from_frame(made(48, 12, {6: 12}, effect, seed=seed, frequency="Y", first="2001",
+                                          units_per_system=3, system_share=0.4)[0])
+              for seed, (name, effect) in enumerate({"a": 0.0, "b": 25.0, "c": 0.0}.items())}
+    t = joint_statistics(panels, "did", {}, "system", draws=299, seed=4)
+    for name, panel in panels.items():
+        row = summarise(estimate("did", panel), panel).set_index("cluster").loc["system"]
+        n, k = row["n_obs"], row["n_parameters"]
+        factor = np.sqrt(16 / 15 * (n - 1) / (n - k))
+        assert t[name].iloc[0] == pytest.approx(abs(row["estimate"] / row["std_error"]) * factor, rel=1e-8)
+    twice = joint_statistics({"one": panels["a"], "two": panels["a"]}, "did", {}, "system", draws=99)
+    np.testing.assert_array_equal(twice["one"], twice["two"])   # the same assignments
+    rows, shares = [], []
+    for name, panel in panels.items():
+        result = estimate("did", panel)
+        keys = {"indicator": name, "sample": "full"}
+        rows.append(summarise(result, panel).assign(**keys, is_synthetic=True))
+        shares.append(cluster_shares(result, panel).assign(**keys, treatment="binary", estimator="did"))
+    led = pd.DataFrame({"indicator": list(panels), "sample": "full", "treatment": "binary", "estimator": "did",
+                        "p_value": [0.6, 0.05, 0.9], "method": "randomisation_near", "coverage": 0.95})
+    table = family_tests(pd.concat(rows), pd.concat(shares), led, {"family": list(panels)}, draws=99,
+                         reassigned={("full", "binary", "did"): t})
+    stepped = np.maximum(step_down(t.to_numpy()), led["p_value"])
+    for _, each in table.groupby("cluster"):
+        np.testing.assert_allclose(each["p_romano_wolf"], stepped)
+        assert (each["p_adjusted"] == each["p_romano_wolf"]).all()
+    other = dataclasses.replace(panels["c"], dose=panels["c"].dose[::-1], treated_from=panels["c"].treated_from[::-1])
+    with pytest.raises(DidError, match="expected outcomes with the same treated clusters and doses; found others in c"):
+        joint_statistics(panels | {"c": other}, "did", {}, "system", draws=99)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -463,3 +464,34 @@ def test_an_unexpected_error_is_a_reason_too(tmp_path, monkeypatch):
     assert table["reason"].iloc[0] and (table["reason"].iloc[1:] == "").all()
     pd.testing.assert_frame_equal(table.iloc[1:][SAME].reset_index(drop=True),
                                   whole.iloc[4:][SAME].reset_index(drop=True))
+
+
+def test_clusters_by_a_further_column_and_two_ways(tmp_path):
+    from did.inference.two_way import summarise_two_way
+
+    rows = write_good(tmp_path, 1)
+    waves = pd.read_csv(tmp_path / "waves.csv", dtype=str)
+    waves["region"] = [f"r{number % 4}" for number in range(len(waves))]
+    waves.to_csv(tmp_path / "waves.csv", index=False)
+    settings = Settings(str(tmp_path / "waves.csv"), inference="clustered", clusters=("region", "system,region"))
+    pd.DataFrame(rows).to_csv(tmp_path / "list.csv", index=False)
+    entries = read_list(tmp_path / "list.csv", settings.check())
+    made = fit_batch(Batch(settings, tuple(entries), ""))
+    assert made["cluster"].unique().tolist() == ["unit", "system", "region", "system,region"]
+    table = read(entries[0].file, entries[0].wanted)
+    own, _ = panel_of(table, entries[0], Waves(settings.waves, groupings=["region"]))
+    for name in ("did", "callaway_santanna"):
+        result = estimate(name, own)
+        result = aggregate(result, own, "simple") if name == "callaway_santanna" else result
+        known = summarise_two_way(result, own, ("system", "region")).iloc[0]
+        found = made[made["estimator"].eq(name) & made["cluster"].eq("system,region")].iloc[0]
+        for column in SAME:
+            assert found[column] == pytest.approx(known[column], rel=1e-12)
+        if name == "callaway_santanna":   # normal, without a factor, as its errors by one level
+            by = [result.influence.groupby(labels).sum().to_numpy() for labels in (
+                own.clusters["system"], own.clusters["region"], own.clusters["system"] + own.clusters["region"])]
+            variance = sum(sign * (sums**2).sum() for sign, sums in zip((1, 1, -1), by, strict=True))
+            assert known["std_error"] == pytest.approx(np.sqrt(variance)) and np.isnan(known["df"])
+            assert known["ci_high"] - known["estimate"] == pytest.approx(1.959964 * known["std_error"], rel=1e-6)
+    with pytest.raises(DidError, match="--cluster a,a: expected a column, or two different ones"):
+        dataclasses.replace(settings, clusters=("a,a",)).check()

@@ -143,8 +143,11 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
               "them. Default: clustered; with fewer than 20 treated or 40 clusters, wild bootstrap and jackknife.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, metavar="SHARE",
               help="What intervals cover.")
-@click.option("--calibrate", is_flag=True, help="Where clusters are few, choose the method of did by its coverage, "
-              "measured on each indicator's panel.")
+@click.option("--calibrate", is_flag=True, help="Where clusters are few, choose the method of did and "
+              "callaway_santanna by its coverage, measured on each indicator's panel.")
+@click.option("--cluster", "clusters", multiple=True, metavar="COLUMNS", help="A further column of --members (or of "
+              "waves by unit) to cluster by; two with a comma between them, unit and system among them, are clusters "
+              "two ways.")
 @click.option("--name", metavar="NAME", help="Results go to results/sweep/NAME. Default: from the name of LIST.")
 @cores_and_profile
 @click.option("--batch-size", default=50, show_default=True, type=click.IntRange(1), help="Indicators in a batch, at "

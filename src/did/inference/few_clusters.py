@@ -10,7 +10,7 @@ import pandas as pd
 from did.estimators import entry
 from did.inference.calibration import Settings, calibrate, is_quick
 from did.inference.headline import leading, methods_by_rule
-from did.inference.methods import METHODS, Question, available, infer
+from did.inference.methods import METHODS, REFITS, Question, available, infer
 
 # Treated clusters, and clusters, below which clustered errors tend to be too small (docs/inference.md).
 FEW_TREATED, FEW = 20, 40
@@ -58,15 +58,16 @@ def is_few(n_treated: int, n_clusters: int) -> bool:
     return n_treated < FEW_TREATED or n_clusters < FEW
 
 
-def measured(question: Question, draws: int = DRAWS) -> pd.DataFrame | None:
+def measured(question: Question, draws: int = DRAWS, refits: int = REFITS) -> pd.DataFrame | None:
     """Return `did.inference.calibration.calibrate` of both schemes at the question's level; None if there is none.
 
+    ``draws`` are assignments where these cost little, ``refits`` of an estimator that is fitted again for each.
     There is none for an estimator without one effect, such as an event study, and for linear combinations. Columns as
     there, estimator and cluster before them. Raises what `calibrate` does.
     """
     if not entry(question.estimator).overall or question.combination:
         return None
-    settings = Settings(draws=draws, seed=question.seed, confidence=question.confidence,
+    settings = Settings(draws=draws, refits=refits, seed=question.seed, confidence=question.confidence,
                         order=order_of(question.estimator))
     table = calibrate(question.panel, estimator=question.estimator, options=question.options, level=question.level,
                       settings=settings)

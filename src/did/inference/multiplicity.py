@@ -10,6 +10,7 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators.base import Panel, Result
 from did.inference.clustered import cluster_sums, labels_of, small_sample_factor
+from did.inference.joint_reassignment import step_down
 from did.inference.multiplier import multiplier_draws
 
 
@@ -133,7 +134,8 @@ def with_tested_p(rows: pd.DataFrame, headline: pd.DataFrame) -> pd.DataFrame:
 
 
 def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, headline: pd.DataFrame,
-                 families: Mapping[str, Sequence[str]], *, draws: int = 9999, seed: int = 20170601) -> pd.DataFrame:
+                 families: Mapping[str, Sequence[str]], *, draws: int = 9999, seed: int = 20170601,
+                 reassigned: Mapping[tuple[str, str, str], pd.DataFrame] | None = None) -> pd.DataFrame:
     """Return the overall estimates of each family of outcomes with p-values adjusted over the family.
 
     ``estimates`` rows of the estimates table of one specification (overall effects; others are left aside);
@@ -141,9 +143,11 @@ def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, headline: pd.
     under the same specification; ``families`` family -> its indicators. Outcomes of one sample, treatment, estimator
     and cluster level are adjusted together. Columns: family, the keys, estimate, std_error, the clustered p_value, what
     `with_tested_p` adds, p_holm and p_benjamini_hochberg of p_tested, p_romano_wolf, p_adjusted, n_tests and
-    is_synthetic. Romano and Wolf's rests on clustered errors: it is NaN where an outcome of the cell has a headline,
-    and p_adjusted, the one to report, is then Holm's. An estimate without a p-value has no adjusted one and is not
-    counted. Raises DidError for an estimate whose influence is missing.
+    is_synthetic. Romano and Wolf's rests on clustered errors; where an outcome of the cell has a headline, because
+    clusters are few, on ``reassigned``: sample, treatment and estimator -> `did.inference.joint_reassignment` of
+    its outcomes, and it is then no smaller than p_tested. Without these it is NaN, and p_adjusted, the one to report,
+    is Holm's. An estimate without a p-value has no adjusted one and is not counted. Raises DidError for an estimate
+    whose influence is missing.
     """
     keys = ["sample", "treatment", "estimator", "cluster"]
     overall = with_tested_p(estimates.loc[estimates["estimand"] == "overall"], headline)
@@ -164,6 +168,8 @@ def family_tests(estimates: pd.DataFrame, influence: pd.DataFrame, headline: pd.
             if rows["p_method"].isin(["clustered", ""]).all():
                 deviations = multiplier_draws(sums.to_numpy(), sums.index.to_numpy(), draws=draws, seed=seed)
                 by_steps = romano_wolf(rows["estimate"], rows["std_error"], deviations)
+            elif (joint := (reassigned or {}).get(cell[:3])) is not None and set(rows.index) <= set(joint.columns):
+                by_steps = np.fmax(step_down(joint[list(rows.index)].to_numpy()), rows["p_tested"].to_numpy())
             found.append(rows.reset_index()[["indicator", "estimate", "std_error", "p_value", *tested,
                                              "is_synthetic"]].assign(
                 family=family, **dict(zip(keys, cell, strict=True)), p_holm=by_holm,

@@ -59,18 +59,7 @@ def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
                 onsets: np.ndarray) -> tuple[Regression, np.ndarray]:
     """Take effects and lags out of the outcome and of a column per cluster and onset; also the clusters' sizes."""
     weight = panel.observed_weight
-    seen = (weight > 0).any(axis=0)
-    lagged = np.empty((panel.n_units, 0))
-    if estimator == "ldv":
-        lagged = lag_matrix(panel, int(onsets.min()), lags)[0]
-        seen &= np.arange(panel.n_periods) >= onsets.min()
-        used = np.isfinite(lagged).all(axis=1) & (weight[:, seen] > 0).all(axis=1)
-        if used.sum() <= lagged.shape[1] + 2:
-            raise DidError(f"expected more units than {lagged.shape[1] + 2} coefficients; found {int(used.sum())}")
-    else:
-        used = (weight > 0).any(axis=1)
-        if not used.any():
-            raise DidError("expected clusters with outcomes to take the places of the treated; found none")
+    used, seen, lagged = used_cells(panel, estimator, lags, int(onsets.min()))
     order = np.flatnonzero(used)[np.argsort(codes[used], kind="stable")]
     labels, codes = np.unique(codes[order], return_inverse=True)
     periods = np.flatnonzero(seen)
@@ -109,6 +98,23 @@ def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
         np.cumsum(n_rows) - n_rows, raw[n_controls:-1], n_obs,
         1 + n_periods + basis.shape[1] - n_effects + int(estimator == "did"))
     return model, np.bincount(codes)
+
+
+def used_cells(panel: Panel, estimator: str, lags: str, onset: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The (units,) and (periods,) that `regression` uses, and the (units, lags) lags. Raises DidError if too few."""
+    weight = panel.observed_weight
+    seen = (weight > 0).any(axis=0)
+    if estimator != "ldv":
+        used = (weight > 0).any(axis=1)
+        if not used.any():
+            raise DidError("expected clusters with outcomes to take the places of the treated; found none")
+        return used, seen, np.empty((panel.n_units, 0))
+    lagged = lag_matrix(panel, onset, lags)[0]
+    seen &= np.arange(panel.n_periods) >= onset
+    used = np.isfinite(lagged).all(axis=1) & (weight[:, seen] > 0).all(axis=1)
+    if used.sum() <= lagged.shape[1] + 2:
+        raise DidError(f"expected more units than {lagged.shape[1] + 2} coefficients; found {int(used.sum())}")
+    return used, seen, lagged
 
 
 def _basis(columns: np.ndarray, rest: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

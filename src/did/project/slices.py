@@ -37,7 +37,8 @@ KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, key
                     waves.excluded_wave""",
     "specify": f"{_FITTED} products published waves.excluded_wave {_PANEL}",
     "judge": "indicators_folder published default_specification treatments samples estimators",
-    "adjust": "indicators_folder indicators families default_specification draws seed",
+    "adjust": """indicators_folder indicators families default_specification specifications samples treatments
+                 estimators clusters draws seed waves.excluded_wave""",
     "draw": f"{_WORDS} published staggered_estimators waves.onsets",
     "family": f"""{_WORDS} title published reference waves.units waves.systems waves.records waves.onsets
                   waves.system_onsets waves.treated_waves waves.excluded_wave""",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from did.errors import one_of
+import pandas as pd
+
+from did.errors import DidError, one_of
 from did.evidence import with_holm
+from did.inference.calibration import REGRESSIONS
+from did.inference.joint_reassignment import joint_statistics
 from did.inference.multiplicity import family_tests
 from did.project import result_files
 from did.project.config import Evaluation
 from did.project.paths import Paths
 from did.report.content.evaluation_facts import stage_tables
+from did.stages.fit import options_of, panel_of
 from did.store import tables
 from did.words import plural
 
@@ -34,7 +39,28 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
         {family: by_family[family]},
         draws=evaluation.draws,
         seed=evaluation.seed,
+        reassigned=_reassigned(by_family[family], evaluation, paths) if len(by_family[family]) > 1 else {},
     )
     tables.write("adjusted_p_values", tests, paths.adjusted_p_values(family))
     tables.write("tested_claims", with_holm(frames["verdicts"], headline), paths.tested_claims(family))
     return f"{family}: {plural(len(tests), 'adjusted effect')} of {plural(len(by_family[family]), 'outcome')}"
+
+
+def _reassigned(indicators: Collection[str], evaluation: Evaluation,
+                paths: Paths) -> dict[tuple[str, str, str], pd.DataFrame]:
+    """Joint statistics of the outcomes under the reported specification, first sample, by treatment and estimator;
+    without those whose clusters cannot change places together."""
+    specification, sample = evaluation.default_specification, evaluation.samples[0]
+    frames = {name: tables.read("panel", paths.panel(name)) for name in indicators}
+    found = {}
+    for treatment in evaluation.treatments:
+        panels = {name: panel_of(frame.loc[frame["specification"] == specification], sample, treatment, evaluation)
+                  for name, frame in frames.items()}
+        for estimator in (name for name in evaluation.estimators if name in REGRESSIONS):
+            options = options_of(estimator, next(iter(panels.values())), evaluation.specifications[specification].lags)
+            try:
+                found[sample, treatment, estimator] = joint_statistics(
+                    panels, estimator, options, evaluation.clusters[-1], seed=evaluation.seed)
+            except DidError:   # Holm's adjustment needs nothing of this, and is then the one that is reported
+                continue
+    return found

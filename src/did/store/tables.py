@@ -362,10 +362,10 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         },
         own={
             "p_value": ("two-sided p-value of no effect by the clustered error", P, NO_ERROR),
-            "p_romano_wolf": ("p-value adjusted by Romano and Wolf, with clustered errors", P,
-                              f"an outcome of the family has a headline p-value, {NO_ERROR}"),
-            "p_adjusted": ("the one to report: Holm's where an outcome of the family has a headline p-value, otherwise "
-                           "Romano and Wolf's", P, NO_ERROR),
+            "p_romano_wolf": ("p-value adjusted by Romano and Wolf: by reassigning clusters in all outcomes at once "
+                              "where one has a headline p-value, otherwise with clustered errors", P,
+                              f"clusters cannot change places in all outcomes, {NO_ERROR}"),
+            "p_adjusted": ("the one to report: Romano and Wolf's, or Holm's where there is none", P, NO_ERROR),
         },
     ),
     "trends": _schema(

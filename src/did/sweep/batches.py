@@ -132,7 +132,7 @@ def read_batch(path: str | Path) -> Batch:
 
 def settings_of(found: dict) -> Settings:
     """Return the settings that a plan or batch file holds."""
-    return Settings(**found | {"estimators": tuple(found["estimators"])})
+    return Settings(**found | {name: tuple(found[name]) for name in ("estimators", "clusters")})
 
 
 def _sums(files: Sequence[str], known: dict[str, str]) -> dict[str, str]:

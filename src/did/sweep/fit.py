@@ -14,6 +14,7 @@ from did.estimators.base import Panel, Result, join_notes
 from did.inference.clustered import by_cluster
 from did.inference.few_clusters import NOT_MEASURED, headline, is_few, measured
 from did.inference.methods import Question, infer
+from did.inference.two_way import summarise_two_way
 from did.readers.csv_table import Table
 from did.sweep.batches import Batch
 from did.sweep.listing import Entry, Settings
@@ -45,7 +46,8 @@ def fit_batch(batch: Batch) -> pd.DataFrame:
     Raises DidError for what concerns all: the waves and members tables.
     """
     settings = batch.settings
-    waves = Waves(settings.waves, settings.members, treatment=settings.treatment, onset=settings.onset)
+    waves = Waves(settings.waves, settings.members, treatment=settings.treatment, onset=settings.onset,
+                  groupings=settings.groupings)
     rows: list[dict] = []
     for entry, table in _tables(batch):
         if isinstance(table, Exception):
@@ -77,6 +79,11 @@ def fit(panel: Panel, entry: Entry, settings: Settings, notes: list[str]) -> lis
                 values |= _by_method(question.at(str(values["cluster"])), settings, values)
                 values["note"] = join_notes(*notes, str(values["note"]))
                 rows.append(common | values | {"estimator": name, "n_obs": result.n_obs, "n_units": result.n_units})
+            for pair in settings.two_ways:
+                values = summarise_two_way(result, panel, pair, settings.confidence).iloc[0].to_dict()
+                values = {column: value for column, value in values.items() if column in ESTIMATED}
+                rows.append(common | values | {"inference": "clustered", "estimator": name,
+                                               "note": join_notes(*notes, str(values["note"]))})
         except Exception as error:
             rows.append(_failure(entry, name, "estimate", error))
     return rows
@@ -96,7 +103,7 @@ def _by_method(question: Question, settings: Settings, clustered: dict) -> dict:
     if settings.inference:
         row = infer(settings.inference, question).iloc[0]
     else:
-        row = headline(question, measured(question) if settings.calibrate else NOT_MEASURED).rows.iloc[0]
+        row = headline(question, measured(question, refits=0) if settings.calibrate else NOT_MEASURED).rows.iloc[0]
     return {name: row[name] for name in ("std_error", "ci_low", "ci_high", "p_value", "df", "inference",
                                          "measured_coverage", "note")}
 

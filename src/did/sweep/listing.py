@@ -40,7 +40,10 @@ class Settings:
     inference   name of a method (`did.inference.methods`) for every row; empty = clustered errors, and with fewer than
                 20 treated or 40 clusters the wild bootstrap (did) and the jackknife over clusters
     confidence  share that intervals cover
-    calibrate   where clusters are few, measure on each indicator's panel which method holds (did)
+    calibrate   where clusters are few, measure on each indicator's panel which method holds (estimators whose placebos
+                need no fit of their own)
+    clusters    further columns of the members or waves table to cluster by, or two levels joined by a comma, ``unit``
+                and ``system`` among them, for clusters two ways
     """
 
     waves: str
@@ -59,6 +62,18 @@ class Settings:
     inference: str = ""
     confidence: float = 0.95
     calibrate: bool = False
+    clusters: tuple[str, ...] = ()
+
+    @property
+    def groupings(self) -> tuple[str, ...]:
+        """The columns that `clusters` names, but unit and system, which need no naming."""
+        found = dict.fromkeys(word for level in self.clusters for word in level.split(","))
+        return tuple(word for word in found if word not in ("unit", "system"))
+
+    @property
+    def two_ways(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of levels to cluster by two ways."""
+        return tuple((pair[0], pair[1]) for level in self.clusters if len(pair := level.split(",")) == 2)
 
     def check(self) -> Settings:
         """Return these settings. Raises DidError for a word or number that is none of those expected."""
@@ -81,6 +96,11 @@ class Settings:
         if self.calibrate and self.inference:
             raise DidError(f"--calibrate: expected no --inference, since it chooses the method by what it measures; "
                            f"found {self.inference}; leave one of the two out")
+        for level in self.clusters:
+            words = level.split(",")
+            if not all(words) or len(words) > 2 or len(set(words)) < len(words):
+                raise DidError(f"--cluster {level}: expected a column, or two different ones with a comma between "
+                               "them; found others; name them so")
         if not 0 < self.confidence < 1:
             raise DidError(f"--confidence: expected a share between 0 and 1, such as 0.9; found {self.confidence:g}; "
                            "name another")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,9 @@ class Waves:
     """
 
     def __init__(self, path: str | Path, members: str | Path | None = None, *, treatment: str = "binary",
-                 onset: str = "same") -> None:
-        """Read the tables. Raises DidError for a missing file or column, an empty or repeated key, a first_treated
+                 onset: str = "same", groupings: Sequence[str] = ()) -> None:
+        """Read the tables. ``groupings`` are further columns to cluster by, of the members table or, without it, of
+        waves by unit. Raises DidError for a missing file or column, an empty or repeated key, a first_treated
         that is not a period, a dose of a treated unit that is not positive, and no unit table for waves by system."""
         self.path, self.treatment, self.onset = str(path), treatment, onset
         header = header_of(path)
@@ -53,18 +55,21 @@ class Waves:
         wanted = ["unit" if by_unit else "system", "first_treated"]
         wanted += ["dose"] if treatment == "intensity" else []
         wanted += ["system"] if by_unit and "system" in header and members is None else []
+        wanted += list(groupings) if members is None else []
         table, _ = read_table(path, {name: "--waves" for name in wanted})
         key = wanted[0]
         place = _unique(table, key)
         words = [_first_treated(table, row) for row in range(len(table.lines))]
         dose = _doses(table, key, words) if treatment == "intensity" else np.ones(len(words))
         waves = {name: (words[row], float(dose[row])) for name, row in place.items()}
-        self.system: dict[str, str] | None = None
+        self.system: dict[str, str] | None
         if members is not None:
-            belongs, _ = read_table(members, {"unit": "--members", "system": "--members"})
-            self.system = _systems(belongs, _unique(belongs, "unit"))
-        elif "system" in wanted:
-            self.system = _systems(table, place)
+            belongs, _ = read_table(members, {name: "--members" for name in ("unit", "system", *groupings)})
+            self.system = _labels(belongs, _unique(belongs, "unit"), "system")
+            self.groups = {name: _labels(belongs, _unique(belongs, "unit"), name) for name in groupings}
+        else:
+            self.system = _labels(table, place, "system") if "system" in wanted else None
+            self.groups = {name: _labels(table, place, name) for name in groupings}
         if by_unit:
             self.wave = waves
             if members is not None:
@@ -110,6 +115,8 @@ class Waves:
         clusters = {"unit": units.to_numpy()}
         if self.system is not None:
             clusters["system"] = np.array([self.system[name] for name in units], dtype=object)
+        for grouping, group in self.groups.items():
+            clusters[grouping] = np.array([group[name] for name in units], dtype=object)
         return Assigned(treated_from, dose, clusters, tuple(_cohort_notes(cohort, late, always, kind, first, last)))
 
     def _place(self, word: str, kind: str) -> int:
@@ -133,10 +140,10 @@ class Waves:
         return whole + 1970 if kind in ("Y", "FY") else whole
 
 
-def _systems(table: Table, place: dict[str, int]) -> dict[str, str]:
-    """Return the system of each unit, whose row is at ``place``. Raises DidError at an empty one."""
-    codes, systems = labels(table, "system", "a system")
-    return {name: systems[codes[row]] for name, row in place.items()}
+def _labels(table: Table, place: dict[str, int], column: str) -> dict[str, str]:
+    """Return what a column says of each unit, whose row is at ``place``. Raises DidError at an empty cell."""
+    codes, found = labels(table, column, f"a {column}")
+    return {name: found[codes[row]] for name, row in place.items()}
 
 
 def _unique(table: Table, column: str) -> dict[str, int]:

@@ -20,6 +20,8 @@ class EventPath:
     covariance  (pre + post, pre + post), positive definite
     n_pre       number of coefficients before the reference, 1 or more; the others are after it
     lengths     (post,) periods that each effect from treatment on is of, or None if all are of as many
+    working     a covariance of the same shape by which estimators are chosen, or None for ``covariance``: with few
+                clusters an estimator chosen by the estimated covariance makes its own error look too small
 
     Raises DidError if the shapes do not fit, a number is missing, there is no coefficient on one side, or the
     covariance is not positive definite.
@@ -29,6 +31,7 @@ class EventPath:
     covariance: np.ndarray
     n_pre: int
     lengths: np.ndarray | None = None
+    working: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         size = len(self.estimate)

@@ -48,25 +48,28 @@ class Frontier:
         inverse = np.linalg.inv(behind)[::-1]
         origin = np.concatenate([inverse[:, 0] * reach[0], weights])
         spread = np.concatenate([inverse[:, 1:], np.zeros((path.n_post, path.n_pre - 1))])
-        knots = lasso_path(spread.T @ path.covariance @ spread, -spread.T @ path.covariance @ origin)
+        chosen_by = path.covariance if path.working is None else path.working
+        knots = lasso_path(spread.T @ chosen_by @ spread, -spread.T @ chosen_by @ origin)
         return cls(path, knots[::-1], origin, spread, float(np.abs(reach).sum()))
 
     def interval(self, m: float, *, confidence: float = 0.95) -> tuple[float, float]:
         """Return the ends of the shortest fixed-length interval when the slope changes by at most ``m`` a period.
 
         Half-length = sd x the ``confidence`` quantile of |N(bias / sd, 1)|, minimised over the frontier, on which it
-        is convex in the worst bias (Rambachan and Roth 2023, section 4.1). Raises DidError if ``m`` is negative or not
-        a number.
+        is convex in the worst bias (Rambachan and Roth 2023, section 4.1); with a working covariance the estimator is
+        the one that this makes shortest, and the length is by the covariance itself. Raises DidError if ``m`` is
+        negative or not a number.
         """
         from scipy.optimize import minimize_scalar
 
         if not (np.isfinite(m) and m >= 0):
             raise DidError(f"sensitivity: m: expected a number, 0 or more; found {m}; choose another")
+        chosen_by = self.path.covariance if self.path.working is None else self.path.working
 
-        def half_length(position: float) -> float:
+        def half_length(position: float, covariance: np.ndarray = chosen_by) -> float:
             c = self._at(position)
             weights = self.origin + self.spread @ c
-            sd = np.sqrt(weights @ self.path.covariance @ weights)
+            sd = np.sqrt(weights @ covariance @ weights)
             return sd * folded_normal_quantile(m * (self.fixed + np.abs(c).sum()) / sd, confidence)
 
         lengths = [half_length(knot) for knot in range(len(self.knots))]
@@ -78,6 +81,8 @@ class Frontier:
             # A gain within rounding would only blur the corner.
             if found.fun < half * (1 - SHORTER):
                 position, half = float(found.x), float(found.fun)
+        if self.path.working is not None:
+            half = half_length(position, self.path.covariance)
         centre = float((self.origin + self.spread @ self._at(position)) @ self.path.estimate)
         return centre - half, centre + half
 

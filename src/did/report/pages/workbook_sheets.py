@@ -354,7 +354,7 @@ def _adjusted_p_values(rows: pd.DataFrame, names: _Names) -> Sheet:
                Column("p_size", "Measured share of true nulls rejected by it (0 to 1)", "p", "[x]"),
                Column("p_holm", "p-value by Holm (0 to 1)", "p"),
                Column("p_benjamini_hochberg", "p-value by Benjamini and Hochberg (0 to 1)", "p"),
-               Column("p_romano_wolf", "p-value by Romano and Wolf, clustered errors (0 to 1)", "p", "[x]"),
+               Column("p_romano_wolf", "p-value by Romano and Wolf (0 to 1)", "p", "[x]"),
                Column("p_adjusted", "p-value to report (0 to 1) [note:adjusted]", "p"),
                Column("n_tests", "Outcomes tested together (number)", "count")]
     return Sheet("Many_tests", "p-values adjusted for the number of outcomes",
