@@ -617,7 +617,7 @@ FAULTS = {
     "no dose": (lambda f: f.assign(d=f["d"] - 1), ["--dose", "d"], ["row 2, column 'd'", "positive dose for unit 1"]),
     "dose varies": (edited(5, "d", 9), ["--dose", "d"], ["row 5, column 'd'", "unit 1"]),
     "frequency": (lambda f: f.assign(t=f["t"] + 2000), ["--frequency", "M"], ["--frequency M", "'2001'"]),
-    "unused option": (lambda f: f, ["--lags", "all"], ["--lags", "(ldv)", "add --estimator ldv"]),
+    "unused option": (lambda f: f, ["--lags", "all"], ["--lags", "(ldv, ldv_ridge)", "add --estimator ldv"]),
     "unknown estimator": (lambda f: f, ["--estimator", "dd"], ["--estimator", "'dd'"]),
     "unknown lags": (lambda f: f, ["--estimator", "ldv", "--lags", "most"], ["panel.csv: ldv: lags", "'most'"]),
     "covariate of the cohort": (lambda f: f.assign(x=f["g"] * 2), ["--estimator", "callaway_santanna", "--covariates",

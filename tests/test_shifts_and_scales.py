@@ -29,6 +29,7 @@ from test_estimators_properties import random_frame
 BOTH = {"covariates": ["x", "z"]}
 METHODS = [("callaway_santanna", {"method": method}) for method in ("reg", "ipw", "dr")]
 FITS = [("did", {}), ("did", BOTH), ("event_study", {}), ("event_study", BOTH), ("ldv", {"lags": "all"}),
+        ("ldv_ridge", {}), ("ldv_ridge", {"shrinkage": "components", "strength": 1}),
         ("callaway_santanna", {}), *METHODS, ("sun_abraham", {"covariates": []}), ("sun_abraham", BOTH),
         ("imputation", {}), ("imputation", BOTH), ("imputation_leads", {}), ("stacked", {}),
         ("rolling", {}), ("rolling", {"transformation": "detrend"}), ("rolling", BOTH),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -22,7 +23,7 @@ def design(panel: Panel, *, lags: str = "all") -> Design:
     and weight do not change after onset they are (units, 1): the units' means, which have the same coefficient and
     influence. Raises DidError as `estimate`, but for lags that explain treatment.
     """
-    return _design(panel, lags)[0]
+    return lagged(panel, lags).design
 
 
 @scale_free
@@ -53,9 +54,8 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
     not more units than coefficients on unit-level variables, if dropping units leaves no treated or no
     control unit, or if the lags explain treatment completely.
     """
-    model, n_post, lag_note, complete = _design(panel, lags)
-    candidates = panel.keep(~panel.always_treated)
-    used, n_lags = candidates.keep(complete), len(model.names) - 1
+    data = lagged(panel, lags)
+    model, used, n_post, n_lags = data.design, data.used, data.n_post, len(data.design.names) - 1
     fit = model.fit()
     if not fit.kept[-1]:
         raise DidError(f"ldv: expected treatment to vary given the {n_lags} lags; found that they "
@@ -73,33 +73,53 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
         n_obs=n_obs,
         n_parameters=n_parameters,
         note=join_notes(
-            lag_note,
+            data.lag_note,
             f"{n_collinear} lags collinear with the others are dropped" if n_collinear else "",
-            _dropped("without a needed lag or an outcome after onset", candidates.units[~complete]),
-            _dropped("treated from the first period", panel.units[panel.always_treated]),
-            "onset is the earliest cohort's; later cohorts count as untreated until their own"
-            if len(np.unique(used.treated_from[behind])) > 1 else "",
+            data.sample_note,
             "" if means is None else means.sentence(n_obs, n_parameters),
         ),
     )
 
 
-def _design(panel: Panel, lags: str) -> tuple[Design, int, str, np.ndarray]:
-    """Return the regression, its number of periods after onset, the note on lags, and which units it has.
+@dataclasses.dataclass(frozen=True)
+class Lagged:
+    """Outcomes from onset on, with treatment and the outcomes before onset as regressors.
 
-    The last is a mask over the units not treated from the first period.
+    design       the regression: a column per lag, then treatment, with period effects
+    used         the panel of the units it has
+    onset        position of the earliest cohort's first treated period
+    n_post       periods after onset
+    lag_note     which lags they are
+    sample_note  which units are left out, and what becomes of later cohorts
+    """
+
+    design: Design
+    used: Panel
+    onset: int
+    n_post: int
+    lag_note: str
+    sample_note: str
+
+
+def lagged(panel: Panel, lags: str, *, estimator: str = "ldv", few_lags: bool = True) -> Lagged:
+    """Return what the ``estimator`` regresses on what, over units with every lag and every outcome after onset.
+
+    Raises DidError, beginning with its name, as `estimate` does, but for lags that explain treatment; with ``few_lags``
+    also if there are not more units than coefficients.
     """
     candidates = panel.keep(~panel.always_treated)
     onset = int(candidates.treated_from.min())
-    before, names, lag_note = lag_matrix(candidates, onset, lags)
+    before, names, lag_note = lag_matrix(candidates, onset, lags, estimator)
     # A period that no unit has is left out of the study, and not a reason to drop every unit.
     post = onset + np.flatnonzero((candidates.observed_weight[:, onset:] > 0).any(axis=0))
     if not len(post):
-        raise DidError(f"ldv: expected outcomes from onset {candidates.periods[onset]} on; found none; end the window "
-                       "later")
+        raise DidError(f"{estimator}: expected outcomes from onset {candidates.periods[onset]} on; found none; end the "
+                       "window later")
     after, weight = candidates.outcome[:, post], candidates.observed_weight[:, post]
     complete = np.isfinite(before).all(axis=1) & (weight > 0).all(axis=1)
-    _refuse_thin(candidates, complete, before.shape[1])
+    _refuse_one_side(candidates, complete, estimator)
+    if few_lags:
+        _refuse_thin(int(complete.sum()), before.shape[1])
     used, after, before, weight = candidates.keep(complete), after[complete], before[complete], weight[complete]
 
     n_post = after.shape[1]
@@ -109,15 +129,23 @@ def _design(panel: Panel, lags: str) -> tuple[Design, int, str, np.ndarray]:
         # weight of its periods, to the last digit of algebra and some thirty times faster.
         after, treatment = after.mean(axis=1, keepdims=True), treatment[:, :1]
         weight = weight.sum(axis=1, keepdims=True)
-    lagged = np.broadcast_to(before[:, None, :], (*after.shape, before.shape[1]))
-    columns = np.concatenate([lagged, treatment[:, :, None]], axis=2)
+    repeated = np.broadcast_to(before[:, None, :], (*after.shape, before.shape[1]))
+    columns = np.concatenate([repeated, treatment[:, :, None]], axis=2)
     model = Design(after, columns, (*names, "treatment"), (before.shape[1],), weight, "period", used.units,
                    used.clusters)
-    return model, n_post, lag_note, complete
+    sample_note = join_notes(
+        _dropped("without a needed lag or an outcome after onset", candidates.units[~complete]),
+        _dropped("treated from the first period", panel.units[panel.always_treated]),
+        "onset is the earliest cohort's; later cohorts count as untreated until their own"
+        if len(np.unique(used.treated_from[~used.never_treated])) > 1 else "")
+    return Lagged(model, used, onset, n_post, lag_note, sample_note)
 
 
-def lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, list[str], str]:
-    """Return the (units, lags) matrix of pre-onset outcomes, oldest first, their names, and a note on them."""
+def lag_matrix(panel: Panel, onset: int, lags: str, estimator: str = "ldv") -> tuple[np.ndarray, list[str], str]:
+    """Return the (units, lags) matrix of pre-onset outcomes, oldest first, their names, and a note on them.
+
+    Raises DidError, beginning with ``estimator``, for unknown ``lags`` and for more than there are.
+    """
     before = panel.outcome[:, :onset]
     names = [f"outcome {period}" for period in panel.periods[:onset]]
     span = f"{panel.periods[0]} to {panel.periods[onset - 1]}"
@@ -130,7 +158,7 @@ def lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, list[st
         length = PERIODS_PER_YEAR[panel.frequency]
         n_years, spare = divmod(onset, length)
         if not n_years:
-            raise DidError(f"ldv: lags 'yearly_means': expected at least {length} periods before onset "
+            raise DidError(f"{estimator}: lags 'yearly_means': expected at least {length} periods before onset "
                            f"{panel.periods[onset]}; found {onset}; use 'all'")
         means = before[:, spare:].reshape(len(before), n_years, length).mean(axis=2)
         years = [f"mean outcome {panel.periods[first]} to {panel.periods[first + length - 1]}"
@@ -139,26 +167,29 @@ def lag_matrix(panel: Panel, onset: int, lags: str) -> tuple[np.ndarray, list[st
                                         f"the {spare} oldest periods fill no year and are left out" if spare else "")
     number = re.fullmatch(r"last_([1-9][0-9]*)", str(lags))
     if not number:
-        raise DidError(f"ldv: lags: expected one of {', '.join(LAGS)} (such as last_24); found '{lags}'"
+        raise DidError(f"{estimator}: lags: expected one of {', '.join(LAGS)} (such as last_24); found '{lags}'"
                        f"{suggest(lags, ['all', 'last_24', 'last_12', 'yearly_means'])}")
     n_lags = int(number.group(1))
     if n_lags > onset:
-        raise DidError(f"ldv: lags '{lags}': expected at most the {onset} periods before onset "
+        raise DidError(f"{estimator}: lags '{lags}': expected at most the {onset} periods before onset "
                        f"{panel.periods[onset]} ({span}); found {n_lags}; use 'all' or fewer")
     note = f"lags: last {n_lags} periods before {panel.periods[onset]}"
     return before[:, onset - n_lags:], names[onset - n_lags:], note
 
 
-def _refuse_thin(panel: Panel, complete: np.ndarray, n_lags: int) -> None:
+def _refuse_one_side(panel: Panel, complete: np.ndarray, estimator: str) -> None:
     never = panel.never_treated[complete]
     if never.all() or len(np.unique(panel.treated_from[complete])) < 2:
         kind = "treated" if never.all() else "control"
-        raise DidError(f"ldv: expected {kind} units with every lag and every outcome after onset; found none "
+        raise DidError(f"{estimator}: expected {kind} units with every lag and every outcome after onset; found none "
                        f"({int((~complete).sum())} of {panel.n_units} units are incomplete); use fewer lags")
-    if len(never) <= n_lags + 2:
+
+
+def _refuse_thin(n_units: int, n_lags: int) -> None:
+    if n_units <= n_lags + 2:
         raise DidError(f"ldv: expected more units than the {n_lags + 2} coefficients of unit-level variables "
-                       f"(treatment, {n_lags} lags, constant); found {len(never)} complete units; use fewer "
-                       "lags, such as 'last_12' or 'yearly_means'")
+                       f"(treatment, {n_lags} lags, constant); found {n_units} complete units; use fewer "
+                       "lags, such as 'last_12' or 'yearly_means', or ldv_ridge")
 
 
 def _dropped(why: str, units: pd.Index) -> str:

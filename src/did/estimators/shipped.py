@@ -26,6 +26,7 @@ BIN_WIDTH = Option("bin_width", int, "pool event times, K periods to a bin; --re
                    at_least=1, metavar="K")
 CONTROL_GROUP = Option("control_group", str, "whom to compare with", choices=("not_yet_treated", "never_treated"))
 ANTICIPATION = Option("anticipation", int, "periods before treatment with an effect", at_least=0, metavar="K")
+LAGS_TAKEN = Option("lags", str, "outcomes before treatment to take: all, last_N or yearly_means", metavar="LAGS")
 REFERENCE = "event time that effects are relative to"
 
 
@@ -73,8 +74,7 @@ register(Estimator(
 register(Estimator(
     name="ldv", label="Lagged dependent variable", kind=ONE_EFFECT,
     fit="did.estimators.ldv:estimate", design="did.estimators.ldv:design",
-    own_options=(Option("lags", str, "outcomes before treatment to take: all, last_N or yearly_means",
-                        metavar="LAGS"),),
+    own_options=(LAGS_TAKEN,),
     needs=(LAGS,), own_dates=False, tests=("randomisation", "bias_reduced_cr2", "wild_bootstrap"), in_run=_with_lags,
     words=Words(
         summary="The outcome after onset regressed on all outcomes before it, an effect of each period, and treatment. "
@@ -83,6 +83,25 @@ register(Estimator(
         short="LDV", running="lagged dependent variable",
         whom="than that of comparison {units} with the same outcomes before then",
         instead="{units} with the same past would have gone on alike, which cannot be tested with these data",
+        cells="those from the onset on")))
+
+register(Estimator(
+    name="ldv_ridge", label="Lagged dependent variable, shrunken lags", kind=ONE_EFFECT,
+    fit="did.estimators.ldv_ridge:estimate",
+    own_options=(LAGS_TAKEN,
+                 Option("shrinkage", str, "how the lags are kept from being too many: a ridge, or their principal "
+                        "components", choices=("ridge", "components")),
+                 Option("strength", float, "of a ridge its penalty, 0 for none, of components their number; chosen by "
+                        "prediction before treatment unless named", at_least=0, metavar="S")),
+    needs=(LAGS,), own_dates=False, tests=("randomisation", "jackknife"), in_run=_with_lags,
+    words=Words(
+        summary="As the lagged dependent variable, with the outcomes before onset shrunk towards their mean by as much "
+        "as predicts best before onset. It takes {units} with much the same past to have gone on alike.",
+        source="Hoerl and Kennard 1970, Technometrics 12:55-67; O'Neill, Kreif, Grieve, Sutton and Sekhon 2016, Health "
+        "Serv. Outcomes Res. Method. 16:1-21",
+        short="LDV, ridge", running="lagged dependent variable with shrunken lags",
+        whom="than that of comparison {units} with much the same outcomes before then",
+        instead="{units} with much the same past would have gone on alike, which cannot be tested with these data",
         cells="those from the onset on")))
 
 register(Estimator(

@@ -13,8 +13,8 @@ IDENTITY = {"diagnostic": "", "treatment": "", "estimator": "", "cluster": "", *
             "event_time": None, "bin_width": None, "bound_m": np.nan, "is_breakdown": False}
 COLUMNS = [*IDENTITY, "value", "std_error", "ci_low", "ci_high", "statistic", "df", "df_denominator",
            "p_value", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters", "n_tried", "n_apart",
-           "status", "caveat", "reason"]
-BLANK = IDENTITY | {"status": "done", "caveat": "", "reason": ""}
+           "condition", "status", "caveat", "reason"]
+BLANK = IDENTITY | {"condition": "", "status": "done", "caveat": "", "reason": ""}
 # Singular values below this share of the largest count as zero when a rank is taken.
 RANK = 1e-9
 UNHELD = "variances of outcomes of this size are too large or too small for a number: change the unit of the outcome"

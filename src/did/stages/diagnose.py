@@ -10,6 +10,7 @@ import pandas as pd
 from did.areas import waves
 from did.diagnostics import alternatives, heterogeneity
 from did.diagnostics.base_periods import base_period_rows
+from did.diagnostics.bracketing import bracketing_rows
 from did.diagnostics.detectable import minimum_detectable_rows
 from did.diagnostics.equivalence import equivalence_rows
 from did.diagnostics.estimate_rows import estimate_rows
@@ -69,6 +70,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                 rows += _about_design(panel, evaluation)
                 if treatment == evaluation.treatments[0]:
                     rows += [recommendation(rows[0], panel, settings.published_estimator),
+                             bracketing_rows(panel, seed=evaluation.seed),
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
             found += [each.assign(**keys) for each in rows]
         trends.append(group_trends(panel_of(frame, sample, "binary", evaluation)).assign(**keys))

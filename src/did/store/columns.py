@@ -130,7 +130,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "group": ("treated or control", CODE, NEVER),
     "variant": ("what was changed in the panel", CODE, "the panel as it is"),
     "left_out": ("what is left out: a cluster, a year, or a named group", CODE, "nothing by name"),
-    "part": ("part of the units that is kept, or kind of comparison", CODE, "of no part"),
+    "part": ("part of the units that is kept, kind of comparison, or which way it is made", CODE, "of no part"),
     "part_of": ("what the part is a third of", CODE, "of no third"),
     "called": ("what the cluster left out or kept is called", TEXT, "of no cluster"),
     "part_low": ("smallest dose of the part", "unit of the dose", "not a part by dose"),
@@ -139,6 +139,8 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "n_left_out_treated": ("treated units among those left out by name", COUNT, "not counted"),
     "n_tried": ("onsets or base periods tried", COUNT, "not of several"),
     "n_apart": ("onsets tried whose windows share no period", COUNT, "not of several"),
+    "condition": ("of a condition that is checked in the data: met, not_met or not_told_apart", CODE,
+                  "the row is of no condition"),
     "target": ("effect that is bounded: first period, or average from onset", CODE, "no bound"),
     "bin_width": ("periods in a bin of event times", COUNT, "not of bins"),
     "bound_m": (

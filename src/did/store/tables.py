@@ -428,6 +428,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "n_treated_clusters": _count(nullable=True),
             "n_tried": _count(nullable=True),
             "n_apart": _count(nullable=True),
+            "condition": _text(checks=pa.Check.isin(["", "met", "not_met", "not_told_apart"])),
             "status": _text(checks=pa.Check.isin(["done", "skipped"])),
             "caveat": _text(checks=pa.Check.isin(["", "few_treated_clusters"])),
             "reason": _text(),

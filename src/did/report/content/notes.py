@@ -16,6 +16,8 @@ FEW_TREATED = "rests on few treated units"
 WEIGHTED_RATE = "outcome is a rate without counts, combined over areas with population weights"
 # Codes of the column caveat -> what follows from it.
 CAVEATS = {"few_treated_clusters": "few treated clusters: rejects too often"}
+# Codes of the column condition -> words.
+CONDITIONS = {"met": "condition met", "not_met": "condition not met", "not_told_apart": "condition not told apart"}
 # Codes of the column variant -> what was changed.
 VARIANTS = {
     "without_cluster": "without {cluster}",
@@ -30,6 +32,10 @@ VARIANTS = {
     "base_smallest": "smallest over all bases",
     "base_largest": "largest over all bases",
     "base_sign": "share of bases with the sign of the reported effect",
+    "bracket_slope": "slope of outcomes after treatment on those before, never treated",
+    "bracket_slope_third": "that slope in their {part} third by the outcome before",
+    "bracket_order": "how far the treated lie {part} before treatment",
+    "bracket": "by difference-in-differences; lagged dependent variable as statistic",
     "controls_in_regions": "controls in the regions of the treated",
     "controls_at_levels": "controls at the levels of the treated before onset",
     "one_cluster": "{called} ({part})",
@@ -123,8 +129,8 @@ def caveat(row: Mapping) -> str:
 
 
 def said(row: Mapping) -> str:
-    """Return why a row of the diagnostics table was skipped, or its remark with its caveat."""
-    return join_notes(row["reason"], CAVEATS.get(row["caveat"], ""))
+    """Return why a row of the diagnostics table was skipped, or its remark with its condition and its caveat."""
+    return join_notes(row["reason"], CONDITIONS.get(row["condition"], ""), CAVEATS.get(row["caveat"], ""))
 
 
 def few_treated(row: Mapping) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pandas as pd
 
 from did.report.content.facts import PERIODS, Facts, estimator_name, only
-from did.report.content.notes import CAVEATS
+from did.report.content.notes import CAVEATS, CONDITIONS
 from did.report.content.robustness_rows import FEW_CLUSTERS, alternatives, leaves_out_zero
 from did.report.content.robustness_tables import (
     bounds_table,
@@ -238,7 +238,24 @@ def pretrend_lines(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
                      f"{kept(after, 0.0) or 'no'} from onset on.")
     for row in own[own["diagnostic"].eq("recommendation")].to_dict("records"):
         found.append(f"A rule for choosing an estimator by this test, recorded and never a switch: {row['reason']}.")
+    found += _bracket_lines(own, facts)
     return [markdown_cell(line) for line in found]
+
+
+def _bracket_lines(own: pd.DataFrame, facts: Facts) -> list[str]:
+    """Whether the two estimators bracket the effect, at the last cluster level that has an answer."""
+    rows = own[own["diagnostic"].eq("bracketing") & own["status"].eq("done")]
+    rows = rows[rows["cluster"].isin(list(facts.clusters))]
+    rows = rows[rows["cluster"].eq(rows["cluster"].iloc[-1])] if len(rows) else rows
+    parts = {variant: part.iloc[0] for variant, part in rows.groupby("variant") if variant != "bracket_slope_third"}
+    if set(parts) != {"bracket_slope", "bracket_order", "bracket"}:
+        return []
+    slope, order, both = parts["bracket_slope"], parts["bracket_order"], parts["bracket"]
+    return [f"Do difference-in-differences and the lagged dependent variable bracket the effect? Outcomes after onset "
+            f"must rise by less than one for one with those before: {CONDITIONS[slope['condition']]} (slope "
+            f"{number(slope['value'], 2)}, {interval(slope['ci_low'], slope['ci_high'], 2)}). The treated must lie on "
+            f"one side before onset: {CONDITIONS[order['condition']]}. Both together, and the slope within thirds: "
+            f"{CONDITIONS[both['condition']]} (clustered {facts.clusters[slope['cluster']]})."]
 
 
 def _joint_lines(own: pd.DataFrame, facts: Facts) -> list[str]:
