@@ -344,7 +344,7 @@ def test_repeated_cross_sections_are_told_in_a_line(estimator):
     assert "no unit is seen twice" in line and "3,600 units" in line and "u0_2001" not in line
     rows = frame.assign(y=frame["y"].where(frame["t"] == 2001 + frame["id"] % 6))
     assert "600 units, of which no unit is seen twice" in refusal(saved(rows), *WORDS[1:], "--estimator", estimator)
-    for read_panel in (of_frame, lambda rows: swept(rows, waves_of(rows))):
+    for read_panel in (lambda rows: estimate(estimator, of_frame(rows)), lambda rows: swept(rows, waves_of(rows))):
         with pytest.raises(DidError, match="no unit is seen twice"):
             read_panel(rows)
 

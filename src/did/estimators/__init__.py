@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from did.errors import DidError, one_of, suggest
-from did.estimators.base import Panel, Result
+from did.estimators.base import Panel, Result, refuse_cross_sections
 from did.estimators.registry import COHORT_PERIOD, Estimator, Option, Words, entries, entry, names, parameters, register
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def estimate(name: str, panel: Panel, **options: object) -> Result:
     """Return the Result of the estimator ``name`` on ``panel``.
 
     ``options`` are the keyword arguments of its fit function, whose module is imported on first use.
-    Raises DidError if the name or an option is unknown (with the closest right word), and whatever the
-    estimator raises.
+    Raises DidError if the name or an option is unknown (with the closest right word), if no unit has two outcomes (but
+    for an estimator and option that take such), and whatever the estimator raises.
     """
     return _called(name, entry(name).call, panel, options)
 
@@ -86,4 +86,7 @@ def _called(name: str, call: Callable[..., Found], panel: Panel, options: dict[s
         if option not in allowed:
             raise DidError(f"option of estimator {name}: expected one of {', '.join(allowed) or 'none'}; "
                            f"found '{option}'{suggest(option, allowed)}")
+    once = entry(name).seen_once
+    if once is None or options.get(once[0]) != once[1]:
+        refuse_cross_sections(panel.outcome, name)
     return call(panel, **options)

@@ -148,7 +148,7 @@ class Panel:
         gap; a unit-period comes twice; cohort, intensity or a cluster varies within a unit; a label is missing, or
         a number written in two ways; a cohort lies outside the window; an outcome or covariate is not a finite
         number; a treated unit has no positive intensity; a weight is missing or negative; there is no treated unit,
-        no control (every unit starts in the same period), no period before treatment, or no unit with two outcomes.
+        no control (every unit starts in the same period), or no period before treatment.
         """
         one_of(f"{where}: treatment", treatment, TREATMENTS)
         one_of(f"{where}: later_cohorts", later_cohorts, LATER_COHORTS)
@@ -190,8 +190,6 @@ class Panel:
         outcome, weight = array("outcome"), None
         if weight_column:
             weight = panel_rows.weights(array(weight_column), outcome, units, periods, where)
-        refuse_cross_sections(np.arange(len(units)).repeat(len(periods)), outcome.ravel(), len(periods),
-                              f"{where}: column 'unit'")
         covariates = {column: array(column) for column in covariate_columns}
         return cls(outcome, units, periods, frequency, treated_from, dose, treatment, clusters, weight,
                    covariates)
@@ -320,17 +318,17 @@ def _parameters(estimand: str, given: Mapping[str, Sequence | None]) -> pd.DataF
                          for name, values in columns.items()})
 
 
-def refuse_cross_sections(unit: np.ndarray, outcome: np.ndarray, n_periods: int, at: str) -> None:
-    """Raise DidError, beginning with ``at``, where there are outcomes but no unit has two.
+def refuse_cross_sections(outcome: np.ndarray, at: str) -> None:
+    """Raise DidError, beginning with ``at``, where (units, periods) ``outcome`` has numbers but no unit has two.
 
-    ``unit`` is the position of each outcome's unit. One period only is left to other checks.
+    One period only is left to other checks.
     """
-    seen = np.bincount(unit[np.isfinite(outcome)], minlength=1)
-    if n_periods > 1 and seen.max() == 1:
+    seen = np.isfinite(outcome).sum(axis=1)
+    if outcome.shape[1] > 1 and seen.max(initial=0) == 1:
         raise DidError(f"{at}: expected units with outcomes in two periods or more, to be compared with themselves; "
-                       f"found {int(seen.sum()):,} units, of which no unit is seen twice: repeated cross-sections, "
-                       "which are not supported; average the outcome by period over groups that stay, such as areas, "
-                       "and make them the units")
+                       f"found {int(seen.sum()):,} units, of which no unit is seen twice: repeated cross-sections; "
+                       "use callaway_santanna with --data repeated_cross_sections, or average the outcome by period "
+                       "over groups that stay, such as areas, and make them the units")
 
 
 def join_notes(*notes: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of, suggest
+from did.estimators import drdid_rc, group_time
 from did.estimators.base import (
     ESTIMATED,
     NOT_IDENTIFIED,
@@ -21,12 +22,13 @@ from did.estimators.base import (
     scale_free,
 )
 from did.estimators.drdid import METHODS, dependence
-from did.estimators.group_time import Cohort, Sample, cohorts_of, effects
+from did.estimators.group_time import Cohort, Sample, cohorts_of
 from did.estimators.within import ROUNDING
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
 BASE_PERIODS = ("varying", "universal")
 UNBALANCED = ("trim", "pairwise")
+DATA = ("panel", "repeated_cross_sections")
 
 
 @scale_free
@@ -39,6 +41,7 @@ def estimate(
     method: str = "unconditional",
     unbalanced: str = "trim",
     base_window: int | str | None = None,
+    data: str = "panel",
 ) -> Result:
     """Return the average effect on cohort g in period t, for every cohort and period.
 
@@ -60,6 +63,11 @@ def estimate(
     on. A cohort with fewer than N periods uses those it has, and the note says so; cells without a period of their
     season are left out and, from treatment on, noted.
 
+    ``data="repeated_cross_sections"`` compares the means of whoever is observed in t and in b, in place of changes of
+    units: R's ``panel = FALSE`` (for units some of which are seen twice, its ``allow_unbalanced_panel``), for surveys
+    whose respondents are units seen once. Each observation has its own covariates and weight; ``unbalanced`` does not
+    apply, and ``base_window`` cannot be taken (`did.estimators.drdid_rc`; Callaway and Sant'Anna 2021, appendix B).
+
     One parameter ``att_gt`` per cohort and period, with event_time t - g, in units of the outcome; a universal
     base period is a row of estimate 0 noted ``reference``. Errors follow R's did: normal, without a
     small-sample factor. A cell that is not identified has estimate NaN and says why, naming the covariate; a
@@ -69,30 +77,38 @@ def estimate(
     last cohort on (less anticipation) are dropped and that cohort serves as control. The note names them all,
     and says if doses other than 1 (shares of exposure) are not used.
 
-    Raises DidError if an option is unknown, the season of years is asked for, or the treatment is not binary; there
-    is no never-treated unit under ``never_treated``; fewer than two periods, no treated unit or no control is left; a
-    covariate is the same in all units of a cohort (each period), or collinear with those before it; or no cell is
-    identified. (R's did warns of the cells, without the covariate's name, and keeps what the rest gives.)
+    Raises DidError if an option is unknown, the season of years or a window of repeated cross-sections is asked for, or
+    the treatment is not binary; there is no never-treated unit under ``never_treated``; fewer than two periods, no
+    treated unit or no control is left; a covariate is the same in all units of a cohort (each period), or collinear
+    with those before it; or no cell is identified. (R's did warns of the cells, without the covariate's name, and keeps
+    what the rest gives.)
     """
     one_of("callaway_santanna: control_group", control_group, CONTROL_GROUPS)
     one_of("callaway_santanna: base_period", base_period, BASE_PERIODS)
     one_of("callaway_santanna: method", method, METHODS)
     one_of("callaway_santanna: unbalanced", unbalanced, UNBALANCED)
     whole_number("callaway_santanna: anticipation", anticipation, "periods", 0)
+    one_of("callaway_santanna: data", data, DATA)
     window, season = _window(panel, base_window)
+    sections = data != DATA[0]
+    if sections and base_window is not None:
+        raise DidError("callaway_santanna: base_window: expected none with repeated cross-sections, whose units have "
+                       f"no mean before treatment; found {base_window}; leave one of the two out")
     dose = without_dose(panel, "callaway_santanna")
     names = () if method == "unconditional" else tuple(panel.covariates)
-    asked = Asked("callaway_santanna", control_group, anticipation, names, unbalanced == "trim")
+    asked = Asked("callaway_santanna", control_group, anticipation, names, unbalanced == "trim" and not sections,
+                  sections=sections)
     kept, sample, firsts, note = sample_of(panel, asked)
     refuse_flat(sample, "callaway_santanna")
     cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation,
                          window=window, season=season)
     note = join_notes(note, _short_windows(panel, sample, cohorts, anticipation, window, season))
-    value, influence, treated, reasons = effects(
+    value, influence, treated, reasons = (drdid_rc if sections else group_time).effects(
         sample, cohorts, never_treated_only=control_group == "never_treated", method=method)
     parameters = cell_table(panel, sample, cohorts, reasons, treated.sum(axis=0))
     if (parameters["state"] != ESTIMATED).all():
         advice = ("use other covariates or another method" if sample.names else
+                  "add controls or periods" if sections else
                   "use --unbalanced pairwise or add controls")
         raise DidError(f"callaway_santanna: expected a cohort and period that can be estimated by {method}; "
                        f"found none: {next(filter(None, reasons))}{f' ({note})' if note else ''}; {advice}")
@@ -166,6 +182,7 @@ class Asked:
     covariates     names of the panel's covariates it adjusts for
     trim           leave out units with a missing period, not only those with none
     n_before       periods a cohort must have before treatment
+    sections       units are observations of repeated cross-sections
     """
 
     estimator: str
@@ -174,6 +191,7 @@ class Asked:
     covariates: tuple[str, ...]
     trim: bool
     n_before: int = 1
+    sections: bool = False
 
 
 def sample_of(panel: Panel, asked: Asked) -> tuple[np.ndarray, Sample, np.ndarray, str]:
@@ -222,7 +240,7 @@ def sample_of(panel: Panel, asked: Asked) -> tuple[np.ndarray, Sample, np.ndarra
         notes.append(f"{count} without an {what.replace(' or ', ' or a ')} {often}, left out: "
                      f"{listed(panel.units[incomplete])}")
         kept &= ~incomplete
-    if not trim and not usable[kept].all():
+    if not trim and not asked.sections and not usable[kept].all():
         notes.append("units with a missing period are used in the cells they have both periods for")
     if control_group == "never_treated" and not (never & kept).any():
         often, advice = ("", "use --unbalanced pairwise") if trim else (" in every period", "add controls")

@@ -104,7 +104,7 @@ def inverse_probability(
     Odds p/(1-p) from a logit of treatment on ``design``; the weights sum to one; controls with p of at least
     0.995 are left out. No estimate if the logit does not exist or a p reaches 0.999 (no overlap).
     """
-    score, reason = _propensity(treated, design, weight, names)
+    score, reason = propensity(treated, design, weight, names)
     if reason:
         return unidentified(change.shape, reason)
     slope = np.zeros((design.shape[1], change.shape[1]))
@@ -118,7 +118,7 @@ def doubly_robust(
 
     Right if either the logit or the regression is. No estimate where either has none.
     """
-    score, reason = _propensity(treated, design, weight, names)
+    score, reason = propensity(treated, design, weight, names)
     reason = reason or dependence(design[~treated], weight[~treated], names, " among the controls")
     if reason:
         return unidentified(change.shape, reason)
@@ -203,8 +203,8 @@ def _control_regression(change: np.ndarray, treated: np.ndarray, design: np.ndar
     return inverse @ (q.T @ (change[~treated] * root)), inverse @ inverse.T
 
 
-def _propensity(treated: np.ndarray, design: np.ndarray, weight: np.ndarray, names: Sequence[str]
-                ) -> tuple[np.ndarray, str]:
+def propensity(treated: np.ndarray, design: np.ndarray, weight: np.ndarray, names: Sequence[str]
+               ) -> tuple[np.ndarray, str]:
     """Return (units,) fitted probabilities of the weighted logit, or the reason there are none.
 
     Iterated least squares from R's starting values to R's stopping rule (``glm``: relative change of the

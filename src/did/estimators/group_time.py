@@ -138,7 +138,7 @@ def effects(
     constant = _constant_over_time(sample)
     start = 0
     for cohort in cohorts:
-        for cells, controls in _blocks(sample, cohort, never_treated_only):
+        for cells, controls in control_blocks(sample, cohort, never_treated_only):
             members = sample.first == cohort.first
             rows = np.flatnonzero(members | controls)
             block = _Block(sample, cohort, cells, rows, members[rows], constant, incomplete)
@@ -182,7 +182,7 @@ class _Block:
             self.weight = np.where(self.present, 1.0 if self.weight is None else self.weight, 0.0)
 
 
-def _blocks(sample: Sample, cohort: Cohort, never_treated_only: bool) -> Iterator[tuple[slice, np.ndarray]]:
+def control_blocks(sample: Sample, cohort: Cohort, never_treated_only: bool) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield slices of a cohort's cells that share one set of controls, and that set as a (units,) mask."""
     never = sample.first >= sample.never
     if never_treated_only:

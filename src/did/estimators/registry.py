@@ -134,6 +134,8 @@ class Estimator:
                  be inverted by taking an effect out of the outcome
     tests        inference to read first to last where few clusters are treated (docs/inference.md)
     defaults     commands that fit it when no estimator is named, of ``estimate`` and ``sweep``
+    seen_once    the option and its word under which units may be seen once, as in repeated cross-sections; elsewhere
+                 they are refused
     in_run       from a panel and the lags of a specification, the options of each fit that a run makes
     words        how it is spoken of
     """
@@ -153,6 +155,7 @@ class Estimator:
     is_linear: bool = True
     tests: tuple[str, ...] = ("wild_bootstrap", "bias_reduced_cr2", "randomisation")
     defaults: tuple[str, ...] = ()
+    seen_once: tuple[str, str] | None = None
     in_run: Callable[[Panel, str], list[dict[str, object]]] = once
     words: Words = Words()
 

@@ -131,9 +131,12 @@ register(Estimator(
                "--covariates dr unless another is named", choices=("unconditional", "reg", "ipw", "dr")),
         Option("unbalanced", str, "drop units with gaps, or use what each comparison has",
                choices=("trim", "pairwise")),
+        Option("data", str, "units compared with themselves, or those of one period with those of another, as in a "
+               "survey that asks others each time", choices=("panel", "repeated_cross_sections")),
         Option("covariates", list[str], "columns that units are compared by, see --method", keyword=None,
                metavar="COLUMNS")),
     needs=(BINARY,), defaults=("sweep",), in_run=_universal,
+    seen_once=("data", "repeated_cross_sections"),
     words=Words(
         summary="The effect on each wave in each period, against {units} not treated by then, from the last period "
         "before the wave's own date; then averaged.",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, listed, one_of
-from did.estimators.base import Panel, refuse_cross_sections
+from did.estimators.base import Panel
 from did.estimators.labels import is_never, is_zero, label
 from did.readers.csv_table import Table, labels, numbers, read_table, refuse_empty
 from did.readers.limits import beyond, limit
@@ -66,7 +66,7 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
     Raises DidError naming file, row and column: a file that is missing, empty or not text; a column that is absent
     (with the closest name) or comes twice; a row of another length; a label or period that is empty; a period or
     cohort that is none, or of another kind than the first; 201706; a gap in the periods; more units times periods
-    than `did.readers.limits` allows; a unit-period twice; no unit with two outcomes; a
+    than `did.readers.limits` allows; a unit-period twice; a
     number that is none, or has a thousands separator or decimal comma, or a dot that may be either; a unit or cluster
     that is a number written in two ways; a cohort, cluster or dose that varies within a
     unit; a cluster missing; a weight that is missing or negative; a dose of a treated unit that is not positive; no
@@ -83,7 +83,6 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
     _refuse_size(table, columns, len(units), last - first + 1)
     _refuse_twice(table, columns, unit, units, ordinal, kind)
     outcome = numbers(table, columns.outcome)
-    refuse_cross_sections(unit, outcome, last - first + 1, f"{table.file}, column '{columns.unit}'")
     position, cohort_notes = _treated_from(table, columns.cohort, kind, unit, units, first, last)
     notes += cohort_notes + _outcome_notes(table, columns.outcome, outcome, (last - first + 1) * len(units))
 

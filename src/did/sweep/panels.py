@@ -59,10 +59,10 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
     outcome, more = _outcome(table, entry)
     n_periods = last - first + 1
     notes += more + _outcome_notes(table, entry.value or entry.numerator, outcome, n_periods * len(units))
-    refuse_cross_sections(unit, outcome, n_periods, f"{table.file}, column '{entry.unit}'")
     given = waves.assigned(units, kind, first, last)
     filled = np.full((len(units), n_periods), np.nan)
     filled[unit, ordinal - first] = outcome
+    refuse_cross_sections(filled, f"{table.file}, column '{entry.unit}'")
     panel = Panel(filled, units, period_labels(kind, first, last), internal_frequency(kind, frequency),
                   given.treated_from, given.dose, waves.treatment, given.clusters)
     return panel, [*notes, *given.notes]
