@@ -34,7 +34,7 @@ FITS = [("did", {}), ("did", BOTH), ("event_study", {}), ("event_study", BOTH), 
         ("imputation", {}), ("imputation", BOTH), ("imputation_leads", {}), ("stacked", {}),
         ("rolling", {}), ("rolling", {"transformation": "detrend"}), ("rolling", BOTH),
         ("local_projections", {}), ("local_projections", {"weighting": "equal", "base_window": "all"}), ("etwfe", {}),
-        ("etwfe", {"effects": "cohort"})]
+        ("etwfe", {"effects": "cohort"}), ("dechaisemartin_dhaultfoeuille", {})]
 SHIFTS, SCALES = (1e6, 1e10, 1e12), (1e-160, 1e-12, 1e12, 1e200)
 fits = pytest.mark.parametrize(("name", "options"), FITS, ids=lambda value: str(value))
 gaps = pytest.mark.parametrize("with_gaps", [False, True])
@@ -100,7 +100,7 @@ def test_the_unit_of_measure_of_outcome_and_covariates_does_not_matter(name, opt
 def test_intensities_and_weights_of_any_size_give_effects_per_unit_of_them():
     frame = random_frame(3, n_units=24).assign(w=1.0)
     panel = Panel.from_frame(frame, treatment="intensity", weight_column="w")
-    for name in ("did", "event_study", "imputation", "stacked"):
+    for name in ("did", "event_study", "imputation", "stacked", "dechaisemartin_dhaultfoeuille"):
         expected = numbers(panel, name, {})
         for times in SCALES:
             close(numbers(dataclasses.replace(panel, dose=panel.dose * times), name, {}, 1 / times), expected, 1e-7)

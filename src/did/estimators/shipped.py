@@ -280,3 +280,16 @@ register(Estimator(
         "the treated.",
         source="Wooldridge 2021, SSRN 3906345; 2023, Econometrics J. 26:C31-C66",
         running="extended two-way fixed effects"), base="all"))
+
+register(Estimator(
+    name="dechaisemartin_dhaultfoeuille", label="de Chaisemartin and D'Haultfoeuille", kind=EVENT_TIME,
+    fit="did.estimators.dechaisemartin_dhaultfoeuille:estimate",
+    own_options=(
+        Option("leads", int, "periods before treatment in its window", keyword="n_leads", at_least=1, metavar="K"),
+        Option("max_event_time", int, "last event time of its window", keyword="n_lags", metavar="E"),
+        Option("normalise", str, "what effects by event time are per unit of: the dose, the dose added up over "
+               "periods, or nothing", choices=("dose", "cumulative", "none"))),
+    words=Words(
+        summary="The change of each newly treated {unit} since the period before, less that of {units} untreated "
+        "until then, averaged by event time and divided by the dose.",
+        source="de Chaisemartin and D'Haultfoeuille 2024, Rev. Econ. Stat., NBER working paper 29873"), base="last"))
