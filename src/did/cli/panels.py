@@ -97,8 +97,8 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bands
     did estimate panel.csv --outcome y --unit id --period time --cohort g --inference CR2,wild_bootstrap --calibrate
     """
+    from did.api.judged import Inference
     from did.stages import estimate as stage
-    from did.stages.estimate_inference import Inference
 
     inference = Inference(stage.parse_levels(given["cluster"]), tuple(stage.split(given.pop("inference"))),
                           **{name: given.pop(name) for name in ("confidence", "calibrate", "bands", "draws", "seed")})

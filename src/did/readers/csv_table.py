@@ -9,7 +9,7 @@ import io
 import math
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +25,16 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """The columns asked for of one file, as stripped text, with the line of the file each row ends on.
+    """The columns asked for of one file or data frame, as stripped text, with the line of the file each row ends on.
 
-    ``separator`` is what is between the cells of the file.
+    ``separator`` is what is between the cells of the file; ``floats`` holds the columns that are numbers already.
     """
 
     file: str
-    text: dict[str, np.ndarray]
-    lines: np.ndarray
+    text: Mapping[str, np.ndarray]
+    lines: Sequence[object] | np.ndarray
     separator: str = ","
+    floats: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def cell(self, row: int, column: str) -> str:
         """Return where a cell is, for the beginning of a message."""
@@ -55,7 +56,11 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
     if not path.is_file():
         near = suggest(path.name, sorted(p.name for p in path.parent.glob("*.csv"))) if path.parent.is_dir() else ""
         raise DidError(f"{path}: expected a CSV file; found no file{near}; give the path of a panel file")
-    text = decode(path)
+    return of_text(path, decode(path), wanted)
+
+
+def of_text(path: Path, text: str, wanted: dict[str, str]) -> tuple[Table, list[str]]:
+    """Return what `read_table` does, of the text of a file called ``path``. Raises DidError as there."""
     separator, header = _header(path, text, wanted)
     place = {}
     for column, option in wanted.items():
@@ -142,7 +147,12 @@ def decode(path: Path) -> str:
     Raises DidError if it is a spreadsheet or a Parquet file, is compressed in another way, cannot be unpacked, unpacks
     to more than `did.readers.limits` allows, is no UTF-8 (or UTF-16) text, or is empty.
     """
-    raw = _unpacked(path, path.read_bytes())
+    return text_of(path, path.read_bytes())
+
+
+def text_of(path: Path, raw: bytes) -> str:
+    """Return the text of the content ``raw`` of a file called ``path``, as `decode` does. Raises DidError as there."""
+    raw = _unpacked(path, raw)
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1")):
         kind = "a Parquet file" if raw.startswith(b"PAR1") else "a spreadsheet"
         raise DidError(f"{path}: expected a CSV file; found {kind}; save it as CSV (UTF-8)")
@@ -210,6 +220,8 @@ def numbers(table: Table, column: str) -> np.ndarray:
     Raises DidError at the first other text, infinity, thousands separator or decimal comma, and where the dots of the
     column may separate thousands (`did.readers.numerals`).
     """
+    if column in table.floats:
+        return _finite(table, column)
     text = table.text[column]
     _refuse_thousands_dots(table, column)
     try:
@@ -227,6 +239,16 @@ def numbers(table: Table, column: str) -> np.ndarray:
         raise DidError(f"{table.cell(row, column)}: expected a number; found '{word}'; "
                        f"{remedy(word, commas=table.separator == ',')}")
     return values[codes]
+
+
+def _finite(table: Table, column: str) -> np.ndarray:
+    found = table.floats[column]
+    wrong = np.flatnonzero(np.isinf(found))
+    if len(wrong):
+        row = int(wrong[0])
+        raise DidError(f"{table.cell(row, column)}: expected a number; found '{found[row]}'; write a number, or leave "
+                       "the cell empty if it was not observed")
+    return found
 
 
 def _refuse_thousands_dots(table: Table, column: str) -> None:

@@ -9,17 +9,8 @@ from did.errors import DidError, listed
 from did.estimators.base import Panel, refuse_cross_sections
 from did.estimators.labels import same_number
 from did.readers.csv_table import Table
-from did.readers.panel_file import (
-    FINANCIAL,
-    Columns,
-    _outcome_notes,
-    _periods,
-    _refuse_gap,
-    _refuse_twice,
-    _units,
-    internal_frequency,
-    period_labels,
-)
+from did.readers.panel_file import Columns, _outcome_notes, _refuse_twice, _units
+from did.readers.panel_periods import FINANCIAL, internal_frequency, period_labels, periods_of, refuse_gap
 from did.sweep.listing import Entry
 from did.sweep.rows import as_text, subset, values
 from did.sweep.treatment import Waves
@@ -51,9 +42,9 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
         notes.append(f"{plural(len(left_out), 'unit')} not in the waves table, left out: {listed(left_out)}")
         rows = known[unit]
         table, unit, units = subset(table, rows), (np.cumsum(known) - 1)[unit[rows]], units[known]
-    kind, ordinal = _periods(table, entry.period, frequency)
+    kind, ordinal = periods_of(table, entry.period, frequency)
     notes += [FINANCIAL] if kind == "FY" else []
-    _refuse_gap(table, entry.period, kind, ordinal)
+    refuse_gap(table, entry.period, kind, ordinal)
     _refuse_twice(table, Columns("", entry.unit, entry.period, ""), unit, units, ordinal, kind)
     first, last = int(ordinal.min()), int(ordinal.max())
     outcome, more = _outcome(table, entry)

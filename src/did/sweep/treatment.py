@@ -13,7 +13,8 @@ import pandas as pd
 from did.errors import DidError, listed, suggest
 from did.estimators.labels import is_never
 from did.readers.csv_table import Table, labels, numbers, read_table
-from did.readers.panel_file import KIND_NAMES, _cohort_notes, _refuse_design, place_of
+from did.readers.panel_cohorts import cohort_notes, refuse_design
+from did.readers.panel_periods import KIND_NAMES, place_of
 from did.sweep.rows import header_of
 
 MONTHS = {"M": 1, "Q": 3, "Y": 12, "FY": 12}
@@ -107,7 +108,7 @@ class Waves:
         cohort = np.array([places[self.wave[name][0]] for name in units])
         late, always = np.isfinite(cohort) & (cohort > last), cohort <= first
         position = np.where(late, np.inf, np.maximum(cohort, first)) - first
-        _refuse_design(self.path, "first_treated", position, units, kind, first)
+        refuse_design(self.path, "first_treated", position, units, kind, first)
         n_periods = last - first + 1
         never = ~np.isfinite(position)
         treated_from = np.where(never, n_periods, np.where(never, 0, position)).astype(int)
@@ -117,7 +118,7 @@ class Waves:
             clusters["system"] = np.array([self.system[name] for name in units], dtype=object)
         for grouping, group in self.groups.items():
             clusters[grouping] = np.array([group[name] for name in units], dtype=object)
-        return Assigned(treated_from, dose, clusters, tuple(_cohort_notes(cohort, late, always, kind, first, last)))
+        return Assigned(treated_from, dose, clusters, tuple(cohort_notes(cohort, late, always, kind, first, last)))
 
     def _place(self, word: str, kind: str) -> int:
         """Return the place in time of the first treated period of a wave, in the panel's kind of period.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -92,7 +93,9 @@ def judge(question: Question, asked: Inference, levels: Sequence[str]) -> Judged
         clustered = _with_bands(clustered, question, asked)
     two_ways = {level: two_way(level, panel) for level in levels if two_way(level, panel)}
     clustered += [_two_way(question, pair) for pair in two_ways.values()]
-    parts, shown, lines, notes, measurements = list(clustered), [], [], [], []
+    parts, shown, lines = list(clustered), [], []
+    notes: list[str] = []
+    measurements: list[pd.DataFrame] = []
     by_level = {frame["cluster"].iloc[0]: frame for frame in clustered}
     for level in levels:
         if level in two_ways:
@@ -151,8 +154,8 @@ def _two_way(question: Question, pair: tuple[str, ...]) -> pd.DataFrame:
 
 def _with_bands(frames: Sequence[pd.DataFrame], question: Question, asked: Inference) -> list[pd.DataFrame]:
     """Clustered rows, a frame for each level, with bands over all effects of an estimand."""
-    panel, settings = question.panel, {} if asked.draws is None else {"draws": asked.draws}
-    settings |= asked.seed_or_own
+    panel = question.panel
+    settings: dict[str, Any] = ({} if asked.draws is None else {"draws": asked.draws}) | asked.seed_or_own
     banded = pd.concat([add_bands(summarise(result, panel, asked.confidence), result, panel, level=asked.confidence,
                                   **settings) for result in question.results], ignore_index=True)
     return [frame.assign(**{end: banded.loc[banded["cluster"] == frame["cluster"].iloc[0], end].to_numpy()

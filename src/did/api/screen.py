@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from did.api.judged import Judged
 from did.estimators.base import Panel
 from did.inference.methods import METHODS
 from did.readers.panel_file import Columns
 from did.report.content.notes import remarks
-from did.stages.estimate_inference import Judged
 
 GROUP_TIME = "att_gt"
 LEFT = ("effect", "clusters", "inference", "note")
@@ -68,7 +69,7 @@ def _about(judged: Judged, rows: pd.DataFrame) -> list[str]:
 
 def _calibration(fit: Shown, confidence: float) -> list[str]:
     """A table of measured coverage: of each scheme of placebo assignments, and what could not be measured."""
-    table = fit.judged.calibration
+    table = pd.DataFrame(fit.judged.calibration)
     done = table.loc[table["status"] == "done"]
     level = f"{100 * confidence:g}%"
     lines = ["", f"{fit.name}: how many {level} intervals hold a true zero, in placebo assignments of whole clusters"]
@@ -78,7 +79,7 @@ def _calibration(fit: Shown, confidence: float) -> list[str]:
         for row in done.itertuples():
             cells.append([row.cluster, row.scheme.replace("_", " "), row.method, f"{100 * row.coverage:.1f}%",
                           f"{100 * row.simulation_error:.1f}", _number(row.mean_width, decimals), str(row.n_draws)])
-        lines += _aligned(cells, left=("clusters", "assignments", "method"))
+        lines += aligned(cells, left=("clusters", "assignments", "method"))
     skipped = table.loc[table["status"] == "skipped"].drop_duplicates(["cluster", "scheme"])
     return lines + [f"  {row.scheme.replace('_', ' ')}, by {row.cluster}: not measured, {row.reason}"
                     for row in skipped.itertuples()]
@@ -116,9 +117,16 @@ def _short(labels: Sequence[str], most: int = 12) -> str:
 
 
 def _block(rows: pd.DataFrame, footnotes: list[str], confidence: float) -> list[str]:
-    """The aligned lines of one estimator: what all its rows note first, then a table of the rows.
+    """The aligned lines of one estimator: what all its rows note first, then a table of the rows; footnotes as in
+    `cells_of`."""
+    common, cells = cells_of(rows, footnotes, confidence)
+    return ([f"  {'; '.join(common)}"] if common else []) + aligned(cells, LEFT)
 
-    Notes of single rows are numbered, each text once, and appended to ``footnotes``.
+
+def cells_of(rows: pd.DataFrame, footnotes: list[str], confidence: float) -> tuple[list[str], list[list[str]]]:
+    """Return what all rows of one estimator note, and the cells of a table of the rows, its heading first.
+
+    Notes of single rows are numbered, each text once, and appended to ``footnotes``. Raises nothing.
     """
     decimals = _decimals(rows)
     band, several = rows["band_low"].notna().any(), rows["inference"].nunique() > 1
@@ -139,10 +147,10 @@ def _block(rows: pd.DataFrame, footnotes: list[str], confidence: float) -> list[
             *([row.inference] if several else []),
             " ".join(_mark(part, footnotes) for part in [*parts, *shape] if part not in common),
         ])
-    return ([f"  {'; '.join(common)}"] if common else []) + _aligned(cells, LEFT)
+    return common, cells
 
 
-def _aligned(cells: list[list[str]], left: Sequence[str]) -> list[str]:
+def aligned(cells: list[list[str]], left: Sequence[str]) -> list[str]:
     """Lines of a table with its heading first: columns named in ``left`` are aligned left, all others right."""
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     lines = []
@@ -153,7 +161,7 @@ def _aligned(cells: list[list[str]], left: Sequence[str]) -> list[str]:
     return lines
 
 
-def _effect(row) -> str:
+def _effect(row: Any) -> str:
     """What an effect is of, such as `event_time -3` or `cohort 2016`."""
     places = [str(row.cohort)] if pd.notna(row.cohort) else []
     places += [str(row.period)] if pd.notna(row.period) else []

@@ -1,0 +1,252 @@
+"""Checks of a fit or a panel as one kind of object: a table with a title, notes and a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from did.api.errors import EstimationError, InferenceError, OptionError, raising
+from did.api.panel import Panel
+from did.errors import one_of
+from did.words import markdown_table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from did.api.fit import Fit
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Findings:
+    """What a check found.
+
+    title   what was asked
+    frame   the numbers, a row each; its columns are those of the function behind it
+    notes   remarks, a sentence each
+    drawn   name of the picture in `did.api.plots`; "" if there is none
+    shown   columns of `summary` and of tables in pages; none = all
+    """
+
+    title: str
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    drawn: str = ""
+    shown: tuple[str, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the numbers as a data frame of its own."""
+        return self.frame.copy()
+
+    def summary(self) -> str:
+        """Return the table as text, with its notes."""
+        rows = self._rows
+        table = rows.to_string(index=False, na_rep="-", float_format=lambda value: f"{value:.4g}") if len(rows) else (
+            "nothing could be found")
+        return "\n".join([self.title, "", table, *(["", *(f"note: {note}" for note in self.notes)] if self.notes
+                                                   else [])])
+
+    def to_markdown(self) -> str:
+        """Return the table in Markdown."""
+        return markdown_table(_rounded(self._rows))
+
+    @property
+    def _rows(self) -> pd.DataFrame:
+        """The rows with numbers, and the columns, that are shown."""
+        rows = self.frame.loc[self.frame["status"].ne("skipped")] if "status" in self.frame else self.frame
+        return rows[list(self.shown)] if self.shown else rows
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw what was found and return the axes. Raises did.OptionError where there is no picture of it."""
+        if not self.drawn:
+            raise OptionError(f"plot: expected a check with a picture; found {self.title}; see its to_frame()")
+        return getattr(importlib.import_module("did.api.plots"), self.drawn)(self, ax)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<p><strong>{escape(self.title)}</strong></p>{_rounded(self._rows).to_html(index=False)}{notes}"
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"<did.Findings {self.title}: {len(self.frame)} rows>"
+
+
+def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
+    def said(value: Any) -> Any:
+        if isinstance(value, float):
+            return "" if pd.isna(value) else f"{value:.4g}"
+        return "" if value is None or value is pd.NA else value
+
+    return frame.map(said)
+
+
+def bounds(fit: Fit, targets: Sequence[str], m_bars: Sequence[float], m_units: Sequence[float]) -> Findings:
+    """Return the bounds of a fit's path of effects; see `Fit.bounds`."""
+    from did.diagnostics.sensitivity import sensitivity_rows
+    from did.estimators import entry, estimate
+    from did.estimators.aggregation import aggregate
+    from did.estimators.registry import COHORT_PERIOD
+
+    question = fit.question
+    if fit.level not in question.panel.clusters:
+        raise InferenceError(f"bounds: cluster level {fit.level}: expected one level; found two ways; take fit.by(...)")
+    title = f"Bounds on the effects of {fit.estimator} if trends were not parallel"
+    if entry(fit.estimator).kind == COHORT_PERIOD:
+        with raising(EstimationError):
+            options = dict(question.options)
+            if options.get("base_period") != "universal":
+                options["base_period"] = "universal"
+                title += " (estimated again with base_period universal)"
+            result = aggregate(estimate(fit.estimator, question.panel, **options), question.panel, "event_time")
+    else:
+        paths = [result for result in question.results if result.parameters["event_time"].notna().any()]
+        if not paths:
+            raise InferenceError(f"bounds: expected effects by event time; found {fit.estimator} with "
+                                 f"{', '.join(fit.effects['estimand'].unique())}; take did.event_study or "
+                                 "did.callaway_santanna")
+        result = paths[0]
+    with raising(InferenceError):
+        rows = sensitivity_rows(result, question.panel, fit.level, targets=targets, m_bars=m_bars, m_units=m_units,
+                                confidence=fit.asked.confidence)
+    skipped = rows.loc[rows["status"].eq("skipped")]
+    notes = [f"skipped: {', '.join(dict.fromkeys(own['method'].str.replace('_', ' ')))} ({reason})"
+             for reason, own in skipped.groupby("reason", sort=False)]
+    done = rows.loc[rows["status"].eq("done"), "reason"]
+    remarks = list(dict.fromkeys(part for reason in done for part in reason.split("; ")))
+    of_unit = [part for part in remarks if part.startswith("M is ")]
+    notes += [part for part in remarks if part not in of_unit[:-1]]
+    return Findings(title, rows, tuple(notes), "bounds",
+                    ("method", "target", "m", "estimate", "ci_low", "ci_high", "breakdown"))
+
+
+def calibrate(fit: Fit) -> Findings:
+    """Return the measured coverage of every method; see `Fit.calibrate`."""
+    from did.inference.few_clusters import measured
+
+    with raising(InferenceError):
+        rows = measured(fit.question)
+    if rows is None:
+        raise InferenceError(f"calibrate: expected did or ldv without covariates; found {fit.estimator}; measure one "
+                             "of these")
+    skipped = rows.loc[rows["status"].eq("skipped")].drop_duplicates("scheme")
+    return Findings(f"How often {100 * fit.asked.confidence:g}% intervals of {fit.estimator} hold a true zero, by "
+                    f"{fit.question.level}", rows,
+                    tuple(f"{row.scheme}: not measured, {row.reason}" for row in skipped.itertuples()))
+
+
+# Diagnostics of a panel ---------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnostic:
+    """A check of a panel, as the public face has it.
+
+    name   of the function in `did`
+    title  of what it finds
+    find   from a did.Panel and options to the rows; its docstring is that of the function
+    drawn  name of its picture in `did.api.plots`, or ""
+    """
+
+    name: str
+    title: str
+    find: Callable[..., pd.DataFrame]
+    drawn: str = ""
+
+
+def _decompose(panel: Panel) -> pd.DataFrame:
+    """Return the comparisons of two cohorts behind the two-way estimate (Goodman-Bacon 2021).
+
+    The frame has a row for each pair: treated_cohort, control_cohort (missing if never treated), type, estimate in
+    units of the outcome, weight (0 to 1, summing to 1), n_treated and n_control. The sum of weight x estimate is the
+    estimate of ``did.did``. Source: Journal of Econometrics 225:254-277, theorem 1.
+
+    Raises did.InferenceError for doses other than 1, an outcome that is missing (the theorem is for balanced panels)
+    and weights that change over time.
+
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year")
+    >>> pairs = did.decompose(panel).to_frame()
+    >>> bool(abs((pairs["weight"] * pairs["estimate"]).sum() - did.did(panel).params["overall"]) < 1e-9)
+    True
+    """
+    from did.estimators.decomposition import decompose as pairs_of
+
+    pairs = pairs_of(panel.data)
+    return pairs.assign(**{column: pd.Series([panel.period_of(label) for label in pairs[column]], dtype=object)
+                           for column in ("treated_cohort", "control_cohort")})
+
+
+def _placebo_in_time(panel: Panel, estimator: str = "did", every: int = 1) -> pd.DataFrame:
+    """Return estimates with the onset moved to every earlier period, data from the true onset on left out.
+
+    ``estimator`` is one with one effect; ``every`` tries every so many periods. The frame's columns are those of
+    `did.diagnostics.placebo_in_time.placebo_in_time`, estimates in units of the outcome; what cannot be tried is
+    skipped with its reason.
+
+    Raises did.InferenceError for an estimator without one effect.
+
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year")
+    >>> did.placebo_in_time(panel).to_frame()["status"].unique().tolist()
+    ['done']
+    """
+    from did.diagnostics.placebo_in_time import placebo_in_time
+
+    return _told(placebo_in_time(panel.data, [estimator], {}, every))
+
+
+def _leave_one_out(panel: Panel, estimator: str = "did", level: str | None = None) -> pd.DataFrame:
+    """Return the estimate without each cluster in turn, in units of the outcome.
+
+    ``estimator`` is one with one effect, ``level`` a cluster level of the panel, by default its first. The frame's
+    columns are those of the diagnostics table; a cluster without which nothing can be estimated is skipped with its
+    reason.
+
+    Raises did.InferenceError for an estimator without one effect or a level that is not there.
+
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year",
+    ...                   cluster="network")
+    >>> len(did.leave_one_out(panel).to_frame())
+    9
+    """
+    from did.diagnostics.alternatives import without_each_cluster
+    from did.diagnostics.estimate_rows import estimate_rows
+
+    level = level or panel.levels[0]
+    one_of("leave_one_out: cluster level", level, panel.data.clusters)
+    changed = without_each_cluster(panel.data, level, {})
+    rows = estimate_rows("leave_one_out", changed, original=panel.data, estimators=[estimator], options={})
+    return _told(rows.loc[rows["cluster"].eq(level)])
+
+
+def _told(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the diagnostics table with what they are of in words, and without the columns that hold nothing."""
+    from did.report.content.notes import worded
+
+    rows = worded(rows.reset_index(drop=True)).dropna(axis=1, how="all")
+    return rows.loc[:, [column for column in rows if not rows[column].astype(str).isin(["", "nan", "<NA>"]).all()]]
+
+
+DIAGNOSTICS = {each.name: each for each in (
+    Diagnostic("decompose", "What the two-way estimate is made of", _decompose, "decomposition"),
+    Diagnostic("placebo_in_time", "Estimates with the onset moved to earlier periods", _placebo_in_time),
+    Diagnostic("leave_one_out", "Estimates without each cluster", _leave_one_out),
+)}
+
+
+def diagnosed(name: str, panel: Panel, **options: Any) -> Findings:
+    """Return what a registered diagnostic finds of a panel. Raises did.OptionError for what is no panel, else what the
+    diagnostic raises, as did.InferenceError."""
+    if not isinstance(panel, Panel):
+        raise OptionError(f"{name}: expected a did.Panel; found {type(panel).__name__}; make one: did.Panel(df, ...)")
+    found = DIAGNOSTICS[name]
+    with raising(InferenceError):
+        return Findings(f"{found.title}: {panel.outcome}", found.find(panel, **options), (), found.drawn)

@@ -1,0 +1,178 @@
+"""The panel of the public face: any data frame or file, with the names of its columns."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from did.api.errors import OptionError, PanelError, raising, spoken
+from did.estimators import base
+from did.readers.any_table import read_any
+from did.readers.csv_table import Table
+from did.readers.frame_table import as_pandas, frame_table
+from did.readers.panel_file import Columns, level_of, of_table
+from did.readers.panel_periods import dates_as_periods, period_labels, periods_of
+
+Names = str | Sequence[str] | None
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Panel:
+    """A panel for difference-in-differences: an outcome of units over periods, and when each was first treated.
+
+    Parameters
+    ----------
+    frame : a data frame with one row per unit and period (pandas with any types, polars, pyarrow or another with the
+        Arrow interface), or the path of a file that `did estimate` reads. It is never changed. Index levels of pandas
+        may be named as columns are.
+    outcome : column of numbers; missing (NaN, None, NA) is not observed, as is a row that is absent.
+    unit : column of labels: numbers, texts or categories. 12, 12.0 and "12" of columns of one type are one label.
+    period : column of years, quarters or months (dates, Timestamps, Periods or texts), of whole numbers, or of dates a
+        day or seven days apart. Periods are consecutive; units may lack some.
+    cohort : column with the unit's first treated period, the same in all its rows. Never treated are NaN, None, NaT,
+        NA, inf, "never" and 0; where periods are numbered from 0 or below, 0 could be one of them and is refused.
+    treatment : in place of ``cohort``, a column of 0 and 1 (or booleans): 1 in rows that are treated. A unit must stay
+        treated, and the row before its first treated one must be there.
+    cluster : column, or several, to cluster errors by; a pair in a list, ``[("state", "region")]``, is clusters two
+        ways. By default the unit. Each is a grouping of whole units.
+    weights : column of weights, 0 or more.
+    covariates : columns of numbers, which estimators take as `did estimate --covariates` has it.
+    dose : column of the intensity of treatment, the same in all rows of a unit; effects are then per unit of it.
+    frequency : ``M``, ``Q`` or ``Y`` says what whole numbers as periods count; by default years.
+
+    Attributes
+    ----------
+    data : the arrays, a `did.estimators.base.Panel`
+    notes : what was read in a way to know of, a sentence each
+    labels : the periods as they are named here -> as the frame has them
+
+    Raises
+    ------
+    did.PanelError for a frame, file or column that is not right, naming row, column, unit and period as `did estimate`
+    does; rows of a frame are counted from 0, as by ``iloc``. did.OptionError for a wrong argument.
+
+    Examples
+    --------
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year",
+    ...                   cluster="network")
+    >>> panel
+    <did.Panel visits: 36 units x 10 periods (2012 to 2021), 20 treated, cohorts 2016 and 2019, by network>
+    """
+
+    frame: dataclasses.InitVar[Any]
+    _: dataclasses.KW_ONLY
+    outcome: str
+    unit: str
+    period: str
+    cohort: str | None = None
+    treatment: str | None = None
+    cluster: Names = None
+    weights: str | None = None
+    covariates: Names = ()
+    dose: str | None = None
+    frequency: str = "auto"
+    name: str = dataclasses.field(init=False)
+    data: base.Panel = dataclasses.field(init=False)
+    notes: tuple[str, ...] = dataclasses.field(init=False)
+    labels: dict[str, Any] = dataclasses.field(init=False)
+
+    def __post_init__(self, frame: Any) -> None:
+        with raising(PanelError):
+            columns = self.columns
+            is_file = isinstance(frame, (str, Path))
+            if is_file:
+                table, notes = read_any(frame, columns.named())
+                self._set("name", Path(frame).name)
+            else:
+                made = as_pandas(frame)
+                table, notes = frame_table(made, columns.named()), []
+                self._set("name", "DataFrame")
+            with pd.option_context("mode.string_storage", "auto"):   # millions of rows: pyarrow's texts are faster
+                data, notes = of_table(table, notes, columns, frequency=self.frequency)
+            self._set("data", data)
+            self._set("notes", tuple(spoken(note) for note in notes))
+            self._set("labels", _labels(table, columns, self.frequency, None if is_file else made))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def columns(self) -> Columns:
+        """The names of the columns, those of two-way clusters each by itself."""
+        for word in ("outcome", "unit", "period"):
+            if not isinstance(getattr(self, word), Hashable):
+                raise OptionError(f"{word}: expected the name of a column; found {type(getattr(self, word)).__name__}; "
+                                  "name one")
+        clusters = [column for level in self._levels for column in level]
+        return Columns(self.outcome, self.unit, self.period, self.cohort, tuple(dict.fromkeys(clusters)), self.weights,
+                       _several(self.covariates, "covariates"), self.dose, self.treatment)
+
+    @property
+    def _levels(self) -> list[tuple[str, ...]]:
+        """The columns of each level, one or two."""
+        given = [] if self.cluster is None else [self.cluster] if isinstance(self.cluster, str) else list(self.cluster)
+        levels: list[tuple[str, ...]] = [(each,) if isinstance(each, str) else tuple(each) for each in given]
+        for level in levels:
+            if len(level) not in (1, 2):
+                raise OptionError(f"cluster: expected one column, or two for clusters two ways; found {level}; name "
+                                  "each level by itself")
+        return levels
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The cluster levels asked for, the first of which errors are by; two joined by a comma are two ways."""
+        columns = self.columns
+        found = [",".join(level_of(column, columns) for column in level) for level in self._levels]
+        return tuple(dict.fromkeys(found)) or ("unit",)
+
+    def period_of(self, label: object) -> Any:
+        """Return a period as the frame has it, from its label in the arrays; None for a missing one."""
+        return None if label is None or pd.isna(label) else self.labels.get(str(label), label)
+
+    def __repr__(self) -> str:
+        return f"<did.Panel {self._said()}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>{escape(self._said())}</p>"
+
+    def _said(self) -> str:
+        from did.words import listed
+
+        data = self.data
+        cohorts = listed(data.periods[place] for place in np.unique(data.treated_from[~data.never_treated]))
+        return (f"{self.outcome}: {data.n_units:,} units x {data.n_periods:,} periods ({data.periods[0]} to "
+                f"{data.periods[-1]}), {int((~data.never_treated).sum()):,} treated, cohorts {cohorts}, by "
+                f"{', '.join(self.levels)}")
+
+
+def _several(names: Names, what: str) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    if isinstance(names, str):
+        return (names,)
+    try:
+        return tuple(dict.fromkeys(names))
+    except TypeError:
+        raise OptionError(f"{what}: expected names of columns; found {names!r}; name one, or several in a list"
+                          ) from None
+
+
+def _labels(table: Table, columns: Columns, frequency: str, frame: pd.DataFrame | None) -> dict[str, Any]:
+    """The panel's labels of periods -> the values that the frame has, or numbers where a file has whole numbers."""
+    kind, ordinal = periods_of(dates_as_periods(table, columns.period, columns.cohort), columns.period, frequency)
+    places, rows = np.unique(ordinal, return_index=True)
+    words = [period_labels(kind, place, place)[0] for place in places.tolist()]
+    if frame is None:
+        return {word: int(word) if kind in ("Y", "number") else word for word in words}
+    column = columns.period
+    series = frame[column] if column in frame.columns else frame.index.get_level_values(column).to_series()
+    values = series.iloc[rows]
+    return {word: value.item() if hasattr(value, "item") else value for word, value in zip(words, values, strict=True)}
