@@ -43,7 +43,7 @@ def estimates(specification: str, years_back: int) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         source, output = f"{folder}/castle.csv", f"{folder}/estimates.csv"
         rows.astype({"sid": int, "year": int, "cohort": int}).to_csv(source, index=False)
-        estimate.run(source, columns, estimators=["did"], output=output)
+        estimate.run(source, columns, estimators=["did"], outputs=estimate.Outputs(output))
         fitted = pd.read_csv(output, dtype={"note": str}).fillna({"note": ""})
         panel, _ = load(source, columns)
     parts = shares(decompose(panel)).set_index("type").loc[list(TYPES)].reset_index()

@@ -579,6 +579,99 @@ def edited(row: int, column: str, value: object):
     return change
 
 
+# Other files than text, and what else is given ----------------------------------------------------------------
+
+
+def file_of(frame: pd.DataFrame, kind: str) -> str:
+    """The panel as a file of a kind, in the working folder."""
+    name = f"panel.{kind}"
+    if kind == "parquet":
+        frame.to_parquet(name)
+    elif kind == "dta":
+        frame.to_stata(name, write_index=False)
+    elif kind == "xlsx":
+        with pd.ExcelWriter(name, engine="xlsxwriter") as book:
+            pd.DataFrame({"about": ["made up"]}).to_excel(book, sheet_name="Notes", index=False)
+            frame.to_excel(book, sheet_name="Data", index=False, startrow=3)
+    else:
+        frame.to_csv(name, index=False, sep="\t")
+    return name
+
+
+@pytest.mark.parametrize("kind", ["parquet", "dta", "xlsx", "tsv"])
+def test_files_of_other_kinds_give_the_numbers_of_the_csv_file(kind):
+    frame = table_of()
+    wanted = estimates(save(frame), *COLUMNS, "--estimator", "did,callaway_santanna", "--weights", "w")
+    found = estimates(file_of(frame, kind), *COLUMNS, "--estimator", "did,callaway_santanna", "--weights", "w")
+    pd.testing.assert_frame_equal(found, wanted)
+
+
+def test_the_panel_comes_from_standard_input_too():
+    text = table_of().to_csv(index=False)
+    outcome = CliRunner().invoke(main, ["estimate", "-", *COLUMNS, "--estimator", "did"], input=text)
+    assert outcome.output.startswith("standard input: y, 12 units x 6 periods")
+    assert outcome.output.partition("\n")[2] == command(save(table_of()), *COLUMNS, "--estimator",
+                                                        "did").output.partition("\n")[2]
+
+
+def test_dates_and_value_labels_of_stata_are_read():
+    frame = table_of()
+    dates = pd.date_range("2017-01-01", periods=6, freq="MS")
+    frame = frame.assign(t=dates[frame["t"] - 1], id=pd.Categorical.from_codes(frame["id"] - 1, [f"u{place:02d}" for
+                                                                                                 place in range(12)]))
+    frame["g"] = pd.Series(dates[(frame["g"] - 1).clip(lower=0)]).where(frame["g"] > 0)
+    frame.to_stata("panel.dta", write_index=False, convert_dates={"t": "tm", "g": "tm"})
+    found = estimates("panel.dta", *COLUMNS, "--estimator", "did")
+    wanted = estimates(save(table_of()), *COLUMNS, "--estimator", "did")
+    np.testing.assert_allclose(found["estimate"], wanted["estimate"], rtol=1e-12)
+    assert "2017-04, 2017-05" in command("panel.dta", *COLUMNS, "--estimator", "did").output
+
+
+@pytest.mark.parametrize(("kind", "expected"), [
+    ("parquet", "row 5, column 'y': expected a number; found 'low'"),
+    ("xlsx", "panel.xlsx, sheet 'Data', row 8, column 'y': expected a number; found 'low'")])
+def test_faults_of_other_files_name_their_row(kind, expected):
+    frame = table_of().astype({"y": object})
+    frame.loc[4 - (kind == "xlsx"), "y"] = "low"
+    assert expected in fault(file_of(frame.astype({"y": str}) if kind == "parquet" else frame, kind), *COLUMNS)
+    assert "--outcome: expected one of the columns" in fault(file_of(table_of(), kind), *COLUMNS[2:], "--outcome", "yy")
+    Path("panel.dta").write_bytes(b"no such thing")
+    assert "expected a Stata file" in fault("panel.dta", *COLUMNS)
+
+
+def test_treatment_in_place_of_cohorts():
+    frame = table_of()
+    frame["d"] = ((frame["g"] > 0) & (frame["t"] >= frame["g"])).astype(int)
+    words = [*COLUMNS[:-2], "--treatment", "d", "--estimator", "did,event_study"]
+    pd.testing.assert_frame_equal(estimates(save(frame), *words), estimates(save(frame), *COLUMNS, "--estimator",
+                                                                            "did,event_study"))
+    assert "found neither" in fault(save(frame), *COLUMNS[:-2])
+    assert "to stay treated" in fault(save(edited(7, "d", 0)(frame)), *words)
+
+
+def test_bounds_decomposition_and_a_picture():
+    frame = pd.concat([table_of(24, 8), table_of(24, 8).assign(id=lambda rows: rows["id"] + 24)])
+    words = [save(frame), *COLUMNS, "--estimator", "event_study,did", "--inference", "clustered"]
+    outcome = command(*words, "--bounds", "--decompose", "--plot", "effects.svg")
+    assert outcome.exit_code == 0, outcome.output
+    for text in ("Bounds on the effects of event_study", "relative_magnitudes", "What the two-way estimate is made of",
+                 "earlier vs later treated", "the figure is in effects.svg"):
+        assert text in outcome.output
+    first = Path("effects.svg").read_bytes()
+    assert command(*words, "--plot", "effects.svg").exit_code == 0
+    assert Path("effects.svg").read_bytes() == first and b"Event study, 95% intervals" in first
+    lines = [json.loads(line) for line in command("--json", *words, "--bounds", "--decompose").output.splitlines()]
+    pairs = [line for line in lines if line["event"] == "decomposition"]
+    effect = next(line["estimate"] for line in lines if line.get("estimator") == "did" and line["event"] == "estimate")
+    assert sum(pair["weight"] * pair["estimate"] for pair in pairs) == pytest.approx(effect)
+    assert {line["event"] for line in lines} >= {"bounds", "estimate"}
+    gap = command(save(frame.iloc[1:]), *COLUMNS, "--estimator", "did", "--decompose")
+    assert gap.exit_code == 0 and "note: no decomposition: decomposition: unit 1, period 1" in gap.output
+    assert "add --estimator event_study" in fault(*words[:-3], "did", "--bounds")
+    assert "expected one of svg, png, pdf" in fault(*words, "--plot", "effects.bmp")
+    assert "expected another file" in fault(*words, "--plot", words[0])
+
+
 FAULTS = {
     "text in the outcome": (edited(5, "y", "low"), [], ["row 5, column 'y'", "'low'"]),
     "thousands": (edited(5, "y", "1,234"), [], ["row 5, column 'y'", "'1,234'", "write 1234, without thousands"]),
@@ -729,7 +822,7 @@ def test_the_examples_of_the_help_work():
     save(table_of().rename(columns={"t": "time", "c": "cluster"}))
     text = command("--help").output
     examples = re.findall(r"^ +did estimate (.+)$", text, flags=re.M)
-    assert len(examples) == 5
+    assert len(examples) == 6
     for example in examples:
         outcome = command(*shlex.split(example))
         assert outcome.exit_code == 0, outcome.output

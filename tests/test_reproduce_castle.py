@@ -16,7 +16,7 @@ from did.estimators import names
 from did.estimators.decomposition import TYPES, decompose, shares
 from did.evidence import compare, load_claims
 from did.evidence.ranking import judged, never_satisfied, ranking
-from did.readers.panel_file import load
+from did.readers.panel_file import Columns, load
 from did.stages import estimate
 
 CLAIMS = Path(__file__).parent / "published" / "castle_doctrine.csv"
@@ -34,13 +34,14 @@ def estimates(tmp_path_factory):
     """The two-way estimate by `did estimate`, and what it is made of, under both specifications."""
     data = castle.load_pandas().data[["sid", "year", "post", "l_homicide"]].astype(float)
     first = data.loc[data["post"] == 1].groupby("sid")["year"].min()
-    columns = estimate.parse_columns(outcome="l_homicide", unit="sid", period="year", cohort="cohort")
+    columns = Columns("l_homicide", "sid", "year", "cohort")
     frames = []
     for specification, back in SPECIFICATIONS.items():
         folder = tmp_path_factory.mktemp(specification)
         rows = data.assign(cohort=(data["sid"].map(first) - back).fillna(0))
         rows.astype({"sid": int, "year": int, "cohort": int}).to_csv(folder / "castle.csv", index=False)
-        estimate.run(str(folder / "castle.csv"), columns, estimators=["did"], output=str(folder / "estimates.csv"))
+        estimate.run(str(folder / "castle.csv"), columns, estimators=["did"],
+                     outputs=estimate.Outputs(folder / "estimates.csv"))
         fitted = pd.read_csv(folder / "estimates.csv", dtype={"note": str}).fillna({"note": ""})
         panel, _ = load(str(folder / "castle.csv"), columns)
         parts = shares(decompose(panel)).set_index("type").loc[list(TYPES)].reset_index()

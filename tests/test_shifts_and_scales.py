@@ -23,7 +23,8 @@ from did.estimators.base import Panel, root_sum_squares
 from did.estimators.within import identified_columns, independent_columns
 from did.inference.clustered import summarise
 from did.inference.randomisation import randomisation
-from did.stages.estimate import parse_columns, run
+from did.readers.panel_file import Columns
+from did.stages.estimate import run
 from test_estimators_properties import random_frame
 
 BOTH = {"covariates": ["x", "z"]}
@@ -273,7 +274,7 @@ def test_never_treated_that_are_all_dropped_are_named_as_the_reason():
 def test_the_screen_counts_the_units_that_were_used(group, tmp_path):
     path = tmp_path / "panel.csv"
     trimmed().to_csv(path, index=False)
-    columns = parse_columns(outcome="outcome", unit="unit", period="period", cohort="cohort")
+    columns = Columns("outcome", "unit", "period", "cohort")
     options = {"control_group": group, "aggregation": ["simple"]}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -292,7 +293,7 @@ def test_the_default_estimators_say_in_a_line_which_is_refused(tmp_path):
     path = tmp_path / "panel.csv"
     frame = unobserved(lambda f: f["cohort"].isna())
     frame.to_csv(path, index=False)
-    text = run(path, parse_columns(outcome="outcome", unit="unit", period="period", cohort="cohort"))
+    text = run(path, Columns("outcome", "unit", "period", "cohort"))
     assert "event_study is not fitted: event_study: expected never-treated units" in text
     assert "event_time" not in text.split("note:")[0]
 

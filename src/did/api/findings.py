@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from did.api.fit import Fit
+    from did.inference.methods import Question
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -87,34 +88,32 @@ def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.map(said)
 
 
-def bounds(fit: Fit, targets: Sequence[str], m_bars: Sequence[float], m_units: Sequence[float]) -> Findings:
-    """Return the bounds of a fit's path of effects; see `Fit.bounds`."""
+def bounds(question: Question, targets: Sequence[str] = ("first", "average"),
+           m_bars: Sequence[float] = (0.0, 0.5, 1.0, 2.0), m_units: Sequence[float] = (0.0, 0.5, 1.0)) -> Findings:
+    """Return the bounds on a path of effects, at the question's level; see `Fit.bounds`."""
     from did.diagnostics.sensitivity import sensitivity_rows
     from did.estimators import entry, estimate
     from did.estimators.aggregation import aggregate
     from did.estimators.registry import COHORT_PERIOD
 
-    question = fit.question
-    if fit.level not in question.panel.clusters:
-        raise InferenceError(f"bounds: cluster level {fit.level}: expected one level; found two ways; take fit.by(...)")
-    title = f"Bounds on the effects of {fit.estimator} if trends were not parallel"
-    if entry(fit.estimator).kind == COHORT_PERIOD:
+    name = question.estimator
+    title = f"Bounds on the effects of {name} if trends were not parallel"
+    if entry(name).kind == COHORT_PERIOD:
         with raising(EstimationError):
             options = dict(question.options)
             if options.get("base_period") != "universal":
                 options["base_period"] = "universal"
                 title += " (estimated again with base_period universal)"
-            result = aggregate(estimate(fit.estimator, question.panel, **options), question.panel, "event_time")
+            result = aggregate(estimate(name, question.panel, **options), question.panel, "event_time")
     else:
         paths = [result for result in question.results if result.parameters["event_time"].notna().any()]
         if not paths:
-            raise InferenceError(f"bounds: expected effects by event time; found {fit.estimator} with "
-                                 f"{', '.join(fit.effects['estimand'].unique())}; take did.event_study or "
-                                 "did.callaway_santanna")
+            raise InferenceError(f"bounds: expected effects by event time; found {name}, which has none; take "
+                                 "event_study or callaway_santanna")
         result = paths[0]
     with raising(InferenceError):
-        rows = sensitivity_rows(result, question.panel, fit.level, targets=targets, m_bars=m_bars, m_units=m_units,
-                                confidence=fit.asked.confidence)
+        rows = sensitivity_rows(result, question.panel, question.level, targets=targets, m_bars=m_bars, m_units=m_units,
+                                confidence=question.confidence)
     skipped = rows.loc[rows["status"].eq("skipped")]
     notes = [f"skipped: {', '.join(dict.fromkeys(own['method'].str.replace('_', ' ')))} ({reason})"
              for reason, own in skipped.groupby("reason", sort=False)]

@@ -316,7 +316,10 @@ class Fit:
         """
         from did.api.findings import bounds
 
-        return bounds(self, [target] if isinstance(target, str) else list(target), m_bars, m_units)
+        if self.level not in self.question.panel.clusters:
+            raise InferenceError(f"bounds: cluster level {self.level}: expected one level; found two ways; take "
+                                 "by(...) with one of them")
+        return bounds(self.question, [target] if isinstance(target, str) else list(target), m_bars, m_units)
 
     def calibrate(self) -> Findings:
         """Return how often the intervals of every method hold a true zero on this panel, by placebo assignments of

@@ -12,7 +12,7 @@ import pandas as pd
 
 from did.api.errors import OptionError, PanelError, raising, spoken
 from did.estimators import base
-from did.readers.any_table import read_any
+from did.readers.any_table import ITS_NAME, STANDARD_INPUT, read_any
 from did.readers.csv_table import Table
 from did.readers.frame_table import as_pandas, frame_table
 from did.readers.panel_file import Columns, level_of, of_table
@@ -88,7 +88,7 @@ class Panel:
             is_file = isinstance(frame, (str, Path))
             if is_file:
                 table, notes = read_any(frame, columns.named())
-                self._set("name", Path(frame).name)
+                self._set("name", ITS_NAME if str(frame) == STANDARD_INPUT else Path(frame).name)
             else:
                 made = as_pandas(frame)
                 table, notes = frame_table(made, columns.named()), []

@@ -5,14 +5,21 @@ matplotlib's own settings are left alone, and nothing is shown or saved: that is
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from did.api.errors import InferenceError
+from did.errors import one_of
+from did.estimators import entry
 from did.estimators.base import REFERENCE
-from did.report.figures.style import GRID, INK, PALETTE
+from did.report.figures.style import GRID, INK, PALETTE, SETTINGS
+from did.store.provenance import atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +28,9 @@ if TYPE_CHECKING:
     from did.api.findings import Findings
     from did.api.fit import Fit
 
+# Format -> its metadata, without the time of writing.
+FORMATS: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": "did"}, "png": {"Software": None},
+                                      "pdf": {"CreationDate": None, "Creator": "did"}}
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -33,30 +43,53 @@ def new_axes(ax: Axes | None) -> Axes:
     return pyplot.subplots(figsize=(8, 4.5), layout="constrained")[1]
 
 
+@dataclasses.dataclass(frozen=True)
+class Title:
+    """What a picture of effects is of: the estimator, the outcome, and the share that intervals cover."""
+
+    estimator: str
+    outcome: str
+    confidence: float
+
+
 def plot(fit: Fit, ax: Axes | None, **style: Any) -> Axes:
     """Draw a fit; see `did.api.fit.Fit.plot`."""
-    axes, rows = new_axes(ax), fit.to_frame()
-    if rows["event_time"].notna().any() and rows["cohort"].notna().any():
-        return _group_time(axes, rows, fit)
-    if rows["event_time"].notna().any():
-        return _event_time(axes, rows.loc[rows["event_time"].notna()], fit, style)
-    return _labelled(axes, rows, fit, style)
+    return effects(new_axes(ax), fit.to_frame(), Title(fit.estimator, fit.panel.outcome, fit.asked.confidence), style)
 
 
-def _event_time(axes: Axes, rows: pd.DataFrame, fit: Fit, style: dict[str, Any]) -> Axes:
-    rows = rows.loc[rows["estimate"].notna()].sort_values("event_time")
+def effects(axes: Axes, rows: pd.DataFrame, title: Title, style: Mapping[str, Any] = MappingProxyType({})) -> Axes:
+    """Draw rows of the estimates table by what they are of, and return the axes.
+
+    Effects by event time leave others out; those by cohort and period are a line for each cohort; others are a point
+    each. ``style`` goes to matplotlib.
+    """
     settings: dict[str, Any] = {"color": PALETTE[0], "marker": "o", "markersize": 6, **style}
-    times = rows["event_time"].to_numpy(dtype=float)
-    reference = rows["state"].eq(REFERENCE).to_numpy()
+    by_time = rows.loc[rows["event_time"].notna()]
+    if by_time["cohort"].notna().any():
+        _group_time(axes, by_time)
+    elif len(by_time):
+        _event_time(axes, by_time, settings)
+    else:
+        _labelled(axes, rows, settings)
+    axes.axhline(0, color=INK, linewidth=1, zorder=1)
+    if len(by_time):
+        axes.axvline(-0.5, color=INK, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
+        axes.set_xlabel("Periods since treatment")
+        _whole(axes.xaxis)
+    axes.set_ylabel(f"Effect on {title.outcome}")
+    axes.set_title(f"{entry(title.estimator).label}, {100 * title.confidence:g}% intervals", loc="left")
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _event_time(axes: Axes, rows: pd.DataFrame, settings: dict[str, Any]) -> None:
+    rows = rows.loc[rows["estimate"].notna()].sort_values("event_time")
+    times, reference = rows["event_time"].to_numpy(dtype=float), rows["state"].eq(REFERENCE).to_numpy()
     _points(axes, times[~reference], rows.loc[~reference], settings)
     if reference.any():
         axes.plot(times[reference], rows["estimate"][reference], linestyle="none", markerfacecolor="white",
                   **{key: value for key, value in settings.items() if key != "label"})
-    axes.axhline(0, color=INK, linewidth=1, zorder=1)
-    axes.axvline(-0.5, color=INK, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-    axes.set_xlabel("Periods since treatment")
-    _whole(axes.xaxis)
-    return _finished(axes, fit)
 
 
 def _points(axes: Axes, at: np.ndarray, rows: pd.DataFrame, settings: dict[str, Any]) -> None:
@@ -68,32 +101,43 @@ def _points(axes: Axes, at: np.ndarray, rows: pd.DataFrame, settings: dict[str, 
     axes.plot(at, rows["estimate"], linestyle="none", zorder=4, **settings)
 
 
-def _group_time(axes: Axes, rows: pd.DataFrame, fit: Fit) -> Axes:
-    """A line for each cohort over event time; intervals stand beside each other."""
+def _group_time(axes: Axes, rows: pd.DataFrame) -> None:
+    """Points for each cohort over event time; intervals stand beside each other."""
     cohorts = list(dict.fromkeys(rows["cohort"].dropna()))
     for place, cohort in enumerate(cohorts):
         own = rows.loc[rows["cohort"].eq(cohort) & rows["estimate"].notna()].sort_values("event_time")
         at = own["event_time"].to_numpy(dtype=float) + (place - (len(cohorts) - 1) / 2) * min(0.5 / len(cohorts), 0.15)
         _points(axes, at, own, {"color": PALETTE[place % len(PALETTE)], "marker": MARKERS[place % len(MARKERS)],
                                 "markersize": 5, "label": f"{_name(cohort)}"})
-    axes.axhline(0, color=INK, linewidth=1, zorder=1)
-    axes.axvline(-0.5, color=INK, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1)
-    axes.set_xlabel("Periods since treatment")
-    _whole(axes.xaxis)
     axes.legend(title="Cohort", frameon=False, ncols=min(len(cohorts), 4))
-    return _finished(axes, fit)
 
 
-def _labelled(axes: Axes, rows: pd.DataFrame, fit: Fit, style: dict[str, Any]) -> Axes:
+def _labelled(axes: Axes, rows: pd.DataFrame, settings: dict[str, Any]) -> None:
     """A point for each cohort, calendar period or single effect."""
     names = [next((_name(row[place]) for place in ("cohort", "period") if pd.notna(row[place])),
                   str(row["estimand"]).replace("_", " ")) for row in rows.to_dict("records")]
-    _points(axes, np.arange(len(rows), dtype=float), rows,
-            {"color": PALETTE[0], "marker": "o", "markersize": 6} | style)
+    _points(axes, np.arange(len(rows), dtype=float), rows, settings)
     axes.set_xticks(range(len(rows)), names, rotation=45 if len(rows) > 8 else 0)
     axes.margins(x=max(0.05, 0.5 / len(rows)))
-    axes.axhline(0, color=INK, linewidth=1, zorder=1)
-    return _finished(axes, fit)
+
+
+def write(path: str | Path, parts: Sequence[tuple[pd.DataFrame, Title]]) -> None:
+    """Write a picture with axes for each of ``parts``, rows of the estimates table with their title, one below another.
+
+    The ending of ``path`` says the format: svg, png or pdf. Equal parts give equal bytes. Raises DidError for another
+    ending.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    ending = Path(path).suffix.lower().removeprefix(".")
+    one_of("--plot: ending of the file", ending, FORMATS)
+    with rc_context(SETTINGS):
+        figure = Figure(figsize=(9, 4.5 * len(parts)), layout="constrained")
+        for axes, (rows, title) in zip(np.ravel(figure.subplots(len(parts), 1)), parts, strict=True):
+            effects(axes, rows, title)
+        with atomic(path) as part:
+            figure.savefig(part, format=ending, metadata=FORMATS[ending])
 
 
 def _name(value: object) -> str:
@@ -106,16 +150,6 @@ def _whole(axis: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _finished(axes: Axes, fit: Fit) -> Axes:
-    from did.estimators import entry
-
-    axes.set_ylabel(f"Effect on {fit.panel.outcome}")
-    axes.set_title(f"{entry(fit.estimator).label}, {100 * fit.asked.confidence:g}% intervals", loc="left")
-    axes.grid(axis="y", color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    return axes
 
 
 def comparison(found: Comparison, ax: Axes | None) -> Axes:

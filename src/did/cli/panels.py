@@ -57,13 +57,14 @@ def _click_option(options: list[Any], words: str) -> click.Option:
 
 
 @main.command(name="estimate", cls=Estimators, context_settings={"max_content_width": 110})
-@click.argument("panel", metavar="PANEL.csv")
+@click.argument("panel", metavar="PANEL")
 @click.option("--outcome", required=True, metavar="COLUMN", help="What is explained.")
 @click.option("--unit", required=True, metavar="COLUMN", help="Unit of the panel.")
 @click.option("--period", required=True, metavar="COLUMN", help="Period: 2003, 2017/18, 2017-06, 2017Q2 or "
               "1, 2, 3.")
-@click.option("--cohort", required=True, metavar="COLUMN", help="First treated period of the unit; 0, empty, inf or "
-              "never = never treated.")
+@click.option("--cohort", metavar="COLUMN", help="First treated period of the unit; 0, empty, inf or never = never "
+              "treated.")
+@click.option("--treatment", metavar="COLUMN", help="In place of --cohort: 1 in rows that are treated, else 0.")
 @click.option("--cluster", multiple=True, metavar="COLUMN", help="Cluster errors by this, not by unit; A,B clusters "
               "two ways.")
 @click.option("--weights", metavar="COLUMN", help="Weight of each row.")
@@ -84,17 +85,22 @@ def _click_option(options: list[Any], words: str) -> click.Option:
 @click.option("--draws", type=click.IntRange(1), metavar="N", help="Draws of bands, bootstrap and "
               "randomisation. Default: each one's own.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Seed of the draws. Default: 20170601.")
+@click.option("--bounds", is_flag=True, help="Also give intervals if trends were not parallel, of estimators with "
+              "effects by event time.")
+@click.option("--decompose", is_flag=True, help="Also give the comparisons of two cohorts behind the two-way estimate.")
+@click.option("--plot", metavar="FILE.svg", help="Draw the effects there; .svg, .png or .pdf.")
 @click.option("--output", metavar="FILE.csv", help="Write every estimate there.")
 @click.pass_obj
-def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], frequency: str, output: str | None,
-                   **given: Any) -> None:
-    """Fit estimators to PANEL.csv: a header, then one row per unit and period. Needs no config or workflow.
+def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], frequency: str, **given: Any) -> None:
+    """Fit estimators to PANEL, a file with one row per unit and period: text with separators, Parquet, Excel or Stata,
+    packed by gzip or zip, or - for standard input. Needs no config or workflow.
 
     \b
     did estimate panel.csv --outcome y --unit id --period time --cohort g
     did estimate panel.csv --outcome y --unit id --period time --cohort g --cluster cluster --output estimates.csv
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bin-width 2
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bands
+    did estimate panel.csv --outcome y --unit id --period time --cohort g --bounds --plot effects.svg
     did estimate panel.csv --outcome y --unit id --period time --cohort g --inference CR2,wild_bootstrap --calibrate
     """
     from did.api.judged import Inference
@@ -102,13 +108,14 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
 
     inference = Inference(stage.parse_levels(given["cluster"]), tuple(stage.split(given.pop("inference"))),
                           **{name: given.pop(name) for name in ("confidence", "calibrate", "bands", "draws", "seed")})
-    names = ("outcome", "unit", "period", "cohort", "cluster", "weights", "covariates", "dose")
-    columns = stage.parse_columns(**{name: given.pop(name) for name in names})
+    names = ("outcome", "unit", "period", "cohort", "treatment", "cluster", "weights", "covariates", "dose")
+    columns = stage.parse_columns({name: given.pop(name) for name in names})
+    as_json = state.output == "json"
+    outputs = stage.Outputs(*(given.pop(name) for name in ("output", "plot", "bounds", "decompose")), as_json)
     options = {name: value for name, value in given.items() if value is not None and value != ()}
     options = {name: stage.parse(name, value) for name, value in options.items()}
-    as_json = state.output == "json"
-    text = stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, output=output,
-                     options=options, inference=inference, as_json=as_json)
+    text = stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, outputs=outputs,
+                     options=options, inference=inference)
     say(text) if as_json else state.finish(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from did.readers.limits import refuse_large
 from did.readers.spreadsheet import plain
 from did.readers.workbook import opened
 
-STANDARD_INPUT = "-"
+STANDARD_INPUT, ITS_NAME = "-", "standard input"
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 # How many rows of a sheet may stand before the header, such as titles.
 HEADER_WITHIN = 40
@@ -34,7 +35,7 @@ def read_any(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[str]
     `did.readers.workbook.opened`; no sheet with the columns, or several.
     """
     if str(path) == STANDARD_INPUT:
-        name = Path("standard input")
+        name = Path(ITS_NAME)
         return of_text(name, text_of(name, sys.stdin.buffer.read()), wanted)
     path = Path(path)
     refuse_large(path, str(path))
@@ -71,7 +72,8 @@ def _stata(path: Path, wanted: Mapping[str, str]) -> tuple[Table, list[str]]:
     try:
         with pd.read_stata(path, iterator=True, convert_missing=False) as reader:
             frame = reader.read(convert_categoricals=_labels_are_unique(reader))
-    except (ValueError, KeyError, OSError, EOFError, UnicodeError, pd.errors.ParserError) as error:
+    except (ValueError, LookupError, OSError, EOFError, ArithmeticError, MemoryError, NotImplementedError,
+            struct.error) as error:
         raise DidError(f"{path}: expected a Stata file (.dta); found one that cannot be read ({str(error)[:200]}); "
                        "save it again, or as CSV") from error
     return frame_table(frame, wanted, str(path), np.arange(1, len(frame) + 1)), []

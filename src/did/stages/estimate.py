@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,38 +24,65 @@ from did.api.asked import (
     takes,
     tests_of,
 )
+from did.api.findings import Findings, bounds
 from did.api.judged import Inference, judge
 from did.api.screen import Shown, screen
 from did.errors import DidError, one_of
 from did.estimators import entries, entry
 from did.estimators.base import Panel
 from did.estimators.registry import COHORT_PERIOD, defaults_of
-from did.inference.methods import EXTRA
+from did.inference.methods import EXTRA, Question
+from did.readers.any_table import ITS_NAME, STANDARD_INPUT
 from did.readers.panel_file import Columns, level_of, load
 from did.store import tables
 from did.store.json_lines import json_lines
 from did.store.provenance import write_text
 
 
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What is given beside the estimates, and where.
+
+    table      file for every estimate, None = none
+    figure     file for a picture of each estimator's effects, None = none
+    bounds     whether intervals if trends were not parallel are wanted
+    decompose  whether what the two-way estimate is made of is wanted
+    as_json    lines of JSON in place of a screen
+    """
+
+    table: str | Path | None = None
+    figure: str | Path | None = None
+    bounds: bool = False
+    decompose: bool = False
+    as_json: bool = False
+
+    def check(self, path: str | Path) -> None:
+        """Raise DidError where a file to be written is the panel itself."""
+        for flag_, place in (("--output", self.table), ("--plot", self.figure)):
+            if place is not None and Path(place).resolve() == Path(path).resolve():
+                raise DidError(f"{flag_}: expected another file than the panel; found {place}; name a new file")
+
+
 def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), frequency: str = "auto",
-        output: str | Path | None = None, options: Mapping[str, object] | None = None,
-        inference: Inference | None = None, as_json: bool = False) -> str:
-    """Fit ``estimators`` to the panel file at ``path`` and return the text for the screen, or with ``as_json`` a line
-    of JSON for each row of the table, each measured coverage and each note.
+        outputs: Outputs | None = None, options: Mapping[str, object] | None = None,
+        inference: Inference | None = None) -> str:
+    """Fit ``estimators`` to the panel file at ``path`` and return the text for the screen, or lines of JSON for each
+    row of the table, each measured coverage, each row of a check and each note.
 
     ``estimators`` are names of the registry, in the order to fit; none = those whose entries say so. ``options`` are
     named as on the command line, with underscores: each is passed to the estimators that take it, covariates too.
     Group-time effects are followed by the averages ``aggregation`` names (default all) over the event times
     ``min_event_time`` to ``max_event_time``, and by the pre-test of parallel trends. ``balance_event_time`` is for the
     average by event time, which is then the only one unless others are named, which is an error. ``inference`` says
-    which methods and cluster levels to show (`did.stages.estimate_inference`); its bands hold for all effects of an
-    estimand at once (`did.inference.multiplier`). With ``output`` every row, of every cluster level by clustered errors
-    and of the screen by its methods, is written there as CSV with all digits: the estimates table (`did.store.tables`)
-    and the columns ``inference``, ``interval_shape`` and ``measured_coverage``.
+    which methods and cluster levels to show (`did.api.judged`); its bands hold for all effects of an estimand at once
+    (`did.inference.multiplier`). The table of ``outputs`` has every row, of every cluster level by clustered errors and
+    of the screen by its methods, as CSV with all digits: the estimates table (`did.store.tables`) and the columns
+    ``inference``, ``interval_shape`` and ``measured_coverage``. Bounds are those of the estimators with effects by
+    event time, at the first level; a check that does not apply is a note with its reason.
 
     Raises DidError for everything `did.readers.panel_file.load`, the estimators and the methods raise, an estimator,
     aggregation or method that is not there, an option that none of the estimators takes, draws or a seed that nothing
-    uses, and an output that is the input.
+    uses, bounds without an estimator that has effects by event time, and an output that is the input.
     """
     given = dict(options or {})
     defaults = defaults_of("estimate")
@@ -67,12 +95,15 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         given["covariates"] = list(columns.covariates)
     asked = (inference or Inference()).check(chosen)
     _refuse_unused(chosen, given)
-    if output is not None and Path(output).resolve() == Path(path).resolve():
-        raise DidError(f"--output: expected another file than the panel; found {output}; name a new file")
+    outputs = outputs or Outputs()
+    outputs.check(path)
+    if outputs.bounds and not any(entry(name).over_time for name in chosen):
+        raise DidError(f"--bounds: expected an estimator with effects by event time; found {', '.join(chosen)}; add "
+                       "--estimator event_study or callaway_santanna")
     with pd.option_context("mode.string_storage", "auto"):   # millions of rows: pyarrow's texts are the faster ones
         panel, notes = load(path, columns, frequency=frequency)
     levels = _shown_levels(panel, columns, asked)
-    fits, unfitted = [], []
+    fits, unfitted, findings = [], [], []
     for name in chosen:
         taken = {option: value for option, value in given.items() if takes(name, option)}
         keywords = keywords_of(name, taken)
@@ -80,6 +111,8 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
             question = question_of(name, panel, keywords, taken, asked)
             judged = judge(question, asked, levels)
             notes += [*tests_of(question, taken), *judged.notes]
+            if outputs.bounds and entry(name).over_time:
+                findings += _found(f"{name}: no bounds", lambda question=question: _bounds(question, levels[0]), notes)
             fits.append(Shown(name, settings_of(name, keywords, taken), judged,
                               panel.units.isin(question.results[0].influence.index)))
         except DidError as error:
@@ -95,16 +128,64 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         few_treated=False, minimum_treated=1, headline=False)
     if asked.bands and table["band_low"].isna().all():
         notes.append("--bands: no band, as no estimand has two effects or more with an error")
-    if output is not None:
-        write_text(output, _estimates_csv(table, columns.outcome))
-        notes.append(f"{len(table)} estimates are in {output}")
-    if as_json:
+    if outputs.decompose:
+        findings += _found("no decomposition", lambda: _decomposition(panel), notes)
+    if outputs.table is not None:
+        write_text(outputs.table, _estimates_csv(table, columns.outcome))
+        notes.append(f"{len(table)} estimates are in {outputs.table}")
+    if outputs.figure is not None:
+        _draw(outputs.figure, fits, columns.outcome, asked.confidence)
+        notes.append(f"the figure is in {outputs.figure}")
+    if outputs.as_json:
         lines = [json.dumps({"event": "note", "message": note}, ensure_ascii=False)
                  for note in [*(f"{fit.name}: {line}" for fit in fits for line in fit.judged.lines), *notes, *unfitted]]
         measured = [line for fit in fits if fit.judged.calibration is not None
                     for line in json_lines(fit.judged.calibration, "calibration")]
-        return "\n".join([*json_lines(table.assign(indicator=columns.outcome), "estimate"), *measured, *lines])
-    return screen(path, columns, panel, fits, [*notes, *unfitted], asked.confidence)
+        checks = [line for found in findings for line in json_lines(found.frame, found.drawn)]
+        return "\n".join([*json_lines(table.assign(indicator=columns.outcome), "estimate"), *measured, *checks, *lines])
+    named = ITS_NAME if str(path) == STANDARD_INPUT else path
+    shown = screen(named, columns, panel, fits, [*notes, *unfitted], asked.confidence)
+    return "\n\n".join([shown, *(found.summary() for found in findings)])
+
+
+def _found(what: str, find: Callable[[], Findings], notes: list[str]) -> list[Findings]:
+    """What a check finds; where it does not apply, a note that says ``what`` and why."""
+    try:
+        return [find()]
+    except DidError as error:
+        notes.append(f"{what}: {error}")
+        return []
+
+
+def _bounds(question: Question, level: str) -> Findings:
+    if level not in question.panel.clusters:
+        raise DidError(f"--bounds: expected one cluster level; found --cluster {level}, two ways; name one by itself")
+    found = bounds(question.at(level))
+    if found.frame["status"].eq("skipped").all():
+        raise DidError(found.notes[0])
+    return found
+
+
+def _decomposition(panel: Panel) -> Findings:
+    from did.estimators.decomposition import decompose
+
+    return Findings("What the two-way estimate is made of", decompose(panel), (), "decomposition")
+
+
+def _draw(path: str | Path, fits: Sequence[Shown], outcome: str, confidence: float) -> None:
+    """Write the picture of each fit's effects: of group-time effects their average by event time, if it was made."""
+    from did.api.plots import Title, write
+
+    parts = []
+    for fit in fits:
+        rows = fit.judged.shown
+        rows = rows.loc[rows.groupby(["cluster", "inference"], sort=False).ngroup() == 0]
+        for estimand in ("event_time", "cohort", "calendar"):
+            if len(own := rows.loc[rows["estimand"] == estimand]) and len(rows["estimand"].unique()) > 1:
+                rows = own
+                break
+        parts.append((rows, Title(fit.name, outcome, confidence)))
+    write(path, parts)
 
 
 def _shown_levels(panel: Panel, columns: Columns, asked: Inference) -> list[str]:
@@ -148,13 +229,14 @@ def _estimates_csv(table: pd.DataFrame, outcome: str) -> str:
     return checked.to_csv(index=False, lineterminator="\n")
 
 
-def parse_columns(*, outcome: str, unit: str, period: str, cohort: str, cluster: Sequence[str] = (),
-                  weights: str | None = None, covariates: Sequence[str] = (), dose: str | None = None) -> Columns:
-    """Return the columns of a command line; lists may come as several options or with commas between names.
+def parse_columns(given: Mapping[str, Any]) -> Columns:
+    """Return the columns of a command line, from option to what was given; lists may come as several options or with
+    commas between names.
 
     Clusters are the columns of all levels; which are shown, and which two ways, is `parse_levels`.
     """
-    return Columns(outcome, unit, period, cohort, tuple(split(cluster)), weights, tuple(split(covariates)), dose)
+    return Columns(*(given[name] for name in ("outcome", "unit", "period", "cohort")), tuple(split(given["cluster"])),
+                   given["weights"], tuple(split(given["covariates"])), given["dose"], given["treatment"])
 
 
 def parse_levels(words: Sequence[str]) -> tuple[str, ...]:
