@@ -79,6 +79,7 @@ def test_wrong_types_are_found_in_each_room_of_the_statistics(tmp_path):
         "estimators": "def half(number):\n    return number / 2\n",
         "inference": "def half(number: float | None) -> float:\n    return number / 2\n",
         "diagnostics": "def half(number: int) -> int:\n    return number  # type: ignore[operator]\n",
+        "api": "def half(number: int) -> str:\n    return number\n",
     }.items():
         (tmp_path / "src/did" / room).mkdir(parents=True)
         for name, text in {"../__init__.py": "", "__init__.py": "", "made.py": code}.items():
@@ -87,4 +88,5 @@ def test_wrong_types_are_found_in_each_room_of_the_statistics(tmp_path):
     assert found.returncode == 1
     lines = {line.partition(":")[0]: line for line in found.stdout.splitlines() if ": error: " in line}
     assert {Path(path).parent.name: line.rpartition("  [")[2] for path, line in lines.items()} == {
-        "estimators": "no-untyped-def]", "inference": "operator]", "diagnostics": "unused-ignore]"}
+        "estimators": "no-untyped-def]", "inference": "operator]", "diagnostics": "unused-ignore]",
+        "api": "return-value]"}

@@ -781,8 +781,9 @@ def test_a_file_that_is_not_there():
 
 
 def test_leaving_out_a_column_is_wrong_usage():
-    outcome = command(save(table_of()), *COLUMNS[:6])
-    assert outcome.exit_code == 2 and "--cohort" in outcome.output
+    outcome = command(save(table_of()), *COLUMNS[2:])
+    assert outcome.exit_code == 2 and "--outcome" in outcome.output
+    assert "--cohort" in fault("panel.csv", *COLUMNS[:6])
 
 
 def test_an_event_study_that_cannot_be_fitted_is_said_beside_the_default_estimate():

@@ -146,12 +146,12 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
               "period.")
 @click.option("--level", default=0.05, show_default=True, type=float, metavar="SHARE", help="False discovery rate of "
               "the figure's line and the page.")
-@click.option("--inference", default="", metavar="METHOD", help="A method for every row; a name that is none lists "
+@click.option("--inference", default="", metavar="METHOD", help="A method for every row; an unknown name lists "
               "them. Default: clustered; with fewer than 20 treated or 40 clusters, wild bootstrap and jackknife.")
 @click.option("--confidence", type=float, default=0.95, show_default=True, metavar="SHARE",
               help="What intervals cover.")
-@click.option("--calibrate", is_flag=True, help="Where clusters are few, choose the method of did and "
-              "callaway_santanna by its coverage, measured on each indicator's panel.")
+@click.option("--calibrate", is_flag=True, help="Where clusters are few, choose each estimator's method "
+              "by its coverage, measured on each indicator's panel.")
 @click.option("--cluster", "clusters", multiple=True, metavar="COLUMNS", help="A further column of --members (or of "
               "waves by unit) to cluster by; two with a comma between them, unit and system among them, are clusters "
               "two ways.")

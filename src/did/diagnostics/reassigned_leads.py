@@ -42,7 +42,7 @@ def reassigned_leads(panel: Panel, level: str, *, bin_width: int = 1, draws: int
     >>> from did.simulate.panels import panel
     >>> data = Panel.from_frame(panel(40, 8, {5: 8}, 0.0, seed=2, units_per_system=4)[0])
     >>> row = reassigned_leads(data, "system").iloc[0]
-    >>> row["status"], int(row["n_tried"]), row["p_value"] > 0.02
+    >>> row["status"], int(row["n_tried"]), bool(row["p_value"] > 0.02)
     ('done', 4, True)
     """
     name = "reassigned_leads" if bin_width == 1 else f"reassigned_leads_bin_{bin_width}"

@@ -162,10 +162,14 @@ def _result(panel: Panel, effects: list[_Effect], placebos: list[_Effect], norma
             *((each, time, time + 1) for time, each in enumerate(effects))]
     value, influence, treated, states, notes = [], [], [], [], []
     for each, _, exposed in rows:
-        known = each is not None and each.found
-        size = divided(each, exposed) * each.weight if known else 1.0
-        value.append(each.total / size if known else 0.0 if each is None else np.nan)
-        influence.append(each.influence / size if known else np.zeros(panel.n_units))
+        if each is not None and each.found:
+            known, size = True, divided(each, exposed) * each.weight
+            value.append(each.total / size)
+            influence.append(each.influence / size)
+        else:
+            known = False
+            value.append(0.0 if each is None else np.nan)
+            influence.append(np.zeros(panel.n_units))
         treated.append(each.treated if each is not None else np.zeros(panel.n_units, dtype=bool))
         states.append(REFERENCE if each is None else ESTIMATED if known else NOT_IDENTIFIED)
         notes.append("" if known or each is None else "no treated unit and control have outcomes there")
@@ -177,7 +181,7 @@ def _result(panel: Panel, effects: list[_Effect], placebos: list[_Effect], norma
     ], ignore_index=True)
     cells = np.logical_or.reduce([each.cells for each in (*effects, *placebos)])
     used = cells.any(axis=1)
-    influence = np.column_stack([sum(each.influence for each in effects) / dose, *influence])
+    of_units = np.column_stack([sum(each.influence for each in effects) / dose, *influence])
     behind = np.column_stack([np.logical_or.reduce([each.treated for each in effects]), *treated])
     always = panel.units[panel.always_treated]
     few = panel.units[~used & ~panel.always_treated]
@@ -185,7 +189,7 @@ def _result(panel: Panel, effects: list[_Effect], placebos: list[_Effect], norma
         estimator="dechaisemartin_dhaultfoeuille",
         parameters=parameters,
         estimate=unit * np.array([sum(each.total for each in effects) / dose, *value]),
-        influence=pd.DataFrame(unit * influence[used], index=panel.units[used]),
+        influence=pd.DataFrame(unit * of_units[used], index=panel.units[used]),
         treated=pd.DataFrame(behind[used], index=panel.units[used]),
         n_obs=int(cells.sum()),
         n_parameters=None,

@@ -214,7 +214,7 @@ def _chosen(data: Lagged, lags: str, shrinkage: str, weight: np.ndarray) -> tupl
         errors.append(np.zeros((len(own), panel.n_units)))
         errors[-1][:, usable] = own
     n_tried = min(len(own) for own in errors)
-    best = weakest(sum(own[:n_tried] for own in errors), most_is_weakest=shrinkage == "components")
+    best = weakest(np.sum([own[:n_tried] for own in errors], axis=0), most_is_weakest=shrinkage == "components")
     tried = STRENGTHS if shrinkage == "ridge" else np.arange(n_tried)
     return float(tried[best]), (
         f"chosen by predicting {length} periods from those before, from {panel.periods[firsts[0]]} on, each unit left "

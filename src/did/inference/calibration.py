@@ -257,7 +257,7 @@ def _against(value: np.ndarray, others: np.ndarray, unit: np.ndarray | float, co
 def _at_the_border(tried: list[_Tried], settings: Settings, generator: np.random.Generator) -> None:
     """Try methods whose coverage is close to the limit in more assignments, in every scheme that can still be told."""
     for method in settings.order:
-        near = []
+        near: list[_Tried] = []
         for one in tried:
             coverage, error = one.coverage(method)
             # It holds where this is not above zero.

@@ -21,7 +21,7 @@ def serves(results: list[Result], estimator: str, options: dict, panel: Panel) -
     """Return whether `reassigned` has the test of ``results``: their one effect ``overall``, of an estimator that
     `did.inference.group_time_sums.is_plain`, with clusters that are never treated."""
     one = len(results) == 1 and results[0].parameters["estimand"].tolist() == ["overall"]
-    return one and panel.never_treated.any() and group_time_sums.is_plain(estimator, options, panel)
+    return one and bool(panel.never_treated.any()) and group_time_sums.is_plain(estimator, options, panel)
 
 
 def reassigned(panel: Panel, result: Result, options: dict, level: str, *, statistic: str = "studentised",
@@ -57,9 +57,10 @@ def reassigned(panel: Panel, result: Result, options: dict, level: str, *, stati
     labels = np.where(labels == len(onsets) - 1, NEVER, labels)   # the never treated come last
     dosed = dataclasses.replace(panel, outcome=np.where(
         np.isfinite(panel.outcome), np.where(panel.treated, panel.dose[:, None], 0.0), np.nan))
-    parts = [_parts(one, codes, onsets[:-1], options, labels) for one in (panel, dosed)]
+    on_outcome, on_dose = (_parts(one, codes, onsets[:-1], options, labels) for one in (panel, dosed))
     row = dict.fromkeys(COLUMNS, np.nan) | {"shape": "", "estimate": value[0], "draws": len(orders)} | tested(
-        *parts, "estimate" if statistic == "estimate" else "studentised", 0 if enumerated else 1, 1 - coverage)
+        on_outcome, on_dose, "estimate" if statistic == "estimate" else "studentised", 0 if enumerated else 1,
+        1 - coverage)
     if np.isfinite(row["p_value"]):
         row["note"] = join_notes(
             f"all {n_assignments} assignments of clusters by {level}" if enumerated else

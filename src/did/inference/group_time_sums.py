@@ -197,7 +197,7 @@ def jackknife(made: Sums, labels: np.ndarray, estimate: np.ndarray) -> np.ndarra
 
 def averages_of(made: Sums, labels: np.ndarray) -> np.ndarray:
     """Return the estimates of `averages` alone."""
-    total, value = 0.0, 0.0
+    total, value = np.zeros(labels.shape[:-1]), np.zeros(labels.shape[:-1])
     never = (labels == NEVER).astype(float)
     of = [(labels == number).astype(float) for number in range(made.waiting.shape[1])]
     with np.errstate(invalid="ignore", divide="ignore"):

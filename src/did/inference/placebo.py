@@ -103,9 +103,9 @@ def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
 def used_cells(panel: Panel, estimator: str, lags: str, onset: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The (units,) and (periods,) that `regression` uses, and the (units, lags) lags. Raises DidError if too few."""
     weight = panel.observed_weight
-    seen = (weight > 0).any(axis=0)
+    seen = np.any(weight > 0, axis=0)
     if estimator != "ldv":
-        used = (weight > 0).any(axis=1)
+        used = np.any(weight > 0, axis=1)
         if not used.any():
             raise DidError("expected clusters with outcomes to take the places of the treated; found none")
         return used, seen, np.empty((panel.n_units, 0))

@@ -59,10 +59,17 @@ class Trial(Protocol):
     ``available`` (clusters,) of those that may take their places; ``cheap`` whether assignments cost next to nothing.
     Assignments are (draws, labels) numbers of the clusters that take the places."""
 
-    sizes: np.ndarray
-    available: np.ndarray
-    cheap: bool
-    methods: tuple[str, ...]
+    @property
+    def sizes(self) -> np.ndarray: ...
+
+    @property
+    def available(self) -> np.ndarray: ...
+
+    @property
+    def cheap(self) -> bool: ...
+
+    @property
+    def methods(self) -> tuple[str, ...]: ...
 
     def quick(self, chosen: np.ndarray) -> Quick: ...
 
@@ -118,7 +125,8 @@ class RegressionTrial:
         z, n_clusters, parts = self.assigned(chosen), len(self.available), []
         by_error = {"clustered_unit", "CR2", "CR3", "jackknife"} & set(asked.methods)
         for block in _blocks(z, BLOCK // (n_clusters * (self.fewest.basis.shape[1] + 1))) if by_error else []:
-            own, found = placebo.simple(self.fewest, block), {}
+            own = placebo.simple(self.fewest, block)
+            found: dict[str, tuple[np.ndarray, np.ndarray | float]] = {}
             if by_error - {"clustered_unit"}:
                 found |= placebo.leverage_corrected(self.fewest, own)
             if "clustered_unit" in by_error:
@@ -245,7 +253,7 @@ class RefitTrial:
                 except DidError:
                     continue
                 found[draw] = table.loc[0, ["estimate", "std_error", "df"]].to_numpy(dtype=float)
-            verdicts["jackknife"] = by_t(*found.T, asked.confidence)
+            verdicts["jackknife"] = by_t(found[:, 0], found[:, 1], found[:, 2], asked.confidence)
         return verdicts
 
 

@@ -13,6 +13,7 @@ import bisect
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -39,7 +40,7 @@ TITLE_SIZE = 15.0
 SYNTHETIC = "SYNTHETIC"
 NOT_REAL = "SYNTHETIC data, not the publishers'."
 # All of matplotlib's settings, its defaults among them: a user's matplotlibrc changes no figure.
-SETTINGS = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"} | {
+SETTINGS: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"} | {
     "font.family": "sans-serif",
     # The first comes with matplotlib: the same shapes on every machine. A browser without it takes the next.
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
