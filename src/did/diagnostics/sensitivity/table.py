@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from did.diagnostics.sensitivity.breakdown import relative_magnitudes_breakdown, smoothness_breakdown
+from did.diagnostics.sensitivity.few import corrected, working
 from did.diagnostics.sensitivity.path import TARGETS, EventPath, original_interval
 from did.diagnostics.sensitivity.relative_magnitudes import relative_magnitudes_interval
 from did.diagnostics.sensitivity.smoothness import Frontier, slope_change_bounds, slope_change_unit
 from did.errors import DidError, listed, one_of
 from did.estimators.base import NOT_IDENTIFIED, REFERENCE, Panel, Result, join_notes
 from did.inference.clustered import cluster_sums, clustered_covariance, labels_of, rounding_of
+from did.inference.few_clusters import is_few
 from did.inference.joint_test import FEW_TREATED, UNHELD, covariance_rank, held
 
 COLUMNS = ["method", "target", "m", "level", "estimate", "ci_low", "ci_high", "breakdown", "n_clusters",
@@ -49,7 +51,9 @@ def sensitivity_rows(
                absolute change of slope among the estimated leads; 0 for ``original``
     level      the cluster level
     estimate   of the target under parallel trends, with ``ci_low`` and ``ci_high``, in units of the outcome per unit
-               of dose; intervals use the normal distribution, as the method does
+               of dose; intervals use the normal distribution, as the method does. With fewer than 20 treated or 40
+               clusters the covariance of an event study is by CR2 and wide enough for t (`did.diagnostics.sensitivity
+               .few`), and the smoothness estimator is chosen by a covariance to which every cluster adds as much
     breakdown  the m, same for all rows of a method and target, up to which the interval leaves out zero: 0 if it
                includes zero at 0, infinite if only beyond the largest tried (``largest`` for Mbar, ``largest``
                units for M); missing for ``original``
@@ -176,6 +180,11 @@ def _path_of(result: Result, panel: Panel,
     if n_treated < 2:
         return None, skip("one treated cluster: its standard error is too small to rely on"), {}
     few = "; few treated clusters: intervals may be too short" if n_treated < FEW_TREATED * n_pre else ""
+    chosen_by = None
+    if is_few(n_treated, n_clusters) and (better := corrected(result, panel, level, kept)) is not None:
+        covariance, df = better
+        chosen_by = working(covariance, influence, labels)
+        few = f"; few clusters: covariance by CR2, t with {df:.1f} degrees of freedom"
     done = {method: ("done", f"{n_pre} leads and {n_post} effects with {n_treated} treated of {n_clusters} "
                              f"clusters{few}{''.join(f'; {note}' for note in notes)}") for method in METHODS}
     if n_pre < 2:
@@ -183,7 +192,7 @@ def _path_of(result: Result, panel: Panel,
     elif n_treated <= n_pre:
         done |= skip(f"{n_treated} treated clusters for {n_pre} leads: the interval would be too short",
                      ("smoothness",))
-    return (EventPath(result.estimate[kept], covariance, n_pre, held_by[time >= 0]), done,
+    return (EventPath(result.estimate[kept], covariance, n_pre, held_by[time >= 0], chosen_by), done,
             {"n_clusters": n_clusters, "n_treated_clusters": n_treated})
 
 
