@@ -305,3 +305,25 @@ def test_a_unit_without_a_label_and_a_panel_without_outcomes_are_refused():
         wild_bootstrap(dataclasses.replace(design, clusters={"system": labels}), "system")
     with pytest.raises(DidError, match="expected cells with an outcome"):
         wild_bootstrap(dataclasses.replace(design, outcome=np.full((24, 7), np.nan)), "system")
+
+
+# wildboottest 0.3.2 (numpy 1.26.4): wildboottest(OLS on the regressors and dummies of units and periods, param=
+# "x1", B=99999, bootstrap_type="11", seed=12341); Webb's with eight clusters the mean of seeds 0 to 3.
+WILDBOOTTEST = {
+    ("eight", "rademacher", True): 0.359375, ("eight", "rademacher", False): 0.359375,
+    ("eight", "webb", True): 0.353329, ("twenty", "rademacher", True): 0.153272,
+    ("twenty", "rademacher", False): 0.148691, ("twenty", "webb", True): 0.154622, ("twenty", "webb", False): 0.148951,
+}
+
+
+@pytest.mark.parametrize(("design", "weights", "impose_null"), list(WILDBOOTTEST))
+def test_p_values_are_those_of_wildboottest(design, weights, impose_null):
+    made = {"eight": staggered(11, effect=1.0), "twenty": staggered(11, n_units=60, n_clusters=20, n_treated=6,
+                                                                    effect=0.8)}[design]
+    found = wild_bootstrap(made, "system", weights=weights, impose_null=impose_null, draws=29_999, confidence=None)
+    known = WILDBOOTTEST[design, weights, impose_null]
+    if found["enumerated"].item():   # all 256 sign vectors, in both
+        assert found["p_value"].item() == known
+    else:   # simulation errors of 29,999 and of 99,999 draws
+        error = np.sqrt(known * (1 - known) * (1 / 29_999 + 1 / 99_999))
+        assert abs(found["p_value"].item() - known) < 4 * error
