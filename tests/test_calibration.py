@@ -232,6 +232,13 @@ def test_a_group_time_average_is_reassigned_as_by_fitting_again():
         assert found["note"].startswith("all 168 assignments") and known["draws"] == 168
         for name in ("p_value", "ci_low", "ci_high"):
             assert found[name] == pytest.approx(known[name], rel=1e-7)
+    # The jackknife too, also where units of a cluster differ in onset.
+    mixed = np.where(panel.units == panel.units[0], 20, panel.treated_from)
+    for own in (panel, dataclasses.replace(panel, treated_from=mixed)):
+        asked = dataclasses.replace(question, panel=own)
+        row, fitted = infer("jackknife", asked).iloc[0], refit.jackknife(asked.fit, own, "system").iloc[0]
+        assert [row[name] for name in ("std_error", "ci_low", "p_value", "df")] == pytest.approx(
+            [fitted[name] for name in ("std_error", "ci_low", "p_value", "df")], rel=1e-9)
     near = infer("randomisation_near", dataclasses.replace(question, draws=499)).iloc[0]
     assert near["p_value"] > 1 / 500 and near["ci_low"] < near["estimate"] < near["ci_high"]
 

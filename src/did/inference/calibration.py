@@ -202,10 +202,11 @@ class _Tried:
 
     def _of(self, trial: Trial, draws: int, methods: Collection[str],
             generator: np.random.Generator) -> dict[str, Verdict]:
-        confidence, n = self.settings.confidence, draws * (MORE if trial.cheap else 1)
+        confidence, quick = self.settings.confidence, bool(set(QUICK) & set(methods))
+        n = draws * (MORE if trial.cheap and quick else 1)
         chosen, found = near_in_size(trial.sizes, trial.available, n, generator), {}
-        own = trial.quick(chosen)
-        if set(QUICK) & set(methods):
+        if quick:
+            own = trial.quick(chosen)
             anyone = np.argsort(generator.uniform(size=(draws, len(trial.available))), axis=1)[:, :len(trial.sizes)]
             found["clustered"] = by_t(own.estimate, own.error, own.df, confidence)
             found |= _reassigned(own, trial.quick(anyone), confidence)

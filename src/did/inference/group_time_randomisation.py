@@ -1,4 +1,4 @@
-"""Reassignment of whole clusters for averages of group-time effects, from sums over clusters."""
+"""Reassignment and jackknife of whole clusters for averages of group-time effects, from sums over clusters."""
 
 from __future__ import annotations
 
@@ -67,6 +67,24 @@ def reassigned(panel: Panel, result: Result, options: dict, level: str, *, stati
             f"{draws} draws of assignments of clusters by {level}", "among clusters near in size" if near else "",
             dose_note, row["note"])
     return pd.DataFrame([row], columns=COLUMNS)
+
+
+def left_out(panel: Panel, result: Result, options: dict, level: str) -> dict[object, float]:
+    """Return the average ``result`` without each cluster of ``level`` in turn, as fitting again without it would give.
+
+    Units of a cluster may differ in onset: the sums are then over its units of each onset. NaN where the average does
+    not exist. ``panel`` is the one that ``result`` is of. Raises nothing.
+    """
+    panel = panel.keep(panel.units.isin(result.influence.index))
+    labels = panel.clusters[level]
+    parts, pairs = pd.factorize(pd.MultiIndex.from_arrays([labels.astype(object), panel.treated_from]))
+    cluster, onset = (np.array([pair[which] for pair in pairs], dtype=object) for which in (0, 1))
+    onsets, number = np.unique(onset.astype(int), return_inverse=True)
+    made = group_time_sums.sums(panel, parts, onsets[:-1], options)
+    dealt = np.where(number == len(onsets) - 1, NEVER, number)[None]
+    codes, names = pd.factorize(cluster)
+    with np.errstate(invalid="ignore"):
+        return dict(zip(names, group_time_sums.without_each(made, dealt, codes)[:, 0], strict=True))
 
 
 def _parts(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict, labels: np.ndarray) -> list[tuple]:

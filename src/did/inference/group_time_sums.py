@@ -186,13 +186,20 @@ def jackknife(made: Sums, labels: np.ndarray, estimate: np.ndarray) -> np.ndarra
 
     NaN where the average does not exist without some cluster.
     """
-    with_units = np.flatnonzero(made.weight > 0)
-    moves = np.empty((len(with_units), len(labels)))
-    for row, cluster in enumerate(with_units):
-        weight, spans = made.weight.copy(), made.spans.copy()
-        weight[cluster], spans[cluster] = 0.0, 0.0
-        moves[row] = averages_of(dataclasses.replace(made, weight=weight, spans=spans), labels) - estimate
-    return np.sqrt((len(with_units) - 1) / len(with_units)) * root_sum_squares(moves, axis=0)
+    moves = without_each(made, labels, np.arange(len(made.weight))) - estimate
+    return np.sqrt((len(moves) - 1) / len(moves)) * root_sum_squares(moves, axis=0)
+
+
+def without_each(made: Sums, labels: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Return (groups, draws) the average without each group of clusters; ``parts`` (clusters,) says of which group
+    each is. Groups without units are not among them."""
+    groups = np.unique(parts[made.weight > 0])
+    found = np.empty((len(groups), len(labels)))
+    for row, group in enumerate(groups):
+        kept = parts != group
+        found[row] = averages_of(dataclasses.replace(made, weight=made.weight * kept,
+                                                     spans=made.spans * kept[:, None]), labels)
+    return found
 
 
 def averages_of(made: Sums, labels: np.ndarray) -> np.ndarray:

@@ -208,8 +208,12 @@ def _wild(weights: str) -> Callable[[Question], pd.DataFrame]:
 
 
 def _jackknife(question: Question) -> pd.DataFrame:
+    known, options = None, dict(question.options)
+    if not question.combination and group_time_randomisation.serves(question.results, question.estimator, options,
+                                                                    question.panel):
+        known = group_time_randomisation.left_out(question.panel, question.results[0], options, question.level)
     found = jackknife(question.fit, question.panel, question.level, coverage=question.confidence,
-                      results=question.results, most_fits=question.most_fits)
+                      results=question.results, most_fits=question.most_fits, known=known)
     return _aligned(question.rows(), found)
 
 

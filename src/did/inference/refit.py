@@ -9,7 +9,7 @@ itself, and the test is inverted exactly.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -36,14 +36,16 @@ def keys(results: Sequence[Result]) -> list[tuple]:
 
 
 def jackknife(fit: Fitter, panel: Panel, level: str, *, coverage: float = 0.95,
-              results: Sequence[Result] | None = None, most_fits: int = MOST_FITS) -> pd.DataFrame:
+              results: Sequence[Result] | None = None, most_fits: int = MOST_FITS,
+              known: Mapping[object, float] | None = None) -> pd.DataFrame:
     """Return every parameter of ``fit`` with the delete-one-cluster jackknife around the full estimate.
 
     std_error = sqrt((G - 1) / G x sum over clusters g of (b_(-g) - b)^2), interval (covering ``coverage``) and p_value
     by t with G - 1 degrees of freedom: CV3 of MacKinnon, Nielsen and Webb 2023, J. Applied Econometrics 38:671-694, for
     any estimator. One row per parameter, in the order of ``results``, by default those of ``fit``; columns `COLUMNS`,
     in units of the outcome per unit of dose. Of more than ``most_fits`` clusters by ``level``, those without a
-    treated unit are left out by their influence, -G / (G - 1) times their sum, and the note says so.
+    treated unit are left out by their influence, -G / (G - 1) times their sum, and the note says so. ``known`` has the
+    one parameter without each cluster where it need not be fitted again.
 
     Error, interval and p are missing, with the reason, for a parameter that is missing or a reference, that cannot be
     estimated without some cluster, with fewer than two clusters, or if nothing varies between them. Raises DidError for
@@ -64,7 +66,7 @@ def jackknife(fit: Fitter, panel: Panel, level: str, *, coverage: float = 0.95,
     used = np.isin(panel.units, np.concatenate([result.influence.index for result in results]))
     clusters = list(pd.unique(labels[used]))
     n, treated = len(clusters), set(labels[used & ~panel.never_treated])
-    again = clusters if n <= most_fits else [label for label in clusters if label in treated]
+    again = clusters if n <= most_fits or known else [label for label in clusters if label in treated]
     moves, lost = np.zeros((n, len(names))), [""] * len(names)
     for position, label in enumerate(clusters if n > 1 else []):
         if label not in again:
@@ -72,7 +74,7 @@ def jackknife(fit: Fitter, panel: Panel, level: str, *, coverage: float = 0.95,
                     for result in results]
             moves[position] = -n / (n - 1) * np.concatenate(sums)
             continue
-        found = _fitted(fit, panel.keep(labels != label))
+        found = _fitted(fit, panel.keep(labels != label)) if not known else {names[0]: known[label]}
         without = np.array([found.get(name, np.nan) for name in names])
         moves[position] = without - full
         for place in np.flatnonzero(np.isnan(without) & np.isfinite(full)):
