@@ -50,7 +50,8 @@ class Sums:
 @dataclasses.dataclass(frozen=True)
 class Averages:
     """Of each assignment: the average, the clusters' summed influence (draws, clusters), its root sum of squares by
-    cluster and by unit, and whether there is an error. NaN where an assignment has no average."""
+    cluster and by unit (NaN if it was not asked for), and whether there is an error. NaN where an assignment has no
+    average."""
 
     estimate: np.ndarray
     scores: np.ndarray
@@ -133,51 +134,51 @@ def sums(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict,
     return Sums(total, spans, squares, np.array(of_cohort), np.array(length, dtype=float), np.array(waiting), rounding)
 
 
-def averages(made: Sums, labels: np.ndarray) -> Averages:
+def averages(made: Sums, labels: np.ndarray, *, by_unit: bool = False) -> Averages:
     """Return the average effect of the assignments ``labels`` (draws, clusters): a cohort's number, or `NEVER`.
 
     Cohorts weigh by their units' weight, their periods alike: estimand ``overall`` of `did.estimators.aggregation`.
-    Raises nothing: an assignment without treated or control clusters has NaN.
+    Without ``by_unit`` the error by unit is NaN. Raises nothing: an assignment without treated or control clusters has
+    NaN.
     """
+    of = [labels == number for number in range(made.waiting.shape[1])]
     never = labels == NEVER
     with np.errstate(invalid="ignore", divide="ignore"):
-        size = np.stack([(labels == number) @ made.weight for number in range(made.waiting.shape[1])], axis=1)
-        effects, shares = [], []
+        size = np.stack([side @ made.weight for side in of], axis=1)
+        total = size[:, made.cohort] @ made.length
+        effect, sides = np.empty((len(labels), len(made.cohort))), []
         for span, (number, row) in enumerate(zip(made.cohort, made.waiting, strict=True)):
-            treated = (labels == number) * made.weight
-            controls = (never | np.isin(labels, np.flatnonzero(row))) * made.weight
-            share = [side / side.sum(axis=1, keepdims=True) for side in (treated, controls)]
-            per_unit = made.spans[:, span] / np.where(made.weight > 0, made.weight, 1.0)
-            means = [one @ per_unit for one in share]
-            effects.append(np.where(size[:, number] > 0, means[0] - means[1], 0.0))
-            shares.append((share, means, per_unit))
-        effect = np.stack(effects, axis=1)
-        of_span = size[:, made.cohort]
-        total = of_span @ made.length
-        estimate = (of_span * effect).sum(axis=1) / total
-        scores = np.zeros(labels.shape)
+            controls = never
+            for other in np.flatnonzero(row):
+                controls = controls | of[other]
+            both = [(side, side @ made.spans[:, span], side @ made.weight) for side in (of[number], controls)]
+            means = [np.where(people > 0, value / people, np.nan) for _, value, people in both]
+            effect[:, span] = np.where(size[:, number] > 0, means[0] - means[1], 0.0)
+            sides.append([(side, np.nan_to_num(mean), np.where(people > 0, 1 / people, 0.0))
+                          for (side, _, people), mean in zip(both, means, strict=True)])
+        estimate = (size[:, made.cohort] * effect).sum(axis=1) / total
+        scores, magnitude = np.zeros(labels.shape), np.zeros(len(labels))
         # Influence of a unit of cluster c: weight x (constant_c + slopes_c . changes of its spans).
-        constant, slopes = np.zeros(labels.shape), np.zeros((*labels.shape, len(effects)))
-        safe = np.where(made.weight > 0, made.weight, 1.0)
-        for span, (number, (share, means, per_unit)) in enumerate(zip(made.cohort, shares, strict=True)):
-            pull = (size[:, number] / total)[:, None]
-            signed = [np.where(np.isfinite(one), one, 0.0) * pull * sign
-                      for one, sign in zip(share, (1.0, -1.0), strict=True)]
-            for one, mean in zip(signed, means, strict=True):
-                middle = np.where(np.isfinite(mean), mean, 0.0)[:, None]
-                scores += one * (per_unit - middle)
-                constant -= one * middle / safe
-                slopes[:, :, span] += one / safe
-            if made.waiting.shape[1] > 1:
-                left = (effect[:, span] - made.length[span] * estimate) / total
-                sized = (labels == number) * left[:, None]
-                constant += sized
+        constant, slopes = np.zeros(labels.shape), np.zeros((*labels.shape, len(sides) if by_unit else 0))
+        for span, (number, pair) in enumerate(zip(made.cohort, sides, strict=True)):
+            pull = size[:, number] / total
+            for sign, (side, middle, share) in zip((1.0, -1.0), pair, strict=True):
+                each = side * (sign * pull * share)[:, None]
+                scores += each * (made.spans[:, span] - middle[:, None] * made.weight)
+                magnitude += np.abs(each) @ np.abs(made.spans[:, span])
+                if by_unit:
+                    constant -= each * middle[:, None]
+                    slopes[:, :, span] += each
+            if len(of) > 1:
+                sized = of[number] * ((effect[:, span] - made.length[span] * estimate) / total)[:, None]
                 scores += sized * made.weight
-        spread = root_sum_squares(scores, axis=1)
-        every = np.concatenate([constant[:, :, None], slopes], axis=2)
-        unit = np.sqrt(np.maximum(np.einsum("dci,cij,dcj->d", every, made.squares, every, optimize=True), 0.0))
-        n_treated = np.sqrt(np.maximum((labels != NEVER).sum(axis=1), 1))
-        varies = np.isfinite(estimate) & (spread > np.maximum(CANCELLED * unit, made.rounding / n_treated))
+                constant += sized
+        spread, unit = root_sum_squares(scores, axis=1), np.full(len(labels), np.nan)
+        if by_unit:
+            every = np.concatenate([constant[:, :, None], slopes], axis=2)
+            unit = np.sqrt(np.maximum(np.einsum("dci,cij,dcj->d", every, made.squares, every, optimize=True), 0.0))
+        n_treated = np.sqrt(np.maximum((~never).sum(axis=1), 1))
+        varies = np.isfinite(estimate) & (spread > np.maximum(CANCELLED * magnitude, made.rounding / n_treated))
     return Averages(estimate, scores, spread, unit, varies)
 
 

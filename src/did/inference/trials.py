@@ -171,9 +171,10 @@ class GroupTimeTrial:
         labels[np.arange(len(chosen))[:, None], chosen] = self.number
         return labels
 
-    def _averages(self, chosen: np.ndarray) -> group_time_sums.Averages:
-        step = BLOCK // (len(self.available) * self.sums.spans.shape[1])
-        parts = [group_time_sums.averages(self.sums, self.labels(block)) for block in _blocks(chosen, step)]
+    def _averages(self, chosen: np.ndarray, by_unit: bool = False) -> group_time_sums.Averages:
+        step = BLOCK // (10 * len(self.available))
+        parts = [group_time_sums.averages(self.sums, self.labels(block), by_unit=by_unit)
+                 for block in _blocks(chosen, step)]
         return group_time_sums.Averages(*(np.concatenate([getattr(part, field.name) for part in parts])
                                           for field in dataclasses.fields(group_time_sums.Averages)))
 
@@ -182,7 +183,7 @@ class GroupTimeTrial:
         return Quick(found.estimate, np.where(found.varies, found.spread, np.nan), np.inf)
 
     def others(self, chosen: np.ndarray, asked: Asked, generator: np.random.Generator) -> dict[str, Verdict]:
-        found, verdicts = self._averages(chosen), {}
+        found, verdicts = self._averages(chosen, "clustered_unit" in asked.methods), {}
         if "clustered_unit" in asked.methods:
             verdicts["clustered_unit"] = by_t(found.estimate, np.where(found.varies, found.unit_spread, np.nan), np.inf,
                                               asked.confidence)
