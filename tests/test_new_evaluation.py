@@ -20,6 +20,7 @@ from browser import opened, started
 from did.authoring import scaffold
 from did.errors import DidError
 from did.panels.build import build
+from did.project import shipped
 from did.project.loading import load_evaluation, load_indicator
 from did.project.waves_table import first_month, read_table
 from did.store.tables import read
@@ -91,13 +92,12 @@ def project(tmp_path_factory):
     """One project with two evaluations side by side, both run."""
     folder = tmp_path_factory.mktemp("two") / "project"
     folder.mkdir()
-    shutil.copy(ROOT / "Snakefile", folder)
     made = run(folder, "new", "elsewhere")
     assert made.returncode == 0, made.stderr
     change(folder / "config/elsewhere.yaml", {"draws: 999": "draws: 99"})
     states(folder)
     for name in ("elsewhere", "states"):
-        done = run(folder, "run", f"config/{name}.yaml", "--json")
+        done = run(folder, "run", name, "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         last = json.loads(done.stdout.splitlines()[-1])
         assert last == {"event": "ended", "command": "run", "exit_code": 0}
@@ -107,7 +107,6 @@ def project(tmp_path_factory):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """A project with the skeleton, to be changed."""
-    shutil.copy(ROOT / "Snakefile", tmp_path)
     scaffold.create("elsewhere", tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -346,7 +345,6 @@ def test_a_dose_whose_dot_may_separate_thousands_is_refused(here):
 
 def test_the_skeleton_is_the_same_every_time(here, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
-    shutil.copy(ROOT / "Snakefile", other)
     for path in scaffold.create("elsewhere", other):
         assert (other / path).read_bytes() == (here / path).read_bytes()
     assert "SYNTHETIC" in (here / "data/elsewhere/synthetic_visits.csv").read_text(encoding="utf-8").splitlines()[1]
@@ -360,9 +358,17 @@ def test_names_that_cannot_be(here, name, expected):
         scaffold.create(name)
 
 
-def test_outside_a_project_it_says_where_to_go(tmp_path):
-    with pytest.raises(DidError, match="expected the project's Snakefile here"):
-        scaffold.create("elsewhere", tmp_path)
+def test_a_run_in_any_folder_says_which_evaluations_there_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DidError, match="one of ics; found neither schools nor config/schools.yaml; did new schools"):
+        shipped.evaluation_file("schools")
+    with pytest.raises(DidError, match="did run ics, which comes with the package, or did new NAME"):
+        shipped.evaluation_file("config/schools.yaml")
+    scaffold.create("schools", tmp_path)
+    assert shipped.evaluation_file("schools") == (Path("config/schools.yaml"), [])
+    path, written = shipped.evaluation_file("ics")
+    assert path == Path("config/ics.yaml") and "data/reference" in written
+    assert load_evaluation(path).id == "ics" and shipped.evaluation_file("ics") == (path, [])
 
 
 def did(*arguments: str):

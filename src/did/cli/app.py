@@ -139,9 +139,17 @@ class Group(click.Group):
                             "may be written"], error)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except ModuleNotFoundError as error:
+            _fail(context, [missing(error)], error)
         except Exception as error:
             _fail(context, [f"unexpected {type(error).__name__}: {error}; this is a fault of the program, "
                             "please report it, with what --verbose adds"], error)
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """Return the line about a package that is not installed: which one, and what installs it."""
+    return (f"package {str(error.name).partition('.')[0]}: expected it to be installed for this command; found that it "
+            "is not; pip install 'ics-did[workflow]'")
 
 
 def _fail(context: click.Context, lines: list[str], error: Exception) -> None:

@@ -19,9 +19,11 @@ from did.cli.app import DATA_HELP, State, cores_and_profile, main
 @click.pass_obj
 def run(state: State, config: str | None, data: str | None, cores: int | None, profile: str | None, offline: bool,
         accept: bool) -> None:
-    """Run the whole workflow for the evaluation CONFIG; only what is missing or out of date is made.
+    """Run the whole workflow for the evaluation CONFIG, a file or a name; only what is missing or out of date is made.
+    The evaluation ics comes with the package and is laid out in the folder.
 
     \b
+    did run ics
     did run --data mirror:../shared/mirror
     did run config/ics.yaml --offline
     did run --profile profiles/slurm
@@ -43,12 +45,12 @@ def new(state: State, name: str) -> None:
 
     \b
     did new elsewhere
-    did run config/elsewhere.yaml
+    did run elsewhere
     """
     from did.authoring import scaffold
 
     written = scaffold.create(name)
-    state.finish("\n".join([*(f"wrote {path}" for path in written), f"next: did run config/{name}.yaml, and read "
+    state.finish("\n".join([*(f"wrote {path}" for path in written), f"next: did run {name}, and read "
                             "docs/evaluate_another_rollout.md"]))
 
 

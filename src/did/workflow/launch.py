@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from did.errors import DidError, printable
+from did.project import shipped
 from did.workflow import job_server
 
 CORES = 2
@@ -100,8 +101,9 @@ def unpacked(config: Mapping[str, str]) -> Mapping[str, str]:
 def workflow(config: str = "", *, profile: str | None, output: str) -> Iterator[Callable[..., bool]]:
     """Make ready for Snakemake in the current folder; the block is given the function that starts it.
 
-    ``profile`` is a Snakemake profile folder, ``output`` as of `did.workflow.run.run`. On this machine, a server for
-    the jobs of the evaluation ``config`` starts at once and imports while the block still looks at what there is to do.
+    ``profile`` is a Snakemake profile folder, here or shipped with the package, ``output`` as of
+    `did.workflow.run.run`. On this machine, a server for the jobs of the evaluation ``config`` starts at once and
+    imports while the block still looks at what there is to do.
 
     The function takes the ``snakefile``; ``settings``, the workflow's config; ``cores``, the number of jobs at a time
     (None leaves it to the profile, and without one means 2); and ``again``, files to make though they are there and up
@@ -109,6 +111,8 @@ def workflow(config: str = "", *, profile: str | None, output: str) -> Iterator[
 
     Raises DidError as `executor_of`.
     """
+    if profile and not Path(profile).is_dir() and (shipped.folder() / profile).is_dir():
+        profile = str(shipped.folder() / profile)
     executor = executor_of(profile)
     # The console script of this environment must be the one that the rules call.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

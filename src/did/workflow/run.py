@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from did.errors import DidError
+from did.project import shipped
 from did.workflow.launch import alone, tell, workflow
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 def run(config: str, *, data: str | None, cores: int | None, offline: bool, accept: bool, profile: str | None = None,
         output: str = "") -> int:
-    """Run the workflow of the evaluation ``config`` in the current folder and return its exit code.
+    """Run the workflow of the evaluation ``config``, a file or a name, in the current folder and return its exit code.
+
+    The workflow is the folder's own Snakefile, if it has one, else that of the package. An evaluation that is shipped
+    with the package is laid out in the folder first (`did.project.shipped.evaluation_file`).
 
     Everything that can be wrong in the config files is found before anything runs. One run at a time may
     work in a folder; the hold ends with the process, so a killed run leaves nothing to clear up. ``cores`` is the
@@ -22,12 +25,13 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
     ``output`` is how much is said: a line for each step, or "quiet", "verbose" or "json" (one object a line on
     standard output).
 
-    Raises DidError for config mistakes, a wrong ``data`` mode, a folder without a Snakefile, a folder in which another
-    run is at work, and a ``profile`` that cannot be used, as `did.workflow.launch.executor_of`.
+    Raises DidError for config mistakes, an evaluation that is not there, a wrong ``data`` mode, a folder in which
+    another run is at work, and a ``profile`` that cannot be used, as `did.workflow.launch.executor_of`.
     """
-    snakefile = Path("Snakefile")
-    if not snakefile.is_file():
-        raise DidError(f"{Path.cwd()}: expected the project's Snakefile here; found none; go to the project folder")
+    path, written = shipped.evaluation_file(config)
+    config = str(path)
+    if written:
+        tell(f"laid out here: {', '.join(written)}", output)
     with alone(), workflow(config, profile=profile, output=output) as start:
         from did.workflow.plan import Plan
 
@@ -40,7 +44,7 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
             why = (f"not available in this run: {', '.join(plan.unavailable)}. "
                    f"{reason(plan.evaluation, plan.unavailable[0], plan.paths)}")
             tell(why, output)
-        done = start(snakefile, settings, cores=cores, again=_to_make_again(plan, output))
+        done = start(shipped.snakefile(), settings, cores=cores, again=_to_make_again(plan, output))
         if done:
             for line in _headlines(plan):
                 tell(line, output)

@@ -30,17 +30,14 @@ def create(name: str, folder: str | Path = ".") -> list[str]:
     ``data/NAME/`` the waves table and a made-up panel: 40 units, 12 years, treated in 2014, 2016 or 2018 or never, with
     a dose; the effect planted is `EFFECT` for each unit of dose. The same name gives the same bytes.
 
-    Raises DidError for a name that is not small letters, digits and underscores, one that a folder of the stages has, a
-    folder without a Snakefile, and if any of the files is there already.
+    Raises DidError for a name that is not small letters, digits and underscores, one that a folder of the stages has,
+    and if any of the files is there already.
     """
     folder = Path(folder)
     taken = ("indicators", "sources", "published", "raw", "interim", "processed", "reference", "demo", "figures")
     if not NAME.fullmatch(name) or name in taken:
         raise DidError(f"name of the evaluation: expected small letters, digits and underscores, beginning with a "
                        f"letter, and none of {', '.join(taken)}; found '{name}'; choose another")
-    if not (folder / "Snakefile").is_file():
-        raise DidError(f"{folder.resolve()}: expected the project's Snakefile here; found none; go to the project "
-                       "folder")
     waves, panel = _tables()
     texts = {f"data/{name}/reference/waves.csv": waves, f"data/{name}/synthetic_visits.csv": panel,
              f"config/{name}/published.csv": _csv([CLAIM_COLUMNS])}
