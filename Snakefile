@@ -102,6 +102,7 @@ rule fit:
         grouped("indicator")
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
+        plan.claims_files(),
         lambda wildcards: plan.config_part("fit", wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
         plan.modules("did.stages.fit", *plan.estimator_modules("estimators", "staggered_estimators")),
@@ -121,6 +122,7 @@ rule calibrate:
         grouped("indicator")
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
+        plan.claims_files(),
         lambda wildcards: plan.config_part("calibrate", wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
         plan.modules("did.stages.calibrate", *plan.estimator_modules("estimators", "staggered_estimators")),
@@ -140,6 +142,7 @@ rule diagnose:
         grouped("indicator")
     input:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
+        plan.claims_files(),
         lambda wildcards: plan.config_part("diagnose", wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
         plan.reference_files(),
@@ -180,19 +183,63 @@ rule specify:
         f"{did} specify {{wildcards.indicator:q}} {data}"
 
 
+rule compare:
+    message:
+        "compare {wildcards.indicator}"
+    group:
+        grouped("indicator")
+    input:
+        f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
+        plan.claims_files(),
+        lambda wildcards: plan.config_part("compare", wildcards.indicator),
+        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        plan.modules("did.stages.compare"),
+    output:
+        f"{plan.paths.data}/processed/comparison/{{indicator}}.parquet",
+    log:
+        f"{plan.paths.logs}/compare_{{indicator}}.log",
+    shell:
+        f"{did} compare {{wildcards.indicator:q}} {data}"
+
+
+rule check:
+    message:
+        "check {wildcards.indicator}"
+    group:
+        grouped("indicator")
+    input:
+        f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
+        f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
+        plan.claims_files(),
+        lambda wildcards: plan.config_part("check", wildcards.indicator),
+        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        plan.modules("did.stages.check"),
+    output:
+        f"{plan.paths.data}/processed/second_opinion/{{indicator}}.parquet",
+    log:
+        f"{plan.paths.logs}/check_{{indicator}}.log",
+    shell:
+        f"{did} check {{wildcards.indicator:q}} {data}"
+
+
 rule judge:
     message:
         "judge {wildcards.indicator}"
     group:
         grouped("indicator")
     input:
-        f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
-        plan.claims_files(),
+        expand(
+            f"{plan.paths.data}/processed/{{table}}/{{{{indicator}}}}.parquet",
+            table=["comparison", "headline", "diagnostics", "specifications", "second_opinion"],
+        ),
         lambda wildcards: plan.config_part("judge", wildcards.indicator),
         lambda wildcards: plan.indicator_file(wildcards.indicator),
         plan.modules("did.stages.judge"),
     output:
-        f"{plan.paths.data}/processed/verdicts/{{indicator}}.parquet",
+        expand(
+            f"{plan.paths.data}/processed/{{table}}/{{{{indicator}}}}.parquet",
+            table=["evidence", "evidence_items", "verdicts"],
+        ),
     log:
         f"{plan.paths.logs}/judge_{{indicator}}.log",
     shell:
@@ -207,7 +254,7 @@ rule adjust:
     input:
         lambda wildcards: expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["panel", "estimates", "influence", "verdicts", "headline"],
+            table=["panel", "estimates", "influence", "comparison", "headline"],
             indicator=plan.families[wildcards.family],
         ),
         lambda wildcards: [plan.indicator_file(indicator) for indicator in plan.families[wildcards.family]],
@@ -235,8 +282,8 @@ for indicator in plan.indicators:
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{indicator}.parquet",
-                table=["panel", "area_audit", "estimates", "diagnostics", "trends", "specifications", "verdicts",
-                       "headline"],
+                table=["panel", "area_audit", "estimates", "diagnostics", "trends", "specifications", "comparison",
+                       "headline", "evidence", "evidence_items", "verdicts"],
             ),
             plan.claims_files(),
             plan.config_part("draw", indicator),
@@ -300,7 +347,11 @@ rule reproduce:
     group:
         grouped("results")
     input:
-        expand(f"{plan.paths.data}/processed/specifications/{{indicator}}.parquet", indicator=plan.indicators),
+        expand(
+            f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
+            table=["specifications", "evidence", "evidence_items", "verdicts"],
+            indicator=plan.indicators,
+        ),
         expand(f"{plan.paths.data}/processed/tested_claims/{{family}}.parquet", family=plan.families),
         plan.claims_files(),
         plan.config_part("reproduce"),
@@ -311,6 +362,7 @@ rule reproduce:
     output:
         shown(plan.result_files("reproduce"), category="What was published"),
         str(plan.paths.reproduction),
+        str(plan.paths.answers),
     log:
         f"{plan.paths.logs}/reproduce.log",
     shell:
@@ -357,6 +409,7 @@ rule workbook:
         expand(f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet", family=plan.families),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         str(plan.paths.reproduction),
+        str(plan.paths.answers),
         plan.config_part("workbook"),
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
@@ -383,6 +436,7 @@ rule report:
         plan.sections(),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         str(plan.paths.reproduction),
+        str(plan.paths.answers),
         [file for family in plan.families for file in plan.result_files("family", family)],
         plan.config_part("report"),
         [plan.indicator_file(indicator) for indicator in plan.indicators],

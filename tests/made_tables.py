@@ -140,7 +140,7 @@ def _reproduction(synthetic: bool) -> pd.DataFrame:
             claim="D1", figure="6", outcome="Days", unit="days per 100,000", as_printed="+40, p < 0.01",
             published_value=40.0, published_sign="+", published_significance="p<0.01", published_n=4917,
             difference=-29.0, value_agrees="no", sign_agrees="yes", significance_agrees="yes", n_agrees="no",
-            status="printed", verdict="not reproduced", reasons="value_differs", p_tested=0.0004,
+            status="printed", number="differs", reasons="value_differs", p_tested=0.0004,
             p_method="clustered", p_size=np.nan, p_holm=0.0004))
     return pd.DataFrame(rows).reindex(columns=list(SCHEMAS["reproduction"].columns))
 

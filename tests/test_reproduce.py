@@ -12,13 +12,13 @@ from statsmodels.stats.multitest import multipletests
 from did import evidence
 from did.errors import DidError
 from did.evidence import baseline
+from did.evidence.comparison import REASONS, agreement, number_word
 from did.evidence.ranking import choices, judged, never_satisfied, ranking
-from did.evidence.verdicts import REASONS, agreement, counts, verdict
 from did.project.loading import load_evaluation, load_indicator
 from did.report.content.reproduction_text import printed_words, specification_words
 from did.report.figures.reproduction import specifications_strip
 from did.report.pages.reproduction import Setting, page
-from did.store.tables import VERDICTS, check
+from did.store.tables import NUMBERS, VERDICTS, check
 from framed import draw_framed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +92,7 @@ def test_about_is_half_a_unit_of_the_next_coarser_digit(estimate, printed, expec
 
 
 CLAIM = SimpleNamespace(value="40", rounding="", sign="+", significance="p<0.01", n_obs="100", not_comparable="")
-OURS = SimpleNamespace(estimate=40.2, ci_low=20.0, ci_high=60.4, p_value=0.001, n_obs=100)
+OURS = SimpleNamespace(estimate=40.2, std_error=10.0, ci_low=20.0, ci_high=60.4, p_value=0.001, n_obs=100)
 SILENT = {"value": "", "sign": "", "significance": "", "n_obs": ""}
 
 
@@ -101,55 +101,55 @@ def different(of: SimpleNamespace, **changes) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(("printed", "ours", "expected", "codes"), [
-    ({}, {}, "reproduced", []),
-    ({"sign": "", "significance": "", "n_obs": ""}, {}, "reproduced", []),
-    ({}, {"n_obs": 99}, "reproduced except N", ["n_differs"]),
-    ({"not_comparable": "years are missing"}, {}, "reproduced except N", ["n_not_comparable"]),
-    ({"not_comparable": "years are missing"}, {"estimate": 44.0}, "consistent",
+    ({}, {}, "exact", []),
+    ({"sign": "", "significance": "", "n_obs": ""}, {}, "exact", []),
+    ({}, {"n_obs": 99}, "differs", ["n_differs"]),
+    ({"not_comparable": "years are missing"}, {}, "close", ["n_not_comparable"]),
+    ({"not_comparable": "years are missing"}, {"estimate": 44.0}, "differs",
      ["value_differs", "within_interval", "n_not_comparable"]),
-    ({"value": ""}, {}, "consistent", []),
-    ({"value": "", "significance": ""}, {"n_obs": 99}, "consistent", ["n_differs"]),
-    ({}, {"estimate": 44.0}, "not reproduced", ["value_differs", "within_interval"]),
-    ({}, {"estimate": 70.0, "ci_low": 50.0, "ci_high": 90.0}, "not reproduced", ["value_differs"]),
-    # p<0.01 printed and 0.03 found: another band, but both are significant at 5%
-    ({}, {"p_value": 0.03}, "not reproduced", ["band_differs"]),
-    ({}, {"p_value": 0.3}, "contradicted", ["band_differs"]),
-    ({"value": "", "significance": "not significant"}, {}, "contradicted", ["band_differs"]),
-    ({"value": ""}, {"estimate": -40.0, "ci_low": -60.0, "ci_high": -20.0}, "contradicted", ["sign_differs"]),
-    # the sign of noise: neither is significant
-    ({"value": "", "significance": "not significant"}, {"estimate": -4.0, "p_value": 0.6}, "not reproduced",
-     ["sign_differs"]),
-    ({"value": "", "significance": ""}, {"estimate": -4.0, "p_value": 0.6}, "not reproduced", ["sign_differs"]),
-    ({"value": "", "significance": ""}, {"estimate": -4.0, "p_value": 0.01}, "contradicted", ["sign_differs"]),
-    # a printed value has a sign though the column is empty
-    ({"sign": "", "significance": ""}, {"estimate": -40.0}, "contradicted", ["value_differs", "within_interval"]),
-    (SILENT, {}, "not printed", ["nothing_printed"]),
-    (SILENT | {"n_obs": "100"}, {"n_obs": 99}, "not printed", ["nothing_printed", "n_differs"]),
-    ({}, {"estimate": np.nan, "p_value": np.nan}, "cannot run", ["not_estimated"]),
-    ({}, {"p_value": np.nan}, "cannot run", ["not_estimated"]),
-    ({"significance": "p<0.05"}, {}, "reproduced", []),
-    ({"sign": ""}, {"estimate": 0.0, "p_value": 0.001}, "not reproduced", ["value_differs", "within_interval"]),
+    # a tenth of the error of 10 away, and a little more
+    ({}, {"estimate": 41.0}, "close", ["value_differs", "within_interval"]),
+    ({}, {"estimate": 41.01}, "differs", ["value_differs", "within_interval"]),
+    ({}, {"estimate": 41.0, "p_value": 0.03}, "differs", ["value_differs", "within_interval", "band_differs"]),
+    ({}, {"estimate": 41.0, "n_obs": 99}, "differs", ["value_differs", "within_interval", "n_differs"]),
+    ({}, {"estimate": 41.0, "std_error": np.nan}, "differs", ["value_differs", "within_interval"]),
+    ({"value": ""}, {}, "agrees", []),
+    ({"value": "", "significance": ""}, {"n_obs": 99}, "differs", ["n_differs"]),
+    ({}, {"estimate": 70.0, "ci_low": 50.0, "ci_high": 90.0}, "differs", ["value_differs"]),
+    ({}, {"p_value": 0.03}, "differs", ["band_differs"]),
+    ({"value": "", "significance": "not significant"}, {}, "differs", ["band_differs"]),
+    ({"value": ""}, {"estimate": -40.0, "ci_low": -60.0, "ci_high": -20.0}, "differs", ["sign_differs"]),
+    ({"sign": "", "significance": ""}, {"estimate": -40.0}, "differs", ["value_differs", "within_interval"]),
+    (SILENT, {}, "not_printed", ["nothing_printed"]),
+    (SILENT | {"n_obs": "100"}, {"n_obs": 99}, "not_printed", ["nothing_printed", "n_differs"]),
+    ({}, {"estimate": np.nan, "p_value": np.nan}, "cannot_run", ["not_estimated"]),
+    ({}, {"p_value": np.nan}, "cannot_run", ["not_estimated"]),
+    ({"significance": "p<0.05"}, {}, "exact", []),
 ])
-def test_verdicts(printed, ours, expected, codes):
+def test_the_word_for_a_number(printed, ours, expected, codes):
     claim, row = different(CLAIM, **printed), different(OURS, **ours)
-    if expected != "cannot run" and row.estimate != row.estimate:
-        pytest.fail("no estimate")
-    if "within_interval" in codes and not row.ci_low <= 40 <= row.ci_high:
-        pytest.fail("the case is not one")
-    assert verdict(claim, row, agreement(claim, row)) == (expected, codes)
-    assert expected in VERDICTS and set(codes) <= set(REASONS)
+    assert number_word(claim, row, agreement(claim, row)) == (expected, codes)
+    assert expected in NUMBERS and set(codes) <= set(REASONS)
 
 
-def test_every_combination_of_facts_has_a_verdict():
+def test_forty_one_against_forty_is_close_and_twice_as_much_is_not():
+    delays = different(OURS, estimate=41.4, std_error=15.5, p_value=0.008)
+    assert number_word(CLAIM, delays, agreement(CLAIM, delays))[0] == "close"
+    printed = different(CLAIM, value="0.5", significance="not significant", n_obs="", not_comparable="years")
+    deaths = different(OURS, estimate=0.9, std_error=2.4, p_value=0.7)
+    assert number_word(printed, deaths, agreement(printed, deaths))[0] == "differs"
+
+
+def test_every_combination_of_facts_has_a_word():
     for value, sign, band, n, other in itertools.product(["", "40"], ["", "+"], ["", *evidence.BANDS], ["", "100"],
                                                          ["", "years are missing"]):
         claim = different(CLAIM, value=value, sign=sign, significance=band, n_obs=n, not_comparable=other)
         for estimate, p, n_obs in itertools.product([40.2, -40.2, 3.0], [0.0001, 0.03, 0.5], [100, 99]):
             row = different(OURS, estimate=estimate, p_value=p, n_obs=n_obs, ci_low=estimate - 9, ci_high=estimate + 9)
-            word, codes = verdict(claim, row, agreement(claim, row))
-            assert word in VERDICTS and word != "cannot run"
-            assert word not in ("reproduced", "reproduced except N") or value
-            assert word != "reproduced" or not codes
+            word, codes = number_word(claim, row, agreement(claim, row))
+            assert word in NUMBERS and word != "cannot_run"
+            assert (word in ("exact", "close")) <= bool(value) and (word == "exact") <= (not codes)
+            assert (word == "agrees") <= (not value)
 
 
 def estimates() -> pd.DataFrame:
@@ -191,7 +191,7 @@ def test_a_claim_that_cannot_run_says_why_and_counts_stay_whole_numbers(tmp_path
     claims = load(tmp_path, GOOD, GOOD.replace("D1", "B1").replace(",a,", ",b,"))
     found = evidence.compare(claims.head(1), estimates(), "default")
     lost = evidence.unavailable(claims, {"b": "no files"}, "default", ["unit", "system"], is_synthetic=False)
-    table = check("verdicts", pd.concat([lost, found]))
+    table = check("comparison", pd.concat([lost, found]))
     assert evidence.in_order(table, claims)["claim"].tolist() == ["D1", "D1", "B1", "B1"]
     lost = table.loc[table["claim"] == "B1"]
     assert set(lost["status"]) == {"cannot run"} and set(lost["note"]) == {"no files"} and lost["estimate"].isna().all()
@@ -204,7 +204,7 @@ def test_what_the_evaluation_does_not_run_cannot_run(tmp_path):
                   GOOD.replace("D1", "D3").replace(",binary,", ",intensity,"))
     table = evidence.compare(claims, estimates(), "default", estimators=["did", "ldv"], treatments=["binary"],
                               samples=["full"]).drop_duplicates("claim").set_index("claim")
-    assert table["verdict"].tolist() == ["reproduced", "cannot run", "cannot run"]
+    assert table["number"].tolist() == ["exact", "cannot_run", "cannot_run"]
     assert table["reasons"].tolist()[1:] == ["estimator_not_run", "cell_not_run"]
 
 
@@ -306,7 +306,7 @@ def test_a_specification_without_an_estimate_satisfies_nothing_of_it(tmp_path):
     lost = (specifications["specification"] == "default") & (specifications["indicator"] == "a")
     specifications.loc[lost, ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]] = np.nan
     rows = judged(specifications, claims)
-    assert set(rows.loc[lost, "verdict"]) == {"cannot run"}
+    assert set(rows.loc[lost, "number"]) == {"cannot_run"}
     ranked = ranking(rows, {"first": ["a", "b"]}, "default", "unit").set_index("specification")
     assert ranked.loc["default", "facts_satisfied"] == 1 and ranked.loc["default", "facts_printed"] == 6
 
@@ -314,35 +314,39 @@ def test_a_specification_without_an_estimate_satisfies_nothing_of_it(tmp_path):
 def test_rows_without_a_claim_are_kept_and_say_nothing(tmp_path):
     specifications, claims = additive(tmp_path)
     rows = judged(specifications.assign(sample="wave_two_removed"), claims)
-    assert len(rows) == len(specifications) and set(rows["claim"]) == set(rows["verdict"]) == {""}
+    assert len(rows) == len(specifications) and set(rows["claim"]) == set(rows["number"]) == {""}
 
 
 # Recorded verdicts ---------------------------------------------------------------------------------------------
 
 
 def test_a_changed_verdict_fails_by_name_and_is_shown_when_renewed(tmp_path):
-    table = evidence.compare(load(tmp_path, GOOD), estimates(), "default")
+    table = pd.DataFrame({"target": ["D1", "visits"], "number": ["close", "not_printed"],
+                          "verdict": ["not_shown", "holds"]})
     path = baseline.baseline_path("own", "demo", tmp_path)
     assert path.name == "own-demo.csv"
     with pytest.raises(DidError, match="expected recorded verdicts to compare with; found no file; .*--renew-baseline"):
         baseline.check(table, path)
     baseline.renew(table, path)
     baseline.check(table, path)
-    moved = table.assign(verdict=["contradicted", *table["verdict"][1:]])
-    with pytest.raises(DidError, match="found 1 changed: D1 by unit: reproduced -> contradicted; fix"):
-        baseline.check(moved, path)
-    more = pd.concat([table, table.assign(claim="D9")])
-    assert baseline.lines(baseline.changes(more, path)) == ["D9 by unit: none -> reproduced",
-                                                            "D9 by system: none -> contradicted"]
-    assert baseline.lines(baseline.changes(table.iloc[:1], path)) == ["D1 by system: contradicted -> none"]
-    assert counts(table) == {"reproduced": 1}
+    with pytest.raises(DidError, match="found 1 changed: D1: close, not_shown -> close, fragile; fix"):
+        baseline.check(table.assign(verdict=["fragile", "holds"]), path)
+    with pytest.raises(DidError, match="found 1 changed: D1: close, not_shown -> exact, not_shown; fix"):
+        baseline.check(table.assign(number=["exact", "not_printed"]), path)
+    more = pd.concat([table, table.iloc[:1].assign(target="D9")])
+    assert baseline.lines(baseline.changes(more, path)) == ["D9: none -> close, not_shown"]
+    assert baseline.lines(baseline.changes(table.iloc[:1], path)) == ["visits: not_printed, holds -> none"]
 
 
 def test_verdicts_are_recorded_for_the_demonstration_and_the_publishers_files():
+    claims = evidence.load_claims(ROOT / "config/published/ics.csv")
+    printed = claims.loc[claims[["value", "sign", "significance"]].ne("").any(axis=1), "claim"]
     for kind in ("demo", "mirror"):
         recorded = pd.read_csv(baseline.baseline_path("ics", kind, ROOT / baseline.FOLDER))
-        claims = pd.read_csv(ROOT / "config/published/ics.csv")
-        assert set(recorded["claim"]) == set(claims["claim"]) and set(recorded["verdict"]) <= set(VERDICTS)
+        assert set(printed) <= set(recorded["target"]) and not recorded["target"].duplicated().any()
+        assert set(recorded["verdict"]) <= set(VERDICTS) and set(recorded["number"]) <= set(NUMBERS)
+    real = recorded.set_index("target")
+    assert real.loc["D1", ["number", "verdict"]].tolist() == ["close", "not_shown"], "41 against 40, on eight systems"
 
 
 # Page and figure -----------------------------------------------------------------------------------------------
@@ -371,7 +375,7 @@ def written(tmp_path, monkeypatch, **changes) -> str:
 
 def test_the_page_says_which_specifications_give_the_number(tmp_path, monkeypatch):
     text = written(tmp_path, monkeypatch)
-    assert "clustered by area, as published: 1 reproduced and 1 not reproduced" in text
+    assert "clustered by area, as published: 1 exact and 1 differs" in text
     assert "SYNTHETIC" not in text and r"A \| citation" in text
     assert ("**N = 4,917** (1 claim: D1). The default specification gives it: window April 2011 to February 2020 (107 "
             "periods), 149 areas (reorganised areas merged into the smallest stable one), denominator adults.") in text

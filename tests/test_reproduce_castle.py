@@ -56,13 +56,13 @@ def estimates(tmp_path_factory):
 
 def test_all_seven_numbers_are_reproduced_to_the_printed_digits(claims, estimates):
     table = compare(claims, estimates, "year_of_law")
-    assert len(table) == 7 and set(table["verdict"]) == {"reproduced"}
+    assert len(table) == 7 and set(table["number"]) == {"exact"}
     assert set(table["value_agrees"]) == {"yes"} and set(table["reasons"]) == {""}
 
 
 def test_another_specification_gives_none_of_them(claims, estimates):
     table = compare(claims, estimates, "first_full_year")
-    assert set(table["value_agrees"]) == {"no"} and "reproduced" not in set(table["verdict"])
+    assert set(table["value_agrees"]) == {"no"} and "exact" not in set(table["number"])
 
 
 def test_the_ranking_finds_the_specification(claims, estimates):

@@ -59,7 +59,9 @@ def _indicator_stage(name: str, summary: str) -> None:
 _indicator_stage("align", "Build the panel of INDICATOR under every specification.")
 _indicator_stage("fit", "Fit every estimator to the panel of INDICATOR.")
 _indicator_stage("diagnose", "Run the diagnostics of INDICATOR.")
-_indicator_stage("judge", "Give a verdict on every published claim about INDICATOR.")
+_indicator_stage("compare", "Set every published claim about INDICATOR alongside our estimate.")
+_indicator_stage("check", "Compute the headline estimates of INDICATOR again by a second program.")
+_indicator_stage("judge", "Answer the questions of the evidence on INDICATOR, and give each number its verdict.")
 _indicator_stage("calibrate", "Measure how often each method of inference errs on the panel of INDICATOR.")
 _indicator_stage("specify", "Fit INDICATOR under every specification of what the publication leaves open.")
 

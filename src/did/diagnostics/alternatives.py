@@ -16,17 +16,18 @@ from did.inference.joint_test import COLUMNS
 Variants = Iterator[tuple[Change, Panel | str]]
 
 
-def without_each_cluster(panel: Panel, level: str, names: Mapping[str, str]) -> Variants:
-    """Yield the panel without each cluster of ``level`` that holds a treated unit, then without each other one.
+def without_each_cluster(panel: Panel, level: str, names: Mapping[str, str], *, treated: bool = False) -> Variants:
+    """Yield the panel without each cluster of ``level`` that holds a treated unit, then, unless ``treated``, without
+    each other one.
 
     ``names`` maps a label to what the cluster is called. A cluster that holds every treated unit cannot be left out.
     """
     labels = panel.clusters[level]
-    treated = set(labels[~panel.never_treated])
-    for label in sorted(set(labels), key=lambda label: (label not in treated, label)):
+    holding = set(labels[~panel.never_treated])
+    for label in sorted(holding if treated else set(labels), key=lambda label: (label not in holding, label)):
         kept = labels != label
         what = Change("without_cluster", left_out=str(label), called=str(names.get(label, label)))
-        yield what, panel.keep(kept) if treated - {label} else f"it is the only treated {level}"
+        yield what, panel.keep(kept) if holding - {label} else f"it is the only treated {level}"
 
 
 def without_each_year(panel: Panel) -> Variants:

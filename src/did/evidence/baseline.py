@@ -10,7 +10,7 @@ from did.errors import DidError
 from did.readers.reference import read_reference
 from did.store.result_csv import write_csv
 
-COLUMNS = ["claim", "cluster", "verdict"]
+COLUMNS = ["target", "number", "verdict"]
 FOLDER = Path("tests/baselines")
 NONE = "none"
 
@@ -21,23 +21,27 @@ def baseline_path(evaluation: str, mode_kind: str, folder: Path = FOLDER) -> Pat
 
 
 def changes(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Return what differs between the verdicts of ``table`` (as from compare) and those recorded at ``path``.
+    """Return what differs between the ``table`` of verdicts and those recorded at ``path``.
 
-    Columns claim, cluster, old, new; ``none`` for a claim that only one of the two has, and for all claims if there is
-    no file yet. Raises DidError for a file that is not such a table.
+    Columns target, old, new, in which both words of a verdict stand, that for the number and that for the claim;
+    ``none`` for a target that only one of the two has, and for all if there is no file yet. Raises DidError for a file
+    that is not such a table.
     """
-    new = table.set_index(["claim", "cluster"])["verdict"]
-    old = pd.Series(dtype=str)
-    if path.is_file():
-        old = read_reference(path, COLUMNS, ["claim", "cluster"]).set_index(["claim", "cluster"])["verdict"]
-    rows = [(*key, old.get(key, NONE), new.get(key, NONE)) for key in dict.fromkeys([*new.index, *old.index])]
-    found = pd.DataFrame(rows, columns=["claim", "cluster", "old", "new"])
+    new = _words(table)
+    old = _words(read_reference(path, COLUMNS, ["target"])) if path.is_file() else pd.Series(dtype=str)
+    rows = [(key, old.get(key, NONE), new.get(key, NONE)) for key in dict.fromkeys([*new.index, *old.index])]
+    found = pd.DataFrame(rows, columns=["target", "old", "new"])
     return found.loc[found["old"] != found["new"]].reset_index(drop=True)
 
 
 def lines(changed: pd.DataFrame) -> list[str]:
-    """Return one line for each changed verdict: ``D1 by unit: reproduced -> contradicted``."""
-    return [f"{row.claim} by {row.cluster}: {row.old} -> {row.new}" for row in changed.itertuples()]
+    """Return one line for each changed verdict: ``D1: close, not_shown -> differs, not_shown``."""
+    return [f"{row.target}: {row.old} -> {row.new}" for row in changed.itertuples()]
+
+
+def _words(table: pd.DataFrame) -> pd.Series:
+    """Both words of each target."""
+    return (table["number"] + ", " + table["verdict"]).set_axis(table["target"])
 
 
 def check(table: pd.DataFrame, path: Path) -> None:

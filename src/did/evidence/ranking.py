@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from did.evidence.verdicts import FACTS, agreement, verdict
+from did.evidence.comparison import CLOSE, FACTS, agreement, number_word
 
 CELL_OF_SPECIFICATIONS = ["indicator", "estimator", "treatment", "sample"]
 SPECIFICATIONS_COLUMNS = [
@@ -33,7 +33,7 @@ SPECIFICATIONS_COLUMNS = [
     "sign_agrees",
     "significance_agrees",
     "n_agrees",
-    "verdict",
+    "number",
     "note",
     "is_synthetic",
 ]
@@ -43,11 +43,12 @@ CHOICES_COLUMNS = ["claim", "indicator", "estimator", "treatment", "sample", "ch
                    "smallest", "largest", "n_pairs", "is_synthetic"]
 
 
-def judged(specifications: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
+def judged(specifications: pd.DataFrame, claims: pd.DataFrame, close: float = CLOSE) -> pd.DataFrame:
     """Return the specifications table with the claim on each row's cell, if there is one, and what agrees with it.
 
-    ``specifications`` is that table, ``claims`` as from load_claims. Rows of a cell without a claim have these columns
-    empty. Only claims on overall effects are looked for, which is what specifications hold.
+    ``specifications`` is that table, ``claims`` as from load_claims, ``close`` as for `number_word`. Rows of a cell
+    without a claim have these columns empty. Only claims on overall effects are looked for, which is what
+    specifications hold.
     """
     on = {tuple(getattr(claim, name) for name in CELL_OF_SPECIFICATIONS): claim
           for claim in claims.loc[claims["estimand"] == "overall"].itertuples()}
@@ -58,8 +59,8 @@ def judged(specifications: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
             found.append({})
             continue
         facts = agreement(claim, row)
-        found.append(facts | {"claim": claim.claim, "verdict": verdict(claim, row, facts)[0]})
-    columns = ["claim", "value_agrees", "sign_agrees", "significance_agrees", "n_agrees", "verdict"]
+        found.append(facts | {"claim": claim.claim, "number": number_word(claim, row, facts, close)[0]})
+    columns = ["claim", "value_agrees", "sign_agrees", "significance_agrees", "n_agrees", "number"]
     added = pd.DataFrame(found, index=specifications.index).reindex(columns=columns).astype(object).fillna("")
     return pd.concat([specifications, added], axis=1)[SPECIFICATIONS_COLUMNS]
 

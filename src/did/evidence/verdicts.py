@@ -1,280 +1,169 @@
-"""A verdict on every claim: each printed fact alongside ours, and one word for all of them."""
+"""A verdict on every published number, and on the headline of every outcome: the answers of the ladder in one word."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from did.errors import DidError
-from did.estimators.registry import TWO_WAY
-from did.inference.multiplicity import holm, with_tested_p
-from did.project.claims import BANDS, CELL, rounds_to
+from did.evidence.ladder import CELL, NO, NOT_APPLICABLE, YES, Answer, Rules, climb, items_of
 
-# Reason code -> what it means.
-REASONS = {
-    "value_differs": "our estimate does not round to the printed value",
-    "within_interval": "the printed value lies inside our 95% interval",
-    "sign_differs": "our estimate has the other sign",
-    "band_differs": "our p-value is not in the printed band",
-    "n_differs": "our number of observations is another",
-    "n_not_comparable": "the sample behind the printed numbers cannot be rebuilt from the files at hand",
-    "data_missing": "the files are not at hand",
-    "estimator_not_run": "the evaluation does not run the estimator",
-    "cell_not_run": "the evaluation does not run the treatment or sample",
-    "not_estimated": "the estimator has no estimate or no error here",
-    "nothing_printed": "no value, sign or significance was printed",
+# Words for the claim, with what each means.
+MEANS = {
+    "holds": "it is told apart from zero, and no other check says no",
+    "fragile": "it is told apart from zero, and a check says no",
+    "not_shown": "it is not told apart from zero",
+    "not_shown_as_published": "no effect is shown, as was published",
+    "shown_here": "an effect is told apart from zero where none was published",
+    "contradicted": "what was published lies on the other side of zero, outside the interval",
+    "cannot_run": "it cannot be judged here",
 }
-FACTS = ("value", "sign", "significance", "n")
-AGREEMENTS = ["value_agrees", "value_in_interval", "sign_agrees", "significance_agrees", "n_agrees"]
-COUNTS = ["event_time", "published_n", "published_n_panel", "n_obs", "n_units", "n_treated", "n_clusters",
-          "n_treated_clusters", "did_n_obs"]
-BESIDE = ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]
+# Columns of a verdict that the comparison with what was printed has too.
+PRINTED = ["claim", "figure", "outcome", "unit", "as_printed", "published_value", "rounding", "published_sign",
+           "published_significance", "published_n", "not_comparable"]
+HEADLINE = ["estimate", "ci_low", "ci_high", "p_value", "method", "holds", "coverage", "cluster", "n_obs", "n_units",
+            "n_treated", "n_clusters", "n_treated_clusters"]
+COUNTS = ["published_n", "n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters"]
 
 
-def compare(
-    claims: pd.DataFrame,
-    estimates: pd.DataFrame,
-    specification: str,
-    *,
-    estimators: Iterable[str] | None = None,
-    treatments: Iterable[str] | None = None,
-    samples: Iterable[str] | None = None,
-) -> pd.DataFrame:
-    """Set each claim alongside our estimate under one specification: rows of the verdicts table, one per claim and
-    level of clustering.
+def targets(comparison: pd.DataFrame, headline: pd.DataFrame, leading: Mapping[str, object]) -> list[dict]:
+    """Return what is judged of one outcome: each claim that prints something; its headline, unless a claim is on it.
 
-    ``claims`` as from `did.project.claims.load_claims`; ``estimates`` the estimates table. What `agreement` and
-    `verdict` say stands alongside the printed facts. Claims by an estimator, for a treatment or a sample outside
-    ``estimators``, ``treatments`` and ``samples`` (any, if None) cannot run. The columns that begin with ``did_``
-    repeat the cell by difference-in-differences.
-
-    Raises DidError if a claim has no estimate though it should, naming it.
+    Each has the keys target (name of the claim, or of the outcome), those of `CELL`, and number: its row of
+    ``comparison`` (one row per claim and cluster level, of which the first is that published) as a mapping, None for a
+    headline that nothing was published about. ``headline``: rows of that table; ``leading`` the specification, sample, treatment
+    and estimator of the one that the outcome is answered by. Raises nothing.
     """
-    ours = estimates.loc[estimates["specification"] == specification]
-    overall = ours.loc[(ours["estimator"] == TWO_WAY) & (ours["estimand"] == "overall")]
-    did = (overall.set_index(["indicator", "treatment", "sample", "cluster"])[BESIDE].add_prefix("did_")
-           .to_dict("index"))
-    cells = _by_cell(ours)
-    clusters = list(dict.fromkeys(ours["cluster"]))
-    synthetic = bool(estimates["is_synthetic"].any())
-    rows = []
-    for claim in claims.itertuples():
-        code, why = _not_run(claim, estimators, treatments, samples)
-        if code:
-            rows += [_cannot_run(claim, specification, cluster, code, why, synthetic) for cluster in clusters]
+    found, cells = [], set()
+    for _, group in comparison.groupby("claim", sort=False):
+        row = group.iloc[0].to_dict()
+        if row["number"] == "not_printed":
             continue
-        cell = cells.get(tuple(getattr(claim, name) for name in CELL))
-        if cell is None:
-            raise DidError(f"claim {claim.claim}: no estimate of {claim.indicator} by {claim.estimator}, "
-                           f"{claim.treatment}, {claim.sample} ({claim.estimand}) under specification {specification}; "
-                           f"add them to "
-                           "the evaluation")
-        rows += [_row(claim, estimate, did) for estimate in cell]
-    return _table(rows)
+        found.append({name: row[name] for name in CELL} | {"target": row["claim"], "number": row})
+        if row["estimand"] == "overall":
+            cells.add(tuple(row[name] for name in CELL))
+    lead = headline
+    for name, value in leading.items():
+        lead = lead.loc[lead[name].eq(value)]
+    for row in lead.to_dict("records"):
+        if tuple(row[name] for name in CELL) not in cells:
+            found.append({name: row[name] for name in CELL} | {"target": row["indicator"], "number": None})
+    return found
 
 
-def unavailable(claims: pd.DataFrame, reasons: Mapping[str, str], specification: str, clusters: Iterable[str], *,
-                is_synthetic: bool) -> pd.DataFrame:
-    """Return the rows of the verdicts table for claims that cannot run, because their indicators have no files.
+def judge(asked: Sequence[Mapping], tables: Mapping[str, pd.DataFrame], rules: Rules | None = None, *,
+          staggered: str = "") -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the tables evidence, evidence_items and verdicts of what is ``asked`` (as from `targets`).
 
-    ``claims`` as from `did.project.claims.load_claims`, of which those on the indicators in ``reasons`` (indicator ->
-    why it is not available) are taken, once for each of the ``clusters``; ``is_synthetic``: the run is of made-up data.
+    ``tables``, ``rules`` and ``staggered`` are as for `did.evidence.ladder.climb`: any of headline, diagnostics,
+    specifications and second_opinion, by name, as `did.store.tables` has them. So the same ladder serves a run, an
+    evaluation without a publication, and anyone's panel: a frame of headlines by `did.inference.headline.headline` is
+    enough, and each step without its table says that it does not apply. The frames lack the column is_synthetic.
+
+    >>> lead = pd.DataFrame([dict(indicator="visits", specification="-", sample="full", treatment="binary",
+    ...     estimator="did", cluster="unit", estimate=3.0, ci_low=1.0, ci_high=5.0, p_value=0.01, method="CR2",
+    ...     holds=True, coverage=0.95, n_obs=400, n_units=40, n_treated=10, n_clusters=40, n_treated_clusters=10)])
+    >>> none = pd.DataFrame(columns=["claim", "number"])
+    >>> asked = targets(none, lead, {"estimator": "did"})
+    >>> evidence, _, verdicts = judge(asked, {"headline": lead})
+    >>> verdicts[["target", "verdict"]].values.tolist(), evidence["answer"].tolist()[2:4]
+    ([['visits', 'holds']], ['yes', 'not_applicable'])
     """
-    return _table([_cannot_run(claim, specification, cluster, "data_missing", reasons[claim.indicator], is_synthetic)
-                   for claim in claims.itertuples() if claim.indicator in reasons for cluster in clusters])
+    rules, evidence, items, verdicts = rules or Rules(), [], [], []
+    for target in asked:
+        answers = climb(target, target["number"], tables, rules, staggered=staggered)
+        known = {"target": target["target"], "claim": (target["number"] or {}).get("claim", "")}
+        cell = {name: target[name] for name in CELL}
+        evidence += [known | cell | answer.row for answer in answers]
+        items += [{"target": target["target"]} | item for item in items_of(answers)]
+        verdicts.append(_verdict(target, cell, answers, tables.get("headline")))
+    return (_frame("evidence", evidence, ["n_tried", "n_met"]), _frame("evidence_items", items, []),
+            _frame("verdicts", verdicts, COUNTS))
 
 
-def with_holm(verdicts: pd.DataFrame, headline: pd.DataFrame) -> pd.DataFrame:
-    """Return the verdicts on the claims about one family of outcomes with ``p_holm``, their p-values adjusted by Holm
-    (1979, Scand. J. Statist. 6:65-70) for having asked all of them: rows of the tested_claims table.
+def unavailable(lost: pd.DataFrame) -> pd.DataFrame:
+    """Return the verdicts of claims that cannot run because their outcome has no files: one each, of those that print
+    something; ``lost``: rows of the comparison table."""
+    rows = [{name: row[name] for name in [*CELL, *PRINTED]} | {
+        "target": row["claim"], "number": "cannot_run", "verdict": "cannot_run", "reason": "data_missing",
+        "note": row["note"]} for row in lost.drop_duplicates("claim").to_dict("records")
+        if pd.notna(row["published_value"]) or row["published_sign"] or row["published_significance"]]
+    return _frame("verdicts", rows, COUNTS)
 
-    The p-values are those that `did.inference.multiplicity.with_tested_p` adds: of the headline interval (rows of that
-    table in ``headline``) where there is one. Tested together are the claims that were estimated, by one estimator and
-    level of clustering, whatever treatment, sample or effect they are on. A row without a p-value counts as no test,
-    and has none after.
+
+def word(answers: Sequence[Answer], number: Mapping | None, headline: Mapping | None) -> tuple[str, str]:
+    """Return the word for a claim, a key of `MEANS`, and the code of what decides it.
+
+    By what was published: ``number``, a row of the comparison (None: nothing). A claim without an estimate, or without
+    a headline interval, cannot run. Of a printed statement of no significant effect: `not_shown_as_published`, or
+    `shown_here`. Of all else: `contradicted` where the interval lies wholly on the other side of zero than what was
+    printed, or leaves out the printed value and zero lies between it and our estimate; `not_shown` where the interval
+    holds zero; else `fragile` or `holds`.
     """
-    tested = with_tested_p(verdicts, headline)
-    adjusted = tested.groupby(["estimator", "cluster"])["p_tested"].transform(holm)
-    return tested.assign(p_holm=adjusted)[_columns("tested_claims")]
+    by_step = {answer.step: answer for answer in answers}
+    if number is not None and number["number"] == "cannot_run":
+        return "cannot_run", str(number["reasons"]).split("; ")[0]
+    apart = by_step[2]
+    if apart.answer == NOT_APPLICABLE:
+        return "cannot_run", apart.reason
+    if number is not None and number["published_significance"] == "not significant":
+        return ("shown_here" if apart.answer == YES else "not_shown_as_published"), apart.reason
+    if number is not None and _contradicted(number, headline):
+        return "contradicted", "other_side_of_zero"
+    if apart.answer == NO:
+        return "not_shown", apart.reason
+    failed = next((answer.reason for answer in answers if answer.step > 2 and answer.answer == NO), "")
+    return ("fragile", failed) if failed else ("holds", "every_check")
 
 
-def in_order(verdicts: pd.DataFrame, claims: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows in the order of the claims file, the levels of clustering of each claim as they were; ``claims``
-    as from `did.project.claims.load_claims`."""
-    places = {claim: place for place, claim in enumerate(claims["claim"])}
-    return verdicts.sort_values("claim", key=lambda names: names.map(places), kind="stable", ignore_index=True)
+def _contradicted(number: Mapping, headline: Mapping) -> bool:
+    value = number["published_value"] if pd.notna(number["published_value"]) else 0.0
+    sign = {"+": 1.0, "-": -1.0}.get(number["published_sign"], float(np.sign(value)))
+    low, high = headline["ci_low"], headline["ci_high"]
+    opposite = (high < 0) if sign > 0 else (low > 0) if sign < 0 else False
+    outside = value != 0 and (value > high or value < low)
+    return bool(opposite or (outside and sign * headline["estimate"] < 0))
 
 
-def _table(rows: list[dict]) -> pd.DataFrame:
-    return pd.DataFrame(rows).reindex(columns=_columns("verdicts")).astype(
-        dict.fromkeys(COUNTS, "Int64") | {"few_treated": "boolean"})
+def _verdict(target: Mapping, cell: Mapping, answers: Sequence[Answer], headline: pd.DataFrame | None) -> dict:
+    number = target["number"]
+    lead = None
+    if headline is not None and len(headline) and (number is None or number["estimand"] == "overall"):
+        hit = headline.loc[np.logical_and.reduce([headline[name].eq(cell[name]) for name in CELL])]
+        lead = hit.iloc[0].to_dict() if len(hit) else None
+    found, reason = word(answers, number, lead)
+    by_step = {answer.step: answer for answer in answers}
+    row = cell | {"target": target["target"], "number": "not_printed", "verdict": found, "reason": reason}
+    row |= {f"answer_{step}": by_step[step].answer for step in range(1, 6)}
+    if number is not None:
+        row |= {name: number[name] for name in [*PRINTED, "number"]}
+        row |= {name: number[name] for name in ("estimate", "n_obs", "n_units", "n_treated", "note")}
+    if lead is not None:
+        row |= {name: lead[name] for name in HEADLINE}
+    if row["verdict"] != "cannot_run":
+        row["note"] = ""
+    return row | _rests_on(by_step[5]) | {"second_difference": by_step[0].numbers.get("share", np.nan)}
 
 
-def _columns(table: str) -> list[str]:
-    # Imported here: pandera takes a while, and what only asks which claims there are goes without.
+def _rests_on(answer: Answer) -> dict[str, object]:
+    """The treated cluster without which sign or interval are others; of several, the one that moves it most."""
+    lost = [item for item in answer.items if item["kind"] == "without_cluster"
+            and not (item["sign_kept"] and item["interval_kept"] in (True, None))]
+    if not lost:
+        return {}
+    centre = np.median([item["estimate"] for item in answer.items if item["kind"] == "without_cluster"])
+    most = max(lost, key=lambda item: abs(item["estimate"] - centre))
+    return {"rests_on": most["label"], "rests_on_called": most["called"], "rests_on_estimate": most["estimate"]}
+
+
+def _frame(table: str, rows: list[dict], counts: list[str]) -> pd.DataFrame:
+    # Imported here: pandera takes a while, and what only asks which words there are goes without.
     from did.store.tables import SCHEMAS
 
-    return list(SCHEMAS[table].columns)
-
-
-def agreement(claim, row) -> dict[str, str]:
-    """Compare the printed facts of a claim with an estimate: ``yes``, ``no`` or ``not printed`` for each.
-
-    ``claim`` is a row of the claims, ``row`` one of the estimates or specifications table (estimate, ci_low, ci_high,
-    p_value, n_obs). ``value_agrees``: rounds to the printed digits (`did.project.claims.rounds_to`);
-    ``value_in_interval``: the printed value lies inside our interval; ``sign_agrees``, ``significance_agrees``,
-    ``n_agrees``: same sign, p-value in the printed band, same number of observations. What cannot be compared is
-    ``cannot run``: N of a claim whose sample cannot be rebuilt, and everything if there is no estimate, or no p-value.
-    """
-    estimated, tested = pd.notna(row.estimate), pd.notna(row.p_value)
-    return {
-        "value_agrees": _agrees(claim.value, estimated, lambda: rounds_to(row.estimate, claim.value, claim.rounding)),
-        "value_in_interval": _agrees(claim.value, estimated and tested,
-                                     lambda: row.ci_low <= float(claim.value) <= row.ci_high),
-        "sign_agrees": _agrees(claim.sign, estimated, lambda: (row.estimate > 0) if claim.sign == "+"
-                               else (row.estimate < 0)),
-        "significance_agrees": _agrees(claim.significance, tested, lambda: BANDS[claim.significance](row.p_value)),
-        "n_agrees": _agrees(claim.n_obs, estimated and not claim.not_comparable,
-                            lambda: row.n_obs == int(claim.n_obs)),
-    }
-
-
-def verdict(claim, row, found: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Return one of did.store.tables.VERDICTS for a claim alongside an estimate, and the codes of `REASONS` for it.
-
-    ``found`` is what `agreement` says of them. In this order:
-
-    - ``cannot run``: there is no estimate. ``not printed``: no value, sign or significance was.
-    - ``contradicted``: what was printed and what we find exclude each other. The printed sign (or that of the printed
-      value) is not ours and one of the two is significant at 5%; or the report calls the effect significant at 5% and
-      ours is not, or the reverse.
-    - ``reproduced``: our estimate agrees with the printed value, and sign and band, where printed, as well; so does N
-      where it was printed, else ``reproduced except N``.
-    - ``consistent``: sign and band agree where printed, and no value was; or one was, but the sample behind it cannot
-      be rebuilt here.
-    - ``not reproduced``: everything else.
-    """
-    codes = _codes(claim, found)
-    if pd.isna(row.estimate) or (claim.significance and pd.isna(row.p_value)):
-        return "cannot run", ["not_estimated"]
-    if not (claim.value or claim.sign or claim.significance):
-        return "not printed", ["nothing_printed", *codes]
-    if _contradicts(claim, row):
-        return "contradicted", codes
-    if "sign_differs" in codes or "band_differs" in codes:
-        return "not reproduced", codes
-    if not claim.value:
-        return "consistent", codes
-    if "value_differs" in codes:
-        stated = claim.not_comparable and (claim.sign or claim.significance)
-        return ("consistent" if stated else "not reproduced"), codes
-    return ("reproduced except N" if {"n_differs", "n_not_comparable"} & set(codes) else "reproduced"), codes
-
-
-def _codes(claim, found: Mapping[str, str]) -> list[str]:
-    codes = []
-    if found["value_agrees"] == "no":
-        codes += ["value_differs"] + (["within_interval"] if found["value_in_interval"] == "yes" else [])
-    for fact, code in (("sign", "sign_differs"), ("significance", "band_differs"), ("n", "n_differs")):
-        codes += [code] if found[f"{fact}_agrees"] == "no" else []
-    return codes + (["n_not_comparable"] if claim.not_comparable else [])
-
-
-def _contradicts(claim, row) -> bool:
-    """Do the printed sign and band and ours exclude each other? See `verdict`."""
-    ours = row.p_value < 0.05
-    printed = claim.significance.startswith("p<")
-    if claim.significance and printed != ours:
-        return True
-    value = float(claim.value) if claim.value else 0.0
-    sign = {"+": 1, "-": -1}.get(claim.sign, (value > 0) - (value < 0))
-    return sign * row.estimate < 0 and (ours or printed)
-
-
-def _not_run(claim, estimators, treatments, samples) -> tuple[str, str]:
-    """The code and the reason why the evaluation does not run a claim's cell; empty if it does."""
-    if estimators is not None and claim.estimator not in estimators:
-        return "estimator_not_run", f"the evaluation does not run {claim.estimator}"
-    for word, run in ((claim.treatment, treatments), (claim.sample, samples)):
-        if run is not None and word not in run:
-            return "cell_not_run", f"the evaluation does not run {word}"
-    return "", ""
-
-
-def _by_cell(ours: pd.DataFrame) -> dict[tuple, list]:
-    """Estimates by what identifies them, written as in a claims file: missing is empty."""
-    cells: dict[tuple, list] = {}
-    texts = {name: ours[name].astype(object).where(ours[name].notna(), "").astype(str) if name in ours
-             else pd.Series("", ours.index) for name in CELL}
-    for key, row in zip(zip(*texts.values(), strict=True), ours.itertuples(), strict=True):
-        cells.setdefault(key, []).append(row)
-    return cells
-
-
-def _printed(claim) -> dict:
-    """What the claim says, as columns."""
-    same = ["claim", "figure", "pane", "outcome", *CELL, "unit", "rounding", "not_comparable", "as_printed"]
-    return {name: getattr(claim, name) for name in same} | {
-        "event_time": int(claim.event_time) if claim.event_time else None,
-        "published_value": float(claim.value) if claim.value else None,
-        "published_sign": claim.sign, "published_significance": claim.significance,
-        "published_n": int(claim.n_obs) if claim.n_obs else None,
-        "published_n_panel": int(claim.n_panel) if claim.n_panel else None,
-    }
-
-
-def _cannot_run(claim, specification: str, cluster: str, code: str, why: str, synthetic: bool) -> dict:
-    return (
-        _printed(claim)
-        | dict.fromkeys(AGREEMENTS, "cannot run")
-        | {
-            "specification": specification,
-            "cluster": cluster,
-            "status": "cannot run",
-            "verdict": "cannot run",
-            "reasons": code,
-            "note": why,
-            "is_synthetic": synthetic,
-        }
-    )
-
-
-def _row(claim, estimate, did: Mapping[tuple, dict]) -> dict:
-    found = agreement(claim, estimate)
-    word, codes = verdict(claim, estimate, found)
-    same = [
-        "specification",
-        "cluster",
-        *BESIDE,
-        "n_units",
-        "n_treated",
-        "n_clusters",
-        "n_treated_clusters",
-        "few_treated",
-        "note",
-        "is_synthetic",
-    ]
-    printed = any([claim.value, claim.sign, claim.significance])
-    return _printed(claim) | {name: getattr(estimate, name) for name in same} | found | {
-        "difference": estimate.estimate - float(claim.value) if claim.value else None,
-        "status": "printed" if printed else "not printed", "verdict": word, "reasons": "; ".join(codes),
-        **did.get((claim.indicator, claim.treatment, claim.sample, estimate.cluster), {}),
-    }
-
-
-def _agrees(printed: str, comparable: bool, test) -> str:
-    if not printed:
-        return "not printed"
-    if not comparable:
-        return "cannot run"
-    return "yes" if test() else "no"
-
-
-def counts(table: pd.DataFrame) -> dict[str, int]:
-    """Return verdict -> number of claims by the first clustering, of those that occur, in the order of
-    did.store.tables.VERDICTS."""
-    from did.store.tables import VERDICTS
-
-    first = table.loc[table["cluster"] == table["cluster"].iloc[0], "verdict"] if len(table) else pd.Series(dtype=str)
-    return {word: int((first == word).sum()) for word in VERDICTS if (first == word).any()}
+    columns = [name for name in SCHEMAS[table].columns if name != "is_synthetic"]
+    frame = pd.DataFrame(rows).reindex(columns=columns)
+    texts = [name for name in columns if str(SCHEMAS[table].columns[name].dtype).startswith("str")]
+    frame[texts] = frame[texts].astype(object).fillna("")
+    flags = {name: "boolean" for name in ("holds", "sign_kept", "interval_kept") if name in columns}
+    return frame.astype(dict.fromkeys(counts, "Int64") | flags)

@@ -82,17 +82,17 @@ def jackknife(fit: Fitter, panel: Panel, level: str, *, coverage: float = 0.95,
     spread = np.sqrt((n - 1) / n) * root_sum_squares(moves, axis=0)
     rounding = np.concatenate([rounding_of(result, panel) for result in results])
     fixed = np.concatenate([result.parameters["state"].eq(REFERENCE) for result in results])
-    known = np.isfinite(spread) & (spread > rounding) & ~fixed & (n > 1)
-    error = np.where(known, spread, np.nan)
+    has_error = np.isfinite(spread) & (spread > rounding) & ~fixed & (n > 1)
+    error = np.where(has_error, spread, np.nan)
     half = stats.t.ppf((1 + coverage) / 2, max(n - 1, 1)) * error
     about = (f"{len(again)} treated clusters by {level} left out by fitting again, {n - len(again)} others by their "
              "influence" if len(again) < n else "")
     notes = [_jackknife_note(own, has, is_fixed or np.isnan(value), n, level, about)
-             for own, has, is_fixed, value in zip(lost, known, fixed, full, strict=True)]
+             for own, has, is_fixed, value in zip(lost, has_error, fixed, full, strict=True)]
     return pd.DataFrame({
         "estimate": full, "std_error": error, "df": float(n - 1), "statistic": full / error,
         "p_value": 2 * stats.t.sf(np.abs(full) / error, max(n - 1, 1)), "ci_low": full - half, "ci_high": full + half,
-        "shape": np.where(known, "interval", ""), "draws": n, "note": notes})[COLUMNS]
+        "shape": np.where(has_error, "interval", ""), "draws": n, "note": notes})[COLUMNS]
 
 
 def _jackknife_note(lost: str, known: bool, absent: bool, n: int, level: str, about: str) -> str:

@@ -103,6 +103,16 @@ def _choose(where: str, column: str, word: str, allowed: Collection[str], *, emp
                    f"found '{word}'{suggest(word, allowed)}")
 
 
+def judged_cells(claims: pd.DataFrame, *, estimators: Collection[str], treatments: Collection[str],
+                 samples: Collection[str]) -> list[tuple[str, str, str]]:
+    """Return (sample, treatment, estimator) of the claims that print something on one overall effect, each once, of
+    those ``estimators``, ``treatments`` and ``samples``; ``claims`` as from `load_claims`, of one indicator."""
+    printed = claims.loc[claims["estimand"].eq("overall") & claims[["value", "sign", "significance"]].ne("").any(axis=1)
+                         & claims["estimator"].isin(list(estimators)) & claims["treatment"].isin(list(treatments))
+                         & claims["sample"].isin(list(samples))]
+    return list(dict.fromkeys(zip(printed["sample"], printed["treatment"], printed["estimator"], strict=True)))
+
+
 def rounds_to(estimate: float, printed: str, rounding: str = "") -> bool:
     """Does ``estimate`` agree with the number ``printed``, as it was printed?
 

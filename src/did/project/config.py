@@ -363,6 +363,23 @@ class Inference(Strict):
                             "itself `draws` of the evaluation.")
 
 
+class Evidence(Strict):
+    """Where the rules of the evidence draw their lines; docs/evidence.md says what each rule is."""
+
+    close: float = Field(0.1, gt=0, lt=1, description="A printed number is close to ours if they differ by at most "
+                         "this share of our standard error, with the same sign, band and number of observations.")
+    placebo_share: float = Field(0.1, ge=0, lt=1, description="Trends could explain an effect if more than this share "
+                                 "of placebo onsets give an estimate as large.")
+    own_dates_share: float = Field(0.5, ge=0, lt=1, description="Of the estimates with each wave from its own date, "
+                                   "more than this share must have an interval that leaves out zero.")
+    kept_share: float = Field(0.9, gt=0, le=1, description="Of the estimates without one treated system, with other "
+                              "controls and under the declared specifications, at least this share must keep what the "
+                              "interval says.")
+    second_program: float = Field(1e-6, gt=0, lt=0.01, description="A run stops where an estimate and that of a second "
+                                  "program differ by more than this share of the larger of estimate and standard "
+                                  "error.")
+
+
 class Robustness(Strict):
     """What is left out, and into what parts the units are cut, to see what an estimate rests on."""
 
@@ -408,6 +425,7 @@ class Evaluation(Strict):
     clusters: list[Literal["unit", "system"]] = Field(min_length=1, description="Levels of clustering.")
     draws: int = Field(9999, ge=99, description="Draws of the wild bootstrap and of reassignment.")
     inference: Inference = Field(default_factory=Inference, description="How the interval of a headline is chosen.")
+    evidence: Evidence = Field(default_factory=Evidence, description="Where the rules of the evidence draw lines.")
     robustness: Robustness = Field(default_factory=Robustness, description="What an estimate is tried without.")
     default_specification: str = Field(description="The specification that is reported.")
     specifications: dict[Identifier, Specification] = Field(min_length=1, description="Named specifications.")

@@ -9,7 +9,7 @@ from pathlib import Path
 DEFAULT_CONFIG = Path("config/ics.yaml")
 # Tables of an indicator that stages hand on, in the order they are made.
 TABLES = ("panel", "area_audit", "estimates", "influence", "specifications", "calibration", "headline", "diagnostics",
-          "trends", "verdicts")
+          "trends", "comparison", "second_opinion", "evidence", "evidence_items", "verdicts")
 # Of a family.
 FAMILY_TABLES = ("adjusted_p_values", "tested_claims")
 
@@ -87,6 +87,18 @@ class Paths:
     def trends(self, indicator: str) -> Path:
         return self.data / "processed" / "trends" / f"{indicator}.parquet"
 
+    def comparison(self, indicator: str) -> Path:
+        return self.data / "processed" / "comparison" / f"{indicator}.parquet"
+
+    def second_opinion(self, indicator: str) -> Path:
+        return self.data / "processed" / "second_opinion" / f"{indicator}.parquet"
+
+    def evidence(self, indicator: str) -> Path:
+        return self.data / "processed" / "evidence" / f"{indicator}.parquet"
+
+    def evidence_items(self, indicator: str) -> Path:
+        return self.data / "processed" / "evidence_items" / f"{indicator}.parquet"
+
     def verdicts(self, indicator: str) -> Path:
         return self.data / "processed" / "verdicts" / f"{indicator}.parquet"
 
@@ -97,6 +109,11 @@ class Paths:
     def tested_claims(self, family: str) -> Path:
         """Table of a family."""
         return self.data / "processed" / "tested_claims" / f"{family}.parquet"
+
+    @property
+    def answers(self) -> Path:
+        """The verdicts of the whole evaluation, those that cannot run among them."""
+        return self.data / "processed" / "verdicts.parquet"
 
     @property
     def reproduction(self) -> Path:

@@ -17,12 +17,14 @@ WORKBOOK = "workbook.xlsx"
 DICTIONARY = "data_dictionary.csv"
 PAPER_PARTS = ["csv", "tex", "html", "docx"]
 REPRODUCTION_PAPER = "reproduction"
+EVIDENCE_TABLES = ["verdicts.csv", "evidence.csv", "evidence_items.csv"]
 REPRODUCTION_TABLES = ["reproduction.csv", "specifications.csv", "ranking.csv", "choices.csv"]
 REPRODUCTION_PAGE = "reproduction.md"
 FIGURE_PARTS = ["svg", "png", "csv", "txt"]
 WAVES = "waves"
 # Beginning of the names of figures of effects by event time.
 EVENT_STUDY = "event_study"
+ANSWER = "answer"
 REPORT = "report.html"
 FRONT = "summary.md"
 MANIFEST = "manifest.json"
@@ -41,10 +43,12 @@ def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str,
 
 
 def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
-    """Names of an indicator's figures, without folder and ending, in the order of its section in the report: trend
-    graphs, means of each wave, event study, estimators, alternatives and, if it is one of the ``headlines``, the
-    specification curve and who was treated when; then the specifications of each published number."""
-    names = [*(f"trends_{indicator}_{sample}" for sample in evaluation.samples), f"series_{indicator}"]
+    """Names of an indicator's figures, without folder and ending, in the order of its section in the report: the
+    evidence, trend graphs, means of each wave, event study, estimators, alternatives and, if it is one of the
+    ``headlines``, the specification curve and who was treated when; then the specifications of each published
+    number."""
+    names = [f"evidence_{indicator}"]
+    names += [*(f"trends_{indicator}_{sample}" for sample in evaluation.samples), f"series_{indicator}"]
     names += event_studies(evaluation, indicator).values()
     if staggered_specification(evaluation):
         names.append(f"estimators_{indicator}")
@@ -126,8 +130,8 @@ def reproduce_files(evaluation: Evaluation) -> list[str]:
     """Every file of the reproduce stage, relative to the results folder: tables and page; the tables alone if nothing
     was published."""
     if load_claims(evaluation.published).empty:
-        return list(REPRODUCTION_TABLES)
-    return [*REPRODUCTION_TABLES, REPRODUCTION_PAGE]
+        return [*EVIDENCE_TABLES, *REPRODUCTION_TABLES]
+    return [*EVIDENCE_TABLES, *REPRODUCTION_TABLES, REPRODUCTION_PAGE]
 
 
 def tabulate_files(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
@@ -138,9 +142,9 @@ def tabulate_files(evaluation: Evaluation, without: Collection[str] = ()) -> lis
 
 
 def report_files() -> list[str]:
-    """Every file of the report stage, relative to the results folder: the report, and the page in front of those of
-    the families."""
-    return [REPORT, FRONT]
+    """Every file of the report stage, relative to the results folder: the report, the page in front of those of the
+    families, and the figure of the first screen."""
+    return [REPORT, FRONT, *_parts([ANSWER])]
 
 
 def every_file(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:

@@ -15,7 +15,7 @@ from did.project import result_files
 from did.project.config import Evaluation, Strict
 from did.project.loading import load_indicator
 
-OF_INDICATOR = ("align", "fit", "calibrate", "diagnose", "specify", "judge", "draw")
+OF_INDICATOR = ("align", "fit", "calibrate", "diagnose", "specify", "compare", "check", "judge", "draw")
 OF_FAMILY = ("adjust", "family")
 # Sections that stages use in part; every other key is used whole.
 SECTIONS = ("waves", "publication", "robustness", "inference")
@@ -30,21 +30,23 @@ _WHOLE = f"{_WORDS} title publication.citation"
 # Stage -> the keys it reads; a key of a section is written with a point.
 KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, keys in {
     "align": f"indicators_folder default_specification specifications {_PANEL}",
-    "fit": f"{_FITTED} staggered_estimators seed inference.refits waves.excluded_wave",
-    "calibrate": f"""{_FITTED} staggered_estimators seed draws waves.excluded_wave inference.order inference.tolerance
-                     inference.draws inference.refits inference.wild_draws""",
-    "diagnose": f"""{_FITTED} staggered_estimators seed draws robustness reference waves.table waves.units waves.systems
-                    waves.excluded_wave""",
+    "fit": f"{_FITTED} published staggered_estimators seed inference.refits waves.excluded_wave",
+    "calibrate": f"""{_FITTED} published staggered_estimators seed draws waves.excluded_wave inference.order
+                     inference.tolerance inference.draws inference.refits inference.wild_draws""",
+    "diagnose": f"""{_FITTED} published staggered_estimators seed draws robustness reference waves.table waves.units
+                    waves.systems waves.excluded_wave""",
     "specify": f"{_FITTED} products published waves.excluded_wave {_PANEL}",
-    "judge": "indicators_folder published default_specification treatments samples estimators",
+    "compare": "indicators_folder published default_specification treatments samples estimators evidence",
+    "check": f"{_FITTED} published evidence waves.excluded_wave",
+    "judge": f"{_FITTED} staggered_estimators published evidence waves.excluded_wave",
     "adjust": """indicators_folder indicators families default_specification specifications samples treatments
                  estimators clusters draws seed waves.excluded_wave""",
-    "draw": f"{_WORDS} published staggered_estimators waves.onsets",
+    "draw": f"{_WORDS} published staggered_estimators waves.onsets evidence",
     "family": f"""{_WORDS} title published reference waves.units waves.systems waves.records waves.onsets
                   waves.system_onsets waves.treated_waves waves.excluded_wave""",
     "reproduce": """indicators_folder sources_folder indicators families title published
                     default_specification specifications samples treatments estimators clusters units
-                    publication.citation""",
+                    publication.citation evidence""",
     "tabulate": _WHOLE,
     "workbook": f"{_WHOLE} contact",
     "report": f"{_WHOLE} contact id seed staggered_estimators waves.records",

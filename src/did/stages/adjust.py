@@ -29,7 +29,7 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
     """
     by_family = result_files.families(evaluation, without)
     one_of("family", family, by_family)
-    frames = stage_tables(("estimates", "influence", "verdicts", "headline"), by_family[family], evaluation, paths)
+    frames = stage_tables(("estimates", "influence", "comparison", "headline"), by_family[family], evaluation, paths)
     estimates, headline = frames["estimates"], frames["headline"]
     headline = headline.loc[headline["specification"] == evaluation.default_specification]
     tests = family_tests(
@@ -42,7 +42,7 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
         reassigned=_reassigned(by_family[family], evaluation, paths) if len(by_family[family]) > 1 else {},
     )
     tables.write("adjusted_p_values", tests, paths.adjusted_p_values(family))
-    tables.write("tested_claims", with_holm(frames["verdicts"], headline), paths.tested_claims(family))
+    tables.write("tested_claims", with_holm(frames["comparison"], headline), paths.tested_claims(family))
     return f"{family}: {plural(len(tests), 'adjusted effect')} of {plural(len(by_family[family]), 'outcome')}"
 
 

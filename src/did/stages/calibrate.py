@@ -11,44 +11,39 @@ from did.inference.headline import headline
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.stages.fit import has_headline, options_of, panel_of
+from did.stages.fit import has_headline, leading_cells, options_of, panel_of
 from did.store import tables
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """Write the calibration and headline tables of one indicator and return one line about them.
 
-    In the first sample, clustered at the evaluation's last level: under the reported specification every treatment and
-    every estimator of the evaluation with one effect; under those that treat units from different dates the first
-    treatment and the estimators for them. Estimators that have to be fitted again for each placebo are measured if the
-    evaluation's `inference.refits` asks for it. Raises DidError for an unknown indicator, and for a panel that is
-    missing, lacks a specification or cannot be estimated.
+    Of the estimates that `did.stages.fit.leading_cells` names, clustered at the evaluation's last level. Estimators
+    that have to be fitted again for each placebo are measured if the evaluation's `inference.refits` asks for it.
+    Raises DidError for an unknown indicator, and for a panel that is missing, lacks a specification or cannot be
+    estimated.
     """
     known = load_indicator(indicator, evaluation.indicators_folder)
     panels = tables.read("panel", paths.panel(indicator))
-    settings, sample, level = settings_of(evaluation), evaluation.samples[0], evaluation.clusters[-1]
-    measured, leading = [], []
+    settings, level, measured, leading = settings_of(evaluation), evaluation.clusters[-1], [], []
     for name, specification in evaluation.specifications_of(known).items():
         if not specification.staggered and name != evaluation.default_specification:
             continue
         frame = panels.loc[panels["specification"] == name]
         if frame.empty:
             raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
-        staggered = specification.staggered
-        for treatment in evaluation.treatments[:1] if staggered else evaluation.treatments:
+        for sample, treatment, estimator in leading_cells(indicator, name, evaluation):
             panel = panel_of(frame, sample, treatment, evaluation)
-            for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
-                if not has_headline(estimator, panel, specification.lags, evaluation):
-                    continue
-                options = options_of(estimator, panel, specification.lags)
-                about = {"estimator": estimator, "options": options, "level": level, "settings": settings}
-                table = calibrate(panel, **about)
-                own = {"indicator": indicator, "specification": name, "sample": sample,
-                       "lags": options.get("lags", "")}
-                leads = headline(panel, table, **about)
-                leading.append(own | leads | {"minimum_detectable": detectable_by_interval(
-                    leads["ci_low"], leads["ci_high"], leads["n_clusters"] - 1)})
-                measured.append(table.assign(**own, treatment=treatment, estimator=estimator, cluster=level))
+            if not has_headline(estimator, panel, specification.lags, evaluation):
+                continue
+            options = options_of(estimator, panel, specification.lags)
+            about = {"estimator": estimator, "options": options, "level": level, "settings": settings}
+            table = calibrate(panel, **about)
+            own = {"indicator": indicator, "specification": name, "sample": sample, "lags": options.get("lags", "")}
+            leads = headline(panel, table, **about)
+            leading.append(own | leads | {"minimum_detectable": detectable_by_interval(
+                leads["ci_low"], leads["ci_high"], leads["n_clusters"] - 1)})
+            measured.append(table.assign(**own, treatment=treatment, estimator=estimator, cluster=level))
     synthetic = bool(panels["is_synthetic"].any())
     for name, made in (("calibration", pd.concat(measured, ignore_index=True) if measured else pd.DataFrame()),
                        ("headline", pd.DataFrame(leading))):

@@ -12,6 +12,7 @@ from did.diagnostics import alternatives, heterogeneity
 from did.diagnostics.base_periods import base_period_rows
 from did.diagnostics.bracketing import bracketing_rows
 from did.diagnostics.detectable import minimum_detectable_rows
+from did.diagnostics.detrended import detrended_rows, long_base_rows
 from did.diagnostics.equivalence import equivalence_rows
 from did.diagnostics.estimate_rows import estimate_rows
 from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
@@ -38,7 +39,7 @@ from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.result_files import staggered_specification
 from did.readers.reference import read_reference
-from did.stages.fit import panel_of
+from did.stages.fit import claimed_cells, panel_of
 from did.store import tables
 
 # Draws for coefficients over event time, of which there are many.
@@ -51,9 +52,10 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """Run the diagnostics of one indicator, write the diagnostics and trends tables and return one line about them.
 
     Trends and their tests for every sample and treatment; few-cluster inference and power for every treatment; the rest
-    for the first treatment; all under the reported specification, in the first sample. What concerns estimators for
-    waves from their own dates is under the first specification that has them. A diagnostic that does not apply is a row
-    with status ``skipped`` and its reason. Raises DidError for a panel the tests cannot use at all.
+    for the first treatment; all under the reported specification, in the first sample. What the evidence asks of an
+    estimate (`did.evidence.ladder`) is there for every other cell that a claim prints something on, too. What concerns
+    estimators for waves from their own dates is under the first specification that has them. A diagnostic that does not
+    apply is a row with status ``skipped`` and its reason. Raises DidError for a panel the tests cannot use at all.
     """
     panels = tables.read("panel", paths.panel(indicator))
     synthetic = bool(panels["is_synthetic"].any())
@@ -72,6 +74,10 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                     rows += [recommendation(rows[0], panel, settings.published_estimator),
                              bracketing_rows(panel, seed=evaluation.seed),
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
+            names = [name for *cell, name in claimed_cells(indicator, evaluation) if cell == [sample, treatment]]
+            if [sample, treatment] != [evaluation.samples[0], evaluation.treatments[0]]:
+                rows += _for_evidence(panel, frame, [name for name in names if entry(name).kind == ONE_EFFECT],
+                                      settings, evaluation)
             found += [each.assign(**keys) for each in rows]
         trends.append(group_trends(panel_of(frame, sample, "binary", evaluation)).assign(**keys))
     staggered = staggered_specification(evaluation)
@@ -90,6 +96,29 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     tables.write("trends", pd.concat(trends, ignore_index=True), paths.trends(indicator))
     n_skipped = int((diagnostics["status"] == "skipped").sum())
     return f"{indicator}: {len(diagnostics)} diagnostics, {n_skipped} of them skipped with a reason"
+
+
+def _for_evidence(panel: Panel, frame: pd.DataFrame, names: Sequence[str], indicator: Indicator,
+                  evaluation: Evaluation) -> list[pd.DataFrame]:
+    """What the evidence asks of an estimate, by these estimators of one effect: is there a trend, or one system?"""
+    if not names:
+        return []
+    options, level = _static(evaluation)[1], evaluation.clusters[-1]
+    common = dict(original=panel, estimators=names, options=options)
+    called = _called(level, indicator, evaluation)
+    return [estimate_rows("leave_one_out", alternatives.without_each_cluster(panel, level, called, treated=True),
+                          **common),
+            placebo_in_time(panel, names, options),
+            estimate_rows("other_controls", alternatives.other_controls(panel, frame), **common),
+            detrended_rows(panel)]
+
+
+def _called(level: str, indicator: Indicator, evaluation: Evaluation) -> dict[str, str]:
+    """Label of a cluster -> what it is called."""
+    if level != "system":
+        return {}
+    table = waves.systems(evaluation, indicator.geography)
+    return dict(zip(table["system"], table["system_name"], strict=True))
 
 
 def _static(evaluation: Evaluation) -> tuple[list[str], dict[str, dict]]:
@@ -164,11 +193,8 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
     names, options = _static(evaluation)
     common = dict(original=panel, estimators=names, options=options)
     level = evaluation.clusters[-1]
-    called = {level: {}}
-    if level == "system":
-        table = waves.systems(evaluation, indicator.geography)
-        called[level] = dict(zip(table["system"], table["system_name"], strict=True))
-    without = estimate_rows("leave_one_out", alternatives.without_each_cluster(panel, level, called[level]), **common)
+    called = _called(level, indicator, evaluation)
+    without = estimate_rows("leave_one_out", alternatives.without_each_cluster(panel, level, called), **common)
     rows = [without]
     for name in names:
         own = without.loc[(without["estimator"] == name) & (without["cluster"] == level)]
@@ -178,10 +204,10 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
     left_out = alternatives.left_out(panel, robust.leave_out, robust.ends)
     rows += [estimate_rows("drop_year", alternatives.without_each_year(panel), **common),
              estimate_rows("placebo_onset", alternatives.placebo_onsets(panel), **common),
-             placebo_in_time(panel, names, options),
+             placebo_in_time(panel, names, options), detrended_rows(panel),
              estimate_rows("other_controls", alternatives.other_controls(panel, frame), **common),
              estimate_rows("left_out", left_out, **common),
-             estimate_rows("by_system", heterogeneity.by_cluster(panel, level, called[level]), **common),
+             estimate_rows("by_system", heterogeneity.by_cluster(panel, level, called), **common),
              estimate_rows("by_wave", heterogeneity.by_wave(panel, frame), **common)]
     dose = frame.drop_duplicates("unit").set_index("unit")["intensity"].reindex(panel.units).to_numpy()
     rows.append(estimate_rows("by_intensity", heterogeneity.by_dose(panel, dose), **common))
@@ -206,7 +232,7 @@ def _about_staggered(panel: Panel, names: Sequence[str], seed: int) -> list[pd.D
     rows = [*(reassigned_leads(panel, level, bin_width=width, seed=seed) for width in _widths(panel)),
             imputation_leads(panel, bin_width=PERIODS_PER_YEAR[panel.frequency]), decomposition_rows(panel),
             placebo_in_time(panel, [name for name in names if entry(name).overall], {},
-                            max(PERIODS_PER_YEAR[panel.frequency] // ONSETS_A_YEAR, 1))]
+                            max(PERIODS_PER_YEAR[panel.frequency] // ONSETS_A_YEAR, 1)), long_base_rows(panel)]
     for name in names:
         known = entry(name)
         if known.option("base_window"):

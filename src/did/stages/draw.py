@@ -15,8 +15,10 @@ from did.project import result_files
 from did.project.config import Evaluation, Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.report.content.answer import decimals_of
 from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
 from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables
+from did.report.content.evidence_rows import evidence_rows, leading
 from did.report.content.facts import (
     PERIODS,
     SAMPLES,
@@ -29,6 +31,7 @@ from did.report.content.facts import (
 )
 from did.report.content.robustness_rows import alternatives
 from did.report.figures.event_study import Selection, TimeAxis, event_study
+from did.report.figures.evidence import evidence_figure
 from did.report.figures.reproduction import specifications_strip
 from did.report.figures.robustness import robustness_forest
 from did.report.figures.series import series_by_wave, wave_means
@@ -62,6 +65,7 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     sources = sources_of([indicator], evaluation)
     source = source_line([indicator], sources)
     figures = result_files.figures(evaluation, name, shown.values())
+    _evidence(indicator, evaluation, source, paths)
     _trends(indicator, evaluation, frames, source, paths)
     _series(indicator, evaluation, source, paths)
     _event_studies(indicator, evaluation, frames["estimates"], source, paths)
@@ -75,8 +79,20 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
-        tables={**frames, "reproduction": tables.read("verdicts", paths.verdicts(name))}, results=paths.results))
+        tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, results=paths.results))
     return f"{name}: {plural(len(figures), 'figure')}"
+
+
+def _evidence(indicator: Indicator, evaluation: Evaluation, source: str, paths: Paths) -> None:
+    """Draw the evidence on the estimate that the outcome is answered by."""
+    made = {name: tables.read(name, getattr(paths, name)(indicator.id))
+            for name in ("verdicts", "evidence", "evidence_items")}
+    own = leading(made["verdicts"], {"sample": evaluation.samples[0], "treatment": evaluation.treatments[0],
+                                     "estimator": indicator.published_estimator})
+    rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units)
+    frame = _frame_of_effects(indicator, evaluation, paths, "evidence", "the evidence at a glance", source)
+    evidence_figure(rows, frame, value_label=effect_unit(indicator, evaluation),
+                    decimals=0 if own is None else decimals_of(own))
 
 
 def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame], source: str,
@@ -216,7 +232,7 @@ def _specifications_of_claims(
 ) -> None:
     """Draw the specifications of every claim on a number."""
     figures = result_files.specifications_figures(evaluation, [indicator.id])
-    rows = judged(varied, claims)
+    rows = judged(varied, claims, evaluation.evidence.close)
     for claim in claims.loc[claims["claim"].isin(list(figures))].itertuples():
         specifications_strip(
             rows.loc[rows["claim"] == claim.claim],

@@ -14,6 +14,7 @@ from did.estimators.registry import TWO_WAY
 from did.inference.calibration import is_quick
 from did.inference.clustered import cluster_shares, summarise
 from did.inference.multiplier import add_bands
+from did.project.claims import judged_cells, load_claims
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
@@ -36,13 +37,13 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
         frame = panels.loc[panels["specification"] == name]
         if frame.empty:
             raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
-        staggered = specification.staggered
+        staggered, leading = specification.staggered, leading_cells(indicator, name, evaluation)
         for sample in evaluation.samples[:1] if staggered else evaluation.samples:
             for treatment in evaluation.treatments[:1] if staggered else evaluation.treatments:
                 panel = panel_of(frame, sample, treatment, evaluation)
-                first = sample == evaluation.samples[0]
                 for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
-                    leads = first and has_headline(estimator, panel, specification.lags, evaluation)
+                    leads = (sample, treatment, estimator) in leading and has_headline(
+                        estimator, panel, specification.lags, evaluation)
                     for result in in_run(estimator, panel, specification.lags):
                         rows = add_bands(summarise(result, panel), result, panel, seed=evaluation.seed)
                         frames[indicator, name, sample, len(frames)] = rows.assign(
@@ -65,11 +66,32 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     return f"{indicator}: {len(table):,} estimates, {len(specifications)} specifications"
 
 
+def leading_cells(indicator: str, name: str, evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Return (sample, treatment, estimator) of the estimates of a specification that may get a headline interval.
+
+    Under the reported specification every treatment and estimator in the first sample, and every other cell that a
+    claim prints something on; under those that treat units from different dates the first treatment and the estimators
+    for them. `has_headline` says whether one can be measured. Raises DidError for a mistake in the claims file.
+    """
+    sample = evaluation.samples[0]
+    if evaluation.specifications[name].staggered:
+        return [(sample, evaluation.treatments[0], estimator) for estimator in evaluation.staggered_estimators]
+    first = [(sample, treatment, estimator) for treatment in evaluation.treatments
+             for estimator in evaluation.estimators]
+    return list(dict.fromkeys(first + claimed_cells(indicator, evaluation)))
+
+
+def claimed_cells(indicator: str, evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Return (sample, treatment, estimator) of the cells that a claim prints something on and that the evaluation runs.
+    Raises DidError for a mistake in the claims file."""
+    claims = load_claims(evaluation.published)
+    return judged_cells(claims.loc[claims["indicator"].eq(indicator)], estimators=evaluation.estimators,
+                        treatments=evaluation.treatments, samples=evaluation.samples)
+
+
 def panel_of(frame: pd.DataFrame, sample: str, treatment: str, evaluation: Evaluation) -> Panel:
     """The Panel of one sample and treatment from the panel table of one specification."""
-    if sample == "wave_two_removed":
-        frame = frame.loc[frame["wave"].fillna(0) != evaluation.waves.excluded_wave]
-    return Panel.from_frame(frame, treatment=treatment, exposure_column="exposure",
+    return Panel.from_frame(of_sample(frame, sample, evaluation), treatment=treatment, exposure_column="exposure",
                             cluster_columns=[level for level in evaluation.clusters if level != "unit"])
 
 
@@ -83,6 +105,13 @@ def has_headline(estimator: str, panel: Panel, lags: str, evaluation: Evaluation
 def options_of(estimator: str, panel: Panel, lags: str) -> dict[str, object]:
     """The options of the fit that a run takes the one effect of ``estimator`` from."""
     return entry(estimator).in_run(panel, lags)[0]
+
+
+def of_sample(frame: pd.DataFrame, sample: str, evaluation: Evaluation) -> pd.DataFrame:
+    """The rows of the panel table that a sample keeps."""
+    if sample == "wave_two_removed":
+        return frame.loc[frame["wave"].fillna(0) != evaluation.waves.excluded_wave]
+    return frame
 
 
 def within_treated(panel: Panel) -> list[tuple[Result, Panel]]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from did.evidence import baseline, in_order, load_claims, unavailable
+from did.evidence.comparison import counts
 from did.evidence.ranking import choices, judged, ranking
-from did.evidence.verdicts import counts
+from did.evidence.verdicts import unavailable as without_files
 from did.fetch.availability import reason
 from did.project import result_files
 from did.project.config import Evaluation
@@ -25,8 +26,8 @@ from did.words import listed, plural
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], strict: Path | None = None,
         renew: Path | None = None) -> str:
-    """Write the reproduction table and everything that ``result_files.reproduce_files`` lists, and return what was
-    found: the claims by verdict.
+    """Write the reproduction table, the verdicts of all outcomes and everything that ``result_files.reproduce_files``
+    lists, and return what was found: the claims by the word for the number, and the verdicts.
 
     Claims on the indicators ``without``, which are not available in this run, get rows that say so. ``strict``: where
     recorded verdicts lie that those of this run must equal; ``renew``: where to record them, after what changed is
@@ -49,10 +50,14 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
         is_synthetic=bool(varied["is_synthetic"].any()),
     ).assign(p_method="")   # nothing of them is tested
     found = [tables.read("tested_claims", paths.tested_claims(family)) for family in families]
+    verdicts, evidence = _evidence(list(members), lost, evaluation, paths)
+    tables.write("verdicts", verdicts, paths.answers)
+    for name, frame in zip(result_files.EVIDENCE_TABLES, (verdicts, *evidence), strict=True):
+        write_csv(paths.results / name, frame)
     table = tables.check("reproduction", in_order(pd.concat([*found, lost], ignore_index=True), claims))
     tables.write("reproduction", table, paths.reproduction)
     first = evaluation.clusters[0]
-    specifications = judged(varied, claims)
+    specifications = judged(varied, claims, evaluation.evidence.close)
     ranked = ranking(specifications, families, evaluation.default_specification, first)
     moved = choices(specifications, first)
     for name, frame in zip(result_files.REPRODUCTION_TABLES, (table, specifications, ranked, moved), strict=True):
@@ -60,22 +65,38 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     if claims.empty:
         (paths.results / result_files.REPRODUCTION_PAGE).unlink(missing_ok=True)
         how_many = plural(specifications["specification"].nunique(), "specification")
-        return f"nothing published to compare with; {how_many}"
+        return _recorded([f"nothing published to compare with; {how_many}"], verdicts, strict, renew)
     write_text(paths.results / result_files.REPRODUCTION_PAGE, page(
         table, specifications, ranked, moved, _setting(evaluation, members, families)))
-    lines = [_summary(table)]
+    return _recorded([_summary(table, verdicts)], verdicts, strict, renew)
+
+
+def _evidence(indicators: list[str], lost: pd.DataFrame, evaluation: Evaluation,
+              paths: Paths) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """The verdicts of the whole evaluation, in the order of its outcomes, and the evidence with its items."""
+    found = {name: pd.concat([tables.read(name, getattr(paths, name)(each)) for each in indicators], ignore_index=True)
+             for name in ("verdicts", "evidence", "evidence_items")}
+    synthetic = bool(found["verdicts"]["is_synthetic"].any())
+    verdicts = pd.concat([found["verdicts"], without_files(lost).assign(is_synthetic=synthetic)], ignore_index=True)
+    order = {name: place for place, name in enumerate(evaluation.indicators)}
+    verdicts = verdicts.sort_values("indicator", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    return tables.check("verdicts", verdicts), [found["evidence"], found["evidence_items"]]
+
+
+def _recorded(lines: list[str], verdicts: pd.DataFrame, strict: Path | None, renew: Path | None) -> str:
     if renew:
-        changed = baseline.lines(baseline.changes(table, renew)) if renew.is_file() else []
-        lines += [*changed, f"{plural(len(table), 'verdict')} recorded in {renew}, {len(changed)} of them changed"]
-        baseline.renew(table, renew)
+        changed = baseline.lines(baseline.changes(verdicts, renew)) if renew.is_file() else []
+        lines += [*changed, f"{plural(len(verdicts), 'verdict')} recorded in {renew}, {len(changed)} of them changed"]
+        baseline.renew(verdicts, renew)
     if strict:
-        baseline.check(table, strict)
+        baseline.check(verdicts, strict)
     return "\n".join(lines)
 
 
-def _summary(table: pd.DataFrame) -> str:
-    found = [f"{n} {word}" for word, n in counts(table).items()]
-    return f"{plural(table['claim'].nunique(), 'claim')}: {listed(found)}"
+def _summary(table: pd.DataFrame, verdicts: pd.DataFrame) -> str:
+    found = [f"{n} {word.replace('_', ' ')}" for word, n in counts(table).items()]
+    judged_as = [f"{n} {word.replace('_', ' ')}" for word, n in verdicts["verdict"].value_counts().items()]
+    return f"{plural(table['claim'].nunique(), 'claim')}: {listed(found)}; verdicts: {listed(judged_as)}"
 
 
 def _setting(evaluation: Evaluation, members: dict, families: dict[str, list[str]]) -> Setting:

@@ -10,7 +10,7 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.paths import Paths
 from did.report.content.describe import effect_unit, sources_of
-from did.report.content.evaluation_facts import front_facts, members, result_tables
+from did.report.content.evaluation_facts import front_facts, members, result_tables, run_answer
 from did.report.pages import workbook_sheets
 from did.report.writers import workbook
 from did.words import plural
@@ -31,5 +31,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
         sources=sources, files={name: workbook_sheets.files_of(paths.raw(name)) for name in sources}, **frames)
     cover = workbook_sheets.cover(front=front, pages=pages, sources=sources, version=metadata.version("ics-did"),
                                   is_synthetic=bool(frames["estimates"]["is_synthetic"].any()))
+    answer = run_answer(evaluation, paths, without)
+    cover = replace(cover, sections={"The answer": answer.texts, **cover.sections})
     workbook.write(paths.results / result_files.WORKBOOK, cover, sheets)
     return f"{result_files.WORKBOOK}: {plural(len(sheets), 'sheet')} of tables"

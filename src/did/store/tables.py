@@ -16,17 +16,33 @@ import pandera.pandas as pa
 from did.errors import DidError
 from did.inference.names import METHODS, SCHEMES
 from did.store import seals
-from did.store.columns import CODE, COUNT, EFFECT, NEVER, NO_ERROR, NOT_COMPUTED, NOT_MEASURED, TEXT, P, described
+from did.store.columns import (
+    CODE,
+    COUNT,
+    EFFECT,
+    NEVER,
+    NO_ERROR,
+    NOT_COMPUTED,
+    NOT_MEASURED,
+    SHARE,
+    TEXT,
+    P,
+    described,
+)
 
 CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
 STAGES = {"observations": "observe", "panel": "align", "area_audit": "align", "estimates": "fit", "influence": "fit",
-          "diagnostics": "diagnose", "trends": "diagnose", "specifications": "specify", "verdicts": "judge",
+          "diagnostics": "diagnose", "trends": "diagnose", "specifications": "specify", "comparison": "compare",
           "adjusted_p_values": "adjust", "tested_claims": "adjust", "reproduction": "reproduce",
-          "calibration": "calibrate", "headline": "calibrate"}
-VERDICTS = ("reproduced", "reproduced except N", "consistent", "not reproduced", "contradicted", "not printed",
-            "cannot run")
+          "calibration": "calibrate", "headline": "calibrate", "second_opinion": "check", "evidence": "judge",
+          "evidence_items": "judge", "verdicts": "judge"}
+# Whether a printed number comes out, and whether an effect is shown (docs/evidence.md).
+NUMBERS = ("exact", "close", "agrees", "differs", "not_printed", "cannot_run")
+VERDICTS = ("holds", "fragile", "not_shown", "not_shown_as_published", "shown_here", "contradicted", "cannot_run")
+QUESTIONS = ("second_program", "same_number", "apart_from_zero", "trends", "own_dates", "one_thing")
+ANSWERS = ("yes", "no", "not_applicable")
 # What tells two rows of one diagnostic apart, in the key of the diagnostics table.
 IDENTITY = ["diagnostic", "treatment", "estimator", "cluster", "variant", "left_out", "part", "period", "target",
             "event_time", "bound_m", "is_breakdown"]
@@ -78,13 +94,13 @@ _CLAIM = {
     "cluster": _text(),
     **{name: _number() for name in ("estimate", "std_error", "ci_low", "ci_high", "p_value")},
 }
-_VERDICT = {
+_COMPARED = {
     **{name: _count(nullable=True) for name in ("n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters")},
     "difference": _number(),
     **{name: _agrees() for name in ("value_agrees", "value_in_interval", "sign_agrees", "significance_agrees",
                                     "n_agrees")},
     "status": _text(checks=pa.Check.isin(["printed", "not printed", "cannot run"])),
-    "verdict": _text(checks=pa.Check.isin(VERDICTS)),
+    "number": _text(checks=pa.Check.isin(NUMBERS)),
     "reasons": _text(),
     **{f"did_{name}": _number() for name in ("estimate", "std_error", "ci_low", "ci_high", "p_value")},
     "did_n_obs": _count(nullable=True),
@@ -93,7 +109,9 @@ _VERDICT = {
 }
 # The p-values that are adjusted for many tests, and what they are by.
 _TESTED_P = {"p_tested": _number(), "p_method": _text(checks=pa.Check.isin(["", *METHODS])), "p_size": _number()}
-_TESTED = {**_CLAIM, **_TESTED_P, "p_holm": _number(), **_VERDICT}
+_TESTED = {**_CLAIM, **_TESTED_P, "p_holm": _number(), **_COMPARED}
+# What an estimate is of.
+_CELL = ("indicator", "specification", "sample", "treatment", "estimator")
 
 SCHEMAS: dict[str, pa.DataFrameSchema] = {
     "observations": _schema(
@@ -333,8 +351,125 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "note": _text(),
         },
     ),
-    "verdicts": _schema("verdicts", "a published finding alongside our estimate", ["claim", "cluster"],
-                        {**_CLAIM, **_VERDICT}),
+    "comparison": _schema("comparison", "a published finding alongside our estimate", ["claim", "cluster"],
+                          {**_CLAIM, **_COMPARED}),
+    "second_opinion": _schema(
+        "second_opinion",
+        "an estimate of ours and the same by a second program",
+        ["indicator", "specification", "sample", "treatment", "estimator", "event_time", "bin_width"],
+        {
+            **{name: _text() for name in _CELL},
+            "event_time": _count(nullable=True),
+            "bin_width": _count(nullable=True),
+            "estimate": _number(),
+            "second": _number(),
+            "difference": _number(),
+            "program": _text(),
+            "status": _text(checks=pa.Check.isin(["done", "skipped"])),
+            "reason": _text(),
+        },
+        own={
+            "estimate": ("ours", EFFECT, "skipped"),
+            "second": ("the estimate by the second program", EFFECT, "skipped"),
+            "difference": ("their difference as a share of the larger of our estimate and our standard error", SHARE,
+                           "skipped"),
+            "program": ("the second program, with its version", TEXT, NEVER),
+            "reason": ("why it was skipped", TEXT, "it was done"),
+        },
+    ),
+    "evidence": _schema(
+        "evidence",
+        "the answer to one question about a published finding, or about the headline of an outcome",
+        ["target", "step"],
+        {
+            "target": _text(),
+            "claim": _text(),
+            **{name: _text() for name in _CELL},
+            "step": _count(),
+            "question": _text(checks=pa.Check.isin(QUESTIONS)),
+            "rule": _text(),
+            "threshold": _number(),
+            "answer": _text(checks=pa.Check.isin(ANSWERS)),
+            "reason": _text(),
+            **{name: _number() for name in ("estimate", "ci_low", "ci_high", "share", "sign_share", "smallest",
+                                            "largest")},
+            "n_tried": _count(nullable=True),
+            "n_met": _count(nullable=True),
+            "source_table": _text(),
+            "source_rows": _text(),
+        },
+        own={
+            "estimate": ("the estimate the step turns on", EFFECT, NOT_COMPUTED),
+            "ci_low": ("lower end of its 95% interval", EFFECT, NOT_COMPUTED),
+            "ci_high": ("upper end of its 95% interval", EFFECT, NOT_COMPUTED),
+            "n_tried": ("estimates that were tried", COUNT, "the step is about one"),
+            "reason": ("code of why the answer is what it is (docs/evidence.md)", CODE, NEVER),
+        },
+    ),
+    "evidence_items": _schema(
+        "evidence_items",
+        "an estimate that a step of the evidence looks at",
+        ["target", "step", "place"],
+        {
+            "target": _text(),
+            "step": _count(),
+            "place": _count(),
+            "kind": _text(),
+            "label": _text(),
+            "called": _text(),
+            "estimator": _text(),
+            **{name: _number() for name in ("estimate", "ci_low", "ci_high")},
+            "sign_kept": pa.Column("boolean", nullable=True, coerce=True),
+            "interval_kept": pa.Column("boolean", nullable=True, coerce=True),
+            "source_table": _text(),
+            "source_row": _text(),
+        },
+    ),
+    "verdicts": _schema(
+        "verdicts",
+        "a published finding, or the headline of an outcome, with its verdict",
+        ["target"],
+        {
+            **{name: _text() for name in ("target", "claim", "figure", "outcome", *_CELL, "unit", "as_printed")},
+            "published_value": _number(),
+            "rounding": _text(),
+            "published_sign": _text(),
+            "published_significance": _text(),
+            "published_n": _count(nullable=True),
+            "not_comparable": _text(),
+            **{name: _number() for name in ("estimate", "ci_low", "ci_high", "p_value")},
+            "method": _text(checks=pa.Check.isin(["", *METHODS])),
+            "holds": pa.Column("boolean", nullable=True, coerce=True),
+            "coverage": _number(),
+            "cluster": _text(),
+            **{name: _count(nullable=True) for name in ("n_obs", "n_units", "n_treated", "n_clusters",
+                                                        "n_treated_clusters")},
+            "number": _text(checks=pa.Check.isin(NUMBERS)),
+            "verdict": _text(checks=pa.Check.isin(VERDICTS)),
+            "reason": _text(),
+            **{f"answer_{step}": _text(checks=pa.Check.isin(["", *ANSWERS])) for step in range(1, 6)},
+            "rests_on": _text(),
+            "rests_on_called": _text(),
+            "rests_on_estimate": _number(),
+            "second_difference": _number(),
+            "note": _text(),
+        },
+        own={
+            "verdict": ("whether an effect is shown: holds, fragile, not_shown, not_shown_as_published, shown_here, "
+                        "contradicted or cannot_run", CODE, NEVER),
+            "ci_low": ("lower end of the headline interval", EFFECT, "no method gives one"),
+            "ci_high": ("upper end of the headline interval", EFFECT, "no method gives one"),
+            "p_value": ("two-sided p-value of no effect by the method of the headline interval", P, "there is none"),
+            "method": ("method of inference that the interval is by", CODE, "there is no interval"),
+            "coverage": ("share of placebo assignments in which its 95% interval holds a true zero", SHARE,
+                         NOT_MEASURED),
+            "cluster": ("level of assignment, whose clusters the method respects", CODE, "there is no interval"),
+            "reason": ("code of what decides the verdict (docs/evidence.md)", CODE, NEVER),
+            "figure": ("figure of the publication", TEXT, "nothing was published"),
+            "unit": ("unit of the effect, as printed", TEXT, "nothing was published"),
+            "note": ("why it cannot run", TEXT, "it can"),
+        },
+    ),
     "tested_claims": _schema("tested_claims", "a published finding with Holm's p-value over its family",
                              ["claim", "cluster"], _TESTED),
     "reproduction": _schema("reproduction", "a published finding alongside our estimate, once per clustering",
@@ -437,6 +572,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "value": ("what docs/tables.md says for the diagnostic", "as the diagnostic says", NOT_COMPUTED),
             "df": ("degrees of freedom of the test", COUNT, NOT_COMPUTED),
             "treatment": ("as in estimates.csv", CODE, "of no treatment"),
+            "target": ("effect that is bounded: first period, or average from onset", CODE, "no bound"),
             "period": ("placebo onset, true onset, or last period kept", "ISO period", "none of them"),
             "p_value": ("p-value of the test", P, NOT_COMPUTED),
         },

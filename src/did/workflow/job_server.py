@@ -26,7 +26,8 @@ PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.project.checks", "pyar
            "did.stages.align", "did.areas.succession", "pandera.backends.pandas.container",
            "pandera.backends.pandas.builtin_checks", "did.estimators.did", "scipy.stats", "did.stages.fit",
            "did.estimators.sun_abraham", "did.estimators.stacked", "did.stages.specify", "did.stages.diagnose",
-           "did.stages.judge", "did.stages.calibrate", "did.stages.adjust", "did.stages.reproduce", "did.stages.draw",
+           "did.stages.compare", "did.stages.check", "linearmodels.panel", "did.stages.judge", "did.stages.calibrate",
+           "did.stages.adjust", "did.stages.reproduce", "did.stages.draw",
            "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "PIL.JpegImagePlugin",
            "did.stages.family", "did.stages.tabulate", "did.stages.workbook", "xlsxwriter", "did.stages.report",
            "did.stages.manifest"]

@@ -226,7 +226,7 @@ class Plan:
         return [*(str(self.paths.observations(source)) for source in self.sources),
                 *(str(getattr(self.paths, table)(indicator)) for indicator in self.indicators for table in TABLES),
                 *(str(getattr(self.paths, table)(family)) for family in self.families for table in FAMILY_TABLES),
-                str(self.paths.reproduction)]
+                str(self.paths.reproduction), str(self.paths.answers)]
 
     def sections(self) -> list[str]:
         """Every outcome's section of the report."""

@@ -46,38 +46,16 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
             tell(why, output)
         done = start(shipped.snakefile(), settings, cores=cores, again=_to_make_again(plan, output))
         if done:
-            for line in _headlines(plan):
+            for line in _answer(plan):
                 tell(line, output)
     return 0 if done else 1
 
 
-def _headlines(plan: Plan) -> list[str]:
-    """One line for each family's headline: the estimate with the interval that leads, and its measured coverage."""
-    from did.project import result_files
-    from did.project.loading import load_indicator
-    from did.report.content.describe import effect_unit
-    from did.report.content.facts import METHODS, estimator_name
-    from did.report.content.robustness_tables import decimals_of
-    from did.store import tables
-    from did.words import interval, number
+def _answer(plan: Plan) -> list[str]:
+    """The answer, a line for each printed number or headline, as it opens the report."""
+    from did.report.content.evaluation_facts import run_answer
 
-    lines = []
-    for name in result_files.headlines(plan.evaluation, plan.unavailable).values():
-        indicator = load_indicator(name, plan.evaluation.indicators_folder)
-        rows = tables.read("headline", plan.paths.headline(name))
-        for row in rows.loc[rows["estimator"].eq(indicator.published_estimator)].head(1).itertuples():
-            if not row.method:
-                lines.append(f"{indicator.label}: no method gives an interval ({row.note})")
-                continue
-            decimals = decimals_of({"std_error": float("nan"), "ci_low": row.ci_low, "ci_high": row.ci_high})
-            coverage = ("of unknown coverage" if row.coverage != row.coverage else
-                        f"which covers {row.coverage:.1%} of placebos{'' if row.holds else ': no method holds here'}")
-            lines.append(
-                f"{indicator.label}: {number(row.estimate, decimals, signed=True)} "
-                f"({interval(row.ci_low, row.ci_high, decimals)}) {effect_unit(indicator, plan.evaluation)}; "
-                f"{row.treatment}, {estimator_name(row.estimator)}, {row.n_treated} treated of {row.n_units}; 95% "
-                f"interval by {METHODS[row.method]}, {coverage}")
-    return lines
+    return run_answer(plan.evaluation, plan.paths, plan.unavailable).texts
 
 
 def _to_make_again(plan: Plan, output: str) -> list[str]:

@@ -14,6 +14,7 @@ from did.project import result_files
 from did.project.config import Evaluation, Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.report.content.answer import Answer, Names, answer
 from did.report.content.describe import effect_unit, measure, onset, sources_of, span, used
 from did.report.content.facts import Facts, Front, LargestDose, levels, samples_of, treatments_of
 from did.report.content.notes import annotated
@@ -127,6 +128,25 @@ def missing_outcomes(evaluation: Evaluation, without: Collection[str], paths: Pa
         why = f"{reason(evaluation, name, paths).rstrip('.')}."
         found.setdefault((evaluation.families[indicator.family].title, why), []).append(indicator.label)
     return [(title, listed(labels), why) for (title, why), labels in found.items()]
+
+
+def answer_names(evaluation: Evaluation, without: Collection[str] = ()) -> Names:
+    """Return what outcomes, samples and doses are called in the answer, those ``without`` files among them."""
+    members = {name: load_indicator(name, evaluation.indicators_folder) for name in evaluation.indicators}
+    return Names(
+        outcomes={name: each.title for name, each in members.items()},
+        families={name: each.family for name, each in members.items()},
+        units={name: effect_unit(each, evaluation) for name, each in members.items()},
+        headlines=list(result_files.headlines(evaluation, without).values()),
+        dose=evaluation.dose, areas=evaluation.units,
+        samples={name: called for name, called in samples_of(evaluation).items() if name != evaluation.samples[0]})
+
+
+def run_answer(evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> Answer:
+    """Return the answer of a run, from its verdicts and its evidence. Raises DidError for a table that is missing."""
+    evidence = pd.concat([tables.read("evidence", paths.evidence(name)) for name in evaluation.indicators
+                          if name not in without], ignore_index=True)
+    return answer(tables.read("verdicts", paths.answers), evidence, answer_names(evaluation, without))
 
 
 def largest_dose(indicator: str, evaluation: Evaluation, paths: Paths) -> LargestDose | None:

@@ -19,7 +19,7 @@ CHOICES = [name for name in Specification.model_fields if name != "families"]
 for _name in CHOICES:
     COLUMNS.setdefault(_name, (Specification.model_fields[_name].description.rstrip("."), "choice", "none"))
 for _name in ("std_error", "ci_low", "ci_high", "p_value", "p_adjusted", "p_holm", "n_clusters", "n_treated_clusters",
-              "significance_agrees", "verdict", "reasons"):
+              "significance_agrees", "number", "reasons"):
     _about, *_rest = COLUMNS[_name]
     COLUMNS |= {f"{_name}_unit": (f"{_about}; clustered by unit", *_rest),
                 f"{_name}_system": (f"{_about}; clustered by system", *_rest)}
@@ -32,14 +32,14 @@ def _both(names: str) -> str:
 # A table between the stages, written as CSV -> what it has besides.
 _OF_TABLES = {"estimates": ["aggregation"], "diagnostics": ["aggregation", "item"], "area_audit": ["aggregation"],
               "adjusted_p_values": [], "reproduction": [], "headline": ["aggregation"],
-              "calibration": ["aggregation"]}
+              "calibration": ["aggregation"], "verdicts": [], "evidence": [], "evidence_items": []}
 # File or pattern -> what a row is, its columns in order, and what of them is not as in `did.store.columns`.
 _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
     "specifications.csv": (
         "an overall estimate under a specification", "indicator specification design choices n_choices sample "
                                                      "treatment estimator "
         f"cluster estimate {ERRORS} p_value {SIZES} claim value_agrees sign_agrees significance_agrees n_agrees "
-        "verdict note is_synthetic", {}),
+        "number note is_synthetic", {}),
     "ranking.csv": (
         "a specification of a family, by how many printed facts it satisfies", "family rank specification design "
                                                                                "choices n_choices "
@@ -75,7 +75,7 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
         "a published finding alongside our estimate, both clusterings", "claim figure indicator outcome estimator "
         "treatment sample unit as_printed published_value published_sign published_significance published_n estimate "
         "n_obs n_units n_treated few_treated difference value_agrees sign_agrees n_agrees status "
-        f"{_both(f'{ERRORS} p_value p_holm n_clusters significance_agrees verdict reasons')} note is_synthetic", {}),
+        f"{_both(f'{ERRORS} p_value p_holm n_clusters significance_agrees number reasons')} note is_synthetic", {}),
     "figures/coefficients_*.csv": (
         "a coefficient drawn", f"indicator specification sample treatment estimator cluster estimate {ERRORS} band_low "
         f"band_high p_value {SIZES} state few_treated note published_value is_synthetic", {}),
@@ -97,6 +97,11 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
             "counts_as": ("treated or comparison under the reported specification", CODE, NEVER),
             "mean": ("mean outcome of its units", "unit of the outcome", "no figure in the period"),
             "n_units": ("units observed in the period", COUNT, NEVER)}),
+    **{file: ("a line of the figure of the evidence", "target kind words estimate ci_low ci_high smallest largest "
+              "is_synthetic", {
+                  "kind": ("printed, ours, as_published (errors by unit), the kind of a check, or range", CODE, NEVER),
+                  "words": ("what the line says", TEXT, NEVER)})
+       for file in ("figures/evidence_*.csv", "figures/answer.csv")},
     "figures/robustness_*.csv": (
         "the headline effect in another way",
         "indicator group key left_out called what estimator specification sample treatment cluster "
@@ -112,7 +117,7 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
     "figures/specifications_*.csv": (
         "a claim's estimate under a specification", f"claim indicator specification design choices sample treatment "
                                                     f"estimator "
-        f"cluster estimate {ERRORS} p_value n_obs value_agrees sign_agrees significance_agrees n_agrees verdict "
+        f"cluster estimate {ERRORS} p_value n_obs value_agrees sign_agrees significance_agrees n_agrees number "
         "published_value is_synthetic", {}),
     "figures/timing_*.csv": (
         "a unit of the panel", "unit unit_name system cohort n_periods n_figures is_synthetic", {

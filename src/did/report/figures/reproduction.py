@@ -28,7 +28,7 @@ ROW, THIN, NAMES, ABOVE = 0.42, 0.065, 3.1, 0.55
 DEFAULT = style.PALETTE[3]
 NUMBERS = ["claim", "indicator", "specification", "design", "choices", "sample", "treatment", "estimator", "cluster",
            "estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "value_agrees", "sign_agrees",
-           "significance_agrees", "n_agrees", "verdict"]
+           "significance_agrees", "n_agrees", "number"]
 
 
 @style.drawing

@@ -66,6 +66,7 @@ class Frame:
     title, subtitle, source : the words over and under the plot, each of any length; the source without a "Source:".
     units : what the units are called.
     is_synthetic : whether the data are made up, which page and files then say.
+    width : of the whole figure, inches.
 
     >>> frame = Frame("results/waits", "Waits", "Days, England.", "a publisher")
     >>> frame.saying("30 areas.").subtitle
@@ -78,6 +79,7 @@ class Frame:
     source: str
     units: str = "areas"
     is_synthetic: bool = False
+    width: float = WIDTH
 
     def saying(self, words: str) -> Frame:
         """Return the frame with ``words`` at the end of its subtitle."""
@@ -159,21 +161,21 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
         title, subtitle = f"{SYNTHETIC}: {title}", f"{NOT_REAL} {subtitle}"
         publishers, semicolon, rest = source.partition(";")
         source = f"made-up data in the publishers' formats ({publishers}){semicolon}{rest}"
-    width = WIDTH - 2 * EDGE
+    width = frame.width - 2 * EDGE
     heads = [(line, TITLE_SIZE, True) for line in wrap(title, width, TITLE_SIZE, bold=True)]
     heads += [(line, TEXT_SIZE, False) for line in wrap(subtitle, width)]
     feet = (wrap(footnote, width) if footnote else []) + wrap(f"Source: {source}", width)
     foot = EDGE + len(feet) * line_height() + 0.1
     head = EDGE + sum(line_height(size) for _, size, _ in heads) + 0.15
     height = foot + plot_height + head
-    figure = Figure(figsize=(WIDTH, height), dpi=96)
+    figure = Figure(figsize=(frame.width, height), dpi=96)
     figure.set_label(title)
     top = height - EDGE
     for line, size, bold in heads:
-        figure.text(EDGE / WIDTH, top / height, line, va="top", fontproperties=font(size, bold=bold))
+        figure.text(EDGE / frame.width, top / height, line, va="top", fontproperties=font(size, bold=bold))
         top -= line_height(size)
     for position, line in enumerate(reversed(feet)):
-        figure.text(EDGE / WIDTH, (EDGE + position * line_height()) / height, line, va="bottom",
+        figure.text(EDGE / frame.width, (EDGE + position * line_height()) / height, line, va="bottom",
                     fontproperties=font())
     if frame.is_synthetic:
         watermark(figure)

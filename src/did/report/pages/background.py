@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from did.project.paths import Paths
 from did.project.registry import Source
 from did.report.content.facts import Facts, levels
 from did.report.writers.html import Cell, Made, Table, table_of
-from did.words import count, listed, singular
+from did.words import count, listed, plural, singular
 
 # Choices that say nothing where a table names each unit's own date.
 GEOGRAPHY = {"boundaries", "metropolitan", "membership", "predecessors", "partial", "overlap"}
@@ -35,6 +36,17 @@ def clustered(evaluation: Evaluation) -> str:
         how[-1] += " (the level at which treatment was given)"
     each = "has two intervals" if len(how) > 1 else "has an interval"
     return f"Each estimate {each}, from standard errors {listed(how)}. {INTERVALS}"
+
+
+def checked(rows: pd.DataFrame) -> str:
+    """Return how many estimates a second program gave again, by which, and to how many digits; "" if none."""
+    done = rows.loc[rows["status"].eq("done")]
+    if done.empty:
+        return ""
+    worst = float(done["difference"].max())
+    digits = 15 if worst <= 0 else min(15, int(-math.log10(worst)))
+    return (f"{plural(len(done), 'estimate')} of the headline outcomes were computed once more by "
+            f"{listed(done['program'].unique())}: equal to {digits} digits or more.")
 
 
 def methods(evaluation: Evaluation) -> Table:

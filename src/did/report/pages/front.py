@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from did.report.content.answer import Answer
 from did.report.content.facts import Facts, Front, few_treated_note
 from did.report.content.lead import how_to_read, leads
 from did.report.content.summary_tables import comparison_table
@@ -11,15 +12,15 @@ from did.report.pages.summary import agreement_sentence, answer, cells_sentence,
 from did.words import markdown_cell, markdown_table, period_name
 
 
-def front_markdown(*, front: Front, reproduction: pd.DataFrame, estimates: pd.DataFrame,
+def front_markdown(*, front: Front, answer: Answer, reproduction: pd.DataFrame, estimates: pd.DataFrame,
                    diagnostics: pd.DataFrame, headline: pd.DataFrame) -> str:
     """Return the front page as Markdown text, ending in one line break.
 
     ``reproduction`` holds one row per published claim and cluster level, those that could not be run included;
-    ``estimates``, ``diagnostics`` and ``headline`` are those tables. The page leads with each family's headline
-    outcome under every treatment, with the interval of the table headline. Each family that is available has one
-    paragraph on it under its first treatment, by the wording rules of its own page, and says how many printed facts
-    agree. If any row of a table is synthetic, the page begins by saying so.
+    ``estimates``, ``diagnostics`` and ``headline`` are those tables. The page opens with the ``answer``, then has each
+    family's headline outcome under every treatment, with the interval of the table headline. Each family that is
+    available has one paragraph on it under its first treatment, by the wording rules of its own page, and says how many
+    printed facts agree. If any row of a table is synthetic, the page begins by saying so.
 
     Raises DidError if a family's headline outcome has no estimate by the published estimator, or the reproduction
     table lacks the specification.
@@ -32,6 +33,7 @@ def front_markdown(*, front: Front, reproduction: pd.DataFrame, estimates: pd.Da
         front=front,
         synthetic=any(bool(table["is_synthetic"].any()) for table in (reproduction, estimates, diagnostics, headline)),
         onset=period_name(front.onset),
+        first=[markdown_cell(text) for text in answer.texts],
         leads=leading,
         how_to_read=how_to_read(leading),
         answers=[(facts, _answer(facts, estimates, rows)) for facts in front.families],

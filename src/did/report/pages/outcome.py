@@ -105,7 +105,7 @@ def _estimates(ours: pd.DataFrame, facts: Facts) -> Markup:
 
 
 def _published(claims: pd.DataFrame, facts: Facts) -> str:
-    """What was printed on the outcome and the verdict, one sentence per claim."""
+    """What was printed on the outcome and whether it comes out, one sentence per claim."""
     rows = claims[claims["indicator"] == facts.total]
     if rows.empty:
         return NOT_PRINTED if facts.n_published else NOT_COMPARED
@@ -114,12 +114,12 @@ def _published(claims: pd.DataFrame, facts: Facts) -> str:
         first = group.iloc[0]
         cell = (f"{facts.treatments.get(first['treatment'], first['treatment']).lower()}, "
                 f"{facts.samples.get(first['sample'], first['sample'])}")
-        if first["verdict"] == "not printed":
+        if first["number"] == "not_printed":
             nothing.append(f"{claim} ({cell})")
             continue
-        verdicts = dict(zip(group["cluster"].map(facts.clusters), group["verdict"], strict=True))
-        said = (f"**{first['verdict']}**" if len(set(verdicts.values())) == 1 else
-                listed(f"**{verdict}** clustered {name}" for name, verdict in verdicts.items()))
+        words = dict(zip(group["cluster"].map(facts.clusters), group["number"].str.replace("_", " "), strict=True))
+        said = (f"**{next(iter(words.values()))}**" if len(set(words.values())) == 1 else
+                listed(f"**{word}** clustered {name}" for name, word in words.items()))
         sentences.append(f"{claim} ({cell}) prints {markdown_cell(first['as_printed'])}: {said}.")
     if nothing:
         sentences.append(f"Nothing is printed for {listed(nothing)}.")

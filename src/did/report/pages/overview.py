@@ -50,7 +50,7 @@ def outcomes_by_estimators(outcomes: Sequence[Facts], tables: Mapping[str, pd.Da
                      for cluster in facts.clusters]
             leading = None if own_dates else only(
                 headline, indicator=facts.total, estimator=estimator, treatment=next(iter(facts.treatments)),
-                specification=facts.specification)
+                specification=facts.specification, sample=next(iter(facts.samples)))
             cells.append(_effect(found, facts, leading))
             first = first if own_dates or found[-1] is None else found[-1]
         cells.append(Cell("") if first is None else
@@ -114,15 +114,15 @@ def every_effect(outcomes: Sequence[Facts], tables: Mapping[str, pd.DataFrame]) 
 
 
 def claims_table(rows: pd.DataFrame, front: Front) -> Table:
-    """Return one row per published claim: what was printed, ours by every clustering, the verdict by every one.
+    """Return one row per published claim: what was printed, ours by every clustering, whether the number comes out.
 
     ``rows``: reproduction table under the specification reported.
     """
     frame = comparison_table(rows, front, whole=False)
-    verdicts = {claim: dict(zip(group["cluster"], group["verdict"], strict=True))
+    words = {claim: dict(zip(group["cluster"], group["number"].str.replace("_", " "), strict=True))
                 for claim, group in rows.groupby("claim", sort=False)}
     for cluster, name in front.clusters.items():
-        frame[f"Verdict {name}"] = [verdicts[claim].get(cluster, "") for claim in frame["Cell"]]
+        frame[f"Number {name}"] = [words[claim].get(cluster, "") for claim in frame["Cell"]]
     keys = {"Ours": [rows.loc[rows["claim"].eq(claim), "estimate"].iloc[0] for claim in frame["Cell"]]}
     return table_of(frame, name="claims", caption="Every published claim alongside ours", filtered=True, keys=keys,
                     right=["Ours", *(column for column in frame.columns if column.startswith("95%"))],

@@ -27,13 +27,14 @@ SHARED = ["estimate", "n_obs", "n_units", "n_treated", "few_treated"]
 BY_CLUSTER = ["std_error", "ci_low", "ci_high", "p_value", "p_adjusted", "n_clusters", "n_treated_clusters"]
 CLAIM = ["claim", "figure", "indicator", "outcome", "estimator", "treatment", "sample", "unit", "as_printed",
          "published_value", "published_sign", "published_significance", "published_n"]
-JUDGED = ["std_error", "ci_low", "ci_high", "p_value", "p_holm", "n_clusters", "significance_agrees", "verdict",
+JUDGED = ["std_error", "ci_low", "ci_high", "p_value", "p_holm", "n_clusters", "significance_agrees", "number",
           "reasons"]
-# What a verdict means, in a sentence each.
-VERDICTS = (
-    "Reproduced: our estimate rounds to the printed value, and sign and significance agree where they were printed. "
-    "Consistent: no value was printed, or its sample cannot be rebuilt, and what was printed agrees. Contradicted: "
-    "the printed sign or significance and ours exclude each other. Not reproduced: everything else.")
+# What a word for the number means, in a sentence each.
+NUMBERS = (
+    "Exact: our estimate rounds to the printed value, with the printed sign, significance and number of observations. "
+    "Close: it lies within a small share of its standard error of it, with the same. Agrees: no value was printed, and "
+    "what was printed is what we find. Differs: everything else. Whether an effect is shown is another question, which "
+    "the table of verdicts answers.")
 TEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "[": "{[}",
        "]": "{]}", "*": "{*}", '"': "''", MINUS: "$-$", DAGGER: r"\dag{}", "\N{EN DASH}": "--", "\N{EM DASH}": "---",
@@ -177,7 +178,7 @@ def claims(reproduction: pd.DataFrame, front: Front) -> pd.DataFrame:
 
 
 def reproduction_table(name: str, reproduction: pd.DataFrame, front: Front, *, is_synthetic: bool = False) -> Table:
-    """Return what was printed alongside ours, a row per claim, with the verdict by every clustering.
+    """Return what was printed alongside ours, a row per claim, with the word for the number by every clustering.
 
     ``is_synthetic``: the run is of made-up data, which a table without claims has no row to tell.
     """
@@ -186,8 +187,8 @@ def reproduction_table(name: str, reproduction: pd.DataFrame, front: Front, *, i
     words = comparison_table(rows, front, whole=False) if len(rows) else pd.DataFrame(columns=["Cell"])
     words = words.rename(columns={column: column.replace(" interval", "") for column in words.columns})
     for cluster, by in front.clusters.items():
-        words[f"Verdict {by}"] = wide[f"verdict_{cluster}"].fillna("").to_numpy()
-    notes = [VERDICTS,
+        words[f"Number {by}"] = wide[f"number_{cluster}"].fillna("").str.replace("_", " ").to_numpy()
+    notes = [NUMBERS,
              f"Published: {front.citation}" if front.citation else "",
              few_treated_note(rows["few_treated"], front.families[0].units if front.families else "units")]
     return Table(name=name, title="What was reproduced", caption="Printed findings alongside those of this run",

@@ -22,6 +22,7 @@ from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.registry import Source
+from did.report.content.answer import Answer
 from did.report.content.evaluation_facts import outcome_facts
 from did.report.content.facts import Facts, Front, estimator_name
 from did.report.content.identities import additivity, sum_to_zero
@@ -38,9 +39,9 @@ MOST_BYTES = 5_000_000
 class Report:
     """What the page is made from: the evaluation, the facts of the whole, the stages' tables and where files are.
 
-    ``tables`` are the overall estimates (with the notes of the indicators' settings), the diagnostics and the headlines
-    of every available outcome, and reproduction (one row per claim and clustering, with its verdict). The sections on
-    outcomes are those that the draw stage wrote.
+    ``tables`` are the overall estimates (with the notes of the indicators' settings), the diagnostics, the headlines
+    and the second opinions of every available outcome, and reproduction (one row per claim and clustering). The
+    sections on outcomes are those that the draw stage wrote; ``answer`` is the first screen.
     """
 
     evaluation: Evaluation
@@ -49,6 +50,7 @@ class Report:
     tables: Mapping[str, pd.DataFrame]
     versions: Mapping[str, str]
     paths: Paths
+    answer: Answer
     without: Sequence[str] = ()
 
 
@@ -72,6 +74,8 @@ def report_html(report: Report) -> str:
         front=front, evaluation=evaluation, onset=period_name(front.onset),
         synthetic=any(bool(table["is_synthetic"].any()) for table in report.tables.values()),
         style=Markup(style), script=Markup(script), hashes={"style": _hash(style), "script": _hash(script)},
+        answer=report.answer, glance=_glance(report),
+        checked=background.checked(report.tables["second_opinion"]),
         leads=[(inline(lead.text), lead.page) for lead in leading], how_to_read=inline(how_to_read(leading)),
         answers=[(facts, _headline(report, facts, rows)) for facts in front.families],
         by_estimator=overview.outcomes_by_estimators(
@@ -79,7 +83,7 @@ def report_html(report: Report) -> str:
             staggered=evaluation.staggered_estimators if result_files.staggered_specification(evaluation) else []),
         every=overview.every_effect(outcomes, report.tables),
         claims=overview.claims_table(rows, front) if len(rows) else None,
-        verdicts=_verdicts(rows), agreement=inline(agreement_sentence(rows, front)) if len(rows) else "",
+        numbers=_numbers(rows), agreement=inline(agreement_sentence(rows, front)) if len(rows) else "",
         cells=inline(cells_sentence(rows, front)),
         printed=[inline(line) for line in ([*claim_facts(rows, front)] if len(rows) else [])] + list(front.context),
         waves=_picture(report, result_files.WAVES, next(iter(families)), f"{evaluation.title}: who joined when")
@@ -97,6 +101,13 @@ def report_html(report: Report) -> str:
     if size > MOST_BYTES:
         raise DidError(f"report.html: expected at most {MOST_BYTES:,} bytes; found {size:,}; show fewer figures")
     return page
+
+
+def _glance(report: Report) -> Picture:
+    """The figure of the first screen."""
+    about = report.answer.lines[0].heading if report.answer.lines else report.front.title
+    return picture(report.paths.results, result_files.ANSWER, caption=f"{about}: what the checks make of it",
+                   rule="report")
 
 
 def _headline(report: Report, facts: Facts, rows: pd.DataFrame) -> list[Markup]:
@@ -147,9 +158,9 @@ def _picture(report: Report, name: str, family: str, caption: str) -> Picture:
     return picture(report.paths.results, name, caption=caption, rule=f"family_{family}")
 
 
-def _verdicts(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """How many claims have each verdict, by clustering: (clustering, words)."""
-    return [(cluster, listed(f"{n} {verdict}" for verdict, n in group["verdict"].value_counts(sort=True).items()))
+def _numbers(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """How many claims have each word for the number, by clustering: (clustering, words)."""
+    return [(cluster, listed(f"{n} {word.replace('_', ' ')}" for word, n in group["number"].value_counts().items()))
             for cluster, group in rows.groupby("cluster", sort=False)]
 
 

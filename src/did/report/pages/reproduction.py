@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from did.estimators.registry import TWO_WAY
+from did.evidence.comparison import REASONS, counts
 from did.evidence.ranking import never_satisfied
-from did.evidence.verdicts import REASONS, counts
 from did.project.claims import rounds_to
 from did.project.config import Indicator, Specification, period
 from did.report.content.facts import SAMPLES, TREATMENTS, short_name
@@ -69,13 +69,13 @@ def page(table: pd.DataFrame, specifications: pd.DataFrame, ranked: pd.DataFrame
     rows = table.loc[table["cluster"] == first]
     claims = [_Claim(row) for row in rows.itertuples()]
     numeric = [claim for claim in claims if claim.id in setting.figures]
-    stated = [claim for claim in claims if claim.band and not claim.value and claim.verdict != "cannot run"]
+    stated = [claim for claim in claims if claim.band and not claim.value and claim.number != "cannot_run"]
     return rendered(
         "reproduction.md.j2",
         setting=setting,
         synthetic=bool(table["is_synthetic"].any() or specifications["is_synthetic"].any()),
         tally=[(setting.clusters[level], _tally(table.loc[table["cluster"] == level])) for level in setting.clusters],
-        verdicts=markdown_table(_verdict_table(table, setting), right=["Ours", "N"]),
+        claims=markdown_table(_claims_table(table, setting), right=["Ours", "N"]),
         lost=_lost(rows),
         rows=[line for line in (_rows(family, rows, specifications, setting) for family in setting.families) if line],
         numbers=[
@@ -94,10 +94,10 @@ def page(table: pd.DataFrame, specifications: pd.DataFrame, ranked: pd.DataFrame
 
 
 class _Claim:
-    """A row of the verdicts, with printed numbers as the text they were."""
+    """A row of the comparison, with printed numbers as the text they were."""
 
     def __init__(self, row) -> None:
-        self.row, self.id, self.verdict = row, row.claim, row.verdict
+        self.row, self.id, self.number = row, row.claim, row.number
         self.value = "" if pd.isna(row.published_value) else f"{row.published_value:.15g}"
         self.rounding, self.band, self.sign = row.rounding, row.published_significance, row.published_sign
         self.heading = f"{row.claim}. {row.outcome}, {_cell(row)}"
@@ -112,11 +112,11 @@ def _cell(row) -> str:
 
 
 def _tally(rows: pd.DataFrame) -> str:
-    return listed(f"{n} {word}" for word, n in counts(rows).items())
+    return listed(f"{n} {word.replace('_', ' ')}" for word, n in counts(rows).items())
 
 
-def _verdict_table(table: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """One row per claim: what was printed, ours, the verdict under the published clustering and under the others."""
+def _claims_table(table: pd.DataFrame, setting: Setting) -> pd.DataFrame:
+    """One row per claim: what was printed, ours, and whether it comes out under the published clustering and others."""
     first, *others = setting.clusters
     alongside = table.set_index(["claim", "cluster"])
     found = []
@@ -128,9 +128,9 @@ def _verdict_table(table: pd.DataFrame, setting: Setting) -> pd.DataFrame:
         found.append({
             "Claim": row.claim, "Figure": f"{row.figure} {row.pane}".strip(), "Cell": f"{row.outcome}, {_cell(row)}",
             "As printed": f"{row.as_printed}{printed_n}", "Ours": ours,
-            "N": "" if pd.isna(row.n_obs) else count(row.n_obs), "Verdict": row.verdict,
+            "N": "" if pd.isna(row.n_obs) else count(row.n_obs), "Number": row.number.replace("_", " "),
             "Why": row.reasons.replace("_", " "),
-            **{f"Clustered {setting.clusters[level]}": alongside.loc[(row.claim, level), "verdict"]
+            **{f"Clustered {setting.clusters[level]}": alongside.loc[(row.claim, level), "number"].replace("_", " ")
                for level in others if (row.claim, level) in alongside.index},
         })
     return pd.DataFrame(found)
@@ -139,11 +139,11 @@ def _verdict_table(table: pd.DataFrame, setting: Setting) -> pd.DataFrame:
 def _lost(rows: pd.DataFrame) -> list[str]:
     """Why claims cannot run, or cannot be compared in full, one line per reason."""
     lines = [f"{listed(part['claim'], at_most=LISTED)} cannot run: {markdown_cell(why.rstrip('.'))}."
-             for why, part in rows.loc[rows["verdict"] == "cannot run"].groupby("note", sort=False)]
+             for why, part in rows.loc[rows["number"] == "cannot_run"].groupby("note", sort=False)]
     return lines + [
-        f"{listed(part['claim'], at_most=LISTED)}: cannot run for N, and the verdict rests on sign and band, because "
+        f"{listed(part['claim'], at_most=LISTED)}: cannot run for N, because "
         f"{markdown_cell(why.rstrip('.'))}." for why, part
-        in rows.loc[(rows["not_comparable"] != "") & (rows["verdict"] != "cannot run")].groupby("not_comparable")]
+        in rows.loc[(rows["not_comparable"] != "") & (rows["number"] != "cannot_run")].groupby("not_comparable")]
 
 
 # Numbers of observations ---------------------------------------------------------------------------------------
@@ -249,7 +249,8 @@ def _number(claim: _Claim, specifications: pd.DataFrame, setting: Setting) -> li
              f"to lie from {range_words(claim)}"
              + (", because the number is printed as approximate." if claim.rounding == "about" else "."),
              f"The default specification gives {number(row.estimate, decimals)} (95% interval "
-             f"{interval(row.ci_low, row.ci_high, decimals)}, {p_value(row.p_value)}): **{row.verdict}**"
+             f"{interval(row.ci_low, row.ci_high, decimals)}, {p_value(row.p_value)}): "
+             f"**{row.number.replace('_', ' ')}**"
              + (f" ({row.reasons.replace('_', ' ')})." if row.reasons else ".")]
     if value.any():
         sets = {"the number": value, "sign and band as well": value & band, "N too": value & band & n}

@@ -21,6 +21,7 @@ from did.words import listed, markdown_cell
 
 # Figures of an outcome by the beginning of their names, in the order shown, and what they show.
 FIGURES = {
+    "evidence": "The evidence at a glance",
     "trends": "Means of the treated and the comparison {units}",
     "series": "Means of each wave",
     result_files.EVENT_STUDY: "By time since onset",

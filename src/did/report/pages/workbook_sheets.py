@@ -13,7 +13,7 @@ import pandas as pd
 from did.project.registry import Source
 from did.report.content.facts import METHODS, Facts, Front, estimator_name, own_dates_names
 from did.report.content.notes import worded
-from did.report.pages.paper_tables import BY_CLUSTER, CELL, SHARED, SYNTHETIC, VERDICTS, claims, effects, side_by_side
+from did.report.pages.paper_tables import BY_CLUSTER, CELL, NUMBERS, SHARED, SYNTHETIC, claims, effects, side_by_side
 from did.report.writers.workbook import Column, Cover, Sheet
 from did.words import decimals_for, period_name, short_decimals
 
@@ -41,7 +41,7 @@ NOTES = {
                     "the onset on.",
     "specification": "A specification settles what {open}: which areas, periods and dates. Names as "
                "in the evaluation file.",
-    "verdict": VERDICTS,
+    "number": NUMBERS,
     "printed": "As the publication prints it, in our words where it prints no number.",
     "staggered": "Each wave is treated from its own date. Where effects differ between waves or grow with time, "
                  "two-way fixed effects weight them in ways that need not be an average; the other estimators do not.",
@@ -255,9 +255,9 @@ def _reproduced(reproduction: pd.DataFrame, front: Front, names: _Names) -> Shee
                Column("n_agrees", "Observations agree")]
     extra = {"p_holm": ("p-value {by}, adjusted by Holm (0 to 1)", "p"),
              "significance_agrees": ("Significance agrees {by}", "text"),
-             "verdict": ("Verdict {by} [note:verdict]", "text")}
+             "number": ("Number {by} [note:number]", "text")}
     for cluster, by in names.clusters.items():
-        for name in ("std_error", "ci_low", "ci_high", "p_value", "p_holm", "significance_agrees", "verdict"):
+        for name in ("std_error", "ci_low", "ci_high", "p_value", "p_holm", "significance_agrees", "number"):
             heading, kind = (CLUSTER_COLUMNS | extra)[name]
             columns.append(Column(f"{name}_{cluster}", heading.format(by=by), kind, "[z]" if kind == "text" else "[x]"))
     shown = wide["published_value"].astype(float).map(lambda value: 0 if pd.isna(value) else short_decimals(value))

@@ -1,0 +1,133 @@
+"""The same estimates by a second program: linearmodels for two-way fixed effects, statsmodels for lagged outcomes.
+
+Both are given the panel table and the definitions, and nothing of this package's designs or fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+
+import numpy as np
+import pandas as pd
+
+from did.estimators.base import PERIODS_PER_YEAR
+
+COLUMNS = ["estimator", "event_time", "bin_width", "estimate", "second", "difference", "program", "status", "reason"]
+# Of figures by month the event study is checked in bins of a year: a coefficient for each month takes half a minute.
+PROGRAMS = {"did": "linearmodels", "event_study": "linearmodels", "ldv": "statsmodels"}
+
+
+def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, lags: str) -> pd.DataFrame:
+    """Return our estimates of one cell next to those of a second program, one row each, in `COLUMNS`.
+
+    ``frame``: rows of the panel table under one specification and sample (unit, period, outcome, cohort, and ``dose``,
+    the column that treatment is read from, in its own unit); ``estimates``: rows of the estimates table for the same
+    specification, sample and treatment, of one cluster level. Two-way fixed effects are by PanelOLS of linearmodels
+    (unit and time effects absorbed, a missing outcome left out); event studies likewise with a dummy for each event
+    time, or each year of them; the lagged-dependent-variable model by OLS of statsmodels on all outcomes before
+    treatment, or those of ``lags``, with period effects. ``difference`` is a share of the larger of our estimate and
+    our standard error. Estimators that have no second program are skipped with the reason. Raises nothing.
+    """
+    rows = []
+    for name, group in estimates.groupby("estimator", sort=False):
+        if name not in PROGRAMS:
+            continue
+        for width, ours in _blocks(name, group, frame):
+            program = PROGRAMS[name]
+            about = {"estimator": name, "bin_width": width, "program": f"{program} {metadata.version(program)}"}
+            try:
+                found = _FITS[name](frame, dose, width, lags, ours)
+            except (ValueError, np.linalg.LinAlgError) as error:
+                rows.append(about | {"status": "skipped", "reason": " ".join(str(error).split())[:200]})
+                continue
+            for row in ours.itertuples():
+                key = None if pd.isna(row.event_time) else int(row.event_time)
+                if key not in found:
+                    continue
+                scale = np.nanmax([abs(row.estimate), row.std_error if pd.notna(row.std_error) else 0.0])
+                off = abs(row.estimate - found[key])
+                rows.append(about | {"event_time": key, "estimate": row.estimate, "second": found[key],
+                                     "difference": off / scale if scale > 0 else off, "status": "done", "reason": ""})
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"event_time": "Int64", "bin_width": "Int64"})
+
+
+def _blocks(name: str, group: pd.DataFrame, frame: pd.DataFrame) -> Iterator[tuple[int | None, pd.DataFrame]]:
+    """Our rows of one fit: the overall effect, or effects by event time, by year where figures are by month."""
+    if name != "event_study":
+        yield None, group.loc[group["estimand"].eq("overall") & group["estimate"].notna()]
+        return
+    year = PERIODS_PER_YEAR[frame["frequency"].iloc[0]]
+    estimand, width = (f"event_bin_{year}", year) if year > 1 else ("event_time", 1)
+    rows = group.loc[group["estimand"].eq(estimand) & group["state"].isin(["estimated", "reference"])]
+    if len(rows):
+        yield width, rows
+
+
+def _cells(frame: pd.DataFrame, dose: str) -> pd.DataFrame:
+    """Unit, period counted from 0, outcome, event time (missing if never treated) and dose from treatment on."""
+    order = {period: place for place, period in enumerate(sorted(frame["period"].unique()))}
+    time = frame["period"].map(order).astype(int)
+    # A first treated period that is not in the window comes after the last before it.
+    first = frame["cohort"].map(lambda cohort: np.nan if pd.isna(cohort) else
+                                sum(period < cohort for period in order)).astype(float)
+    first = first.where(first < len(order))
+    return pd.DataFrame({"unit": frame["unit"], "time": time, "outcome": frame["outcome"].astype(float),
+                         "event_time": time - first, "dose": frame[dose].astype(float).where(first.notna(), 0.0)})
+
+
+def _panel_ols(cells: pd.DataFrame, exog: pd.DataFrame) -> pd.Series:
+    from linearmodels.panel import PanelOLS
+
+    seen = cells["outcome"].notna().to_numpy()
+    index = pd.MultiIndex.from_frame(cells.loc[seen, ["unit", "time"]])
+    model = PanelOLS(cells.loc[seen, "outcome"].set_axis(index), exog.loc[seen].set_axis(index), entity_effects=True,
+                     time_effects=True)
+    return model.fit().params
+
+
+def _did(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
+    cells = _cells(frame, dose)
+    effect = cells["dose"].where(cells["event_time"] >= 0, 0.0)
+    return {None: float(_panel_ols(cells, pd.DataFrame({"effect": effect})).iloc[0])}
+
+
+def _event_study(frame: pd.DataFrame, dose: str, width: int, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
+    cells = _cells(frame, dose)
+    place = np.floor_divide(cells["event_time"], width)
+    at = {int(event): f"at {event}" for event in ours.loc[ours["state"].eq("estimated"), "event_time"]}
+    exog = pd.DataFrame({name: cells["dose"].where(place.eq(event), 0.0) for event, name in at.items()})
+    found = _panel_ols(cells, exog)
+    return {event: float(found[name]) for event, name in at.items()}
+
+
+def _ldv(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
+    import statsmodels.api as sm
+
+    cells = _cells(frame, dose)
+    always = cells.loc[cells["event_time"].ge(0) & cells["time"].eq(0), "unit"]
+    cells = cells.loc[~cells["unit"].isin(always)]
+    wide = cells.pivot(index="unit", columns="time", values="outcome")
+    onset = int((cells["time"] - cells["event_time"]).min())
+    before = wide.loc[:, : onset - 1]
+    if lags.startswith("last_"):
+        before = before.iloc[:, -int(lags.removeprefix("last_")):]
+    elif lags == "yearly_means":
+        before = _yearly_means(before, PERIODS_PER_YEAR[frame["frequency"].iloc[0]])
+    # Periods that no unit has are nothing to wait for; a unit without one that others have is left out.
+    complete = pd.concat([before, wide.loc[:, onset:]], axis=1).dropna(axis=1, how="all").notna().all(axis=1)
+    before = before.loc[complete].dropna(axis=1, how="all").add_prefix("before ")
+    after = cells.loc[(cells["time"] >= onset) & cells["outcome"].notna() & cells["unit"].isin(before.index)]
+    periods = pd.get_dummies(after["time"], prefix="period", dtype=float)
+    effect = after["dose"].where(after["event_time"] >= 0, 0.0).rename("effect")
+    exog = pd.concat([effect, periods, before.loc[after["unit"]].set_index(after.index)], axis=1)
+    return {None: float(sm.OLS(after["outcome"], exog).fit().params["effect"])}
+
+
+def _yearly_means(before: pd.DataFrame, year: int) -> pd.DataFrame:
+    """Means of whole years counted back from treatment; the oldest periods that fill none are left out."""
+    whole = before.iloc[:, before.shape[1] % year:]
+    return whole.T.groupby(np.arange(whole.shape[1]) // year).agg(lambda part: part.mean(skipna=False)).T
+
+
+_FITS = {"did": _did, "event_study": _event_study, "ldv": _ldv}

@@ -1,0 +1,220 @@
+"""The answer in a minute: for each printed number one line of plain words, made from the columns of the verdicts.
+
+A sentence is a template found by the codes of a verdict, with numbers and names put in; no page writes its own. What
+cannot be told apart from zero is "not shown", which is never said as "no effect".
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from did.evidence.comparison import REASONS
+from did.words import decimals_for, listed, number, plural, short_decimals, singular
+
+# Word for the number -> what is said of it.
+NUMBER = {
+    "exact": "We get the same number.",
+    "close": "We get nearly the same number.",
+    "differs": "We get another number.",
+    "agrees": "We find what was printed.",
+    "not_printed": "",
+    "cannot_run": "",
+}
+# Where the number is that printed, and something else differs.
+SAME_BUT = {"band_differs": "We get the same number, with another margin of error.",
+            "n_differs": "We get the same number, from another number of observations."}
+ANOTHER_SAMPLE = "We get another number, as some of the data cannot be had."
+# Word for the claim -> what is said of it, in three parts: the one in the middle is the answer, the last says why.
+# {apart}: with whom it is not told apart from no change; {but}, {and_but}: what the checks say.
+CLAIM = {
+    "holds": ("", "It holds as an effect", ": it can be told apart from no change, and no check undoes it."),
+    "fragile": ("It can be told apart from no change, but ", "it is fragile", ": {but}."),
+    "not_shown": ("", "It is not shown to be an effect", ": {apart} it cannot be told apart from no change{and_but}."),
+    "not_shown_as_published": ("", "No effect is shown, as published", ": it cannot be told apart from no change."),
+    "shown_here": ("", "An effect is shown here, though none was published", "{and_but}."),
+    "contradicted": ("", "It is contradicted", ": our figures point the other way."),
+    "cannot_run": ("", "", ""),
+}
+# Code of what decides, or of what a step found -> what is said of it after "but" or "and".
+CHECKS = {
+    "rests_on": "it comes and goes with {rests_on}",
+    "detrended_turns_round": "it turns round once earlier trends are taken out",
+    "detrended_holds_zero": "it fades once earlier trends are taken out",
+    "placebo_onsets_as_large": "changes as large were there before it began",
+    "estimators_differ_in_sign": "methods that give each wave its own date differ on its direction",
+    "intervals_hold_zero": "it fades where each wave has its own date",
+    "sign_turns_round": "it turns round when other choices are made",
+    "intervals_change": "it comes and goes with the choices that are made",
+}
+# Why something cannot be run or judged.
+NOT_RUN = REASONS | {"not_calibrated": "no method of inference could be tried on it",
+                     "no_method_gives_an_interval": "no method gives it an interval"}
+NOT_SHOWN = "“Not shown” does not mean “no effect”: these data cannot tell."
+MADE_UP = "All of this is computed from made-up data: the verdicts say nothing about the real world or the publication."
+SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+# Printed statements about p-values, the strongest first: what a publication stands on comes first.
+STRENGTH = ("p<0.001", "p<0.01", "p<0.05", "", "not significant")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One printed number, or one headline, as a reader meets it.
+
+    target : its name in the tables; indicator : the outcome, with its ``heading``; detail : what sets it apart from
+    other lines on the outcome, "" if nothing; printed, ours : the numbers with their sign ("" where none was printed);
+    unit : theirs; number, verdict : the words of the table; parts : what to make of it in plain words, in three parts,
+    of which the second is the answer.
+    """
+
+    target: str
+    indicator: str
+    heading: str
+    detail: str
+    printed: str
+    ours: str
+    unit: str
+    number: str
+    verdict: str
+    parts: tuple[str, str, str]
+
+    @property
+    def sentence(self) -> str:
+        """The parts as one text."""
+        return "".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first screen: its lines, in one line what cannot be run, and the sentences that must stand beside them."""
+
+    lines: Sequence[Line]
+    cannot_run: str
+    beside: Sequence[str]
+
+    @property
+    def groups(self) -> list[list[Line]]:
+        """The lines, those on one outcome that follow each other together."""
+        return [list(group) for _, group in itertools.groupby(self.lines, key=lambda line: line.indicator)]
+
+    @property
+    def texts(self) -> list[str]:
+        """The lines as running text, for a terminal or a sheet: ``Delays (wave one): printed +40, ours +41 days. ...``.
+        """
+        said = []
+        for line in self.lines:
+            head = f"{line.heading}{f' ({line.detail})' if line.detail else ''}"
+            numbers = [f"printed {line.printed}"] if line.printed else []
+            said.append(f"{head}: {', '.join([*numbers, f'ours {line.ours}'])} {line.unit}. {line.sentence}")
+        return [*said, *([self.cannot_run] if self.cannot_run else []), *self.beside]
+
+
+@dataclass(frozen=True)
+class Names:
+    """What outcomes and doses are called.
+
+    outcomes : indicator -> its title; families : indicator -> its family; units : indicator -> unit of its effect;
+    headlines : indicators that families are answered by; dose : what one more unit of it is; areas : what units are
+    called; sample : the sample that need not be named, with the names of the others.
+    """
+
+    outcomes: Mapping[str, str]
+    families: Mapping[str, str]
+    units: Mapping[str, str]
+    headlines: Sequence[str]
+    dose: str
+    areas: str
+    samples: Mapping[str, str]
+
+
+def answer(verdicts: pd.DataFrame, evidence: pd.DataFrame, names: Names) -> Answer:
+    """Return the first screen of an evaluation, from its ``verdicts`` and ``evidence`` tables.
+
+    A line for each printed number that is estimated, those that the publication calls significant first, outcome by
+    outcome; where no number was printed, for the headline of each family. Raises nothing.
+    """
+    printed = verdicts.loc[verdicts["published_value"].notna()]
+    shown = printed.loc[printed["verdict"].ne("cannot_run")]
+    if shown.empty:
+        shown = verdicts.loc[verdicts["indicator"].isin(list(names.headlines)) & verdicts["verdict"].ne("cannot_run")]
+        shown = shown.drop_duplicates("indicator")
+    strength = shown["published_significance"].map({word: place for place, word in enumerate(STRENGTH)})
+    family = shown["indicator"].map(names.families)
+    order = pd.DataFrame({"family": strength.groupby(family).transform("min"),
+                          "place": family.map({each: at for at, each in enumerate(dict.fromkeys(family))}),
+                          "claim": range(len(shown))}, index=shown.index)
+    shown = shown.loc[order.sort_values(["family", "place", "claim"]).index]
+    lines = [_line(row, evidence, names) for row in shown.to_dict("records")]
+    beside = [NOT_SHOWN] if shown["verdict"].isin(["not_shown", "not_shown_as_published"]).any() else []
+    if len(verdicts) and verdicts["is_synthetic"].any():
+        beside = [MADE_UP, *beside]
+    return Answer(lines, _cannot_run(printed if len(printed) else verdicts, names), beside)
+
+
+def _line(row: Mapping, evidence: pd.DataFrame, names: Names) -> Line:
+    value = row["published_value"]
+    printed = number(value, short_decimals(value), signed=True) if pd.notna(value) else ""
+    decimals = decimals_of(row)
+    detail = [f"for each {names.dose}"] if row["treatment"] == "intensity" else []
+    detail += [names.samples[row["sample"]]] if row["sample"] in names.samples else []
+    return Line(row["target"], row["indicator"], names.outcomes[row["indicator"]], ", ".join(detail),
+                printed, number(row["estimate"], decimals, signed=True), names.units[row["indicator"]], row["number"],
+                row["verdict"], sentence(row, evidence, names.areas))
+
+
+def sentence(row: Mapping, evidence: pd.DataFrame, areas: str) -> tuple[str, str, str]:
+    """Return what to make of one row of the verdicts, in plain words and three parts, of which the second is the
+    answer. ``evidence`` has its steps, ``areas`` is what units are called."""
+    steps = evidence.loc[evidence["target"].eq(row["target"])]
+    buts = _checks(row, steps)
+    clusters = areas if row["cluster"] in ("", "unit") else f"{row['cluster']}s"
+    n = row["n_treated_clusters"] if clusters != areas else row["n_treated"]
+    apart = f"with {_small(n)} treated {clusters if n != 1 else singular(clusters)}" if pd.notna(n) else "here"
+    before, middle, after = (part.format(apart=apart, but=" and ".join(buts[:2]) or "a check says no",
+                                         and_but=f", and {buts[0]}" if buts else "") for part in CLAIM[row["verdict"]])
+    first = NUMBER[row["number"]]
+    if row["number"] == "differs":
+        why = steps.loc[steps["step"].eq(1), "reason"]
+        first = SAME_BUT.get(next(iter(why), ""), ANOTHER_SAMPLE if row["not_comparable"] else first)
+    return f"{first} {before}".lstrip(), middle, after
+
+
+def _checks(row: Mapping, steps: pd.DataFrame) -> list[str]:
+    """What the checks that say no found: first the system that the answer hangs on, then trends, dates and choices."""
+    found = []
+    failed = steps.loc[steps["answer"].eq("no") & steps["step"].gt(2)]
+    if row["rests_on"] and failed["step"].eq(5).any():
+        found.append(CHECKS["rests_on"].format(rests_on=row["rests_on_called"] or row["rests_on"]))
+    for step in failed.sort_values("step").itertuples():
+        if step.reason in CHECKS and not (step.step == 5 and found and step.reason == "intervals_change"):
+            found.append(CHECKS[step.reason])
+    return found
+
+
+def _cannot_run(rows: pd.DataFrame, names: Names) -> str:
+    """One line for everything that cannot be run, with the first reason."""
+    lost = rows.loc[rows["verdict"].eq("cannot_run")]
+    if lost.empty:
+        return ""
+    labels = list(dict.fromkeys(names.outcomes.get(name, name) for name in lost["indicator"]))
+    what = "printed number" if lost["published_value"].notna().all() else "result"
+    why = NOT_RUN.get(lost["reason"].iloc[0], "it cannot be judged")
+    return f"Not run: {plural(len(lost), what)} ({listed(labels, at_most=3)}), because {why}."
+
+
+def decimals_of(row: Mapping) -> int:
+    """No more than the printed number has, and one where both would look the same though they are not; of a number that
+    nothing was printed about by its interval."""
+    if pd.isna(row["published_value"]):
+        half = (row["ci_high"] - row["ci_low"]) / 4
+        return max(decimals_for(half) - 1, 0) if pd.notna(half) else 1
+    decimals = short_decimals(row["published_value"])
+    same = f"{row['estimate']:.{decimals}f}" == f"{row['published_value']:.{decimals}f}"
+    return decimals if same or decimals or row["number"] in ("exact", "close") else decimals + 1
+
+
+def _small(n: int) -> str:
+    return SMALL[int(n)] if 0 <= int(n) < len(SMALL) else str(int(n))

@@ -1,0 +1,101 @@
+"""The evidence on one estimate as rows of a figure: the number, its intervals, and every estimate that a check made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from did.report.content.facts import own_dates_names
+from did.words import listed
+
+COLUMNS = ["target", "kind", "words", "estimate", "ci_low", "ci_high", "smallest", "largest", "is_synthetic"]
+PRINTED, OURS, AS_PUBLISHED, RANGE = "printed", "ours", "as_published", "range"
+# Kind of an item of the evidence -> what its row says.
+WORDS = {
+    "detrended": "Earlier trends taken out",
+    "controls_in_regions": "Compared within the same regions",
+    "controls_at_levels": "Compared at similar levels",
+    "without_cluster": "Without {called}",
+    "own_dates": "Each wave from its own date: {estimator}",
+}
+RANGES = {"specification": "{n} other declared choices", "own_dates": "Each wave from its own date, {n} ways"}
+
+
+def evidence_rows(verdict: pd.Series | None, evidence: pd.DataFrame, items: pd.DataFrame, *, units: str,
+                  brief: bool = False) -> pd.DataFrame:
+    """Return one row for each line of the figure, in `COLUMNS`, the number itself first; none without a ``verdict``.
+
+    ``verdict`` is a row of the verdicts; ``evidence`` and ``items`` are those tables, of any targets; ``units`` is what
+    units are called. ``kind`` is `PRINTED`, `OURS` (with the headline interval), `AS_PUBLISHED` (errors by unit), the
+    kind of an item, or `RANGE` of several, whose ends are smallest and largest. ``brief`` leaves the rows that say
+    most: of the systems left out the one that moves the estimate most, and waves from their own dates as a range.
+    """
+    if verdict is None:
+        return pd.DataFrame(columns=COLUMNS)
+    target = verdict["target"]
+    steps = evidence.loc[evidence["target"].eq(target)].set_index("step")
+    own = items.loc[items["target"].eq(target)]
+    own = own.loc[own["estimate"].notna()]
+    rows = []
+    if pd.notna(verdict["published_value"]):
+        rows.append({"kind": PRINTED, "words": "As printed", "estimate": verdict["published_value"]})
+    rows.append({"kind": OURS, "words": "Ours, with its margin of error",
+                 **{name: verdict[name] for name in ("estimate", "ci_low", "ci_high")}})
+    if verdict["claim"] and 1 in steps.index and not brief and pd.notna(steps.loc[1, "ci_low"]):
+        rows.append({"kind": AS_PUBLISHED, "words": f"Ours, taking {units} as independent, as published",
+                     **{name: steps.loc[1, name] for name in ("estimate", "ci_low", "ci_high")}})
+    kinds = {kind: own.loc[own["kind"].eq(kind)] for kind in WORDS}
+    without = kinds["without_cluster"].sort_values("estimate")
+    rows += _rows(kinds["detrended"])
+    if brief:
+        rows += [_range("own_dates", kinds["own_dates"])] if len(kinds["own_dates"]) else []
+        rests = without.loc[without["label"].eq(verdict["rests_on"])]
+        moved = (without["estimate"] - verdict["estimate"]).abs().sort_values(ascending=False, kind="stable")
+        rows += _rows(rests if len(rests) else without.loc[moved.index[:1]])
+        rows += _rows(kinds["controls_in_regions"])
+    else:
+        rows += [row for kind in (kinds["own_dates"], without, kinds["controls_in_regions"],
+                                  kinds["controls_at_levels"]) for row in _rows(kind)]
+    others = own.loc[own["kind"].eq("specification")]
+    rows += [_range("specification", others)] if len(others) else []
+    frame = pd.DataFrame(rows).reindex(columns=COLUMNS)
+    return frame.assign(target=target, is_synthetic=bool(verdict["is_synthetic"]))
+
+
+def leading(verdicts: pd.DataFrame, cell: Mapping[str, str]) -> pd.Series | None:
+    """Return the verdict that an outcome is answered by: of the ``cell`` (sample, treatment, estimator) or, if none is
+    on it, the first of that sample and treatment; None if there is none. ``verdicts``: rows of one outcome."""
+    near = verdicts.loc[verdicts["sample"].eq(cell["sample"]) & verdicts["treatment"].eq(cell["treatment"])]
+    own = near.loc[near["estimator"].eq(cell["estimator"])]
+    found = own if len(own) else near
+    return found.iloc[0] if len(found) else None
+
+
+def _rows(items: pd.DataFrame) -> list[dict]:
+    return [_row(item) for item in items.to_dict("records")]
+
+
+def _row(item: Mapping) -> dict:
+    names = own_dates_names()
+    words = WORDS[item["kind"]].format(called=item["called"] or item["label"],
+                                       estimator=names.get(item["estimator"], item["estimator"]))
+    return {"kind": item["kind"], "words": words, **{name: item[name] for name in ("estimate", "ci_low", "ci_high")}}
+
+
+def _range(kind: str, rows: pd.DataFrame) -> dict:
+    return {"kind": RANGE, "words": RANGES[kind].format(n=len(rows)), "estimate": np.nan,
+            "smallest": rows["estimate"].min(), "largest": rows["estimate"].max()}
+
+
+def in_words(rows: pd.DataFrame) -> str:
+    """Which rows keep the sign of the estimate and leave out zero, for an alternative text."""
+    ours = rows.loc[rows["kind"].eq(OURS), "estimate"]
+    if ours.empty or not len(rows):
+        return ""
+    checks = rows.loc[rows["estimate"].notna() & ~rows["kind"].isin([PRINTED, OURS, AS_PUBLISHED])]
+    turned = checks.loc[np.sign(checks["estimate"]) != np.sign(ours.iloc[0]), "words"]
+    out = ((checks["ci_low"] > 0) | (checks["ci_high"] < 0)).sum()
+    said = f"Of {len(checks)} checks {len(checks) - len(turned)} keep its sign and {out} leave out zero."
+    return f"{said} It turns round: {listed(turned.str.lower())}." if len(turned) else said
