@@ -32,8 +32,8 @@ def targets(comparison: pd.DataFrame, headline: pd.DataFrame, leading: Mapping[s
 
     Each has the keys target (name of the claim, or of the outcome), those of `CELL`, and number: its row of
     ``comparison`` (one row per claim and cluster level, of which the first is that published) as a mapping, None for a
-    headline that nothing was published about. ``headline``: rows of that table; ``leading`` the specification, sample, treatment
-    and estimator of the one that the outcome is answered by. Raises nothing.
+    headline that nothing was published about. ``headline``: rows of that table; ``leading`` the specification, sample,
+    treatment and estimator of the one that the outcome is answered by. Raises nothing.
     """
     found, cells = [], set()
     for _, group in comparison.groupby("claim", sort=False):

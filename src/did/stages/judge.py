@@ -19,8 +19,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """Write the evidence, evidence_items and verdicts tables of one indicator and return one line about them.
 
     Of every claim that prints something and, where none is on it, of the headline: the first treatment and sample by
-    the published estimator under the reported specification. Nothing is estimated here. Raises DidError for a table that is missing or breaks its
-    contract.
+    the published estimator under the reported specification. Nothing is estimated here. Raises DidError for a table
+    that is missing or breaks its contract.
     """
     frames = {name: tables.read(name, getattr(paths, name)(indicator)) for name in READ}
     first = {"specification": evaluation.default_specification, "sample": evaluation.samples[0],
