@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from did.project import result_files
-from did.stages import adjust, draw, family, judge, manifest, report, reproduce, tabulate, workbook
+from did.stages import adjust, check, compare, draw, family, judge, manifest, report, reproduce, tabulate, workbook
 
 
 def write_outputs(evaluation, paths, without=()) -> set[str]:
@@ -11,7 +11,8 @@ def write_outputs(evaluation, paths, without=()) -> set[str]:
     where = {"evaluation": evaluation, "paths": paths, "without": list(without)}
     for name, members in result_files.families(evaluation, without).items():
         for indicator in members:
-            judge.run(indicator, evaluation=evaluation, paths=paths)
+            for stage in (compare, check, judge):
+                stage.run(indicator, evaluation=evaluation, paths=paths)
             draw.run(indicator, **where)
         adjust.run(name, **where)
         family.run(name, **where)

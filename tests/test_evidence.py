@@ -308,12 +308,12 @@ def test_a_line_says_printed_ours_and_what_to_make_of_it():
      "We get the same number. It can be told apart from no change, but it is fragile: it turns round once earlier "
      "trends are taken out and methods that give each wave its own date differ on its direction."),
     ({"published_significance": "not significant"}, {"ci_low": -5.0}, {},
-     "We get the same number. No effect is shown, as published: it cannot be told apart from no change."),
+     "We get the same number. No effect is shown, as published."),
     ({"number": "differs", "reasons": "band_differs"}, {"ci_low": -5.0}, {},
      "We get the same number, with another margin of error. It is not shown to be an effect: with three treated "
      "systems it cannot be told apart from no change."),
     ({"number": "differs", "not_comparable": "years"}, {"estimate": -40.0, "ci_low": -70.0, "ci_high": -10.0}, {},
-     "We get another number, as some of the data cannot be had. It is contradicted: our figures point the other way."),
+     "We get another number; some data are missing. It is contradicted: our figures point the other way."),
 ])
 def test_sentences(printed, led, changes, said):
     found = screen(number(**printed), headline=headline(**led), diagnostics=diagnostics(**changes))
@@ -336,8 +336,8 @@ def test_what_cannot_be_run_is_one_line_and_what_is_claimed_strongly_comes_first
     every = pd.concat([verdicts, strong, unavailable(lost)], ignore_index=True).assign(is_synthetic=True)
     found = answer(every, evidence, NAMES)
     assert [line.target for line in found.lines] == ["S1", "D1"]
-    assert found.cannot_run == "Not run: 1 printed number (Lost outcome), because the files are not at hand."
-    assert found.beside[0] == MADE_UP
+    assert found.cannot_run == "Not run, as the files are not at hand: Lost outcome."
+    assert found.texts[0] == MADE_UP
     assert every["verdict"].tolist()[-1] == "cannot_run"
 
 

@@ -36,7 +36,8 @@ CASES = {
     "fetch": ([*ELSEWHERE, "fetch", "visits"], [*ELSEWHERE, "fetch", "gone"]),
     "observe": ([*ELSEWHERE, "observe", "visits"], [*ELSEWHERE, "observe", "gone"]),
     **{stage: ([*ELSEWHERE, stage, "visits"], [*ELSEWHERE, stage, "gone"])
-       for stage in ("align", "fit", "calibrate", "specify", "diagnose", "judge", "draw", "family", "adjust")},
+       for stage in ("align", "fit", "calibrate", "specify", "diagnose", "compare", "check", "judge", "draw", "family",
+                     "adjust")},
     "power": ([*ELSEWHERE, "power", "visits", "--draws", "20"], [*ELSEWHERE, "power", "gone"]),
     "reproduce": ([*ELSEWHERE, "reproduce"], ["--config", "gone.yaml", "reproduce"]),
     **{stage: ([*ELSEWHERE, stage], ["--config", "gone.yaml", stage])

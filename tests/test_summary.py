@@ -12,6 +12,7 @@ import pytest
 
 from did.errors import DidError
 from did.inference.joint_test import BLANK
+from did.report.content.answer import Answer, Line
 from did.report.content.facts import (
     DAGGER,
     Facts,
@@ -349,6 +350,9 @@ FRONT = Front(
     n_published=6, n_published_numbers=2, published_conclusion="no significant link", citation="A report, 2022.",
     context=("Waves were | not drawn by lot.",), unavailable=[("Survey", "Met and Not met", REASON)])
 
+ANSWER = Answer([Line("D1", "days", "All | causes", "", "+40", "+41", "days", "close", "not_shown", (
+    "We get nearly the same number. ", "It is not shown to be an effect", "."))], "Not run: 2 printed numbers.", [])
+
 
 def cannot_run(reproduction):
     """The claims, and two on an indicator that this run has no files for."""
@@ -366,9 +370,11 @@ def cannot_run(reproduction):
 def test_front_page_has_answers_every_cell_and_what_is_not_there(tables):
     rows = cannot_run(tables["reproduction"])
     given = {"reproduction": rows} | {name: tables[name] for name in ("estimates", "diagnostics", "headline")}
-    page = front_markdown(front=FRONT, **given)
-    assert page == front_markdown(front=FRONT, **{name: table.copy() for name, table in given.items()})
+    page = front_markdown(front=FRONT, answer=ANSWER, **given)
+    assert page == front_markdown(front=FRONT, answer=ANSWER, **{name: table.copy() for name, table in given.items()})
     assert "### [Integrated systems](summary_days.md)" in page and "SYNTHETIC" not in page
+    said = r"- All \| causes: printed +40, ours +41 days. We get nearly the same number. It is not shown"
+    assert page.index(said) < page.index("- Not run: 2 printed numbers.") < page.index("## The headline estimates")
     own = tables["estimates"].query("event_time.isna() and specification == 'default'")
     assert answer(own, FACTS, tables["reproduction"], "binary") in page
     table = re.search(r"(?:^\|.*\n)+", page, flags=re.M)[0].splitlines()
@@ -383,7 +389,7 @@ def test_front_page_has_answers_every_cell_and_what_is_not_there(tables):
 
 
 def test_agreement_counts_leave_out_what_cannot_run(tables):
-    with_lost = front_markdown(front=FRONT, reproduction=cannot_run(tables["reproduction"]),
+    with_lost = front_markdown(front=FRONT, answer=ANSWER, reproduction=cannot_run(tables["reproduction"]),
                                **{name: tables[name] for name in ("estimates", "diagnostics", "headline")})
     assert "0 of 2 values (to the digits printed), 1 of 2 signs, 3 of 3 statements of significance and 3 of 3 " \
            "numbers of observations" in with_lost
@@ -393,7 +399,8 @@ def test_agreement_counts_leave_out_what_cannot_run(tables):
 def test_a_page_leads_with_the_interval_of_measured_coverage(tables, page_of):
     """No sentence on where a clustered interval lies stands before it, and each links to what it rests on."""
     given = {name: tables[name] for name in ("reproduction", "estimates", "diagnostics", "headline")}
-    page = front_markdown(front=FRONT, **given) if page_of == "front" else summary_markdown(facts=FACTS, **tables)
+    page = (front_markdown(front=FRONT, answer=ANSWER, **given) if page_of == "front"
+            else summary_markdown(facts=FACTS, **tables))
     lines = [line for line in page.splitlines() if line.startswith("- **")][:2]
     for line, treatment in zip(lines, ("binary", "intensity"), strict=True):
         assert line.startswith(f"- **Integrated systems (All causes), {treatment} treatment: the estimate of +")
@@ -409,7 +416,7 @@ def test_a_page_leads_with_the_interval_of_measured_coverage(tables, page_of):
 @pytest.mark.parametrize("name", ["reproduction", "estimates", "diagnostics", "headline"])
 def test_front_page_announces_synthetic_data(tables, name):
     given = {name: tables[name] for name in ("reproduction", "estimates", "diagnostics", "headline")}
-    page = front_markdown(front=FRONT, **given | {name: given[name].assign(is_synthetic=True)})
+    page = front_markdown(front=FRONT, answer=ANSWER, **given | {name: given[name].assign(is_synthetic=True)})
     assert page.split("\n")[2].startswith("> **SYNTHETIC DATA.**")
 
 

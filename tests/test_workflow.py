@@ -77,7 +77,7 @@ def test_nothing_is_made_again_when_nothing_changed(project):
 
 
 LAST = ["draw", "family", "manifest", "report", "tabulate", "workbook"]
-FITTED = ["adjust", "judge", *LAST]
+FITTED = ["adjust", "check", "compare", "judge", *LAST]
 
 
 @pytest.mark.parametrize(("module", "expected"), [
@@ -85,8 +85,8 @@ FITTED = ["adjust", "judge", *LAST]
                                      *FITTED]),
     ("areas/waves.py", ["align", "calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED]),
     ("estimators/ldv.py", ["calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED]),
-    ("diagnostics/group_trends.py", ["diagnose", *LAST]),
-    ("evidence/verdicts.py", ["adjust", "judge", "reproduce", *LAST]),
+    ("diagnostics/group_trends.py", ["diagnose", "judge", "reproduce", *LAST]),
+    ("evidence/verdicts.py", ["reproduce", *FITTED]),
     ("report/pages/summary.py", ["reproduce", *LAST]),
     ("report/writers/workbook.py", ["manifest", "workbook"]),
     ("stages/verify.py", []),
@@ -123,7 +123,8 @@ def planned(project: Path) -> list[str]:
 
 # What follows from anything that is in a family's pages, and from an outcome's estimates.
 PAGES = ["family", "manifest", "report", "tabulate", "workbook"]
-CLAIMS = ["adjust", "draw", "judge", "reproduce", *PAGES]
+JUDGED = ["draw", "judge", "reproduce", *PAGES]
+CLAIMS = ["adjust", "check", "compare", *JUDGED]
 # A key of the evaluation, another value, and the steps that are run for it.
 EDITS = [
     ("contact", "Somebody, somebody@example.org", ["manifest", "report", "workbook"]),
@@ -131,10 +132,11 @@ EDITS = [
     ("publication.citation", "Elsewhere, 2021", ["manifest", "report", "reproduce", "tabulate", "workbook"]),
     ("units", "places", ["draw", "reproduce", *PAGES]),
     ("seed", 7, ["calibrate", "diagnose", "fit", *CLAIMS]),
-    ("draws", 199, ["adjust", "calibrate", "diagnose", "draw", "reproduce", *PAGES]),
-    ("inference", {"draws": 199}, ["adjust", "calibrate", "draw", "reproduce", *PAGES]),
-    ("robustness.ends", {"early": "2018-01"}, ["diagnose", "draw", *PAGES]),
-    ("products", {"dtoc": {"lags": ["last_3", "last_6"]}}, ["draw", "reproduce", "specify", *PAGES]),
+    ("draws", 199, ["adjust", "calibrate", "diagnose", *JUDGED]),
+    ("inference", {"draws": 199}, ["adjust", "calibrate", *JUDGED]),
+    ("evidence", {"kept_share": 0.8}, CLAIMS),
+    ("robustness.ends", {"early": "2018-01"}, ["diagnose", *JUDGED]),
+    ("products", {"dtoc": {"lags": ["last_3", "last_6"]}}, ["specify", *JUDGED]),
     ("staggered_estimators", ["did", "event_study", "stacked"], ["diagnose", "fit", *CLAIMS]),
     ("clusters", ["system"], ["calibrate", "diagnose", "fit", "specify", *CLAIMS]),
     ("waves.system_onsets", {"QOP": "2016-08"}, ["align", "calibrate", "diagnose", "fit", "specify", *CLAIMS]),
@@ -356,7 +358,8 @@ def test_every_file_that_a_stage_opens_is_an_input_of_its_rule(project):
         assert read - known - always == set(), job["rule"]
         if job["rule"] == "observe":   # the tracing sees what a process of its own opens
             assert any(path.endswith(".xls") for path in read) and "src/did/readers/workbook_process.py" in read
-    assert rules == {"fetch", "observe", "align", "fit", "calibrate", "diagnose", "specify", "judge", "adjust", "draw",
+    assert rules == {"fetch", "observe", "align", "fit", "calibrate", "diagnose", "specify", "compare", "check",
+                     "judge", "adjust", "draw",
                      "family", "reproduce", "tabulate", "workbook", "report", "manifest"}
 
 

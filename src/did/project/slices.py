@@ -38,7 +38,7 @@ KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, key
     "specify": f"{_FITTED} products published waves.excluded_wave {_PANEL}",
     "compare": "indicators_folder published default_specification treatments samples estimators evidence",
     "check": f"{_FITTED} published evidence waves.excluded_wave",
-    "judge": f"{_FITTED} staggered_estimators published evidence waves.excluded_wave",
+    "judge": "indicators_folder default_specification specifications samples treatments evidence",
     "adjust": """indicators_folder indicators families default_specification specifications samples treatments
                  estimators clusters draws seed waves.excluded_wave""",
     "draw": f"{_WORDS} published staggered_estimators waves.onsets evidence",

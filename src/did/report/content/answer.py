@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from did.evidence.comparison import REASONS
-from did.words import decimals_for, listed, number, plural, short_decimals, singular
+from did.words import decimals_for, listed, number, short_decimals, singular
 
 # Word for the number -> what is said of it.
 NUMBER = {
@@ -27,14 +27,14 @@ NUMBER = {
 # Where the number is that printed, and something else differs.
 SAME_BUT = {"band_differs": "We get the same number, with another margin of error.",
             "n_differs": "We get the same number, from another number of observations."}
-ANOTHER_SAMPLE = "We get another number, as some of the data cannot be had."
+ANOTHER_SAMPLE = "We get another number; some data are missing."
 # Word for the claim -> what is said of it, in three parts: the one in the middle is the answer, the last says why.
 # {apart}: with whom it is not told apart from no change; {but}, {and_but}: what the checks say.
 CLAIM = {
     "holds": ("", "It holds as an effect", ": it can be told apart from no change, and no check undoes it."),
     "fragile": ("It can be told apart from no change, but ", "it is fragile", ": {but}."),
     "not_shown": ("", "It is not shown to be an effect", ": {apart} it cannot be told apart from no change{and_but}."),
-    "not_shown_as_published": ("", "No effect is shown, as published", ": it cannot be told apart from no change."),
+    "not_shown_as_published": ("", "No effect is shown, as published", "."),
     "shown_here": ("", "An effect is shown here, though none was published", "{and_but}."),
     "contradicted": ("", "It is contradicted", ": our figures point the other way."),
     "cannot_run": ("", "", ""),
@@ -53,8 +53,9 @@ CHECKS = {
 # Why something cannot be run or judged.
 NOT_RUN = REASONS | {"not_calibrated": "no method of inference could be tried on it",
                      "no_method_gives_an_interval": "no method gives it an interval"}
-NOT_SHOWN = "“Not shown” does not mean “no effect”: these data cannot tell."
-MADE_UP = "All of this is computed from made-up data: the verdicts say nothing about the real world or the publication."
+NOT_SHOWN = "“Not shown” means not told apart from no change; it does not mean “no effect”."
+MADE_UP = ("Made-up data in the publishers' formats: these verdicts say nothing about any real place, policy or "
+           "publication.")
 SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # Printed statements about p-values, the strongest first: what a publication stands on comes first.
 STRENGTH = ("p<0.001", "p<0.01", "p<0.05", "", "not significant")
@@ -89,11 +90,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Answer:
-    """The first screen: its lines, in one line what cannot be run, and the sentences that must stand beside them."""
+    """The first screen: its lines, in one line what cannot be run, the sentences that must stand beside them, and
+    whether its data are made up."""
 
     lines: Sequence[Line]
     cannot_run: str
     beside: Sequence[str]
+    is_synthetic: bool = False
 
     @property
     def groups(self) -> list[list[Line]]:
@@ -109,7 +112,8 @@ class Answer:
             head = f"{line.heading}{f' ({line.detail})' if line.detail else ''}"
             numbers = [f"printed {line.printed}"] if line.printed else []
             said.append(f"{head}: {', '.join([*numbers, f'ours {line.ours}'])} {line.unit}. {line.sentence}")
-        return [*said, *([self.cannot_run] if self.cannot_run else []), *self.beside]
+        first, last = [MADE_UP] if self.is_synthetic else [], [self.cannot_run] if self.cannot_run else []
+        return [*first, *said, *last, *self.beside]
 
 
 @dataclass(frozen=True)
@@ -149,9 +153,8 @@ def answer(verdicts: pd.DataFrame, evidence: pd.DataFrame, names: Names) -> Answ
     shown = shown.loc[order.sort_values(["family", "place", "claim"]).index]
     lines = [_line(row, evidence, names) for row in shown.to_dict("records")]
     beside = [NOT_SHOWN] if shown["verdict"].isin(["not_shown", "not_shown_as_published"]).any() else []
-    if len(verdicts) and verdicts["is_synthetic"].any():
-        beside = [MADE_UP, *beside]
-    return Answer(lines, _cannot_run(printed if len(printed) else verdicts, names), beside)
+    lost = _cannot_run(printed if len(printed) else verdicts, names)
+    return Answer(lines, lost, beside, bool(len(verdicts) and verdicts["is_synthetic"].any()))
 
 
 def _line(row: Mapping, evidence: pd.DataFrame, names: Names) -> Line:
@@ -200,9 +203,8 @@ def _cannot_run(rows: pd.DataFrame, names: Names) -> str:
     if lost.empty:
         return ""
     labels = list(dict.fromkeys(names.outcomes.get(name, name) for name in lost["indicator"]))
-    what = "printed number" if lost["published_value"].notna().all() else "result"
     why = NOT_RUN.get(lost["reason"].iloc[0], "it cannot be judged")
-    return f"Not run: {plural(len(lost), what)} ({listed(labels, at_most=3)}), because {why}."
+    return f"Not run, as {why}: {listed(labels, at_most=3)}."
 
 
 def decimals_of(row: Mapping) -> int:

@@ -16,6 +16,7 @@ from did.words import interval, number, short_decimals
 # Inches: a row, a further line of its name, and between the columns; largest share of the width for names.
 ROW, FURTHER, APART, NAMES = 0.34, 0.2, 0.2, 0.37
 NOTHING = "No estimate has an interval to judge it by."
+SIMPLER = "The margins of the checks are by simpler errors, clustered, and may be too narrow."
 KEY = "Filled mark: told apart from no change. Hollow mark: not told apart."
 
 
@@ -41,7 +42,7 @@ def evidence_figure(rows: pd.DataFrame, frame: Frame, *, value_label: str, decim
         heights.append(y)
         y += ROW + (len(name) - 1) * FURTHER
     frame = frame.marked(rows).saying(KEY)
-    figure, bottom = style.page(y + 0.7, frame)
+    figure, bottom = style.page(y + 0.7, frame, footnote=SIMPLER)
     width = frame.width - left - right
     axes = style.add_axes(figure, left, bottom + 0.6, width, y)
     axes.set(xlim=_limits(rows), ylim=(y, 0), yticks=[])

@@ -22,7 +22,7 @@ from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.registry import Source
-from did.report.content.answer import Answer
+from did.report.content.answer import MADE_UP, Answer
 from did.report.content.evaluation_facts import outcome_facts
 from did.report.content.facts import Facts, Front, estimator_name
 from did.report.content.identities import additivity, sum_to_zero
@@ -74,7 +74,7 @@ def report_html(report: Report) -> str:
         front=front, evaluation=evaluation, onset=period_name(front.onset),
         synthetic=any(bool(table["is_synthetic"].any()) for table in report.tables.values()),
         style=Markup(style), script=Markup(script), hashes={"style": _hash(style), "script": _hash(script)},
-        answer=report.answer, glance=_glance(report),
+        answer=report.answer, made_up=MADE_UP, glance=_glance(report),
         checked=background.checked(report.tables["second_opinion"]),
         leads=[(inline(lead.text), lead.page) for lead in leading], how_to_read=inline(how_to_read(leading)),
         answers=[(facts, _headline(report, facts, rows)) for facts in front.families],
