@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from did.errors import DidError
-from did.estimators import Panel, Result, entries, estimate
+from did.estimators import Panel, Result, entries, entry, estimate
+from did.estimators.neighbours import with_neighbours
 from did.estimators.within import within
 from did.inference.clustered import COLUMNS, clustered_covariance, small_sample_factor, summarise
 from did.store import tables
@@ -37,8 +38,14 @@ def random_frame(seed: int, *, n_units: int = 14, n_periods: int = 9, staggered:
     return pd.concat(rows, ignore_index=True)
 
 
+def with_chain(panel: Panel) -> Panel:
+    """The panel with units in a row, each bordering the next, for estimators that need neighbours."""
+    return with_neighbours(panel, zip(panel.units[:-1], panel.units[1:], strict=True))
+
+
 def rows_of(frame: pd.DataFrame, name: str, treatment: str = "binary") -> pd.DataFrame:
     panel = Panel.from_frame(frame, treatment=treatment)
+    panel = with_chain(panel) if entry(name).needs[-1:] == ("neighbours",) else panel
     return summarise(estimate(name, panel, **OPTIONS.get(name, {})), panel)
 
 
@@ -361,7 +368,7 @@ def test_an_estimate_that_cannot_be_made_is_refused_in_one_line(name, options, f
 
 
 def test_results_are_the_same_object_type_for_every_name_in_the_registry():
-    panel = Panel.from_frame(random_frame(13))
+    panel = with_chain(Panel.from_frame(random_frame(13)))
     for name in entries():
         result = estimate(name, panel, **OPTIONS.get(name, {}))
         assert isinstance(result, Result) and result.estimator == name

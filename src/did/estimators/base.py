@@ -36,6 +36,7 @@ class Panel:
     weight        (units, periods) non-negative regression weights, or None for equal weights
     covariates    name -> (units, periods) floats in the covariate's own unit of measure, NaN = not observed;
                   empty unless asked for
+    neighbours    pairs of unit labels that border each other (`did.estimators.neighbours`); empty unless asked for
     """
 
     outcome: np.ndarray
@@ -48,6 +49,7 @@ class Panel:
     clusters: dict[str, np.ndarray]
     weight: np.ndarray | None = None
     covariates: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    neighbours: tuple[tuple[str, str], ...] = ()
 
     @property
     def n_units(self) -> int:

@@ -61,38 +61,72 @@ def estimate(
     one_of("imputation: error_weights", error_weights, ERROR_WEIGHTS)
     for name in covariates:
         one_of("imputation: covariates", name, panel.covariates)
-    cells = _cells(panel, list(covariates))
+    cells = cells_of(panel, list(covariates))
     used = cells.panel
     untreated, target = cells.untreated, cells.target
-    residual = _without_rounding(_residual(cells), cells)
-    scores = untreated * residual
-    centred = residual - used.dose[:, None] * _mean_effect(residual, cells)
-    centred = target * np.where(np.abs(centred) <= ROUNDING * np.abs(residual), 0.0, centred)
-
     parts = [_groups(used, target, name) for name in chosen]
-    tables = [table for table, _ in parts]
-    value, influence, behind = [], [], []
-    for table, group in parts:
-        size = _by_group(target * used.dose[:, None], group, len(table)).sum(axis=0)
-        value.append(_by_group(target * residual, group, len(table)).sum(axis=0) / size)
-        own = _by_group(centred, group, len(table)) / size
-        influence.append(own + _first_stage(cells, scores, group, size, error_weights))
-        behind.append(_by_group(target, group, len(table)) > 0)
+    tables, groups = [table for table, _ in parts], [group for _, group in parts]
+    dose = np.broadcast_to(used.dose[:, None], target.shape)
+    cohort = np.where(target > 0, used.treated_from[:, None], -1)
+    effects = imputed(cells, dose, cohort)
+    found = [averages(cells, effects, group, dose, error_weights) for group in groups]
     parameters = pd.concat(tables, ignore_index=True)
-    parameters["note"] = _alone(used, target, [group for _, group in parts], tables)
+    parameters["note"] = _alone(used, target, groups, tables)
     has_data = ((untreated + target) > 0).any(axis=1)
     units = used.units[has_data]
     return Result(
         estimator="imputation",
         parameters=parameters,
-        estimate=np.concatenate(value),
-        influence=pd.DataFrame(np.hstack(influence)[has_data], index=units),
-        treated=pd.DataFrame(np.hstack(behind)[has_data], index=units),
+        estimate=np.concatenate([each.value for each in found]),
+        influence=pd.DataFrame(np.hstack([each.influence for each in found])[has_data], index=units),
+        treated=pd.DataFrame(np.hstack([each.behind for each in found])[has_data], index=units),
         n_obs=int(((untreated + target) > 0).sum()),
         n_parameters=None,
         note=cells.note,
         distribution="normal",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Imputed:
+    """(units, periods) outcomes less what untreated cells predict, and the imputed ones, weighted, about the mean of
+    those that count as alike."""
+
+    residual: np.ndarray
+    centred: np.ndarray
+
+
+def imputed(cells: Cells, dose: np.ndarray, cohort: np.ndarray) -> Imputed:
+    """Return the effects of ``cells``. (units, periods) ``dose``, and the number of the ``cohort`` whose units' effects
+    in a period count as alike when the error is reckoned, -1 elsewhere. Raises nothing.
+    """
+    residual = _without_rounding(_residual(cells), cells)
+    centred = residual - dose * _mean_effect(residual, cells.target, dose, cohort)
+    return Imputed(residual, cells.target * np.where(np.abs(centred) <= ROUNDING * np.abs(residual), 0.0, centred))
+
+
+@dataclasses.dataclass(frozen=True)
+class Averages:
+    """(groups,) averages, (units, groups) influence, and (units, groups) whether a unit's effects are in one."""
+
+    value: np.ndarray
+    influence: np.ndarray
+    behind: np.ndarray
+
+
+def averages(cells: Cells, effects: Imputed, group: np.ndarray, dose: np.ndarray, error_weights: str = "exact"
+             ) -> Averages:
+    """Return the averages of imputed effects by ``group``, in units of the outcome per unit of dose, with influence.
+
+    (units, periods) ``group``: the number of each imputed cell's, from 0 on without a gap, else -1; and ``dose``.
+    Raises nothing.
+    """
+    n_groups = int(group.max()) + 1
+    size = _by_group(cells.target * dose, group, n_groups).sum(axis=0)
+    value = _by_group(cells.target * effects.residual, group, n_groups).sum(axis=0) / size
+    own = _by_group(effects.centred, group, n_groups) / size
+    influence = own + _first_stage(cells, cells.untreated * effects.residual, group, size, error_weights)
+    return Averages(value, influence, _by_group(cells.target, group, n_groups) > 0)
 
 
 @scale_free
@@ -144,7 +178,7 @@ def leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> Re
 
 
 @dataclasses.dataclass(frozen=True)
-class _Cells:
+class Cells:
     """The cells an imputation uses: weights where untreated, weights where imputed, outcome, 0 elsewhere.
 
     covariates is (units, periods, columns), 0 where a cell is not used.
@@ -158,7 +192,11 @@ class _Cells:
     note: str
 
 
-def _cells(panel: Panel, names: list[str]) -> _Cells:
+def cells_of(panel: Panel, names: list[str]) -> Cells:
+    """Return the cells that an imputation on the panel uses, with its covariates ``names``.
+
+    Raises DidError as `estimate` does.
+    """
     incomplete = np.zeros(panel.outcome.shape, dtype=bool)
     for name in names:
         incomplete |= ~np.isfinite(panel.covariates[name])
@@ -179,7 +217,7 @@ def _cells(panel: Panel, names: list[str]) -> _Cells:
         covariates[:, :, column] = _less_unit_means(used.covariates[name], weight, untreated)
     outcome = _less_unit_means(used.outcome, weight, untreated)
     note = _note(panel, without, used, treated, target, names)
-    cells = _Cells(used, outcome, covariates, untreated, target, note)
+    cells = Cells(used, outcome, covariates, untreated, target, note)
     _refuse_collinear(cells, names)
     return cells
 
@@ -192,7 +230,7 @@ def _less_unit_means(values: np.ndarray, weight: np.ndarray, untreated: np.ndarr
     return np.where(weight > 0, filled - mean[:, None], 0.0)
 
 
-def _refuse_collinear(cells: _Cells, names: list[str]) -> None:
+def _refuse_collinear(cells: Cells, names: list[str]) -> None:
     gram = np.einsum("utk,ut,utl->kl", *_covariate_residual(cells, cells.untreated))
     raw = np.array([(cells.untreated * np.where(cells.untreated > 0, cells.panel.covariates[name], 0.0) ** 2).sum()
                     for name in names])
@@ -203,7 +241,7 @@ def _refuse_collinear(cells: _Cells, names: list[str]) -> None:
                        "leave it out")
 
 
-def _covariate_residual(cells: _Cells, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _covariate_residual(cells: Cells, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return covariates less the effects imputed from cells of positive weight, that weight, and them again."""
     residual = np.empty_like(cells.covariates)
     for column in range(residual.shape[2]):
@@ -218,7 +256,7 @@ def _less_effects(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return values - unit - period[:, 0][None, :]
 
 
-def _residual(cells: _Cells) -> np.ndarray:
+def _residual(cells: Cells) -> np.ndarray:
     """Return (units, periods) outcomes less what the untreated cells predict."""
     residual = _less_effects(cells.outcome, cells.untreated)
     if not cells.covariates.shape[2]:
@@ -267,7 +305,7 @@ def _solve(weight: np.ndarray, by_unit: np.ndarray, by_period: np.ndarray) -> tu
     return (by_unit - weight @ period) / np.where(total > 0, total, 1.0)[:, None], period
 
 
-def _without_rounding(residual: np.ndarray, cells: _Cells) -> np.ndarray:
+def _without_rounding(residual: np.ndarray, cells: Cells) -> np.ndarray:
     """Return residuals with those of a perfect first stage set to zero, so that no error comes of rounding."""
     first = cells.untreated > 0
     if root_sum_squares(residual[first]) <= ROUNDING * root_sum_squares(cells.panel.outcome[first]):
@@ -275,19 +313,20 @@ def _without_rounding(residual: np.ndarray, cells: _Cells) -> np.ndarray:
     return residual
 
 
-def _mean_effect(effect: np.ndarray, cells: _Cells) -> np.ndarray:
-    """Return each cell's mean effect per dose in its cohort and event time, weighted by squared weights.
+def _mean_effect(effect: np.ndarray, target: np.ndarray, dose: np.ndarray, cohort: np.ndarray) -> np.ndarray:
+    """Return each cell's mean effect per dose in its cohort and period, weighted by squared weights.
 
-    A cohort at one event time is a cohort in one period, so that means run over units by cohort and period.
+    Of a cohort by date a period is an event time.
     """
     mean = np.zeros_like(effect)
-    dose = cells.panel.dose[:, None]
-    for start in np.unique(cells.panel.treated_from[~cells.panel.never_treated]):
-        members = cells.panel.treated_from == start
-        squared = cells.target[members] ** 2
-        size = (squared * dose[members] ** 2).sum(axis=0)
-        total = (squared * dose[members] * effect[members]).sum(axis=0)
-        mean[members] = total / np.where(size > 0, size, 1.0)
+    rows, columns = np.nonzero(cohort >= 0)
+    if not len(rows):
+        return mean
+    _, code = np.unique(cohort[rows, columns] * effect.shape[1] + columns, return_inverse=True)
+    own, squared = dose[rows, columns], target[rows, columns] ** 2
+    size = np.bincount(code, squared * own**2)
+    total = np.bincount(code, squared * own * effect[rows, columns])
+    mean[rows, columns] = (total / np.where(size > 0, size, 1.0))[code]
     return mean
 
 
@@ -320,7 +359,7 @@ def _by_group(values: np.ndarray, group: np.ndarray, n_groups: int, axis: int = 
     return sums.reshape(values.shape[axis], n_groups)
 
 
-def _first_stage(cells: _Cells, scores: np.ndarray, group: np.ndarray, size: np.ndarray, error_weights: str
+def _first_stage(cells: Cells, scores: np.ndarray, group: np.ndarray, size: np.ndarray, error_weights: str
                  ) -> np.ndarray:
     """Return the (units, parameters) influence through the untreated cells: sum_t of v_it e_it.
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 Kind = Literal["one effect", "by event time", "by cohort and period", "before treatment"]
 ONE_EFFECT, EVENT_TIME, COHORT_PERIOD, BEFORE = get_args(Kind)
 # What an estimator needs of its panel or of the evaluation: a treatment without a dose; how many outcomes before
-# treatment it takes as lags.
-Need = Literal["binary treatment", "lags"]
-BINARY, LAGS = get_args(Need)
+# treatment it takes as lags; which units border each other (or how exposed they are).
+Need = Literal["binary treatment", "lags", "neighbours"]
+BINARY, LAGS, NEIGHBOURS = get_args(Need)
 GROUP = "did.estimators"
 TYPES = ((int, "whole number"), (float, "number"), (bool, "yes or no"))
 # The estimator that others are set alongside: two-way fixed effects with one coefficient.

@@ -14,6 +14,7 @@ from did.estimators.registry import (
     COHORT_PERIOD,
     EVENT_TIME,
     LAGS,
+    NEIGHBOURS,
     ONE_EFFECT,
     Estimator,
     Option,
@@ -280,6 +281,25 @@ register(Estimator(
         "the treated.",
         source="Wooldridge 2021, SSRN 3906345; 2023, Econometrics J. 26:C31-C66",
         running="extended two-way fixed effects"), base="all"))
+
+register(Estimator(
+    name="spillover", label="Effects on the treated and on their neighbours", kind=ONE_EFFECT,
+    fit="did.estimators.spillover:estimate",
+    own_options=(
+        Option("neighbours", str, "which units border each other: a CSV file with columns unit and neighbour, each "
+               "pair once or in both orders", keyword=None, metavar="FILE.csv"),
+        Option("rings", int, "how many borders away treatment may reach", at_least=1, metavar="N"),
+        Option("exposure", str, "in place of neighbours: how exposed an untreated unit is to treated ones, 0 if not",
+               metavar="COLUMN"),
+        Option("border", str, "units near treated ones: their own effect, or left out of the controls",
+               choices=("estimated", "left_out"))),
+    needs=(BINARY, NEIGHBOURS), tests=("jackknife", "randomisation"),
+    words=Words(
+        summary="The effect on treated {units} and that on {units} near them, by how many borders away, each against "
+        "{units} that no treatment is near to.",
+        source="Butts 2021, arXiv 2105.03737; Borusyak, Jaravel and Spiess 2024, Rev. Econ. Stud. 91:3253-3285",
+        short="Spillovers", running="imputation with spillovers",
+        whom="than that of {units} that no treatment is near to"), base="all"))
 
 register(Estimator(
     name="dechaisemartin_dhaultfoeuille", label="de Chaisemartin and D'Haultfoeuille", kind=EVENT_TIME,

@@ -147,7 +147,7 @@ def _specification_by_table(path: Path, name: str, specification: Specification,
 def _estimators(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
     """Estimators that are known, can be fitted to the treatments, and give what figures show of them."""
     from did.estimators import entries
-    from did.estimators.registry import BINARY
+    from did.estimators.registry import BINARY, NEIGHBOURS
 
     known = entries()
     staggered = [specification for specification in evaluation.specifications.values() if specification.staggered]
@@ -156,6 +156,10 @@ def _estimators(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
     for key, fitted in treatments.items():
         for estimator in getattr(evaluation, key):
             _one_of(yaml_files.key(path, key), estimator, known, mistakes)
+            if estimator in known and NEIGHBOURS in known[estimator].needs:
+                mistakes.lines.append(f"{yaml_files.key(path, key)}: {estimator} needs to know which units border each "
+                                      "other; name a table of them under robustness.neighbours, by which it is among "
+                                      "the diagnostics, and remove it here")
             if "intensity" in fitted and estimator in known and BINARY in known[estimator].needs:
                 mistakes.lines.append(f"{yaml_files.key(path, key)}: {estimator} is for a binary treatment; found that "
                                       f"it would be fitted to intensity as well; remove it, or intensity from "

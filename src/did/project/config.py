@@ -389,6 +389,9 @@ class Robustness(Strict):
     terciles: dict[Label, dict[str, str]] = Field(default_factory=dict, description="Name of a quantity -> geography "
         "-> "
                                               "table of it (unit, value); effects are given for each tercile.")
+    neighbours: dict[str, str] = Field(default_factory=dict, description="Geography -> table of the units that border "
+                                       "each other (unit, neighbour); effects on neighbours of the treated are given, "
+                                       "and estimates without controls that border them.")
 
 
 class Evaluation(Strict):

@@ -24,6 +24,7 @@ from did.diagnostics.pretest_power import pretest_power_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
 from did.diagnostics.reassigned_leads import reassigned_leads
 from did.diagnostics.sensitivity import sensitivity_rows
+from did.diagnostics.spillovers import spillover_rows
 from did.errors import DidError
 from did.estimators import entry, estimate
 from did.estimators.aggregation import aggregate
@@ -218,6 +219,10 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
                                   ["unit"])
             values = pd.to_numeric(held.set_index("unit")["value"])
         rows.append(estimate_rows(f"by_{name}", heterogeneity.by_covariate(panel, values, name), **common))
+    if indicator.geography in robust.neighbours:
+        pairs = read_reference(Path(evaluation.reference) / robust.neighbours[indicator.geography],
+                               ["unit", "neighbour"], ["unit", "neighbour"])
+        rows.append(spillover_rows(panel, pairs, names, options))
     return rows
 
 

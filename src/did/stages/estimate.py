@@ -30,10 +30,12 @@ from did.api.screen import Shown, screen
 from did.errors import DidError, one_of
 from did.estimators import entries, entry
 from did.estimators.base import Panel
+from did.estimators.neighbours import with_neighbours
 from did.estimators.registry import COHORT_PERIOD, defaults_of
 from did.inference.methods import EXTRA, Question
 from did.readers.any_table import ITS_NAME, STANDARD_INPUT
 from did.readers.panel_file import Columns, level_of, load
+from did.readers.reference import read_reference
 from did.store import tables
 from did.store.json_lines import json_lines
 from did.store.provenance import write_text
@@ -100,8 +102,13 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     if outputs.bounds and not any(entry(name).over_time for name in chosen):
         raise DidError(f"--bounds: expected an estimator with effects by event time; found {', '.join(chosen)}; add "
                        "--estimator event_study or callaway_santanna")
+    exposure = [given["exposure"]] if "exposure" in given else []
     with pd.option_context("mode.string_storage", "auto"):   # millions of rows: pyarrow's texts are the faster ones
-        panel, notes = load(path, columns, frequency=frequency)
+        panel, notes = load(path, dataclasses.replace(
+            columns, covariates=tuple(dict.fromkeys([*columns.covariates, *exposure]))), frequency=frequency)
+    if "neighbours" in given:
+        pairs = read_reference(given["neighbours"], ["unit", "neighbour"], [])
+        panel = with_neighbours(panel, zip(pairs["unit"], pairs["neighbour"], strict=True), given["neighbours"])
     levels = _shown_levels(panel, columns, asked)
     fits, unfitted, findings = [], [], []
     for name in chosen:

@@ -11,7 +11,7 @@ from did.errors import DidError, one_of, suggest
 from did.estimators import entry, names
 from did.estimators.base import TREATMENTS
 from did.estimators.labels import MISSING
-from did.estimators.registry import BINARY, TWO_WAY, defaults_of
+from did.estimators.registry import BINARY, NEIGHBOURS, TWO_WAY, defaults_of
 from did.inference.methods import METHODS, available
 from did.readers.csv_table import read_table
 from did.readers.panel_file import FREQUENCIES
@@ -82,6 +82,11 @@ class Settings:
         one_of("--treatment", self.treatment, TREATMENTS)
         for name in self.estimators:
             one_of("--estimator", name, names(overall=True))
+        near = [name for name in self.estimators if NEIGHBOURS in entry(name).needs]
+        if near:
+            raise DidError(f"--estimator: expected estimators that need no more than each indicator's file; found "
+                           f"{', '.join(near)}, which need to know which units border each other; leave out "
+                           f"{', '.join(near)}")
         binary = [name for name in self.estimators if BINARY in entry(name).needs]
         if self.treatment == "intensity" and binary:
             dosed = [name for name in self.estimators if name not in binary] or [TWO_WAY]

@@ -38,6 +38,7 @@ VARIANTS = {
     "bracket": "by difference-in-differences; lagged dependent variable as statistic",
     "controls_in_regions": "controls in the regions of the treated",
     "controls_at_levels": "controls at the levels of the treated before onset",
+    "controls_beyond_border": "controls that border no treated unit",
     "one_cluster": "{called} ({part})",
     "one_wave": "wave {part}",
     "terciles": "by {part_of}",
