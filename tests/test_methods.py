@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from itertools import permutations, product
 
 import numpy as np
@@ -13,12 +15,12 @@ from scipy import stats
 from statsmodels.regression.linear_model import OLS
 
 from did.errors import DidError
-from did.estimators import design_of, estimate, names
+from did.estimators import design_of, estimate, names, overall_of
 from did.estimators.base import Panel
 from did.estimators.unit_means import unit_means
 from did.inference.clustered import summarise
 from did.inference.conley_taber import few_treated
-from did.inference.few_clusters import headline
+from did.inference.few_clusters import headline, measured
 from did.inference.methods import METHODS, Question, available, infer
 from did.inference.randomisation import randomisation
 from did.inference.refit import jackknife, randomise
@@ -370,6 +372,32 @@ def test_three_treated_clusters_one_all_and_two_in_all():
     assert two.method == "" and np.isfinite(two.rows["estimate"]).all()
     assert two.rows[["std_error", "p_value", "ci_low"]].isna().all(axis=None)
     assert "2 clusters by system: no method can tell" in two.sentence
+
+
+@pytest.mark.parametrize("estimator", ["did", "callaway_santanna"])
+def test_few_clusters_are_measured_where_that_can_be_and_say_what_cannot(estimator):
+    def of(panel, **given):
+        question = Question(panel, estimator, "system", finish=lambda result, own: [overall_of(result, own)], **given)
+        return headline(question, measured(question, 99, 20))
+
+    three = of(made({40: 12}, n_units=60, n_periods=54))
+    assert np.isfinite(three.rows["p_value"]).all() and "3 treated of 15 by system" in three.sentence
+    assert 0.8 < three.coverage <= 1 and f"{100 * three.coverage:.1f}% of the time, measured on this" in three.sentence
+    one = of(made({40: 4}, n_units=60, n_periods=54))
+    assert one.sentence.startswith("one treated cluster of 15 by system") and one.rows["p_value"].iloc[0] >= 1 / 15
+    some = made({30: 16, 40: 16}, n_units=36, n_periods=54)
+    every = of(some.keep(~some.never_treated))
+    assert "all 8 by system are treated, and earlier ones are compared with later ones" in every.sentence
+    assert "could not be measured: expected at least 11 clusters never treated" in every.sentence
+    assert every.rows["std_error"].notna().all()
+    two = of(made({40: 4}, n_units=8, n_periods=54))
+    assert two.method == "" and "2 clusters by system: no method can tell" in two.sentence
+
+
+def test_methods_load_no_statistics_before_they_are_asked():
+    code = ("import sys, did.inference.methods; "
+            "print([name for name in ('scipy.stats', 'statsmodels', 'matplotlib') if name in sys.modules])")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_the_headline_is_the_first_that_was_measured_to_hold():

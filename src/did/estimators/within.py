@@ -17,7 +17,6 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from statsmodels.regression.linear_model import WLS
 
 from did.estimators.base import root_sum_squares
 
@@ -114,6 +113,8 @@ def period_effects_fit(outcome: np.ndarray, regressors: np.ndarray, weight: np.n
 
 
 def _fit(without_effects: Callable, outcome: np.ndarray, regressors: np.ndarray, weight: np.ndarray) -> Fit:
+    from statsmodels.regression.linear_model import WLS  # a second, which what fits nothing need not wait for
+
     weight = np.where(np.isfinite(outcome), weight, 0.0)
     raw_squares = np.einsum("ut,utk,utk->k", weight, regressors, regressors)
     used = weight > 0

@@ -16,7 +16,7 @@ from did.inference.methods import METHODS, REFITS, Question, available, infer
 FEW_TREATED, FEW = 20, 40
 ORDER = ("wild_bootstrap", "CR2", "randomisation", "CR3")
 # The same for estimators that are no regression, of all of whose effects a jackknife is made in a moment.
-OTHERS = ("jackknife", "randomisation", "randomisation_estimate")
+OTHERS = ("jackknife", "randomisation", "randomisation_near", "randomisation_estimate")
 # What stands for a calibration that is not to be made.
 NOT_MEASURED = pd.DataFrame({"method": [], "status": [], "reason": [], "rejected": [], "n_draws": []})
 # Placebo assignments of each scheme, and clusters above which none are drawn unless asked for: seconds, not minutes.
@@ -82,7 +82,8 @@ def order_of(estimator: str) -> tuple[str, ...]:
     >>> order_of("imputation")
     ('jackknife', 'randomisation', 'randomisation_estimate')
     """
-    return ORDER if "wild_bootstrap" in available(estimator) else OTHERS
+    serving = available(estimator)
+    return ORDER if "wild_bootstrap" in serving else tuple(method for method in OTHERS if method in serving)
 
 
 def headline(question: Question, calibration: pd.DataFrame | None = None) -> Headline:
@@ -158,8 +159,8 @@ def _measured(question: Question, found: str, calibration: pd.DataFrame | None) 
     if leads.holds:
         sentence = f"{of}, so {label}: {often}"
     elif leads.may_hold:
-        sentence = (f"{of}, so {label}: {often}, which {leads.n_draws} placebo assignments cannot tell from a level "
-                    "that holds")
+        sentence = (f"{of}, so {label}: {often}, within two points of nominal, though {leads.n_draws} placebo "
+                    "assignments are too few to be sure of that")
     else:
         sentence = f"{of}: of {', '.join(order)} none holds its level here; {label} comes nearest: {often}"
     return _found(leads.method, rows, sentence + over, leads.coverage)

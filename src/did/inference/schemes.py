@@ -75,5 +75,5 @@ def schemes(panel: Panel, level: str, scheme: str, *, one_onset: bool) -> Iterat
 
 def _refuse_few(n_clusters: int, n_treated: int, what: str) -> None:
     if n_clusters < n_treated + 3:
-        raise DidError(f"expected at least {n_treated + 3} clusters {what} to take the places of {n_treated} treated "
-                       f"ones; found {n_clusters}")
+        places = f"places of {n_treated} treated ones" if n_treated > 1 else "place of the treated one"
+        raise DidError(f"expected at least {n_treated + 3} clusters {what} to take the {places}; found {n_clusters}")

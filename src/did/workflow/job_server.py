@@ -24,7 +24,8 @@ MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2*
 # In the order they are asked for; among them what libraries import when they are first used, not when imported.
 PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.project.checks", "pyarrow.parquet", "pyarrow.dataset",
            "did.stages.align", "did.areas.succession", "pandera.backends.pandas.container",
-           "pandera.backends.pandas.builtin_checks", "did.estimators.did", "scipy.stats", "did.stages.fit",
+           "pandera.backends.pandas.builtin_checks", "did.estimators.did", "scipy.stats",
+           "statsmodels.regression.linear_model", "did.stages.fit",
            "did.estimators.sun_abraham", "did.estimators.stacked", "did.stages.specify", "did.stages.diagnose",
            "did.stages.compare", "did.stages.check", "linearmodels.panel", "did.stages.judge", "did.stages.calibrate",
            "did.stages.adjust", "did.stages.reproduce", "did.stages.draw",
