@@ -24,6 +24,7 @@ STAGES = (
     "observe",
     "align",
     "fit",
+    "calibrate",
     "diagnose",
     "specify",
     "judge",
