@@ -326,15 +326,17 @@ def test_importing_loads_nothing_and_names_are_those_of_the_registry():
 def test_every_name_has_help_and_its_example_runs(name):
     found = getattr(did, name)
     assert found.__doc__
-    if name.endswith("Error") or name in ("Comparison", "Findings", "Wald"):
+    if name.endswith("Error") or name in ("Comparison", "Evidence", "Findings", "Wald"):
         return
     tests = doctest.DocTestFinder(recurse=False).find(found, name, module=False, globs={})
     results = [doctest.DocTestRunner().run(test) for test in tests]
     assert sum(each.attempted for each in results) > 0 and not any(each.failed for each in results)
 
 
-def test_the_page_runs():
+def test_the_page_runs(tmp_path, monkeypatch):
     from matplotlib import pyplot
+
+    monkeypatch.chdir(tmp_path)
 
     found = doctest.testfile(str(ROOT / "docs/python.md"), module_relative=False)
     pyplot.close("all")

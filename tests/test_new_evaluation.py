@@ -223,8 +223,8 @@ def test_snakemakes_own_report_is_made_and_opens_without_a_network(project, tmp_
     path = tmp_path / "run.html"
     alone = ["unshare", "--net"] if os.geteuid() == 0 else []
     done = subprocess.run(
-        [*alone, sys.executable, "-m", "snakemake", "--report", str(path), "--config",
-         "evaluation=config/elsewhere.yaml"],
+        [*alone, sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--report", str(path),
+         "--config", "evaluation=config/elsewhere.yaml"],
         cwd=project, capture_output=True, text=True, env=environment(project) | dict.fromkeys(
             ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"], "http://127.0.0.1:9"))
     assert done.returncode == 0, done.stderr

@@ -76,8 +76,10 @@ def tests_of(question: Question, taken: Mapping[str, object]) -> list[str]:
 
 def averages_of(given: Mapping[str, Any]) -> Sequence[str]:
     """What is made of group-time effects: what was asked for, else all that the other options reach."""
-    return given.get("aggregation", [GROUP_TIME_KIND, *BALANCED] if "balance_event_time" in given
-                     else [GROUP_TIME_KIND, *(kind for kind in AGGREGATIONS if kind != GROUP_TIME_KIND)])
+    if "aggregation" in given:
+        return list(given["aggregation"])
+    reached = BALANCED if "balance_event_time" in given else (kind for kind in AGGREGATIONS if kind != GROUP_TIME_KIND)
+    return [GROUP_TIME_KIND, *reached]
 
 
 def _tested(name: str, row: Any, before: str) -> str:

@@ -30,6 +30,7 @@ class Findings:
     notes   remarks, a sentence each
     drawn   name of the picture in `did.api.plots`; "" if there is none
     shown   columns of `summary` and of tables in pages; none = all
+    of      the estimator that it is about; "" if it is about a panel
     """
 
     title: str
@@ -37,6 +38,7 @@ class Findings:
     notes: tuple[str, ...] = ()
     drawn: str = ""
     shown: tuple[str, ...] = ()
+    of: str = ""
 
     def to_frame(self) -> pd.DataFrame:
         """Return the numbers as a data frame of its own."""
@@ -64,7 +66,8 @@ class Findings:
         """Draw what was found and return the axes. Raises did.OptionError where there is no picture of it."""
         if not self.drawn:
             raise OptionError(f"plot: expected a check with a picture; found {self.title}; see its to_frame()")
-        return getattr(importlib.import_module("did.api.plots"), self.drawn)(self, ax)
+        draw: Callable[[Findings, Axes | None], Axes] = getattr(importlib.import_module("did.api.plots"), self.drawn)
+        return draw(self, ax)
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -122,7 +125,7 @@ def bounds(question: Question, targets: Sequence[str] = ("first", "average"),
     of_unit = [part for part in remarks if part.startswith("M is ")]
     notes += [part for part in remarks if part not in of_unit[:-1]]
     return Findings(title, rows, tuple(notes), "bounds",
-                    ("method", "target", "m", "estimate", "ci_low", "ci_high", "breakdown"))
+                    ("method", "target", "m", "estimate", "ci_low", "ci_high", "breakdown"), name)
 
 
 def calibrate(fit: Fit) -> Findings:
@@ -151,12 +154,14 @@ class Diagnostic:
     title  of what it finds
     find   from a did.Panel and options to the rows; its docstring is that of the function
     drawn  name of its picture in `did.api.plots`, or ""
+    shown  columns of its table; none = all
     """
 
     name: str
     title: str
     find: Callable[..., pd.DataFrame]
     drawn: str = ""
+    shown: tuple[str, ...] = ()
 
 
 def _decompose(panel: Panel) -> pd.DataFrame:
@@ -227,17 +232,20 @@ def _leave_one_out(panel: Panel, estimator: str = "did", level: str | None = Non
 
 
 def _told(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the diagnostics table with what they are of in words, and without the columns that hold nothing."""
-    from did.report.content.notes import worded
+    """Rows of the diagnostics table, with what they changed in words, in the column item."""
+    from did.report.content.notes import change, said
 
-    rows = worded(rows.reset_index(drop=True)).dropna(axis=1, how="all")
-    return rows.loc[:, [column for column in rows if not rows[column].astype(str).isin(["", "nan", "<NA>"]).all()]]
+    rows = rows.reset_index(drop=True)
+    records = rows.to_dict("records")
+    return rows.assign(item=[change(row) for row in records], reason=[said(row) for row in records])
 
 
 DIAGNOSTICS = {each.name: each for each in (
     Diagnostic("decompose", "What the two-way estimate is made of", _decompose, "decomposition"),
-    Diagnostic("placebo_in_time", "Estimates with the onset moved to earlier periods", _placebo_in_time),
-    Diagnostic("leave_one_out", "Estimates without each cluster", _leave_one_out),
+    Diagnostic("placebo_in_time", "Estimates with the onset moved to earlier periods", _placebo_in_time, "",
+               ("item", "diagnostic", "value", "statistic", "n_tried", "n_treated")),
+    Diagnostic("leave_one_out", "Estimates without each cluster", _leave_one_out, "",
+               ("item", "value", "std_error", "ci_low", "ci_high", "p_value", "n_units", "n_treated")),
 )}
 
 
@@ -248,4 +256,5 @@ def diagnosed(name: str, panel: Panel, **options: Any) -> Findings:
         raise OptionError(f"{name}: expected a did.Panel; found {type(panel).__name__}; make one: did.Panel(df, ...)")
     found = DIAGNOSTICS[name]
     with raising(InferenceError):
-        return Findings(f"{found.title}: {panel.outcome}", found.find(panel, **options), (), found.drawn)
+        return Findings(f"{found.title}: {panel.outcome}", found.find(panel, **options), (), found.drawn,
+                        found.shown)

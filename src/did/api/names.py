@@ -10,6 +10,7 @@ from typing import Any
 
 from did.api.comparison import Comparison, compare
 from did.api.errors import EstimationError, InferenceError, OptionError, PanelError, spoken
+from did.api.evidence import Evidence, evidence
 from did.api.example import example
 from did.api.findings import DIAGNOSTICS, Findings, diagnosed
 from did.api.fit import Fit, fitted
@@ -20,8 +21,8 @@ from did.estimators import entries, entry
 from did.estimators.registry import Option, type_words
 
 FIXED = {each.__name__: each for each in (
-    Panel, Fit, Findings, Comparison, Wald, compare, example, DidError, PanelError, OptionError, EstimationError,
-    InferenceError)}
+    Panel, Fit, Findings, Comparison, Evidence, Wald, compare, evidence, example, DidError, PanelError, OptionError,
+    EstimationError, InferenceError)}
 
 
 def names() -> list[str]:
@@ -111,7 +112,7 @@ def _diagnostic(name: str) -> Callable[..., Findings]:
     return _dressed(function, name, signature, inspect.getdoc(found) or "")
 
 
-def _dressed(function: Callable, name: str, signature: inspect.Signature, doc: str) -> Callable:
+def _dressed(function: Callable[..., Any], name: str, signature: inspect.Signature, doc: str) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
     function.__module__ = "did"
     function.__doc__ = doc

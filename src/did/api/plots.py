@@ -132,7 +132,8 @@ def write(path: str | Path, parts: Sequence[tuple[pd.DataFrame, Title]]) -> None
 
     ending = Path(path).suffix.lower().removeprefix(".")
     one_of("--plot: ending of the file", ending, FORMATS)
-    with rc_context(SETTINGS):
+    settings: Any = SETTINGS
+    with rc_context(settings):
         figure = Figure(figsize=(9, 4.5 * len(parts)), layout="constrained")
         for axes, (rows, title) in zip(np.ravel(figure.subplots(len(parts), 1)), parts, strict=True):
             effects(axes, rows, title)
@@ -142,7 +143,7 @@ def write(path: str | Path, parts: Sequence[tuple[pd.DataFrame, Title]]) -> None
 
 def _name(value: object) -> str:
     if isinstance(value, pd.Timestamp):
-        return value.date().isoformat()
+        return str(value.date())
     return str(value)
 
 

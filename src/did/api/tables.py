@@ -91,6 +91,8 @@ def compared_cells(found: Comparison) -> list[list[str]]:
         cells = [["estimator", *cells[0][1:-1], "note"],
                  *([name, *line[1:-1], ""] for name, line in zip(names, cells[1:], strict=True))]
     width = len(cells[0])
+    if not found.skipped:
+        return [line[:-1] for line in cells]
     return cells + [[name, *["-"] * (width - 2), spoken(reason)] for name, reason in found.skipped.items()]
 
 

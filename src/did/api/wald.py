@@ -52,8 +52,8 @@ class Wald:
 
 def covariance(fit: Fit) -> np.ndarray:
     """Return the (effects, effects) covariance clustered at the fit's level; NaN for effects that are not estimated."""
-    influence, factor, sums = _sums(fit)
-    found = factor * (sums.T @ sums)
+    _, factor, sums = _sums(fit)
+    found: np.ndarray = factor * (sums.T @ sums)
     gone = ~_estimated(fit)
     found[gone] = np.nan
     found[:, gone] = np.nan
@@ -102,7 +102,7 @@ def wald(fit: Fit, which: str | Sequence[Any]) -> Wald:
 
 
 def _estimated(fit: Fit) -> np.ndarray:
-    return (fit.effects["state"].eq(ESTIMATED) & np.isfinite(fit.effects["estimate"])).to_numpy()
+    return np.asarray(fit.effects["state"].eq(ESTIMATED) & np.isfinite(fit.effects["estimate"]))
 
 
 def _sums(fit: Fit) -> tuple[np.ndarray, float, np.ndarray]:

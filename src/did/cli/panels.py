@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from did.cli.app import Command, State, cores_and_profile, data_option, main, say
+from did.cli.app import Command, State, cores_and_profile, data_option, main, names, say, without_option
 
 
 class Estimators(Command):
@@ -108,8 +108,7 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
 
     inference = Inference(stage.parse_levels(given["cluster"]), tuple(stage.split(given.pop("inference"))),
                           **{name: given.pop(name) for name in ("confidence", "calibrate", "bands", "draws", "seed")})
-    names = ("outcome", "unit", "period", "cohort", "treatment", "cluster", "weights", "covariates", "dose")
-    columns = stage.parse_columns({name: given.pop(name) for name in names})
+    columns = stage.parse_columns({name: given.pop(name) for name in COLUMNS})
     as_json = state.output == "json"
     outputs = stage.Outputs(*(given.pop(name) for name in ("output", "plot", "bounds", "decompose")), as_json)
     options = {name: value for name, value in given.items() if value is not None and value != ()}
@@ -117,6 +116,57 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     text = stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, outputs=outputs,
                      options=options, inference=inference)
     say(text) if as_json else state.finish(text)
+
+
+# Columns and files of a panel, as every command on one takes them.
+COLUMNS = ("outcome", "unit", "period", "cohort", "treatment", "cluster", "weights", "covariates", "dose")
+
+
+@main.command(name="report", context_settings={"max_content_width": 110})
+@click.argument("panel", required=False)
+@click.option("--outcome", metavar="COLUMN", help="What is explained; this and the columns below are those of did "
+              "estimate.")
+@click.option("--unit", metavar="COLUMN", help="Unit of the panel.")
+@click.option("--period", metavar="COLUMN", help="Period.")
+@click.option("--cohort", metavar="COLUMN", help="First treated period of the unit.")
+@click.option("--treatment", metavar="COLUMN", help="In place of --cohort: 1 in rows that are treated, else 0.")
+@click.option("--cluster", multiple=True, metavar="COLUMN", help="What was assigned together.")
+@click.option("--weights", metavar="COLUMN", help="Weight of each row.")
+@click.option("--covariates", multiple=True, metavar="COLUMNS", help="With commas between them.")
+@click.option("--dose", metavar="COLUMN", help="Intensity of treatment.")
+@click.option("--frequency", default="auto", show_default=True, type=click.Choice(["auto", "M", "Q", "Y"]),
+              help="What the periods are.")
+@click.option("--estimator", metavar="NAME", help="The one that leads. Default: two-way fixed effects with one onset, "
+              "else Callaway and Sant'Anna.")
+@click.option("--published", metavar="NUMBER", help="A printed number to compare with.")
+@click.option("--published-estimator", default="did", show_default=True, metavar="NAME", help="What it is of.")
+@click.option("--output", default="report.html", show_default=True, metavar="FILE.html", help="Where to write.")
+@data_option
+@without_option
+@click.pass_obj
+def report(state: State, panel: str | None, data: str | None, without: str, output: str, **given: Any) -> None:
+    """Write the evidence on PANEL, any file that did estimate reads, as one page that opens without a network: every
+    estimator, trends, placebos, bounds, leave-outs. Without PANEL, write the report of the workflow's evaluation.
+
+    \b
+    did report panel.csv --outcome y --unit id --period time --cohort g
+    did report panel.csv --outcome y --unit id --period time --cohort g --cluster cluster --output evidence.html
+    did report panel.csv --outcome y --unit id --period time --cohort g --published 0.60 --published-estimator did
+    did report --data demo
+    """
+    if panel is None:
+        from did.stages import report as stage
+
+        evaluation, paths = state.part("report", data)
+        state.finish(stage.run(evaluation=evaluation, paths=paths, without=names(without)))
+        return
+    from did.stages import panel_report as stage_of_panel
+
+    absent = [f"--{name}" for name in ("outcome", "unit", "period") if given[name] is None]
+    if absent:
+        raise click.UsageError(f"expected {', '.join(absent)} with PANEL")
+    columns = {name: given.pop(name) for name in COLUMNS}
+    state.finish(stage_of_panel.run(panel, columns, output=output, quiet=bool(state.output), **given))
 
 
 @main.command(name="sweep", context_settings={"max_content_width": 110})

@@ -128,5 +128,4 @@ def _evaluation_stage(name: str, summary: str) -> None:
 
 _evaluation_stage("tabulate", "Write the tables as CSV and for papers.")
 _evaluation_stage("workbook", "Write the tables as one accessible workbook.")
-_evaluation_stage("report", "Write the report and the page in front of the families' pages.")
 _evaluation_stage("manifest", "Write the checksums of everything that went in and came out.")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from did.diagnostics.alternatives import Variants
 from did.errors import DidError
-from did.estimators import estimate
+from did.estimators import overall
 from did.estimators.base import Panel
 from did.inference.change import Change
 from did.inference.clustered import by_cluster
@@ -42,7 +42,7 @@ def _rows(diagnostic: str, what: Change, panel: Panel | str, original: Panel, es
     if isinstance(panel, str):
         return [skipped(row(level), panel) for level in original.clusters]
     try:
-        found = by_cluster(estimate(estimator, panel, **options), panel)
+        found = by_cluster(overall(estimator, panel, **options), panel)
     except DidError as error:
         return [skipped(row(level), str(error)) for level in original.clusters]
     # One effect each: the first of every column.

@@ -1,0 +1,341 @@
+"""Everything that is asked of one panel's effect, without a workflow: by every estimator, with every check."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from did.api.comparison import Comparison, compare
+from did.api.errors import OptionError, raising
+from did.api.findings import Findings, bounds, diagnosed
+from did.api.fit import Fit, fitted
+from did.api.panel import Panel
+from did.api.wald import Wald
+from did.errors import DidError, one_of
+from did.estimators import entry
+from did.estimators import names as names_of
+from did.estimators.base import PERIODS_PER_YEAR
+from did.estimators.registry import TWO_WAY
+from did.inference.few_clusters import FEW_TREATED as FEW_CLUSTERS
+from did.inference.few_clusters import measured
+from did.inference.joint_test import COLUMNS, FEW_TREATED
+from did.report.content.notes import placebo_share
+
+# The estimator that leads where units are treated from several dates, and its path of effects.
+OWN_DATES = "callaway_santanna"
+# Bins of event time that long panels are cut into, for tests and bounds.
+MOST_BINS = 12
+# Clusters up to which each is left out in turn.
+MOST_LEFT_OUT = 60
+ONE, FULL = "-", "full"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Evidence:
+    """What `did.evidence` found: the effect that leads, and each check of it.
+
+    panel        the `did.Panel`
+    headline     the leading `Fit`, one effect with the inference of the default rule
+    comparison   the one effect of every estimator that applies
+    paths        fits by event time, by estimator
+    tests        joint tests that effects before treatment are zero, by estimator
+    findings     checks by name: bounds, placebo_in_time, leave_one_out, decompose, calibration; those that apply
+    skipped      name of a check -> why it does not apply
+    published    the number to compare with and the estimator it is of, as given; None if there is none
+    """
+
+    panel: Panel
+    headline: Fit
+    comparison: Comparison
+    paths: dict[str, Fit]
+    tests: dict[str, Wald]
+    findings: dict[str, Findings]
+    skipped: dict[str, str]
+    published: tuple[str, str] | None = None
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables that `did.evidence` judges by: headline and diagnostics, with the keys of the stages' tables."""
+        keys = {"indicator": self.panel.outcome, "specification": ONE, "sample": FULL, "is_synthetic": False}
+        row = self.headline.rows.iloc[[0]]
+        headline = row.assign(method=row["inference"], coverage=row["measured_coverage"], **keys)
+        parts = [self.findings[name].frame for name in ("placebo_in_time", "leave_one_out") if name in self.findings]
+        diagnostics = pd.concat([part.reindex(columns=COLUMNS) for part in parts]) if parts else pd.DataFrame(
+            columns=COLUMNS)
+        return {"headline": headline, "diagnostics": diagnostics.assign(**keys)}
+
+    def sentences(self) -> list[str]:
+        """Return what was found in plain sentences, the leading effect first."""
+        return [*_of_headline(self.headline), *_of_published(self), *_of_comparison(self), *_of_leave_outs(self),
+                *_of_tests(self), *_of_placebos(self), *_of_bounds(self)]
+
+    def summary(self) -> str:
+        """Return the sentences as text."""
+        return "\n".join(self.sentences())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the one effect of every estimator, `Comparison.to_frame`."""
+        return self.comparison.to_frame()
+
+    def report(self, path: str | Path) -> Path:
+        """Write everything as one HTML page that opens without a network, and return its path.
+
+        Raises OSError where the file cannot be written.
+        """
+        from did.api.page import write
+
+        return write(self, Path(path))
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return (f"<did.Evidence on {self.panel.outcome}: {len(self.comparison.fits)} estimators, {len(self.findings)} "
+                "checks>")
+
+
+def evidence(panel: Panel, estimator: str | None = None, *, published: float | str | None = None,
+             published_estimator: str = TWO_WAY, tell: Callable[[str], object] | None = None) -> Evidence:
+    """Return the effect on a panel with what is asked of it: other estimators, trends, placebos, bounds, leave-outs.
+
+    ``estimator`` leads; by default two-way fixed effects where all are treated from one date, else Callaway and
+    Sant'Anna's average (two-way with doses). ``published`` is a printed number to compare with, with its digits
+    ("0.60") where they matter, by ``published_estimator``. ``tell`` is called with the name of each part before it is
+    made, to show how far it is. What does not apply is in ``skipped`` with its reason.
+
+    Raises did.OptionError for an estimator that is unknown or has no one effect, and a number that is none;
+    did.EstimationError where the leading estimator cannot be fitted.
+
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year",
+    ...                   cluster="network")
+    >>> found = did.evidence(panel)
+    >>> found.headline.estimator, sorted(found.findings)
+    ('callaway_santanna', ['calibration', 'decompose', 'leave_one_out', 'placebo_in_time'])
+    """
+    tell = tell or (lambda part: None)
+    chosen = estimator or _leading(panel)
+    with raising(OptionError):
+        one_of("evidence: estimator with one effect", chosen, names_of(overall=True))
+        one_of("evidence: published_estimator", published_estimator, names_of(overall=True))
+    printed = None if published is None else (str(published).strip(), published_estimator)
+    if printed and not re.fullmatch(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", printed[0]):
+        raise OptionError("evidence: published: expected a number as it was printed, such as 0.60; found "
+                          f"'{printed[0]}'; write one")
+    tell(f"effect by {chosen}")
+    headline = fitted(chosen, panel, {"lags": "all"} if chosen == "ldv" else {}).aggregate("simple")
+    headline.rows  # noqa: B018  (what cannot be estimated is told before anything else is tried)
+    comparison = compare(panel)
+    for name, fit in comparison.fits.items():
+        tell(f"effect by {name}")
+        fit.rows  # noqa: B018
+    found: dict[str, Findings] = {}
+    skipped: dict[str, str] = dict(comparison.skipped)
+    paths: dict[str, Fit] = {}
+    for what, (name, options) in _paths(panel).items():
+        tell(f"effects by event time: {what}")
+        try:
+            fit = fitted(name, panel, options).aggregate("event_time")
+            fit.rows  # noqa: B018
+            paths[what] = fit
+        except DidError as error:
+            skipped[f"{what} by event time"] = str(error)
+    for name, find in _checks(panel, headline, paths):
+        tell(name.replace("_", " "))
+        try:
+            found[name] = find()
+        except DidError as error:
+            skipped[name] = str(error)
+    return Evidence(panel, headline, comparison, paths, _tests(paths, skipped), found, skipped, printed)
+
+
+def _leading(panel: Panel) -> str:
+    data = panel.data
+    several = len(np.unique(data.treated_from[~data.never_treated & ~data.always_treated])) > 1
+    return OWN_DATES if several and data.treatment == "binary" else TWO_WAY
+
+
+def _paths(panel: Panel) -> dict[str, tuple[str, dict[str, object]]]:
+    """The estimators of effects by event time, with their options, by what they are called here."""
+    found: dict[str, tuple[str, dict[str, object]]] = {
+        OWN_DATES: (OWN_DATES, {"base_period": "universal"}), "event_study": ("event_study", {})}
+    width = max(PERIODS_PER_YEAR[panel.data.frequency], -(-panel.data.n_periods // MOST_BINS))
+    if panel.data.n_periods > 2 * MOST_BINS:   # more effects than tests and bounds can hold
+        found[f"event_study in bins of {width}"] = ("event_study", {"bin_width": width})
+    return found
+
+
+def _checks(panel: Panel, headline: Fit, paths: dict[str, Fit]) -> Iterator[tuple[str, Callable[[], Findings]]]:
+    """Each check with its name, made when it is called."""
+    yield "calibration", lambda: _calibration(panel)
+    yield "placebo_in_time", lambda: diagnosed("placebo_in_time", panel, estimator=headline.estimator,
+                                               every=max(panel.data.n_periods // 24, 1))
+    yield "leave_one_out", lambda: _left_out(panel, headline)
+    yield "bounds", lambda: _bounds(headline, paths)
+    yield "decompose", lambda: diagnosed("decompose", panel)
+
+
+def _calibration(panel: Panel) -> Findings:
+    fit = fitted(TWO_WAY, panel, {"covariates": []} if panel.columns.covariates else {})
+    n_clusters = len(set(fit.question.panel.clusters[fit.question.level]))
+    if n_clusters > 120:
+        raise DidError(f"{n_clusters} clusters are more than the 120 measured here; did estimate --calibrate measures "
+                       "them")
+    rows = measured(fit.question)
+    if rows is None or not rows["status"].eq("done").any():
+        raise DidError("; ".join(dict.fromkeys([] if rows is None else rows["reason"])) or "it could not be measured")
+    return Findings(f"How often 95% intervals of two-way fixed effects hold a true zero, by {fit.question.level}",
+                    rows, (), "", ("scheme", "method", "coverage", "simulation_error", "mean_width", "n_draws"))
+
+
+def _left_out(panel: Panel, headline: Fit) -> Findings:
+    level = headline.question.level
+    n_clusters = len(set(panel.data.clusters[level]))
+    if n_clusters > MOST_LEFT_OUT:
+        raise DidError(f"{n_clusters} clusters by {level} are more than the {MOST_LEFT_OUT} left out in turn")
+    return diagnosed("leave_one_out", panel, estimator=headline.estimator, level=level)
+
+
+def _bounds(headline: Fit, paths: dict[str, Fit]) -> Findings:
+    reason = "no effects by event time"
+    for what, fit in paths.items():
+        if what == OWN_DATES and headline.estimator != OWN_DATES:
+            continue
+        found = bounds(fit.question)
+        if not found.frame["status"].eq("skipped").all():
+            return dataclasses.replace(found, of=what)
+        reason = found.notes[0]
+    raise DidError(reason)
+
+
+def _tests(paths: dict[str, Fit], skipped: dict[str, str]) -> dict[str, Wald]:
+    """The joint test that effects before treatment are zero, by estimator; those that cannot be made are skipped."""
+    found = {}
+    for name, fit in paths.items():
+        try:
+            found[name] = fit.wald("before")
+        except DidError as error:
+            skipped[f"test of differences before treatment by {name}"] = str(error)
+    return found
+
+
+# Sentences ----------------------------------------------------------------------------------------------------
+
+
+def _number(value: float, like: float) -> str:
+    """A number with three digits of the size of ``like``, such as a standard error."""
+    size = abs(like) if np.isfinite(like) and like else abs(value)
+    decimals = max(0, 2 - int(np.floor(np.log10(size)))) if size and np.isfinite(size) else 2
+    return f"{value:.{min(decimals, 8)}f}"
+
+
+def _spread(fit: Fit) -> float:
+    """The standard error of one effect, or what stands for it, by which numbers are rounded."""
+    row = fit.rows.iloc[0]
+    return float(row["std_error"] if np.isfinite(row["std_error"]) else (row["ci_high"] - row["ci_low"]) / 4)
+
+
+def _of_headline(fit: Fit) -> list[str]:
+    row, spread = fit.rows.iloc[0], _spread(fit)
+    units = (f"{row['n_treated']:,} of {row['n_units']:,} units treated, in {row['n_treated_clusters']:,} of "
+             f"{row['n_clusters']:,} clusters by {row['cluster']}")
+    effect = f"Effect on {fit.panel.outcome} by {entry(fit.estimator).label}: {_number(row['estimate'], spread)}"
+    if not np.isfinite(row["ci_low"]) and not np.isfinite(row["ci_high"]):
+        return [f"{effect}; no interval can be given; {units}.", *_why(fit)]
+    ends = " to ".join("no end" if not np.isfinite(row[end]) else _number(row[end], spread)
+                       for end in ("ci_low", "ci_high"))
+    zero = row["ci_low"] <= 0 <= row["ci_high"]
+    told = ("The interval includes zero: an effect is not shown, which is not the same as no effect." if zero else
+            "The interval leaves out zero.")
+    return [f"{effect}, {100 * fit.asked.confidence:g}% interval {ends}; {units}.", told, *_why(fit)]
+
+
+def _why(fit: Fit) -> list[str]:
+    from did.api.errors import spoken
+
+    return [f"{spoken(line)[:1].upper()}{spoken(line)[1:]}." for line in fit._judged.lines]
+
+
+def _of_published(found: Evidence) -> list[str]:
+    if found.published is None:
+        return []
+    text, name = found.published
+    fit = found.comparison.fits.get(name)
+    if fit is None:
+        return [f"The printed number {text} cannot be compared: {found.skipped.get(name, f'{name} was not fitted')}."]
+    ours = float(fit.effects["estimate"].iloc[0])
+    digits = len(text.partition("e")[0].partition("E")[0].partition(".")[2])
+    printed = float(text)
+    same = np.isclose(ours, printed) if "e" in text.lower() else round(ours, digits) == round(printed, digits)
+    word = "comes out again" if same else "does not come out again"
+    return [f"The printed number {text} {word} by {name}: {ours:.{digits + 2}f} here."]
+
+
+def _of_comparison(found: Evidence) -> list[str]:
+    rows = found.comparison.to_frame()
+    rows = rows.loc[rows["status"].eq("done")]
+    lead = float(found.headline.effects["estimate"].iloc[0])
+    same = int((np.sign(rows["estimate"].astype(float)) == np.sign(lead)).sum())
+    apart = int(((rows["ci_low"] > 0) | (rows["ci_high"] < 0)).sum())
+    low, high = rows["estimate"].astype(float).agg(["min", "max"])
+    spread = _spread(found.headline)
+    span = f"{_number(low, spread)} to {_number(high, spread)}"
+    return [f"By {len(rows)} estimators the effect is {span}: {same} "
+            f"have the sign of the leading one, and {apart} intervals leave out zero."]
+
+
+def _of_leave_outs(found: Evidence) -> list[str]:
+    if "leave_one_out" not in found.findings:
+        return []
+    rows = found.findings["leave_one_out"].frame
+    rows = rows.loc[rows["status"].eq("done")]
+    lead = float(found.headline.effects["estimate"].iloc[0])
+    if rows.empty:
+        return []
+    low, high = rows["value"].agg(["min", "max"])
+    spread = _spread(found.headline)
+    kept = int((np.sign(rows["value"]) == np.sign(lead)).sum())
+    return [f"Without one cluster the effect is {_number(low, spread)} to {_number(high, spread)}; the sign is "
+            f"kept in {kept} of {len(rows)}."]
+
+
+def _of_tests(found: Evidence) -> list[str]:
+    said = []
+    for name, test in found.tests.items():
+        few = " Few clusters are treated, and such tests then find differences too often." if (
+            test.n_treated_clusters < FEW_TREATED * test.df) else ""
+        told = ("Before treatment the treated and their controls already moved apart" if test.p_value < 0.05 else
+                "No difference before treatment is found, which does not show that there is none")
+        said.append(f"{told} ({name}: {test}).{few}")
+    return said
+
+
+def _of_placebos(found: Evidence) -> list[str]:
+    if "placebo_in_time" not in found.findings:
+        return []
+    rows = found.findings["placebo_in_time"].frame
+    shares = rows.loc[rows["diagnostic"].eq("placebo_in_time_share") & rows["status"].eq("done")]
+    return [f"With pretended onsets: {placebo_share(row)}." for row in shares.to_dict("records")]
+
+
+def _of_bounds(found: Evidence) -> list[str]:
+    if "bounds" not in found.findings:
+        return []
+    check = found.findings["bounds"]
+    rows = check.frame.loc[check.frame["method"].ne("original")]
+    rows = rows.loc[rows["method"].eq("relative_magnitudes") & rows["target"].eq("average") & rows["status"].eq("done")]
+    if rows.empty:
+        return []
+    value = float(rows["breakdown"].iloc[0])
+    said = "beyond all that was tried" if np.isinf(value) else f"up to {value:.2g}"
+    step = "bin" if " in bins of " in check.of else "period"
+    few = int(rows["n_treated_clusters"].iloc[0])
+    short = f"; with {few} treated clusters such intervals may be too short" if few < FEW_CLUSTERS else ""
+    return [f"By {check.of} the interval of the average effect leaves out zero if trends part after treatment, per "
+            f"{step}, by {said} times the most they did before{short}."]
+

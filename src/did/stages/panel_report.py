@@ -1,0 +1,49 @@
+"""The evidence on anyone's panel file as one page."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from did.api.evidence import evidence
+from did.api.panel import Panel
+from did.errors import DidError
+from did.stages.estimate import parse_levels, split
+
+# Parts that `evidence` tells of, for the length of the bar.
+PARTS = 9
+
+
+def run(path: str, columns: Mapping[str, Any], *, output: str, quiet: bool, frequency: str = "auto",
+        estimator: str | None = None, published: str | None = None, published_estimator: str = "did") -> str:
+    """Write the page on the panel file at ``path`` to ``output`` and return what was found, a sentence a line.
+
+    ``columns`` are options of the command line -> what was given. A bar on standard error shows how far it is, unless
+    ``quiet`` or standard error is no terminal. Raises DidError as `did.api.panel.Panel` and
+    `did.api.evidence.evidence`, and for an output that is the panel.
+    """
+    if Path(output).resolve() == Path(path).resolve():
+        raise DidError(f"--output: expected another file than the panel; found {output}; name a new file")
+    levels = [tuple(level.split(",")) for level in parse_levels(columns["cluster"])]
+    panel = Panel(Path(path), **{name: columns[name] for name in ("outcome", "unit", "period", "cohort", "treatment",
+                                                                  "weights", "dose")},
+                  cluster=[level[0] if len(level) == 1 else level for level in levels] or None,
+                  covariates=split(columns["covariates"]), frequency=frequency)
+    with _told(quiet) as tell:
+        found = evidence(panel, estimator, published=published, published_estimator=published_estimator, tell=tell)
+        place = found.report(output)
+    return "\n".join([*found.sentences(), f"the page is {place}"])
+
+
+@contextlib.contextmanager
+def _told(quiet: bool) -> Iterator[Callable[[str], None]]:
+    if quiet or not sys.stderr.isatty():
+        yield lambda part: None
+        return
+    with click.progressbar(length=PARTS, file=sys.stderr, item_show_func=lambda part: part or "") as bar:
+        yield lambda part: bar.update(1, part)

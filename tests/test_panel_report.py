@@ -1,0 +1,132 @@
+"""The evidence on one's own panel, as an object and as a page in a real browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from click.testing import CliRunner
+
+import did
+from browser import opened, started
+from did.cli.commands import main
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = {"outcome": "visits", "unit": "clinic", "period": "year", "cohort": "first_year"}
+WORDS = [str(ROOT / "docs/example_panel.csv"),
+         *(word for name, column in NAMES.items() for word in (f"--{name}", column))]
+
+
+@pytest.fixture(scope="module")
+def panel() -> did.Panel:
+    return did.Panel(did.example(), **NAMES, cluster="network")
+
+
+@pytest.fixture(scope="module")
+def found(panel) -> did.Evidence:
+    told: list[str] = []
+    made = did.evidence(panel, published="2.86", tell=told.append)
+    assert told[0] == "effect by callaway_santanna" and "leave one out" in told
+    return made
+
+
+def test_the_sentences_hold_the_numbers_of_the_fits(panel, found):
+    lead = did.callaway_santanna(panel).aggregate("simple")
+    row = lead.to_frame().iloc[0]
+    first = found.sentences()[0]
+    assert f"{row['estimate']:.3f}, 95% interval {row['ci_low']:.3f} to {row['ci_high']:.3f}; 20 of 36 units" in first
+    assert "5 of 9 clusters by network" in first
+    text = found.summary()
+    assert "The printed number 2.86 comes out again by did: 2.8573 here." in text
+    without = [did.callaway_santanna(did.Panel(frame, **NAMES, cluster="network")).aggregate("simple").params["overall"]
+               for name, frame in ((name, did.example().query("network != @name")) for name in did.example()["network"]
+                                   .unique())]
+    leave = found.findings["leave_one_out"].to_frame()
+    np.testing.assert_allclose(sorted(leave["value"]), sorted(without), rtol=1e-12)
+    assert "Without one cluster the effect is 2.400 to 2.930; the sign is kept in 9 of 9." in text
+    assert f"{min(without):.3f} to {max(without):.3f}" in text
+    assert "bounds" in found.skipped and "singular covariance" in found.skipped["bounds"]
+
+
+def test_a_number_that_does_not_come_out_and_an_interval_with_zero_are_told_so(panel):
+    frame = did.example()
+    quiet = did.Panel(frame.assign(visits=np.random.default_rng(1).normal(size=len(frame)).round(3)), **NAMES)
+    found = did.evidence(quiet, "did", published=0.6)
+    assert found.headline.estimator == "did"
+    text = found.summary()
+    assert "The printed number 0.6 does not come out again by did" in text
+    assert "The interval includes zero: an effect is not shown, which is not the same as no effect." in text
+    for wrong, expected in (({"published": "much"}, "expected a number as it was printed"),
+                            ({"estimator": "event_study"}, "estimator with one effect"),
+                            ({"published": 1, "published_estimator": "dib"}, "did you mean 'did'")):
+        with pytest.raises(did.OptionError, match=expected):
+            did.evidence(quiet, **wrong)
+
+
+def test_its_tables_have_the_columns_of_the_stages(found):
+    tables = found.tables
+    assert tables["headline"].iloc[0][["indicator", "specification", "sample", "estimator"]].tolist() == [
+        "visits", "-", "full", "callaway_santanna"]
+    assert set(tables["diagnostics"]["diagnostic"]) == {"placebo_in_time", "placebo_in_time_share", "leave_one_out"}
+
+
+def test_shifting_the_outcome_changes_nothing_that_is_said(found):
+    frame = did.example()
+    moved = did.Panel(frame.assign(visits=frame["visits"] + 1024), **NAMES, cluster="network")
+    assert did.evidence(moved, published="2.86").summary() == found.summary()
+
+
+def test_the_page_opens_offline_without_faults(found, tmp_path):
+    path = found.report(tmp_path / "evidence.html")
+    assert path.stat().st_size < 1_000_000
+    first = path.read_bytes()
+    assert found.report(path).read_bytes() == first
+    with started() as browser:
+        for width, dark in ((1280, False), (390, True)):
+            with opened(browser, path, width=width, dark=dark, script=True) as (page, heard):
+                assert [url for url in heard.requests if not url.startswith(("file:", "data:"))] == []
+                assert heard.complaints == []
+                assert page.locator("h2").first.inner_text() and page.locator("table").count() >= 5
+                assert page.evaluate("[...document.images].every(each => each.naturalWidth > 0)")
+                assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
+        # Its policy lets no script in, which the checker is: it looks at the page without the policy.
+        bare = tmp_path / "bare.html"
+        policy = r'<meta http-equiv="Content-Security-Policy"[^>]*>'
+        bare.write_text(re.sub(policy, "", first.decode()), encoding="utf-8")
+        with opened(browser, bare) as (page, _):
+            page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+            faults = Axe().run(page).response["violations"]
+    assert [(fault["id"], fault["nodes"][0]["html"]) for fault in faults] == []
+
+
+def test_the_command_writes_the_page_and_says_what_was_found(found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["report", *WORDS, "--cluster", "network", "--published", "2.86"])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == [*found.sentences(), "the page is report.html"]
+    assert Path("report.html").read_text(encoding="utf-8").count("<figure>") == 4
+    wrong = CliRunner().invoke(main, ["report", *WORDS, "--output", WORDS[0]])
+    assert wrong.exit_code == 1 and "expected another file than the panel" in wrong.output
+    assert CliRunner().invoke(main, ["report", WORDS[0]]).exit_code == 2
+
+
+def test_names_from_the_file_are_text_and_never_markup(tmp_path):
+    frame = did.example().rename(columns={"visits": "<b>visits</b>"})
+    frame["network"] = frame["network"].map(lambda name: f"<script>{name}</script>")
+    panel = did.Panel(frame, **NAMES | {"outcome": "<b>visits</b>"}, cluster="network")
+    text = did.evidence(panel, "did").report(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<b>" not in text and "<script" not in text and "&lt;script&gt;N1" in text
+
+
+def test_one_treated_unit_and_gaps_are_reported_as_skipped():
+    frame = did.example()
+    kept = frame["first_year"].isna() | frame["clinic"].eq("C01")
+    one = did.Panel(frame.loc[kept & ~(frame["clinic"].eq("C30") & frame["year"].eq(2014))], **NAMES)
+    found = did.evidence(one)
+    assert found.headline.estimator == "did" and "decompose" in found.skipped
+    assert "One treated cluster of" in found.summary()
+    assert isinstance(found.to_frame(), pd.DataFrame)
