@@ -137,7 +137,7 @@ EDITS = [
     ("evidence", {"kept_share": 0.8}, CLAIMS),
     ("robustness.ends", {"early": "2018-01"}, ["diagnose", *JUDGED]),
     ("products", {"dtoc": {"lags": ["last_3", "last_6"]}}, ["specify", *JUDGED]),
-    ("staggered_estimators", ["did", "event_study", "stacked"], ["diagnose", "fit", *CLAIMS]),
+    ("staggered_estimators", ["did", "event_study", "stacked"], ["calibrate", "diagnose", "fit", *CLAIMS]),
     ("clusters", ["system"], ["calibrate", "diagnose", "fit", "specify", *CLAIMS]),
     ("waves.system_onsets", {"QOP": "2016-08"}, ["align", "calibrate", "diagnose", "fit", "specify", *CLAIMS]),
     ("specifications.default.window", "default", ["manifest"]),  # what it is where nothing is said
