@@ -17,7 +17,7 @@ from causaldata import castle
 from did.estimators import names
 from did.estimators.decomposition import TYPES, decompose, shares
 from did.evidence import compare, load_claims
-from did.readers.panel_file import load
+from did.readers.panel_file import Columns, load
 from did.stages import estimate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +38,7 @@ print(f"{data['sid'].nunique()} states, {data['year'].min():.0f} to {data['year'
 # %%
 def estimates(specification: str, years_back: int) -> pd.DataFrame:
     """Return the two-way estimate and the parts it is made of, where cohorts begin that long before `post`."""
-    columns = estimate.parse_columns(outcome="l_homicide", unit="sid", period="year", cohort="cohort")
+    columns = Columns("l_homicide", "sid", "year", "cohort")
     rows = data.assign(cohort=(data["sid"].map(first_post) - years_back).fillna(0))
     with tempfile.TemporaryDirectory() as folder:
         source, output = f"{folder}/castle.csv", f"{folder}/estimates.csv"

@@ -343,6 +343,13 @@ def test_the_page_runs(tmp_path, monkeypatch):
     assert found.attempted > 10 and found.failed == 0
 
 
+def test_the_types_of_the_names_are_as_the_registries():
+    from did.api.names import stub
+
+    path = ROOT / "src/did/__init__.pyi"
+    assert path.read_text(encoding="utf-8") == stub(), "run: python -m did.api.names > src/did/__init__.pyi"
+
+
 def test_the_example_is_the_file_of_the_docs():
     assert (ROOT / "src/did/api/example.csv").read_bytes() == (ROOT / "docs/example_panel.csv").read_bytes()
 

@@ -285,8 +285,9 @@ def _of_comparison(found: Evidence) -> list[str]:
     low, high = rows["estimate"].astype(float).agg(["min", "max"])
     spread = _spread(found.headline)
     span = f"{_number(low, spread)} to {_number(high, spread)}"
-    return [f"By {len(rows)} estimators the effect is {span}: {same} "
-            f"have the sign of the leading one, and {apart} intervals leave out zero."]
+    many = "intervals leave" if apart != 1 else "interval leaves"
+    return [f"By {len(rows)} estimators the effect is {span}: {same} have the sign of the leading one, and {apart} "
+            f"{many} out zero."]
 
 
 def _of_leave_outs(found: Evidence) -> list[str]:
@@ -332,6 +333,8 @@ def _of_bounds(found: Evidence) -> list[str]:
     if rows.empty:
         return []
     value = float(rows["breakdown"].iloc[0])
+    if value == 0:
+        return [f"By {check.of} the interval of the average effect includes zero even if trends were parallel."]
     said = "beyond all that was tried" if np.isinf(value) else f"up to {value:.2g}"
     step = "bin" if " in bins of " in check.of else "period"
     few = int(rows["n_treated_clusters"].iloc[0])

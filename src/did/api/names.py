@@ -6,7 +6,7 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from did.api.comparison import Comparison, compare
 from did.api.errors import EstimationError, InferenceError, OptionError, PanelError, spoken
@@ -56,13 +56,20 @@ def _estimator(name: str) -> Callable[..., Fit]:
     lines = []
     for option in known.options:
         default = defaults.get(option.of_fit) if option.of_fit else None
-        if option.name == "aggregation":
+        if option.name in ("aggregation", "covariates"):   # what the estimator does by itself, and those of the panel
             default = None
-        kind = option.type | None if default is None else option.type  # type: ignore[operator]
         parameters.append(inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default,
-                                            annotation=kind))
+                                            annotation=_accepted(option, default)))
         lines += _option_lines(option, default)
     return _dressed(function, name, inspect.Signature(parameters, return_annotation=Fit), _told(name, lines))
+
+
+def _accepted(option: Option, default: object) -> Any:
+    """The type of an option in Python, where one value may stand for a list of it."""
+    kind: Any = option.type
+    for part in get_args(kind):
+        kind = part | kind
+    return kind | None if default is None else kind
 
 
 def _option_lines(option: Option, default: object) -> list[str]:
@@ -112,9 +119,40 @@ def _diagnostic(name: str) -> Callable[..., Findings]:
     return _dressed(function, name, signature, inspect.getdoc(found) or "")
 
 
+def stub() -> str:
+    """Return the types of the names of `did`, for editors and type checkers: the text of ``src/did/__init__.pyi``."""
+    said = "Types of the public names, from the registries: python -m did.api.names > src/did/__init__.pyi."
+    lines = [f'"""{said}"""', "", "from typing import Any", ""]
+    places: dict[str, list[str]] = {}
+    for name, found in FIXED.items():
+        places.setdefault(found.__module__, []).append(f"{name} as {name}")
+    lines += [f"from {place} import {each}" for place, those in sorted(places.items()) for each in sorted(those)]
+    lines += ["", "__version__: str", "", "def __getattr__(name: str) -> Any: ..."]
+    for name in (*(each for each, known in entries().items() if known.module.startswith("did.")), *DIAGNOSTICS):
+        given = list(inspect.signature(named(name)).parameters.values())
+        words = [f"{each.name}: {_type(each.annotation)}{'' if each.default is each.empty else f' = {each.default!r}'}"
+                 for each in given]
+        keyword = next((at for at, each in enumerate(given) if each.kind is each.KEYWORD_ONLY), None)
+        words = words if keyword is None else [*words[:keyword], "*", *words[keyword:]]
+        result = "Fit" if name in entries() else "Findings"
+        lines.append(f"def {name}(\n    " + ",\n    ".join(words) + f",\n) -> {result}: ...")
+    return "\n".join(lines) + "\n"
+
+
+def _type(annotation: Any) -> str:
+    if annotation is Panel:
+        return "Panel"
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "") if isinstance(
+        annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+
+
 def _dressed(function: Callable[..., Any], name: str, signature: inspect.Signature, doc: str) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
     function.__module__ = "did"
     function.__doc__ = doc
     function.__dict__["__signature__"] = signature
     return function
+
+
+if __name__ == "__main__":
+    print(stub(), end="")

@@ -84,14 +84,18 @@ def compared_cells(found: Comparison) -> list[list[str]]:
     cells: list[list[str]] = []
     frames = {name: fit.rows for name, fit in found.fits.items()}
     if frames:
-        together = pd.concat(frames.values(), ignore_index=True).assign(note="", band_low=np.nan, band_high=np.nan)
+        together = pd.concat(frames.values(), ignore_index=True).assign(band_low=np.nan, band_high=np.nan)
+        # A row without an interval says why; what others note is in their own summaries.
+        bare = [note if pd.isna(low) and pd.isna(high) else "" for note, low, high in
+                zip(together["note"], together["ci_low"], together["ci_high"], strict=True)]
+        together = together.assign(note="")
         confidence = next(iter(found.fits.values())).asked.confidence
         cells = cells_of(together, [], confidence)[1]
         names = list(frames)
         cells = [["estimator", *cells[0][1:-1], "note"],
-                 *([name, *line[1:-1], ""] for name, line in zip(names, cells[1:], strict=True))]
+                 *([name, *line[1:-1], spoken(note)] for name, line, note in zip(names, cells[1:], bare, strict=True))]
     width = len(cells[0])
-    if not found.skipped:
+    if not found.skipped and not any(line[-1] for line in cells[1:]):
         return [line[:-1] for line in cells]
     return cells + [[name, *["-"] * (width - 2), spoken(reason)] for name, reason in found.skipped.items()]
 
