@@ -686,6 +686,9 @@ FAULTS = {
                                                                       "write 2017-01"]),
     "days as months, cohorts as numbers": (lambda f: f.assign(t=f["t"].map("2017-{:02d}-01".format)), [],
                                            ["row 2, column 'g'", "such as 2017-01", "found '4'"]),
+    "dates of no rhythm": (lambda f: f.assign(t=f["t"].map(dict(zip(range(1, 7), [
+        "2017-01-01", "2017-01-20", "2017-02-01", "2017-03-01", "2017-04-01", "2017-05-01"], strict=True))), g=""), [],
+        ["found 2017-01-20 next after 2017-01-01", "number the periods 1, 2, 3"]),
     "days of no order": (lambda f: f.assign(t=f["t"].map("{:02d}/01/2017".format)), [],
                          ["row 2, column 't'", "found '01/01/2017'"]),
     "mixed periods": (edited(5, "t", "2017-06"), [], ["row 5, column 't'", "as the first, '1'", "'2017-06'"]),

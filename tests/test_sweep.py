@@ -128,6 +128,15 @@ def test_numbers_equal_those_of_single_indicators(tmp_path):
             pd.testing.assert_frame_equal(here[SAME], wanted[SAME], check_dtype=False, rtol=1e-12)
 
 
+def test_dates_of_months_are_months(tmp_path):
+    wanted = fitted(tmp_path, write_good(tmp_path, 1), inference="clustered")
+    path = tmp_path / "files/good0.csv"
+    frame = pd.read_csv(path)
+    frame.assign(period=frame["period"] + "-01").to_csv(path, index=False)
+    found = fitted(tmp_path, [{"id": "good0", "file": "files/good0.csv"}], inference="clustered")
+    assert found["estimate"].tolist() == wanted["estimate"].tolist() and len(found) == 4
+
+
 def test_few_clusters_get_the_bootstrap_and_the_jackknife(tmp_path):
     """8 systems, 4 or 5 of them treated, and 24 units: both levels have few clusters."""
     table = fitted(tmp_path, write_good(tmp_path, 1), confidence=0.9)

@@ -234,7 +234,9 @@ def refuse_gap(table: Table, column: str, kind: str, ordinal: np.ndarray) -> Non
     before, after = int(found[gap[0]]), int(found[gap[0] + 1])
     row = int(np.argmax(ordinal == after))
     advice = f"add rows for {written(before + 1, kind)} (an empty outcome if none was observed)"
-    if (steps == steps[0]).all() and len(steps) > 1:
+    if kind == "D":
+        advice = "write months as their first days, or number the periods 1, 2, 3 in their order"
+    elif (steps == steps[0]).all() and len(steps) > 1:
         advice = f"they lie {steps[0]} apart: number them 1, 2, 3"
     raise DidError(f"{table.cell(row, column)}: expected consecutive periods; found {written(after, kind)} next after "
                    f"{written(before, kind)}; {advice}")

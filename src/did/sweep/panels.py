@@ -10,7 +10,14 @@ from did.estimators.base import Panel, refuse_cross_sections
 from did.estimators.labels import same_number
 from did.readers.csv_table import Table
 from did.readers.panel_file import Columns, _outcome_notes, _refuse_twice, _units
-from did.readers.panel_periods import FINANCIAL, internal_frequency, period_labels, periods_of, refuse_gap
+from did.readers.panel_periods import (
+    FINANCIAL,
+    dates_as_periods,
+    internal_frequency,
+    period_labels,
+    periods_of,
+    refuse_gap,
+)
 from did.sweep.listing import Entry
 from did.sweep.rows import as_text, subset, values
 from did.sweep.treatment import Waves
@@ -29,7 +36,7 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
     none, is of another kind than the first, or comes after a gap; a unit-period twice; a number that is not one; a
     negative denominator; no number at all; no unit with two; and as `Waves.assigned`.
     """
-    table = as_text(table, [entry.unit, entry.period])
+    table = dates_as_periods(as_text(table, [entry.unit, entry.period]), entry.period, None)
     unit, units = _units(table, entry.unit)
     known = waves.known(units)
     notes = []
