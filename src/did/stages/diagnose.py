@@ -19,6 +19,7 @@ from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
 from did.diagnostics.group_time_pretest import pretest
 from did.diagnostics.group_trends import group_trends
 from did.diagnostics.imputation_leads import imputation_leads
+from did.diagnostics.other_assumptions import other_assumption_rows
 from did.diagnostics.placebo_in_time import placebo_in_time
 from did.diagnostics.pretest_power import pretest_power_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
@@ -74,6 +75,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                 if treatment == evaluation.treatments[0]:
                     rows += [recommendation(rows[0], panel, settings.published_estimator),
                              bracketing_rows(panel, seed=evaluation.seed),
+                             _about_assumptions(panel, frame, evaluation),
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
             names = [name for *cell, name in claimed_cells(indicator, evaluation) if cell == [sample, treatment]]
             if [sample, treatment] != [evaluation.samples[0], evaluation.treatments[0]]:
@@ -147,6 +149,16 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
     for name in names:
         rows.append(minimum_detectable_rows(estimate(name, panel, **options.get(name, {})), panel))
     return rows
+
+
+def _about_assumptions(panel: Panel, frame: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
+    """The estimate under other assumptions; as counts where the outcome was published with them."""
+    counts = None
+    if frame["numerator"].notna().all() and frame["weight"].notna().all():
+        counts = panel_of(frame.assign(outcome=frame["numerator"]), evaluation.samples[0], "binary", evaluation,
+                          weight="weight")
+    lags = evaluation.specifications[evaluation.default_specification].lags
+    return other_assumption_rows(panel, counts, lags=lags, seed=evaluation.seed)
 
 
 def _about_trends(panel: Panel, seed: int) -> list[pd.DataFrame]:

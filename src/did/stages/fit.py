@@ -89,9 +89,12 @@ def claimed_cells(indicator: str, evaluation: Evaluation) -> list[tuple[str, str
                         treatments=evaluation.treatments, samples=evaluation.samples)
 
 
-def panel_of(frame: pd.DataFrame, sample: str, treatment: str, evaluation: Evaluation) -> Panel:
-    """The Panel of one sample and treatment from the panel table of one specification."""
+def panel_of(frame: pd.DataFrame, sample: str, treatment: str, evaluation: Evaluation, weight: str | None = None
+             ) -> Panel:
+    """The Panel of one sample and treatment from the panel table of one specification, with a column of weights if one
+    is named."""
     return Panel.from_frame(of_sample(frame, sample, evaluation), treatment=treatment, exposure_column="exposure",
+                            weight_column=weight,
                             cluster_columns=[level for level in evaluation.clusters if level != "unit"])
 
 

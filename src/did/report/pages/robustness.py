@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from did.report.content.assumption_text import assumption_lines
 from did.report.content.facts import PERIODS, Facts, estimator_name, only
 from did.report.content.notes import CAVEATS, CONDITIONS
 from did.report.content.robustness_rows import FEW_CLUSTERS, alternatives, leaves_out_zero
@@ -94,6 +95,7 @@ def robustness_markdown(*, facts: Facts, reproduction: pd.DataFrame, estimates: 
         groups=listed_groups(rows, facts),
         trend=trend_sentence(diagnostics, facts),
         pretrends=pretrend_lines(about, facts),
+        assumptions=[markdown_cell(line) for line in assumption_lines(binary, facts)],
         bounds=bounds_table(binary, facts),
         detectable=detectable_table(own, leading, facts),
         parts=parts_table(diagnostics, facts),
