@@ -42,7 +42,8 @@ PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "linearmodels", "pyfixest
 # What the packages import only when first used; none of these starts a thread that a fork would lose.
 OUR_IMPORTS = ("scipy.stats", "scipy.optimize", "scipy.sparse.linalg", "did.estimators.callaway_santanna",
                "did.estimators.imputation", "did.estimators.stacked", "did.estimators.sun_abraham",
-               "did.estimators.event_study", "did.estimators.rolling")
+               "did.estimators.event_study", "did.estimators.rolling", "did.estimators.local_projections",
+               "did.estimators.etwfe", "did.estimators.dechaisemartin_dhaultfoeuille")
 IMPORTS = (*OUR_IMPORTS, "statsmodels.api", "linearmodels.panel", "diff_diff", "pyfixest.estimation", "pyfixest.did")
 MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # of the unit of ru_maxrss
 
@@ -88,9 +89,12 @@ class Measured:
 
 
 ALL = (peers.READING, *peers.GROUP_TIME, *peers.OTHERS)
-OURS = tuple(replace(case, contenders=case.contenders[:1]) for case in ALL)
+# What is made for a few hundred units.
+SMALL = ("synthetic", "Poisson")
+LARGE = tuple(case for case in ALL if case.name not in SMALL)
+OURS = tuple(replace(case, contenders=case.contenders[:1]) for case in LARGE)
 # Of these the peers took too long or too much memory at a fifth of the size; the two-way regression has all its peers.
-OURS_LARGE = (peers.OTHERS[0], *OURS[-len(peers.OTHERS) + 1:])
+OURS_LARGE = (peers.OTHERS[0], *(case for case in OURS if case.name in {other.name for other in peers.OTHERS[1:]}))
 
 
 def dtoc() -> Data:
@@ -101,7 +105,7 @@ def dtoc() -> Data:
 SIZES = (
     Size("149 x 107", dtoc, ALL, "3 cohorts of 41, 41 and 31 units", 2.0),
     Size("500 x 60", lambda: peers.made(500, 60, {20: 60, 30: 60, 40: 60}), ALL, "3 cohorts of 60 units", 2.0),
-    Size("5,000 x 120", lambda: peers.made(5_000, 120, {30: 600, 48: 600, 66: 600, 84: 600, 102: 600}), ALL,
+    Size("5,000 x 120", lambda: peers.made(5_000, 120, {30: 600, 48: 600, 66: 600, 84: 600, 102: 600}), LARGE,
          "5 cohorts of 600 units", 6.0),
     Size("7,000 x 120", lambda: peers.made(7_000, 120, {30: 840, 48: 840, 66: 840, 84: 840, 102: 840}), OURS,
          "5 cohorts of 840 units; ours alone", 4.0),
@@ -118,6 +122,9 @@ BUDGETS = (
     Budget("5,000 x 120", "imputation", 2.0),
     Budget("7,000 x 120", "imputation", 2.0),
     Budget("5,000 x 120", "rolling", 1.0),
+    Budget("5,000 x 120", "local projections", 1.0),
+    Budget("149 x 107", "synthetic", 10.0),
+    Budget("149 x 107", "Poisson", 2.0),
     Budget("5,000 x 120", "two-way", 0.15),
     Budget("7,000 x 120", "two-way", 0.15),
 )

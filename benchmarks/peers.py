@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,12 @@ from did.estimators.base import Panel
 from did.estimators.decomposition import decompose
 from did.inference.clustered import summarise
 from did.inference.multiplier import add_bands
+from did.inference.synthetic_errors import synthetic_errors
 from did.simulate.panels import panel as made_up
 
 SEED = 20170615
 DRAWS = 999
+PLACEBOS = 199
 GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden" / "data" / "sim_149x107.csv"
 
 
@@ -163,6 +165,62 @@ def _rolling(data: Data) -> pd.DataFrame:
     return summarise(estimate("rolling", data.panel, transformation="detrend"), data.panel)
 
 
+def _one_date(data: Data) -> Panel:
+    """The panel with a fifth of the units as treated, all from the first date, and the others as never treated: what
+    diff-diff's synthetic estimator takes, and enough donors for placebos."""
+    panel = data.panel
+    treated = np.arange(panel.n_units) < panel.n_units // 5
+    return replace(panel, treated_from=np.where(treated, panel.treated_from.min(), panel.n_periods),
+                   dose=treated.astype(float))
+
+
+def _synthetic(data: Data) -> pd.DataFrame:
+    return synthetic_errors(_one_date(data), "placebo", draws=PLACEBOS, options={"estimands": ["overall"]})
+
+
+def _synthetic_of(rows: pd.DataFrame, _data: Data) -> pd.DataFrame:
+    return form(["overall"], rows["estimate"])
+
+
+def _diff_diff_synthetic(data: Data) -> object:
+    panel = _one_date(data)
+    first = int(panel.treated_from.min())
+    frame = data.frame.assign(ever=np.repeat(~panel.never_treated, panel.n_periods).astype(int))
+    model = importlib.import_module("diff_diff").SyntheticDiD(n_bootstrap=PLACEBOS, seed=SEED)
+    return model.fit(frame, outcome="y", treatment="ever", unit="unit", time="time",
+                     post_periods=list(range(first + 1, panel.n_periods + 1)))
+
+
+def _projections(data: Data) -> pd.DataFrame:
+    return summarise(estimate("local_projections", data.panel, n_leads=data.leads, n_lags=data.lags), data.panel)
+
+
+def _diff_diff_projections(data: Data) -> object:
+    model = importlib.import_module("diff_diff").LPDiD(pre_window=data.leads, post_window=data.lags)
+    return model.fit(data.frame, outcome="y", unit="unit", time="time", treatment="treated", only_event=True)
+
+
+def _counts(data: Data) -> np.ndarray:
+    """Counts with the panel's outcomes as their logarithm, tamed."""
+    values = data.panel.outcome
+    return np.round(20 * np.exp((values - values.mean()) / (4 * values.std())))
+
+
+def _poisson(data: Data) -> pd.DataFrame:
+    panel = replace(data.panel, outcome=_counts(data))
+    return summarise(estimate("etwfe", panel, family="poisson", estimands=["overall"]), panel)
+
+
+def _diff_diff_poisson(data: Data) -> object:
+    model = importlib.import_module("diff_diff").WooldridgeDiD(method="poisson")
+    return model.fit(data.frame.assign(y=_counts(data).ravel()), outcome="y", unit="unit", time="time",
+                     first_treat="cohort")
+
+
+def _doses(data: Data) -> pd.DataFrame:
+    return summarise(estimate("dechaisemartin_dhaultfoeuille", data.panel), data.panel)
+
+
 def _pairs(pairs: pd.DataFrame, data: Data) -> pd.DataFrame:
     position = {label: str(at) for at, label in enumerate(data.panel.periods, start=1)}
     names = [f"{position[row.treated_cohort]} and {position.get(row.control_cohort, 'never')}"
@@ -203,6 +261,11 @@ def _sun_abraham_of(result: object, _data: Data) -> pd.DataFrame:
     effects = result.event_study_effects
     return form([f"event {e}" for e in effects], [one["effect"] for one in effects.values()],
                 [one["se"] for one in effects.values()])
+
+
+def _projections_of(result: object, _data: Data) -> pd.DataFrame:
+    study = result.event_study
+    return form([f"event {int(e)}" for e in study["horizon"]], study["coefficient"])
 
 
 def _stacked_diff_diff(data: Data) -> object:
@@ -323,6 +386,24 @@ OTHERS = (
     )),
     Case("rolling", (
         Contender("ours", "rolling, each unit's own line", _rolling, of_rows),
+    )),
+    Case("synthetic", (
+        Contender("ours", f"synthetic_did of one date, {PLACEBOS} placebo assignments", _synthetic, _synthetic_of),
+        Contender("diff-diff", f"SyntheticDiD, {PLACEBOS} placebo assignments", _diff_diff_synthetic,
+                  lambda fit, _data: form(["overall"], [fit.att]), tolerance=1e-4),
+    )),
+    Case("local projections", (
+        Contender("ours", "local_projections, every event time", _projections, of_rows),
+        Contender("diff-diff", "LPDiD", _diff_diff_projections, _projections_of, DRAWN | {
+            "std_error": "errors with another factor of small samples: not compared"}),
+    )),
+    Case("Poisson", (
+        Contender("ours", "etwfe of counts, an effect per cohort and period", _poisson, of_rows),
+        Contender("diff-diff", "WooldridgeDiD, Poisson", _diff_diff_poisson,
+                  lambda fit, _data: form(["overall"], [fit.overall_att]), tolerance=1e-5),
+    )),
+    Case("doses", (
+        Contender("ours", "dechaisemartin_dhaultfoeuille, every event time and placebo", _doses, of_rows),
     )),
     Case("decomposition", (
         Contender("ours", "decompose", lambda data: decompose(data.panel), _pairs),
