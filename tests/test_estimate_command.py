@@ -175,7 +175,9 @@ def test_averages_of_group_time_effects_are_on_the_screen():
 @pytest.mark.parametrize("name", names())
 def test_every_estimator_of_the_registry_fits_and_shows_the_files_own_periods(name):
     frame = table_of(n_units=20).assign(t=lambda f: f["t"] + 7, g=lambda f: f["g"].where(f["g"] == 0, f["g"] + 7))
-    rows = estimates(save(frame), *COLUMNS, "--estimator", name, *(["--lags", "last_2"] if name == "ldv" else []))
+    more = {"ldv": ["--lags", "last_2"], "spillover": ["--neighbours", "borders.csv"]}
+    Path("borders.csv").write_text("unit,neighbour\n1,20\n19,20\n")
+    rows = estimates(save(frame), *COLUMNS, "--estimator", name, *more.get(name, []))
     assert np.isfinite(rows["estimate"]).all() and len(rows)
     assert set(rows["cohort"].dropna()) <= {"11", "12"}
     assert set(rows["period"].dropna()) <= {str(period) for period in range(8, 14)}
