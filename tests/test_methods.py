@@ -17,6 +17,7 @@ from statsmodels.regression.linear_model import OLS
 from did.errors import DidError
 from did.estimators import design_of, estimate, names, overall_of
 from did.estimators.base import Panel
+from did.estimators.neighbours import with_neighbours
 from did.estimators.unit_means import unit_means
 from did.inference.clustered import summarise
 from did.inference.conley_taber import few_treated
@@ -33,6 +34,12 @@ def made(cohorts: dict[int, int], n_units: int = 32, n_periods: int = 8, seed: i
     frame, _ = simulated(n_units, n_periods, cohorts, effect, seed=seed, units_per_system=per_cluster, system_share=0.4,
                          persistence=0.5, **options)
     return Panel.from_frame(frame)
+
+
+def bordered(panel: Panel) -> Panel:
+    """The panel with three of the never treated, of three clusters, bordering a treated unit each."""
+    pairs = ((0, 20), (8, 24), (12, 28))
+    return with_neighbours(panel, [(panel.units[one], panel.units[other]) for one, other in pairs])
 
 
 def without(panel: Panel, label: str) -> Panel:
@@ -128,7 +135,7 @@ def test_the_set_of_an_effect_over_event_time_inverts_its_test():
 
 @pytest.mark.parametrize("name", [name for name in names() if name != "ldv"])
 def test_the_jackknife_is_leaving_out_by_hand(name):
-    panel = made({4: 12, 6: 8}, n_units=40, effect=2.0)
+    panel = bordered(made({4: 12, 6: 8}, n_units=40, effect=2.0))
     rows = infer("jackknife", Question(panel, name, "system"))
     full = estimate(name, panel)
     labels = sorted(set(panel.clusters["system"]))
@@ -339,7 +346,7 @@ def test_the_ferman_pinto_set_inverts_its_test():
 
 @pytest.mark.parametrize("name", names())
 def test_every_method_of_an_estimator_gives_its_parameters_or_says_why_not(name):
-    panel = made({4: 12, 6: 8}, n_units=40, effect=2.0)
+    panel = bordered(made({4: 12, 6: 8}, n_units=40, effect=2.0))
     options = {"lags": "last_2"} if name == "ldv" else {}
     question = Question(panel, name, "system", options, draws=5)
     expected = estimate(name, panel, **options).estimate
