@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -74,7 +76,7 @@ def _synthetic(panel: Panel, variant: str, level: str, of: str, seed: int) -> di
         "value": found["estimate"], "statistic": found["estimate"] / found["std_error"], "reason": found["note"]}
 
 
-def _estimated(panel: Panel, variant: str, estimator: str, options: dict[str, object]) -> list[dict]:
+def _estimated(panel: Panel, variant: str, estimator: str, options: Mapping[str, object]) -> list[dict]:
     try:
         blocks = by_cluster(overall_of(estimate(estimator, panel, **options), panel), panel)
     except DidError as error:

@@ -160,19 +160,17 @@ def _result(panel: Panel, effects: list[_Effect], placebos: list[_Effect], norma
                "none": lambda each, exposed: 1.0}[normalise]
     rows = [*((each, -1 - lead, lead) for lead, each in reversed(list(enumerate(placebos, 1)))), (None, -1, 0),
             *((each, time, time + 1) for time, each in enumerate(effects))]
-    value, influence, treated, states, notes = [], [], [], [], []
+    columns: list[tuple[float, np.ndarray, np.ndarray, str, str]] = []
     for each, _, exposed in rows:
         if each is not None and each.found:
-            known, size = True, divided(each, exposed) * each.weight
-            value.append(each.total / size)
-            influence.append(each.influence / size)
+            size = divided(each, exposed) * each.weight
+            found = each.total / size, each.influence / size, each.treated, ESTIMATED, ""
         else:
-            known = False
-            value.append(0.0 if each is None else np.nan)
-            influence.append(np.zeros(panel.n_units))
-        treated.append(each.treated if each is not None else np.zeros(panel.n_units, dtype=bool))
-        states.append(REFERENCE if each is None else ESTIMATED if known else NOT_IDENTIFIED)
-        notes.append("" if known or each is None else "no treated unit and control have outcomes there")
+            nothing = np.zeros(panel.n_units), np.zeros(panel.n_units, dtype=bool)
+            found = (0.0, *nothing, REFERENCE, "") if each is None else (
+                np.nan, *nothing, NOT_IDENTIFIED, "no treated unit and control have outcomes there")
+        columns.append(found)
+    value, influence, treated, states, notes = map(list, zip(*columns, strict=True))
     dose = sum(each.dose for each in effects)
     last = len(effects) - 1
     parameters = pd.concat([
@@ -181,7 +179,7 @@ def _result(panel: Panel, effects: list[_Effect], placebos: list[_Effect], norma
     ], ignore_index=True)
     cells = np.logical_or.reduce([each.cells for each in (*effects, *placebos)])
     used = cells.any(axis=1)
-    of_units = np.column_stack([sum(each.influence for each in effects) / dose, *influence])
+    shares = np.column_stack([sum(each.influence for each in effects) / dose, *influence])
     behind = np.column_stack([np.logical_or.reduce([each.treated for each in effects]), *treated])
     always = panel.units[panel.always_treated]
     few = panel.units[~used & ~panel.always_treated]
@@ -189,7 +187,7 @@ def _result(panel: Panel, effects: list[_Effect], placebos: list[_Effect], norma
         estimator="dechaisemartin_dhaultfoeuille",
         parameters=parameters,
         estimate=unit * np.array([sum(each.total for each in effects) / dose, *value]),
-        influence=pd.DataFrame(unit * of_units[used], index=panel.units[used]),
+        influence=pd.DataFrame(unit * shares[used], index=panel.units[used]),
         treated=pd.DataFrame(behind[used], index=panel.units[used]),
         n_obs=int(cells.sum()),
         n_parameters=None,
