@@ -30,7 +30,7 @@ from did.simulate.panels import panel
 from did.stages import calibrate, diagnose, fit, report
 from did.store import tables
 from did.store.provenance import write_json
-from did.words import p_value
+from did.words import number, p_value, short_decimals
 from framed import draw_framed
 from output_stages import write_outputs
 
@@ -150,7 +150,7 @@ def test_a_reader_finds_what_they_ask_of_each_outcome(page, made):
                               "sample == 'full' and estimand == 'overall'").set_index("cluster")
         assert f"{abs(row.loc['unit', 'estimate']):.2f}"[:3] in told["By clustered errors"]
         assert all(f"clustered by {level}" in told["By clustered errors"] for level in ("area", "system"))
-        assert re.search("reproduced|consistent|contradicted|Nothing is printed", told["Published number"])
+        assert re.search("exact|close|agrees|differs|Nothing is printed", told["Published number"])
         assert "slope" in told["Before treatment"] or "No test" in told["Before treatment"]
         n_treated, n_clusters = row.loc["system", ["n_treated_clusters", "n_clusters"]]
         assert f"in {n_treated} systems out of" in told["Rests on"] and f"in {n_clusters} systems" in told["Rests on"]
@@ -158,12 +158,33 @@ def test_a_reader_finds_what_they_ask_of_each_outcome(page, made):
         assert "estimates.csv" in told["Comes from"]
 
 
-def test_the_answer_begins_with_the_interval_of_measured_coverage(page, made):
+def test_the_first_screen_is_the_answer(page, made):
+    """Each printed number with ours and a sentence, one figure and nothing else, within a laptop's screen."""
+    opened_page, _ = page
+    verdicts = pd.read_csv(made[1].results / "verdicts.csv")
+    printed = verdicts.loc[verdicts["published_value"].notna()]
+    first = opened_page.locator("section.first")
+    lines = first.locator(".lines li")
+    assert lines.count() == len(printed) > 0
+    said = first.inner_text()
+    for value in printed["published_value"]:
+        assert re.search(rf"printed\s+{re.escape(number(value, short_decimals(value), signed=True))}\b", said)
+    assert len(f"{opened_page.locator('header').inner_text()} {said}".split()) <= 250
+    assert first.locator("img").count() == 1 and "Chart of one estimate" in first.locator("img").get_attribute("alt")
+    opened_page.set_viewport_size({"width": 1280, "height": 800})
+    assert first.bounding_box()["y"] + first.bounding_box()["height"] <= 800
+    links = first.locator("h3 a").evaluate_all("all => all.map(each => each.getAttribute('href'))")
+    assert all(opened_page.locator(link).count() == 1 for link in links)
+    summary = (made[1].results / "summary.md").read_text(encoding="utf-8")
+    for line in lines.locator("p:last-child strong").all_inner_texts():
+        assert line in summary
+
+
+def test_the_headline_estimates_begin_with_the_interval_of_measured_coverage(page, made):
     """One line per family and treatment, from the headline table, above every sentence on where an interval lies."""
     opened_page, _ = page
-    answer = opened_page.locator("section[aria-labelledby=answer]")
-    lines = answer.locator("ul.leads li")
-    assert lines.count() == 4 and answer.locator("p.question + ul.leads").count() == 1
+    lines = opened_page.locator("section[aria-labelledby=headline] ul.leads li")
+    assert lines.count() == 4
     links = lines.locator("a").evaluate_all("all => all.map(each => each.getAttribute('href'))")
     assert links == [f"robustness_{family}.md" for family in ("gpps", "gpps", "mortality", "mortality")]
     assert all((made[1].results / link).is_file() for link in links)
@@ -171,7 +192,7 @@ def test_the_answer_begins_with_the_interval_of_measured_coverage(page, made):
     for line, (name, treatment) in zip(lines.all_inner_texts(), itertools.product(
             INDICATORS, ("binary", "intensity")), strict=True):
         own, = headline[headline["indicator"].eq(name) & headline["treatment"].eq(treatment)
-                        & headline["estimator"].eq("did")].itertuples()
+                        & headline["estimator"].eq("did") & headline["sample"].eq("full")].itertuples()
         assert p_value(own.p_value) in line and f"{100 * own.coverage:.1f}% of placebo assignments" in line
         assert "told apart from zero" in line and "Is it real?" in line
     assert "Told apart from zero?" in opened_page.locator("section.outcome dt").first.inner_text()

@@ -30,6 +30,7 @@ CASES = {
     "run": ([*ELSEWHERE, "run"], ["run", "config/gone.yaml"]),
     "new": (["new", "another"], ["new", "elsewhere"]),
     "simulate": (["simulate", "demo", "--output", "made_up"], [*ELSEWHERE, "simulate", "demo"]),
+    "trace": ([*ELSEWHERE, "trace", "visits"], [*ELSEWHERE, "trace", "gone"]),
     "verify": ([*ELSEWHERE, "verify"], ["--config", "gone.yaml", "verify"]),
     "schema": (["schema", "evaluation"], None),
     "completion": (["completion", "bash"], None),

@@ -293,7 +293,7 @@ def observed(rows: list[tuple[str, int, float]]) -> dict[str, pd.DataFrame]:
     frame = pd.DataFrame([{"source": "visits", "measure": measure, "area_code": code, "period": str(year),
                            "frequency": "Y", "area_name": code, "area_type": "country", "value": value,
                            "numerator": None, "denominator": None, "status": "ok", "file": "a.csv",
-                           "period_published": "", "note": "", "is_synthetic": False}
+                           "sheet": "", "row": None, "period_published": "", "note": "", "is_synthetic": False}
                           for code, year, value in rows for measure in ("visits", "residents")])
     return {"visits": frame}
 

@@ -39,7 +39,7 @@ def observed(area_code, period, value, *, measure="total", area_type="utla", fre
     return {"source": source, "measure": measure, "area_code": area_code, "period": period,
             "frequency": frequency, "area_name": area_code, "area_type": area_type, "value": float(value),
             "numerator": None, "denominator": None, "status": "ok", "file": "made.csv",
-            "period_published": "", "note": "", "is_synthetic": True}
+            "sheet": "", "row": None, "period_published": "", "note": "", "is_synthetic": True}
 
 
 @pytest.fixture

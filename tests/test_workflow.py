@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from python_calamine import CalamineWorkbook
 
 import small_project
 from did.project import slices
@@ -67,6 +68,20 @@ def test_the_run_makes_everything(finished):
         assert name in listed["results"]
     assert len(listed["inputs"]) > 27
     assert small_project.run(finished, "verify").returncode == 0
+
+
+def test_a_number_is_traced_to_a_cell_of_the_publishers_file(finished):
+    done = small_project.run(finished, "trace", "D1", "--data", MIRROR)
+    assert done.returncode == 0, done.stderr
+    assert "D1: printed: 40 more days, p < 0.01" in done.stdout and "specification default: " in done.stdout
+    value, file, sheet, row = re.search(r"total: ([\d,]+), (\S+), sheet (.+), row (\d+)$", done.stdout,
+                                        flags=re.MULTILINE).groups()
+    path = finished / "data/raw/nhs_england_dtoc" / file
+    cells = CalamineWorkbook.from_path(path).get_sheet_by_name(sheet).to_python(skip_empty_area=False)[int(row) - 1]
+    assert float(value.replace(",", "")) in cells
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in done.stdout
+    lost = small_project.run(finished, "trace", "D99", "--data", MIRROR)
+    assert lost.returncode == 1 and "expected a target of results/verdicts.csv or an indicator" in lost.stderr
 
 
 def test_nothing_is_made_again_when_nothing_changed(project):

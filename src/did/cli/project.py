@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from did.cli.app import DATA_HELP, State, cores_and_profile, main
+from did.cli.app import DATA_HELP, State, cores_and_profile, data_option, main
 
 
 @main.command()
@@ -35,6 +35,33 @@ def run(state: State, config: str | None, data: str | None, cores: int | None, p
     if state.output == "json":
         state.event("ended", command="run", exit_code=code)
     sys.exit(code)
+
+
+@main.command()
+@click.argument("target")
+@click.option("--specification", help="Specification of the estimate; that of the verdict, or the default.")
+@click.option("--sample", help="Its sample.")
+@click.option("--treatment", help="Its treatment.")
+@click.option("--estimator", help="Its estimator.")
+@click.option("--unit", help="Unit whose cell to go down to; the first treated one.")
+@click.option("--period", help="Period of that cell; the first treated one of the unit.")
+@data_option
+@click.pass_obj
+def trace(state: State, target: str, data: str | None, **where: str | None) -> None:
+    """Show where a number comes from: TARGET is a published claim such as D1, or an indicator.
+
+    From the estimate through its specification and its panel to one cell of the panel, and the files, sheets and rows
+    behind it, each file hashed again.
+
+    \b
+    did trace D1
+    did trace D1 --unit E08000003 --period 2019-01 --data mirror:../shared/mirror
+    did trace dtoc_total --treatment intensity --estimator did
+    """
+    from did.stages import trace as stage
+
+    evaluation, _, paths = state.setting(data)
+    state.finish(stage.run(stage.Asked(target, **where), evaluation=evaluation, paths=paths))
 
 
 @main.command()

@@ -63,6 +63,8 @@ def read(reader: str, source_id: str, files: list[RawFile],
     frame = module.read(source_id, files, options)
     if "period_published" not in frame:   # readers of one layout have no other way to write a period
         frame = frame.assign(period_published="")
+    # A text file has no sheets; a figure that is a sum of several rows has no row.
+    frame = frame.assign(sheet=frame.get("sheet", ""), row=frame.get("row"))
     return tables.check("observations", frame, f"source {source_id}")
 
 

@@ -42,7 +42,8 @@ ENGLAND = "E92000001"
 REFERENCE = "dtoc_authorities.csv"
 REFERENCE_COLUMNS = ["nhs_code", "ons_code", "name", "area_type", "first_period", "last_period"]
 
-COLUMNS = ["measure", "area_code", "period", "area_name", "area_type", "value", "status", "file", "note",
+COLUMNS = ["measure", "area_code", "period", "area_name", "area_type", "value", "status", "file", "sheet",
+           "row", "note",
            "is_synthetic"]
 Days = tuple[int, ...]
 Dashes = tuple[bool, ...]
@@ -91,13 +92,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Book:
-    """One reconciled workbook; ``authorities`` gives the reference line of each row but England's."""
+    """One reconciled workbook; ``authorities`` gives the reference line of each row but England's, ``sheet`` the name
+    of its sheet."""
 
     raw: RawFile
     period: str
     england: Row
     rows: list[Row]
     authorities: list[Authority]
+    sheet: str
 
 
 def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.DataFrame:
@@ -158,7 +161,7 @@ def read_book(raw: RawFile, reference: dict[str, list[Authority]]) -> Book:
     if not problems:
         _check_sums(sheet, header, rows, england[0], problems)
     raise_first(problems)
-    return Book(raw, period, england[0], rows, authorities)
+    return Book(raw, period, england[0], rows, authorities, sheet.name)
 
 
 def find_header(sheet: Sheet) -> Header:
@@ -358,7 +361,7 @@ def _observations(source_id: str, books: list[Book]) -> pd.DataFrame:
         columns["status"] += ["zero_by_rule" if dash else "ok" for dash in row.dashes]
         columns["note"] += ["; ".join([NOTE_DASH, *notes] if dash else notes) for dash in row.dashes]
         same = {"area_code": code, "period": book.period, "area_name": row.name, "area_type": area_type,
-                "file": book.raw.name, "is_synthetic": book.raw.is_synthetic}
+                "file": book.raw.name, "sheet": book.sheet, "row": row.place + 1, "is_synthetic": book.raw.is_synthetic}
         for name, cell in same.items():
             columns[name] += [cell] * len(MEASURES)
 

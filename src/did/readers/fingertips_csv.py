@@ -250,7 +250,7 @@ def _observations(raw: RawFile, frame: pd.DataFrame, options: dict[str, Any]) ->
                      .mask(england, "country"),
         "value": numbers["Value"], "numerator": numbers["Count"], "denominator": numbers["Denominator"],
         "status": pd.Series("ok", index=frame.index).mask(empty, "missing").mask(empty & suppressed, "suppressed"),
-        "file": raw.name, "period_published": published,
+        "file": raw.name, "row": frame["line"], "period_published": published,
         "note": notes.apply(lambda row: "; ".join(filter(None, row)), axis=1),
         "is_synthetic": raw.is_synthetic,
     })
@@ -262,7 +262,7 @@ def _once(raw: RawFile, table: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFram
 
     ``frame`` are the rows of the file that ``table`` was made from.
     """
-    table = table.loc[~table.duplicated()]
+    table = table.loc[~table.duplicated([column for column in table if column != "row"])]
     twice = table.loc[table.duplicated(["area_code", "period"])]
     if len(twice):
         row = twice.iloc[0]

@@ -95,7 +95,7 @@ def _read_file(raw: RawFile) -> pd.DataFrame:
     else:
         sheet = read_sheet(raw.path, raw.name, lambda name: bool(_SHEET.fullmatch(name)), "MYE2 - Persons")
         frame = _by_age(sheet, raw)
-    return frame.assign(file=raw.name, is_synthetic=raw.is_synthetic)
+    return frame.assign(file=raw.name, sheet=sheet.name, is_synthetic=raw.is_synthetic)
 
 
 def _by_age(sheet: Sheet, raw: RawFile) -> pd.DataFrame:
@@ -113,7 +113,7 @@ def _by_age(sheet: Sheet, raw: RawFile) -> pd.DataFrame:
         _check_ages(sheet, places, names, columns, counts, problems)
         _check_england(sheet, places, codes, columns, counts, problems)
     raise_first(problems)
-    return _observed(codes, names, year, "", {
+    return _observed(places, codes, names, year, "", {
         "population_all": counts[:, 0], "population_adult": counts[:, 1 + ADULT_AGE:].sum(axis=1)})
 
 
@@ -131,13 +131,14 @@ def _census(sheet: Sheet, raw: RawFile) -> pd.DataFrame:
     if not places:
         problems.append(fault(sheet.where, "English districts", f"none among {len(sheet.grid)} rows"))
     raise_first(problems)
-    return _observed(codes, names, CENSUS_YEAR, CENSUS_NOTE, {
+    return _observed(places, codes, names, CENSUS_YEAR, CENSUS_NOTE, {
         "census_all": counts.sum(axis=1), "census_adult": counts[:, ADULT_AGE:].sum(axis=1)})
 
 
-def _observed(codes: list[str], names: list[str], year: str, note: str,
+def _observed(places: list[int], codes: list[str], names: list[str], year: str, note: str,
               measures: dict[str, np.ndarray]) -> pd.DataFrame:
-    areas = {"area_code": codes, "area_name": names, "area_type": [AREA_TYPES[code[:3]] for code in codes]}
+    areas = {"row": [place + 1 for place in places], "area_code": codes, "area_name": names,
+             "area_type": [AREA_TYPES[code[:3]] for code in codes]}
     return pd.concat([pd.DataFrame(areas | {"measure": measure, "period": year, "value": values, "note": note})
                       for measure, values in measures.items()])
 
@@ -274,7 +275,8 @@ def _rebased(sheet: Sheet) -> pd.DataFrame:
         problems.append(fault(sheet.where, "districts with country E", f"none among {len(sheet.grid)} rows"))
     counts = _counts(sheet, places, columns, problems)
     raise_first(problems)
-    areas = {"area_code": [plain(sheet.grid[place][0]) for place in places],
+    areas = {"row": [place + 1 for place in places],
+             "area_code": [plain(sheet.grid[place][0]) for place in places],
              "area_name": [plain(_at(sheet.grid[place], name)) for place in places]}
     same = {"area_type": "lad", "measure": "population_all_rebased", "note": REBASED_NOTE}
     return pd.concat([pd.DataFrame(areas | same | {"period": year, "value": counts[:, index]})

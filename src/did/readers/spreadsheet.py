@@ -56,12 +56,14 @@ def plain(cell: Any) -> str:
 class Sheet:
     """A sheet, or a CSV file, as a grid from A1; ``where`` names the file (and sheet) in messages.
 
-    ``is_text`` says that every cell is text, as in a CSV file, so that numbers have to be read from it.
+    ``is_text`` says that every cell is text, as in a CSV file, so that numbers have to be read from it; ``name`` is
+    that of the sheet, "" of a CSV file.
     """
 
     where: str
     grid: Grid
     is_text: bool = False
+    name: str = ""
 
     def cell(self, row: int, column: int) -> str:
         """Return the name of a cell with its file and sheet; row and column are counted from 0."""
@@ -93,7 +95,7 @@ def read_sheet(path: Path, name: str, wanted: Callable[[str], bool], expected: s
     where = f"{name}, sheet '{sheets[0]}'"
     if not grid:
         raise DidError(fault(where, "a table", "an empty sheet"))
-    return Sheet(where, grid)
+    return Sheet(where, grid, name=sheets[0])
 
 
 def _told(error: Exception) -> str:

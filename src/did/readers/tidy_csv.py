@@ -177,7 +177,7 @@ def _read_table(raw: RawFile, table: list[list[Any]], lines: list[int], options:
             problems.append(fault(where, f"{len(header)} columns", f"{len(row)}",
                                   "fix the row or fetch the file again"))
             continue
-        for record in _records(where, row, columns, periods, options, figures):
+        for record in (each | {"row": line} for each in _records(where, row, columns, periods, options, figures)):
             code = record["own_code"] if "parent_column" in options else record["area_code"]
             key = (record["measure"], code, record["period"])
             if key in first:
@@ -189,7 +189,8 @@ def _read_table(raw: RawFile, table: list[list[Any]], lines: list[int], options:
         words, remedy = _why_again(header, rows, columns, options)
         problems.insert(0, fault(where_again, "each measure, area and period once", f"{repeated[0]}{words}", remedy))
     raise_first(problems)
-    frame = pd.DataFrame(records).assign(file=raw.name, is_synthetic=raw.is_synthetic)
+    frame = pd.DataFrame(records).assign(file=raw.name, sheet=options.get("sheet", ""),
+                                              is_synthetic=raw.is_synthetic)
     note = options.get("note", "")
     if options["frequency"] != "FY":
         return frame.assign(period_published="", note=note)
@@ -254,6 +255,7 @@ def _summed(table: pd.DataFrame) -> pd.DataFrame:
     summed = table.groupby(keys, as_index=False, sort=False).agg(
         area_name=("area_name", "last"), area_type=("area_type", "last"), value=("value", "sum"), n=("value", "size"),
         gap=("gap", "any"), suppressed=("suppressed", "any"), file=("file", "last"),
+        sheet=("sheet", "last"),
         period_published=("period_published", "last"),
         note=("note", "last"),
         is_synthetic=("is_synthetic", "any"))

@@ -131,6 +131,8 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "denominator": _number(),
             "status": _text(checks=pa.Check.isin(STATUS)),
             "file": _text(),
+            "sheet": _text(),
+            "row": _count(nullable=True),
             "period_published": _text(),
             "note": _text(),
         },
@@ -138,6 +140,8 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "value": ("the value published", "as the source has it", "missing, or not published"),
             "status": ("ok, zero_by_rule, suppressed, missing or estimated", CODE, NEVER),
             "file": ("file the value is from", TEXT, NEVER),
+            "sheet": ("sheet of the file", TEXT, "the file has no sheets"),
+            "row": ("row of the sheet, or line of the file, counted from 1", COUNT, "it is a sum of several rows"),
         },
     ),
     "panel": _schema(

@@ -1,0 +1,197 @@
+"""From a number of the results back to cells of the publishers' files: specification, panel, observations, file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from did.errors import DidError, suggest
+from did.project.config import Evaluation, Indicator, Population, Specification
+from did.project.loading import load_indicator
+from did.project.paths import Paths
+from did.store import tables
+from did.store.provenance import read_sealed, sha256
+from did.words import count, listed, number, plural, short_decimals
+
+# What identifies an estimate of an indicator; the first that fits is taken where one is not named.
+CELL = ("specification", "sample", "treatment", "estimator")
+# Cells that are listed before the rest is counted.
+LISTED = 12
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to trace: a target of the verdicts, or an indicator; which of its estimates; and at which unit and period to
+    go down to a cell (the first treated unit and its first treated period, if None)."""
+
+    target: str
+    specification: str | None = None
+    sample: str | None = None
+    treatment: str | None = None
+    estimator: str | None = None
+    unit: str | None = None
+    period: str | None = None
+
+
+def run(asked: Asked, *, evaluation: Evaluation, paths: Paths) -> str:
+    """Return the way from a number to the publishers' files, as lines of text. Nothing is written.
+
+    The estimate with its verdict; the choices of its specification; the rows of the panel it was fitted to; for one
+    unit and period the count, the population and each observation behind the count, with file, sheet, row and the
+    checksum of the file, which is hashed again. Raises DidError for a target that is neither in the verdicts nor an
+    indicator, an estimate, unit or period that is not there, and a file that is not as it was fetched.
+    """
+    verdicts = tables.read("verdicts", paths.answers)
+    found = verdicts.loc[verdicts["target"].eq(asked.target)]
+    known = [*verdicts["target"], *evaluation.indicators]
+    if asked.target not in known:
+        raise DidError(f"trace {asked.target}: expected a target of results/verdicts.csv or an indicator; found neither"
+                       f"{suggest(asked.target, known)}; name one of {listed(dict.fromkeys(known), at_most=8)}")
+    verdict = found.iloc[0].to_dict() if len(found) else None
+    if verdict and verdict["verdict"] == "cannot_run" and pd.isna(verdict["estimate"]):
+        return f"{asked.target}: {verdict['as_printed']}\n  cannot run: {verdict['note'] or verdict['reason']}"
+    indicator = load_indicator(verdict["indicator"] if verdict else asked.target, evaluation.indicators_folder)
+    row = _estimate(asked, verdict, indicator, evaluation, paths)
+    panel = tables.read("panel", paths.panel(indicator.id))
+    panel = panel.loc[panel["specification"].eq(row["specification"])]
+    specification = evaluation.specifications[row["specification"]]
+    return "\n".join([*_of_estimate(row, verdict, indicator), *_of_specification(row["specification"], specification),
+                      *_of_panel(row, panel, indicator, paths),
+                      *_of_cell(asked, panel, specification, indicator, paths)])
+
+
+def _estimate(asked: Asked, verdict: Mapping | None, indicator: Indicator, evaluation: Evaluation,
+              paths: Paths) -> dict[str, object]:
+    """The row of the estimates table that is asked about, by the first clustering."""
+    rows = tables.read("estimates", paths.estimates(indicator.id))
+    rows = rows.loc[rows["estimand"].eq("overall") & rows["cluster"].eq(evaluation.clusters[0])]
+    usual = {"specification": evaluation.default_specification, "sample": evaluation.samples[0],
+             "treatment": evaluation.treatments[0], "estimator": indicator.published_estimator}
+    for name in CELL:
+        wanted = getattr(asked, name) or (verdict or usual)[name]
+        there = list(dict.fromkeys(rows[name]))
+        if wanted not in there:
+            raise DidError(f"trace {asked.target}: --{name}: expected one of {listed(there)}; found {wanted}"
+                           f"{suggest(wanted, there)}; name one of these")
+        rows = rows.loc[rows[name].eq(wanted)]
+    return rows.iloc[0].to_dict()
+
+
+def _of_estimate(row: Mapping, verdict: Mapping | None, indicator: Indicator) -> Iterator[str]:
+    cell = ", ".join(str(row[name]) for name in ("estimator", "treatment", "sample"))
+    yield f"{indicator.title}: {number(row['estimate'], 6, signed=True)} ({cell})"
+    key = {name: row[name] for name in ("indicator", *CELL, "estimand", "cluster")}
+    yield f"  estimates.csv: {'; '.join(f'{name}={value}' for name, value in key.items())}"
+    if verdict and all(verdict[name] == row[name] for name in CELL):
+        printed = f"printed: {verdict['as_printed']}; " if verdict["as_printed"] else ""
+        yield (f"  verdicts.csv: {verdict['target']}: {printed}number {verdict['number'].replace('_', ' ')}; "
+               f"{verdict['verdict'].replace('_', ' ')}")
+        if pd.notna(verdict["second_difference"]):
+            yield f"  a second program differs by {verdict['second_difference']:.0e} of it (second_opinion)"
+
+
+def _of_specification(name: str, specification: Specification) -> Iterator[str]:
+    chosen = {key: value for key, value in specification.model_dump().items() if key != "families" and value not in
+              (None, [])}
+    yield f"specification {name}: {'; '.join(f'{key}={value}' for key, value in chosen.items())}"
+
+
+def _of_panel(row: Mapping, panel: pd.DataFrame, indicator: Indicator, paths: Paths) -> Iterator[str]:
+    yield (f"panel {paths.panel(indicator.id)}: {plural(panel['unit'].nunique(), 'unit')} x "
+           f"{plural(panel['period'].nunique(), 'period')}, {panel['period'].min()} to {panel['period'].max()}; "
+           f"the estimate uses {count(row['n_obs'])} of them: {count(row['n_units'])} units, {count(row['n_treated'])} "
+           "treated")
+
+
+def _of_cell(asked: Asked, panel: pd.DataFrame, specification: Specification, indicator: Indicator,
+             paths: Paths) -> Iterator[str]:
+    """One cell of the panel, and the observations that it is made of."""
+    treated = panel.loc[panel["cohort"].notna()].sort_values(["unit", "period"])
+    unit = asked.unit or str(treated["unit"].iloc[0])
+    own = panel.loc[panel["unit"].eq(unit)]
+    if own.empty:
+        raise DidError(f"trace {asked.target}: --unit: expected a unit of {paths.panel(indicator.id)}; found {unit}"
+                       f"{suggest(unit, list(panel['unit'].unique()))}; name one of its column unit")
+    period = asked.period or (own["cohort"].iloc[0] if pd.notna(own["cohort"].iloc[0]) else own["period"].iloc[-1])
+    cell = own.loc[own["period"].eq(period)]
+    if cell.empty:
+        raise DidError(f"trace {asked.target}: --period: expected {own['period'].min()} to {own['period'].max()}; "
+                       f"found {period}; name one of these")
+    cell = cell.iloc[0]
+    made = (f" = {number(cell['numerator'], 0)} / {number(cell['weight'], 1)} x {number(indicator.per, 0)}"
+            if pd.notna(cell["numerator"]) and indicator.rate is None else "")
+    when = f"treated from {cell['cohort']}" if pd.notna(cell["cohort"]) else "not treated in the window"
+    yield (f"cell {unit} ({cell['unit_name']}), {period}: {number(cell['outcome'], 6)}{made}; system {cell['system']}, "
+           f"{when}")
+    audit = tables.read("area_audit", paths.area_audit(indicator.id))
+    areas = audit.loc[audit["specification"].eq(cell["specification"]) & audit["unit"].eq(unit)]
+    for area in areas.loc[areas["fate"].ne("kept") | areas["reason"].ne("")].itertuples():
+        yield f"  area {area.area_code} ({area.area_name}): {area.fate}{f': {area.reason}' if area.reason else ''}"
+    codes = {*areas["area_code"], unit}
+    for what, source, measures in _figures(indicator, specification):
+        yield from _observed(what, source, measures, codes, period, paths)
+
+
+def _figures(indicator: Indicator, specification: Specification) -> Iterator[tuple[str, str, list[str]]]:
+    """What a panel is made of: (what, source, measures)."""
+    if indicator.rate is not None:
+        yield "rate", indicator.rate.source, [indicator.rate.measure]
+        if indicator.rate.is_weighted:
+            yield "weights", indicator.rate.weights.source, [indicator.rate.weights.measure]
+        return
+    for source in indicator.numerator.sources:
+        yield "count", source, indicator.numerator.measures
+    name = indicator.denominator_name(specification)
+    chosen = indicator.denominators[name]
+    if isinstance(chosen, Population):
+        yield f"population {name}", chosen.source, [chosen.measure]
+    else:
+        for source in chosen.sources:
+            yield f"base {name}", source, chosen.measures
+
+
+def _observed(what: str, source: str, measures: list[str], codes: set[str], period: str,
+              paths: Paths) -> Iterator[str]:
+    """The observations of one source behind a cell, with the file each is from."""
+    rows = tables.read("observations", paths.observations(source))
+    rows = rows.loc[rows["measure"].isin(measures) & rows["area_code"].isin(codes)]
+    here = rows.loc[rows["period"].eq(period)]
+    if here.empty:
+        if what in ("count", "rate"):
+            return
+        # Populations are by year and by district: the year of the period, of what the source has of these areas.
+        here = rows.loc[rows["period"].eq(period[:4])]
+        if here.empty:
+            files = plural(len(read_sealed(paths.raw(source) / "manifest.json")["files"]), "file")
+            yield (f"  {what} from {source}, {listed(measures)}: summed over the districts of the unit and set between "
+                   f"mid-years ({files} in {paths.raw(source)})")
+            return
+    for row in here.head(LISTED).itertuples():
+        value = number(row.value, short_decimals(row.value)) if pd.notna(row.value) else "no figure"
+        yield (f"  {what} {row.area_code} ({row.area_name}), {row.measure}: {value}"
+               f"{'' if row.status == 'ok' else f' ({row.status})'}, {_place(row)}")
+    if len(here) > LISTED:
+        yield f"  and {plural(len(here) - LISTED, 'more observation')}"
+    for file in dict.fromkeys(here["file"]):
+        yield from _file(source, file, paths)
+
+
+def _place(row) -> str:
+    """Where an observation stands in its file."""
+    sheet = f", sheet {row.sheet}" if row.sheet else ""
+    return f"{row.file}{sheet}{f', row {row.row}' if pd.notna(row.row) else ', a sum of several rows'}"
+
+
+def _file(source: str, name: str, paths: Paths) -> Iterator[str]:
+    """A file with where it was obtained, and its checksum, computed again."""
+    path = paths.raw(source) / name
+    known = read_sealed(paths.raw(source) / "manifest.json")["files"].get(name, {})
+    if not path.is_file():
+        raise DidError(f"{path}: expected the file that was read; found none; run: did fetch {source}")
+    now = sha256(path)
+    if now != known.get("sha256"):
+        raise DidError(f"{path}: expected the file that was fetched; found it changed since; did run fetches it again")
+    origin = f" of {known['address']}" if known.get("address") else ""
+    yield f"    {path}: sha256 {now}, {known['how']}{origin}"
