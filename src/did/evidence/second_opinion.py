@@ -30,6 +30,9 @@ def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, l
     our standard error. Estimators that have no second program are skipped with the reason. Raises nothing.
     """
     rows = []
+    # Centred and scaled, which changes an effect by the scale alone: figures far from zero cost digits in a plain fit.
+    middle, unit = frame["outcome"].mean(), frame["outcome"].std() or 1.0
+    frame = frame.assign(outcome=(frame["outcome"] - middle) / unit)
     for name, group in estimates.groupby("estimator", sort=False):
         if name not in PROGRAMS:
             continue
@@ -37,17 +40,18 @@ def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, l
             program = PROGRAMS[name]
             about = {"estimator": name, "bin_width": width, "program": f"{program} {metadata.version(program)}"}
             try:
-                found = _FITS[name](frame, dose, width, lags, ours)
+                fitted = _FITS[name](frame, dose, width, lags, ours)
             except (ValueError, np.linalg.LinAlgError) as error:
                 rows.append(about | {"status": "skipped", "reason": " ".join(str(error).split())[:200]})
                 continue
             for row in ours.itertuples():
                 key = None if pd.isna(row.event_time) else int(row.event_time)
-                if key not in found:
+                if key not in fitted:
                     continue
+                second = fitted[key] * unit
                 scale = np.nanmax([abs(row.estimate), row.std_error if pd.notna(row.std_error) else 0.0])
-                off = abs(row.estimate - found[key])
-                rows.append(about | {"event_time": key, "estimate": row.estimate, "second": found[key],
+                off = abs(row.estimate - second)
+                rows.append(about | {"event_time": key, "estimate": row.estimate, "second": second,
                                      "difference": off / scale if scale > 0 else off, "status": "done", "reason": ""})
     return pd.DataFrame(rows, columns=COLUMNS).astype({"event_time": "Int64", "bin_width": "Int64"})
 
@@ -76,6 +80,12 @@ def _cells(frame: pd.DataFrame, dose: str) -> pd.DataFrame:
                          "event_time": time - first, "dose": frame[dose].astype(float).where(first.notna(), 0.0)})
 
 
+def _without_always_treated(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of units with a period before treatment: of the others nothing can be seen."""
+    always = cells.loc[cells["event_time"].ge(0) & cells["time"].eq(0), "unit"]
+    return cells.loc[~cells["unit"].isin(always)]
+
+
 def _panel_ols(cells: pd.DataFrame, exog: pd.DataFrame) -> pd.Series:
     from linearmodels.panel import PanelOLS
 
@@ -93,7 +103,7 @@ def _did(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFr
 
 
 def _event_study(frame: pd.DataFrame, dose: str, width: int, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
-    cells = _cells(frame, dose)
+    cells = _without_always_treated(_cells(frame, dose))
     place = np.floor_divide(cells["event_time"], width)
     at = {int(event): f"at {event}" for event in ours.loc[ours["state"].eq("estimated"), "event_time"]}
     exog = pd.DataFrame({name: cells["dose"].where(place.eq(event), 0.0) for event, name in at.items()})
@@ -104,9 +114,7 @@ def _event_study(frame: pd.DataFrame, dose: str, width: int, lags: str, ours: pd
 def _ldv(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
     import statsmodels.api as sm
 
-    cells = _cells(frame, dose)
-    always = cells.loc[cells["event_time"].ge(0) & cells["time"].eq(0), "unit"]
-    cells = cells.loc[~cells["unit"].isin(always)]
+    cells = _without_always_treated(_cells(frame, dose))
     wide = cells.pivot(index="unit", columns="time", values="outcome")
     onset = int((cells["time"] - cells["event_time"]).min())
     before = wide.loc[:, : onset - 1]
