@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,15 @@ from did.inference.clustered import summarise
 from did.inference.joint_test import BLANK
 from did.report.content.answer import CLAIM, MADE_UP, NOT_SHOWN, Names, answer
 from did.report.content.evidence_rows import OURS, PRINTED, RANGE, evidence_rows
+from did.report.content.evidence_words import QUESTIONS as QUESTION_WORDS
+from did.report.content.evidence_words import REASONS, evidence_table
 from did.report.figures.evidence import evidence_figure
 from did.report.figures.style import Frame
 from did.simulate.panels import panel
 from did.stages import check as check_stage
-from did.store.tables import ANSWERS, QUESTIONS, VERDICTS, check
+from did.store.tables import ANSWERS, NUMBERS, QUESTIONS, VERDICTS, check
 
+ROOT = Path(__file__).resolve().parents[1]
 CELL = {"indicator": "days", "specification": "default", "sample": "full", "treatment": "binary", "estimator": "did"}
 LEADING = {"sample": "full", "treatment": "binary", "estimator": "did"}
 DATED = "waves_by_date"
@@ -353,6 +357,27 @@ def test_no_sentence_uses_a_term_that_is_not_explained():
     texts = [text for parts in CLAIM.values() for text in parts] + [NOT_SHOWN, MADE_UP]
     jargon = "interval|estimator|cluster|significan|p-value|specification|placebo|bootstrap|robust|regression"
     assert not [text for text in texts if re.search(jargon, text, flags=re.IGNORECASE)]
+
+
+def test_every_reason_has_words_and_is_in_the_docs():
+    source = "".join((ROOT / f"src/did/evidence/{name}.py").read_text(encoding="utf-8")
+                     for name in ("ladder", "verdicts"))
+    docs = (ROOT / "docs/evidence.md").read_text(encoding="utf-8")
+    for code in REASONS:
+        assert f"`{code}`" in docs and (code in source or code.removesuffix("_no_method_holds") in source
+                                        or code in NUMBERS), code
+    assert set(QUESTION_WORDS) == set(QUESTIONS)
+
+
+def test_the_evidence_as_a_table_says_answer_reason_and_numbers():
+    found, _, verdicts = judged(number(), diagnostics=diagnostics(regions=(-4.0, -30.0, 20.0)))
+    rows = evidence_table(found, verdicts.iloc[0]).set_index("Question")
+    assert rows.loc["Can it be told apart from no change?"].tolist() == [
+        "yes", "the interval of measured coverage leaves out zero", "+40 (10 to 70)"]
+    assert rows.loc["Does it rest on more than one thing?", "Numbers"] == (
+        "\N{MINUS SIGN}4 to +48; 10 of 11 keep sign and interval")
+    assert rows.loc["Does it stand when earlier trends are taken out?", "Numbers"] == (
+        "+30 (5 to 55); 18 of 20 placebo onsets give less")
 
 
 # The figure ------------------------------------------------------------------------------------------------------

@@ -310,7 +310,7 @@ def test_forest_keeps_every_number_and_its_bytes(rows, tmp_path):
     assert numbers["shown"].value_counts().to_dict() == {"point": 28, "range": 8, "no": 1}
     svg, words = (tmp_path / "forest.svg").read_text(), (tmp_path / "forest.txt").read_text()
     assert ">SYNTHETIC<" in svg and ">Published number<" in svg and ">Placebo onsets: nothing to find<" in svg
-    assert "As reported: 10.0; published +40." in words
+    assert "Ours: 10.0; published +40." in words
     assert "Without one treated system: 3 rows, 2.0 to 14.0; 4 of 6 intervals leave out zero." in words
 
 

@@ -65,7 +65,9 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     sources = sources_of([indicator], evaluation)
     source = source_line([indicator], sources)
     figures = result_files.figures(evaluation, name, shown.values())
-    _evidence(indicator, evaluation, source, paths)
+    made = {table: tables.read(table, getattr(paths, table)(name)) for table in ("verdicts", "evidence",
+                                                                                  "evidence_items")}
+    _evidence(indicator, evaluation, made, source, paths)
     _trends(indicator, evaluation, frames, source, paths)
     _series(indicator, evaluation, source, paths)
     _event_studies(indicator, evaluation, frames["estimates"], source, paths)
@@ -79,14 +81,14 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
-        tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, results=paths.results))
+        tables={**frames, **made, "reproduction": tables.read("comparison", paths.comparison(name))},
+        results=paths.results))
     return f"{name}: {plural(len(figures), 'figure')}"
 
 
-def _evidence(indicator: Indicator, evaluation: Evaluation, source: str, paths: Paths) -> None:
+def _evidence(indicator: Indicator, evaluation: Evaluation, made: dict[str, pd.DataFrame], source: str,
+              paths: Paths) -> None:
     """Draw the evidence on the estimate that the outcome is answered by."""
-    made = {name: tables.read(name, getattr(paths, name)(indicator.id))
-            for name in ("verdicts", "evidence", "evidence_items")}
     own = leading(made["verdicts"], {"sample": evaluation.samples[0], "treatment": evaluation.treatments[0],
                                      "estimator": indicator.published_estimator})
     rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units)

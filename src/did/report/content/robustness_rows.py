@@ -39,7 +39,7 @@ COLUMNS = [
 ]
 # Groups of alternatives -> their headings, in the order they are shown.
 GROUPS = {
-    "default": "As reported",
+    "default": "Ours",
     "few_clusters": "Few clusters, by system",
     "staggered": "Each wave from its own date",
     "staggered_other": "Each wave from its own date, other dates or members",

@@ -91,7 +91,7 @@ def robustness_forest(
     decimals = decimals_for(done.loc[done["group"].eq("default"), "std_error"].min())
     names = [style.wrap(row.name, NAMES - style.EDGE - 0.15, bold=row.bold) for row in drawn]
     heights, heads, deep = _layout(drawn, names)
-    key = key_rows(clusters, False, False, ([RANGE], "Lowest to highest estimate"), ([REPORTED], "As reported"),
+    key = key_rows(clusters, False, False, ([RANGE], "Lowest to highest estimate"), ([REPORTED], "Ours"),
                    *([([PUBLISHED], f"Published {_short(published)}")] if published is not None else []))
     if printed.is_missed:
         frame = frame.saying(NOT_PRINTED)
@@ -266,7 +266,7 @@ def _counts(done: pd.DataFrame, estimator: str, clusters: Sequence[str], units: 
 def _alt_text(frame: Frame, value_label: str, drawn: Sequence[Row], reported: Row, decimals: int,
               published: float | None) -> str:
     sentences = [f"Chart of one estimate and its alternatives in {plural(len(drawn), 'row')}. {frame.title}. "
-                 f"{frame.subtitle} In {value_label}. As reported: {number(reported.estimate, decimals)}"
+                 f"{frame.subtitle} In {value_label}. Ours: {number(reported.estimate, decimals)}"
                  + (f"; published {_short(published)}." if published is not None else ".")]
     for group, heading in GROUPS.items():
         rows = [row for row in drawn if row.group == group and (row.lines or row.ends)]

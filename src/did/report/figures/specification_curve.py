@@ -114,7 +114,7 @@ def specification_curve(
     entries = [([{**INTERVALS[place], "linewidth": (2, 6)[place]}], f"95% interval {name}")
                for place, name in enumerate(clusters.values())]
     key = key_rows({}, False, False, ([{"color": MARK, "marker": "o", "linestyle": "none"}], "Estimate"), *entries,
-                   ([REPORTED], "As reported"),
+                   ([REPORTED], "Ours"),
                    *([([PUBLISHED], f"Published {number(published, short_decimals(published), signed=True)}")]
                      if published is not None else []))
     deep = sum(BETWEEN + ROW * len(values) for _, values in lines)
@@ -222,7 +222,7 @@ def _alt_text(frame, value_label, drawn, points, reported, clusters, published) 
         row = reported.iloc[0]
         spans = [f"{interval(each.ci_low, each.ci_high, decimals)} clustered {clusters[each.cluster]}"
                  for each in reported.itertuples()]
-        sentences.append(f"As reported: {number(row['estimate'], decimals)} (95% interval {', '.join(spans)}), number "
+        sentences.append(f"Ours: {number(row['estimate'], decimals)} (95% interval {', '.join(spans)}), number "
                          f"{row['place'] + 1} from below.")
     if published is not None:
         sentences.append(f"Published {number(published, short_decimals(published), signed=True)}: "

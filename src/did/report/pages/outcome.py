@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from did.project.config import Evaluation, Indicator
+from did.report.content.evidence_words import evidence_table
 from did.report.content.facts import Facts, estimator_name, only, select
 from did.report.content.lead import leads
 from did.report.content.notes import item, placebo_share, said
@@ -49,7 +50,22 @@ def glance(indicator: Indicator, facts: Facts, tables: Mapping[str, pd.DataFrame
         f"{count(row['n_units'])} {facts.units} in {plural(int(row['n_clusters']), system)}; "
         f"{count(row['n_obs'])} rows by {estimator_name(facts.estimator)}. {data_facts(ours, facts)}")))
     found.append(("Left out of the data", inline(_left_out(tables["area_audit"], facts))))
-    found.append(("Comes from", inline(f"{files}; in `estimates.csv` the rows of indicator `{indicator.id}`")))
+    found.append(("Comes from", inline(f"{files}; in `estimates.csv` the rows of indicator `{indicator.id}`; the "
+                                       f"command `did trace {indicator.id}` goes down to a cell of a file")))
+    return found
+
+
+def evidence(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[Table]:
+    """Return a table for each of the outcome's verdicts: every question with its answer."""
+    found = []
+    for row in tables["verdicts"].loc[tables["verdicts"]["verdict"].ne("cannot_run")].to_dict("records"):
+        cell = [facts.treatments.get(row["treatment"], row["treatment"]).lower(),
+                facts.samples.get(row["sample"], row["sample"]), estimator_name(row["estimator"])]
+        name = f"{row['target']}: " if row["claim"] else ""
+        found.append(table_of(
+            evidence_table(tables["evidence"], row), name=f"evidence-{facts.total}-{row['target']}",
+            caption=f"{name}{', '.join(cell)}: {row['verdict'].replace('_', ' ')}",
+            made=Made("evidence.csv", "reproduce")))
     return found
 
 

@@ -37,7 +37,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     """Return the section as text, ending in one line break.
 
     ``facts`` are of this outcome alone, ``figures`` the names of its figures in the folder ``results``; ``tables`` its
-    rows of the stages' tables and, as ``reproduction``, its claims with their verdicts. Made-up data are said if any
+    rows of the stages' tables and, as ``reproduction``, its claims alongside ours. Made-up data are said if any
     row is synthetic. All text is escaped by the template. Raises DidError if a table lacks the specification or a
     figure is missing.
     """
@@ -55,6 +55,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
         synthetic=any(bool(table["is_synthetic"].any()) for table in tables.values()),
         glance=outcome.glance(indicator, facts, tables, files),
+        evidence=outcome.evidence(facts, tables),
         answers=outcome.answers(facts, tables),
         pictures=[picture(results, each, caption=caption, rule=f"draw_{name}") for each, caption in shown],
         diagnostics=outcome.diagnostics(facts, tables, evaluation),
