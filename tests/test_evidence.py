@@ -342,7 +342,7 @@ def test_what_cannot_be_run_is_one_line_and_what_is_claimed_strongly_comes_first
     every = pd.concat([verdicts, strong, unavailable(lost)], ignore_index=True).assign(is_synthetic=True)
     found = answer(every, evidence, NAMES)
     assert [line.target for line in found.lines] == ["S1", "D1"]
-    assert found.cannot_run == "Not run, as the files are not at hand: Lost outcome."
+    assert found.cannot_run == "Not run, as the files are not at hand: Lost outcome (printed +40)."
     assert found.texts[0] == MADE_UP
     assert every["verdict"].tolist()[-1] == "cannot_run"
 

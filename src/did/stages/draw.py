@@ -15,7 +15,7 @@ from did.project import result_files
 from did.project.config import Evaluation, Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.report.content.answer import decimals_of
+from did.report.content.answer import margin_decimals
 from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
 from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables
 from did.report.content.evidence_rows import evidence_rows, leading
@@ -94,7 +94,7 @@ def _evidence(indicator: Indicator, evaluation: Evaluation, made: dict[str, pd.D
     rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units)
     frame = _frame_of_effects(indicator, evaluation, paths, "evidence", "the evidence at a glance", source)
     evidence_figure(rows, frame, value_label=effect_unit(indicator, evaluation),
-                    decimals=0 if own is None else decimals_of(own))
+                    decimals=0 if own is None else margin_decimals(own))
 
 
 def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame], source: str,

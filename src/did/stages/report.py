@@ -11,7 +11,7 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.report.content.answer import Answer, decimals_of
+from did.report.content.answer import Answer, margin_decimals
 from did.report.content.describe import source_line, sources_of
 from did.report.content.evaluation_facts import front_facts, run_answer, stage_tables
 from did.report.content.evidence_rows import evidence_rows
@@ -60,7 +60,7 @@ def _draw(answer: Answer, evaluation: Evaluation, paths: Paths) -> None:
         about = answer.lines[0]
         made = {name: tables.read(name, getattr(paths, name)(about.indicator)) for name in made}
         own = only(made["verdicts"], target=about.target)
-        decimals = decimals_of(own)
+        decimals = margin_decimals(own)
     indicator = load_indicator(about.indicator if about else evaluation.indicators[0], evaluation.indicators_folder)
     rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units, brief=True)
     frame = Frame(stem, f"{about.heading if about else evaluation.title}: does it hold?", "",

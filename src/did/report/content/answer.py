@@ -7,6 +7,7 @@ cannot be told apart from zero is "not shown", which is never said as "no effect
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -202,9 +203,15 @@ def _cannot_run(rows: pd.DataFrame, names: Names) -> str:
     lost = rows.loc[rows["verdict"].eq("cannot_run")]
     if lost.empty:
         return ""
-    labels = list(dict.fromkeys(names.outcomes.get(name, name) for name in lost["indicator"]))
+    labels = list(dict.fromkeys(_lost(row, names) for row in lost.to_dict("records")))
     why = NOT_RUN.get(lost["reason"].iloc[0], "it cannot be judged")
     return f"Not run, as {why}: {listed(labels, at_most=3)}."
+
+
+def _lost(row: Mapping, names: Names) -> str:
+    """``Waits (printed +0.5)``."""
+    label, value = names.outcomes.get(row["indicator"], row["indicator"]), row["published_value"]
+    return label if pd.isna(value) else f"{label} (printed {number(value, short_decimals(value), signed=True)})"
 
 
 def decimals_of(row: Mapping) -> int:
@@ -216,6 +223,14 @@ def decimals_of(row: Mapping) -> int:
     decimals = short_decimals(row["published_value"])
     same = f"{row['estimate']:.{decimals}f}" == f"{row['published_value']:.{decimals}f}"
     return decimals if same or decimals or row["number"] in ("exact", "close") else decimals + 1
+
+
+def margin_decimals(row: Mapping) -> int:
+    """As many decimals as `decimals_of`, and no fewer than a tenth of the interval's width needs."""
+    width = row["ci_high"] - row["ci_low"]
+    if not width > 0:
+        return decimals_of(row)
+    return max(decimals_of(row), min(6, -math.floor(math.log10(width / 10))))
 
 
 def _small(n: int) -> str:

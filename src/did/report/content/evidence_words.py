@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from did.evidence.comparison import REASONS as NUMBER_REASONS
-from did.report.content.answer import decimals_of
+from did.report.content.answer import margin_decimals
 from did.words import interval, number
 
 QUESTIONS = {
@@ -58,7 +58,7 @@ def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> pd.DataFrame:
     ``evidence`` is that table, of any targets; ``verdict`` the row of the verdicts it is about.
     """
     rows = evidence.loc[evidence["target"].eq(verdict["target"])].sort_values("step")
-    decimals = decimals_of(verdict)
+    decimals = margin_decimals(verdict)
     return pd.DataFrame([{
         "Question": QUESTIONS[row["question"]], "Answer": ANSWERS[row["answer"]],
         "Why": REASONS.get(row["reason"]) or NUMBER_REASONS.get(row["reason"], row["reason"].replace("_", " ")),
