@@ -308,8 +308,7 @@ def test_a_line_says_printed_ours_and_what_to_make_of_it():
 
 
 @pytest.mark.parametrize(("printed", "led", "changes", "said"), [
-    ({}, {}, {}, "We get the same number. It holds as an effect: it can be told apart from no change, and no check "
-                 "undoes it."),
+    ({}, {}, {}, "We get the same number. It holds: it can be told apart from no change, and no check undoes it."),
     ({}, {}, {"detrended": (-3.0, -9.0, 3.0), "date1": (-1.0, -9.0, 7.0)},
      "We get the same number. It can be told apart from no change, but it is fragile: it turns round once earlier "
      "trends are taken out and methods that give each wave its own date differ on its direction."),
@@ -324,6 +323,15 @@ def test_a_line_says_printed_ours_and_what_to_make_of_it():
 def test_sentences(printed, led, changes, said):
     found = screen(number(**printed), headline=headline(**led), diagnostics=diagnostics(**changes))
     assert found.lines[0].sentence == said
+
+
+def test_a_second_line_on_an_outcome_does_not_repeat_the_reason():
+    evidence, _, verdicts = judged(number(), headline=headline(ci_low=-5.0))
+    twice = pd.concat([verdicts, verdicts.assign(treatment="intensity")], ignore_index=True).assign(is_synthetic=False)
+    first, second = answer(twice, evidence, NAMES).lines
+    assert first.sentence.endswith("with three treated systems it cannot be told apart from no change.")
+    assert second.sentence == "We get the same number. It is not shown to be an effect either."
+    assert second.detail == "for each additional partner"
 
 
 def test_numbers_of_different_size_do_not_look_the_same():

@@ -32,14 +32,16 @@ ANOTHER_SAMPLE = "We get another number; some data are missing."
 # Word for the claim -> what is said of it, in three parts: the one in the middle is the answer, the last says why.
 # {apart}: with whom it is not told apart from no change; {but}, {and_but}: what the checks say.
 CLAIM = {
-    "holds": ("", "It holds as an effect", ": it can be told apart from no change, and no check undoes it."),
+    "holds": ("", "It holds", ": it can be told apart from no change, and no check undoes it."),
     "fragile": ("It can be told apart from no change, but ", "it is fragile", ": {but}."),
     "not_shown": ("", "It is not shown to be an effect", ": {apart} it cannot be told apart from no change{and_but}."),
     "not_shown_as_published": ("", "No effect is shown, as published", "."),
-    "shown_here": ("", "An effect is shown here, though none was published", "{and_but}."),
+    "shown_here": ("", "An effect is shown here; none was published", "{and_but}."),
     "contradicted": ("", "It is contradicted", ": our figures point the other way."),
     "cannot_run": ("", "", ""),
 }
+# Where the line above is on the same outcome and was not shown for the same reason.
+EITHER = ("", "It is not shown to be an effect", " either{and_but}.")
 # Code of what decides, or of what a step found -> what is said of it after "but" or "and".
 CHECKS = {
     "rests_on": "it comes and goes with {rests_on}",
@@ -54,9 +56,8 @@ CHECKS = {
 # Why something cannot be run or judged.
 NOT_RUN = REASONS | {"not_calibrated": "no method of inference could be tried on it",
                      "no_method_gives_an_interval": "no method gives it an interval"}
-NOT_SHOWN = "“Not shown” means not told apart from no change; it does not mean “no effect”."
-MADE_UP = ("Made-up data in the publishers' formats: these verdicts say nothing about any real place, policy or "
-           "publication.")
+NOT_SHOWN = "“Not shown” means not told apart from no change, not “no effect”."
+MADE_UP = "Made-up data: the verdicts say nothing about any real place or policy."
 SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # Printed statements about p-values, the strongest first: what a publication stands on comes first.
 STRENGTH = ("p<0.001", "p<0.01", "p<0.05", "", "not significant")
@@ -152,13 +153,17 @@ def answer(verdicts: pd.DataFrame, evidence: pd.DataFrame, names: Names) -> Answ
                           "place": family.map({each: at for at, each in enumerate(dict.fromkeys(family))}),
                           "claim": range(len(shown))}, index=shown.index)
     shown = shown.loc[order.sort_values(["family", "place", "claim"]).index]
-    lines = [_line(row, evidence, names) for row in shown.to_dict("records")]
+    lines: list[Line] = []
+    for row in shown.to_dict("records"):
+        above = lines[-1] if lines else None
+        again = above is not None and (above.indicator, above.verdict) == (row["indicator"], row["verdict"])
+        lines.append(_line(row, evidence, names, again=again))
     beside = [NOT_SHOWN] if shown["verdict"].isin(["not_shown", "not_shown_as_published"]).any() else []
     lost = _cannot_run(printed if len(printed) else verdicts, names)
     return Answer(lines, lost, beside, bool(len(verdicts) and verdicts["is_synthetic"].any()))
 
 
-def _line(row: Mapping, evidence: pd.DataFrame, names: Names) -> Line:
+def _line(row: Mapping, evidence: pd.DataFrame, names: Names, *, again: bool) -> Line:
     value = row["published_value"]
     printed = number(value, short_decimals(value), signed=True) if pd.notna(value) else ""
     decimals = decimals_of(row)
@@ -166,19 +171,21 @@ def _line(row: Mapping, evidence: pd.DataFrame, names: Names) -> Line:
     detail += [names.samples[row["sample"]]] if row["sample"] in names.samples else []
     return Line(row["target"], row["indicator"], names.outcomes[row["indicator"]], ", ".join(detail),
                 printed, number(row["estimate"], decimals, signed=True), names.units[row["indicator"]], row["number"],
-                row["verdict"], sentence(row, evidence, names.areas))
+                row["verdict"], sentence(row, evidence, names.areas, again=again))
 
 
-def sentence(row: Mapping, evidence: pd.DataFrame, areas: str) -> tuple[str, str, str]:
+def sentence(row: Mapping, evidence: pd.DataFrame, areas: str, *, again: bool = False) -> tuple[str, str, str]:
     """Return what to make of one row of the verdicts, in plain words and three parts, of which the second is the
-    answer. ``evidence`` has its steps, ``areas`` is what units are called."""
+    answer. ``evidence`` has its steps, ``areas`` is what units are called; ``again``: the line above on the same
+    outcome has the same verdict."""
     steps = evidence.loc[evidence["target"].eq(row["target"])]
     buts = _checks(row, steps)
     clusters = areas if row["cluster"] in ("", "unit") else f"{row['cluster']}s"
     n = row["n_treated_clusters"] if clusters != areas else row["n_treated"]
     apart = f"with {_small(n)} treated {clusters if n != 1 else singular(clusters)}" if pd.notna(n) else "here"
+    template = EITHER if again and row["verdict"] == "not_shown" else CLAIM[row["verdict"]]
     before, middle, after = (part.format(apart=apart, but=" and ".join(buts[:2]) or "a check says no",
-                                         and_but=f", and {buts[0]}" if buts else "") for part in CLAIM[row["verdict"]])
+                                         and_but=f", and {buts[0]}" if buts else "") for part in template)
     first = NUMBER[row["number"]]
     if row["number"] == "differs":
         why = steps.loc[steps["step"].eq(1), "reason"]
