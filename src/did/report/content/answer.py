@@ -57,7 +57,7 @@ CHECKS = {
 NOT_RUN = REASONS | {"not_calibrated": "no method of inference could be tried on it",
                      "no_method_gives_an_interval": "no method gives it an interval"}
 NOT_SHOWN = "“Not shown” means not told apart from no change, not “no effect”."
-MADE_UP = "Made-up data: the verdicts say nothing about any real place or policy."
+MADE_UP = "These verdicts are of made-up data, not of any real place."
 SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # Printed statements about p-values, the strongest first: what a publication stands on comes first.
 STRENGTH = ("p<0.001", "p<0.01", "p<0.05", "", "not significant")
