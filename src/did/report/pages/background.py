@@ -45,9 +45,8 @@ def checked(rows: pd.DataFrame) -> str:
         return ""
     worst = float(done["difference"].max())
     digits = 15 if worst <= 0 else min(15, int(-math.log10(worst)))
-    return (f"{plural(len(done), 'estimate')} of these outcomes by two-way fixed effects, event study and lagged "
-            f"dependent variable were computed once more by other programs, {listed(done['program'].unique())}: equal "
-            f"to {digits} digits or more.")
+    return (f"{plural(len(done), 'estimate')} of these outcomes were computed once more by other programs, "
+            f"{listed(done['program'].unique())}: equal to {digits} digits or more.")
 
 
 def methods(evaluation: Evaluation) -> Table:
