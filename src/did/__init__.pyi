@@ -30,6 +30,13 @@ def ldv(
     *,
     lags: str = 'all',
 ) -> Fit: ...
+def ldv_ridge(
+    panel: Panel,
+    *,
+    lags: str = 'all',
+    shrinkage: str = 'ridge',
+    strength: float | None = None,
+) -> Fit: ...
 def event_study(
     panel: Panel,
     *,
@@ -46,6 +53,7 @@ def callaway_santanna(
     base_window: str | None = None,
     method: str = 'unconditional',
     unbalanced: str = 'trim',
+    data: str = 'panel',
     covariates: str | list[str] | None = None,
     aggregation: str | list[str] | None = None,
     min_event_time: int | None = None,
@@ -117,6 +125,21 @@ def etwfe(
     scale: str = 'outcome',
     aggregation: str | list[str] | None = None,
     covariates: str | list[str] | None = None,
+) -> Fit: ...
+def spillover(
+    panel: Panel,
+    *,
+    neighbours: str | None = None,
+    rings: int = 1,
+    exposure: str | None = None,
+    border: str = 'estimated',
+) -> Fit: ...
+def dechaisemartin_dhaultfoeuille(
+    panel: Panel,
+    *,
+    leads: int | None = None,
+    max_event_time: int | None = None,
+    normalise: str = 'dose',
 ) -> Fit: ...
 def decompose(
     panel: Panel,
