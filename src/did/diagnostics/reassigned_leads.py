@@ -78,7 +78,7 @@ def _statistics(panel: Panel, dose_note: str, level: str, width: int,
                 drawn: tuple[int, int]) -> tuple[_Leads, int, str]:
     draws, seed = drawn
     if reason := no_assignment(panel, level):
-        raise DidError(reason.removeprefix("no randomisation test: "))
+        raise DidError(reason)
     codes, names = pd.factorize(panel.clusters[level])
     first = np.unique(codes, return_index=True)[1]
     pairs = np.column_stack([panel.treated_from[first], panel.dose[first]])

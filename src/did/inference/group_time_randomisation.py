@@ -37,7 +37,7 @@ def reassigned(panel: Panel, result: Result, options: dict, level: str, *, stati
     value = result.estimate
     reason = no_assignment(panel, level)
     if reason:
-        return without(value, reason)
+        return without(value, f"no randomisation test: {reason}")
     codes, _ = pd.factorize(panel.clusters[level])
     first = np.unique(codes, return_index=True)[1]
     onset = panel.treated_from[first]

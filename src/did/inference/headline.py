@@ -80,7 +80,8 @@ def leading(rules: Sequence[Measured], settings: Settings,
     estimator or give no p-value, and, while another is left, those whose t has fewer degrees of freedom than can be
     relied on, however well they do in placebo assignments, which have their own. Raises what ``ask`` raises.
     """
-    notes, short = [], []
+    notes: list[str] = []
+    short: list[tuple[Measured, pd.DataFrame]] = []
     for each in rules:
         rows = ask(each.method)
         if rows["p_value"].isna().all():
@@ -89,12 +90,10 @@ def leading(rules: Sequence[Measured], settings: Settings,
             continue
         if rows["df"].min() < FEW_DF:
             short.append((each, rows))
-            notes.append(f"{each.method} has {rows['df'].min():.1f} degrees of freedom, fewer than {FEW_DF}")
             continue
-        return each, rows, notes
-    if short:
-        return *short[0], [note for note in notes if not note.startswith(f"{short[0][0].method} has")]
-    return None, None, notes
+        return each, rows, [*notes, *(f"{one.method} has {own['df'].min():.1f} degrees of freedom, fewer than {FEW_DF}"
+                                      for one, own in short)]
+    return (*short[0], notes) if short else (None, None, notes)
 
 
 def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did",

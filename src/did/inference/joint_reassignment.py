@@ -55,7 +55,7 @@ def _labels(panel: Panel, level: str) -> pd.DataFrame:
     """Onset and dose of each treated cluster, by its name."""
     panel = panel.keep(~panel.always_treated)
     if reason := no_assignment(carried(panel, level)[0], level):
-        raise DidError(f"joint reassignment: {reason.removeprefix('no randomisation test: ')}")
+        raise DidError(f"joint reassignment: {reason}")
     treated = ~panel.never_treated
     frame = pd.DataFrame({"onset": panel.treated_from[treated], "dose": panel.dose[treated]})
     return frame.groupby(panel.clusters[level][treated].astype(object)).mean().sort_index()

@@ -139,7 +139,7 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     full = np.concatenate([result.estimate for result in results])
     reason = no_assignment(panel, level)
     if reason:
-        return without(full, reason)
+        return without(full, f"no randomisation test: {reason}")
     codes, _ = pd.factorize(panel.clusters[level])
     first = np.unique(codes, return_index=True)[1]
     pairs = np.column_stack([panel.treated_from[first], panel.dose[first]])
@@ -287,11 +287,11 @@ def no_assignment(panel: Panel, level: str) -> str:
     mixed = onsets[onsets.map(len) > 1]
     if len(mixed):
         dates = [*panel.periods, "never"]
-        return (f"no randomisation test: {level} {mixed.index[0]} is mixed, its units first treated in "
+        return (f"{level} {mixed.index[0]} is mixed, its units first treated in "
                 f"{listed([dates[at] for at in sorted(mixed.iloc[0])])}")
     doses = pd.Series(panel.dose).groupby(panel.clusters[level]).first()
     if len(set(zip(onsets.map(lambda one: one[0]), doses, strict=True))) < 2:
-        return f"no randomisation test: all {len(onsets)} clusters by {level} have one onset and dose"
+        return f"all {len(onsets)} clusters by {level} have one onset and dose"
     return ""
 
 
