@@ -48,13 +48,13 @@ print(pd.DataFrame({
 # %% [markdown]
 # ## The numbers in print
 #
-# Two verdicts on each published estimate, with standard errors by areas and by systems: do its value, sign,
-# significance and number of observations, as far as they are printed, agree with ours?
+# Does each published number come out, with standard errors by areas and by systems: its value, sign, significance and
+# number of observations, as far as they are printed?
 
 # %%
-verdicts = pd.crosstab(reproduction["indicator"], reproduction["verdict"])
-print("Verdicts on the published estimates, by areas and by systems")
-print(verdicts.rename_axis(index=None, columns=None).to_string(), end="\n\n")
+numbers = pd.crosstab(reproduction["indicator"], reproduction["number"])
+print("Whether the published numbers come out, by areas and by systems")
+print(numbers.rename_axis(index=None, columns=None).to_string(), end="\n\n")
 
 # %% [markdown]
 # ## How far to trust it

@@ -65,5 +65,5 @@ claims = load_claims(ROOT / "tests/published/castle_doctrine.csv", ["l_homicide"
                      estimators=[*names(), "decomposition"])
 for specification, years_back in {"year_of_law": 1, "first_full_year": 0}.items():
     table = compare(claims, estimates(specification, years_back), specification)
-    print(f"Specification {specification}: {table['verdict'].eq('reproduced').sum()} of {len(table)} reproduced")
-    print(table[["claim", "estimand", "published_value", "estimate", "verdict"]].to_string(index=False), end="\n\n")
+    print(f"Specification {specification}: {table['number'].eq('exact').sum()} of {len(table)} reproduced")
+    print(table[["claim", "estimand", "published_value", "estimate", "number"]].to_string(index=False), end="\n\n")

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 import did
 from did.cli.commands import main
 from did.estimators import entries
-from did.estimators.registry import COHORT_PERIOD
+from did.estimators.registry import COHORT_PERIOD, NEIGHBOURS
 from did.inference.methods import available
 
 matplotlib.use("Agg")
@@ -62,6 +62,11 @@ def by_command(tmp_path: Path, *words: str) -> pd.DataFrame:
 def test_every_registered_estimator_gives_the_numbers_of_the_command(tmp_path, panel, name):
     options = {"lags": "all"} if name == "ldv" else {"leads": 3} if name == "imputation_leads" else {}
     words = [word for option, value in options.items() for word in (f"--{option}", str(value))]
+    if NEIGHBOURS in entries()[name].needs:
+        pairs = [("C20", "C21"), ("C01", "C22")]
+        pd.DataFrame(pairs, columns=["unit", "neighbour"]).to_csv(tmp_path / "borders.csv", index=False)
+        panel = did.Panel(did.example(), **NAMES, cluster="network", neighbours=pairs)
+        words += ["--neighbours", str(tmp_path / "borders.csv")]
     theirs = by_command(tmp_path, "--estimator", name, "--cluster", "network", "--inference", "clustered", *words)
     fit = getattr(did, name)(panel, **options)
     fits = [fit] if entries()[name].kind != COHORT_PERIOD else [

@@ -13,8 +13,21 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 
 __version__ = "0.1.0"
+
+
+class _Package(ModuleType):
+    """This package: a room that is imported does not take the place of the public function of the same name."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name == "evidence" and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:

@@ -18,8 +18,10 @@ from did.api.panel import Panel
 from did.api.wald import Wald
 from did.errors import DidError, suggest
 from did.estimators import entries, entry
-from did.estimators.registry import Option, type_words
+from did.estimators.registry import NEIGHBOURS, Option, type_words
 
+# What the example of an estimator that asks for neighbours adds to its panel.
+NEAR = ', neighbours=[("C20", "C21")]'
 FIXED = {each.__name__: each for each in (
     Panel, Fit, Findings, Comparison, Evidence, Wald, compare, evidence, example, DidError, PanelError, OptionError,
     EstimationError, InferenceError)}
@@ -97,7 +99,8 @@ def _told(name: str, options: list[str]) -> str:
              "did.EstimationError for a panel that it cannot be fitted to, with the reason.",
              "Source\n------\n" + "\n".join(textwrap.wrap(known.words.source or "its author", 112)),
              f'Examples\n--------\n>>> import did\n>>> panel = did.Panel(did.example(), outcome="visits", '
-             f'unit="clinic", period="year", cohort="first_year")\n'
+             f'unit="clinic", period="year", cohort="first_year"'
+             f"{NEAR if NEIGHBOURS in known.needs else ''})\n"
              f">>> fit = did.{name}(panel{_needed(name)})\n>>> bool(fit.params.notna().any())\nTrue"]
     return "\n\n".join(part for part in parts if part)
 

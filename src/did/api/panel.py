@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from did.api.errors import OptionError, PanelError, raising, spoken
 from did.estimators import base
+from did.estimators.neighbours import with_neighbours
 from did.readers.any_table import ITS_NAME, STANDARD_INPUT, read_any
 from did.readers.csv_table import Table
 from did.readers.frame_table import as_pandas, frame_table
@@ -43,6 +44,7 @@ class Panel:
     weights : column of weights, 0 or more.
     covariates : columns of numbers, which estimators take as `did estimate --covariates` has it.
     dose : column of the intensity of treatment, the same in all rows of a unit; effects are then per unit of it.
+    neighbours : pairs of units that border each other, each in one order or in both, for estimators that ask for them.
     frequency : ``M``, ``Q`` or ``Y`` says what whole numbers as periods count; by default years.
 
     Attributes
@@ -76,6 +78,7 @@ class Panel:
     weights: str | None = None
     covariates: Names = ()
     dose: str | None = None
+    neighbours: Iterable[tuple[Any, Any]] | None = None
     frequency: str = "auto"
     name: str = dataclasses.field(init=False)
     data: base.Panel = dataclasses.field(init=False)
@@ -95,6 +98,9 @@ class Panel:
                 self._set("name", "DataFrame")
             with pd.option_context("mode.string_storage", "auto"):   # millions of rows: pyarrow's texts are faster
                 data, notes = of_table(table, notes, columns, frequency=self.frequency)
+            if self.neighbours is not None:
+                data = with_neighbours(data, self.neighbours)
+                self._set("neighbours", data.neighbours)
             self._set("data", data)
             self._set("notes", tuple(spoken(note) for note in notes))
             self._set("labels", _labels(table, columns, self.frequency, None if is_file else made))

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from did.cli.app import Command, State, cores_and_profile, data_option, main, names, say, without_option
+from did.estimators.registry import TWO_WAY
 
 
 class Estimators(Command):
@@ -137,9 +138,9 @@ COLUMNS = ("outcome", "unit", "period", "cohort", "treatment", "cluster", "weigh
 @click.option("--frequency", default="auto", show_default=True, type=click.Choice(["auto", "M", "Q", "Y"]),
               help="What the periods are.")
 @click.option("--estimator", metavar="NAME", help="The one that leads. Default: two-way fixed effects with one onset, "
-              "else Callaway and Sant'Anna.")
+              "else the average of effects by cohort and period.")
 @click.option("--published", metavar="NUMBER", help="A printed number to compare with.")
-@click.option("--published-estimator", default="did", show_default=True, metavar="NAME", help="What it is of.")
+@click.option("--published-estimator", default=TWO_WAY, show_default=True, metavar="NAME", help="What it is of.")
 @click.option("--output", default="report.html", show_default=True, metavar="FILE.html", help="Where to write.")
 @data_option
 @without_option

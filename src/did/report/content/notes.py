@@ -32,6 +32,8 @@ VARIANTS = {
     "base_smallest": "smallest over all bases",
     "base_largest": "largest over all bases",
     "base_sign": "share of bases with the sign of the reported effect",
+    "detrended": "with each unit's own line taken out",
+    "own_dates": "each cohort from its own date, base of more than one period",
     "bracket_slope": "slope of outcomes after treatment on those before, never treated",
     "bracket_slope_third": "that slope in their {part} third by the outcome before",
     "bracket_order": "how far the treated lie {part} before treatment",
