@@ -17,6 +17,7 @@ from did.evidence.verdicts import MEANS, unavailable
 from did.inference.clustered import summarise
 from did.inference.joint_test import BLANK
 from did.report.content.answer import CLAIM, MADE_UP, NOT_SHOWN, Names, answer
+from did.report.content.answer import PRINTED as ABOUT_PRINTED
 from did.report.content.evidence_rows import OURS, PRINTED, RANGE, evidence_rows
 from did.report.content.evidence_words import QUESTIONS as QUESTION_WORDS
 from did.report.content.evidence_words import REASONS, evidence_table
@@ -301,24 +302,27 @@ def test_a_line_says_printed_ours_and_what_to_make_of_it():
                    diagnostics=diagnostics(A=(9.0, -9.0, 30.0), regions=(9.0, -9.0, 30.0)))
     assert [(line.printed, line.ours, line.unit) for line in found.lines] == [("+40", "+41", "days per 100,000")]
     assert found.lines[0].sentence == (
-        "We get nearly the same number. It is not shown to be an effect: with three treated systems it cannot be told "
-        "apart from no change, and it comes and goes with Alpha.")
+        "We get nearly the same number. It is not shown to be an effect: with only three systems it could be "
+        "chance, and without Alpha it is +9.")
     head = "Delayed days: printed +40, ours +41 days per 100,000."
-    assert found.texts == [f"{head} {found.lines[0].sentence}", NOT_SHOWN]
+    assert found.texts == [
+        f"The printed number checked here is not shown to be an effect. {ABOUT_PRINTED}",
+        f"{head} {found.lines[0].sentence}", NOT_SHOWN]
 
 
 @pytest.mark.parametrize(("printed", "led", "changes", "said"), [
-    ({}, {}, {}, "We get the same number. It holds: it can be told apart from no change, and no check undoes it."),
+    ({}, {}, {}, "We get the same number. It holds: it is unlikely to be chance, and no check undoes it."),
     ({}, {}, {"detrended": (-3.0, -9.0, 3.0), "date1": (-1.0, -9.0, 7.0)},
-     "We get the same number. It can be told apart from no change, but it is fragile: it turns round once earlier "
+     "We get the same number. It is unlikely to be chance, but it is fragile: it turns round once earlier "
      "trends are taken out and methods that give each wave its own date differ on its direction."),
     ({"published_significance": "not significant"}, {"ci_low": -5.0}, {},
-     "We get the same number. No effect is shown, as published."),
+     "We get the same number. The authors found no clear effect; nor do we."),
     ({"number": "differs", "reasons": "band_differs"}, {"ci_low": -5.0}, {},
-     "We get the same number, with another margin of error. It is not shown to be an effect: with three treated "
-     "systems it cannot be told apart from no change."),
+     "We get the same number, with another margin of error. It is not shown to be an effect: with only three "
+     "systems it could be chance."),
     ({"number": "differs", "not_comparable": "years"}, {"estimate": -40.0, "ci_low": -70.0, "ci_high": -10.0}, {},
-     "We get another number; some data are missing. It is contradicted: our figures point the other way."),
+     "We get the opposite sign; some data are missing. It is contradicted: our figures point the "
+     "other way."),
 ])
 def test_sentences(printed, led, changes, said):
     found = screen(number(**printed), headline=headline(**led), diagnostics=diagnostics(**changes))
@@ -329,7 +333,7 @@ def test_a_second_line_on_an_outcome_does_not_repeat_the_reason():
     evidence, _, verdicts = judged(number(), headline=headline(ci_low=-5.0))
     twice = pd.concat([verdicts, verdicts.assign(treatment="intensity")], ignore_index=True).assign(is_synthetic=False)
     first, second = answer(twice, evidence, NAMES).lines
-    assert first.sentence.endswith("with three treated systems it cannot be told apart from no change.")
+    assert first.sentence.endswith("with only three systems it could be chance.")
     assert second.sentence == "We get the same number. It is not shown to be an effect either."
     assert second.detail == "for each additional partner"
 
@@ -362,7 +366,7 @@ def test_without_printed_numbers_each_family_has_its_headline():
 
 
 def test_no_sentence_uses_a_term_that_is_not_explained():
-    texts = [text for parts in CLAIM.values() for text in parts] + [NOT_SHOWN, MADE_UP]
+    texts = [text for parts in CLAIM.values() for text in parts] + [NOT_SHOWN, MADE_UP, ABOUT_PRINTED]
     jargon = "interval|estimator|cluster|significan|p-value|specification|placebo|bootstrap|robust|regression"
     assert not [text for text in texts if re.search(jargon, text, flags=re.IGNORECASE)]
 

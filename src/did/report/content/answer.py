@@ -20,7 +20,7 @@ from did.words import decimals_for, listed, number, short_decimals, singular
 NUMBER = {
     "exact": "We get the same number.",
     "close": "We get nearly the same number.",
-    "differs": "We get another number.",
+    "differs": "We get a different number.",
     "agrees": "We find what was printed.",
     "not_printed": "",
     "cannot_run": "",
@@ -28,26 +28,28 @@ NUMBER = {
 # Where the number is that printed, and something else differs.
 SAME_BUT = {"band_differs": "We get the same number, with another margin of error.",
             "n_differs": "We get the same number, from another number of observations."}
-ANOTHER_SAMPLE = "We get another number; some data are missing."
+OPPOSITE = "We get the opposite sign."
+SOME_MISSING = "; some data are missing."
 # Word for the claim -> what is said of it, in three parts: the one in the middle is the answer, the last says why.
-# {apart}: with whom it is not told apart from no change; {but}, {and_but}: what the checks say.
+# {apart}: how few there are to go by; {but}, {and_but}: what the checks say.
 CLAIM = {
-    "holds": ("", "It holds", ": it can be told apart from no change, and no check undoes it."),
-    "fragile": ("It can be told apart from no change, but ", "it is fragile", ": {but}."),
-    "not_shown": ("", "It is not shown to be an effect", ": {apart} it cannot be told apart from no change{and_but}."),
-    "not_shown_as_published": ("", "No effect is shown, as published", "."),
-    "shown_here": ("", "An effect is shown here; none was published", "{and_but}."),
+    "holds": ("", "It holds", ": it is unlikely to be chance, and no check undoes it."),
+    "fragile": ("It is unlikely to be chance, but ", "it is fragile", ": {but}."),
+    "not_shown": ("", "It is not shown to be an effect", ": {apart} it could be chance{and_but}."),
+    "not_shown_as_published": ("The authors found no clear effect; ", "nor do we", "."),
+    "shown_here": ("The authors found no clear effect; ", "we find one", "{and_but}."),
     "contradicted": ("", "It is contradicted", ": our figures point the other way."),
     "cannot_run": ("", "", ""),
 }
 # Where the line above is on the same outcome and was not shown for the same reason.
-EITHER = ("", "It is not shown to be an effect", " either{and_but}.")
+AGAIN = {"not_shown": ("", "It is not shown to be an effect", " either{and_but}."),
+         "not_shown_as_published": ("", "Again no clear effect", ".")}
 # Code of what decides, or of what a step found -> what is said of it after "but" or "and".
 CHECKS = {
-    "rests_on": "it comes and goes with {rests_on}",
+    "rests_on": "without {rests_on} it is {without}",
     "detrended_turns_round": "it turns round once earlier trends are taken out",
     "detrended_holds_zero": "it fades once earlier trends are taken out",
-    "placebo_onsets_as_large": "changes as large were there before it began",
+    "placebo_onsets_as_large": "changes as large were there before",
     "estimators_differ_in_sign": "methods that give each wave its own date differ on its direction",
     "intervals_hold_zero": "it fades where each wave has its own date",
     "sign_turns_round": "it turns round when other choices are made",
@@ -56,7 +58,12 @@ CHECKS = {
 # Why something cannot be run or judged.
 NOT_RUN = REASONS | {"not_calibrated": "no method of inference could be tried on it",
                      "no_method_gives_an_interval": "no method gives it an interval"}
-NOT_SHOWN = "“Not shown” means not told apart from no change, not “no effect”."
+NOT_SHOWN = "“Not shown” is not “no effect”: it could be chance."
+PRINTED = "“Printed” is as published, “ours” from the publishers' own files; plus is more."
+# Verdict -> what is counted under it, one and many; every other counts as not shown.
+COUNTED = {"holds": ("holds", "hold"), "fragile": ("is fragile", "are fragile"),
+           "contradicted": ("is contradicted", "are contradicted"),
+           "shown_here": ("shows an effect where none was published", "show an effect where none was published")}
 MADE_UP = "These verdicts are of made-up data, not of any real place."
 SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # Printed statements about p-values, the strongest first: what a publication stands on comes first.
@@ -92,8 +99,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Answer:
-    """The first screen: its lines, in one line what cannot be run, the sentences that must stand beside them, and
-    whether its data are made up."""
+    """The first screen: in short, its lines, in one line what cannot be run, the sentences that must stand beside them,
+    and whether its data are made up."""
 
     lines: Sequence[Line]
     cannot_run: str
@@ -115,7 +122,28 @@ class Answer:
             numbers = [f"printed {line.printed}"] if line.printed else []
             said.append(f"{head}: {', '.join([*numbers, f'ours {line.ours}'])} {line.unit}. {line.sentence}")
         first, last = [MADE_UP] if self.is_synthetic else [], [self.cannot_run] if self.cannot_run else []
-        return [*first, *said, *last, *self.beside]
+        return [*first, *([self.short] if self.short else []), *said, *last, *self.beside]
+
+    @property
+    def short(self) -> str:
+        """How many of the printed numbers hold, and what "printed" and "ours" are; "" where nothing was printed, and of
+        made-up data.
+
+        ``None of the 5 printed numbers checked here is shown to be an effect. ...``
+        """
+        printed = [line for line in self.lines if line.printed]
+        if not printed or self.is_synthetic:
+            return ""
+        counts = {verdict: sum(line.verdict == verdict for line in printed) for verdict in COUNTED}
+        found = [f"{_small(n)} {COUNTED[verdict][n > 1]}" for verdict, n in counts.items() if n]
+        rest = len(printed) - sum(counts.values())
+        if found and rest:
+            found.append(f"{_small(rest)} {'is' if rest == 1 else 'are'} not shown")
+        numbers = f"{_small(len(printed))} printed numbers" if len(printed) > 1 else "one printed number"
+        counted = f"Of {numbers} checked here, {listed(found)}." if found else (
+            f"None of the {numbers} checked here is shown to be an effect." if len(printed) > 1 else
+            "The printed number checked here is not shown to be an effect.")
+        return f"{counted} {PRINTED}"
 
 
 @dataclass(frozen=True)
@@ -182,14 +210,17 @@ def sentence(row: Mapping, evidence: pd.DataFrame, areas: str, *, again: bool = 
     buts = _checks(row, steps)
     clusters = areas if row["cluster"] in ("", "unit") else f"{row['cluster']}s"
     n = row["n_treated_clusters"] if clusters != areas else row["n_treated"]
-    apart = f"with {_small(n)} treated {clusters if n != 1 else singular(clusters)}" if pd.notna(n) else "here"
-    template = EITHER if again and row["verdict"] == "not_shown" else CLAIM[row["verdict"]]
+    only = "only " if pd.notna(n) and n < len(SMALL) else ""
+    apart = f"with {only}{_small(n)} {clusters if n != 1 else singular(clusters)}" if pd.notna(n) else "here"
+    template = (AGAIN if again and row["verdict"] in AGAIN else CLAIM)[row["verdict"]]
     before, middle, after = (part.format(apart=apart, but=" and ".join(buts[:2]) or "a check says no",
                                          and_but=f", and {buts[0]}" if buts else "") for part in template)
     first = NUMBER[row["number"]]
     if row["number"] == "differs":
         why = steps.loc[steps["step"].eq(1), "reason"]
-        first = SAME_BUT.get(next(iter(why), ""), ANOTHER_SAMPLE if row["not_comparable"] else first)
+        if row["published_value"] * row["estimate"] < 0:
+            first = OPPOSITE
+        first = SAME_BUT.get(next(iter(why), ""), first[:-1] + SOME_MISSING if row["not_comparable"] else first)
     return f"{first} {before}".lstrip(), middle, after
 
 
@@ -198,7 +229,8 @@ def _checks(row: Mapping, steps: pd.DataFrame) -> list[str]:
     found = []
     failed = steps.loc[steps["answer"].eq("no") & steps["step"].gt(2)]
     if row["rests_on"] and failed["step"].eq(5).any():
-        found.append(CHECKS["rests_on"].format(rests_on=row["rests_on_called"] or row["rests_on"]))
+        without = number(row["rests_on_estimate"], decimals_of(row), signed=True)
+        found.append(CHECKS["rests_on"].format(rests_on=row["rests_on_called"] or row["rests_on"], without=without))
     for step in failed.sort_values("step").itertuples():
         if step.reason in CHECKS and not (step.step == 5 and found and step.reason == "intervals_change"):
             found.append(CHECKS[step.reason])
