@@ -74,7 +74,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                 rows += _about_design(panel, evaluation)
                 if treatment == evaluation.treatments[0]:
                     rows += [recommendation(rows[0], panel, settings.published_estimator),
-                             bracketing_rows(panel, seed=evaluation.seed),
+                             *([bracketing_rows(panel, seed=evaluation.seed)] if _has_lags(evaluation) else []),
                              _about_assumptions(panel, frame, evaluation),
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
             names = [name for *cell, name in claimed_cells(indicator, evaluation) if cell == [sample, treatment]]
@@ -129,6 +129,11 @@ def _static(evaluation: Evaluation) -> tuple[list[str], dict[str, dict]]:
     lags = evaluation.specifications[evaluation.default_specification].lags
     names = [name for name in evaluation.estimators if entry(name).kind == ONE_EFFECT]
     return names, {name: {"lags": lags} for name in names if LAGS in entry(name).needs}
+
+
+def _has_lags(evaluation: Evaluation) -> bool:
+    """Whether the evaluation runs an estimator on lags: only then are there two estimates to bracket an effect."""
+    return any(LAGS in entry(name).needs for name in evaluation.estimators)
 
 
 def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
