@@ -1,5 +1,6 @@
 """Claims files and the comparison with them."""
 
+import importlib
 import itertools
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,6 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from did import evidence
 from did.errors import DidError
 from did.evidence import baseline
 from did.evidence.comparison import REASONS, agreement, number_word
@@ -22,6 +22,8 @@ from did.store.tables import NUMBERS, VERDICTS, check
 from framed import draw_framed
 
 ROOT = Path(__file__).resolve().parents[1]
+# The room, not the public function of the same name.
+evidence = importlib.import_module("did.evidence")
 HEADER = ",".join(evidence.CLAIM_COLUMNS)
 GOOD = "D1,6,top left,a,A,ldv,binary,full,40,days,+,p<0.01,4917,about 40"
 

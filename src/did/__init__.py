@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from types import ModuleType
 
@@ -31,7 +32,8 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:
-    if name.startswith("__"):
+    # Asked for by `from did import fetch` too, before the room is imported.
+    if name.startswith("__") or (name != "evidence" and importlib.util.find_spec(f"{__name__}.{name}")):
         raise AttributeError(name)
     # By name, so that importing a part of the package loads nothing else.
     found = importlib.import_module("did.api.names").named(name)
