@@ -403,7 +403,7 @@ rule workbook:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["area_audit", "estimates", "diagnostics", "calibration", "headline"],
+            table=["area_audit", "estimates", "diagnostics", "calibration", "headline", "evidence"],
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet", family=plan.families),
@@ -430,7 +430,7 @@ rule report:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["estimates", "diagnostics", "headline"],
+            table=["estimates", "diagnostics", "headline", "second_opinion", "evidence", "evidence_items", "verdicts"],
             indicator=plan.indicators,
         ),
         plan.sections(),
