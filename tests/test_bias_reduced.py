@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +10,7 @@ from did.errors import DidError
 from did.estimators import Panel, did, estimate, event_study, ldv
 from did.estimators.design import Design
 from did.inference.bias_reduced import bias_reduced, bias_reduced_covariance
-from golden_files import golden_file
+from golden_files import golden_file, golden_results
 
 SE, DF = 1e-9, 1e-7
 COHORT = {"sim_40x12": ("id", "time", "g"), "base_stagg": ("id", "year", "year_treated")}
@@ -36,7 +34,7 @@ def golden_panel(data: str) -> Panel:
 
 
 def golden(file: str, identity: str) -> dict:
-    results = json.loads(golden_file("r", f"{file}.json").read_text())["results"]
+    results = golden_results(f"{file}")
     return next(entry["value"] for entry in results if entry["id"].endswith(identity))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +15,7 @@ from did.errors import DidError
 from did.estimators import Panel, Result, estimate
 from did.estimators.aggregation import aggregate
 from did.inference.clustered import clustered_covariance, labels_of, summarise
-from golden_files import golden_file
+from golden_files import golden_file, golden_results
 
 CONTROLS = {"nevertreated": "never_treated", "notyettreated": "not_yet_treated"}
 POINT, ERROR = 1e-8, 1e-6
@@ -51,13 +49,13 @@ def golden_cases() -> list:
     return [
         pytest.param(data, number, id=f"{data}-{entry['id']}")
         for data in ("sim_40x12", "base_stagg", "sim_149x107")
-        for number, entry in enumerate(json.loads(golden_file("r", f"{data}_did.json").read_text())["results"])
+        for number, entry in enumerate(golden_results(f"{data}_did"))
     ]
 
 
 def golden_result(data: str, number: int) -> tuple[Panel, Result, dict]:
     """Our result of the settings a golden identity names, and R's."""
-    entry = json.loads(golden_file("r", f"{data}_did.json").read_text())["results"][number]
+    entry = golden_results(f"{data}_did")[number]
     parts = entry["id"].split("|")
     variant = "" if parts[0].startswith("x=") else parts.pop(0)
     setting = dict(part.split("=") for part in parts)

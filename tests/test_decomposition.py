@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +20,7 @@ from did.estimators.decomposition import (
     decompose,
     shares,
 )
-from golden_files import golden_file
+from golden_files import golden_results
 from test_imputation import ERROR, POINT, golden_panel, random_frame
 
 THEIR_TYPES = {
@@ -36,7 +34,7 @@ seeds = st.integers(0, 10_000)
 
 
 def golden(data: str) -> dict:
-    results = json.loads(golden_file("r", "bacon.json").read_text())["results"]
+    results = golden_results("bacon")
     return next(entry["value"] for entry in results if entry["id"] == data)
 
 

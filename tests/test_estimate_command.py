@@ -20,7 +20,7 @@ from did.estimators import estimate, names
 from did.inference.methods import EXTRA, Question, infer
 from did.readers.panel_file import Columns, load
 from did.store import tables
-from golden_files import golden_file
+from golden_files import golden_file, golden_results
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "estimate.md"
 COLUMNS = ["--outcome", "y", "--unit", "id", "--period", "t", "--cohort", "g"]
@@ -84,7 +84,7 @@ SIMULATED = (golden_file("data", "sim_40x12.csv"), *GOLDEN_FILES["sim_40x12"])
 
 
 def golden(data: str, identity: str) -> dict:
-    results = json.loads(golden_file("r", f"{data}_fixest.json").read_text())["results"]
+    results = golden_results(f"{data}_fixest")
     return next(entry["value"] for entry in results if entry["id"] == identity)["cluster_default_ssc"]["coef"]
 
 
@@ -154,7 +154,7 @@ def test_group_time_effects_equal_the_did_package(control_group, base_period, me
     rows = estimates(*SIMULATED, "--estimator", "callaway_santanna",
                      "--control-group", control_group, "--base-period", base_period, "--method", method,
                      "--covariates", "x", "--anticipation", "1")
-    results = json.loads(golden_file("r", "sim_40x12_did.json").read_text())["results"]
+    results = golden_results("sim_40x12_did")
     identity = f"x=x|est={method}|control={DID_NAMES[control_group]}|base={base_period}|anticip=1"
     theirs = next(entry["value"]["att_gt"] for entry in results if entry["id"] == identity)
     ours = rows.loc[rows["estimand"] == "att_gt"].set_index(["cohort", "period"])
@@ -349,7 +349,7 @@ STAGGERED = ["--estimator", "callaway_santanna"]
      ["--min-event-time", "-2", "--max-event-time", "1"])])
 @pytest.mark.parametrize("base", ["varying", "universal"])
 def test_windows_of_the_average_by_event_time_equal_r(limit, more, base):
-    results = json.loads(golden_file("r", "sim_40x12_did.json").read_text())["results"]
+    results = golden_results("sim_40x12_did")
     identity = f"x=none|est=dr|control=notyettreated|base={base}|anticip=0"
     theirs = next(entry["value"]["aggte"] for entry in results if entry["id"] == identity)[limit]
     rows = estimates(*SIMULATED, *STAGGERED, "--base-period", base,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from did.diagnostics.pretrends import joint_leads
 from did.errors import DidError
 from did.estimators import Panel, did, estimate, event_study, ldv
 from did.inference.clustered import clustered_covariance, small_sample_factor, summarise
-from golden_files import golden_file
+from golden_files import golden_file, golden_results
 
 NAMES = {
     "sim_40x12": ("id", "time", "g", "w"),
@@ -46,7 +45,7 @@ def frame_of(data: str, drop: bool = False) -> pd.DataFrame:
 
 
 def golden(data: str, identity: str) -> dict:
-    results = json.loads(golden_file("r", f"{data}_fixest.json").read_text())["results"]
+    results = golden_results(f"{data}_fixest")
     return next(entry["value"] for entry in results if entry["id"] == identity)
 
 
@@ -111,7 +110,7 @@ def test_plm_rules_relate_to_ours_as_documented(data):
 
 
 def test_clustering_above_the_unit_equals_the_published_crv1():
-    results = json.loads(golden_file("r", "wild_bootstrap.json").read_text())["results"]
+    results = golden_results("wild_bootstrap")
     expected = next(entry["value"] for entry in results if entry["id"].endswith("|CRV1"))
     panel = panel_of("sim_40x12", levels=("region",))
     row = summarise(estimate("did", panel), panel).set_index("cluster").loc["region"]

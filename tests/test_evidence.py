@@ -25,7 +25,8 @@ from did.report.figures.evidence import evidence_figure
 from did.report.figures.style import Frame
 from did.simulate.panels import panel
 from did.stages import check as check_stage
-from did.store.tables import ANSWERS, NUMBERS, QUESTIONS, VERDICTS, check
+from did.store.evidence_tables import ANSWERS, NUMBERS, QUESTIONS, VERDICTS
+from did.store.tables import check
 
 ROOT = Path(__file__).resolve().parents[1]
 CELL = {"indicator": "days", "specification": "default", "sample": "full", "treatment": "binary", "estimator": "did"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from did.diagnostics.imputation_leads import imputation_leads
 from did.errors import DidError
 from did.estimators import Panel, Result, estimate
 from did.inference.clustered import cluster_sums, small_sample_factor, summarise
-from golden_files import golden_file
+from golden_files import golden_file, golden_results
 
 POINT = 1e-8
 ERROR = 1e-6
@@ -54,7 +53,7 @@ def test_a_covariate_in_the_first_stage_equals_didimputation(estimand, identity)
 
 
 def golden(data: str, identity: str) -> dict:
-    results = json.loads(golden_file("r", f"{data}_imputation.json").read_text())["results"]
+    results = golden_results(f"{data}_imputation")
     return next(entry["value"] for entry in results if entry["id"] == f"did_imputation|{identity}")
 
 

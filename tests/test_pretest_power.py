@@ -21,13 +21,13 @@ from did.estimators import Panel, did, event_study
 from did.inference.clustered import clustered_covariance
 from did.inference.joint_test import COLUMNS
 from did.simulate.panels import panel as simulated
-from golden_files import golden_file
+from golden_files import golden_file, golden_results
 
 DATA = {"HeAndWang": "HeAndWangResults.json", "BCdata": "BCdata_EventStudy.json"}
 
 
 def golden(case: str) -> dict:
-    results = json.loads(golden_file("r", "pretrends.json").read_text())["results"]
+    results = golden_results("pretrends")
     return {one["id"].removeprefix(f"{case}|"): one["value"] for one in results if one["id"].startswith(f"{case}|")}
 
 

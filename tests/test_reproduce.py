@@ -18,7 +18,8 @@ from did.project.loading import load_evaluation, load_indicator
 from did.report.content.reproduction_text import printed_words, specification_words
 from did.report.figures.reproduction import specifications_strip
 from did.report.pages.reproduction import Setting, page
-from did.store.tables import NUMBERS, VERDICTS, check
+from did.store.evidence_tables import NUMBERS, VERDICTS
+from did.store.tables import check
 from framed import draw_framed
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -33,14 +33,10 @@ from did.estimators import Panel, estimate
 from did.estimators.aggregation import aggregate
 from did.inference.clustered import summarise
 from did.simulate.panels import panel as simulated
-from golden_files import golden_file
+from golden_files import golden_file, golden_results
 
 few = settings(max_examples=15, deadline=None)
 seeds = st.integers(0, 10_000)
-
-
-def golden_results(name: str) -> list[dict]:
-    return json.loads(golden_file("r", f"{name}.json").read_text())["results"]
 
 
 def published() -> EventPath:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +10,7 @@ import statsmodels.api as sm
 from did.errors import DidError
 from did.estimators import Panel, estimate
 from did.inference.clustered import summarise
-from golden_files import golden_file
+from golden_files import golden_results
 from test_callaway_santanna import golden_frame, panel_of, random_frame
 
 
@@ -21,7 +19,7 @@ from test_callaway_santanna import golden_frame, panel_of, random_frame
     ("base_stagg", "sunab"), ("base_stagg", "sunab+x"),
 ])
 def test_estimates_and_clustered_errors_equal_fixest(data, identity):
-    results = json.loads(golden_file("r", f"{data}_fixest.json").read_text())["results"]
+    results = golden_results(f"{data}_fixest")
     theirs = next(entry["value"] for entry in results if entry["id"] == identity)
     panel = Panel.from_frame(golden_frame(data), cluster_columns=(),
                              covariate_columns=["x"] if "+x" in identity else [],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 
 import numpy as np
@@ -19,7 +18,7 @@ from did.inference.clustered import summarise
 from did.inference.synthetic_errors import COLUMNS, METHODS, synthetic_errors
 from did.report.figures.synthetic_weights import synthetic_weights
 from framed import draw_framed
-from golden_files import golden_file
+from golden_files import golden_file, golden_results
 
 VARIANTS = {"synthetic_did": "synthdid", "synthetic_control": "sc", "did": "did"}
 variants = pytest.mark.parametrize("variant", list(VARIANTS))
@@ -42,7 +41,7 @@ def base_did() -> Panel:
 
 
 def golden(data: str, variant: str) -> dict:
-    results = json.loads(golden_file("r", "synthdid.json").read_text())["results"]
+    results = golden_results("synthdid")
     return next(one["value"] for one in results if one["id"] == f"{data}|{VARIANTS[variant]}_estimate")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from itertools import product
 from types import SimpleNamespace
 
@@ -16,7 +15,7 @@ from did.estimators import Panel, did, ldv
 from did.estimators.design import Design
 from did.inference.clustered import summarise
 from did.inference.wild import COLUMNS, wild_bootstrap
-from golden_files import golden_file
+from golden_files import golden_file, golden_results
 
 
 def design_of(outcome, regressors, clusters, *, weight=None, effects="two_way", wanted=(0,)) -> Design:
@@ -102,7 +101,7 @@ def test_equals_fwildclusterboot(weights, impose_null):
     outcome, treatment = (frame.pivot(index="id", columns="time", values=name).to_numpy(dtype=float)
                           for name in ("y", "treat"))
     design = design_of(outcome, treatment, np.arange(40) // 4)
-    entries = json.loads(golden_file("r", "wild_bootstrap.json").read_text())["results"]
+    entries = golden_results("wild_bootstrap")
     theirs = next(entry["value"] for entry in entries if entry["value"].get("type") == weights.replace("normal", "norm")
                   and entry["value"]["impose_null"] is impose_null)
     row = wild_bootstrap(design, "system", weights=weights, impose_null=impose_null, draws=99_999,

@@ -144,7 +144,7 @@ def agreement(claim, row) -> dict[str, str]:
 
 
 def number_word(claim, row, found: Mapping[str, str], close: float = CLOSE) -> tuple[str, list[str]]:
-    """Return one of did.store.tables.NUMBERS for a claim alongside an estimate, and the codes of `REASONS` for it.
+    """Return one of did.store.evidence_tables.NUMBERS for a claim and an estimate, and the codes of `REASONS` for it.
 
     ``found`` is what `agreement` says of them; ``close`` is a share of our standard error. In this order:
 
@@ -260,8 +260,8 @@ def _agrees(printed: str, comparable: bool, test) -> str:
 
 def counts(table: pd.DataFrame) -> dict[str, int]:
     """Return word for the number -> number of claims by the first clustering, of those that occur, in the order of
-    did.store.tables.NUMBERS."""
-    from did.store.tables import NUMBERS
+    did.store.evidence_tables.NUMBERS."""
+    from did.store.evidence_tables import NUMBERS
 
     first = table.loc[table["cluster"] == table["cluster"].iloc[0], "number"] if len(table) else pd.Series(dtype=str)
     return {word: int((first == word).sum()) for word in NUMBERS if (first == word).any()}
