@@ -9,7 +9,7 @@ import pandas as pd
 
 from did.estimators import entry
 from did.inference.calibration import Settings, calibrate, is_quick
-from did.inference.headline import leading, methods_by_rule
+from did.inference.headline import for_one_treated, leading, methods_by_rule
 from did.inference.methods import METHODS, REFITS, Question, available, infer
 
 # Treated clusters, and clusters, below which clustered errors tend to be too small (docs/inference.md).
@@ -167,11 +167,7 @@ def _measured(question: Question, found: str, calibration: pd.DataFrame | None) 
 
 
 def _one_treated(question: Question, n_clusters: int) -> Headline:
-    method = "conley_taber" if question.estimator == "did" and not question.options.get("covariates") else ""
-    rows = infer(method, question) if method else None
-    if rows is None or rows["p_value"].isna().all():
-        method = "randomisation_estimate"
-        rows = infer(method, question)
+    method, rows = for_one_treated(question)
     return _found(method, rows, f"one treated cluster of {n_clusters} by {question.level}: errors, bootstrap and "
                   f"jackknife say nothing of it; {METHODS[method].label}, whose smallest p is about 1 in {n_clusters}")
 

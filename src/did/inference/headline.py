@@ -106,7 +106,8 @@ def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did",
     scheme. ``estimate``, an average where the estimator gives effects by cohort and period,
     ``ci_low`` and ``ci_high`` are in units of the outcome per unit of dose; an end is NaN where the interval has none.
     ``note`` says which methods were passed over and why, and what the method itself notes. Without any p-value the
-    method is empty and the interval NaN.
+    method is empty and the interval NaN. With one treated cluster of three or more the method is that of
+    `for_one_treated`, whatever was declared.
 
     ``panel`` as for `did.estimators.estimate`: missing outcomes are left out by the estimator; ``calibration``: rows of
     `calibrate` for this panel, estimator, its options and level. Raises DidError as the estimator and the methods do.
@@ -130,13 +131,18 @@ def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did",
         "coverage_least": np.nan, "coverage_most": np.nan, "n_draws": 0,
     } | {name: clustered[name] for name in ("estimate", "n_obs", "n_units", "n_treated", "n_clusters",
                                             "n_treated_clusters")}
-    serving = [each for each in methods_by_rule(calibration, settings)
-               if each.method == "clustered_unit" or each.method in available(estimator)]
-    first, rows, notes = leading(serving, settings, lambda method: _by_method(method, question))
+    if clustered["n_treated_clusters"] == 1 < clustered["n_clusters"] - 1:
+        first, rows, notes = _with_one_treated(question, calibration, settings)
+    else:
+        serving = [each for each in methods_by_rule(calibration, settings)
+                   if each.method == "clustered_unit" or each.method in available(estimator)]
+        first, rows, notes = leading(serving, settings, lambda method: _by_method(method, question))
     if first is None or rows is None:
         return row | {"note": "; ".join(notes)}
     found = rows.iloc[0]
-    if np.isnan(first.coverage):
+    if clustered["n_treated_clusters"] == 1:
+        pass   # the note says why this method, whatever coverage was measured
+    elif np.isnan(first.coverage):
         notes.append(_why_not_measured(calibration))
     elif not first.holds:
         notes.append(f"{first.n_draws} placebo assignments cannot tell whether it holds its level within "
@@ -150,6 +156,30 @@ def headline(panel: Panel, calibration: pd.DataFrame, *, estimator: str = "did",
     known = dataclasses.asdict(first)
     known.pop("may_hold")
     return row | {"p_value": found["p_value"]} | known | {"note": "; ".join(part for part in notes if part)}
+
+
+def for_one_treated(question: Question) -> tuple[str, pd.DataFrame]:
+    """Return the method for one treated cluster, and its rows: `did.inference.conley_taber` for ``did`` without
+    covariates, else randomisation by the estimate, since nothing within one cluster says how far it varies.
+
+    Raises whatever estimator and method raise.
+    """
+    if question.estimator == "did" and not question.options.get("covariates"):
+        rows = infer("conley_taber", question)
+        if not rows["p_value"].isna().all():
+            return "conley_taber", rows
+    return "randomisation_estimate", infer("randomisation_estimate", question)
+
+
+def _with_one_treated(question: Question, calibration: pd.DataFrame,
+                      settings: Settings) -> tuple[Measured | None, pd.DataFrame | None, list[str]]:
+    method, rows = for_one_treated(question)
+    if rows["p_value"].isna().all():
+        return None, None, list(rows["note"])
+    found = methods_by_rule(calibration, dataclasses.replace(settings, order=(method,)))[0]
+    n_clusters = int(rows["n_clusters"].iloc[0])
+    return found, rows, [f"one treated cluster of {n_clusters}: errors, bootstrap and jackknife say nothing of it; the "
+                         f"smallest p is about 1 in {n_clusters}"]
 
 
 def _why_not_measured(calibration: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators import entries
 from did.estimators.registry import BEFORE
+from did.inference.methods import METHODS as REGISTERED
 from did.project.config import Evaluation
 from did.words import listed, singular
 
@@ -24,7 +25,8 @@ TESTS = {
     "joint_leads_bin_12": "Leads in bins of 12 months",
 }
 # Methods of inference in running text.
-METHODS = {"wild_bootstrap": "the wild cluster bootstrap", "CR2": "CR2", "CR3": "CR3",
+METHODS = {name: known.label for name, known in REGISTERED.items()} | {
+           "wild_bootstrap": "the wild cluster bootstrap", "CR2": "CR2", "CR3": "CR3",
            "randomisation": "randomisation of whole clusters by t",
            "randomisation_estimate": "randomisation of whole clusters by the estimate",
            "randomisation_near": "randomisation of whole clusters near in size by t", "clustered": "clustered errors",
