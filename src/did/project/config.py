@@ -152,6 +152,10 @@ class Indicator(Strict):
     leave_out: list[str] = Field(default_factory=list, description="Codes, as in its own figures, that are no areas of "
                                  "the panel and are left out, such as totals, regions and `unknown`; each is listed "
                                  "with the areas.")
+    design_effect: float | None = Field(None, gt=0, description="For an outcome that is a share of independent "
+                                        "answers, such as those to a survey: how many times larger its sampling "
+                                        "variance is than that of a simple random sample; 1 gives the least it can be. "
+                                        "Then the diagnostics say how much of an estimate's error is who was asked.")
     minimum_treated: int = Field(1, ge=1, description="Estimates on fewer treated units carry a note.")
     caveats: list[Text] = Field(default_factory=list, description="What a reader must know.")
 

@@ -24,6 +24,7 @@ from did.diagnostics.placebo_in_time import placebo_in_time
 from did.diagnostics.pretest_power import pretest_power_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
 from did.diagnostics.reassigned_leads import reassigned_leads
+from did.diagnostics.sampling import sampling_rows
 from did.diagnostics.sensitivity import sensitivity_rows
 from did.diagnostics.spillovers import spillover_rows
 from did.errors import DidError
@@ -76,6 +77,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                     rows += [recommendation(rows[0], panel, settings.published_estimator),
                              *([bracketing_rows(panel, seed=evaluation.seed)] if _has_lags(evaluation) else []),
                              _about_assumptions(panel, frame, evaluation),
+                             _about_sampling(panel, frame, settings, evaluation),
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
             names = [name for *cell, name in claimed_cells(indicator, evaluation) if cell == [sample, treatment]]
             if [sample, treatment] != [evaluation.samples[0], evaluation.treatments[0]]:
@@ -164,6 +166,16 @@ def _about_assumptions(panel: Panel, frame: pd.DataFrame, evaluation: Evaluation
                           weight="weight")
     lags = evaluation.specifications[evaluation.default_specification].lags
     return other_assumption_rows(panel, counts, lags=lags, seed=evaluation.seed)
+
+
+def _about_sampling(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> pd.DataFrame:
+    """How much of each error is who happened to be asked, where the outcome is a share of independent answers."""
+    names, options = _static(evaluation)
+    answers = None
+    if indicator.design_effect is not None and frame["weight"].notna().all():
+        answers = panel_of(frame, evaluation.samples[0], panel.treatment, evaluation, weight="weight").weight
+    return sampling_rows(panel, answers, names, options, per=indicator.per, design_effect=indicator.design_effect,
+                         seed=evaluation.seed)
 
 
 def _about_trends(panel: Panel, seed: int) -> list[pd.DataFrame]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from did.report.content.facts import Facts
+from did.report.content.facts import Facts, estimator_name
 from did.words import decimals_for, interval, number, p_value
 
 # Diagnostic and variant -> what is done, before the number.
@@ -36,7 +36,15 @@ def assumption_lines(rows: pd.DataFrame, facts: Facts) -> list[str]:
                    & rows["cluster"].isin(list(facts.clusters))]
         if len(own):
             found.append(f"{words.format(units=facts.units)}: {_number(own.iloc[-1].to_dict(), facts)}.")
-    return found
+    return found + _sampling_lines(rows, facts)
+
+
+def _sampling_lines(rows: pd.DataFrame, facts: Facts) -> list[str]:
+    """How much of the error of each estimate is who was asked; nothing where the outcome is no survey's."""
+    own = rows[rows["diagnostic"].eq("sampling_error") & rows["status"].eq("done")]
+    return [f"Who happened to be asked alone gives the {estimator_name(row.estimator)} estimate an error of "
+            f"{number(row.value, decimals_for(row.value))} or more, {number(100 * row.statistic, 0)}% of the variance "
+            f"of its error by {facts.units}." for row in own.itertuples()]
 
 
 def _number(row: Mapping, facts: Facts) -> str:
