@@ -119,9 +119,9 @@ def lines() -> list[str]:
 
 def test_several_mistakes_are_counted(project):
     edit("config/ics.yaml", "seed: 20170615", "seed: -1")
-    edit("config/ics.yaml", "samples: [full,", "samples: [ful,")
-    assert "key 'seed'" in message() and "(and 1 more mistake)" in message()
-    assert "input should be 'full' or 'wave_two_removed'; found 'ful'; did you mean 'full'?" in lines()[1]
+    edit("config/ics.yaml", "without_waves: [2]", "without_wave: [2]")
+    assert "(and 1 more mistake)" in message() and "key 'seed'" in lines()[1]
+    assert "'samples.wave_two_removed.without_wave' is not known; did you mean 'without_waves'?" in lines()[0]
 
 
 def test_all_mistakes_of_all_files_are_told_at_once_with_their_lines(project):
@@ -235,7 +235,7 @@ def test_what_is_no_file(project, make, expected):
 
 @pytest.mark.parametrize("change", [
     lambda text: text.replace("\n", "\r\n"), lambda text: "\ufeff" + text, lambda text: text + "\n\n# end",
-    lambda text: text.replace("samples: [full", "samples: &s [full").replace("clusters: [unit", "clusters: [unit"),
+    lambda text: text.replace("clusters: [unit", "clusters: &c [unit"),
 ])
 def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
     expected = load_evaluation("config/ics.yaml")
@@ -255,9 +255,9 @@ def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
     ("clusters: [unit, system]", "clusters: [unit, unit]", "key 'clusters' names 'unit' twice"),
     ("headline: dtoc_total", "headline: dtoc_totl", "did you mean 'dtoc_total'?"),
     ("published/ics.csv", "published/isc.csv", "isc.csv: expected a reference table"),
-    ("  excluded_wave: 2\n", "", "key 'waves.excluded_wave' must say which wave"),
+    ("without_waves: [2]", "without_systems: [QPO]", "key 'samples.wave_two_removed.without_systems': expected a system"),
     ("  treated_waves: [1]\n", "", "found no treated_waves"),
-    ("  onset: 2017-06 ", "  table: x.csv\n  onset: 2017-06 ", "with table, expected units and excluded_wave at most"),
+    ("  onset: 2017-06 ", "  table: x.csv\n  onset: 2017-06 ", "with table, expected units at most"),
     ("staggered_estimators: [did, event_study, callaway_santanna, sun_abraham, imputation, stacked]",
      "staggered_estimators: [did]", "key 'staggered_estimators': expected one with effects over event time"),
     ("estimators: [did, ldv, event_study]", "estimators: [did, ldv, event_study, sun_abraham]",
@@ -320,7 +320,8 @@ VISITS = "config/elsewhere/indicators/visits.yaml"
     (OWN, "by_table, window: to_2019,", "by_table, partial: majority,", "key "
      "'specifications.to_2019.partial' is about membership tables"),
     (OWN, "indicators: [visits]", "indicators: [visit]", "did you mean 'visits'?"),
-    (OWN, "samples: [full]", "samples: [full, wave_two_removed]", "key 'waves.excluded_wave' must say which wave"),
+    (OWN, "{full: {called: full sample}}", "{full: {}, less: {without_units: [D0]}}", "key 'samples.less.without_units': "
+     "expected a unit that the tables"),
     (VISITS, "first: 2010, last: 2021", "first: 2019, last: 2021", "expected a unit first treated after the first"),
     (VISITS, "first: 2010, last: 2021", "first: 2010, last: 2013", "expected a unit first treated after the first"),
     (VISITS, "published_estimator: did", "published_estimator: ldv", "must be an estimator of evaluation elsewhere"),

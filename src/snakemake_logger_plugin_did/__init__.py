@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -18,6 +19,13 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from did.errors import printable
 
 
+class _Screen(Console):
+    """A console that a run outlives: where nobody reads any more, as after ``did run 2>&1 | head``, nothing is said."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class LogHandler(LogHandlerBase):
     """Prints each step when it ends, with the line its stage wrote to its log file.
 
@@ -26,7 +34,7 @@ class LogHandler(LogHandlerBase):
     """
 
     def __post_init__(self) -> None:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console = _Screen(stderr=True, highlight=False, soft_wrap=True)
         self.console = console
         self.jobs: dict[int, tuple[str, list[str]]] = {}
         self.done = 0
@@ -113,7 +121,8 @@ class LogHandler(LogHandlerBase):
 
     @staticmethod
     def _event(event: str, **fields: object) -> None:
-        print(printable(json.dumps({"event": event, **fields}, ensure_ascii=False)), flush=True)
+        with contextlib.suppress(BrokenPipeError):
+            print(printable(json.dumps({"event": event, **fields}, ensure_ascii=False)), flush=True)
 
     def _finished(self, job: int | None) -> None:
         name, logs = self.jobs.get(job, ("", []))

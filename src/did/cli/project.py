@@ -16,21 +16,32 @@ from did.cli.app import DATA_HELP, State, cores_and_profile, data_option, main
 @cores_and_profile
 @click.option("--offline", is_flag=True, help="Never open a network connection.")
 @click.option("--accept", is_flag=True, help="Accept files whose checksum changed at the publisher.")
+@click.option("--specification", metavar="NAME", help="Report this of the named specifications in place of the default.")
+@click.option("--without-system", "without_systems", multiple=True, metavar="CODE",
+              help="Leave a system out of every sample. May be given again.")
+@click.option("--without-period", "without_periods", multiple=True, metavar="PERIOD",
+              help="Leave out a period, or a span such as '2015-04 to 2017-05'. May be given again.")
 @click.pass_obj
 def run(state: State, config: str | None, data: str | None, cores: int | None, profile: str | None, offline: bool,
-        accept: bool) -> None:
+        accept: bool, **changed) -> None:
     """Run the whole workflow for the evaluation CONFIG, a file or a name; only what is missing or out of date is made.
     The evaluation ics comes with the package and is laid out in the folder.
+
+    With another specification, or without a system or period, results lie in a folder of their own, named by what is
+    changed; for other commands the changed evaluation is a file in data/variants.
 
     \b
     did run ics
     did run --data mirror:../shared/mirror
     did run config/ics.yaml --offline
     did run --profile profiles/slurm
+    did run --without-system QOP
+    did run --specification lags_last_12 --without-period 2017-05
     """
+    from did.project.variants import Change
     from did.workflow import run as workflow
 
-    code = workflow.run(config or state.config, data=data, cores=cores, offline=offline, accept=accept,
+    code = workflow.run(config or state.config, change=Change(**changed), data=data, cores=cores, offline=offline, accept=accept,
                         profile=profile, output=state.output)
     if state.output == "json":
         state.event("ended", command="run", exit_code=code)

@@ -16,6 +16,7 @@ from did.estimators.registry import LAGS
 from did.inference.clustered import by_cluster
 from did.panels import build as panels
 from did.panels.outcomes import Observations
+from did.panels.samples import kept
 from did.project.config import Evaluation, Indicator, Specification
 
 # Choices that make a panel; the rest is up to the estimator.
@@ -106,7 +107,7 @@ class _Made:
         self.indicator, self.evaluation = indicator, evaluation
         self.builder = panels.Builder(indicator, evaluation, observations)
         self.frames: dict[tuple, pd.DataFrame] = {}
-        self.panels: dict[tuple, tuple[Panel, np.ndarray, np.ndarray]] = {}
+        self.panels: dict[tuple, tuple[Panel, np.ndarray, dict[str, np.ndarray]]] = {}
         self.rows: dict[tuple, list[dict]] = {}
 
     def fitted(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
@@ -158,14 +159,14 @@ class _Made:
             frame = self.frames[key]
             arrays = Panel.from_frame(frame, exposure_column="exposure", where=f"indicator {self.indicator.id}",
                                       cluster_columns=[c for c in self.evaluation.clusters if c != "unit"])
-            units = frame.drop_duplicates("unit").set_index("unit").loc[arrays.units]
-            self.panels[key] = arrays, units["intensity"].to_numpy(), (
-                units["wave"] != self.evaluation.waves.excluded_wave).fillna(True).to_numpy(dtype=bool)
-        arrays, intensity, without_wave = self.panels[key]
+            units = frame.drop_duplicates("unit").set_index("unit", drop=False).loc[arrays.units]
+            self.panels[key] = arrays, units["intensity"].to_numpy(), {
+                name: kept(units, each) for name, each in self.evaluation.samples.items()}
+        arrays, intensity, samples = self.panels[key]
         if treatment == "intensity":
             arrays = dataclasses.replace(arrays, treatment="intensity",
                                          dose=np.where(arrays.never_treated, 0.0, intensity))
-        return arrays.keep(without_wave) if sample == "wave_two_removed" else arrays
+        return arrays if samples[sample].all() else arrays.keep(samples[sample])
 
 
 def on_scale(panel: Panel, scale: str) -> Panel:

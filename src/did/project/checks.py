@@ -58,14 +58,11 @@ def _names(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
         mistakes.lines.append(f"{yaml_files.key(path, 'specifications', default, 'families')} must be absent: the "
                               f"default "
                               "specification concerns every indicator; remove it")
-    for key in ("indicators", "treatments", "samples", "estimators", "staggered_estimators", "clusters"):
+    for key in ("indicators", "treatments", "estimators", "staggered_estimators", "clusters"):
         words = getattr(evaluation, key)
         twice = sorted({word for word in words if words.count(word) > 1})
         if twice:
             mistakes.lines.append(f"{yaml_files.key(path, key)} names '{twice[0]}' twice; remove one")
-    if "wave_two_removed" in evaluation.samples and evaluation.waves.excluded_wave is None:
-        mistakes.lines.append(f"{yaml_files.key(path, 'samples')} holds wave_two_removed: key 'waves.excluded_wave' "
-                              "must say which wave; add it, or remove the sample")
     if evaluation.own_folder in ("raw", "interim", "processed", "reference", "demo", "figures", "tables", "sweep"):
         mistakes.lines.append(f"{yaml_files.key(path, 'folder' if evaluation.folder else 'id')}: expected a name that "
                               f"no folder of the stages has; found '{evaluation.own_folder}'; choose another 'folder'")

@@ -20,7 +20,6 @@ OPTIONAL_COLUMNS = ["rounding", "n_panel", "not_comparable", "estimand", "cohort
 # What identifies an estimate; estimand, cohort, period and event_time name one of an estimator's several effects.
 CELL = ["indicator", "estimator", "treatment", "sample", "estimand", "cohort", "period", "event_time"]
 TREATMENTS = ("binary", "intensity")
-SAMPLES = ("full", "wave_two_removed")
 SIGNS = ("+", "-")
 ROUNDINGS = ("about",)
 # Digits and a point: NaN, Infinity and 1E+999999999 are numbers to Decimal too.
@@ -35,7 +34,7 @@ BANDS = {
 
 
 def load_claims(path: str | Path | None, indicators: Collection[str] | None = None, *,
-                estimators: Collection[str] | None = None) -> pd.DataFrame:
+                estimators: Collection[str] | None = None, samples: Collection[str] | None = None) -> pd.DataFrame:
     """Read a table of published claims: one row per printed (or unprinted) estimate, all columns as text. Without a
     ``path`` nothing was published, and there are no rows.
 
@@ -43,7 +42,7 @@ def load_claims(path: str | Path | None, indicators: Collection[str] | None = No
     estimand is read as ``overall``. docs/reproduction.md describes every column. Raises DidError, naming file and
     claim, for: a missing column; a claim that is not a name, or is listed twice, or two claims on one estimate; an
     indicator that is not in ``indicators`` (None for any, where it was checked before); an estimator that is not in
-    ``estimators``; an unknown treatment, sample, sign, significance band or rounding; a value that is not a number, has
+    ``estimators``; a sample that is not in ``samples`` (None for any); an unknown treatment, sign, significance band or rounding; a value that is not a number, has
     no unit or contradicts its own sign; a number of observations or event time that is not a whole number.
     """
     if path is None:
@@ -54,7 +53,7 @@ def load_claims(path: str | Path | None, indicators: Collection[str] | None = No
             claims[column] = ""
     claims["estimand"] = claims["estimand"].replace("", "overall")
     for row in claims.itertuples():
-        _check(row, f"{path}: claim {row.claim}", indicators, names() if estimators is None else estimators)
+        _check(row, f"{path}: claim {row.claim}", indicators, names() if estimators is None else estimators, samples)
     twice = claims.loc[claims.duplicated(CELL, keep=False), "claim"].tolist()
     if twice:
         raise DidError(f"{path}: claims {twice[0]} and {twice[1]}: expected one claim on each estimate; found two on "
@@ -62,7 +61,8 @@ def load_claims(path: str | Path | None, indicators: Collection[str] | None = No
     return claims
 
 
-def _check(row, where: str, indicators: Collection[str] | None, estimators: Collection[str]) -> None:
+def _check(row, where: str, indicators: Collection[str] | None, estimators: Collection[str],
+           samples: Collection[str] | None) -> None:
     """Raise DidError for the first cell of a claim that may not be as it is."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", row.claim):
         raise DidError(f"{where}: claim must be a name of letters, digits, _, . and -, since files are named by it; "
@@ -72,7 +72,8 @@ def _check(row, where: str, indicators: Collection[str] | None, estimators: Coll
                        f"{', '.join(indicators)}{suggest(row.indicator, indicators)}")
     _choose(where, "estimator", row.estimator, estimators)
     _choose(where, "treatment", row.treatment, TREATMENTS)
-    _choose(where, "sample", row.sample, SAMPLES)
+    if samples is not None:
+        _choose(where, "sample", row.sample, samples)
     _choose(where, "significance", row.significance, BANDS, empty=True)
     _choose(where, "sign", row.sign, SIGNS, empty=True)
     _choose(where, "rounding", row.rounding, ROUNDINGS, empty=True)

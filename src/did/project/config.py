@@ -278,13 +278,21 @@ class Specification(Strict):
         return self.cohorts in ("by_wave", "by_system", "own_dates")
 
 
+class Sample(Strict):
+    """Units that an effect is estimated on: all that there are, but for those named here."""
+
+    called: Label = Field("", description="What it is called in figures and pages; its name if absent.")
+    without_waves: list[int] = Field(default_factory=list, description="Waves that are left out.")
+    without_systems: list[str] = Field(default_factory=list, description="Systems that are left out, by code.")
+    without_units: list[str] = Field(default_factory=list, description="Units that are left out, by code.")
+
+
 class Waves(Strict):
     """Who became treated, when, and what system each area belongs to: by `table`, or by the other keys."""
 
     table: str | None = Field(None, description="Table of first treated periods, for units that are as the figures "
                               "have them (columns `unit` or `system`, `first_treated`; optional `wave`, `dose`, "
-                              "`system`, `name`, `region`). In place of every other key but `units` and "
-                              "`excluded_wave`.")
+                              "`system`, `name`, `region`). In place of every other key but `units`.")
     units: str | None = Field(None, description="Table of `unit` and `system` (optional `name`, `region`), where "
                               "`table` is by system.")
     membership: dict[str, str] = Field(default_factory=dict, description="Geography -> table of wave, system, area and "
@@ -303,7 +311,6 @@ class Waves(Strict):
                                           "where that is not its wave's.")
     records: dict[Label, dict[str, str]] = Field(default_factory=dict, description="Name -> geography -> another "
                                                "membership table, for specifications with that membership.")
-    excluded_wave: int | None = Field(None, description="Wave taken out of the sample `wave_two_removed`.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Waves:
@@ -313,9 +320,8 @@ class Waves(Strict):
             missing = [name for name in needed if name not in given]
             if missing:
                 raise ValueError(f"expected table, or {', '.join(needed)}; found no {', '.join(missing)}")
-        elif extra := sorted(set(given) - {"table", "units", "excluded_wave"}):
-            raise ValueError(f"with table, expected units and excluded_wave at most; found {', '.join(extra)}; "
-                             "remove them")
+        elif extra := sorted(set(given) - {"table", "units"}):
+            raise ValueError(f"with table, expected units at most; found {', '.join(extra)}; remove them")
         return self
 
 
@@ -424,7 +430,8 @@ class Evaluation(Strict):
     indicators: list[Identifier] = Field(min_length=1, description="Indicators to evaluate.")
     waves: Waves = Field(description="Who became treated, and when.")
     treatments: list[Literal["binary", "intensity"]] = Field(min_length=1, description="Treatments.")
-    samples: list[Literal["full", "wave_two_removed"]] = Field(min_length=1, description="Samples.")
+    samples: dict[Identifier, Sample] = Field(min_length=1, description="Named samples: what each leaves out. The "
+                                              "first is reported.")
     estimators: list[str] = Field(min_length=1, description="Estimators, by name.")
     staggered_estimators: list[str] = Field(default_factory=list, description="Estimators of specifications with "
                                                                               "cohorts "
@@ -445,6 +452,11 @@ class Evaluation(Strict):
     def own_folder(self) -> str:
         """Folder of this evaluation within `data` and `results`; "" for none."""
         return self.id if self.folder is None else self.folder
+
+    @property
+    def sample(self) -> str:
+        """Name of the sample that is reported."""
+        return next(iter(self.samples))
 
     def specifications_of(self, indicator: Indicator) -> dict[str, Specification]:
         """The specifications that concern an indicator, by name."""

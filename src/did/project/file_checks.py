@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from did.errors import DidError, Mistakes
+from did.errors import DidError, Mistakes, suggest
 from did.project import yaml_files
 from did.project.checks import known_indicators
 from did.project.claims import load_claims
@@ -23,14 +23,43 @@ def check_files(path: Path, evaluation: Evaluation, indicators: list[Indicator],
         for name in evaluation.specifications_of(indicator):
             with mistakes.collected():
                 _check_membership(path, evaluation, indicator, name)
+    with mistakes.collected():
+        _check_samples(path, evaluation)
     for name in dict.fromkeys(source for each in indicators for source in each.sources):
         with mistakes.collected():
             load_named(name, evaluation.sources_folder)
     with mistakes.collected():
-        claims = load_claims(evaluation.published, known_indicators(evaluation, indicators))
+        claims = load_claims(evaluation.published, known_indicators(evaluation, indicators),
+                             samples=evaluation.samples)
         if len(claims) and not (evaluation.publication.citation and evaluation.publication.coefficients):
             raise DidError(f"{yaml_files.key(path, 'publication')} must have citation and coefficients, since "
                            f"{evaluation.published} holds claims; found one of them missing; add it")
+
+
+def _check_samples(path: Path, evaluation: Evaluation) -> None:
+    """Raise DidError for a system or a unit that a sample leaves out and no table of the waves knows."""
+    known = codes(evaluation)
+    for name, sample in evaluation.samples.items():
+        for column, named in (("system", sample.without_systems), ("unit", sample.without_units)):
+            for code in named:
+                if code not in known[column]:
+                    raise DidError(f"{yaml_files.key(path, 'samples', name, f'without_{column}s')}: expected a "
+                                   f"{column} that the tables of waves name; found '{code}'"
+                                   f"{suggest(code, known[column])}; correct it")
+
+
+def codes(evaluation: Evaluation) -> dict[str, set[str]]:
+    """Return the codes of every ``system`` and ``unit`` in an evaluation's tables of systems or of waves.
+
+    Raises DidError for a table that cannot be read.
+    """
+    waves, known = evaluation.waves, {"system": set[str](), "unit": set[str]()}
+    files = [*waves.systems.values()] if waves.table is None else [waves.table, *([waves.units] if waves.units else [])]
+    for file in dict.fromkeys(files):
+        held = read_reference(Path(evaluation.reference) / file, [], [])
+        for column, found in known.items():
+            found |= set(held[column]) - {""} if column in held else set()
+    return known
 
 
 def _check_membership(path: Path, evaluation: Evaluation, indicator: Indicator, name: str) -> None:

@@ -30,20 +30,20 @@ _WHOLE = f"{_WORDS} title publication.citation"
 # Stage -> the keys it reads; a key of a section is written with a point.
 KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, keys in {
     "align": f"indicators_folder default_specification specifications {_PANEL}",
-    "fit": f"{_FITTED} published staggered_estimators seed inference.refits waves.excluded_wave",
-    "calibrate": f"""{_FITTED} published staggered_estimators seed draws waves.excluded_wave inference.order
+    "fit": f"{_FITTED} published staggered_estimators seed inference.refits",
+    "calibrate": f"""{_FITTED} published staggered_estimators seed draws inference.order
                      inference.tolerance inference.draws inference.refits inference.wild_draws""",
     "diagnose": f"""{_FITTED} published staggered_estimators seed draws robustness reference waves.table waves.units
-                    waves.systems waves.excluded_wave""",
-    "specify": f"{_FITTED} products published waves.excluded_wave {_PANEL}",
+                    waves.systems""",
+    "specify": f"{_FITTED} products published {_PANEL}",
     "compare": "indicators_folder published default_specification treatments samples estimators evidence",
-    "check": f"{_FITTED} published evidence waves.excluded_wave",
+    "check": f"{_FITTED} published evidence",
     "judge": "indicators_folder default_specification specifications samples treatments evidence",
     "adjust": """indicators_folder indicators families default_specification specifications samples treatments
-                 estimators clusters draws seed waves.excluded_wave""",
+                 estimators clusters draws seed""",
     "draw": f"{_WORDS} published staggered_estimators waves.onsets evidence",
     "family": f"""{_WORDS} title published reference waves.units waves.systems waves.records waves.onsets
-                  waves.system_onsets waves.treated_waves waves.excluded_wave""",
+                  waves.system_onsets waves.treated_waves""",
     "reproduce": """indicators_folder sources_folder indicators families title published
                     default_specification specifications samples treatments estimators clusters units
                     publication.citation evidence""",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import reprlib
 from functools import lru_cache
 from pathlib import Path
@@ -67,6 +68,14 @@ def read(path: str | Path, model: type[Model]) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         raise DidErrors(_sentences(path, node, value, model, error)) from error
+
+
+def values(path: str | Path) -> dict[str, Any]:
+    """Return what a YAML file holds, as it is written, to change and write again.
+
+    Raises DidError as `read` does for what is no YAML.
+    """
+    return copy.deepcopy(_parsed(Path(path))[1])
 
 
 def key(path: str | Path, *location: str | int) -> str:

@@ -50,7 +50,7 @@ def _reassigned(indicators: Collection[str], evaluation: Evaluation,
                 paths: Paths) -> dict[tuple[str, str, str], pd.DataFrame]:
     """Joint statistics of the outcomes under the reported specification, first sample, by treatment and estimator;
     without those whose clusters cannot change places together."""
-    specification, sample = evaluation.default_specification, evaluation.samples[0]
+    specification, sample = evaluation.default_specification, evaluation.sample
     frames = {name: tables.read("panel", paths.panel(name)) for name in indicators}
     found = {}
     for treatment in evaluation.treatments:

@@ -71,7 +71,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
         for treatment in evaluation.treatments:
             panel = panel_of(frame, sample, treatment, evaluation)
             rows = [pretrend_rows(panel, bin_width=PERIODS_PER_YEAR[panel.frequency])]
-            if sample == evaluation.samples[0]:
+            if sample == evaluation.sample:
                 rows += _about_design(panel, evaluation)
                 if treatment == evaluation.treatments[0]:
                     rows += [recommendation(rows[0], panel, settings.published_estimator),
@@ -80,7 +80,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                              _about_sampling(panel, frame, settings, evaluation),
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
             names = [name for *cell, name in claimed_cells(indicator, evaluation) if cell == [sample, treatment]]
-            if [sample, treatment] != [evaluation.samples[0], evaluation.treatments[0]]:
+            if [sample, treatment] != [evaluation.sample, evaluation.treatments[0]]:
                 rows += _for_evidence(panel, frame, [name for name in names if entry(name).kind == ONE_EFFECT],
                                       settings, evaluation)
             found += [each.assign(**keys) for each in rows]
@@ -89,12 +89,12 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     if staggered:
         panel = panel_of(
             panels.loc[panels["specification"] == staggered],
-            evaluation.samples[0],
+            evaluation.sample,
             evaluation.treatments[0],
             evaluation,
         )
         about = _about_staggered(panel, evaluation.staggered_estimators, evaluation.seed)
-        found += [rows.assign(indicator=indicator, specification=staggered, sample=evaluation.samples[0],
+        found += [rows.assign(indicator=indicator, specification=staggered, sample=evaluation.sample,
                               is_synthetic=synthetic) for rows in about]
     diagnostics = pd.concat([rows.astype({"reason": "str"}) for rows in found if len(rows)], ignore_index=True)
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))
@@ -162,7 +162,7 @@ def _about_assumptions(panel: Panel, frame: pd.DataFrame, evaluation: Evaluation
     """The estimate under other assumptions; as counts where the outcome was published with them."""
     counts = None
     if frame["numerator"].notna().all() and frame["weight"].notna().all():
-        counts = panel_of(frame.assign(outcome=frame["numerator"]), evaluation.samples[0], "binary", evaluation,
+        counts = panel_of(frame.assign(outcome=frame["numerator"]), evaluation.sample, "binary", evaluation,
                           weight="weight")
     lags = evaluation.specifications[evaluation.default_specification].lags
     return other_assumption_rows(panel, counts, lags=lags, seed=evaluation.seed)
@@ -173,7 +173,7 @@ def _about_sampling(panel: Panel, frame: pd.DataFrame, indicator: Indicator, eva
     names, options = _static(evaluation)
     answers = None
     if indicator.design_effect is not None and frame["weight"].notna().all():
-        answers = panel_of(frame, evaluation.samples[0], panel.treatment, evaluation, weight="weight").weight
+        answers = panel_of(frame, evaluation.sample, panel.treatment, evaluation, weight="weight").weight
     return sampling_rows(panel, answers, names, options, per=indicator.per, design_effect=indicator.design_effect,
                          seed=evaluation.seed)
 

@@ -21,7 +21,6 @@ from did.report.content.evaluation_facts import family_facts, outcome_facts, sta
 from did.report.content.evidence_rows import evidence_rows, leading
 from did.report.content.facts import (
     PERIODS,
-    SAMPLES,
     TREATMENTS,
     estimator_name,
     levels,
@@ -89,7 +88,7 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
 def _evidence(indicator: Indicator, evaluation: Evaluation, made: dict[str, pd.DataFrame], source: str,
               paths: Paths) -> None:
     """Draw the evidence on the estimate that the outcome is answered by."""
-    own = leading(made["verdicts"], {"sample": evaluation.samples[0], "treatment": evaluation.treatments[0],
+    own = leading(made["verdicts"], {"sample": evaluation.sample, "treatment": evaluation.treatments[0],
                                      "estimator": indicator.published_estimator})
     rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units)
     frame = _frame_of_effects(indicator, evaluation, paths, "evidence", "the evidence at a glance", source)
@@ -101,11 +100,11 @@ def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.D
             paths: Paths) -> None:
     name, tests, trends = indicator.id, frames["diagnostics"], frames["trends"]
     unit = measure(indicator, evaluation)
-    for sample in evaluation.samples:
+    for sample, called in samples_of(evaluation).items():
         rows = trends.loc[trends["sample"] == sample]
         linear = tests.loc[(tests["sample"] == sample) & (tests["diagnostic"] == "linear_pretrend")
                            & tests["treatment"].eq("binary")]
-        frame = Frame(paths.results / "figures" / f"trends_{name}_{sample}", f"{indicator.title}, {SAMPLES[sample]}",
+        frame = Frame(paths.results / "figures" / f"trends_{name}_{sample}", f"{indicator.title}, {called}",
                       subtitle(unit, indicator, evaluation), source, evaluation.units)
         parallel_trends(rows, frame.marked(rows), onset=onset(indicator, evaluation), value_label=unit, tests=linear)
 
@@ -122,7 +121,7 @@ def _series(indicator: Indicator, evaluation: Evaluation, source: str, paths: Pa
 
 def _reported(indicator: Indicator, evaluation: Evaluation, estimator: str) -> Selection:
     """An estimator as the report has it: default specification, first sample and treatment."""
-    return Selection(indicator.id, evaluation.default_specification, evaluation.samples[0], evaluation.treatments[0],
+    return Selection(indicator.id, evaluation.default_specification, evaluation.sample, evaluation.treatments[0],
                      estimator)
 
 
@@ -173,7 +172,7 @@ def _published(claims: pd.DataFrame, indicator: Indicator, evaluation: Evaluatio
     """What was printed for an indicator by its published estimator, first treatment and sample."""
     claim = only(claims.loc[claims["published_value"].notna()], indicator=indicator.id,
                  estimator=indicator.published_estimator, treatment=evaluation.treatments[0],
-                 sample=evaluation.samples[0], estimand="overall")
+                 sample=evaluation.sample, estimand="overall")
     return PublishedNumber(None if claim is None else float(claim["published_value"]),
                            is_compared=evaluation.publication.coefficients > 0)
 
@@ -187,7 +186,7 @@ def _robustness(indicator: Indicator, evaluation: Evaluation, frames: dict[str, 
         diagnostics=frames["diagnostics"],
         specifications=frames["specifications"],
         specification=evaluation.default_specification,
-        samples=evaluation.samples,
+        samples=list(evaluation.samples),
         treatment=evaluation.treatments[0],
         estimators=sorted(static, key=lambda name: name != indicator.published_estimator),
     )
@@ -240,6 +239,6 @@ def _specifications_of_claims(
             rows.loc[rows["claim"] == claim.claim],
             Frame(paths.results / "figures" / figures[claim.claim],
                   f"{indicator.title}: {estimator_name(claim.estimator)} under every specification",
-                  f"{TREATMENTS[claim.treatment]} treatment, {SAMPLES[claim.sample]}. "
+                  f"{TREATMENTS[claim.treatment]} treatment, {samples_of(evaluation)[claim.sample]}. "
                   f"{subtitle(claim.unit, indicator, evaluation)}", source, evaluation.units),
             claim=claim, default=evaluation.default_specification, clusters=levels(evaluation))

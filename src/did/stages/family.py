@@ -100,5 +100,6 @@ def _waves(evaluation: Evaluation, is_synthetic: bool, paths: Paths) -> None:
               f"{record.replace('_', ' ')}.",
               f"{listed(by_geography[name] for name in members)} in {evaluation.reference}; own calculation",
               evaluation.units, is_synthetic),
-        treated=waves.treated_waves, removable=waves.excluded_wave,
+        treated=waves.treated_waves,
+        removable=next((wave for each in evaluation.samples.values() for wave in each.without_waves), None),
         geographies={name: GEOGRAPHIES.get(name, name.replace("_", " ")) for name in members})

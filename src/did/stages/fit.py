@@ -14,6 +14,7 @@ from did.estimators.registry import TWO_WAY
 from did.inference.calibration import is_quick
 from did.inference.clustered import cluster_shares, summarise
 from did.inference.multiplier import add_bands
+from did.panels.samples import kept
 from did.project.claims import judged_cells, load_claims
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
@@ -38,7 +39,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
         if frame.empty:
             raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
         staggered, leading = specification.staggered, leading_cells(indicator, name, evaluation)
-        for sample in evaluation.samples[:1] if staggered else evaluation.samples:
+        for sample in [evaluation.sample] if staggered else evaluation.samples:
             for treatment in evaluation.treatments[:1] if staggered else evaluation.treatments:
                 panel = panel_of(frame, sample, treatment, evaluation)
                 for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
@@ -73,7 +74,7 @@ def leading_cells(indicator: str, name: str, evaluation: Evaluation) -> list[tup
     claim prints something on; under those that treat units from different dates the first treatment and the estimators
     for them. `has_headline` says whether one can be measured. Raises DidError for a mistake in the claims file.
     """
-    sample = evaluation.samples[0]
+    sample = evaluation.sample
     if evaluation.specifications[name].staggered:
         return [(sample, evaluation.treatments[0], estimator) for estimator in evaluation.staggered_estimators]
     first = [(sample, treatment, estimator) for treatment in evaluation.treatments
@@ -112,9 +113,7 @@ def options_of(estimator: str, panel: Panel, lags: str) -> dict[str, object]:
 
 def of_sample(frame: pd.DataFrame, sample: str, evaluation: Evaluation) -> pd.DataFrame:
     """The rows of the panel table that a sample keeps."""
-    if sample == "wave_two_removed":
-        return frame.loc[frame["wave"].fillna(0) != evaluation.waves.excluded_wave]
-    return frame
+    return frame.loc[kept(frame, evaluation.samples[sample])]
 
 
 def within_treated(panel: Panel) -> list[tuple[Result, Panel]]:

@@ -23,7 +23,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     that is missing or breaks its contract.
     """
     frames = {name: tables.read(name, getattr(paths, name)(indicator)) for name in READ}
-    first = {"specification": evaluation.default_specification, "sample": evaluation.samples[0],
+    first = {"specification": evaluation.default_specification, "sample": evaluation.sample,
              "treatment": evaluation.treatments[0]}
     head = frames["headline"]
     estimators = head.loc[np.logical_and.reduce([head[name].eq(value) for name, value in first.items()]), "estimator"]

@@ -33,7 +33,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths, effects: Sequen
     """
     panels = tables.read("panel", paths.panel(indicator))
     frame = panels.loc[panels["specification"] == evaluation.default_specification]
-    panel = panel_of(frame, evaluation.samples[0], evaluation.treatments[0], evaluation)
+    panel = panel_of(frame, evaluation.sample, evaluation.treatments[0], evaluation)
     level = evaluation.clusters[-1]
     if not effects:
         rows = minimum_detectable_rows(estimate(TWO_WAY, panel), panel)

@@ -67,7 +67,7 @@ def _estimate(asked: Asked, verdict: Mapping | None, indicator: Indicator, evalu
     """The row of the estimates table that is asked about, by the first clustering."""
     rows = tables.read("estimates", paths.estimates(indicator.id))
     rows = rows.loc[rows["estimand"].eq("overall") & rows["cluster"].eq(evaluation.clusters[0])]
-    usual = {"specification": evaluation.default_specification, "sample": evaluation.samples[0],
+    usual = {"specification": evaluation.default_specification, "sample": evaluation.sample,
              "treatment": evaluation.treatments[0], "estimator": indicator.published_estimator}
     for name in CELL:
         wanted = getattr(asked, name) or (verdict or usual)[name]

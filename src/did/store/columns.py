@@ -24,7 +24,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
         CODE,
         NEVER,
     ),
-    "sample": ("full, or wave_two_removed: without the wave that was treated next", CODE, NEVER),
+    "sample": ("which of the evaluation's named samples of units", CODE, NEVER),
     "treatment": ("binary, intensity (each unit of dose), or intensity_within_treated", CODE, NEVER),
     "estimator": ("estimator, named as in docs/methods.md", CODE, "the row is of no estimator"),
     "estimand": (

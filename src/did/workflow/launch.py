@@ -48,12 +48,14 @@ def alone() -> Iterator[None]:
 
 
 def tell(text: str, output: str) -> None:
-    """Say something that is not an error, in the way ``output`` asks for, as of `did.workflow.run.run`."""
+    """Say something that is not an error, in the way ``output`` asks for, as of `did.workflow.run.run`; nothing where
+    nobody reads any more."""
     text = printable(text)
-    if output == "json":
-        print(json.dumps({"event": "note", "message": text}, ensure_ascii=False), flush=True)
-    elif output != "quiet":
-        print(text, file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):
+        if output == "json":
+            print(json.dumps({"event": "note", "message": text}, ensure_ascii=False), flush=True)
+        elif output != "quiet":
+            print(text, file=sys.stderr, flush=True)
 
 
 def executor_of(profile: str | None) -> str:

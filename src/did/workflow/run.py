@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from did.project import shipped
+from did.project import shipped, variants
+from did.project.variants import UNCHANGED, Change
 from did.workflow.launch import alone, tell, workflow
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(config: str, *, data: str | None, cores: int | None, offline: bool, accept: bool, profile: str | None = None,
-        output: str = "") -> int:
+        output: str = "", change: Change = UNCHANGED) -> int:
     """Run the workflow of the evaluation ``config``, a file or a name, in the current folder and return its exit code.
 
     The workflow is the folder's own Snakefile, if it has one, else that of the package. An evaluation that is shipped
@@ -22,16 +23,21 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
     Everything that can be wrong in the config files is found before anything runs. One run at a time may
     work in a folder; the hold ends with the process, so a killed run leaves nothing to clear up. ``cores`` is the
     number of jobs at a time, None for the profile's number or 2; ``profile`` a folder with a Snakemake profile.
+    ``change`` has the evaluation run with something changed, by a file of its own (`did.project.variants`).
     ``output`` is how much is said: a line for each step, or "quiet", "verbose" or "json" (one object a line on
     standard output).
 
-    Raises DidError for config mistakes, an evaluation that is not there, a wrong ``data`` mode, a folder in which
+    Raises DidError for config mistakes, a change that cannot be made, an evaluation that is not there, a wrong ``data`` mode, a folder in which
     another run is at work, and a ``profile`` that cannot be used, as `did.workflow.launch.executor_of`.
     """
     path, written = shipped.evaluation_file(config)
     config = str(path)
     if written:
         tell(f"laid out here: {', '.join(written)}", output)
+    if change.words:
+        changed, about = variants.write(config, change)
+        tell(f"{changed}: {config}, {change.words}; about {', '.join(about)}", output)
+        config = str(changed)
     with alone(), workflow(config, profile=profile, output=output) as start:
         from did.workflow.plan import Plan
 

@@ -139,7 +139,7 @@ def answer_names(evaluation: Evaluation, without: Collection[str] = ()) -> Names
         units={name: effect_unit(each, evaluation) for name, each in members.items()},
         headlines=list(result_files.headlines(evaluation, without).values()),
         dose=evaluation.dose, areas=evaluation.units,
-        samples={name: called for name, called in samples_of(evaluation).items() if name != evaluation.samples[0]})
+        samples={name: called for name, called in samples_of(evaluation).items() if name != evaluation.sample})
 
 
 def run_answer(evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> Answer:

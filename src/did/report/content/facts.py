@@ -45,7 +45,7 @@ def levels(evaluation: Evaluation) -> dict[str, str]:
 
 def samples_of(evaluation: Evaluation) -> dict[str, str]:
     """An evaluation's samples and their names."""
-    return {name: SAMPLES[name] for name in evaluation.samples}
+    return {name: each.called or name.replace("_", " ") for name, each in evaluation.samples.items()}
 
 
 def treatments_of(evaluation: Evaluation) -> dict[str, str]:

@@ -178,7 +178,7 @@ def diagnostics(facts: Facts, tables: Mapping[str, pd.DataFrame], evaluation: Ev
     reason.
     """
     rows = tables["diagnostics"]
-    treatment, sample = evaluation.treatments[0], evaluation.samples[0]
+    treatment, sample = evaluation.treatments[0], evaluation.sample
     rows = rows[rows["indicator"].eq(facts.total) & rows["specification"].isin([facts.specification, facts.staggered])
                 & rows["sample"].eq(sample) & rows["treatment"].isin([treatment, ""])]
     blank = dict.fromkeys(["Diagnostic", "Of", "Value", "95% interval", "p", "Status", "Why or note"], "")

@@ -108,7 +108,7 @@ def _cell(row) -> str:
     effect = [str(part) for part in (row.estimand, row.cohort, row.period, row.event_time)
               if pd.notna(part) and part not in ("", "overall")]
     return ", ".join([short_name(row.estimator), TREATMENTS[row.treatment].lower(),
-                      SAMPLES[row.sample], *effect])
+                      SAMPLES.get(row.sample, row.sample.replace("_", " ")), *effect])
 
 
 def _tally(rows: pd.DataFrame) -> str:
