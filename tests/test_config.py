@@ -255,7 +255,7 @@ def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
     ("clusters: [unit, system]", "clusters: [unit, unit]", "key 'clusters' names 'unit' twice"),
     ("headline: dtoc_total", "headline: dtoc_totl", "did you mean 'dtoc_total'?"),
     ("published/ics.csv", "published/isc.csv", "isc.csv: expected a reference table"),
-    ("without_waves: [2]", "without_systems: [QPO]", "key 'samples.wave_two_removed.without_systems': expected a system"),
+    ("without_waves: [2]", "without_systems: [QPO]", "wave_two_removed.without_systems': expected a system"),
     ("  treated_waves: [1]\n", "", "found no treated_waves"),
     ("  onset: 2017-06 ", "  table: x.csv\n  onset: 2017-06 ", "with table, expected units at most"),
     ("staggered_estimators: [did, event_study, callaway_santanna, sun_abraham, imputation, stacked]",
@@ -320,8 +320,8 @@ VISITS = "config/elsewhere/indicators/visits.yaml"
     (OWN, "by_table, window: to_2019,", "by_table, partial: majority,", "key "
      "'specifications.to_2019.partial' is about membership tables"),
     (OWN, "indicators: [visits]", "indicators: [visit]", "did you mean 'visits'?"),
-    (OWN, "{full: {called: full sample}}", "{full: {}, less: {without_units: [D0]}}", "key 'samples.less.without_units': "
-     "expected a unit that the tables"),
+    (OWN, "{full: {called: full sample}}", "{full: {}, less: {without_units: [D0]}}", 
+     "key 'samples.less.without_units': expected a unit that the tables"),
     (VISITS, "first: 2010, last: 2021", "first: 2019, last: 2021", "expected a unit first treated after the first"),
     (VISITS, "first: 2010, last: 2021", "first: 2010, last: 2013", "expected a unit first treated after the first"),
     (VISITS, "published_estimator: did", "published_estimator: ldv", "must be an estimator of evaluation elsewhere"),

@@ -16,7 +16,7 @@ from did.cli.app import DATA_HELP, State, cores_and_profile, data_option, main
 @cores_and_profile
 @click.option("--offline", is_flag=True, help="Never open a network connection.")
 @click.option("--accept", is_flag=True, help="Accept files whose checksum changed at the publisher.")
-@click.option("--specification", metavar="NAME", help="Report this of the named specifications in place of the default.")
+@click.option("--specification", metavar="NAME", help="Report this of the named specifications.")
 @click.option("--without-system", "without_systems", multiple=True, metavar="CODE",
               help="Leave a system out of every sample. May be given again.")
 @click.option("--without-period", "without_periods", multiple=True, metavar="PERIOD",
@@ -41,8 +41,8 @@ def run(state: State, config: str | None, data: str | None, cores: int | None, p
     from did.project.variants import Change
     from did.workflow import run as workflow
 
-    code = workflow.run(config or state.config, change=Change(**changed), data=data, cores=cores, offline=offline, accept=accept,
-                        profile=profile, output=state.output)
+    code = workflow.run(config or state.config, change=Change(**changed), data=data, cores=cores, offline=offline,
+                        accept=accept, profile=profile, output=state.output)
     if state.output == "json":
         state.event("ended", command="run", exit_code=code)
     sys.exit(code)

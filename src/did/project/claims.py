@@ -42,8 +42,9 @@ def load_claims(path: str | Path | None, indicators: Collection[str] | None = No
     estimand is read as ``overall``. docs/reproduction.md describes every column. Raises DidError, naming file and
     claim, for: a missing column; a claim that is not a name, or is listed twice, or two claims on one estimate; an
     indicator that is not in ``indicators`` (None for any, where it was checked before); an estimator that is not in
-    ``estimators``; a sample that is not in ``samples`` (None for any); an unknown treatment, sign, significance band or rounding; a value that is not a number, has
-    no unit or contradicts its own sign; a number of observations or event time that is not a whole number.
+    ``estimators``; a sample that is not in ``samples`` (None for any); an unknown treatment, sign, significance band or
+    rounding; a value that is not a number, has no unit or contradicts its own sign; a number of observations or event
+    time that is not a whole number.
     """
     if path is None:
         return pd.DataFrame(columns=[*CLAIM_COLUMNS, *OPTIONAL_COLUMNS], dtype="str")

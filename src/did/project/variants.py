@@ -121,8 +121,8 @@ def _families(evaluation: Evaluation, change: Change) -> list[str]:
     fits = known.groupby("family", sort=False)["frequency"].agg(lambda own: not frequencies or set(own) == frequencies)
     found = [family for family, fit in fits.items() if fit and (named is None or family in named)]
     if not found:
-        raise DidError(f"{change.words}: expected an outcome that this is about; found none: the outcomes are "
-                       f"{', '.join(f'{row.family} ({row.frequency})' for row in known.drop_duplicates().itertuples())}")
+        there = ", ".join(f"{row.family} ({row.frequency})" for row in known.drop_duplicates().itertuples())
+        raise DidError(f"{change.words}: expected an outcome that this is about; found none: the outcomes are {there}")
     return found
 
 

@@ -27,8 +27,9 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
     ``output`` is how much is said: a line for each step, or "quiet", "verbose" or "json" (one object a line on
     standard output).
 
-    Raises DidError for config mistakes, a change that cannot be made, an evaluation that is not there, a wrong ``data`` mode, a folder in which
-    another run is at work, and a ``profile`` that cannot be used, as `did.workflow.launch.executor_of`.
+    Raises DidError for config mistakes, a change that cannot be made, an evaluation that is not there, a wrong ``data``
+    mode, a folder in which another run is at work, and a ``profile`` that cannot be used, as
+    `did.workflow.launch.executor_of`.
     """
     path, written = shipped.evaluation_file(config)
     config = str(path)
