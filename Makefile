@@ -101,10 +101,14 @@ $(BENCH)/.built: requirements.lock benchmarks/requirements.txt pyproject.toml
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(DOCS)/.built: docs/requirements.txt
+# The site runs the code on its pages, so the package is in there too.
+$(DOCS)/.built: requirements.lock docs/requirements.txt pyproject.toml
 	@rm -rf $(DOCS)
+	@echo "building $(DOCS) from requirements.lock and docs/requirements.txt (about a minute)"
 	@$(PYTHON) -m venv $(DOCS)
-	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r docs/requirements.txt
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock \
+		-r docs/requirements.txt
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(SECURITY)/.built: security/requirements.txt
