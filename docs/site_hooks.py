@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -31,7 +32,7 @@ def on_files(files: Files, config, **_) -> Files:
 
 
 def demonstration() -> Path:
-    """Return the folder of the made-up tables that the walkthrough of the ICS answer reads; made once, in build/docs."""
+    """Return the folder of made-up tables that the walkthrough of the ICS answer reads; made once, in build/docs."""
     folder = ROOT / "build" / "docs"
     if not (folder / "data/demo/processed/panel/dtoc_total.parquet").is_file():
         for part in ("config", "data/reference"):
@@ -56,7 +57,9 @@ def reference() -> str:
     parts = ["# Reference of `import did`\n\nEvery public name, from its docstring. The examples are run by the tests."]
     for title, names in groups.items():
         parts.append(f"## {title}")
-        parts += [f"::: did.{name}" if name not in FIXED else f"::: {FIXED[name].__module__}.{name}" for name in names]
+        # Functions made of a registration are there only once the package is imported.
+        parts += [f"::: {FIXED[name].__module__}.{name}" if name in FIXED else
+                  f"::: did.{name}\n    options:\n      force_inspection: true" for name in names]
     return "\n\n".join(parts) + "\n"
 
 
@@ -69,6 +72,17 @@ def on_page_markdown(markdown: str, page, config, files: Files, **_) -> str:
     if page.file.src_uri == "walkthrough_ics_result.md":
         sys.argv = [page.file.src_uri, str(demonstration())]
     return run_code.shown(OUTSIDE.sub(r"\1", markdown), Path(page.file.src_uri).stem, keep)
+
+
+def on_post_build(config, **_) -> None:
+    """Refuse a site with a page that would ask another machine for something, or with a formula left as it was."""
+    asks = re.compile(r'<(?:script|img|iframe|link rel="stylesheet")[^>]*(?:src|href)="(?:https?:)?//[^"]*')
+    for page in sorted(Path(config.site_dir).rglob("*.html")):
+        text = page.read_text(encoding="utf-8")
+        found = asks.search(text) or FORMULA.search(text)
+        if found:
+            raise PluginError(f"{page.name}: expected nothing from other machines and no formula as text; found "
+                              f"{found[0][:200]}")
 
 
 def on_page_content(content: str, **_) -> str:

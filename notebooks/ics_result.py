@@ -2,9 +2,9 @@
 # # The ICS answer
 #
 # Did Integrated Care Systems of the first wave change delayed transfers of care? The panel is that of a run,
-# `did run ics`: councils by month, delayed days per 100,000 adults, and those in a system of the first wave treated from
-# June 2017. Another folder of a run's tables may be given as the one argument. Those in `data/demo` are made up: they
-# show the method, and say nothing about the policy.
+# `did run ics`: councils by month, delayed days per 100,000 adults, treated from June 2017 where they are in a system
+# of the first wave. Another folder of a run's tables may be given as the one argument. Those in `data/demo` are made
+# up: they show the method, and say nothing about the policy.
 
 # %%
 import sys
@@ -18,11 +18,12 @@ folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("data/demo")
 file = folder / "processed/panel/dtoc_total.parquet"
 if not file.is_file():
     sys.exit(f"{file}: expected the panel of a run; found none; run first: did run ics --data demo")
-table = pd.read_parquet(file, filters=[("specification", "==", "default")]).rename(columns={"outcome": "delayed days"})
-print("The figures are", "made up: SYNTHETIC." if table["is_synthetic"].any() else "the publishers' own.")
+table = pd.read_parquet(file, filters=[("specification", "==", "default")])
+outcome = "delayed days" + (" (SYNTHETIC: made up)" if table["is_synthetic"].any() else "")
+table = table.rename(columns={"outcome": outcome})
 
 # %%
-panel = did.Panel(table, outcome="delayed days", unit="unit", period="period", cohort="cohort", cluster="system")
+panel = did.Panel(table, outcome=outcome, unit="unit", period="period", cohort="cohort", cluster="system")
 panel
 
 # %% [markdown]

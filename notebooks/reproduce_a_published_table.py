@@ -49,8 +49,8 @@ print(f"{2 * same.sum() + (round(two_way, 4) == 0.0818)} of 7 numbers reproduced
 # %% [markdown]
 # ## What it hides
 #
-# Nine tenths of the weight are comparisons with states that never passed a law, so here later comparisons do little harm:
-# an estimator without them says much the same.
+# Nine tenths of the weight are comparisons with states that never passed a law, so here the others do little harm: an
+# estimator without them says much the same.
 
 # %%
 did.compare(panel, ["did", "callaway_santanna", "imputation", "stacked"]).plot()

@@ -2,16 +2,17 @@
 # # Your own panel
 #
 # A data frame with a row per unit and period is all it takes. This one is made up: 36 clinics over ten years, some of
-# which joined a programme in 2016, others in 2019. Read yours with `pd.read_csv`, `polars.read_parquet` or what you like.
+# which joined a programme in 2016, others in 2019. Read yours with `pd.read_csv`, `polars.read_parquet` or another.
 
 # %%
 import did
 
-clinics = did.example()
+clinics = did.example().rename(columns={"visits": "visits (made up)"})
 clinics.head(3)
 
 # %%
-panel = did.Panel(clinics, outcome="visits", unit="clinic", period="year", cohort="first_year", cluster="network")
+panel = did.Panel(clinics, outcome="visits (made up)", unit="clinic", period="year", cohort="first_year",
+                  cluster="network")
 panel
 
 # %% [markdown]
