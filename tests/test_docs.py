@@ -86,7 +86,7 @@ def test_config_files_name_their_schema():
         for file in [path] if path.is_file() else path.glob("*.yaml"):
             first = file.read_text(encoding="utf-8").splitlines()[0]
             assert first.startswith("# yaml-language-server: $schema="), file
-            assert (file.parent / first.partition("=")[2]).resolve() == ROOT / "docs" / "schema" / f"{which}.json"
+            assert (file.parent / first.partition("=")[2]).resolve() == ROOT / "config" / "schema" / f"{which}.json"
 
 
 def commands() -> list[tuple[str, str]]:
