@@ -6,7 +6,7 @@
 # make bench                    time and memory of everything, into docs/benchmarks.md (a quarter of an hour, its own
 #                               .bench-venv); one part: make bench ARGS="--only scaling"
 # make fault-test               kills, full disks, changed bytes and other faults; writes docs/reliability.md (half an hour)
-# make docs                     the docs as a site in site/ (its own .docs-venv)
+# make docs                     the docs as a site in site/ (its own .docs-venv); two minutes, as it runs their code
 # make audit                    known vulnerabilities of the pinned packages (needs the network)
 # make sbom                     a software bill of materials in build/sbom.cdx.json (CycloneDX)
 # Both build .venv from the hashed lock first, once.
@@ -56,7 +56,7 @@ bench: $(BENCH)/.built
 	@$(BENCH)/bin/python benchmarks/run.py $(ARGS)
 
 docs: $(DOCS)/.built
-	@$(DOCS)/bin/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --strict
 	@echo "site/index.html"
 
 verify: $(DONE)
@@ -101,10 +101,14 @@ $(BENCH)/.built: requirements.lock benchmarks/requirements.txt pyproject.toml
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(DOCS)/.built: docs/requirements.txt
+# The site runs the code on its pages, so the package is in there too.
+$(DOCS)/.built: requirements.lock docs/requirements.txt pyproject.toml
 	@rm -rf $(DOCS)
+	@echo "building $(DOCS) from requirements.lock and docs/requirements.txt (about a minute)"
 	@$(PYTHON) -m venv $(DOCS)
-	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r docs/requirements.txt
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock \
+		-r docs/requirements.txt
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(SECURITY)/.built: security/requirements.txt

@@ -1,10 +1,10 @@
 # %% [markdown]
-# # The result for Integrated Care Systems, from the tables of a run
+# # The ICS answer
 #
-# What the analysis estimates, whether the numbers in print are met, and how far the estimates can be trusted. All of
-# it is in `results/demo/`, which `make run` writes, or in `results/` for the publishers' files; the folder may be given
-# as the one argument. The tables of a demonstration are of made-up data: they show the method, and say nothing about
-# the policy.
+# Did Integrated Care Systems of the first wave change delayed transfers of care? The panel is that of a run,
+# `did run ics`: councils by month, delayed days per 100,000 adults, treated from June 2017 where they are in a system
+# of the first wave. Another folder of a run's tables may be given as the one argument. Those in `data/demo` are made
+# up: they show the method, and say nothing about the policy.
 
 # %%
 import sys
@@ -12,62 +12,54 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.store.result_csv import read_csv
-from did.words import interval, number, p_value
+import did
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "results" / "demo"
-TABLES = ("estimates", "reproduction", "diagnostics")
+folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("data/demo")
+file = folder / "processed/panel/dtoc_total.parquet"
+if not file.is_file():
+    sys.exit(f"{file}: expected the panel of a run; found none; run first: did run ics --data demo")
+table = pd.read_parquet(file, filters=[("specification", "==", "default")])
+outcome = "delayed days" + (" (SYNTHETIC: made up)" if table["is_synthetic"].any() else "")
+table = table.rename(columns={"outcome": outcome})
 
 # %%
-missing = [name for name in TABLES if not (RESULTS / f"{name}.csv").is_file()]
-if missing:
-    sys.exit(f"{RESULTS}: expected the tables of a run; found no {missing[0]}.csv; run `make run` first")
-estimates, reproduction, diagnostics = (read_csv(RESULTS / f"{name}.csv", low_memory=False) for name in TABLES)
-print("Data:", "made up" if estimates["is_synthetic"].any() else "the publishers' own", end="\n\n")
+panel = did.Panel(table, outcome=outcome, unit="unit", period="period", cohort="cohort", cluster="system")
+panel
 
 # %% [markdown]
-# ## The effect on each outcome
+# ## What the difference in differences is
 #
-# Difference-in-differences of areas in a system and areas in none, all areas, the main specification; intervals and
-# p-values by areas, and the p-value adjusted for the number of outcomes tested.
+# Councils of one system have more in common than others, so errors are by system. There are few treated systems, and
+# the headline rule picks the method whose intervals hold a true zero as often as they say, measured on this very panel.
 
 # %%
-main_analysis = {"specification": "default", "sample": "full", "treatment": "binary", "estimator": "did",
-                 "estimand": "overall", "cluster": "unit"}
-effects = estimates.loc[(estimates[list(main_analysis)] == pd.Series(main_analysis)).all(axis=1)]
-print(pd.DataFrame({
-    "outcome": effects["indicator"],
-    "effect": [number(value, 2, signed=True) for value in effects["estimate"]],
-    "95% interval": [interval(low, high, 2) for low, high in zip(effects["ci_low"], effects["ci_high"], strict=True)],
-    "p": [p_value(p) for p in effects["p_value"]],
-    "adjusted": [p_value(p) for p in effects["p_adjusted"]],
-    "treated": effects["n_treated"].astype(str) + " of " + effects["n_units"].astype(str),
-}).to_string(index=False), end="\n\n")
+fit = did.did(panel)
+print(fit.summary())
 
 # %% [markdown]
-# ## The numbers in print
+# ## Before and after, in half-years
 #
-# Does each published number come out, with standard errors by areas and by systems: its value, sign, significance and
-# number of observations, as far as they are printed?
+# Before the start the effects should lie about zero: there is none yet.
 
 # %%
-numbers = pd.crosstab(reproduction["indicator"], reproduction["number"])
-print("Whether the published numbers come out, by areas and by systems")
-print(numbers.rename_axis(index=None, columns=None).to_string(), end="\n\n")
+by_half_year = did.event_study(panel, bin_width=6).by("unit")
+by_half_year.plot()
 
 # %% [markdown]
-# ## How far to trust it
-#
-# `linear_pretrend` asks whether trends differed before the onset: a small p speaks against the design. The other two
-# test the effect in ways made for few treated systems: where they are large and the p-value above is small, the effect
-# rests on too few systems. A test that could not be had is left empty.
+# ## Do other estimators agree?
 
 # %%
-asked = ["linear_pretrend", "randomisation", "wild_bootstrap"]
-tests = diagnostics.loc[diagnostics["diagnostic"].isin(asked) & (diagnostics["sample"] == "full")
-                        & (diagnostics["treatment"] == "binary") & (diagnostics["cluster"] == "system")
-                        & (diagnostics["estimator"].isna() | (diagnostics["estimator"] == "did"))]
-by_outcome = tests.pivot(index="indicator", columns="diagnostic", values="p_value").reindex(effects["indicator"])
-print("Tests, by systems")
-print(by_outcome.map(p_value, na_action="ignore").rename_axis(index=None, columns=None).to_string(na_rep=""))
+others = did.compare(panel, ["did", "ldv", "callaway_santanna", "synthetic_did"])
+others.plot()
+
+# %% [markdown]
+# ## And if trends were not parallel?
+#
+# Intervals for the average effect if the trends of treated and untreated differed after the start by up to M times the
+# largest difference between two half-years before it (Rambachan and Roth 2023).
+
+# %%
+by_half_year.bounds(m_bars=(0, 0.25, 0.5, 1)).plot()
+
+# %% [markdown]
+# The whole answer, all outcomes and every check, is in the report of the run: `results/report.html`.

@@ -7,20 +7,22 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
 
+import gpps_files
 import small_project
 from did.simulate.panels import panel
 
 ROOT = Path(__file__).resolve().parents[1]
 # Pages in the order of a first day: a run, then what builds on it. The reference page of the command line is made from
 # the help texts; test_docs.py parses its examples.
-PAGES = ["docs/firewall.md", "README.md", "docs/add_an_indicator.md", "docs/evaluate_another_rollout.md",
-         "docs/sweep.md", "docs/cluster.md"]
+PAGES = ["docs/firewall.md", "docs/gpps.md", "README.md", "docs/add_an_indicator.md",
+         "docs/evaluate_another_rollout.md", "docs/sweep.md", "docs/cluster.md"]
 REFERENCE = ["docs/reference_cli.md"]
 # What is not run, and why. The same workflow is run by the blocks that call `did run`.
 SKIPPED = {
@@ -55,10 +57,12 @@ def test_commands_of_the_docs_run_as_written(tmp_path):
                 path.unlink()
         for block in blocks(page):
             kept = "\n".join(line for line in block.splitlines() if (page, line) not in SKIPPED)
-            done = subprocess.run(["bash", "-e", "-c", kept], cwd=project, env=small_project.environment(project),
-                                  capture_output=True, text=True)
+            environment = small_project.environment(project) | {"HOME": str(tmp_path)}
+            done = subprocess.run(["bash", "-e", "-c", kept], cwd=project, env=environment, capture_output=True,
+                                  text=True)
             assert done.returncode == 0, f"{page}:\n{kept}\n{done.stdout}\n{done.stderr}"
             assert "Traceback" not in done.stderr
+    assert (project / "data/raw/gpps/gpps_practice_weighted_2017.csv").is_file()
     assert (project / "results/summary_ae_four_hour.md").is_file()
     assert (project / "results/elsewhere/summary_prescriptions.md").is_file()
     assert pd.read_csv(project / "results/sweep/practices/estimates.csv")["indicator"].nunique() == 2
@@ -79,9 +83,22 @@ def _project(folder: Path) -> Path:
     place.write_text(yaml.safe_dump(evaluation, sort_keys=False), encoding="utf-8")
     (project / "docs").mkdir()
     shutil.copy(ROOT / "docs/example_panel.csv", project / "docs")
+    _downloads(folder, project)
     _own_files(project / "mydata")
     _sweep_files(project)
     return project
+
+
+def _downloads(home: Path, project: Path) -> None:
+    """What a browser has downloaded: a file of the GP survey, and the population's files in a zip file."""
+    (home / "Downloads").mkdir()
+    name = "GPPS 2017 Practice data (weighted) (csv) PUBLIC (1).csv"
+    practices = [gpps_files.practice(f"A{n:05d}") for n in range(3)]
+    (home / "Downloads" / name).write_text(gpps_files.text("2017", practices), encoding="utf-8")
+    shutil.copy(ROOT / "data/reference/gpps_questions.csv", project / "data/reference")
+    with zipfile.ZipFile(project / "ukmidyearestimates (2).zip", "w") as packed:
+        for path in sorted((home / "shared/mirror/ons_population").iterdir()):
+            packed.write(path, f"estimates/{path.name}")
 
 
 def _own_files(folder: Path) -> None:

@@ -283,11 +283,41 @@ def test_years_and_options(tmp_path):
     raw = write(tmp_path, "2018", [practice("A81001")])
     assert "one file for each year; found 2018 also in" in message(raw, raw)
     assert "a survey of 2012 to 2022; found period 2024" in message(RawFile(raw.path, raw.name, "2024"))
-    assert "found period None" in message(RawFile(raw.path, raw.name))
+    pd.testing.assert_frame_equal(read(RawFile(raw.path, raw.name)), read(raw))  # the columns say which year
     assert "'base_tolerance': expected a share" in message(raw, base_tolerance="much")
     assert "did you mean 'base_tolerance'" in message(raw, base_tolerence=1)
     assert "gpps_questions.csv: expected the table" in message(raw, reference=str(tmp_path))
     assert "cannot be read" in message(RawFile(tmp_path / "no.csv", "no.csv", "2018"))
+
+
+def test_the_columns_tell_the_year_and_what_is_no_practice_file(tmp_path):
+    for year in YEARS:
+        raw = write(tmp_path, year, [practice("A81001")])
+        options = {"reference": str(ROOT / "data" / "reference")}
+        assert readers.periods_of("gpps_practice_csv", "gpps", RawFile(raw.path, "x.csv"), options) == [year]
+    short = tmp_path / "ccg.csv"
+    short.write_text("CCG_Code,CCG_Name,received\n00C,NHS X,5\n")
+    assert "the columns of a practice file, 'practice_code' first; found 3 others" in message(RawFile(short, "ccg.csv"))
+    bare = tmp_path / "bare.csv"
+    bare.write_text("Practice_Code,Practice_Name\nA81001,X\n")
+    assert "2 columns that tell no year from another" in message(RawFile(bare, "bare.csv"))
+
+
+def test_the_unweighted_file_of_the_same_columns_is_refused(tmp_path):
+    counts = {measure: round(value) for measure, value in ANSWERS.items()}
+    for question in ("needs", "preferred", "overall"):
+        counts[f"{question}_base"] = sum(value for measure, value in counts.items() if measure.startswith(question))
+    rows = [practice(f"A{n:05d}", **counts) for n in range(30)]
+    content = gpps.text("2019", rows)
+    lines = content.splitlines()
+    place = [column.casefold() for column in lines[0].split(",")].index("received")
+    for received, is_refused in (("120", True), ("90", False)):   # more answers than forms: weighted
+        body = [",".join([*row.split(",")[:place], received, *row.split(",")[place + 1:]]) for row in lines[1:]]
+        raw = write(tmp_path, "2019", "\r\n".join([lines[0], *body, ""]))
+        if is_refused:
+            assert "as in the unweighted file; fetch the weighted practice file" in message(raw)
+        else:
+            assert len(read(raw))
 
 
 def test_a_wider_tolerance_lets_loose_bases_pass(tmp_path):

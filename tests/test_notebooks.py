@@ -1,8 +1,7 @@
-"""The walkthroughs of notebooks/ run as scripts from any folder, and print what is known of their subject."""
+"""The walkthroughs of notebooks/, run as the site runs them: what is known of their subject comes out, and pictures."""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -10,51 +9,68 @@ from pathlib import Path
 
 import pytest
 
-# The fixtures of a small evaluation: pytest finds them by their names in this module.
-from output_stages import write_outputs
-from test_report import in_project, published_evaluation, small  # noqa: F401
+from did.simulate.panels import panel
+from did.store import tables
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+import run_code  # noqa: E402
 
 
-def walkthrough(name: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run one walkthrough with ``folder`` as the working folder, and return what came."""
-    return subprocess.run([sys.executable, str(ROOT / "notebooks" / f"{name}.py"), *arguments], cwd=folder,
-                          env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONIOENCODING": "utf-8"},
-                          capture_output=True, encoding="utf-8", timeout=60)
+def walkthrough(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> tuple[str, list[bytes]]:
+    """Run one walkthrough as a page of the site in ``folder``; return the page and its pictures."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    pictures: list[bytes] = []
+
+    def keep(file: str, content: bytes) -> str:
+        pictures.append(content)
+        return file
+
+    script = (ROOT / "notebooks" / f"{name}.py").read_text(encoding="utf-8")
+    return run_code.shown(run_code.of_notebook(script), name, keep), pictures
 
 
-def test_the_result_is_told_from_the_tables_of_a_run(small, tmp_path):  # noqa: F811
-    evaluation, paths = small
-    write_outputs(evaluation, paths, [])
-    done = walkthrough("ics_result", tmp_path, str(paths.results))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Data: made up")
-    for outcome in evaluation.indicators:
-        # 4 of the 24 made-up areas are treated.
-        assert re.search(rf"{outcome} .* 4 of 24\n", done.stdout), done.stdout
-    assert "p not available" not in done.stdout and "linear_pretrend" in done.stdout
+def test_the_ics_answer_is_told_from_the_panel_of_a_run(tmp_path, monkeypatch):
+    made, _ = panel(24, 24, {14: 4}, 2.0, seed=1, frequency="M", first="2016-04", units_per_system=2, intensity=(7, 32))
+    file = tmp_path / "data" / "processed" / "panel" / "dtoc_total.parquet"
+    tables.write("panel", made.assign(indicator="dtoc_total"), file)
+    page, pictures = walkthrough("ics_result", monkeypatch, tmp_path, "data")
+    assert page.startswith("# The ICS answer") and "24 units x 24 periods" in page and "4 treated" in page
+    assert len(pictures) == 3 and all(each.startswith(b"<?xml") for each in pictures)
+    # Made-up figures are called so in the table, and in every picture that has the outcome on an axis.
+    assert "delayed days (SYNTHETIC: made up)" in page
 
 
-def test_without_a_run_the_result_says_to_make_one(tmp_path):
-    done = walkthrough("ics_result", tmp_path, str(tmp_path / "results"))
+def test_without_a_run_the_answer_says_to_make_one(tmp_path):
+    done = subprocess.run([sys.executable, str(ROOT / "notebooks" / "ics_result.py")], cwd=tmp_path, text=True,
+                          capture_output=True)
     assert done.returncode == 1 and done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1 and "`make run` first" in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "did run ics --data demo" in done.stderr
 
 
-def test_an_indicator_is_added_and_the_project_is_left_as_it_was(tmp_path):
-    before = sorted(ROOT.glob("config/*/*.yaml"))
-    done = walkthrough("add_an_indicator", tmp_path)
-    assert done.returncode == 0, done.stderr
-    for words in ("wrote config/indicators/ae_four_hour.yaml", "ae_four_hour: nothing would stop it",
-                  "135 units x 36 periods: 14 before and 22 from the onset"):
-        assert words in done.stdout, done.stdout
-    assert sorted(ROOT.glob("config/*/*.yaml")) == before
+def test_a_panel_of_ones_own_goes_from_a_frame_to_the_evidence(tmp_path, monkeypatch):
+    page, pictures = walkthrough("your_own_panel", monkeypatch, tmp_path)
+    assert len(pictures) == 3
+    # Effects of 3 are planted: each of the three intervals holds it.
+    intervals = re.findall(r"^(?:default|randomisation|wild_bootstrap) +(\S+) to (\S+)$", page, flags=re.MULTILINE)
+    assert len(intervals) == 3 and all(float(low) < 3 < float(high) for low, high in intervals)
+    assert "the sign is kept in 9 of 9" in page
 
 
-@pytest.mark.parametrize("place", ["root", "elsewhere"])
-def test_the_published_decomposition_is_reproduced_under_its_own_specification_only(place, tmp_path):
-    done = walkthrough("reproduce_a_published_table", ROOT if place == "root" else tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "Specification year_of_law: 7 of 7 reproduced" in done.stdout
-    assert "Specification first_full_year: 0 of 7 reproduced" in done.stdout
+def test_the_published_decomposition_is_reproduced(tmp_path, monkeypatch):
+    page, pictures = walkthrough("reproduce_a_published_table", monkeypatch, tmp_path)
+    assert "7 of 7 numbers reproduced" in page and len(pictures) == 2
+
+
+def test_a_block_that_fails_stops_the_page_and_pictures_are_the_same_twice():
+    with pytest.raises(ZeroDivisionError):
+        run_code.shown("```python show\n1 / 0\n```\n", "page", lambda name, content: name)
+    code = "from matplotlib import pyplot\npyplot.plot([1, 2])[0].axes.set_title('T', loc='left')"
+    drawing = f"```python show\n{code}\n```"
+    made = []
+    for _ in range(2):
+        page = run_code.shown(drawing, "page", lambda name, content: made.append(content) or name)
+    assert page.endswith("![T](page-1.svg)") and made[0] == made[1]
+    assert run_code.shown("```python\n1 / 0\n```", "page", str) == "```python\n1 / 0\n```"  # not asked to be shown

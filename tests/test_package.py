@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ NEEDED = ["Snakefile", "config/ics.yaml", "config/demo.yaml", "config/published/
 
 TRIED = """
 import sys, did
+from pathlib import Path
 from did.cli.commands import main
 from did.project import shipped
 from did.workflow.plan import Plan
@@ -29,8 +31,19 @@ assert did.did(panel).params.all()
 main(["new", "schools"], standalone_mode=False)
 assert shipped.evaluation_file("schools")[1] == [] and shipped.snakefile().is_file()
 assert shipped.evaluations() == ["ics"] and len(shipped.evaluation_file("ics")[1]) == 6
+for file in ("config/ics.yaml", "config/schools.yaml", "config/schools/indicators/visits.yaml"):
+    path = Path(file)
+    assert (path.parent / path.read_text().splitlines()[0].partition("$schema=")[2]).is_file(), file
 assert Plan.load("config/ics.yaml", "demo").results() and Plan.load("config/schools.yaml", None).results()
 """
+
+
+def test_help_loads_nothing_that_computes():
+    code = ("import sys; from did.cli.commands import main; main(['--help'], standalone_mode=False); "
+            "heavy = {'numpy', 'pandas', 'scipy', 'matplotlib', 'statsmodels', 'pyarrow', 'pydantic', 'yaml', 'rich'}; "
+            "sys.exit(f'loaded: {sorted(heavy & set(sys.modules))}' if heavy & set(sys.modules) else 0)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +80,22 @@ def test_the_source_distribution_builds_the_same(built):
     with tarfile.open(next(built.glob("*.tar.gz"))) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
     assert {*NEEDED, "setup.py", "pyproject.toml", "LICENSE", "src/did/api/example.csv"} <= names
+
+
+# What conda-forge calls otherwise than PyPI.
+CONDA = {"matplotlib-base": "matplotlib", "snakemake-minimal": "snakemake"}
+
+
+def test_the_conda_environment_has_the_ranges_of_the_package():
+    import tomllib
+
+    import yaml
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = dict(re.fullmatch(r"([a-z0-9-]+)(.*)", each).groups() for each in
+                  [*project["dependencies"], *project["optional-dependencies"]["workflow"]])
+    wanted["python"] = project["requires-python"]
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    found = dict(each.split(" ") for each in listed if isinstance(each, str) and each != "pip")
+    assert {CONDA.get(name, name): set(bounds.split(",")) for name, bounds in found.items()} == {
+        name: set(bounds.split(",")) for name, bounds in wanted.items()}

@@ -15,6 +15,15 @@ class DidError(Exception):
 
     The message names the file, sheet, column, unit, period or config key, says what was expected and
     what was found, and what to do. The command line prints it without a traceback and exits with 1.
+
+    Examples
+    --------
+    >>> import did
+    >>> try:
+    ...     did.Panel("nowhere.csv", outcome="y", unit="id", period="t", cohort="g")
+    ... except did.DidError as error:
+    ...     print(error)
+    nowhere.csv: expected a CSV file; found no file; give the path of a panel file
     """
 
     def __init__(self, message: str) -> None:

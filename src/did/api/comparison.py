@@ -26,7 +26,27 @@ COLUMNS = ["estimator", "label", "estimate", "std_error", "ci_low", "ci_high", "
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Comparison:
-    """One effect by several estimators: ``fits`` by name, and ``skipped``, those that have none, with the reason."""
+    """One effect by several estimators, as `did.compare` gives it.
+
+    Attributes
+    ----------
+    panel
+        The `did.Panel`.
+    fits
+        The fits by the estimator's name, one effect each.
+    skipped
+        The estimators that have none for this panel -> the reason.
+
+    Examples
+    --------
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year")
+    >>> both = did.compare(panel, ["did", "imputation"])
+    >>> both.to_frame()[["estimator", "n_units", "status"]]
+        estimator  n_units status
+    0         did       36   done
+    1  imputation       36   done
+    """
 
     panel: Panel
     fits: dict[str, Fit]

@@ -12,19 +12,62 @@ _OPTION = re.compile(r"--([a-z][a-z-]*)")
 
 
 class PanelError(DidError, ValueError):
-    """Something is wrong with the data frame or file, or with the names of its columns."""
+    """Something is wrong with the data frame or file, or with the names of its columns.
+
+    Examples
+    --------
+    >>> import did
+    >>> try:
+    ...     panel = did.Panel(did.example(), outcome="visit", unit="clinic", period="year", cohort="first_year")
+    ... except did.PanelError as error:
+    ...     print(str(error).rpartition("; ")[2])
+    did you mean 'visits'?
+    """
 
 
 class OptionError(DidError, ValueError):
-    """An option is not known, has a value that it cannot have, or does not go with another."""
+    """An option is not known, has a value that it cannot have, or does not go with another.
+
+    Examples
+    --------
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year")
+    >>> try:
+    ...     fit = did.ldv(panel, lag=3)
+    ... except did.OptionError as error:
+    ...     print(str(error).rpartition("; ")[2])
+    did you mean 'lags'?
+    """
 
 
 class EstimationError(DidError, ValueError):
-    """An estimator cannot be fitted to the panel: something it needs is not there."""
+    """An estimator cannot be fitted to the panel: something it needs is not there.
+
+    Examples
+    --------
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year")
+    >>> try:
+    ...     effect = did.ldv(panel, lags="last_99").params
+    ... except did.EstimationError as error:
+    ...     print(str(error).rpartition("; ")[2])
+    use 'all' or fewer
+    """
 
 
 class InferenceError(DidError, ValueError):
-    """A method of inference, a test or a check does not apply to the fit."""
+    """A method of inference, a test or a check does not apply to the fit.
+
+    Examples
+    --------
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year")
+    >>> try:
+    ...     bounds = did.did(panel).bounds()
+    ... except did.InferenceError as error:
+    ...     print(str(error).rpartition("; ")[2])
+    take event_study or callaway_santanna
+    """
 
 
 @contextlib.contextmanager

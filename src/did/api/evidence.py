@@ -39,14 +39,32 @@ ONE, FULL = "-", "full"
 class Evidence:
     """What `did.evidence` found: the effect that leads, and each check of it.
 
-    panel        the `did.Panel`
-    headline     the leading `Fit`, one effect with the inference of the default rule
-    comparison   the one effect of every estimator that applies
-    paths        fits by event time, by estimator
-    tests        joint tests that effects before treatment are zero, by estimator
-    findings     checks by name: bounds, placebo_in_time, leave_one_out, decompose, calibration; those that apply
-    skipped      name of a check -> why it does not apply
-    published    the number to compare with and the estimator it is of, as given; None if there is none
+    Attributes
+    ----------
+    panel
+        The `did.Panel`.
+    headline
+        The leading `Fit`, one effect with the inference of the default rule.
+    comparison
+        The one effect of every estimator that applies.
+    paths
+        Fits by event time, by estimator.
+    tests
+        Joint tests that effects before treatment are zero, by estimator.
+    findings
+        Checks by name: bounds, placebo_in_time, leave_one_out, decompose, calibration; those that apply.
+    skipped
+        Name of a check -> why it does not apply.
+    published
+        The number to compare with and the estimator it is of, as given; None if there is none.
+
+    Examples
+    --------
+    >>> import did
+    >>> few = did.example().query("network in ('N1', 'N2', 'N6', 'N7') and year < 2018")
+    >>> found = did.evidence(did.Panel(few, outcome="visits", unit="clinic", period="year", cohort="first_year"))
+    >>> found.headline.estimator
+    'did'
     """
 
     panel: Panel

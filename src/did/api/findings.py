@@ -25,12 +25,28 @@ if TYPE_CHECKING:
 class Findings:
     """What a check found.
 
-    title   what was asked
-    frame   the numbers, a row each; its columns are those of the function behind it
-    notes   remarks, a sentence each
-    drawn   name of the picture in `did.api.plots`; "" if there is none
-    shown   columns of `summary` and of tables in pages; none = all
-    of      the estimator that it is about; "" if it is about a panel
+    Attributes
+    ----------
+    title
+        What was asked.
+    frame
+        The numbers, a row each; its columns and units are those of the function behind it.
+    notes
+        Remarks, a sentence each.
+    drawn
+        Name of the picture in `did.api.plots`; "" if there is none.
+    shown
+        Columns of `summary` and of tables in pages; none = all.
+    of
+        The estimator that it is about; "" if it is about a panel.
+
+    Examples
+    --------
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year")
+    >>> pairs = did.decompose(panel)
+    >>> round(float(pairs.to_frame()["weight"].sum()), 6)
+    1.0
     """
 
     title: str

@@ -94,9 +94,9 @@ def _told(name: str, options: list[str]) -> str:
     head = f"Return the fit of: {known.label}."
     parts = [head, "\n".join(textwrap.wrap(summary, 112)), "Parameters\n----------\npanel : did.Panel\n"
              + "\n".join(options),
-             "Returns\n-------\ndid.Fit: estimates and errors in units of the outcome; effects " + known.kind + ".",
-             "Raises\n------\ndid.OptionError for an option that is not one or a value it cannot have;\n"
-             "did.EstimationError for a panel that it cannot be fitted to, with the reason.",
+             "Returns\n-------\ndid.Fit\n    Estimates and errors in units of the outcome; effects " + known.kind + ".",
+             "Raises\n------\ndid.OptionError\n    For an option that is not one or a value it cannot have.\n"
+             "did.EstimationError\n    For a panel that it cannot be fitted to, with the reason.",
              "Source\n------\n" + "\n".join(textwrap.wrap(known.words.source or "its author", 112)),
              f'Examples\n--------\n>>> import did\n>>> panel = did.Panel(did.example(), outcome="visits", '
              f'unit="clinic", period="year", cohort="first_year"'

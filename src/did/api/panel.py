@@ -28,35 +28,53 @@ class Panel:
 
     Parameters
     ----------
-    frame : a data frame with one row per unit and period (pandas with any types, polars, pyarrow or another with the
-        Arrow interface), or the path of a file that `did estimate` reads. It is never changed. Index levels of pandas
-        may be named as columns are.
-    outcome : column of numbers; missing (NaN, None, NA) is not observed, as is a row that is absent.
-    unit : column of labels: numbers, texts or categories. 12, 12.0 and "12" of columns of one type are one label.
-    period : column of years, quarters or months (dates, Timestamps, Periods or texts), of whole numbers, or of dates a
+    frame
+        A data frame with one row per unit and period (pandas with any types, polars, pyarrow or another with the
+        Arrow interface), or the path of a file that `did estimate` reads. It is never changed. Index levels of
+        pandas may be named as columns are.
+    outcome
+        Column of numbers; missing (NaN, None, NA) is not observed, as is a row that is absent.
+    unit
+        Column of labels: numbers, texts or categories. 12, 12.0 and "12" of columns of one type are one label.
+    period
+        Column of years, quarters or months (dates, Timestamps, Periods or texts), of whole numbers, or of dates a
         day or seven days apart. Periods are consecutive; units may lack some.
-    cohort : column with the unit's first treated period, the same in all its rows. Never treated are NaN, None, NaT,
-        NA, inf, "never" and 0; where periods are numbered from 0 or below, 0 could be one of them and is refused.
-    treatment : in place of ``cohort``, a column of 0 and 1 (or booleans): 1 in rows that are treated. A unit must stay
+    cohort
+        Column with the unit's first treated period, the same in all its rows. Never treated are NaN, None, NaT, NA,
+        inf, "never" and 0; where periods are numbered from 0 or below, 0 could be one of them and is refused.
+    treatment
+        In place of ``cohort``, a column of 0 and 1 (or booleans): 1 in rows that are treated. A unit must stay
         treated, and the row before its first treated one must be there.
-    cluster : column, or several, to cluster errors by; a pair in a list, ``[("state", "region")]``, is clusters two
-        ways. By default the unit. Each is a grouping of whole units.
-    weights : column of weights, 0 or more.
-    covariates : columns of numbers, which estimators take as `did estimate --covariates` has it.
-    dose : column of the intensity of treatment, the same in all rows of a unit; effects are then per unit of it.
-    neighbours : pairs of units that border each other, each in one order or in both, for estimators that ask for them.
-    frequency : ``M``, ``Q`` or ``Y`` says what whole numbers as periods count; by default years.
+    cluster
+        Column, or several, to cluster errors by; a pair in a list, ``[("state", "region")]``, is clusters two ways.
+        By default the unit. Each is a grouping of whole units.
+    weights
+        Column of weights, 0 or more.
+    covariates
+        Columns of numbers, which estimators take as `did estimate --covariates` has it.
+    dose
+        Column of the intensity of treatment, the same in all rows of a unit; effects are then per unit of it.
+    neighbours
+        Pairs of units that border each other, each in one order or in both, for estimators that ask for them.
+    frequency
+        ``M``, ``Q`` or ``Y`` says what whole numbers as periods count; by default years.
 
     Attributes
     ----------
-    data : the arrays, a `did.estimators.base.Panel`
-    notes : what was read in a way to know of, a sentence each
-    labels : the periods as they are named here -> as the frame has them
+    data
+        The arrays, a `did.estimators.base.Panel`.
+    notes
+        What was read in a way to know of, a sentence each.
+    labels
+        The periods as they are named here -> as the frame has them.
 
     Raises
     ------
-    did.PanelError for a frame, file or column that is not right, naming row, column, unit and period as `did estimate`
-    does; rows of a frame are counted from 0, as by ``iloc``. did.OptionError for a wrong argument.
+    did.PanelError
+        For a frame, file or column that is not right, naming row, column, unit and period as `did estimate` does; rows
+        of a frame are counted from 0, as by ``iloc``.
+    did.OptionError
+        For a wrong argument.
 
     Examples
     --------

@@ -24,13 +24,30 @@ if TYPE_CHECKING:
 class Wald:
     """A joint test that effects are zero.
 
-    statistic       F, or chi-square where ``df_denominator`` is None
-    df              effects tested
-    df_denominator  clusters - 1, None for chi-square
-    p_value         of all being zero
-    labels          of the effects tested
-    cluster         the level that the covariance is clustered by
-    n_clusters, n_treated_clusters   of that level
+    Attributes
+    ----------
+    statistic
+        F, or chi-square where ``df_denominator`` is None.
+    df
+        Effects tested.
+    df_denominator
+        Clusters - 1, None for chi-square.
+    p_value
+        Of all being zero.
+    labels
+        Of the effects tested.
+    cluster
+        The level that the covariance is clustered by.
+    n_clusters, n_treated_clusters
+        Of that level.
+
+    Examples
+    --------
+    >>> import did
+    >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year")
+    >>> before = did.event_study(panel).wald("before")
+    >>> before.df, before.df_denominator
+    (6, 35)
     """
 
     statistic: float

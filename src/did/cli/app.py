@@ -185,6 +185,7 @@ def main(context: click.Context, config: str, log: str | None) -> None:
     \b
     did run                                    the whole workflow on demonstration data
     did run --data mirror:../shared/mirror     the same on the publishers' files
+    did supply gpps ~/Downloads                files that you downloaded by hand
     did fetch nhs_england_dtoc                 one stage by hand
     did new elsewhere                          another roll-out
     """

@@ -88,8 +88,8 @@ def new(state: State, name: str) -> None:
     from did.authoring import scaffold
 
     written = scaffold.create(name)
-    state.finish("\n".join([*(f"wrote {path}" for path in written), f"next: did run {name}, and read "
-                            "docs/evaluate_another_rollout.md"]))
+    state.finish("\n".join([*(f"wrote {path}" for path in written), f"next: did run {name}, then put your own files in "
+                            f"place of the made-up ones, as config/{name}.yaml says"]))
 
 
 @main.command()

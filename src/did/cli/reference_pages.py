@@ -39,7 +39,7 @@ def json_schema(which: str) -> str:
 
 def pages(commands: click.Group) -> dict[str, str]:
     """Everything that is generated, for the command line ``commands``: path within docs/ -> text."""
-    schemas = {f"schema/{which}.json": json_schema(which) for which in models()}
+    schemas = {f"../config/schema/{which}.json": json_schema(which) for which in models()}
     return {**schemas, "reference_config.md": config_page(), "reference_cli.md": command_page(commands),
             "reference_estimators.md": estimators_page()}
 
@@ -62,7 +62,7 @@ def config_page() -> str:
     text = [HEAD + "# Config files\n",
             "YAML, UTF-8. Unknown keys are refused with a suggestion, and all mistakes are reported at once, each with "
             "its line, before anything runs. An editor that reads JSON Schema completes and checks keys while you "
-            "type: the files begin with a line that names the schema in `docs/schema/`.\n"]
+            "type: the files begin with a line that names the schema in `config/schema/`.\n"]
     places = {"evaluation": "`config/NAME.yaml`: an evaluation",
               "indicator": "`config/indicators/NAME.yaml`: an outcome",
               "source": "`config/sources/NAME.yaml`: a source of figures"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from did.cli.app import State, data_option, main, names, without_option
+from did.errors import DidErrors
 
 
 @main.command()
@@ -24,6 +25,30 @@ def fetch(state: State, source: str, data: str | None, offline: bool, accept: bo
     evaluation, mode, paths = state.setting(data)
     state.finish(stage.run(source, sources_folder=evaluation.sources_folder, mode=mode, offline=offline, accept=accept,
                            paths=paths))
+
+
+@main.command()
+@click.argument("source")
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--accept", is_flag=True, help="Take another edition than the registered one, or than the one in place.")
+@click.pass_obj
+def supply(state: State, source: str, files: tuple[str, ...], accept: bool) -> None:
+    """Put FILES that you downloaded by hand into data/raw/SOURCE, whatever they are called.
+
+    FILES may be zip files and folders. Each file is recognised by what is in it, checked as the run would, and copied
+    under the name that the run expects. What is refused is said in a line each, and what is still missing is listed.
+
+    \b
+    did supply gpps ~/Downloads
+    did supply gpps "GPPS_2019_Practice_data_(weighted)_(csv)_PUBLIC (1).csv" practice-data.zip
+    """
+    from did.stages import supply as stage
+
+    evaluation, _, paths = state.setting("live")
+    done, refused = stage.run(source, files, sources_folder=evaluation.sources_folder, accept=accept, paths=paths)
+    state.finish("\n".join(done))
+    if refused:
+        raise DidErrors(refused)
 
 
 @main.command()

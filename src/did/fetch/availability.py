@@ -48,8 +48,7 @@ def reason(evaluation: Evaluation, indicator: str, paths: Paths) -> str:
             if not Path(entry.path).is_file()]
     parts = [f"{path} is not there: it is a file of your own. Put it there, and run again" for path in gone]
     for source in (source for source in sources if source.manual_download):
-        first, last = source.files[0].name, source.files[-1].name
         parts.append(f"{source.title} ({source.publisher}): no file is at hand, and the publisher does not serve "
-                     f"them to every network. Download them from {source.landing_page}, put them into "
-                     f"{paths.raw(source.id)}/ as {first} to {last}, and run again")
+                     f"them to every network. Download them from {source.landing_page}, then: did supply {source.id} "
+                     "FILES..., and run again")
     return "; ".join(parts)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from did.errors import DidError, suggest
 
 PACKAGE = Path(__file__).parents[1]
 # What an evaluation that is shipped is made of, beside its own file.
-PARTS = ("config/demo.yaml", "config/indicators", "config/sources", "config/published", "data/reference")
+SCHEMA = "config/schema"
+PARTS = ("config/demo.yaml", "config/indicators", "config/sources", "config/published", SCHEMA, "data/reference")
 
 
 def folder() -> Path:
@@ -53,11 +55,16 @@ def evaluation_file(word: str) -> tuple[Path, list[str]]:
         there = sorted({*evaluations(), *(each.stem for each in Path("config").glob("*.yaml") if each.stem != "demo")})
         raise DidError(f"evaluation '{word}': expected a file, or one of {', '.join(there)}; found neither {word} nor "
                        f"{own}{suggest(word, there)}; did new {word} writes one")
+    return own, laid_out((str(own), *PARTS))
+
+
+def laid_out(parts: Iterable[str], place: str | Path = ".") -> list[str]:
+    """Copy shipped files and folders into the folder ``place``; return those that were not there already."""
     written = []
-    for part in (str(own), *PARTS):
-        source, target = folder() / part, Path(part)
+    for part in parts:
+        source, target = folder() / part, Path(place) / part
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             (shutil.copytree if source.is_dir() else shutil.copyfile)(source, target)
             written.append(part)
-    return own, written
+    return written

@@ -68,6 +68,18 @@ def read(reader: str, source_id: str, files: list[RawFile],
     return tables.check("observations", frame, f"source {source_id}")
 
 
+def periods_of(reader: str, source_id: str, raw: RawFile, options: dict[str, Any]) -> list[str]:
+    """Return the periods of one file, sorted, after reading it as its source's reader does.
+
+    ``raw.period`` None leaves it to the file's contents which period it is of. Raises DidError for anything the reader
+    refuses in a single file.
+    """
+    module = importlib.import_module(READERS[reader])
+    if hasattr(module, "periods_of"):  # one that needs several files for its observations
+        return module.periods_of(raw, options)
+    return sorted(set(read(reader, source_id, [raw], options)["period"]))
+
+
 def reference_tables(reader: str, options: Mapping[str, Any]) -> list[Path]:
     """The reference tables that a reader looks into under its ``options``; none for most.
 

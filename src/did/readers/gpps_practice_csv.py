@@ -10,33 +10,25 @@ Source: https://gp-patient.co.uk/surveysandreports
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from did.errors import DidError, suggest
+from did.errors import DidError
 from did.readers import RawFile
+from did.readers.gpps_edition import Edition, read_edition
 from did.readers.gpps_layouts import Layout, read_layouts
-from did.readers.limits import csv_rows, refuse_large
-from did.readers.spreadsheet import LAYOUT, fault, fold, number, raise_first
+from did.readers.spreadsheet import fault
 
 OPTIONS = {
     "reference": "folder of gpps_questions.csv (default data/reference)",
     "base_tolerance": "share by which answers may differ from their question's base (default 0.05)",
 }
-IDENTIFIERS = ["practice_code", "practice_name", "ccg_code", "ccg_name"]
-WEIGHTED = "fetch the weighted practice file of that year again"
 COLUMNS = ["measure", "area_code", "period", "area_name", "area_type", "value", "status", "file", "note",
            "is_synthetic"]
-_CCG = r"[0-9A-Z]{3}|[A-Z][0-9][A-Z][0-9][A-Z]"   # the second kind from April 2021 on
-_QUOTED = re.compile(rb'"[^"]*"')
 
 NEEDS = ["needs_definitely", "needs_some_extent", "needs_no"]
 TRIED = ["preferred_always", "preferred_a_lot", "preferred_some", "preferred_never"]
@@ -56,19 +48,6 @@ OUTCOMES: dict[str, tuple[list[str], dict[str, list[str]]]] = {
     "gpps_preferred_sometimes": (["preferred_some"], _BASES["preferred"]),
     "gpps_overall_good": (["overall_very_good", "overall_fairly_good"], _BASES["overall"]),
 }
-
-
-@dataclass(frozen=True)
-class Edition:
-    """One year's file: a row per practice with the identifiers, ``placed_by`` and its weighted counts.
-
-    In ``practices`` a negative count is a suppression code and NaN an empty cell; ``placed_by`` is the year
-    of the file that gave the CCG, '' if it is this one or none.
-    """
-
-    raw: RawFile
-    layout: Layout
-    practices: pd.DataFrame
 
 
 def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.DataFrame:
@@ -91,11 +70,7 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     or answers that do not add up to it; two files of one year; a year without CCG codes and no file to place
     its practices by.
     """
-    tolerance = options.get("base_tolerance", 0.05)
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or tolerance < 0:
-        raise DidError(f"source {source_id}, reader gpps_practice_csv: option 'base_tolerance': expected a "
-                       f"share such as 0.05; found '{tolerance}'")
-    layouts = read_layouts(Path(options.get("reference", "data/reference")))
+    layouts, tolerance = _settings(f"source {source_id}", options)
     editions: dict[str, Edition] = {}
     for raw in sorted(files, key=lambda raw: raw.period or ""):
         edition = read_edition(raw, layouts, tolerance)
@@ -107,6 +82,23 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     placed = place(list(editions.values()))
     table = pd.concat([frame for edition in placed for frame in _observations(edition)], ignore_index=True)
     return table.assign(source=source_id, frequency="Y", numerator=np.nan, denominator=np.nan)
+
+
+def periods_of(raw: RawFile, options: dict[str, Any]) -> list[str]:
+    """Return the year of one file, read and checked by itself; its columns say which, if ``raw.period`` is None.
+
+    DidError as in :func:`read`, and for columns that are no year's, or of several alike.
+    """
+    return [read_edition(raw, *_settings(raw.name, options)).layout.year]
+
+
+def _settings(where: str, options: dict[str, Any]) -> tuple[dict[str, Layout], float]:
+    """Return the years' layouts and the tolerance that the reader's options stand for."""
+    tolerance = options.get("base_tolerance", 0.05)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or tolerance < 0:
+        raise DidError(f"{where}, reader gpps_practice_csv: option 'base_tolerance': expected a "
+                       f"share such as 0.05; found '{tolerance}'")
+    return read_layouts(Path(options.get("reference", "data/reference"))), tolerance
 
 
 def england_percentages(observations: pd.DataFrame) -> pd.DataFrame:
@@ -132,183 +124,6 @@ def england_percentages(observations: pd.DataFrame) -> pd.DataFrame:
     table["percentage"] = 100 * table["numerator"] / table["denominator"].where(table["denominator"] > 0)
     order = ["period", "outcome", "base", "numerator", "denominator", "percentage"]
     return table[order].sort_values(["period", "outcome", "base"], ignore_index=True)
-
-
-def read_edition(raw: RawFile, layouts: dict[str, Layout], tolerance: float) -> Edition:
-    """Return one year's file, checked; DidError as in :func:`read`, the first problem and how many."""
-    if raw.period not in layouts:
-        raise DidError(fault(raw.name, f"a survey of {min(layouts)} to {max(layouts)}",
-                             f"period {raw.period}", "fix its period in the source registry"))
-    layout = layouts[raw.period]
-    content, encoding = _content(raw)
-    try:
-        text = io.TextIOWrapper(io.BytesIO(content), encoding, errors="replace", newline="")
-        header = [fold(cell) for cell in next(csv_rows(raw.name, text))[1]]
-    except csv.Error as error:
-        raise DidError(fault(f"{raw.name}, header", "a line of cells", f"text that cannot be read as such ({error})",
-                             WEIGHTED)) from error
-    _check_year(raw, header, layouts)
-    places = _places(raw, header, layout)
-    lines = _check_lengths(raw, content, len(header))
-    # Some editions are not UTF-8; only names hold anything but ASCII, so a lost letter does no harm.
-    cells = pd.read_csv(io.BytesIO(content), header=None, skiprows=1, names=range(len(header)), dtype=str,
-                        usecols=sorted(places.values()), index_col=False, keep_default_na=False,
-                        skip_blank_lines=False, encoding=encoding, encoding_errors="replace")
-    cells = cells.iloc[[line - 2 for line in lines]].set_axis(lines, axis="index")
-    problems: list[str] = []
-    names = pd.DataFrame({name: cells[places[name]].str.strip() if name in places else ""
-                          for name in IDENTIFIERS}, index=cells.index)
-    names[["practice_code", "ccg_code"]] = names[["practice_code", "ccg_code"]].apply(lambda c: c.str.upper())
-    _check_codes(raw, names, layout, problems)
-    counts = _numbers(raw, cells, {m: places[m] for m in layout.counts}, layout.counts, problems)
-    percentages = {m: column for m, column in layout.percentages.items() if f"{m}pct" in places}
-    shares = _numbers(raw, cells, {m: places[f"{m}pct"] for m in percentages}, percentages, problems)
-    for line, measure, share in _where(shares, shares > 1 + 1e-6):
-        problems.append(fault(f"{raw.name}, row {line}, column '{percentages[measure]}'",
-                              "a fraction of at most 1", f"{share:g}",
-                              f"{WEIGHTED}: this one may be in percent or have its columns shifted"))
-    if not problems:
-        _check_bases(raw, counts, layout, tolerance, problems)
-    raise_first(problems)
-    return Edition(raw, layout, names.assign(placed_by="").join(counts).reset_index(drop=True))
-
-
-def _content(raw: RawFile) -> tuple[bytes, str]:
-    """Return the bytes of a file and its encoding; DidError if it is empty or plainly no CSV file."""
-    refuse_large(raw.path, raw.name)
-    try:
-        content = raw.path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    except OSError as error:
-        raise DidError(fault(raw.name, "a CSV file", f"one that cannot be read ({error})",
-                             WEIGHTED)) from error
-    start = content[:512].lstrip().lower()
-    found = ("an empty file" if not start else "a web page (HTML)" if start.startswith(b"<") else
-             "a workbook or zip file" if start.startswith((b"pk\x03\x04", b"\xd0\xcf\x11\xe0")) else
-             "a binary file" if b"\0" in start else "")
-    if found:
-        raise DidError(fault(raw.name, "a CSV file of practices", found, WEIGHTED))
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return content, "cp1252"
-    return content, "utf-8"
-
-
-def _check_year(raw: RawFile, header: list[str], layouts: dict[str, Layout]) -> None:
-    """Raise DidError if the columns are another year's.
-
-    Only columns that the file's own year does not have are evidence: a file with columns left out is not.
-    """
-    every = frozenset().union(*(layout.marks for layout in layouts.values()))
-    present = every & set(header)
-    foreign = sorted(present - layouts[raw.period].marks)
-    distance = {year: len(present ^ layout.marks) for year, layout in layouts.items()}
-    best = min(distance, key=lambda year: (distance[year], year != raw.period))
-    if foreign and distance[best] < distance[raw.period]:
-        remedy = f"put the {raw.period} file in its place, or fix its period in the source registry"
-        raise DidError(fault(f"{raw.name}, header", f"the columns of {raw.period}",
-                             f"those of {best} ('{foreign[0]}' among them)", remedy))
-
-
-def _places(raw: RawFile, header: list[str], layout: Layout) -> dict[str, int]:
-    """Return the place of each column wanted, by measure (``..pct`` for a percentage) or identifier.
-
-    DidError if one that is needed is not there, or one is there twice. Percentages may be left out.
-    """
-    needed = layout.identifiers | layout.counts
-    wanted = needed | {f"{measure}pct": column for measure, column in layout.percentages.items()}
-    places = {}
-    for name, column in wanted.items():
-        many = header.count(fold(column))
-        if many == 1:
-            places[name] = header.index(fold(column))
-        elif many or name in needed:
-            what = (f"it {many} times" if many else
-                    f"no such column among {len(header)}{suggest(fold(column), header)}")
-            use = " (every practice's CCG comes from it)" if name == "ccg_code" else ""
-            raise DidError(fault(f"{raw.name}, header",
-                                 f"column '{column}' of {layout.year} once, for {name}{use}", what, LAYOUT))
-    return places
-
-
-def _check_lengths(raw: RawFile, content: bytes, width: int) -> list[int]:
-    """Return the lines that hold practices, counted from 1; DidError for one of another length, or none.
-
-    The parser fills a short row and cuts a long one without a word; a broken download ends in a short one.
-    """
-    lines = []
-    for line, row in enumerate(content.splitlines()[1:], 2):
-        if not row.strip(b", \t"):
-            continue
-        if row.count(b'"') % 2:
-            raise DidError(fault(f"{raw.name}, row {line}", "quotes in pairs", "one that does not close",
-                                 WEIGHTED))
-        cells = _QUOTED.sub(b"", row).count(b",") + 1
-        if cells != width:
-            raise DidError(fault(f"{raw.name}, row {line}", f"{width} columns, as in the header", f"{cells}",
-                                 WEIGHTED))
-        lines.append(line)
-    if not lines:
-        raise DidError(fault(raw.name, "rows of practices below the header", "none", WEIGHTED))
-    return lines
-
-
-def _check_codes(raw: RawFile, names: pd.DataFrame, layout: Layout, problems: list[str]) -> None:
-    """Add a problem for each practice without a code or there twice, and each code that is not a CCG's."""
-    codes = names["practice_code"]
-    for line in codes.index[codes == ""]:
-        problems.append(fault(f"{raw.name}, row {line}, column '{layout.identifiers['practice_code']}'",
-                              "a practice code", "an empty cell", "fix the row or remove it"))
-    for line in codes.index[codes.duplicated() & (codes != "")]:
-        first = codes.index[codes == codes[line]][0]
-        problems.append(fault(f"{raw.name}, row {line}", "each practice once",
-                              f"practice {codes[line]} again, first in row {first}", WEIGHTED))
-    ccgs = names["ccg_code"]
-    for line in ccgs.index[(ccgs != "") & ~ccgs.str.fullmatch(_CCG)]:
-        problems.append(fault(f"{raw.name}, row {line}, column '{layout.identifiers['ccg_code']}'",
-                              "the NHS code of a CCG, such as 02N", f"'{ccgs[line]}'", WEIGHTED))
-
-
-def _numbers(raw: RawFile, cells: pd.DataFrame, places: dict[str, int], columns: dict[str, str],
-             problems: list[str]) -> pd.DataFrame:
-    """Return columns of text as numbers, an empty cell as NaN; add a problem for each that is neither."""
-    text = cells[list(places.values())].set_axis(list(places), axis="columns").apply(lambda c: c.str.strip())
-    values = text.apply(pd.to_numeric, errors="coerce").astype(float)
-    for line, measure, word in _where(text, ~np.isfinite(values) & (text != "")):
-        try:
-            values.loc[line, measure] = number(word)
-        except ValueError as found:
-            problems.append(fault(f"{raw.name}, row {line}, column '{columns[measure]}'", "a number", found,
-                                  "fix the cell or fetch the file again"))
-    return values
-
-
-def _where(frame: pd.DataFrame, holds: pd.DataFrame) -> Iterator[tuple[int, str, Any]]:
-    """Yield line, measure and cell of ``frame`` wherever ``holds`` is true, line by line."""
-    for row, column in np.argwhere(holds.to_numpy(dtype=bool)):
-        yield frame.index[row], frame.columns[column], frame.iat[row, column]
-
-
-def _check_bases(raw: RawFile, counts: pd.DataFrame, layout: Layout, tolerance: float,
-                 problems: list[str]) -> None:
-    """Add a problem for an answer above its base, and for answers that do not add up to it in the whole file.
-
-    Counts are weighted and may be rounded, so one respondent more is allowed and sums are compared over all
-    practices with nothing suppressed or empty.
-    """
-    for question, (*answers, base) in layout.questions.items():
-        whole = counts.loc[(counts[[*answers, base]] >= 0).all(axis=1), [*answers, base]]
-        most = whole[base] * (1 + tolerance) + 1
-        for line, measure, value in _where(whole[answers], whole[answers].gt(most, axis=0)):
-            problems.append(fault(f"{raw.name}, row {line}, column '{layout.counts[measure]}'",
-                                  f"at most the base of {whole[base][line]:g} in '{layout.counts[base]}'",
-                                  f"{value:g}", WEIGHTED))
-        total, expected = whole[answers].to_numpy().sum(), whole[base].sum()
-        if abs(total - expected) > tolerance * expected + len(whole):
-            first, last, all_of = (layout.counts[measure] for measure in (answers[0], answers[-1], base))
-            problems.append(fault(f"{raw.name}, columns '{first}' to '{last}' ({question})",
-                                  f"a sum over practices near that of '{all_of}', {expected:.0f}",
-                                  f"{total:.0f}", f"{WEIGHTED}, or set the source's option 'base_tolerance'"))
 
 
 def place(editions: list[Edition]) -> list[Edition]:

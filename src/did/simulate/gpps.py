@@ -17,7 +17,8 @@ import pandas as pd
 from did.areas.succession import Chain, load_chain
 from did.errors import DidError
 from did.project.registry import RawFileEntry, Source
-from did.readers.gpps_practice_csv import OUTCOMES, Layout, read_layouts
+from did.readers.gpps_layouts import Layout, read_layouts
+from did.readers.gpps_practice_csv import OUTCOMES
 from did.readers.reference import read_reference
 from did.simulate import FileWriter, unknown_layout
 from did.simulate.panels import shared_noise

@@ -12,6 +12,7 @@ from string import Template
 import numpy as np
 
 from did.errors import DidError
+from did.project import shipped
 from did.project.claims import CLAIM_COLUMNS
 from did.store.provenance import sha256, write_text
 
@@ -26,15 +27,17 @@ REMARK = "SYNTHETIC: made up by did new"
 def create(name: str, folder: str | Path = ".") -> list[str]:
     """Write the skeleton of an evaluation ``name`` into the project ``folder`` and return the files' paths within it.
 
-    They are ``config/NAME.yaml``, an indicator and a source in ``config/NAME/``, an empty claims file, and in
-    ``data/NAME/`` the waves table and a made-up panel: 40 units, 12 years, treated in 2014, 2016 or 2018 or never, with
-    a dose; the effect planted is `EFFECT` for each unit of dose. The same name gives the same bytes.
+    They are ``config/NAME.yaml``, an indicator and a source in ``config/NAME/``, an empty claims file, the schemas that
+    editors complete config from (unless they are there), and in ``data/NAME/`` the waves table and a made-up panel: 40
+    units, 12 years, treated in 2014, 2016 or 2018 or never, with a dose; the effect planted is `EFFECT` for each unit
+    of dose. The same name gives the same bytes.
 
     Raises DidError for a name that is not small letters, digits and underscores, one that a folder of the stages has,
     and if any of the files is there already.
     """
     folder = Path(folder)
-    taken = ("indicators", "sources", "published", "raw", "interim", "processed", "reference", "demo", "figures")
+    taken = ("indicators", "sources", "published", "schema", "raw", "interim", "processed", "reference", "demo",
+             "figures")
     if not NAME.fullmatch(name) or name in taken:
         raise DidError(f"name of the evaluation: expected small letters, digits and underscores, beginning with a "
                        f"letter, and none of {', '.join(taken)}; found '{name}'; choose another")
@@ -53,7 +56,8 @@ def create(name: str, folder: str | Path = ".") -> list[str]:
         text = resources.files(__name__).joinpath(template).read_text(encoding="utf-8")
         write_text(folder / path, Template(text).substitute(name=name, sha256=checksum))
         texts[path] = ""
-    return sorted(texts)
+    schemas = [f"{shipped.SCHEMA}/{which}.json" for which in ("evaluation", "indicator", "source")]
+    return sorted([*texts, *shipped.laid_out(schemas, folder)])
 
 
 def _tables() -> tuple[str, str]:
