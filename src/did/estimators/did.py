@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from did.errors import DidError
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, scale_free
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
+from did.estimators.shares import UnitShares
 
 
 def design(panel: Panel, *, covariates: Sequence[str] = ()) -> Design:
@@ -57,8 +57,7 @@ def estimate(panel: Panel, *, covariates: Sequence[str] = ()) -> Result:
         estimator="did",
         parameters=parameter_table("overall"),
         estimate=fit.coefficient[:1],
-        influence=pd.DataFrame(fit.influence[used, :1], index=panel.units[used]),
-        treated=pd.DataFrame(behind[:, None], index=panel.units[used]),
+        shares=UnitShares(panel.units[used], fit.influence[used, :1], behind[:, None]),
         n_obs=fit.n_obs,
         n_parameters=1 + len(covariates) + fit.n_periods,
         note=join_notes(left_out(panel, model.weight, covariates), _always_treated(panel)),

@@ -44,7 +44,7 @@ def counts(question: Question) -> tuple[int, int]:
 
     Raises whatever the estimator does.
     """
-    used = question.panel.units.isin(question.results[0].influence.index)
+    used = question.panel.units.isin(question.results[0].units)
     labels = question.panel.clusters[question.level]
     return len(set(labels[used & ~question.panel.never_treated])), len(set(labels[used]))
 

@@ -121,7 +121,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
             if outputs.bounds and entry(name).over_time:
                 findings += _found(f"{name}: no bounds", lambda question=question: _bounds(question, levels[0]), notes)
             fits.append(Shown(name, settings_of(name, keywords, taken), judged,
-                              panel.units.isin(question.results[0].influence.index)))
+                              panel.units.isin(question.results[0].units)))
         except DidError as error:
             if estimators or name == defaults[0]:
                 raise DidError(f"{path}: {error}") from error
