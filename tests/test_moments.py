@@ -16,6 +16,7 @@ from did.estimators.callaway_santanna import Asked, sample_of
 from did.estimators.cohort_shares import CohortShares
 from did.estimators.group_time import cohorts_of, effects
 from did.estimators.moments import Rows
+from did.estimators.within import two_way_fit
 from did.inference.clustered import summarise
 
 NUMBERS = ["estimate", "std_error", "ci_low", "ci_high", "p_value"]
@@ -133,3 +134,25 @@ def test_covariates_missing_outcomes_and_moving_weights_keep_each_unit():
         found = estimate("callaway_santanna", dataclasses.replace(panel, **change), **options)
         assert isinstance(found.shares, UnitShares)
     assert isinstance(estimate("callaway_santanna", dataclasses.replace(panel, outcome=gap)).shares, CohortShares)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(6, 40), st.integers(3, 9), st.sampled_from([0.0, 1e6]), st.booleans(),
+       st.sampled_from([None, "cohort", "unit"]))
+def test_the_two_way_regression_of_cohorts_is_that_of_units(seed, n_units, n_periods, level, weighted, dosed):
+    generator = np.random.default_rng(seed)
+    panel = drawn(generator, n_units=n_units, n_periods=n_periods, level=level, weighted=weighted)
+    dose = {None: panel.dose, "cohort": panel.dose * (1.0 + panel.treated_from),
+            "unit": panel.dose * generator.uniform(1.0, 2.0, n_units)}[dosed]
+    panel = dataclasses.replace(panel, dose=dose, treatment="intensity" if dosed else "binary")
+    try:
+        found = estimate("did", panel)
+    except DidError:
+        return
+    alike = all(len(set(dose[panel.treated_from == first])) == 1 for first in panel.treated_from)
+    assert isinstance(found.shares, CohortShares if alike else UnitShares)
+    fit = two_way_fit(panel.outcome, np.where(panel.treated, dose[:, None], 0.0)[:, :, None], panel.observed_weight)
+    expected = dataclasses.replace(found, estimate=fit.coefficient, shares=UnitShares(
+        panel.units, fit.influence, ~panel.never_treated[:, None]))
+    assert found.n_parameters == 1 + fit.n_periods and found.n_obs == fit.n_obs
+    check_equal(found, expected, panel)

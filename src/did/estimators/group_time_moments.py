@@ -9,7 +9,7 @@ from did.estimators import drdid_rc, group_time
 from did.estimators.cohort_shares import CohortShares, Contrast
 from did.estimators.drdid import NO_SIDE
 from did.estimators.group_time import Cohort, Sample, control_blocks
-from did.estimators.moments import Moments, Rows
+from did.estimators.moments import Moments, Rows, rows_by_cohort
 from did.estimators.shares import Shares, UnitShares
 
 
@@ -38,12 +38,7 @@ def _rows(sample: Sample, method: str) -> Rows | None:
     """Return the sample's outcomes by cohort, None where moments are not enough."""
     if (method != "unconditional" and len(sample.covariates)) or not np.isfinite(sample.outcome.sum()):
         return None
-    weight = sample.weight
-    if weight is not None and not (weight == weight[:, :1]).all():
-        return None
-    there = np.bincount(sample.first) > 0
-    return Rows(sample.outcome, None if weight is None else weight[:, 0], (np.cumsum(there) - 1)[sample.first],
-                int(there.sum()))
+    return rows_by_cohort(sample.outcome, sample.first, sample.weight)
 
 
 def _contrast(cohorts: list[Cohort], n_periods: int) -> Contrast | None:

@@ -115,6 +115,15 @@ class Rows:
         return joined(parts)
 
 
+def rows_by_cohort(outcome: np.ndarray, first: np.ndarray, weight: np.ndarray | None) -> Rows | None:
+    """Return (units, periods) outcomes, none missing, by when the units are first treated (``first`` (units,), whole
+    numbers from 0); None if a unit's weights (units, periods) change over time."""
+    if weight is not None and not (weight == weight[:, :1]).all():
+        return None
+    there = np.bincount(first) > 0
+    return Rows(outcome, None if weight is None else weight[:, 0], (np.cumsum(there) - 1)[first], int(there.sum()))
+
+
 def joined(parts: Sequence[Moments]) -> Moments:
     """Return the moments of the cohorts of several, one after the other."""
     return Moments(np.concatenate([part.units for part in parts]), np.concatenate([part.weight for part in parts]),
