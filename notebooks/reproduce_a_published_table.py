@@ -17,7 +17,8 @@ from causaldata import castle
 from did.estimators import names
 from did.estimators.decomposition import TYPES, decompose, shares
 from did.evidence import compare, load_claims
-from did.readers.panel_file import Columns, load
+from did.readers.panel_columns import Columns
+from did.readers.panel_file import load
 from did.stages import estimate
 
 ROOT = Path(__file__).resolve().parents[1]

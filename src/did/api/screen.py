@@ -13,7 +13,7 @@ import pandas as pd
 from did.api.judged import Judged
 from did.estimators.base import Panel
 from did.inference.methods import METHODS
-from did.readers.panel_file import Columns
+from did.readers.panel_columns import Columns
 from did.report.content.notes import remarks
 
 GROUP_TIME = "att_gt"

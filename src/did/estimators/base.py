@@ -256,6 +256,12 @@ class Result:
         """Number of units used."""
         return len(self.units)
 
+    def used(self, panel: Panel) -> np.ndarray:
+        """Return (units,) True for the units of ``panel``, the one the result is of, that are used."""
+        found = np.zeros(panel.n_units, dtype=bool)
+        found[self.places(panel)] = True
+        return found
+
     def places(self, panel: Panel) -> np.ndarray:
         """Return where the units used are in ``panel``, the one the result is of."""
         return np.arange(panel.n_units) if self.units is panel.units else panel.units.get_indexer(self.units)

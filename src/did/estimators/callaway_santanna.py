@@ -286,6 +286,8 @@ def refuse_flat(sample: Sample, estimator: str) -> None:
     logit makes of it is extrapolation from one cohort to the next. Cells where a covariate fails by itself are
     left to their own reasons.
     """
+    if not sample.names:
+        return
     cohort = np.unique(sample.first, return_inverse=True)[1]
     weight = np.ones(sample.outcome.shape) if sample.weight is None else sample.weight
     seen = np.isfinite(sample.covariates).all(axis=0) & (weight > 0)
@@ -300,7 +302,7 @@ def refuse_flat(sample: Sample, estimator: str) -> None:
                            "cohort or between untreated units; found one value per cohort, which cannot be told from "
                            "the cohort's own change; leave it out")
     reason = ""
-    for period in range(seen.shape[1] if sample.names else 0):
+    for period in range(seen.shape[1]):
         rows = seen[:, period]
         design = np.column_stack([np.ones(rows.sum()), sample.covariates[:, rows, period].T])
         reason = dependence(design, weight[rows, period], sample.names, "")

@@ -34,7 +34,8 @@ from did.estimators.neighbours import with_neighbours
 from did.estimators.registry import COHORT_PERIOD, defaults_of
 from did.inference.methods import EXTRA, Question
 from did.readers.any_table import ITS_NAME, STANDARD_INPUT
-from did.readers.panel_file import Columns, level_of, load
+from did.readers.panel_columns import Columns, level_of
+from did.readers.panel_file import load
 from did.readers.reference import read_reference
 from did.store import tables
 from did.store.json_lines import json_lines
@@ -121,7 +122,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
             if outputs.bounds and entry(name).over_time:
                 findings += _found(f"{name}: no bounds", lambda question=question: _bounds(question, levels[0]), notes)
             fits.append(Shown(name, settings_of(name, keywords, taken), judged,
-                              panel.units.isin(question.results[0].units)))
+                              question.results[0].used(panel)))
         except DidError as error:
             if estimators or name == defaults[0]:
                 raise DidError(f"{path}: {error}") from error
