@@ -89,7 +89,7 @@ def estimate(
     one_of("callaway_santanna: unbalanced", unbalanced, UNBALANCED)
     whole_number("callaway_santanna: anticipation", anticipation, "periods", 0)
     one_of("callaway_santanna: data", data, DATA)
-    window, season = _window(panel, base_window)
+    _window(panel, base_window)
     sections = data != DATA[0]
     if sections and base_window is not None:
         raise DidError("callaway_santanna: base_window: expected none with repeated cross-sections, whose units have "
@@ -100,9 +100,8 @@ def estimate(
                   sections=sections)
     kept, sample, firsts, note = sample_of(panel, asked)
     refuse_flat(sample, "callaway_santanna")
-    cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation,
-                         window=window, season=season)
-    note = join_notes(note, _short_windows(panel, sample, cohorts, anticipation, window, season))
+    cohorts, said = cohorts_for(panel, sample, firsts, base_period, anticipation, base_window)
+    note = join_notes(note, said)
     never_only, units = control_group == "never_treated", panel.units if kept.all() else panel.units[kept]
     value, shares, reasons = effects(sample, cohorts, units, never_treated_only=never_only, method=method,
                                      sections=sections)
@@ -132,6 +131,15 @@ def whole_number(at: str, value: object, unit: str, least: int) -> None:
     """Raise DidError, beginning with ``at``, unless ``value`` is a whole number of ``unit``, ``least`` or more."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise DidError(f"{at}: expected a whole number of {unit}, {least} or more; found {value}")
+
+
+def cohorts_for(panel: Panel, sample: Sample, firsts: np.ndarray, base_period: str, anticipation: int,
+                base_window: int | str | None) -> tuple[list[Cohort], str]:
+    """Return the cells of the cohorts ``firsts`` under options of `estimate`, and the note on short windows."""
+    window, season = _window(panel, base_window)
+    cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation,
+                         window=window, season=season)
+    return cohorts, _short_windows(panel, sample, cohorts, anticipation, window, season)
 
 
 def _window(panel: Panel, base_window: int | str | None) -> tuple[int | None, int]:

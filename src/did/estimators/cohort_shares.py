@@ -18,11 +18,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from did.errors import DidError
 from did.estimators.moments import Moments, Rows
 from did.estimators.shares import Averages, Shares, root_sum_squares
 
 # Below this share of what its parts amount to, a variance from cross-products is made from the shares themselves.
 CANCELLED = 1e-4
+# Where the shares are not at hand, what is below this share is rounding.
+ALL_CANCELLED = 1e-11
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,16 +143,21 @@ class CohortShares(Shares):
 
     @cached_property
     def _spread(self) -> np.ndarray:
-        variance, size = np.zeros((2, self.n_parameters))
-        for cohort in range(len(self.constant)):
-            own, amount = self._quadratic(cohort)
-            variance, size = variance + own, size + amount
+        variance, size = self._variance()
         found = np.sqrt(np.maximum(variance, 0.0))
         weak = np.flatnonzero(variance < CANCELLED * size)
         if len(weak):
             parts = [root_sum_squares(part, axis=0) for _, part in self.columns(weak)._blocks()]
             found[weak] = root_sum_squares(np.stack(parts), axis=0)
         return found
+
+    def _variance(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (parameters,) sums of squared shares over units, and what their parts amount to."""
+        variance, size = np.zeros((2, self.n_parameters))
+        for cohort in range(len(self.constant)):
+            own, amount = self._quadratic(cohort)
+            variance, size = variance + own, size + amount
+        return variance, size
 
     def magnitude(self) -> np.ndarray:
         return np.sqrt(len(self.units)) * self.spread()
@@ -212,3 +220,39 @@ class CohortShares(Shares):
         constant = self.constant @ weights + averages.padded()[averages.code[first]] / self.unit
         behind = self.behind.astype(np.float32) @ averages.used.astype(np.float32) > 0
         return dataclasses.replace(self, contrast=None, slopes=slopes, constant=constant, behind=behind)
+
+
+class SummedShares(CohortShares):
+    """Shares of cohorts whose units are not at hand, as where a panel is larger than memory: ``units`` and ``rows`` are
+    the cohorts themselves. Errors by unit follow from the moments, those of groups of units from `of_groups`."""
+
+    def influence(self) -> np.ndarray:
+        raise DidError("influence of each unit: expected a panel in memory; found one that was summed to its cohorts; "
+                       "estimate a part of it")
+
+    def sums(self, codes: np.ndarray, n_clusters: int) -> np.ndarray:
+        return self.influence()
+
+    @cached_property
+    def _spread(self) -> np.ndarray:
+        variance, size = self._variance()
+        return np.sqrt(np.where(variance > ALL_CANCELLED * size, variance, 0.0))
+
+    def magnitude(self) -> np.ndarray:
+        return np.sqrt(self.moments.units.sum()) * self.spread()
+
+    def exposure(self, dose: np.ndarray) -> np.ndarray:
+        return np.sqrt(self.moments.units @ self.behind)
+
+    def outcome_size(self, outcome: np.ndarray, places: np.ndarray) -> float:
+        return float(np.sqrt(self.moments.squares / (self.moments.units.sum() * self.moments.n_periods)))
+
+    def of_groups(self, cohort: np.ndarray, n_units: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Return (groups, parameters) sums of shares over groups of units of one ``cohort`` (groups,) each, of
+        ``n_units`` (groups,), whose outcomes less each unit's own mean sum to ``total`` (groups, periods)."""
+        found = np.empty((len(cohort), self.n_parameters))
+        for one in np.unique(cohort):
+            own = cohort == one
+            found[own] = self._of(total[own] - n_units[own, None] * self.moments.mean[one], one) + (
+                n_units[own, None] * self.constant[one])
+        return found

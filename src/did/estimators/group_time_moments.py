@@ -24,7 +24,7 @@ def effects(
     they follow from the moments of the sample's cohorts.
     """
     rows = None if sections else _rows(sample, method)
-    contrast = _contrast(cohorts, sample.outcome.shape[1]) if rows is not None else None
+    contrast = contrast_of(cohorts, sample.outcome.shape[1]) if rows is not None else None
     if rows is None or contrast is None:
         value, influence, treated, reasons = (drdid_rc if sections else group_time).effects(
             sample, cohorts, never_treated_only=never_treated_only, method=method)
@@ -41,7 +41,7 @@ def _rows(sample: Sample, method: str) -> Rows | None:
     return rows_by_cohort(sample.outcome, sample.first, sample.weight)
 
 
-def _contrast(cohorts: list[Cohort], n_periods: int) -> Contrast | None:
+def contrast_of(cohorts: list[Cohort], n_periods: int) -> Contrast | None:
     """Return the cells' differences over time; None where a unit with every period still has too few for some base."""
     windows = None
     if any(cohort.window is not None for cohort in cohorts):

@@ -47,6 +47,12 @@ class Moments:
         """Number of periods."""
         return self.mean.shape[1]
 
+    def take(self, cohorts: np.ndarray, periods: np.ndarray) -> Moments:
+        """Return the moments of some cohorts and periods, masks or places; `squares` stays that of all."""
+        columns = np.concatenate([[0], 1 + np.arange(self.n_periods)[periods]])
+        return Moments(self.units[cohorts], self.weight[cohorts], self.mean[cohorts][:, periods],
+                       self.cross[cohorts][:, columns][:, :, columns], self.squares)
+
     def __add__(self, other: Moments) -> Moments:
         weight = self.weight + other.weight
         share = np.divide(other.weight, weight, out=np.zeros(len(weight)), where=weight > 0)[:, None]

@@ -7,7 +7,7 @@ plain (a number written in two ways, a duplicate, a fault of any kind) is left t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -95,16 +95,16 @@ def _encoded(piece: pa.Array) -> pa.DictionaryArray:
     return piece if pa.types.is_dictionary(piece.type) else piece.dictionary_encode()
 
 
-def calendar(file: str, period: Sequence[str], cohort: Sequence[str], names: tuple[str, str], frequency: str
+def calendar(file: str, period: Mapping[str, str], cohort: Mapping[str, str], names: tuple[str, str], frequency: str
              ) -> Calendar:
-    """Return what distinct words of the columns ``names``, periods and cohorts, mean.
+    """Return what distinct words of the columns ``names``, periods and cohorts, mean: word -> the row it is first in,
+    for messages.
 
-    Raises DidError as `did.readers.panel_file.load`, with rows that count words.
+    Raises DidError as `did.readers.panel_file.load`.
     """
     column, other = names
-    words = {column: np.array(period, dtype=object), other: np.array(cohort, dtype=object)}
-    table = Table(file, words, range(1, max(map(len, words.values())) + 1))
-    table = dates_as_periods(table, column, other)
+    words = {column: np.array(list(period), dtype=object), other: np.array(list(cohort), dtype=object)}
+    table = dates_as_periods(Table(file, words, list(period.values())), column, other)
     kind, places = periods_of(table, column, frequency)
     refuse_gap(table, column, kind, places)
     if len(set(places.tolist())) < len(places):
@@ -112,7 +112,7 @@ def calendar(file: str, period: Sequence[str], cohort: Sequence[str], names: tup
                        f"{len(set(places.tolist()))} periods; write them one way")
     first, last = int(places.min()), int(places.max())
     each = np.arange(len(cohort))
-    found = cohorts(table, other, kind, each, each.astype(str), first) if len(each) else np.zeros(0)
+    found = cohorts(dataclasses.replace(table, lines=list(cohort.values())), other, kind, each, each.astype(str), first)
     return Calendar(kind, first, last, dict(zip(period, (places - first).tolist(), strict=True)),
                     dict(zip(cohort, found.tolist(), strict=True)))
 
@@ -176,15 +176,16 @@ def _plain(words: pa.Array) -> bool:
     return same_number(found) is None and all(word == label(word) for word in found)
 
 
-def one_per_unit(values: np.ndarray, units: np.ndarray, n_units: int) -> np.ndarray | None:
-    """Return (units,) the one value of (rows,) ``values`` in each unit; None where it varies."""
+def one_per_unit(values: np.ndarray, units: np.ndarray, n_units: int) -> tuple[np.ndarray, int | None]:
+    """Return (units,) a value of (rows,) ``values`` in each unit, and the first row with another; None if none has."""
     found = np.empty(n_units, dtype=values.dtype)
     found[units] = values
     for begin in range(0, len(values), ROWS):
         part = slice(begin, begin + ROWS)
-        if (found[units[part]] != values[part]).any():
-            return None
-    return found
+        other = np.flatnonzero(found[units[part]] != values[part])
+        if len(other):
+            return found, begin + int(other[0])
+    return found, None
 
 
 def matrix(column: Iterable[pa.Array], units: np.ndarray, periods: np.ndarray, shape: tuple[int, int]

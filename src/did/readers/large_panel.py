@@ -124,18 +124,18 @@ def of_source(source: Source, columns: Columns, frequency: str) -> Found | None:
         return None
     period, cohort = coded(source.pieces(columns.period)), coded(source.pieces(columns.cohort))
     try:
-        known = calendar(source.name, period.words.tolist(), cohort.words.tolist(), (columns.period, columns.cohort),
-                         frequency)
+        known = calendar(source.name, dict.fromkeys(period.words, ""), dict.fromkeys(cohort.words, ""),
+                         (columns.period, columns.cohort), frequency)
     except DidError:
         return None   # said with its row where each is looked at
     shape = len(units.labels), known.n_periods
-    first = one_per_unit(cohort.codes, units.codes, shape[0])
-    if shape[0] * shape[1] > limit("PANEL_CELLS") or first is None:
+    first, varies = one_per_unit(cohort.codes, units.codes, shape[0])
+    if shape[0] * shape[1] > limit("PANEL_CELLS") or varies is not None:
         return None
     place = np.array([known.period[word] for word in period.words], dtype=np.int32)[period.codes]
     onset_place = np.array([known.cohort[word] for word in cohort.words])[first]
     del period, cohort
-    clusters = {level_of(name, columns): _clusters(source.pieces(name), units.codes, shape[0])
+    clusters = {level_of(name, columns): labels_of_clusters(source.pieces(name), units.codes, shape[0])
                 for name in columns.clusters if name != columns.unit}
     made = {name: matrix(source.pieces(name), units.codes, place, shape)
             for name in (columns.outcome, *columns.covariates)}
@@ -158,10 +158,10 @@ def of_source(source: Source, columns: Columns, frequency: str) -> Found | None:
     return Found(panel, [*([FINANCIAL] if known.kind == "FY" else []), *notes], known.kind)
 
 
-def _clusters(column: Iterator[pa.Array], units: np.ndarray, n_units: int) -> np.ndarray | None:
+def labels_of_clusters(column: Iterator[pa.Array], units: np.ndarray, n_units: int) -> np.ndarray | None:
     """Return (units,) labels of clusters; None where one is missing, varies in a unit or is not plain."""
     found = coded(column)
     if "" in found.words or any(map(is_missing, found.words)) or same_number(found.words) is not None:
         return None
-    first = one_per_unit(found.codes, units, n_units)
-    return None if first is None else np.array([label(word) for word in found.words], dtype=object)[first]
+    first, varies = one_per_unit(found.codes, units, n_units)
+    return None if varies is not None else np.array([label(word) for word in found.words], dtype=object)[first]

@@ -139,7 +139,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     if outputs.decompose:
         findings += _found("no decomposition", lambda: _decomposition(panel), notes)
     if outputs.table is not None:
-        write_text(outputs.table, _estimates_csv(table, columns.outcome))
+        write_text(outputs.table, estimates_csv(table, columns.outcome))
         notes.append(f"{len(table)} estimates are in {outputs.table}")
     if outputs.figure is not None:
         _draw(outputs.figure, fits, columns.outcome, asked.confidence)
@@ -227,9 +227,9 @@ def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object]) -> None:
                        f"found {', '.join(chosen)}; {advice} out --{flag(option)}")
 
 
-def _estimates_csv(table: pd.DataFrame, outcome: str) -> str:
-    """The rows as a CSV of the estimates table, with the method of each: one specification, `-`, and one sample,
-    `full`."""
+def estimates_csv(table: pd.DataFrame, outcome: str) -> str:
+    """Return the rows as a CSV of the estimates table, with the method of each: one specification, `-`, and one sample,
+    `full`. Raises DidError where they break its contract."""
     full = table.assign(indicator=outcome, specification="-", sample="full", is_synthetic=False)
     for _, rows in full.groupby("inference", sort=False):
         tables.check("estimates", rows.drop(columns=EXTRA), "did estimate")
