@@ -69,8 +69,8 @@ def text(quick: bool) -> str:
              "No estimator can do with less than one pass over the panel in memory: every outcome read once, and "
              "as many numbers written, since a clustered error needs a residual or influence of every unit. The floor "
              "is that pass (the outcome less its unit's mean, float64, one core). Effects of units and of periods "
-             "need two; `callaway_santanna` writes an influence of every unit for every cohort and period, so its own "
-             "floor is that pass times the cohorts. The floor of reading is the bytes of the file, from the system's "
+             "need two; `callaway_santanna` and `did` need cross-products of the periods as well, and write no "
+             "influence until somebody asks for it. The floor of reading is the bytes of the file, from the system's "
              "cache, without looking at them."]
     for size in QUICK if quick else SIZES:
         made = data(*size)

@@ -139,7 +139,15 @@ def of_rows(rows: pd.DataFrame, data: Data) -> pd.DataFrame:
 
 def _fitted(name: str, **options: object) -> Callable[[Data], pd.DataFrame]:
     """Fit an estimator of the registry and tabulate its clustered errors."""
-    return lambda data: summarise(estimate(name, data.panel, **options), data.panel)
+    def fit(data: Data) -> pd.DataFrame:
+        panel = afresh(data)
+        return summarise(estimate(name, panel, **options), panel)
+    return fit
+
+
+def afresh(data: Data) -> Panel:
+    """Return the panel without what an earlier call may have found out about it."""
+    return replace(data.panel)
 
 
 def _ours(name: str, **options: object) -> Contender:
@@ -147,9 +155,10 @@ def _ours(name: str, **options: object) -> Contender:
 
 
 def _event_time(data: Data, *, bands: bool = False) -> pd.DataFrame:
-    averages = aggregate(estimate("callaway_santanna", data.panel), data.panel, "event_time")
-    rows = summarise(averages, data.panel)
-    return add_bands(rows, averages, data.panel, draws=DRAWS) if bands else rows
+    panel = afresh(data)
+    averages = aggregate(estimate("callaway_santanna", panel), panel, "event_time")
+    rows = summarise(averages, panel)
+    return add_bands(rows, averages, panel, draws=DRAWS) if bands else rows
 
 
 def _without_errors(rows: object, data: Data) -> pd.DataFrame:

@@ -18,7 +18,8 @@ from did.cli.commands import main
 from did.errors import DidError
 from did.estimators import estimate, names
 from did.inference.methods import EXTRA, Question, infer
-from did.readers.panel_file import Columns, load
+from did.readers.panel_columns import Columns
+from did.readers.panel_file import load
 from did.store import tables
 from golden_files import golden_file, golden_results
 

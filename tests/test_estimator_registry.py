@@ -18,6 +18,7 @@ from did.cli.commands import main
 from did.errors import DidError
 from did.estimators import Estimator, Option, Panel, Result, Words, entries, entry, register, registry
 from did.estimators.base import parameter_table
+from did.estimators.shares import UnitShares
 from did.evidence import CLAIM_COLUMNS
 from did.project import result_files
 from did.project.loading import load_evaluation, load_indicator
@@ -66,8 +67,8 @@ def gap(data: Panel, *, base_length: int = 1) -> Result:
     if base_length == 1:
         influence[:, 0] = 0.0
     marked = np.repeat(~data.never_treated[:, None], len(parameters), axis=1)
-    return Result(NAME, parameters, estimate, pd.DataFrame(influence, index=data.units),
-                  pd.DataFrame(marked, index=data.units), int(np.isfinite(data.outcome).sum()), len(times))
+    return Result(NAME, parameters, estimate, UnitShares(data.units, influence, marked),
+                  int(np.isfinite(data.outcome).sum()), len(times))
 
 
 ENTRY = Estimator(

@@ -34,7 +34,8 @@ from did.project.registry import RawFileEntry, Source, load_source
 from did.readers import RawFile
 from did.readers.csv_table import read_table
 from did.readers.limits import DEFAULTS, MEANT, limit, refuse_bomb, refuse_large
-from did.readers.panel_file import Columns, load
+from did.readers.panel_columns import Columns
+from did.readers.panel_file import load
 from did.readers.spreadsheet import number, read_csv, read_sheet, whole_number
 from did.report.pages.report import TEMPLATES
 from did.store.result_csv import csv_text

@@ -26,7 +26,8 @@ from did.inference.clustered import summarise
 from did.project.waves_table import first_month
 from did.readers import RawFile
 from did.readers.numerals import thousands_dot
-from did.readers.panel_file import Columns, load
+from did.readers.panel_columns import Columns
+from did.readers.panel_file import load
 from did.readers.tidy_csv import observations
 from did.sweep.listing import Settings, read_list
 from did.sweep.panels import panel_of

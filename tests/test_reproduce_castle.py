@@ -16,7 +16,8 @@ from did.estimators import names
 from did.estimators.decomposition import TYPES, decompose, shares
 from did.evidence import compare, load_claims
 from did.evidence.ranking import judged, never_satisfied, ranking
-from did.readers.panel_file import Columns, load
+from did.readers.panel_columns import Columns
+from did.readers.panel_file import load
 from did.stages import estimate
 
 CLAIMS = Path(__file__).parent / "published" / "castle_doctrine.csv"

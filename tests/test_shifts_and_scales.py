@@ -23,7 +23,7 @@ from did.estimators.base import Panel, root_sum_squares
 from did.estimators.within import identified_columns, independent_columns
 from did.inference.clustered import summarise
 from did.inference.randomisation import randomisation
-from did.readers.panel_file import Columns
+from did.readers.panel_columns import Columns
 from did.stages.estimate import run
 from test_estimators_properties import random_frame
 

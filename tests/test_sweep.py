@@ -24,7 +24,8 @@ from did.estimators import estimate
 from did.estimators.aggregation import aggregate
 from did.inference.clustered import summarise
 from did.inference.methods import Question, infer
-from did.readers.panel_file import Columns, load
+from did.readers.panel_columns import Columns
+from did.readers.panel_file import load
 from did.simulate.panels import panel
 from did.store import seals
 from did.sweep.batches import Batch, Folders, cut, read_batch, write_batches

@@ -349,7 +349,7 @@ class Fit:
     @property
     def _shown(self) -> Shown:
         judged, question = self._judged, self.question
-        used = question.panel.units.isin(question.results[0].influence.index)
+        used = question.results[0].used(question.panel)
         return Shown(self.estimator, settings_of(self.estimator, question.options, self.options), judged, used)
 
     @property

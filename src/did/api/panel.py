@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from did.api.errors import OptionError, PanelError, raising, spoken
+from did.errors import one_of
 from did.estimators import base
 from did.estimators.neighbours import with_neighbours
 from did.readers.any_table import ITS_NAME, STANDARD_INPUT, read_any
 from did.readers.csv_table import Table
 from did.readers.frame_table import as_pandas, frame_table
-from did.readers.panel_file import Columns, level_of, of_table
+from did.readers.large_panel import from_frame, from_parquet
+from did.readers.panel_columns import Columns, level_of
+from did.readers.panel_file import FREQUENCIES, of_table
 from did.readers.panel_periods import dates_as_periods, period_labels, periods_of
 
 Names = str | Sequence[str] | None
@@ -105,23 +108,34 @@ class Panel:
 
     def __post_init__(self, frame: Any) -> None:
         with raising(PanelError):
-            columns = self.columns
             is_file = isinstance(frame, (str, Path))
-            if is_file:
-                table, notes = read_any(frame, columns.named())
-                self._set("name", ITS_NAME if str(frame) == STANDARD_INPUT else Path(frame).name)
-            else:
-                made = as_pandas(frame)
-                table, notes = frame_table(made, columns.named()), []
-                self._set("name", "DataFrame")
+            made = None if is_file else as_pandas(frame)
+            self._set("name", "DataFrame" if not is_file else ITS_NAME if str(frame) == STANDARD_INPUT else
+                      Path(frame).name)
             with pd.option_context("mode.string_storage", "auto"):   # millions of rows: pyarrow's texts are faster
-                data, notes = of_table(table, notes, columns, frequency=self.frequency)
+                data, notes, labels = self._read(frame, made)
             if self.neighbours is not None:
                 data = with_neighbours(data, self.neighbours)
                 self._set("neighbours", data.neighbours)
             self._set("data", data)
             self._set("notes", tuple(spoken(note) for note in notes))
-            self._set("labels", _labels(table, columns, self.frequency, None if is_file else made))
+            self._set("labels", labels)
+
+    def _read(self, file: Any, frame: pd.DataFrame | None) -> tuple[base.Panel, list[str], dict[str, Any]]:
+        """The arrays, notes and `labels` of a file, or of a frame."""
+        columns = self.columns
+        columns.check()
+        one_of("--frequency", self.frequency, FREQUENCIES)
+        if frame is None:
+            found = from_parquet(file, columns, self.frequency)
+            if found is not None:
+                return found.panel, found.notes, _labels_of_file(found.kind, found.panel.periods)
+        elif (found := from_frame(frame, columns, self.frequency, "DataFrame")) is not None:
+            few = frame.loc[~frame[columns.period].duplicated().to_numpy()]
+            return found.panel, found.notes, _labels(frame_table(few, columns.named()), columns, self.frequency, few)
+        table, notes = read_any(file, columns.named()) if frame is None else (frame_table(frame, columns.named()), [])
+        data, notes = of_table(table, notes, columns, frequency=self.frequency)
+        return data, notes, _labels(table, columns, self.frequency, frame)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -195,8 +209,13 @@ def _labels(table: Table, columns: Columns, frequency: str, frame: pd.DataFrame 
     places, rows = np.unique(ordinal, return_index=True)
     words = [period_labels(kind, place, place)[0] for place in places.tolist()]
     if frame is None:
-        return {word: int(word) if kind in ("Y", "number") else word for word in words}
+        return _labels_of_file(kind, pd.Index(words))
     column = columns.period
     series = frame[column] if column in frame.columns else frame.index.get_level_values(column).to_series()
     values = series.iloc[rows]
     return {word: value.item() if hasattr(value, "item") else value for word, value in zip(words, values, strict=True)}
+
+
+def _labels_of_file(kind: str, words: pd.Index) -> dict[str, Any]:
+    """The panel's labels of periods -> what a file has: numbers where these are whole ones."""
+    return {word: int(word) if kind in ("Y", "number") else word for word in words}

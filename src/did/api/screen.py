@@ -13,7 +13,7 @@ import pandas as pd
 from did.api.judged import Judged
 from did.estimators.base import Panel
 from did.inference.methods import METHODS
-from did.readers.panel_file import Columns
+from did.readers.panel_columns import Columns
 from did.report.content.notes import remarks
 
 GROUP_TIME = "att_gt"
@@ -36,16 +36,22 @@ def screen(path: str | Path, columns: Columns, panel: Panel, fits: Sequence[Show
     else was asked of their estimator. Raises nothing."""
     by_any = np.any([fit.used for fit in fits], axis=0)
     lines = _heading(path, columns, panel, by_any, confidence, [fit.settings for fit in fits])
+    return "\n".join([*lines, *blocks(fits, notes, confidence, [_fewer(panel, fit.used, by_any) for fit in fits])])
+
+
+def blocks(fits: Sequence[Shown], notes: Sequence[str], confidence: float, fewer: Sequence[list[str]]) -> list[str]:
+    """Return the lines below the heading: a block for each fit, with the lines ``fewer`` has for it, then notes."""
+    lines: list[str] = []
     footnotes: list[str] = []
     hidden = 0
-    for fit in fits:
+    for fit, said in zip(fits, fewer, strict=True):
         rows = fit.judged.shown
         group_time = rows["estimand"] == GROUP_TIME
         if not group_time.all():
             first = rows.groupby(["cluster", "inference"], sort=False).ngroup() == 0
             hidden += int((group_time & first).sum())
             rows = rows.loc[~group_time]
-        lines += ["", f"{fit.name}{fit.settings}", *_fewer(panel, fit.used, by_any),
+        lines += ["", f"{fit.name}{fit.settings}", *said,
                   *(f"  {line}" for line in _about(fit.judged, rows)), *_block(rows, footnotes, confidence)]
     if hidden:
         many = "effects are" if hidden > 1 else "effect is"
@@ -56,7 +62,7 @@ def screen(path: str | Path, columns: Columns, panel: Panel, fits: Sequence[Show
     if footnotes:
         lines += ["", *(f"[{number}] {text}" for number, text in enumerate(footnotes, 1))]
     lines += ["", *(f"note: {note}" for note in notes)] if notes else []
-    return "\n".join(lines)
+    return lines
 
 
 def _about(judged: Judged, rows: pd.DataFrame) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -100,7 +101,8 @@ def _click_option(options: list[Any], words: str) -> click.Option:
 @click.pass_obj
 def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], frequency: str, **given: Any) -> None:
     """Fit estimators to PANEL, a file with one row per unit and period: text with separators, Parquet, Excel or Stata,
-    packed by gzip or zip, or - for standard input. Needs no config or workflow.
+    packed by gzip or zip, or - for standard input; or a folder of Parquet files, which may be larger than memory. Needs
+    no config or workflow.
 
     \b
     did estimate panel.csv --outcome y --unit id --period time --cohort g
@@ -109,9 +111,11 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bands
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bounds --plot effects.svg
     did estimate panel.csv --outcome y --unit id --period time --cohort g --inference CR2,wild_bootstrap --calibrate
+    did estimate FOLDER --outcome y --unit id --period time --cohort g --estimator callaway_santanna
     """
     from did.api.judged import Inference
     from did.stages import estimate as stage
+    from did.stages import estimate_folder
 
     inference = Inference(stage.parse_levels(given["cluster"]), tuple(stage.split(given.pop("inference"))),
                           **{name: given.pop(name) for name in ("confidence", "calibrate", "bands", "draws", "seed")})
@@ -120,8 +124,9 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     outputs = stage.Outputs(*(given.pop(name) for name in ("output", "plot", "bounds", "decompose")), as_json)
     options = {name: value for name, value in given.items() if value is not None and value != ()}
     options = {name: stage.parse(name, value) for name, value in options.items()}
-    text = stage.run(panel, columns, estimators=stage.split(estimators), frequency=frequency, outputs=outputs,
-                     options=options, inference=inference)
+    run = estimate_folder.run if Path(panel).is_dir() else stage.run
+    text = run(panel, columns, estimators=stage.split(estimators), frequency=frequency, outputs=outputs,
+               options=options, inference=inference)
     say(text) if as_json else state.finish(text)
 
 

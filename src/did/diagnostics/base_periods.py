@@ -8,9 +8,10 @@ import pandas as pd
 from did.errors import DidError, one_of
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
-from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, root_sum_squares
+from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
 from did.estimators.callaway_santanna import CONTROL_GROUPS, Asked, cell_table, sample_of, whole_number, without_dose
-from did.estimators.group_time import Cohort, effects
+from did.estimators.group_time import Cohort
+from did.estimators.group_time_moments import effects
 from did.inference.change import Change
 from did.inference.clustered import by_cluster
 from did.inference.joint_test import COLUMNS as ROW
@@ -63,15 +64,13 @@ def base_period_spread(
             period = np.flatnonzero(sample.positions >= first)
             cohorts.append(Cohort(int(first), period, np.full(len(period), end - back),
                                   sample.positions[period] + anticipation, np.zeros(len(period), dtype=bool)))
-        value, influence, treated, reasons = effects(
-            sample, cohorts, never_treated_only=control_group == "never_treated", method="unconditional")
-        cells = Result("callaway_santanna", cell_table(scaled, sample, cohorts, reasons, treated.sum(axis=0)), value,
-                       pd.DataFrame(influence, index=units), pd.DataFrame(treated, index=units),
-                       int(np.isfinite(sample.outcome).sum()), None, distribution="normal")
+        value, shares, reasons = effects(
+            sample, cohorts, units, never_treated_only=control_group == "never_treated", method="unconditional")
+        cells = Result("callaway_santanna", cell_table(scaled, sample, cohorts, reasons, shares.n_treated()), value,
+                       shares, sample.outcome.size, None, distribution="normal")
         overall = aggregate(cells, scaled, "simple")
         rows.append((int(sample.positions[before[0] - back] - firsts[0]), overall.estimate[0] * unit,
-                     float(root_sum_squares(overall.influence.to_numpy())) * unit, len(units),
-                     int(overall.treated.to_numpy().sum())))
+                     float(overall.shares.spread()[0]) * unit, len(units), int(overall.shares.n_treated()[0])))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -76,7 +76,7 @@ def minimum_detectable_rows(result: Result, panel: Panel) -> pd.DataFrame:
         return pd.DataFrame(rows, columns=COLUMNS)
     estimates = summarise(result, panel)
     estimates = estimates.loc[estimates["estimand"] == "overall"].set_index("cluster")
-    before, mean_dose = _before_onset(panel, result.influence.index)
+    before, mean_dose = _before_onset(panel, result.units)
     at_dose = f", at mean dose {mean_dose:.4g}" if panel.treatment == "intensity" else ""
     rows = []
     for level, found in estimates.iterrows():

@@ -85,5 +85,5 @@ def _row(row: dict, found: pd.Series | dict, more: dict) -> dict:
 
 
 def _n_treated(result: Result, panel: Panel, level: str) -> int:
-    labels = panel.clusters[level][panel.units.get_indexer(result.influence.index)]
+    labels = panel.clusters[level][panel.units.get_indexer(result.units)]
     return len(pd.unique(labels[result.treated.to_numpy().any(axis=1)]))

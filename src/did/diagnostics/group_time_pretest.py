@@ -47,8 +47,8 @@ def pretest(result: Result, panel: Panel) -> pd.DataFrame:
                        f"{listed(found)}; test those")
     event_time = result.parameters["event_time"].to_numpy(dtype=int)
     before = (event_time < -result.anticipation) & np.isfinite(result.estimate)
-    influence = result.influence.to_numpy()[:, before]
-    estimate, treated = result.estimate[before], result.treated.to_numpy()[:, before]
+    tested = result.shares.columns(before)   # of a large panel, only these are written out
+    influence, estimate, treated = tested.influence(), result.estimate[before], tested.treated()
     rounding = rounding_of(result, panel)[before]
     onset = "anticipation" if result.anticipation else "treatment"
     rows = []

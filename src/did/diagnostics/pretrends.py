@@ -117,7 +117,7 @@ def leads_of(result: Result, panel: Panel) -> pd.DataFrame:
         other = times != reference
         kept = dataclasses.replace(
             result, parameters=result.parameters.loc[other].reset_index(drop=True), estimate=result.estimate[other],
-            influence=result.influence.loc[:, other], treated=result.treated.loc[:, other])
+            shares=result.shares.columns(other))
         if not (times < reference).any():
             rows.append(skipped(row, "no lead besides the reference"))
         else:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, TypeVar
 from did.errors import DidError, one_of, suggest
 from did.estimators.base import Panel, Result, refuse_cross_sections
 from did.estimators.registry import COHORT_PERIOD, Estimator, Option, Words, entries, entry, names, parameters, register
+from did.estimators.shares import UnitShares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from did.estimators.design import Design
 
-__all__ = ["Estimator", "Option", "Panel", "Result", "Words", "design_of", "entries", "entry", "estimate", "in_run",
-           "names", "overall", "register"]
+__all__ = ["Estimator", "Option", "Panel", "Result", "UnitShares", "Words", "design_of", "entries", "entry", "estimate",
+           "in_run", "names", "overall", "register"]
 Found = TypeVar("Found")
 
 

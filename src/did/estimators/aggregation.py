@@ -10,6 +10,7 @@ import pandas as pd
 from did.errors import DidError, one_of
 from did.estimators.base import ESTIMATED, REFERENCE, Panel, Result, join_notes, listed, parameter_table
 from did.estimators.callaway_santanna import CohortOfUnits, cohort_of_units
+from did.estimators.shares import Averages
 
 KINDS = ("simple", "event_time", "cohort", "calendar")
 
@@ -111,17 +112,15 @@ def _finish(
     total = weight.sum(axis=0)
     attainable = np.nan_to_num(result.estimate)
     value = attainable @ weight / total
-    influence = result.influence.to_numpy() @ (weight / total)
+    used, weight = weight > 0, weight / total
+    spread = np.zeros((len(cells.size_of), len(found)))
     if sized:
         # Effect of the estimated sizes, by cohort and average; none where an average has one cohort (where the sum
         # would be rounding).
-        spread = np.zeros((len(cells.size_of), len(found)))
         np.add.at(spread, (cells.cohort[rows], code), (attainable[rows] - value[code]) / total[code])
         has_cohort = np.zeros(spread.shape, dtype=bool)
         has_cohort[cells.cohort[rows], code] = True
         spread[:, has_cohort.sum(axis=0) == 1] = 0.0
-        influence += _of_units(cells, spread)
-    behind = result.treated.to_numpy().astype(np.float32) @ (weight > 0).astype(np.float32) > 0
     if kind == "simple":
         table = parameter_table("overall")
     else:
@@ -131,28 +130,22 @@ def _finish(
         elif kind == "cohort":
             share = cells.size_of[found] / cells.size_of[found].sum()
         overall = share @ value
-        combined = influence @ share
+        combined = spread @ share
         if kind == "cohort":
-            of_size = np.zeros(len(cells.size_of))
-            of_size[found] = (value - overall) / cells.size_of[found].sum()
-            combined += _of_units(cells, of_size)
-        one_cell = behind[:, share > 0].any(axis=1)
-        table = pd.concat([
-            parameter_table(kind, state=_states(result, chosen, group, found),
-                            event_time=found.tolist() if kind == "event_time" else None,
-                            cohort=cells.units.labels[found] if kind == "cohort" else None,
-                            period=cells.periods[found] if kind == "calendar" else None),
-            parameter_table(f"overall_{kind}"),
-        ], ignore_index=True)
+            combined[found] += (value - overall) / cells.size_of[found].sum()
+        table = parameter_table(
+            [kind] * len(found) + [f"overall_{kind}"], state=[*_states(result, chosen, code), ESTIMATED],
+            event_time=[*found.tolist(), None] if kind == "event_time" else None,
+            cohort=[*cells.units.labels[found], None] if kind == "cohort" else None,
+            period=[*cells.periods[found], None] if kind == "calendar" else None)
         value = np.append(value, overall)
-        influence = np.column_stack([influence, combined])
-        behind = np.column_stack([behind, one_cell])
+        used = np.column_stack([used, used[:, share > 0].any(axis=1)])
+        weight, spread = np.column_stack([weight, weight @ share]), np.column_stack([spread, combined])
     return dataclasses.replace(
         result,
         parameters=table,
         estimate=value,
-        influence=pd.DataFrame(influence, index=result.influence.index),
-        treated=pd.DataFrame(behind, index=result.influence.index),
+        shares=result.shares.averaged(Averages(weight, used, spread, cells.units.code, cells.units.weight)),
         note=join_notes(result.note, _lost(result, cells.identified), _without_cell(cells, chosen)),
     )
 
@@ -175,14 +168,7 @@ def _without_cell(cells: _Cells, chosen: np.ndarray) -> str:
     return f"no effect within the event times asked for, left out: {many} {listed(cells.units.labels[lost])}"
 
 
-def _of_units(cells: _Cells, by_cohort: np.ndarray) -> np.ndarray:
-    """Return each unit's weight times its cohort's row of ``by_cohort``, 0 for units of no cohort."""
-    padded = np.concatenate([by_cohort, np.zeros((1, *by_cohort.shape[1:]))])
-    weight = cells.units.weight if by_cohort.ndim == 1 else cells.units.weight[:, None]
-    return weight * padded[cells.units.code]
-
-
-def _states(result: Result, chosen: np.ndarray, group: np.ndarray, found: np.ndarray) -> list[str]:
+def _states(result: Result, chosen: np.ndarray, code: np.ndarray) -> list[str]:
     """Return the state of each average: the reference where it is made of reference cells only."""
-    reference = (result.parameters["state"] == REFERENCE).to_numpy()
-    return [REFERENCE if reference[chosen & (group == one)].all() else ESTIMATED for one in found]
+    others = (result.parameters["state"] != REFERENCE).to_numpy()[chosen]
+    return [ESTIMATED if count else REFERENCE for count in np.bincount(code, others)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, wraps
+from functools import cache, cached_property, wraps
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ import pandas as pd
 from did.errors import DidError, listed, one_of
 from did.estimators import panel_rows
 from did.estimators.panel_rows import PERIODS_PER_YEAR as PERIODS_PER_YEAR
+from did.estimators.shares import Shares
+from did.estimators.shares import root_sum_squares as root_sum_squares
 
 TREATMENTS = ("binary", "intensity")
 # Numbers whose squares, and the squares of those, are well inside what a float holds.
@@ -60,6 +62,11 @@ class Panel:
     def n_periods(self) -> int:
         """Number of periods in the window; also the ``treated_from`` of a never-treated unit."""
         return len(self.periods)
+
+    @cached_property
+    def is_complete(self) -> bool:
+        """Whether every outcome is observed."""
+        return bool(np.isfinite(self.outcome.sum())) or bool(np.isfinite(self.outcome).all())
 
     @property
     def never_treated(self) -> np.ndarray:
@@ -210,9 +217,9 @@ class Result:
                   apply), state (`ESTIMATED`, `REFERENCE` for one fixed at zero by normalisation, or
                   `NOT_IDENTIFIED`) and note, a remark for readers: why it is not identified, say
     estimate      (parameters,) in units of the outcome, per unit of dose
-    influence     units x parameters frame: each unit's share of (estimate - truth), scaled so that the sum
-                  over clusters of squared cluster sums is the variance without a small-sample factor
-    treated       units x parameters frame of booleans: the treated units a parameter rests on
+    shares        each unit's share of (estimate - truth), scaled so that the sum over clusters of squared cluster sums
+                  is the variance without a small-sample factor, and the treated units a parameter rests on
+                  (`did.estimators.shares`)
     n_obs         outcome cells used
     n_parameters  K of the small-sample factor: regressors and period effects; unit effects are nested in the
                   clusters and not counted. Missing (None) where no such factor applies
@@ -230,8 +237,7 @@ class Result:
     estimator: str
     parameters: pd.DataFrame
     estimate: np.ndarray
-    influence: pd.DataFrame
-    treated: pd.DataFrame
+    shares: Shares
     n_obs: int
     n_parameters: int | None
     note: str = ""
@@ -241,9 +247,34 @@ class Result:
     unit_errors: np.ndarray | None = None
 
     @property
+    def units(self) -> pd.Index:
+        """Labels of the units used."""
+        return self.shares.units
+
+    @property
     def n_units(self) -> int:
         """Number of units used."""
-        return len(self.influence)
+        return len(self.units)
+
+    def used(self, panel: Panel) -> np.ndarray:
+        """Return (units,) True for the units of ``panel``, the one the result is of, that are used."""
+        found = np.zeros(panel.n_units, dtype=bool)
+        found[self.places(panel)] = True
+        return found
+
+    def places(self, panel: Panel) -> np.ndarray:
+        """Return where the units used are in ``panel``, the one the result is of."""
+        return np.arange(panel.n_units) if self.units is panel.units else panel.units.get_indexer(self.units)
+
+    @cached_property
+    def influence(self) -> pd.DataFrame:
+        """The shares written out, units x parameters, made when first asked for."""
+        return pd.DataFrame(self.shares.influence(), index=self.units, copy=False)
+
+    @property
+    def treated(self) -> pd.DataFrame:
+        """The treated units that a parameter rests on, units x parameters."""
+        return pd.DataFrame(self.shares.treated(), index=self.units, copy=False)
 
     def only(self, estimand: str) -> Result:
         """Return the result with the parameters of one estimand. Raises DidError if it has none."""
@@ -255,8 +286,7 @@ class Result:
             return self
         return dataclasses.replace(
             self, parameters=self.parameters[kept].reset_index(drop=True), estimate=self.estimate[kept],
-            influence=self.influence.loc[:, kept], treated=self.treated.loc[:, kept],
-            unit_errors=None if self.unit_errors is None else self.unit_errors[kept])
+            shares=self.shares.columns(kept), unit_errors=None if self.unit_errors is None else self.unit_errors[kept])
 
 
 def scale_free(estimator: Callable[..., Result]) -> Callable[..., Result]:
@@ -268,40 +298,34 @@ def scale_free(estimator: Callable[..., Result]) -> Callable[..., Result]:
         if unit == 1:
             return result
         own = None if result.unit_errors is None else result.unit_errors * [unit, 1.0]
-        return dataclasses.replace(result, estimate=result.estimate * unit, influence=result.influence * unit,
+        return dataclasses.replace(result, estimate=result.estimate * unit, shares=result.shares.times(unit),
                                    unit_errors=own)
     return fitted
 
 
 def unit_of(values: np.ndarray) -> float:
     """Return the power of two next to the largest of ``values`` in size; 1 if that is of ordinary size or 0."""
-    size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+    size = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
+    if not np.isfinite(size):
+        size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
     return 1.0 if size == 0 or SQUARABLE[0] < size < SQUARABLE[1] else float(2.0 ** np.frexp(size)[1])
 
 
-def root_sum_squares(values: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """Return the root of the sum of squares over ``axis`` (None = all), of numbers of any size."""
-    peak = np.abs(values).max(axis=axis, keepdims=True, initial=0.0)
-    # A power of two, so that dividing is exact.
-    unit = np.ldexp(1.0, np.frexp(np.where(peak > 0, peak, 1.0))[1] - 1)
-    return np.sqrt(((values / unit) ** 2).sum(axis=axis)) * (unit.squeeze() if axis is None else unit.squeeze(axis))
-
-
 def parameter_table(
-    estimand: str,
+    estimand: str | Sequence[str],
     *,
-    cohort: Sequence[str] | None = None,
-    period: Sequence[str] | None = None,
-    event_time: Sequence[int] | None = None,
+    cohort: Sequence[str | None] | None = None,
+    period: Sequence[str | None] | None = None,
+    event_time: Sequence[int | None] | None = None,
     state: Sequence[str] | None = None,
     note: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Return the ``parameters`` frame of a Result: one row per value given, or one row if none is given.
 
-    ``state`` of each row is `ESTIMATED` unless it is given.
+    ``estimand`` is that of every row, or of each. ``state`` of each row is `ESTIMATED` unless it is given.
     """
     columns = {"cohort": cohort, "period": period, "event_time": event_time, "state": state, "note": note}
-    if all(values is None for values in columns.values()):
+    if isinstance(estimand, str) and all(values is None for values in columns.values()):
         return _one_parameter(estimand).copy()  # asked for by the thousand
     return _parameters(estimand, columns)
 
@@ -311,13 +335,13 @@ def _one_parameter(estimand: str) -> pd.DataFrame:
     return _parameters(estimand, {"state": [ESTIMATED]})
 
 
-def _parameters(estimand: str, given: Mapping[str, Sequence | None]) -> pd.DataFrame:
+def _parameters(estimand: str | Sequence[str], given: Mapping[str, Sequence | None]) -> pd.DataFrame:
     n_rows = next(len(values) for values in given.values() if values is not None)
     blank = {"cohort": None, "period": None, "event_time": None, "state": ESTIMATED, "note": ""}
-    columns = {"estimand": [estimand] * n_rows} | {
-        name: [held] * n_rows if (own := given.get(name)) is None else list(own) for name, held in blank.items()}
-    return pd.DataFrame({name: pd.Series(values, dtype="Int64" if name == "event_time" else "str")
-                         for name, values in columns.items()})
+    columns = {"estimand": [estimand] * n_rows if isinstance(estimand, str) else estimand} | {
+        name: [held] * n_rows if (own := given.get(name)) is None else own for name, held in blank.items()}
+    return pd.DataFrame({name: pd.array(values, dtype="Int64" if name == "event_time" else "str")
+                         for name, values in columns.items()}, copy=False)
 
 
 def refuse_cross_sections(outcome: np.ndarray, at: str) -> None:
@@ -325,6 +349,8 @@ def refuse_cross_sections(outcome: np.ndarray, at: str) -> None:
 
     One period only is left to other checks.
     """
+    if len(outcome) and np.isfinite(outcome[0]).sum() > 1:   # as a rule the first unit settles it
+        return
     seen = np.isfinite(outcome).sum(axis=1)
     if outcome.shape[1] > 1 and seen.max(initial=0) == 1:
         raise DidError(f"{at}: expected units with outcomes in two periods or more, to be compared with themselves; "

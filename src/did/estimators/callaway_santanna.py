@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of, suggest
-from did.estimators import drdid_rc, group_time
 from did.estimators.base import (
     ESTIMATED,
     NOT_IDENTIFIED,
@@ -23,6 +22,7 @@ from did.estimators.base import (
 )
 from did.estimators.drdid import METHODS, dependence
 from did.estimators.group_time import Cohort, Sample, cohorts_of
+from did.estimators.group_time_moments import effects
 from did.estimators.within import ROUNDING
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
@@ -89,7 +89,7 @@ def estimate(
     one_of("callaway_santanna: unbalanced", unbalanced, UNBALANCED)
     whole_number("callaway_santanna: anticipation", anticipation, "periods", 0)
     one_of("callaway_santanna: data", data, DATA)
-    window, season = _window(panel, base_window)
+    _window(panel, base_window)
     sections = data != DATA[0]
     if sections and base_window is not None:
         raise DidError("callaway_santanna: base_window: expected none with repeated cross-sections, whose units have "
@@ -100,12 +100,12 @@ def estimate(
                   sections=sections)
     kept, sample, firsts, note = sample_of(panel, asked)
     refuse_flat(sample, "callaway_santanna")
-    cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation,
-                         window=window, season=season)
-    note = join_notes(note, _short_windows(panel, sample, cohorts, anticipation, window, season))
-    value, influence, treated, reasons = (drdid_rc if sections else group_time).effects(
-        sample, cohorts, never_treated_only=control_group == "never_treated", method=method)
-    parameters = cell_table(panel, sample, cohorts, reasons, treated.sum(axis=0))
+    cohorts, said = cohorts_for(panel, sample, firsts, base_period, anticipation, base_window)
+    note = join_notes(note, said)
+    never_only, units = control_group == "never_treated", panel.units if kept.all() else panel.units[kept]
+    value, shares, reasons = effects(sample, cohorts, units, never_treated_only=never_only, method=method,
+                                     sections=sections)
+    parameters = cell_table(panel, sample, cohorts, reasons, shares.n_treated())
     if (parameters["state"] != ESTIMATED).all():
         advice = ("use other covariates or another method" if sample.names else
                   "add controls or periods" if sections else
@@ -114,13 +114,11 @@ def estimate(
                        f"found none: {next(filter(None, reasons))}{f' ({note})' if note else ''}; {advice}")
     if method == "unconditional" and panel.covariates:
         note = join_notes(note, f"covariates not used: {listed(panel.covariates)}")
-    units = panel.units[kept]
     return Result(
         estimator="callaway_santanna",
         parameters=parameters,
         estimate=value,
-        influence=pd.DataFrame(influence, index=units, copy=False),
-        treated=pd.DataFrame(treated, index=units, copy=False),
+        shares=shares,
         n_obs=int(np.isfinite(sample.outcome).sum()),
         n_parameters=None,
         note=join_notes(note, dose),
@@ -133,6 +131,15 @@ def whole_number(at: str, value: object, unit: str, least: int) -> None:
     """Raise DidError, beginning with ``at``, unless ``value`` is a whole number of ``unit``, ``least`` or more."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise DidError(f"{at}: expected a whole number of {unit}, {least} or more; found {value}")
+
+
+def cohorts_for(panel: Panel, sample: Sample, firsts: np.ndarray, base_period: str, anticipation: int,
+                base_window: int | str | None) -> tuple[list[Cohort], str]:
+    """Return the cells of the cohorts ``firsts`` under options of `estimate`, and the note on short windows."""
+    window, season = _window(panel, base_window)
+    cohorts = cohorts_of(sample, firsts, universal=base_period == "universal", anticipation=anticipation,
+                         window=window, season=season)
+    return cohorts, _short_windows(panel, sample, cohorts, anticipation, window, season)
 
 
 def _window(panel: Panel, base_window: int | str | None) -> tuple[int | None, int]:
@@ -200,11 +207,11 @@ def sample_of(panel: Panel, asked: Asked) -> tuple[np.ndarray, Sample, np.ndarra
     control_group, estimator = asked.control_group, asked.estimator
     covariates = np.stack([panel.covariates[name] for name in names]) if names else np.empty(
         (0, *panel.outcome.shape))
-    present = np.isfinite(panel.outcome)
     first, notes = panel.treated_from, []
-    positions = np.flatnonzero(present.any(axis=0))
+    observed = np.isfinite(panel.outcome).any(axis=0) if not panel.is_complete else np.ones(panel.n_periods, dtype=bool)
+    positions = np.flatnonzero(observed)
     if len(positions) < panel.n_periods:
-        skipped = panel.periods[~present.any(axis=0)]
+        skipped = panel.periods[~observed]
         notes.append(f"no outcome in {listed(skipped)}: skipped, and the period before serves as base")
     never = panel.never_treated
     if not never.any():
@@ -229,8 +236,7 @@ def sample_of(panel: Panel, asked: Asked) -> tuple[np.ndarray, Sample, np.ndarra
     if late.any():
         notes.append(f"no period from treatment on is left, effects before it only: {_by_cohort(panel, late)}")
     kept = ~early
-    usable = present & (panel.observed_weight > 0) if panel.weight is not None else present
-    usable = (usable & np.isfinite(covariates).all(axis=0))[:, positions]
+    usable = _usable(panel, covariates, positions)
     incomplete = kept & (~usable.all(axis=1) if trim else ~usable.any(axis=1))
     what = " or ".join(["outcome", *(["weight"] if panel.weight is not None else []),
                         *(["covariate"] if names else [])])
@@ -246,14 +252,15 @@ def sample_of(panel: Panel, asked: Asked) -> tuple[np.ndarray, Sample, np.ndarra
         often, advice = ("", "use --unbalanced pairwise") if trim else (" in every period", "add controls")
         raise DidError(f"{estimator}: control_group never_treated: no never-treated unit is left after {count} "
                        f"with a missing {what}{often} were dropped; {advice}")
-    firsts = np.unique(first[kept & ~never])
+    firsts = np.flatnonzero(np.bincount(first[kept & ~never]))
     if not len(firsts) or not (never & kept).any() and len(firsts) < 2:
         periods = "a period" if asked.n_before == 1 else f"{asked.n_before} periods"
         side = f"treated unit with {periods} before treatment" if not len(firsts) else "control unit"
         raise DidError(f"{estimator}: expected a {side}; found none among the {int(kept.sum())} units "
                        f"with outcomes ({join_notes(*notes) or 'nothing was left out'}); add units or periods"
                        + (", or use --unbalanced pairwise" if incomplete.any() and trim else ""))
-    outcome = panel.outcome[kept][:, positions]
+    whole = kept.all() and len(positions) == panel.n_periods
+    outcome = panel.outcome if whole else panel.outcome[np.ix_(kept, positions)]
     weight = None
     if panel.weight is not None:
         weight = panel.observed_weight[kept][:, positions]
@@ -263,6 +270,14 @@ def sample_of(panel: Panel, asked: Asked) -> tuple[np.ndarray, Sample, np.ndarra
     sample = Sample(outcome, positions, np.where(never, beyond, first)[kept], beyond, weight,
                     covariates[:, kept][:, :, positions], names)
     return kept, sample, firsts, join_notes(*notes)
+
+
+def _usable(panel: Panel, covariates: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return (units, positions) whether outcome, weight and covariates are there."""
+    if panel.is_complete and panel.weight is None and not len(covariates):
+        return np.ones((panel.n_units, 1), dtype=bool)   # in one column, for all of them
+    weighed = np.isfinite(panel.outcome) if panel.weight is None else panel.observed_weight > 0
+    return np.asarray((weighed & np.isfinite(covariates).all(axis=0))[:, positions])
 
 
 def _by_cohort(panel: Panel, units: np.ndarray) -> str:
@@ -279,6 +294,8 @@ def refuse_flat(sample: Sample, estimator: str) -> None:
     logit makes of it is extrapolation from one cohort to the next. Cells where a covariate fails by itself are
     left to their own reasons.
     """
+    if not sample.names:
+        return
     cohort = np.unique(sample.first, return_inverse=True)[1]
     weight = np.ones(sample.outcome.shape) if sample.weight is None else sample.weight
     seen = np.isfinite(sample.covariates).all(axis=0) & (weight > 0)
@@ -293,7 +310,7 @@ def refuse_flat(sample: Sample, estimator: str) -> None:
                            "cohort or between untreated units; found one value per cohort, which cannot be told from "
                            "the cohort's own change; leave it out")
     reason = ""
-    for period in range(seen.shape[1] if sample.names else 0):
+    for period in range(seen.shape[1]):
         rows = seen[:, period]
         design = np.column_stack([np.ones(rows.sum()), sample.covariates[:, rows, period].T])
         reason = dependence(design, weight[rows, period], sample.names, "")
@@ -341,13 +358,13 @@ def cell_table(
                            event_time=period - cohort, state=states, note=notes)
 
 
-def first_weight(panel: Panel, units: pd.Index) -> np.ndarray:
-    """Return the sampling weight of ``units`` in the first period each is observed (1 if unweighted)."""
-    rows = panel.units.get_indexer(units)
+def first_weight(panel: Panel, places: np.ndarray) -> np.ndarray:
+    """Return the sampling weight of the units at ``places`` of the panel in the first period each is observed (1 if
+    unweighted)."""
     if panel.weight is None:
-        return np.ones(len(rows))
-    weight = panel.observed_weight[rows]
-    return weight[np.arange(len(rows)), (weight > 0).argmax(axis=1)]
+        return np.ones(len(places))
+    weight = panel.observed_weight[places]
+    return weight[np.arange(len(places)), (weight > 0).argmax(axis=1)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -362,6 +379,7 @@ class CohortOfUnits:
 def cohort_of_units(result: Result, panel: Panel) -> CohortOfUnits:
     """Return which of a group-time result's cohorts each of its units belongs to, and its sampling weight."""
     labels = pd.Index(result.parameters["cohort"].unique())
-    first = panel.treated_from[panel.units.get_indexer(result.influence.index)]
-    label = np.array([*panel.periods, None], dtype=object)[first]
-    return CohortOfUnits(labels, labels.get_indexer(pd.Index(label)), first_weight(panel, result.influence.index))
+    places = result.places(panel)
+    number = np.full(panel.n_periods + 1, -1)
+    number[panel.periods.get_indexer(labels)] = np.arange(len(labels))   # none for the never treated
+    return CohortOfUnits(labels, number[panel.treated_from[places]], first_weight(panel, places))

@@ -18,6 +18,7 @@ from did.estimators.base import (
     listed,
     parameter_table,
 )
+from did.estimators.shares import UnitShares
 
 NORMALISE = ("dose", "cumulative", "none")
 
@@ -187,8 +188,7 @@ def _result(panel: Panel, effects: list[_Effect], placebos: list[_Effect], norma
         estimator="dechaisemartin_dhaultfoeuille",
         parameters=parameters,
         estimate=unit * np.array([sum(each.total for each in effects) / dose, *value]),
-        influence=pd.DataFrame(unit * shares[used], index=panel.units[used]),
-        treated=pd.DataFrame(behind[used], index=panel.units[used]),
+        shares=UnitShares(panel.units[used], unit * shares[used], behind[used]),
         n_obs=int(cells.sum()),
         n_parameters=None,
         note=join_notes(

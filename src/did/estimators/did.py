@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from did.errors import DidError
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, scale_free
+from did.estimators.cohort_shares import CohortShares
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
+from did.estimators.moments import Rows, rows_by_cohort
+from did.estimators.shares import UnitShares
+from did.estimators.within import two_way_fit, within
 
 
 def design(panel: Panel, *, covariates: Sequence[str] = ()) -> Design:
@@ -44,12 +47,12 @@ def estimate(panel: Panel, *, covariates: Sequence[str] = ()) -> Result:
     unknown, or a covariate has no coefficient because unit and period effects, treatment or the covariates before it
     explain it.
     """
+    if not covariates and (rows := _rows(panel)) is not None:
+        return _from_moments(panel, rows)
     model = design(panel, covariates=covariates)
     fit = model.fit()
     if not fit.kept[0]:
-        raise DidError("did: expected treatment to vary within units and periods; found no variation among "
-                       f"the {fit.n_obs} observed cells; check that treated and control units have outcomes "
-                       "before and after onset")
+        raise _flat(fit.n_obs)
     refuse_collinear(covariates, fit.kept[1:], "did")
     used = (model.weight > 0).any(axis=1)
     behind = (~panel.never_treated)[used]
@@ -57,12 +60,49 @@ def estimate(panel: Panel, *, covariates: Sequence[str] = ()) -> Result:
         estimator="did",
         parameters=parameter_table("overall"),
         estimate=fit.coefficient[:1],
-        influence=pd.DataFrame(fit.influence[used, :1], index=panel.units[used]),
-        treated=pd.DataFrame(behind[:, None], index=panel.units[used]),
+        shares=UnitShares(panel.units[used], fit.influence[used, :1], behind[:, None]),
         n_obs=fit.n_obs,
         n_parameters=1 + len(covariates) + fit.n_periods,
         note=join_notes(left_out(panel, model.weight, covariates), _always_treated(panel)),
     )
+
+
+def _rows(panel: Panel) -> Rows | None:
+    """Return the outcomes by cohort; None where these do not say all: some are missing, weights change over time, or
+    units of a cohort differ in dose."""
+    if not panel.is_complete or (panel.weight is not None and not (panel.weight > 0).all()):
+        return None
+    rows = rows_by_cohort(panel.outcome, np.clip(panel.treated_from, 0, panel.n_periods), panel.weight)
+    return rows if rows is not None and (panel.dose == _of_first(panel.dose, rows)[rows.cohort]).all() else None
+
+
+def _of_first(values: np.ndarray, rows: Rows) -> np.ndarray:
+    """Return (cohorts,) what (units,) ``values`` hold for a cohort's first unit."""
+    return values[[places[0] for places in rows.places]]
+
+
+def _from_moments(panel: Panel, rows: Rows) -> Result:
+    """Return what `estimate` does, from the moments of cohorts: the regression is then one of their means."""
+    moments = rows.moments()
+    first = _of_first(panel.treated_from, rows)
+    treatment = np.where(np.arange(panel.n_periods) >= first[:, None], _of_first(panel.dose, rows)[:, None], 0.0)
+    weight = np.broadcast_to(moments.weight[:, None], treatment.shape)
+    fit = two_way_fit(moments.mean, treatment[:, :, None], weight)
+    if not fit.kept[0]:
+        raise _flat(panel.outcome.size)
+    varied = within(treatment, weight)
+    slopes = varied / (weight * varied**2).sum()
+    constant = (np.nan_to_num(fit.residual) * slopes).sum(axis=1)
+    shares = CohortShares(panel.units, moments, rows, None, slopes[:, :, None], constant[:, None],
+                          (first < panel.n_periods)[:, None])
+    return Result("did", parameter_table("overall"), fit.coefficient[:1], shares, panel.outcome.size,
+                  1 + panel.n_periods, _always_treated(panel))
+
+
+def _flat(n_obs: int) -> DidError:
+    return DidError("did: expected treatment to vary within units and periods; found no variation among "
+                    f"the {n_obs} observed cells; check that treated and control units have outcomes before and after "
+                    "onset")
 
 
 def _always_treated(panel: Panel) -> str:

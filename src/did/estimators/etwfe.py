@@ -12,6 +12,7 @@ from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table
 from did.estimators.callaway_santanna import without_dose
 from did.estimators.quasi_likelihood import FAMILIES, Family, Model, QuasiFit, Separated, by_parts, fit
+from did.estimators.shares import UnitShares
 from did.estimators.within import COLLINEAR, ROUNDING, independent_columns
 
 EFFECTS = ("unit", "cohort")
@@ -110,9 +111,8 @@ def estimate(
         estimator="etwfe",
         parameters=tables,
         estimate=value * unit,
-        influence=pd.DataFrame(influence * unit, index=sample.units),
-        treated=pd.DataFrame(np.stack([((target * mask) > 0).any(axis=1) for mask in masks], axis=1),
-                             index=sample.units),
+        shares=UnitShares(sample.units, influence * unit,
+                          np.stack([((target * mask) > 0).any(axis=1) for mask in masks], axis=1)),
         n_obs=int((cells.share > 0).sum()),
         n_parameters=n_kept + (1 if model.groups is None else model.groups.shape[1]),
         note=join_notes(

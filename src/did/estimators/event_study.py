@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from did.errors import DidError
 from did.estimators.base import (
@@ -22,6 +21,7 @@ from did.estimators.base import (
 )
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 from did.estimators.indicator_fit import indicator_fit
+from did.estimators.shares import UnitShares
 from did.estimators.within import Fit
 
 
@@ -120,8 +120,7 @@ def estimate(
         parameters=parameter_table(_estimand(bin_width), event_time=[int(e) for e in event_times], state=states,
                                    note=notes),
         estimate=value,
-        influence=pd.DataFrame(influence, index=units),
-        treated=pd.DataFrame(behind, index=units),
+        shares=UnitShares(units, influence, behind),
         n_obs=fit.n_obs,
         n_parameters=int(fit.kept.sum()) + fit.n_periods,
         note=join_notes(left_out(used_panel, leads.weight, covariates), _left_out_units(panel)),

@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from did.errors import DidError, one_of
 from did.estimators import event_study
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, root_sum_squares, scale_free
+from did.estimators.shares import UnitShares
 from did.estimators.within import ROUNDING, independent_columns
 
 ESTIMANDS = ("overall", "event_time", "cohort", "calendar")
@@ -78,8 +79,8 @@ def estimate(
         estimator="imputation",
         parameters=parameters,
         estimate=np.concatenate([each.value for each in found]),
-        influence=pd.DataFrame(np.hstack([each.influence for each in found])[has_data], index=units),
-        treated=pd.DataFrame(np.hstack([each.behind for each in found])[has_data], index=units),
+        shares=UnitShares(units, np.hstack([each.influence for each in found])[has_data],
+                          np.hstack([each.behind for each in found])[has_data]),
         n_obs=int(((untreated + target) > 0).sum()),
         n_parameters=None,
         note=cells.note,
@@ -171,8 +172,7 @@ def leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> Re
         estimator="imputation_leads",
         parameters=fitted.parameters[shown].reset_index(drop=True),
         estimate=fitted.estimate[shown],
-        influence=fitted.influence.loc[:, shown].set_axis(range(int(shown.sum())), axis=1),
-        treated=fitted.treated.loc[:, shown].set_axis(range(int(shown.sum())), axis=1),
+        shares=fitted.shares.columns(shown),
         note=join_notes("untreated observations only", against, _missing(panel), _always(panel)),
     )
 

@@ -11,6 +11,7 @@ import pandas as pd
 from did.errors import DidError, suggest
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, listed, parameter_table, scale_free
 from did.estimators.design import Design
+from did.estimators.shares import UnitShares
 from did.estimators.unit_means import unit_means
 
 LAGS = ("all", "last_N", "yearly_means")
@@ -68,8 +69,7 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
         estimator="ldv",
         parameters=parameter_table("overall"),
         estimate=fit.coefficient[-1:],
-        influence=pd.DataFrame(fit.influence[:, -1:], index=used.units),
-        treated=pd.DataFrame(behind[:, None], index=used.units),
+        shares=UnitShares(used.units, fit.influence[:, -1:], behind[:, None]),
         n_obs=n_obs,
         n_parameters=n_parameters,
         note=join_notes(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pandas as pd
 
 from did.errors import DidError, one_of
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, parameter_table, scale_free
 from did.estimators.ldv import Lagged, lag_matrix, lagged
+from did.estimators.shares import UnitShares
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods
 
 SHRINKAGE = ("ridge", "components")
@@ -74,8 +74,7 @@ def estimate(panel: Panel, *, lags: str = "all", shrinkage: str = "ridge", stren
         estimator="ldv_ridge",
         parameters=parameter_table("overall"),
         estimate=np.array([fit.effect]),
-        influence=pd.DataFrame(fit.influence[:, None], index=data.used.units),
-        treated=pd.DataFrame(~data.used.never_treated[:, None], index=data.used.units),
+        shares=UnitShares(data.used.units, fit.influence[:, None], ~data.used.never_treated[:, None]),
         n_obs=data.used.n_units * data.n_post,
         n_parameters=None,
         note=join_notes(

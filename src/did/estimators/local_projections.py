@@ -21,6 +21,7 @@ from did.estimators.base import (
     scale_free,
 )
 from did.estimators.callaway_santanna import without_dose
+from did.estimators.shares import UnitShares
 from did.estimators.stacked import CONTROL_GROUPS
 
 WEIGHTINGS = ("variance", "equal")
@@ -267,8 +268,7 @@ def _result(panel: Panel, sums: _Sums, event_times: np.ndarray, window: _Window,
         estimator="local_projections",
         parameters=parameters,
         estimate=value,
-        influence=pd.DataFrame(influence[used], index=panel.units[used]),
-        treated=pd.DataFrame(sums.treated[used], index=panel.units[used]),
+        shares=UnitShares(panel.units[used], influence[used], sums.treated[used]),
         n_obs=int(sums.cells.sum()),
         n_parameters=None,
         note=note,

@@ -22,7 +22,9 @@ from did.estimators.callaway_santanna import (
 )
 from did.estimators.cross_section import KINDS, Averages, cross_section_errors
 from did.estimators.drdid import CONDITIONAL
-from did.estimators.group_time import Cohort, Sample, effects
+from did.estimators.group_time import Cohort, Sample
+from did.estimators.group_time_moments import effects
+from did.estimators.shares import joined
 
 TRANSFORMATIONS = ("demean", "detrend", "demean_seasonal", "detrend_seasonal")
 ESTIMANDS = ("overall", "event_time", "cohort", "calendar", "att_gt")
@@ -112,21 +114,20 @@ def estimate(
     refuse_flat(sample, "rolling")
     cohorts = [_cohort(sample, int(first), basis[sample.positions], anticipation) for first in firsts]
     never_only = control_group == "never_treated"
-    value, influence, treated, reasons = effects(sample, cohorts, never_treated_only=never_only,
-                                                 method=method if covariates else "unconditional")
-    table = cell_table(panel, sample, cohorts, reasons, treated.sum(axis=0))
+    units = panel.units[kept]
+    value, shares, reasons = effects(sample, cohorts, units, never_treated_only=never_only,
+                                     method=method if covariates else "unconditional")
+    table = cell_table(panel, sample, cohorts, reasons, shares.n_treated())
     if not (np.isfinite(value) & (table["state"] != REFERENCE)).any():
         raise DidError(f"rolling: expected a cohort and period that can be estimated; found none: "
                        f"{next(filter(None, reasons))}; add periods before treatment or controls")
-    unused = ~treated.any(axis=1) & (sample.first < sample.never)
+    unused = ~shares.treated().any(axis=1) & (sample.first < sample.never)
     if unused.any():
         note = join_notes(note, f"no outcome after treatment or too few before it, left out: "
-                                f"{listed(panel.units[kept][unused])}")
-    units = panel.units[kept]
+                                f"{listed(units[unused])}")
     cells = Result(
         estimator="rolling", parameters=table, estimate=value,
-        influence=pd.DataFrame(influence, index=units, copy=False),
-        treated=pd.DataFrame(treated, index=units, copy=False),
+        shares=shares,
         n_obs=int(np.isfinite(sample.outcome).sum()), n_parameters=None, note=join_notes(note, dose),
         anticipation=anticipation)
     if errors != "clustered":
@@ -196,8 +197,7 @@ def _parts(cells: Result, panel: Panel, chosen: Sequence[str]) -> list[Result]:
         rows = (averaged.parameters["estimand"] == ("overall_cohort" if name == "overall" else name)).to_numpy()
         parts.append(dataclasses.replace(
             averaged, parameters=averaged.parameters[rows].assign(estimand=name).reset_index(drop=True),
-            estimate=averaged.estimate[rows], influence=averaged.influence.loc[:, rows],
-            treated=averaged.treated.loc[:, rows]))
+            estimate=averaged.estimate[rows], shares=averaged.shares.columns(rows)))
     return parts
 
 
@@ -209,8 +209,7 @@ def _joined(parts: list[Result]) -> Result:
         first,
         parameters=pd.concat([part.parameters for part in parts], ignore_index=True),
         estimate=np.concatenate([part.estimate for part in parts]),
-        influence=pd.concat([part.influence for part in parts], axis=1, ignore_index=True),
-        treated=pd.concat([part.treated for part in parts], axis=1, ignore_index=True),
+        shares=joined([part.shares for part in parts]),
         note=join_notes(*dict.fromkeys(part.note for part in parts)),
         unit_errors=np.vstack(own) if own else None,
     )

@@ -12,6 +12,7 @@ from did.estimators import imputation
 from did.estimators.base import Panel, Result, join_notes, parameter_table, scale_free
 from did.estimators.callaway_santanna import whole_number, without_dose
 from did.estimators.neighbours import beyond_border, named, steps
+from did.estimators.shares import UnitShares
 
 BORDER = ("estimated", "left_out")
 
@@ -127,8 +128,7 @@ def _result(cells: imputation.Cells, group: np.ndarray, size: np.ndarray, by_rin
         estimator="spillover",
         parameters=pd.concat([parameter_table(name) for name in names], ignore_index=True),
         estimate=estimated.value,
-        influence=pd.DataFrame(estimated.influence[has_data], index=cells.panel.units[has_data]),
-        treated=pd.DataFrame(estimated.behind[has_data], index=cells.panel.units[has_data]),
+        shares=UnitShares(cells.panel.units[has_data], estimated.influence[has_data], estimated.behind[has_data]),
         n_obs=int(((cells.untreated + cells.target) > 0).sum()),
         n_parameters=None,
         note=join_notes(note, cells.note),

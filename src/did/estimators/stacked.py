@@ -20,6 +20,7 @@ from did.estimators.base import (
     root_sum_squares,
     scale_free,
 )
+from did.estimators.shares import UnitShares
 from did.estimators.within import ROUNDING, identified_columns, independent_columns, within
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
@@ -98,8 +99,7 @@ def estimate(
         estimator="stacked",
         parameters=parameters,
         estimate=value,
-        influence=pd.DataFrame(influence[used], index=panel.units[used]),
-        treated=pd.DataFrame(_behind(panel, stacks, parameters, event_times)[used], index=panel.units[used]),
+        shares=UnitShares(panel.units[used], influence[used], _behind(panel, stacks, parameters, event_times)[used]),
         n_obs=fit.n_obs,
         n_parameters=int(fit.kept.sum()) + fit.n_periods,
         note=join_notes(f"{len(stacks)} {'stacks' if len(stacks) > 1 else 'stack'} of event times {-n_leads} to "

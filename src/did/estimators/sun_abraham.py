@@ -21,6 +21,7 @@ from did.estimators.base import (
     scale_free,
 )
 from did.estimators.callaway_santanna import without_dose
+from did.estimators.shares import UnitShares
 from did.estimators.within import ROUNDING, independent_columns
 
 # A contrast of period effects outside what the data determine leaves a remainder of about 1; inside, rounding.
@@ -87,8 +88,7 @@ def estimate(panel: Panel, *, reference: int = -1, covariates: Sequence[str] | N
         estimator="sun_abraham",
         parameters=names,
         estimate=estimates,
-        influence=pd.DataFrame(influences[has_data], index=units),
-        treated=pd.DataFrame(behind[has_data], index=units),
+        shares=UnitShares(units, influences[has_data], behind[has_data]),
         n_obs=n_obs,
         n_parameters=len(table) + int(kept.sum()) + int(observed.any(axis=0).sum()),
         note=join_notes(

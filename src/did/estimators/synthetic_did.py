@@ -9,6 +9,7 @@ import pandas as pd
 
 from did.errors import one_of
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, scale_free
+from did.estimators.shares import UnitShares
 from did.estimators.synthetic_sample import COMBINE, Study, study
 from did.estimators.synthetic_weights import ROUNDS, VARIANTS, Assignments, gaps, weights
 
@@ -84,8 +85,7 @@ def estimate(
         estimator="synthetic_did",
         parameters=parameters,
         estimate=value,
-        influence=pd.DataFrame(influence, index=data.units),
-        treated=pd.DataFrame(rests_on.T, index=data.units),
+        shares=UnitShares(data.units, influence, rests_on.T),
         n_obs=data.outcome.size,
         n_parameters=None,
         note=join_notes("" if variant == VARIANTS[0] else f"variant {variant}", data.note),

@@ -17,6 +17,7 @@ from did.estimators.base import (
     join_notes,
     root_sum_squares,
 )
+from did.estimators.shares import outcome_size, summed
 from did.estimators.within import ROUNDING
 
 COLUMNS = [
@@ -45,10 +46,7 @@ def small_sample_factor(n_clusters: int, n_obs: int, n_parameters: int | None) -
 def cluster_sums(influence: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the (clusters, parameters) sums of a (units, parameters) influence matrix over labels."""
     codes, found = pd.factorize(np.asarray(labels), sort=True)
-    order = np.argsort(codes, kind="stable")
-    if len(found) == len(codes):
-        return influence[order]
-    return np.add.reduceat(influence[order], np.searchsorted(codes[order], np.arange(len(found))), axis=0)
+    return summed(influence, codes, len(found))
 
 
 def clustered_covariance(
@@ -73,16 +71,17 @@ def rounding_error(outcome: np.ndarray, exposure: np.ndarray) -> np.ndarray:
     parameter rests on, 0 for others. A mean over these units of numbers that are off by `ROUNDING` of the root mean
     square outcome.
     """
-    seen = outcome[np.isfinite(outcome)]
-    size = root_sum_squares(seen) / np.sqrt(max(seen.size, 1))
-    total = root_sum_squares(exposure, axis=0)
+    return _rounding(outcome_size(outcome), root_sum_squares(exposure, axis=0))
+
+
+def _rounding(size: float, total: np.ndarray) -> np.ndarray:
     return ROUNDING * np.divide(size, total, out=np.zeros(len(total)), where=total > 0)
 
 
 def rounding_of(result: Result, panel: Panel) -> np.ndarray:
     """Return `rounding_error` of the parameters of ``result``, estimated on ``panel``."""
-    places = panel.units.get_indexer(result.influence.index)
-    return rounding_error(panel.outcome[places], result.treated.to_numpy() * panel.dose[places, None])
+    places = result.places(panel)
+    return _rounding(result.shares.outcome_size(panel.outcome, places), result.shares.exposure(panel.dose[places]))
 
 
 def varies(influence: np.ndarray, sums: np.ndarray, rounding: np.ndarray) -> np.ndarray:
@@ -91,13 +90,30 @@ def varies(influence: np.ndarray, sums: np.ndarray, rounding: np.ndarray) -> np.
     Sums are nothing but cancellation below a share of the units' own influence, and nothing but rounding below
     ``rounding`` (parameters,) of `rounding_error`.
     """
-    spread = root_sum_squares(sums, axis=0)
-    return (spread > CANCELLED * np.abs(influence).sum(axis=0)) & (spread > rounding)
+    return _is_variation(root_sum_squares(sums, axis=0), np.abs(influence).sum(axis=0), rounding)
+
+
+def _is_variation(spread: np.ndarray, magnitude: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    return (spread > CANCELLED * magnitude) & (spread > rounding)
+
+
+def _by_level(result: Result, panel: Panel, level: str, rounding: np.ndarray
+              ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the number of clusters at ``level`` and, of each parameter, the root of the sum over them of their squared
+    shares, whether anything varies between them, and how many hold a treated unit that it rests on."""
+    shares = result.shares
+    if level == "unit":
+        n_clusters, spread, n_treated = result.n_units, shares.spread(), shares.n_treated()
+    else:
+        codes, found = pd.factorize(labels_of(result, panel, level), sort=True)
+        n_clusters, n_treated = len(found), shares.n_treated_clusters(codes, len(found))
+        spread = root_sum_squares(shares.sums(codes, n_clusters), axis=0)
+    return n_clusters, spread, _is_variation(spread, shares.magnitude(), rounding), n_treated
 
 
 def labels_of(result: Result, panel: Panel, level: str) -> np.ndarray:
     """Return the cluster labels at ``level`` of the units a result used, in the order of its influence."""
-    return panel.clusters[level][panel.units.get_indexer(result.influence.index)]
+    return panel.clusters[level][result.places(panel)]
 
 
 def cluster_shares(result: Result, panel: Panel) -> pd.DataFrame:
@@ -137,17 +153,14 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
     blocks = by_cluster(result, panel, level)
     n_rows = len(blocks) * len(result.estimate)
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]} | {
-        name: pd.concat([result.parameters[name]] * len(blocks), ignore_index=True)
-        for name in ("estimand", "cohort", "period", "event_time", "state")
+        name: pd.concat([result.parameters[name]] * len(blocks)).array if len(blocks) > 1 else
+        result.parameters[name].array for name in ("estimand", "cohort", "period", "event_time", "state")
     } | {
-        "treatment": panel.treatment,
-        "estimator": result.estimator,
-        "band_low": np.nan,
-        "band_high": np.nan,
-        "p_adjusted": np.nan,
         "n_parameters": pd.array([result.n_parameters] * n_rows, dtype="Int64"),
-    }
-    return pd.DataFrame(columns)[COLUMNS]
+    } | {name: pd.array([word] * n_rows, dtype="str")
+         for name, word in (("treatment", panel.treatment), ("estimator", result.estimator))}
+    columns |= {name: np.full(n_rows, np.nan) for name in ("band_low", "band_high", "p_adjusted")}
+    return pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
 
 
 def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[str, np.ndarray]]:
@@ -155,36 +168,34 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
 
     For callers that summarise hundreds of results and make one frame of all.
     """
-    influence, treated = result.influence.to_numpy(), result.treated.to_numpy()
-    places = panel.units.get_indexer(result.influence.index)
-    own = list(zip(result.parameters["state"], result.parameters["note"], strict=True))
+    shares = result.shares
+    own = list(zip(*(result.parameters[name].to_numpy(dtype=object) for name in ("state", "note")), strict=True))
     normal = result.distribution == "normal"
     rounding = rounding_of(result, panel)
     blocks = []
-    for cluster, every in panel.clusters.items():
-        labels = every[places]
-        sums = cluster_sums(influence, labels)
-        n_clusters = len(sums)
+    for cluster in panel.clusters:
+        n_clusters, spread, has_error, n_treated_clusters = _by_level(result, panel, cluster, rounding)
         factor = small_sample_factor(n_clusters, result.n_obs, result.n_parameters)
         factor = 1.0 if normal and n_clusters > 1 else factor
         reference = _reference(None if normal else max(n_clusters - 1, 1))
-        has_error = varies(influence, sums, rounding)
         own_errors = result.unit_errors if cluster == "unit" else None
-        n_treated_clusters = [len(set(labels[behind])) for behind in treated.T]
-        std_error = np.where(has_error, np.sqrt(factor) * root_sum_squares(sums, axis=0), np.nan)
+        std_error = np.where(has_error, np.sqrt(factor) * spread, np.nan)
         df = np.repeat(np.nan if normal else float(max(n_clusters - 1, 0)), len(std_error))
         if own_errors is not None:
             std_error, df = np.where(own_errors[:, 0] > rounding, own_errors[:, 0], np.nan), own_errors[:, 1]
             reference = _reference(df)
         half_width = reference.ppf((1 + level) / 2) * std_error
         # An estimator that gives no influence says itself why there is no error.
-        silent = np.isnan(influence).any(axis=0) | (own_errors is not None)
-        note = [
-            join_notes(said(state, text), "" if is_silent else
-                       _caveat(state, n_clusters, factor, n_with, has_one, cluster), result.note)
-            for (state, text), n_with, has_one, is_silent in zip(
-                own, n_treated_clusters, has_error, silent, strict=True)
-        ]
+        silent = shares.silent() | (own_errors is not None)
+        known: dict[tuple, str] = {}
+        note = []
+        for (state, text), n_with, has_one, is_silent in zip(own, n_treated_clusters.tolist(), has_error.tolist(),
+                                                             silent.tolist(), strict=True):
+            key = state, text, n_with, has_one, is_silent
+            if key not in known:   # most parameters have the same
+                caveat = "" if is_silent else _caveat(state, n_clusters, factor, n_with, has_one, cluster)
+                known[key] = join_notes(said(state, text), caveat, result.note)
+            note.append(known[key])
         n = len(result.estimate)
         blocks.append({
             "cluster": np.repeat(cluster, n).astype(object),
@@ -193,9 +204,9 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
             "ci_low": result.estimate - half_width,
             "ci_high": result.estimate + half_width,
             "p_value": 2 * reference.sf(np.abs(result.estimate) / std_error),
-            "n_treated": treated.sum(axis=0),
+            "n_treated": shares.n_treated(),
             "n_clusters": np.repeat(n_clusters, n),
-            "n_treated_clusters": np.array(n_treated_clusters, dtype=np.int64),
+            "n_treated_clusters": n_treated_clusters,
             "n_obs": np.repeat(result.n_obs, n),
             "n_units": np.repeat(result.n_units, n),
             "df": df,

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from did.errors import DidError
 from did.estimators.base import ESTIMATED, NOT_IDENTIFIED, REFERENCE, Result, join_notes, parameter_table
 from did.estimators.design import Design
+from did.estimators.shares import UnitShares
 
 
 def combined_result(results: Sequence[Result], name: str, weights: Mapping[int, float]) -> Result:
@@ -52,9 +52,8 @@ def combined_result(results: Sequence[Result], name: str, weights: Mapping[int, 
         parameters=parameter_table(name, state=[NOT_IDENTIFIED if len(lost) else ESTIMATED],
                                    note=[lost.iloc[0] if len(lost) else ""]),
         estimate=np.array([result.estimate[places] @ factors]),
-        influence=pd.DataFrame(result.influence.to_numpy()[:, places] @ factors[:, None],
-                               index=result.influence.index),
-        treated=pd.DataFrame(result.treated.to_numpy()[:, used].any(axis=1)[:, None], index=result.treated.index),
+        shares=UnitShares(result.units, result.shares.columns(places).influence() @ factors[:, None],
+                          np.atleast_2d(result.shares.columns(used).treated().any(axis=1)).T),
         note=join_notes(result.note), unit_errors=None)
 
 

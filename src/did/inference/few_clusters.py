@@ -44,9 +44,12 @@ def counts(question: Question) -> tuple[int, int]:
 
     Raises whatever the estimator does.
     """
-    used = question.panel.units.isin(question.results[0].influence.index)
+    used = question.results[0].used(question.panel)
+    treated = used & ~question.panel.never_treated
+    if question.level == "unit":
+        return int(treated.sum()), int(used.sum())
     labels = question.panel.clusters[question.level]
-    return len(set(labels[used & ~question.panel.never_treated])), len(set(labels[used]))
+    return len(set(labels[treated])), len(set(labels[used]))
 
 
 def is_few(n_treated: int, n_clusters: int) -> bool:

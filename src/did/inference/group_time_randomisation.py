@@ -32,7 +32,7 @@ def reassigned(panel: Panel, result: Result, options: dict, level: str, *, stati
     ``studentised_near``: t against assignments in which each treated cluster gives its onset to one of the five nearest
     to it in units. Skipped, with the reason in the note, as there. Raises nothing.
     """
-    panel = panel.keep(panel.units.isin(result.influence.index))
+    panel = panel.keep(result.used(panel))
     panel, dose_note = carried(panel, level)
     value = result.estimate
     reason = no_assignment(panel, level)
@@ -75,7 +75,7 @@ def left_out(panel: Panel, result: Result, options: dict, level: str) -> dict[ob
     Units of a cluster may differ in onset: the sums are then over its units of each onset. NaN where the average does
     not exist. ``panel`` is the one that ``result`` is of. Raises nothing.
     """
-    panel = panel.keep(panel.units.isin(result.influence.index))
+    panel = panel.keep(result.used(panel))
     labels = panel.clusters[level]
     parts, pairs = pd.factorize(pd.MultiIndex.from_arrays([labels.astype(object), panel.treated_from]))
     cluster, onset = (np.array([pair[which] for pair in pairs], dtype=object) for which in (0, 1))

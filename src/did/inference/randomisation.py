@@ -143,7 +143,7 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
     asked = Randomisation(panel.treatment, estimator, statistic, level)
     options = {"lags": lags} if estimator == "ldv" else {}
     result = fit(estimator, panel, **options)
-    rows = panel.units.get_indexer(result.influence.index)
+    rows = panel.units.get_indexer(result.units)
     # In the order of the units, so that the names of clusters do not matter to the draws.
     codes, names = pd.factorize(panel.clusters[level][rows])
     mixed = _first_mixed(panel.treated_from[rows], codes)

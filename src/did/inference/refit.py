@@ -63,7 +63,7 @@ def jackknife(fit: Fitter, panel: Panel, level: str, *, coverage: float = 0.95,
     results = list(fit(panel) if results is None else results)
     names, labels = keys(results), panel.clusters[level]
     full = np.concatenate([result.estimate for result in results])
-    used = np.isin(panel.units, np.concatenate([result.influence.index for result in results]))
+    used = np.isin(panel.units, np.concatenate([result.units for result in results]))
     clusters = list(pd.unique(labels[used]))
     n, treated = len(clusters), set(labels[used & ~panel.never_treated])
     again = clusters if n <= most_fits or known else [label for label in clusters if label in treated]

@@ -60,7 +60,7 @@ class _Framed:
 
     def words(self, column: Hashable) -> np.ndarray:
         codes, values = pd.factorize(self.columns[column])
-        words = [_word(value) for value in values]
+        words = [word_of(value) for value in values]
         self._refuse_mixed(column, codes, list(values), words)
         return np.array([*words, ""], dtype=object)[codes]
 
@@ -167,7 +167,7 @@ def _floats(series: pd.Series) -> np.ndarray | None:
     return series.to_numpy(dtype=float, na_value=np.nan)
 
 
-def _word(value: Any) -> str:
+def word_of(value: Any) -> str:
     """A value as the text of a cell."""
     if isinstance(value, pd.Period):
         return _of_period(value)
@@ -175,7 +175,7 @@ def _word(value: Any) -> str:
         value = pd.Timestamp(value).tz_localize(None)
         return value.date().isoformat() if value == value.normalize() else value.isoformat(sep=" ")
     if isinstance(value, np.datetime64):
-        return _word(pd.Timestamp(value))
+        return word_of(pd.Timestamp(value))
     if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, (float, np.floating)):

@@ -117,15 +117,18 @@ def first_rows(unit: np.ndarray, n_units: int) -> np.ndarray:
     return rows
 
 
-def cohort_notes(cohort, late, always, kind: str, first: int, last: int) -> list[str]:
+def cohort_notes(cohort, late, always, kind: str, first: int, last: int, count: np.ndarray | int = 1) -> list[str]:
+    """Return what to say of cohorts outside the window; ``count`` how many units each of the arrays' places stands
+    for."""
     notes = []
+    n_late, n_always = (int((each * count).sum()) for each in (late, always))
     if late.any():
         labels = listed(written(int(p), kind) for p in np.unique(cohort[late]))
-        notes.append(f"{late.sum()} units first treated after the last period, {written(last, kind)} (cohort "
+        notes.append(f"{n_late} units first treated after the last period, {written(last, kind)} (cohort "
                      f"{labels}), are never treated in the window")
     if always.any():
         labels = listed(written(int(p), kind) for p in np.unique(cohort[always]))
-        notes.append(f"{always.sum()} units are always treated: first treated at or before the first period, "
+        notes.append(f"{n_always} units are always treated: first treated at or before the first period, "
                      f"{written(first, kind)} (cohort {labels})")
     return notes
 

@@ -14,8 +14,10 @@ from did.errors import DidError, one_of
 from did.estimators.base import Panel
 from did.readers.any_table import read_any
 from did.readers.csv_table import Table, labels, numbers
+from did.readers.large_panel import from_parquet
 from did.readers.limits import beyond, limit
 from did.readers.panel_cohorts import cohorts, first_rows, onsets, treated_from
+from did.readers.panel_columns import Columns, level_name, outcome_notes
 from did.readers.panel_periods import (
     FINANCIAL,
     dates_as_periods,
@@ -28,39 +30,6 @@ from did.readers.panel_periods import (
 )
 
 FREQUENCIES = ("auto", "M", "Q", "Y")
-
-
-@dataclasses.dataclass(frozen=True)
-class Columns:
-    """The names of a file's columns. ``clusters`` and ``covariates`` may be empty; None = there is none.
-
-    One of ``cohort`` and ``treatment`` is needed: each unit's first treated period, or whether a row is treated.
-    """
-
-    outcome: str
-    unit: str
-    period: str
-    cohort: str | None = None
-    clusters: tuple[str, ...] = ()
-    weight: str | None = None
-    covariates: tuple[str, ...] = ()
-    dose: str | None = None
-    treatment: str | None = None
-
-    def check(self) -> None:
-        """Raise DidError unless exactly one of cohort and treatment is named."""
-        if (self.cohort is None) == (self.treatment is None):
-            raise DidError(f"--cohort: expected a column of first treated periods, or --treatment with one of whether "
-                           f"a row is treated; found {'neither' if self.cohort is None else 'both'}; name one of them")
-
-    def named(self) -> dict[str, str]:
-        """Option of the command -> column, for every column asked for (the last of several with one option)."""
-        pairs = [("--outcome", self.outcome), ("--unit", self.unit), ("--period", self.period),
-                 ("--cohort", self.cohort), ("--treatment", self.treatment), ("--weights", self.weight),
-                 ("--dose", self.dose)]
-        pairs += [("--cluster", name) for name in self.clusters]
-        pairs += [("--covariates", name) for name in self.covariates]
-        return {column: option for option, column in pairs if column is not None}
 
 
 def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tuple[Panel, list[str]]:
@@ -86,7 +55,10 @@ def load(path: str | Path, columns: Columns, *, frequency: str = "auto") -> tupl
     unit; a cluster missing; a weight that is missing or negative; a dose of a treated unit that is not positive; no
     treated unit, no control, or no period before treatment.
     """
+    one_of("--frequency", frequency, FREQUENCIES)
     columns.check()
+    if (found := from_parquet(path, columns, frequency)) is not None:
+        return found.panel, found.notes
     return of_table(*read_any(path, columns.named()), columns, frequency=frequency)
 
 
@@ -114,7 +86,7 @@ def of_table(table: Table, notes: Sequence[str], columns: Columns, *, frequency:
         cohort = onsets(table, columns.treatment, kind, unit, units, ordinal)
     position, outside = treated_from(table.file, columns.cohort or columns.treatment, cohort, kind, units,
                                      (first, last))
-    notes += outside + _outcome_notes(table, columns.outcome, outcome, (last - first + 1) * len(units))
+    notes += outside + notes_on(table, columns.outcome, outcome, (last - first + 1) * len(units))
 
     label = internal_labels(kind, internal, first, last)
     entry = [label[int(place)] if np.isfinite(place) else None for place in position]
@@ -142,23 +114,9 @@ def of_table(table: Table, notes: Sequence[str], columns: Columns, *, frequency:
     return dataclasses.replace(
         panel,
         periods=period_labels(kind, first, last),
-        clusters={_level_name(clusters.get(level)): labels for level, labels in panel.clusters.items()},
+        clusters={level_name(clusters.get(level)): labels for level, labels in panel.clusters.items()},
         covariates={covariates[heading]: values for heading, values in panel.covariates.items()},
     ), notes
-
-
-def level_of(column: str, columns: Columns) -> str:
-    """Return the cluster level of a panel by `load` that a column makes: ``unit`` if it is that of the units.
-
-    >>> level_of("clinic", Columns("visits", "clinic", "year", "first_year"))
-    'unit'
-    """
-    return _level_name(None if column == columns.unit else column)
-
-
-def _level_name(column: str | None) -> str:
-    """The cluster level of a column (None = the unit itself), where `unit` is taken."""
-    return "unit" if column is None else "unit (column)" if column == "unit" else column
 
 
 def _units(table: Table, column: str) -> tuple[np.ndarray, pd.Index]:
@@ -193,18 +151,14 @@ def _refuse_twice(table: Table, columns: Columns, unit, units, ordinal, kind: st
 # Other columns ------------------------------------------------------------------------------------------------
 
 
-def _outcome_notes(table: Table, column: str, outcome: np.ndarray, n_cells: int) -> list[str]:
-    notes = []
+def notes_on(table: Table, column: str, outcome: np.ndarray, n_cells: int) -> list[str]:
+    """Return what to say of missing outcomes (rows,), and of unit-periods, ``n_cells`` in all, without a row. Raises
+    DidError if no row has a number."""
     gone = np.flatnonzero(np.isnan(outcome))
     if len(gone) == len(outcome):
-        raise DidError(f"{table.cell(0, column)}: expected numbers; found no number in {len(outcome)} rows; "
-                       "name another column")
-    if len(gone):
-        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        notes.append(f"no outcome in {table.cell(int(gone[0]), column)}{more}; taken as not observed")
-    if len(outcome) < n_cells:
-        notes.append(f"{n_cells - len(outcome)} of {n_cells} unit-periods have no row; taken as not observed")
-    return notes
+        raise DidError(f"{table.cell(0, column)}: expected numbers; found no number in {len(outcome)} rows; name "
+                       "another column")
+    return outcome_notes(table.cell(int(gone[0]), column) if len(gone) else "", len(gone), len(outcome), n_cells)
 
 
 def _clusters(table: Table, column: str, unit: np.ndarray, units: pd.Index) -> np.ndarray:

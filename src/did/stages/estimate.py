@@ -34,7 +34,8 @@ from did.estimators.neighbours import with_neighbours
 from did.estimators.registry import COHORT_PERIOD, defaults_of
 from did.inference.methods import EXTRA, Question
 from did.readers.any_table import ITS_NAME, STANDARD_INPUT
-from did.readers.panel_file import Columns, level_of, load
+from did.readers.panel_columns import Columns, level_of
+from did.readers.panel_file import load
 from did.readers.reference import read_reference
 from did.store import tables
 from did.store.json_lines import json_lines
@@ -121,7 +122,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
             if outputs.bounds and entry(name).over_time:
                 findings += _found(f"{name}: no bounds", lambda question=question: _bounds(question, levels[0]), notes)
             fits.append(Shown(name, settings_of(name, keywords, taken), judged,
-                              panel.units.isin(question.results[0].influence.index)))
+                              question.results[0].used(panel)))
         except DidError as error:
             if estimators or name == defaults[0]:
                 raise DidError(f"{path}: {error}") from error
@@ -138,7 +139,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     if outputs.decompose:
         findings += _found("no decomposition", lambda: _decomposition(panel), notes)
     if outputs.table is not None:
-        write_text(outputs.table, _estimates_csv(table, columns.outcome))
+        write_text(outputs.table, estimates_csv(table, columns.outcome))
         notes.append(f"{len(table)} estimates are in {outputs.table}")
     if outputs.figure is not None:
         _draw(outputs.figure, fits, columns.outcome, asked.confidence)
@@ -226,9 +227,9 @@ def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object]) -> None:
                        f"found {', '.join(chosen)}; {advice} out --{flag(option)}")
 
 
-def _estimates_csv(table: pd.DataFrame, outcome: str) -> str:
-    """The rows as a CSV of the estimates table, with the method of each: one specification, `-`, and one sample,
-    `full`."""
+def estimates_csv(table: pd.DataFrame, outcome: str) -> str:
+    """Return the rows as a CSV of the estimates table, with the method of each: one specification, `-`, and one sample,
+    `full`. Raises DidError where they break its contract."""
     full = table.assign(indicator=outcome, specification="-", sample="full", is_synthetic=False)
     for _, rows in full.groupby("inference", sort=False):
         tables.check("estimates", rows.drop(columns=EXTRA), "did estimate")

@@ -9,7 +9,8 @@ from did.errors import DidError, listed
 from did.estimators.base import Panel, refuse_cross_sections
 from did.estimators.labels import same_number
 from did.readers.csv_table import Table
-from did.readers.panel_file import Columns, _outcome_notes, _refuse_twice, _units
+from did.readers.panel_columns import Columns
+from did.readers.panel_file import _refuse_twice, _units, notes_on
 from did.readers.panel_periods import (
     FINANCIAL,
     dates_as_periods,
@@ -56,7 +57,7 @@ def panel_of(table: Table, entry: Entry, waves: Waves, frequency: str = "auto") 
     first, last = int(ordinal.min()), int(ordinal.max())
     outcome, more = _outcome(table, entry)
     n_periods = last - first + 1
-    notes += more + _outcome_notes(table, entry.value or entry.numerator, outcome, n_periods * len(units))
+    notes += more + notes_on(table, entry.value or entry.numerator, outcome, n_periods * len(units))
     given = waves.assigned(units, kind, first, last)
     filled = np.full((len(units), n_periods), np.nan)
     filled[unit, ordinal - first] = outcome
