@@ -10,13 +10,10 @@ from typing import Any
 
 import click
 
-from did.api.evidence import evidence
+from did.api.evidence import evidence, n_parts
 from did.api.panel import Panel
 from did.errors import DidError
 from did.stages.estimate import parse_levels, split
-
-# Parts that `evidence` tells of, for the length of the bar.
-PARTS = 9
 
 
 def run(path: str, columns: Mapping[str, Any], *, output: str, quiet: bool, frequency: str = "auto",
@@ -34,16 +31,17 @@ def run(path: str, columns: Mapping[str, Any], *, output: str, quiet: bool, freq
                                                                   "weights", "dose")},
                   cluster=[level[0] if len(level) == 1 else level for level in levels] or None,
                   covariates=split(columns["covariates"]), frequency=frequency)
-    with _told(quiet) as tell:
+    with _told(quiet, n_parts(panel)) as tell:
         found = evidence(panel, estimator, published=published, published_estimator=published_estimator, tell=tell)
         place = found.report(output)
     return "\n".join([*found.sentences(), f"the page is {place}"])
 
 
 @contextlib.contextmanager
-def _told(quiet: bool) -> Iterator[Callable[[str], None]]:
+def _told(quiet: bool, n: int) -> Iterator[Callable[[str], None]]:
     if quiet or not sys.stderr.isatty():
         yield lambda part: None
         return
-    with click.progressbar(length=PARTS, file=sys.stderr, item_show_func=lambda part: part or "") as bar:
+    with click.progressbar(length=n, file=sys.stderr, item_show_func=lambda part: part or "") as bar:
         yield lambda part: bar.update(1, part)
+        bar.update(n - bar.pos, "the page")
