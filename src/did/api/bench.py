@@ -63,7 +63,7 @@ def workbench(found: Evidence) -> Workbench:
     printed = [] if found.published is None else [Published(
         {"outcome": found.panel.outcome}, float(found.published[0]),
         f"{number(float(found.published[0]), short_decimals(float(found.published[0])), signed=True)} by "
-        f"{entry(found.published[1]).label}")]
+        f"{entry(found.published[1]).running}")]
     return Workbench(dimensions, choices, [int(np.flatnonzero(lead)[0])], ["outcome"], {(found.panel.outcome,): ""},
                      printed, confidence=found.headline.asked.confidence)
 

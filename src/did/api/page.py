@@ -33,7 +33,7 @@ from did.store.provenance import write_text
 if TYPE_CHECKING:
     from did.api.evidence import Evidence
 
-STYLE = Path(__file__).parents[1] / "report/templates/report.css"
+TEMPLATES = Path(__file__).parents[1] / "report/templates"
 WORKBENCH = "Workbench: every choice"
 # Rows of a table that a page shows unfolded.
 MOST = 60
@@ -62,7 +62,8 @@ def html(found: Evidence) -> str:
             for name, heading, body in sections]
     parts = "\n".join([*made[:2], section(found.workbench, heading=WORKBENCH, intro=_intro(found.workbench),
                                           groups=GROUPS), *made[2:]])
-    look, code = STYLE.read_text(encoding="utf-8") + style(), script()
+    look = (TEMPLATES / "report.css").read_text(encoding="utf-8") + style()
+    code = (TEMPLATES / "report.js").read_text(encoding="utf-8") + script()
     policy = (f"default-src 'none'; img-src data:; style-src '{hashed(look)}'; script-src '{hashed(code)}'; "
               "base-uri 'none'; form-action 'none'")
     return f"""<!doctype html>
@@ -89,6 +90,7 @@ def html(found: Evidence) -> str:
 </div>
 <footer><p>Made by did {escape(__version__)}. The page makes no request, and every number on it was computed before.</p>
 </footer>
+<p class="away" role="status" id="status"></p>
 <script>{code}</script>
 </body>
 </html>
@@ -138,7 +140,7 @@ def _questions(found: Evidence) -> str:
         what = f"The printed number {row['as_printed']}" if printed else "The leading estimate"
         table = evidence_table(ladder.evidence, row)
         said = "".join(sentence(row, ladder.evidence, "units")).strip()
-        parts += [_paragraphs([f"{what}, by {entry(row['estimator']).label}. {said}"]),
+        parts += [_paragraphs([f"{what}, by {entry(row['estimator']).running}. {said}"]),
                   _table(f"{what}: {row['verdict'].replace('_', ' ')}", [list(table.columns), *table.values.tolist()])]
     return "".join([*parts, _paragraphs([NOT_SHOWN]) if ladder.verdicts["verdict"].str.startswith("not_shown").any()
                     else ""])

@@ -34,7 +34,7 @@ def by_cells(panel: Panel, level: str) -> Panel | None:
     if not np.isfinite(panel.outcome).all():
         return None
     parts = pd.DataFrame({"label": panel.clusters[level], "onset": panel.treated_from, "dose": panel.dose})
-    codes = parts.groupby(["label", "onset", "dose"], sort=True).ngroup().to_numpy()
+    codes = parts.groupby(["label", "onset", "dose"], sort=False).ngroup().to_numpy()   # as they first come
     first, sizes = np.unique(codes, return_index=True)[1], np.bincount(codes)
     if len(first) > FEWER * panel.n_units:
         return None

@@ -172,6 +172,7 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     reason = no_assignment(panel, level)
     if reason:
         return without(full, f"no randomisation test: {reason}")
+    panel, scale = _for_assignments(fit, panel, level, names)
     codes, _ = pd.factorize(panel.clusters[level])
     first = np.unique(codes, return_index=True)[1]
     pairs = np.column_stack([panel.treated_from[first], panel.dose[first]])
@@ -190,7 +191,8 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
                       for one in ((panel, dosed) if is_linear else (panel,))])
     rows = []
     for place, value in enumerate(full):
-        on_outcome, on_dose = [part[0][place] for part in parts], [part[-1][place] for part in parts]
+        on_outcome, on_dose = ([(estimate, scale[place] * sums, has_error) for estimate, sums, has_error in (
+            part[which][place] for part in parts)] for which in (0, -1))
         test = tested(on_outcome, on_dose, statistic, 0 if enumerated else 1, 1 - coverage, is_linear)
         rows.append(dict.fromkeys(COLUMNS, np.nan) | {"shape": "", "estimate": value} | test | {"draws": len(orders)})
     count = (f"all {n_assignments} assignments of clusters by {level}" if enumerated else
@@ -210,6 +212,27 @@ def _fitted(fit: Fitter, panel: Panel) -> dict[tuple, float]:
     except DidError:
         return {}
     return dict(zip(keys(results), np.concatenate([result.estimate for result in results]), strict=True))
+
+
+def _for_assignments(fit: Fitter, panel: Panel, level: str, names: list[tuple]) -> tuple[Panel, np.ndarray]:
+    """The panel that assignments are fitted to, and what each parameter's sums of influence are multiplied by there.
+
+    That of `did.inference.cells.by_cells` where it has the same estimates, and the same sums but for one factor, which
+    counts observations and is alike in all assignments; else the panel itself, and ones.
+    """
+    cells, same = by_cells(panel, level), np.ones(len(names))
+    if cells is None:
+        return panel, same
+    ours, theirs = _parts(fit, panel, level, names), _parts(fit, cells, level, names)
+    for place, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+        size, length = (float(root_sum_squares(part[1], axis=0)) for part in (own, other))
+        if (np.isnan(own[0]) and np.isnan(other[0])) or (size, length, own[0], other[0]) == (0, 0, 0, 0):
+            continue   # it does not exist, or is a reference
+        if not (abs(own[0] - other[0]) <= 1e-9 * max(abs(own[0]), size) and length > 0 and np.allclose(
+                own[1] / size, other[1] / length, rtol=0, atol=1e-9)):
+            return panel, np.ones(len(names))
+        same[place] = size / length
+    return cells, same
 
 
 def _parts(fit: Fitter, panel: Panel, level: str, names: list[tuple]) -> list[tuple]:

@@ -244,7 +244,7 @@
         `${kept.toLocaleString("en-GB")} have its sign.`);
     }
     words.push(`They run from ${value(0)} to ${value(1)}, half of them from ${value(0.25)} to ${value(0.75)}.`);
-    words.push("Each dot is one estimate, filled where its interval leaves out zero: the interval chosen, or the first made.");
+    words.push("Each dot is one estimate, filled where the interval chosen, or else the first made, leaves out zero.");
     const printed = printedOf(chosen);
     if (printed.length) words.push(`Diamond: printed, ${printed.map(each => each.printed).join(" and ")}.`);
     show("place", words.join(" "));
