@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from did.api.fit import Fit
-from did.api.ladder import measured_methods, without_clusters
+from did.api.ladder import MOST_CELLS, measured_methods, without_clusters
 from did.errors import DidError
 from did.estimators import entry
 from did.inference.few_clusters import can_be_measured, counts, is_few, order_of
@@ -76,7 +76,7 @@ def _rows(fit: Fit, found: Evidence) -> Iterator[dict[str, object]]:
     table = fit._judged.table
     for _, row in table.loc[table["inference"].eq("clustered")].iterrows():
         yield own | {INFERENCE: f"clustered by {row['cluster']}"} | _numbers(row, fit, measured)
-    for method in _methods(fit):
+    for method in _methods(fit, judged=fit.estimator in found.judged):
         try:
             row = infer(method, fit.question.at(fit.level)).iloc[0]
         except DidError:
@@ -86,15 +86,18 @@ def _rows(fit: Fit, found: Evidence) -> Iterator[dict[str, object]]:
     yield from _without_each(fit, found)
 
 
-def _methods(fit: Fit) -> list[str]:
-    """The methods that a rule chooses among, where they are made in a moment and clusters are few."""
+def _methods(fit: Fit, *, judged: bool) -> list[str]:
+    """The methods that a rule chooses among, where they are made in a moment and clusters are few; of a large panel
+    those of the estimates that are judged alone."""
     if fit.level not in fit.question.panel.clusters:
         return []
     question = fit.question.at(fit.level)
     if not is_few(*counts(question)):
         return []
     made = ["jackknife"] if question.known.get(("without_each", question.level)) else []
-    return list(order_of(fit.estimator)) if can_be_measured(question) else made
+    if not can_be_measured(question) or not (judged or question.panel.outcome.size <= MOST_CELLS):
+        return made
+    return list(order_of(fit.estimator))
 
 
 def _numbers(row: pd.Series, fit: Fit, measured: dict) -> dict[str, object]:

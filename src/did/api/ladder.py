@@ -30,7 +30,7 @@ ONE, FULL = "-", "full"
 PRINTED = "printed"
 # Checks whose rows are those of the diagnostics table.
 DIAGNOSTICS = ("detrended", "own_dates", "placebo_in_time", "leave_one_out")
-# Cells of a panel, units times periods, up to which a second program is asked.
+# Cells of a panel, units times periods, up to which a second program is asked, and every method of every estimator.
 MOST_CELLS = 200_000
 
 

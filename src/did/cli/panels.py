@@ -140,7 +140,7 @@ COLUMNS = ("outcome", "unit", "period", "cohort", "treatment", "cluster", "weigh
 @click.option("--estimator", metavar="NAME", help="The one that leads. Default: two-way fixed effects with one onset, "
               "else the average of effects by cohort and period.")
 @click.option("--published", metavar="NUMBER", help="A printed number to compare with.")
-@click.option("--published-estimator", default=TWO_WAY, show_default=True, metavar="NAME", help="What it is of.")
+@click.option("--published-estimator", metavar="NAME", help=f"What it is of. Default: {TWO_WAY}.")
 @click.option("--output", default="report.html", show_default=True, metavar="FILE.html", help="Where to write.")
 @data_option
 @without_option
