@@ -170,7 +170,7 @@ def _reported(choices: pd.DataFrame, evaluation: Evaluation, indicators: Mapping
         first = usual & choices["outcome"].eq(leading["indicator"])
         for name in ("sample", "treatment", "estimator"):
             first &= choices[name].eq(leading[name])
-    usual &= choices["sample"].eq(evaluation.samples[0]) & choices["estimator"].eq(published)
+    usual &= choices["sample"].eq(evaluation.sample) & choices["estimator"].eq(published)
     rank = pd.Series(np.select([first, usual], [0, 1], 2), choices.index).sort_values(kind="stable")
     best = choices.loc[rank.index].drop_duplicates(TOGETHER)
     return [int(at) for at in best.index]
