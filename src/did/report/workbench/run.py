@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 
@@ -200,7 +201,8 @@ def _dimensions(evaluation: Evaluation, indicators: Mapping[str, Indicator], cho
 
 
 def _named(key: str, choices: pd.DataFrame) -> dict[str, str]:
-    return {code: WORDS.get((key, code)) or code.replace("_", " ") or "none" for code in dict.fromkeys(choices[key])}
+    return {code: WORDS.get((key, code)) or re.sub(r"(?<=\d)_(?=\d)", "-", code).replace("_", " ") or "none"
+            for code in dict.fromkeys(choices[key])}
 
 
 def _unit(indicator: Indicator, treatment: str, evaluation: Evaluation) -> str:

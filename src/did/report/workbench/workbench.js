@@ -12,11 +12,15 @@
   const together = data.together.map(name => names.indexOf(name));
   const keyOf = (choice, without) => choice.filter((_, at) => at !== without).join();
   const rowOf = new Map(), runs = new Map();   // rows by choice; and by choice whatever the interval is by
+  const runsOf = dimensions[0].values.map(() => []);   // the latter, of each outcome
   const choiceOf = row => codes.map(column => column[row]);
   for (let row = 0; row < n; row++) {
     const choice = choiceOf(row), key = keyOf(choice, inference);
     rowOf.set(keyOf(choice), row);
-    if (!runs.has(key)) runs.set(key, []);
+    if (!runs.has(key)) {
+      runs.set(key, []);
+      runsOf[choice[0]].push(runs.get(key));
+    }
     runs.get(key).push(row);
   }
   const fact = (row, field) => data.facts[data.fact[row]][data.fields.indexOf(field)];
@@ -41,11 +45,13 @@
   let chosen = reported[0].slice();
   // Values by dimension among the choices that have the same values of the ``fixed`` ones.
   const offered = (choice, fixed) => {
-    const found = dimensions.map(() => new Set());
-    for (let row = 0; row < n; row++) {
-      if (fixed.every(at => codes[at][row] === choice[at])) found.forEach((set, at) => set.add(codes[at][row]));
+    const seen = dimensions.map(each => new Uint8Array(each.values.length));
+    for (const [first, ...others] of runsOf[choice[0]]) {
+      if (!fixed.every(at => codes[at][first] === choice[at])) continue;
+      for (let at = 0; at < inference; at++) seen[at][codes[at][first]] = 1;
+      for (const row of [first, ...others]) seen[inference][codes[inference][row]] = 1;
     }
-    return found;
+    return seen.map(flags => new Set([...flags.keys()].filter(value => flags[value])));
   };
   const estimator = names.indexOf("estimator");
   const estimators = estimator > 0 ? [0, estimator] : [0];
@@ -69,9 +75,8 @@
   const nearest = choice => {
     const weight = at => at === estimator ? 3 : together.includes(at) ? 5 : 1;
     const all = [];
-    for (const rows of runs.values()) {
+    for (const rows of runsOf[choice[0]]) {
       const other = choiceOf(rows[0]);
-      if (other[0] !== choice[0]) continue;
       let far = 0;
       for (let at = 1; at < inference; at++) if (other[at] !== choice[at]) far += weight(at);
       all.push([far, other]);
@@ -170,7 +175,7 @@
   // Its place ---------------------------------------------------------------------------------------------------
   const others = choice => {
     const rows = [];
-    for (const own of runs.values()) {
+    for (const own of runsOf[choice[0]]) {
       const other = choiceOf(own[0]);
       if (!same(other, choice)) continue;
       other[inference] = choice[inference];
@@ -180,17 +185,17 @@
   };
   const printedOf = choice => data.published.filter(each => together.every(at =>
     !(names[at] in each.of) || each.of[names[at]] === dimensions[at].values[choice[at]]));
-  const draw = (rows, here, decimals) => {
-    const box = element("picture"), space = "http://www.w3.org/2000/svg";
-    const width = Math.max(280, Math.min(900, box.clientWidth || 640)), height = 230, floor = height - 34, top = 34;
-    const svg = document.createElementNS(space, "svg");
-    const add = (tag, attributes, text) => {
-      const made = document.createElementNS(space, tag);
-      for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-      if (text !== undefined) made.textContent = text;
-      svg.append(made);
-      return made;
-    };
+  // What is drawn of all estimates stays until outcome, treatment, interval or width are others.
+  const height = 230, floor = height - 34, top = 34, size = 3.2;
+  let picture = {key: ""};
+  const adding = svg => (tag, attributes, text) => {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    if (text !== undefined) made.textContent = text;
+    svg.append(made);
+  };
+  const drawAll = (rows, width, key) => {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), add = adding(svg);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-labelledby", "place-heading place");
@@ -207,34 +212,42 @@
     }
     add("line", {x1: x(0), x2: x(0), y1: top, y2: floor, class: "axis"});
     add("line", {x1: 0, x2: width, y1: floor, y2: floor, class: "axis"});
-    const piles = new Map(), size = 3.2, places = rows.map(row => {
+    const piles = new Map(), places = rows.map(row => {
       const bin = Math.round(x(data.estimate[row]) / (2 * size + 0.6));
       piles.set(bin, (piles.get(bin) ?? 0) + 1);
       return [row, bin, piles.get(bin)];
     });
     const gap = Math.min(2 * size, (floor - top - 6) / Math.max(...piles.values(), 1));
-    let mark = null;
+    const dots = new Map();
     for (const [row, bin, place] of places) {
       const [low, high] = [data.ci_low[row], data.ci_high[row]];
       const out = (low !== null && low > 0) || (high !== null && high < 0);
       const at = {cx: bin * (2 * size + 0.6), cy: floor - size - (place - 1) * gap};
       add("circle", {...at, r: size, class: out ? "dot out" : "dot"});
-      if (row === here) mark = at;
+      dots.set(row, at);
     }
     for (const each of printed) {
       const at = x(each.value);
       add("path", {d: `M${at} ${floor - 9}l8 9l-8 9l-8 -9z`, class: "printed"});
     }
-    if (mark) {
-      const at = x(data.estimate[here]), left = at < width / 2;
-      add("line", {x1: at, x2: at, y1: top - 6, y2: floor, class: "line"});
-      add("circle", {...mark, cx: at, r: 6.5, class: "here"});
-      add("text", {x: at, y: 18, "text-anchor": left ? "start" : "end"}, `This choice ${number(data.estimate[here], decimals, true)}`);
-    }
-    box.replaceChildren(svg);
+    element("picture").replaceChildren(svg);
+    return {key, rows, svg, x, width, dots};
+  };
+  const draw = (here, decimals) => {
+    const {svg, x, width, dots} = picture, add = adding(svg);
+    for (const old of svg.querySelectorAll(".line, .here, .said")) old.remove();
+    if (here === null) return;
+    const at = x(data.estimate[here]);
+    add("line", {x1: at, x2: at, y1: top - 6, y2: floor, class: "line"});
+    add("circle", {...dots.get(here), cx: at, r: 6.5, class: "here"});
+    add("text", {x: at, y: 18, "text-anchor": at < width / 2 ? "start" : "end", class: "said"},
+      `This choice ${number(data.estimate[here], decimals, true)}`);
   };
   const place = shown => {
-    const [, decimals] = unitOf(chosen), rows = others(chosen), count = rows.length;
+    const width = Math.max(280, Math.min(900, element("picture").clientWidth || 640));
+    const key = [...together.map(at => chosen[at]), chosen[inference], width].join();
+    if (picture.key !== key) picture = drawAll(others(chosen), width, key);
+    const [, decimals] = unitOf(chosen), rows = picture.rows, count = rows.length;
     const value = at => number(data.estimate[rows[Math.min(count - 1, Math.floor(at * count))]], decimals, true);
     const words = [];
     if (shown) {
@@ -248,7 +261,7 @@
     const printed = printedOf(chosen);
     if (printed.length) words.push(`Diamond: printed, ${printed.map(each => each.printed).join(" and ")}.`);
     show("place", words.join(" "));
-    draw(rows, shown ? shown.row : -1, decimals);
+    draw(shown ? shown.row : null, decimals);
   };
 
   // The address ------------------------------------------------------------------------------------------------
