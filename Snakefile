@@ -422,6 +422,32 @@ rule workbook:
         f"{did} workbook {data} {without}"
 
 
+rule workbench:
+    message:
+        "workbench"
+    priority: 1
+    group:
+        grouped("results")
+    input:
+        expand(
+            f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
+            table=["specifications", "estimates", "diagnostics", "calibration", "headline", "evidence", "verdicts"],
+            indicator=plan.indicators,
+        ),
+        str(plan.paths.answers),
+        plan.config_part("workbench"),
+        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        plan.modules("did.stages.workbench"),
+        plan.templates("workbench"),
+        plan.templates(),
+    output:
+        shown(plan.result_files("workbench"), category="Report"),
+    log:
+        f"{plan.paths.logs}/workbench.log",
+    shell:
+        f"{did} workbench {data} {without}"
+
+
 rule report:
     message:
         "report"

@@ -34,6 +34,7 @@ STAGES = (
     "reproduce",
     "tabulate",
     "workbook",
+    "workbench",
     "report",
 )
 LIMIT, RUN_LIMIT = 60, 240

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from did.project import result_files
-from did.stages import adjust, check, compare, draw, family, judge, manifest, report, reproduce, tabulate, workbook
+from did.stages import (
+    adjust,
+    check,
+    compare,
+    draw,
+    family,
+    judge,
+    manifest,
+    report,
+    reproduce,
+    tabulate,
+    workbench,
+    workbook,
+)
 
 
 def write_outputs(evaluation, paths, without=()) -> set[str]:
@@ -16,6 +29,6 @@ def write_outputs(evaluation, paths, without=()) -> set[str]:
             draw.run(indicator, **where)
         adjust.run(name, **where)
         family.run(name, **where)
-    for stage in (reproduce, tabulate, workbook, report, manifest):
+    for stage in (reproduce, tabulate, workbook, workbench, report, manifest):
         stage.run(**where)
     return {str(path.relative_to(paths.results)) for path in paths.results.rglob("*") if path.is_file()}

@@ -42,7 +42,7 @@ CASES = {
     "power": ([*ELSEWHERE, "power", "visits", "--draws", "20"], [*ELSEWHERE, "power", "gone"]),
     "reproduce": ([*ELSEWHERE, "reproduce"], ["--config", "gone.yaml", "reproduce"]),
     **{stage: ([*ELSEWHERE, stage], ["--config", "gone.yaml", stage])
-       for stage in ("tabulate", "workbook", "report", "manifest")},
+       for stage in ("tabulate", "workbook", "workbench", "report", "manifest")},
     "indicator new": ([*ELSEWHERE, "indicator", "new", "items", *PRESCRIPTIONS],
                       [*ELSEWHERE, "indicator", "new", "other", "--file", "gone.csv"]),
     "indicator check": ([*ELSEWHERE, "indicator", "check", "visits"], [*ELSEWHERE, "indicator", "check", "gone"]),

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import did
 from browser import opened, started
+from did.api import ladder
 from did.cli.commands import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,7 +46,7 @@ def test_the_sentences_hold_the_numbers_of_the_fits(panel, found):
     without = [did.callaway_santanna(did.Panel(frame, **NAMES, cluster="network")).aggregate("simple").params["overall"]
                for name, frame in ((name, did.example().query("network != @name")) for name in did.example()["network"]
                                    .unique())]
-    leave = found.findings["leave_one_out"].to_frame()
+    leave = found.findings["leave_one_out"].to_frame().query("estimator == 'callaway_santanna'")
     np.testing.assert_allclose(sorted(leave["value"]), sorted(without), rtol=1e-12)
     assert "Without one cluster the effect is 2.400 to 2.930; the sign is kept in 9 of 9." in text
     assert f"{min(without):.3f} to {max(without):.3f}" in text
@@ -68,16 +69,62 @@ def test_a_number_that_does_not_come_out_and_an_interval_with_zero_are_told_so(p
 
 
 def test_its_tables_have_the_columns_of_the_stages(found):
-    tables = found.tables
+    tables = ladder.tables(found)
     assert tables["headline"].iloc[0][["indicator", "specification", "sample", "estimator"]].tolist() == [
         "visits", "-", "full", "callaway_santanna"]
-    assert set(tables["diagnostics"]["diagnostic"]) == {"placebo_in_time", "placebo_in_time_share", "leave_one_out"}
+    assert set(tables["diagnostics"]["diagnostic"]) == {"placebo_in_time", "placebo_in_time_share", "leave_one_out",
+                                                        "detrended", "own_dates"}
 
 
 def test_shifting_the_outcome_changes_nothing_that_is_said(found):
     frame = did.example()
     moved = did.Panel(frame.assign(visits=frame["visits"] + 1024), **NAMES, cluster="network")
     assert did.evidence(moved, published="2.86").summary() == found.summary()
+
+
+def test_the_ladder_answers_from_the_fits(panel, found):
+    verdicts = found.ladder.verdicts.set_index("target")
+    assert verdicts.index.tolist() == ["printed", "visits"]
+    fits = {"printed": did.did(panel), "visits": did.callaway_santanna(panel).aggregate("simple")}
+    for target, fit in fits.items():
+        row = fit.to_frame().iloc[0]
+        assert verdicts.loc[target, ["estimate", "ci_low", "ci_high"]].tolist() == pytest.approx(
+            row[["estimate", "ci_low", "ci_high"]].tolist())
+        assert verdicts.loc[target, "coverage"] == pytest.approx(row["measured_coverage"])
+    assert verdicts.loc["printed", "number"] == "exact" and verdicts["verdict"].tolist() == ["holds", "holds"]
+    steps = found.ladder.evidence.set_index(["target", "step"])
+    assert steps.loc[("printed", 0), "answer"] == "yes"   # linearmodels gives it too
+    line = did.rolling(panel, transformation="detrend").aggregate("simple").params.iloc[0]
+    assert steps.loc[("visits", 3), "estimate"] == pytest.approx(line)
+    treated = did.leave_one_out(panel, estimator="did").to_frame().query("n_treated < 20")
+    assert steps.loc[("printed", 5), ["n_tried", "smallest", "largest"]].tolist() == pytest.approx(
+        [len(treated), treated["value"].min(), treated["value"].max()])
+    other = did.Panel(did.example(), **NAMES, cluster="network")
+    wrong = did.evidence(other, "did", published="3.4").ladder.verdicts.iloc[0]
+    assert (wrong["number"], wrong["verdict"]) == ("differs", "holds")
+
+
+def test_the_workbench_has_every_estimator_method_and_cluster(panel, found, tmp_path):
+    path = found.report(tmp_path / "evidence.html")
+    rows = found.workbench.choices
+    lead = rows.query("left_out == 'nothing' and inference == 'leading'").set_index("estimator")["estimate"]
+    assert lead.to_dict() == pytest.approx({name: fit.params["overall"] for name, fit in found.comparison.fits.items()})
+    with started() as browser, opened(browser, path) as (page, heard):
+        for row in rows.query("estimator in ['did', 'imputation']").to_dict("records"):
+            page.evaluate("""address => new Promise(done => {
+              if (decodeURI(location.hash) === `#${address}`) done();
+              addEventListener("hashchange", () => done(), {once: true});
+              location.hash = address;
+            })""", f"estimator={row['estimator']}&left_out={row['left_out']}&inference={row['inference']}")
+            assert float(page.locator("#estimate").inner_text()) == pytest.approx(row["estimate"], abs=0.00501)
+            text = page.locator("#interval").inner_text()
+            assert (text == "No interval") == bool(np.isnan(row["ci_low"]))
+            if text != "No interval":
+                assert float(text.split(" interval ")[1].split(" to ")[0]) == pytest.approx(row["ci_low"], abs=0.00501)
+        assert heard.complaints == [] and "+2.86 by" in page.locator("#place").inner_text()
+    left_out = did.Panel(did.example().query("network != 'N3'"), **NAMES, cluster="network")
+    own = rows.query("estimator == 'stacked' and left_out == 'N3'")["estimate"].item()
+    assert own == pytest.approx(did.stacked(left_out).aggregate("simple").params.iloc[0], rel=1e-9)
 
 
 def test_the_page_opens_offline_without_faults(found, tmp_path):
@@ -108,7 +155,7 @@ def test_the_command_writes_the_page_and_says_what_was_found(found, tmp_path, mo
     done = CliRunner().invoke(main, ["report", *WORDS, "--cluster", "network", "--published", "2.86"])
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [*found.sentences(), "the page is report.html"]
-    assert Path("report.html").read_text(encoding="utf-8").count("<figure>") == 4
+    assert Path("report.html").read_text(encoding="utf-8").count("<figure>") == 5
     wrong = CliRunner().invoke(main, ["report", *WORDS, "--output", WORDS[0]])
     assert wrong.exit_code == 1 and "expected another file than the panel" in wrong.output
     assert CliRunner().invoke(main, ["report", WORDS[0]]).exit_code == 2
@@ -119,7 +166,7 @@ def test_names_from_the_file_are_text_and_never_markup(tmp_path):
     frame["network"] = frame["network"].map(lambda name: f"<script>{name}</script>")
     panel = did.Panel(frame, **NAMES | {"outcome": "<b>visits</b>"}, cluster="network")
     text = did.evidence(panel, "did").report(tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<b>" not in text and "<script" not in text and "&lt;script&gt;N1" in text
+    assert "<b>" not in text and text.count("<script") == 2 and "&lt;script&gt;N1" in text   # its data, and its script
 
 
 def test_one_treated_unit_and_gaps_are_reported_as_skipped():

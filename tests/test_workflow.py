@@ -33,15 +33,6 @@ from workbooks import write_dtoc
 MIRROR = "mirror:../mirror"
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """A project whose workflow has run once; tests copy it and leave it as it is."""
-    project = small_project.make(tmp_path_factory.mktemp("a folder é") / "project")
-    done = small_project.run(project, "run", "--data", MIRROR)
-    assert done.returncode == 0, done.stderr
-    return project
-
-
 @pytest.fixture
 def project(finished, tmp_path) -> Path:
     shutil.copytree(finished.parent, tmp_path / "copy", copy_function=shutil.copy2)
@@ -91,7 +82,7 @@ def test_nothing_is_made_again_when_nothing_changed(project):
     assert contents(project) == before
 
 
-LAST = ["draw", "family", "manifest", "report", "tabulate", "workbook"]
+LAST = ["draw", "family", "manifest", "report", "tabulate", "workbench", "workbook"]
 FITTED = ["adjust", "check", "compare", "judge", *LAST]
 
 
@@ -137,14 +128,15 @@ def planned(project: Path) -> list[str]:
 
 
 # What follows from anything that is in a family's pages, and from an outcome's estimates.
-PAGES = ["family", "manifest", "report", "tabulate", "workbook"]
+PAGES = ["family", "manifest", "report", "tabulate", "workbench", "workbook"]
 JUDGED = ["draw", "judge", "reproduce", *PAGES]
 CLAIMS = ["adjust", "check", "compare", *JUDGED]
 # A key of the evaluation, another value, and the steps that are run for it.
 EDITS = [
     ("contact", "Somebody, somebody@example.org", ["manifest", "report", "workbook"]),
     ("title", "Another title", ["reproduce", *PAGES]),
-    ("publication.citation", "Elsewhere, 2021", ["manifest", "report", "reproduce", "tabulate", "workbook"]),
+    ("publication.citation", "Elsewhere, 2021", ["manifest", "report", "reproduce", "tabulate", "workbench",
+                                                    "workbook"]),
     ("units", "places", ["draw", "reproduce", *PAGES]),
     ("seed", 7, ["calibrate", "diagnose", "fit", *CLAIMS]),
     ("draws", 199, ["adjust", "calibrate", "diagnose", *JUDGED]),
@@ -375,7 +367,7 @@ def test_every_file_that_a_stage_opens_is_an_input_of_its_rule(project):
             assert any(path.endswith(".xls") for path in read) and "src/did/readers/workbook_process.py" in read
     assert rules == {"fetch", "observe", "align", "fit", "calibrate", "diagnose", "specify", "compare", "check",
                      "judge", "adjust", "draw",
-                     "family", "reproduce", "tabulate", "workbook", "report", "manifest"}
+                     "family", "reproduce", "tabulate", "workbook", "workbench", "report", "manifest"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel is asked which files are opened (inotify)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -108,12 +108,17 @@ def compare(panel: Panel, estimators: Sequence[str | Fit] | None = None) -> Comp
     >>> did.compare(panel, ["did", "callaway_santanna", "imputation"]).to_frame()["estimate"].round(2).tolist()
     [2.86, 2.69, 2.94]
     """
-    chosen = list(names_of(overall=True)) if estimators is None else list(estimators)
+    return compared(panel, list(names_of(overall=True)) if estimators is None else list(estimators))
+
+
+def compared(panel: Panel, chosen: Sequence[str | Fit], tell: Callable[[str], object] = str) -> Comparison:
+    """As `compare`; ``tell`` is called with the name of each estimator before it is fitted."""
     fits, skipped = {}, {}
     for each in chosen:
         name = each.estimator if isinstance(each, Fit) else each
         with raising(OptionError):
             one_of("compare: estimator", name, entries())
+        tell(name)
         if not entry(name).overall:
             skipped[name] = "has no one effect"
             continue

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from did.api.comparison import Comparison, compare
+from did.api.bench import workbench
+from did.api.comparison import Comparison, compared
 from did.api.errors import OptionError, raising
 from did.api.findings import Findings, bounds, diagnosed
 from did.api.fit import Fit, fitted
+from did.api.ladder import Ladder, climbed
 from did.api.panel import Panel
 from did.api.wald import Wald
+from did.diagnostics.detrended import detrended_rows, long_base_rows
 from did.errors import DidError, one_of
 from did.estimators import entry
 from did.estimators import names as names_of
 from did.estimators.base import PERIODS_PER_YEAR
-from did.estimators.registry import TWO_WAY
+from did.estimators.registry import LAGS, TWO_WAY
 from did.inference.few_clusters import FEW_TREATED as FEW_CLUSTERS
 from did.inference.few_clusters import measured
-from did.inference.joint_test import COLUMNS, FEW_TREATED
+from did.inference.joint_test import FEW_TREATED
 from did.report.content.notes import placebo_share
+from did.report.workbench.model import Workbench
 
 # The estimator that leads where units are treated from several dates, and its path of effects.
 OWN_DATES = "callaway_santanna"
@@ -32,7 +37,6 @@ OWN_DATES = "callaway_santanna"
 MOST_BINS = 12
 # Clusters up to which each is left out in turn.
 MOST_LEFT_OUT = 60
-ONE, FULL = "-", "full"
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -52,7 +56,8 @@ class Evidence:
     tests
         Joint tests that effects before treatment are zero, by estimator.
     findings
-        Checks by name: bounds, placebo_in_time, leave_one_out, decompose, calibration; those that apply.
+        Checks by name: bounds, placebo_in_time, leave_one_out, detrended, own_dates, decompose, calibration; those
+        that apply.
     skipped
         Name of a check -> why it does not apply.
     published
@@ -77,15 +82,22 @@ class Evidence:
     published: tuple[str, str] | None = None
 
     @property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """The tables that `did.evidence` judges by: headline and diagnostics, with the keys of the stages' tables."""
-        keys = {"indicator": self.panel.outcome, "specification": ONE, "sample": FULL, "is_synthetic": False}
-        row = self.headline.rows.iloc[[0]]
-        headline = row.assign(method=row["inference"], coverage=row["measured_coverage"], **keys)
-        parts = [self.findings[name].frame for name in ("placebo_in_time", "leave_one_out") if name in self.findings]
-        diagnostics = pd.concat([part.reindex(columns=COLUMNS) for part in parts]) if parts else pd.DataFrame(
-            columns=COLUMNS)
-        return {"headline": headline, "diagnostics": diagnostics.assign(**keys)}
+    def judged(self) -> dict[str, Fit]:
+        """The fits that the questions are asked of, by estimator: the leading one, and that of the printed number."""
+        found = {self.headline.estimator: self.headline}
+        if self.published and self.published[1] in self.comparison.fits:
+            found.setdefault(self.published[1], self.comparison.fits[self.published[1]])
+        return found
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        """The answers to the questions of docs/evidence.md, and the verdicts, as tables of a run."""
+        return climbed(self)
+
+    @cached_property
+    def workbench(self) -> Workbench:
+        """Every estimate that was made, by estimator, method of inference and cluster left out."""
+        return workbench(self)
 
     def sentences(self) -> list[str]:
         """Return what was found in plain sentences, the leading effect first."""
@@ -134,7 +146,7 @@ def evidence(panel: Panel, estimator: str | None = None, *, published: float | s
     ...                   cluster="network")
     >>> found = did.evidence(panel)
     >>> found.headline.estimator, sorted(found.findings)
-    ('callaway_santanna', ['calibration', 'decompose', 'leave_one_out', 'placebo_in_time'])
+    ('callaway_santanna', ['calibration', 'decompose', 'detrended', 'leave_one_out', 'own_dates', 'placebo_in_time'])
     """
     tell = tell or (lambda part: None)
     chosen = estimator or _leading(panel)
@@ -146,11 +158,12 @@ def evidence(panel: Panel, estimator: str | None = None, *, published: float | s
         raise OptionError("evidence: published: expected a number as it was printed, such as 0.60; found "
                           f"'{printed[0]}'; write one")
     tell(f"effect by {chosen}")
-    headline = fitted(chosen, panel, {"lags": "all"} if chosen == "ldv" else {}).aggregate("simple")
-    headline.rows  # noqa: B018  (what cannot be estimated is told before anything else is tried)
-    comparison = compare(panel)
+    headline = fitted(chosen, panel, {"lags": "all"} if LAGS in entry(chosen).needs else {}).aggregate("simple")
+    headline.rows  # noqa: B018  (what cannot be estimated is said before anything else is tried)
+    comparison = compared(panel, [headline if name == chosen else name for name in names_of(overall=True)],
+                          lambda name: tell(f"effect by {name}"))
     for name, fit in comparison.fits.items():
-        tell(f"effect by {name}")
+        tell(f"interval by {name}")
         fit.rows  # noqa: B018
     found: dict[str, Findings] = {}
     skipped: dict[str, str] = dict(comparison.skipped)
@@ -163,13 +176,23 @@ def evidence(panel: Panel, estimator: str | None = None, *, published: float | s
             paths[what] = fit
         except DidError as error:
             skipped[f"{what} by event time"] = str(error)
-    for name, find in _checks(panel, headline, paths):
+    leading = [name for name in dict.fromkeys([chosen, published_estimator if printed else chosen])
+               if name in comparison.fits]
+    for name, find in _checks(panel, headline, leading, paths):
         tell(name.replace("_", " "))
         try:
             found[name] = find()
         except DidError as error:
             skipped[name] = str(error)
-    return Evidence(panel, headline, comparison, paths, _tests(paths, skipped), found, skipped, printed)
+    made = Evidence(panel, headline, comparison, paths, _tests(paths, skipped), found, skipped, printed)
+    tell("every choice")
+    made.workbench  # noqa: B018
+    return made
+
+
+def n_parts(panel: Panel) -> int:
+    """How many parts `evidence` tells of, at most."""
+    return 2 + 2 * len(names_of(overall=True)) + len(_paths(panel)) + len(CHECKS)
 
 
 def _leading(panel: Panel) -> str:
@@ -188,18 +211,41 @@ def _paths(panel: Panel) -> dict[str, tuple[str, dict[str, object]]]:
     return found
 
 
-def _checks(panel: Panel, headline: Fit, paths: dict[str, Fit]) -> Iterator[tuple[str, Callable[[], Findings]]]:
-    """Each check with its name, made when it is called."""
-    yield "calibration", lambda: _calibration(panel)
-    yield "placebo_in_time", lambda: diagnosed("placebo_in_time", panel, estimator=headline.estimator,
-                                               every=max(panel.data.n_periods // 24, 1))
-    yield "leave_one_out", lambda: _left_out(panel, headline)
+CHECKS = ("calibration", "placebo_in_time", "leave_one_out", "detrended", "own_dates", "bounds", "decompose")
+
+
+def _checks(panel: Panel, headline: Fit, leading: Sequence[str], paths: dict[str, Fit]
+            ) -> Iterator[tuple[str, Callable[[], Findings]]]:
+    """Each of `CHECKS` with its name, made when it is called; ``leading`` are the estimators that are judged."""
+    every = max(panel.data.n_periods // 24, 1)
+    yield "calibration", lambda: _calibration(panel, headline)
+    yield "placebo_in_time", lambda: _of_each(leading, lambda name: diagnosed(
+        "placebo_in_time", panel, estimator=name, every=every))
+    yield "leave_one_out", lambda: _of_each(leading, lambda name: _left_out(panel, headline, name))
+    yield "detrended", lambda: _rows("Estimates with each unit's own line before treatment taken out",
+                                     detrended_rows(panel.data))
+    yield "own_dates", lambda: _rows("Estimates with each cohort from its own date, by bases of more than one period",
+                                     long_base_rows(panel.data))
     yield "bounds", lambda: _bounds(headline, paths)
     yield "decompose", lambda: diagnosed("decompose", panel)
 
 
-def _calibration(panel: Panel) -> Findings:
-    fit = fitted(TWO_WAY, panel, {"covariates": []} if panel.columns.covariates else {})
+def _of_each(names: Sequence[str], find: Callable[[str], Findings]) -> Findings:
+    """What a check finds for several estimators, as one."""
+    found = [find(name) for name in names]
+    return dataclasses.replace(found[0], frame=pd.concat([each.frame for each in found], ignore_index=True))
+
+
+def _rows(title: str, rows: pd.DataFrame) -> Findings:
+    """Rows of the diagnostics table as a check. Raises DidError with the reason where none could be made."""
+    if not rows["status"].eq("done").any():
+        raise DidError("; ".join(dict.fromkeys(rows["reason"])))
+    return Findings(title, rows, (), "", ("estimator", "cluster", "value", "std_error", "ci_low", "ci_high", "p_value"))
+
+
+def _calibration(panel: Panel, headline: Fit) -> Findings:
+    fit = headline if headline.estimator == TWO_WAY else fitted(
+        TWO_WAY, panel, {"covariates": []} if panel.columns.covariates else {})
     n_clusters = len(set(fit.question.panel.clusters[fit.question.level]))
     if n_clusters > 120:
         raise DidError(f"{n_clusters} clusters are more than the 120 measured here; did estimate --calibrate measures "
@@ -211,12 +257,12 @@ def _calibration(panel: Panel) -> Findings:
                     rows, (), "", ("scheme", "method", "coverage", "simulation_error", "mean_width", "n_draws"))
 
 
-def _left_out(panel: Panel, headline: Fit) -> Findings:
+def _left_out(panel: Panel, headline: Fit, name: str) -> Findings:
     level = headline.question.level
     n_clusters = len(set(panel.data.clusters[level]))
     if n_clusters > MOST_LEFT_OUT:
         raise DidError(f"{n_clusters} clusters by {level} are more than the {MOST_LEFT_OUT} left out in turn")
-    return diagnosed("leave_one_out", panel, estimator=headline.estimator, level=level)
+    return diagnosed("leave_one_out", panel, estimator=name, level=level)
 
 
 def _bounds(headline: Fit, paths: dict[str, Fit]) -> Findings:
@@ -312,7 +358,7 @@ def _of_leave_outs(found: Evidence) -> list[str]:
     if "leave_one_out" not in found.findings:
         return []
     rows = found.findings["leave_one_out"].frame
-    rows = rows.loc[rows["status"].eq("done")]
+    rows = rows.loc[rows["status"].eq("done") & rows["estimator"].eq(found.headline.estimator)]
     lead = float(found.headline.effects["estimate"].iloc[0])
     if rows.empty:
         return []
@@ -338,7 +384,8 @@ def _of_placebos(found: Evidence) -> list[str]:
     if "placebo_in_time" not in found.findings:
         return []
     rows = found.findings["placebo_in_time"].frame
-    shares = rows.loc[rows["diagnostic"].eq("placebo_in_time_share") & rows["status"].eq("done")]
+    shares = rows.loc[rows["diagnostic"].eq("placebo_in_time_share") & rows["status"].eq("done")
+                      & rows["estimator"].eq(found.headline.estimator)]
     return [f"With pretended onsets: {placebo_share(row)}." for row in shares.to_dict("records")]
 
 

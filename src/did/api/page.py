@@ -15,25 +15,35 @@ import pandas as pd
 
 from did import __version__
 from did.api import plots
+from did.api.bench import GROUPS, NOTHING
 from did.api.errors import spoken
 from did.api.findings import Findings
 from did.api.fit import Fit
+from did.api.ladder import PRINTED
 from did.api.screen import LEFT, cells_of
 from did.api.tables import compared_cells
 from did.estimators import entry
+from did.report.content.answer import NOT_SHOWN, sentence
+from did.report.content.evidence_words import evidence_table
 from did.report.figures.style import SETTINGS
+from did.report.workbench.model import INFERENCE, Workbench
+from did.report.workbench.page import hashed, script, section, style
 from did.store.provenance import write_text
 
 if TYPE_CHECKING:
     from did.api.evidence import Evidence
 
-STYLE = Path(__file__).parents[1] / "report/templates/report.css"
+TEMPLATES = Path(__file__).parents[1] / "report/templates"
+WORKBENCH = "Workbench: every choice"
 # Rows of a table that a page shows unfolded.
 MOST = 60
 WORDS = {"ci_low": "interval from", "ci_high": "to", "n_units": "units", "n_treated": "treated", "value": "estimate",
          "std_error": "std. error", "p_value": "p", "item": "changed", "m": "bound m", "n_draws": "draws",
          "mean_width": "mean width", "simulation_error": "error of it", "treated_cohort": "treated",
          "control_cohort": "control", "n_control": "units of control"}
+
+
+ESTIMATE = ("estimator", "cluster", "value", "std_error", "ci_low", "ci_high", "p_value")
 
 
 def write(found: Evidence, path: Path) -> Path:
@@ -46,12 +56,16 @@ def html(found: Evidence) -> str:
     """Return the page as text: what was found in sentences, then each part with its table and figure."""
     title = f"Effect on {found.panel.outcome}"
     sections = [(name, heading, body) for name, heading, body in _sections(found) if body]
-    contents = "".join(f'<li><a href="#{name}">{escape(heading)}</a></li>' for name, heading, _ in sections)
-    parts = "\n".join(f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(heading)}</h2>\n{body}\n</section>'
-                      for name, heading, body in sections)
-    style = STYLE.read_text(encoding="utf-8")
-    safe = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{safe}'; base-uri 'none'; form-action 'none'"
+    contents = "".join(f'<li><a href="#{name}">{escape(heading)}</a></li>' for name, heading, _ in [
+        *sections[:2], ("workbench-heading", WORKBENCH, ""), *sections[2:]])
+    made = [f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(heading)}</h2>\n{body}\n</section>'
+            for name, heading, body in sections]
+    parts = "\n".join([*made[:2], section(found.workbench, heading=WORKBENCH, intro=_intro(found.workbench),
+                                          groups=GROUPS), *made[2:]])
+    look = (TEMPLATES / "report.css").read_text(encoding="utf-8") + style()
+    code = (TEMPLATES / "report.js").read_text(encoding="utf-8") + script()
+    policy = (f"default-src 'none'; img-src data:; style-src '{hashed(look)}'; script-src '{hashed(code)}'; "
+              "base-uri 'none'; form-action 'none'")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -61,7 +75,7 @@ def html(found: Evidence) -> str:
 <meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">
 <title>{escape(title)}</title>
-<style>{style}</style>
+<style>{look}</style>
 </head>
 <body>
 <a class="skip" href="#content">Skip to the content</a>
@@ -74,7 +88,10 @@ def html(found: Evidence) -> str:
 {parts}
 </main>
 </div>
-<footer><p>Made by did {escape(__version__)}. The page makes no request and holds no script.</p></footer>
+<footer><p>Made by did {escape(__version__)}. The page makes no request, and every number on it was computed before.</p>
+</footer>
+<p class="away" role="status" id="status"></p>
+<script>{code}</script>
 </body>
 </html>
 """
@@ -85,6 +102,7 @@ def _sections(found: Evidence) -> list[tuple[str, str, str]]:
     findings = found.findings
     return [
         ("answer", "What was found", _list(found.sentences())),
+        ("questions", "Does it hold? Six questions", _questions(found)),
         ("estimators", "By every estimator", _table("One effect by each estimator", compared_cells(found.comparison))
          + _figure(found.comparison.plot, _alt_of_comparison(found))),
         ("time", "Effects by event time", "".join(_path(name, fit) for name, fit in found.paths.items())),
@@ -97,6 +115,11 @@ def _sections(found: Evidence) -> list[tuple[str, str, str]]:
             "Rambachan and Roth 2023."))),
         ("without", "Without one cluster", _finding(findings.get("leave_one_out"), columns=(
             "item", "value", "n_units", "n_treated"))),
+        ("detrended", "With each unit's own line taken out", _finding(findings.get("detrended"), columns=ESTIMATE,
+                                                                      said=(
+            "What is left when every unit is measured from its own line before treatment. Lee and Wooldridge 2023."))),
+        ("dates", "Each cohort from its own date", _finding(findings.get("own_dates"), columns=ESTIMATE, said=(
+            "By estimators whose base is more than one period."))),
         ("decomposition", "What two-way fixed effects compare", _finding(findings.get("decompose"), draw=True, said=(
             "Every comparison of two cohorts behind the two-way estimate, with its weight. Those with later treated "
             "against earlier treated units take effects that change over time for trends. Goodman-Bacon 2021."))),
@@ -107,6 +130,32 @@ def _sections(found: Evidence) -> list[tuple[str, str, str]]:
         ("skipped", "What does not apply, and why", _list(f"{name.replace('_', ' ')}: {spoken(why)}"
                                                            for name, why in found.skipped.items())),
     ]
+
+
+def _questions(found: Evidence) -> str:
+    """The verdict on each estimate that is judged, in a sentence, and its questions as a table."""
+    parts, ladder = [], found.ladder
+    for row in ladder.verdicts.to_dict("records"):
+        printed = row["target"] == PRINTED and found.published
+        what = f"The printed number {row['as_printed']}" if printed else "The leading estimate"
+        table = evidence_table(ladder.evidence, row)
+        said = "".join(sentence(row, ladder.evidence, "units")).strip()
+        parts += [_paragraphs([f"{what}, by {entry(row['estimator']).running}. {said}"]),
+                  _table(f"{what}: {row['verdict'].replace('_', ' ')}", [list(table.columns), *table.values.tolist()])]
+    return "".join([*parts, _paragraphs([NOT_SHOWN]) if ladder.verdicts["verdict"].str.startswith("not_shown").any()
+                    else ""])
+
+
+def _intro(bench: Workbench) -> str:
+    """What the workbench of this panel has, and what was not made."""
+    rows = bench.choices
+    without = rows.loc[rows["left_out"].ne(NOTHING)]
+    some = (f"{rows['estimator'].nunique()} estimators, {rows[INFERENCE].nunique()} ways to an interval")
+    if without.empty:
+        return f"{some}. Estimates without each cluster would have taken too long, and were not made."
+    every = "all" if without["estimator"].nunique() == rows["estimator"].nunique() else without["estimator"].nunique()
+    return (f"{some}, and without each of {without['left_out'].nunique()} clusters, by {every} of the estimators. "
+            "Nothing is computed on this page.")
 
 
 def _path(name: str, fit: Fit) -> str:

@@ -153,4 +153,5 @@ def _evaluation_stage(name: str, summary: str) -> None:
 
 _evaluation_stage("tabulate", "Write the tables as CSV and for papers.")
 _evaluation_stage("workbook", "Write the tables as one accessible workbook.")
+_evaluation_stage("workbench", "Write every estimate on one page, to be picked by what was chosen for it.")
 _evaluation_stage("manifest", "Write the checksums of everything that went in and came out.")

@@ -155,7 +155,9 @@ def _apart(asked: _Asked) -> Answer:
         return Answer(2, *about, NOT_APPLICABLE, why)
     out = _leaves_out(headline["ci_low"], headline["ci_high"])
     reason = "leaves_out_zero" if out else "holds_zero"
-    if not headline["holds"]:
+    if pd.isna(headline["coverage"]):
+        reason = f"{reason}_not_measured"
+    elif not headline["holds"]:
         reason = f"{reason}_no_method_holds"
     numbers = {name: headline[name] for name in ("estimate", "ci_low", "ci_high")} | {"share": headline["coverage"]}
     return Answer(2, *about, YES if out else NO, reason, numbers, "headline", asked.key())

@@ -66,10 +66,18 @@ def measured(question: Question, draws: int = DRAWS, refits: int = REFITS) -> pd
 
     ``draws`` are assignments where these cost little, ``refits`` of an estimator that is fitted again for each.
     There is none for an estimator without one effect, such as an event study, and for linear combinations. Columns as
-    there, estimator and cluster before them. Raises what `calibrate` does.
+    there, estimator and cluster before them. It is made once for a question. Raises what `calibrate` does.
     """
     if not entry(question.estimator).overall or question.combination:
         return None
+    asked = ("measured", question.level, draws, refits)
+    if asked not in question.known:
+        question.known[asked] = _calibrated(question, draws, refits)
+    found: pd.DataFrame = question.known[asked]
+    return found.copy()
+
+
+def _calibrated(question: Question, draws: int, refits: int) -> pd.DataFrame:
     settings = Settings(draws=draws, refits=refits, seed=question.seed, confidence=question.confidence,
                         order=order_of(question.estimator))
     table = calibrate(question.panel, estimator=question.estimator, options=question.options, level=question.level,
@@ -119,7 +127,7 @@ def headline(question: Question, calibration: pd.DataFrame | None = None) -> Hea
     if n_treated == 1:
         return _one_treated(question, n_clusters)
     regression = "wild_bootstrap" in available(question.estimator) and entry(question.estimator).overall
-    if regression or calibration is not None or _can_be_measured(question):
+    if regression or calibration is not None or can_be_measured(question):
         return _measured(question, found, calibration)
     rows, method = infer("jackknife", question), "jackknife"
     if rows["std_error"].isna().all():
@@ -130,8 +138,8 @@ def headline(question: Question, calibration: pd.DataFrame | None = None) -> Hea
                   f"true zero is not measured for {question.estimator}")
 
 
-def _can_be_measured(question: Question) -> bool:
-    """Whether calibration takes seconds."""
+def can_be_measured(question: Question) -> bool:
+    """Return whether calibration takes seconds. Raises nothing."""
     return entry(question.estimator).overall and not question.combination and is_quick(
         question.estimator, dict(question.options), question.panel)
 
@@ -141,7 +149,7 @@ def _measured(question: Question, found: str, calibration: pd.DataFrame | None) 
     why = f"{n_clusters} clusters are more than the {MOST} measured without --calibrate"
     if calibration is None and n_clusters <= MOST:
         why = f"each placebo needs a fit of {question.estimator} of its own; --calibrate makes them"
-        calibration = measured(question) if _can_be_measured(question) else None
+        calibration = measured(question) if can_be_measured(question) else None
     table = NOT_MEASURED if calibration is None else calibration
     if len(table) and not table["status"].eq("done").any():
         why = "; ".join(dict.fromkeys(table["reason"])) or "it was not asked for"

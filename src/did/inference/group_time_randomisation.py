@@ -11,7 +11,7 @@ from did.estimators.base import Panel, Result, join_notes
 from did.inference import group_time_sums
 from did.inference.group_time_sums import NEVER
 from did.inference.randomisation import enumerate_orders, n_orders, near_in_size
-from did.inference.refit import COLUMNS, carried, no_assignment, tested, without
+from did.inference.refit import COLUMNS, carried, keys, no_assignment, tested, without
 
 # Assignments compared at a time, and by default.
 BLOCK, DRAWS = 2_000, 9999
@@ -69,8 +69,8 @@ def reassigned(panel: Panel, result: Result, options: dict, level: str, *, stati
     return pd.DataFrame([row], columns=COLUMNS)
 
 
-def left_out(panel: Panel, result: Result, options: dict, level: str) -> dict[object, float]:
-    """Return the average ``result`` without each cluster of ``level`` in turn, as fitting again without it would give.
+def left_out(panel: Panel, result: Result, options: dict, level: str) -> dict[object, dict[tuple, float]]:
+    """Return the average ``result`` without each cluster of ``level`` in turn, as `did.inference.refit.without_each`.
 
     Units of a cluster may differ in onset: the sums are then over its units of each onset. NaN where the average does
     not exist. ``panel`` is the one that ``result`` is of. Raises nothing.
@@ -84,7 +84,9 @@ def left_out(panel: Panel, result: Result, options: dict, level: str) -> dict[ob
     dealt = np.where(number == len(onsets) - 1, NEVER, number)[None]
     codes, names = pd.factorize(cluster)
     with np.errstate(invalid="ignore"):
-        return dict(zip(names, group_time_sums.without_each(made, dealt, codes)[:, 0], strict=True))
+        values = group_time_sums.without_each(made, dealt, codes)[:, 0]
+    name, = keys([result])
+    return {label: {name: float(value)} for label, value in zip(names, values, strict=True)}
 
 
 def _parts(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict, labels: np.ndarray) -> list[tuple]:

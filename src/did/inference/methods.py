@@ -26,7 +26,7 @@ from did.inference.combination import combined_design, combined_result
 from did.inference.conley_taber import few_treated
 from did.inference.randomisation import ESTIMATORS as REASSIGNED
 from did.inference.randomisation import randomisation
-from did.inference.refit import MOST_FITS, jackknife, randomise, without
+from did.inference.refit import MOST_FITS, jackknife, randomise, without, without_each
 from did.inference.unit_means import heteroskedastic
 from did.inference.wild import wild_bootstrap
 
@@ -51,6 +51,7 @@ class Question:
     most_fits    clusters that the jackknife leaves out by fitting again (`did.inference.refit.jackknife`)
     finish       what is made of the estimator's result, such as averages of group-time effects; None = the result
     combination  name and event time -> weight of a linear combination to be judged in place of the parameters
+    known        what was found of it already, by what was asked: estimates without each cluster, and calibrations
     """
 
     panel: Panel
@@ -63,6 +64,7 @@ class Question:
     most_fits: int = MOST_FITS
     finish: Callable[[Result, Panel], Sequence[Result]] | None = None
     combination: tuple[str, Mapping[int, float]] | None = None
+    known: dict[tuple, Any] = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
 
     def fit(self, panel: Panel) -> list[Result]:
         """Return the estimator's results on another panel, averaged or combined as asked."""
@@ -81,10 +83,25 @@ class Question:
         design = design_of(self.estimator, self.panel, **self.options)
         return design if self.combination is None else combined_design(design, *self.combination)
 
+    @property
+    def without_each(self) -> dict[object, dict[tuple, float]]:
+        """The estimates without each cluster of the level, `did.inference.refit.without_each`, made once."""
+        found: dict[object, dict[tuple, float]] | None = self.known.get(("without_each", self.level))
+        if found is None:
+            options = dict(self.options)
+            serves = not self.combination and group_time_randomisation.serves(self.results, self.estimator, options,
+                                                                              self.panel)
+            found = group_time_randomisation.left_out(
+                self.panel, self.results[0], options, self.level) if serves else without_each(
+                self.fit, self.panel, self.level, self.results, most_fits=self.most_fits)
+            self.known["without_each", self.level] = found
+        return found
+
     def at(self, level: str) -> Question:
         """Return the question at another cluster level, without estimating again."""
         found = dataclasses.replace(self, level=level)
-        found.__dict__.update({name: value for name, value in self.__dict__.items() if name in ("results", "design")})
+        shared = ("results", "design", "known")
+        found.__dict__.update({name: value for name, value in self.__dict__.items() if name in shared})
         return found
 
     def rows(self) -> pd.DataFrame:
@@ -208,12 +225,8 @@ def _wild(weights: str) -> Callable[[Question], pd.DataFrame]:
 
 
 def _jackknife(question: Question) -> pd.DataFrame:
-    known, options = None, dict(question.options)
-    if not question.combination and group_time_randomisation.serves(question.results, question.estimator, options,
-                                                                    question.panel):
-        known = group_time_randomisation.left_out(question.panel, question.results[0], options, question.level)
     found = jackknife(question.fit, question.panel, question.level, coverage=question.confidence,
-                      results=question.results, most_fits=question.most_fits, known=known)
+                      results=question.results, known=question.without_each)
     return _aligned(question.rows(), found)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from did.errors import DidError, listed, one_of
 from did.estimators.base import REFERENCE, Panel, Result, join_notes, root_sum_squares
+from did.inference.cells import by_cells
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
 from did.inference.confidence_set import accepted
 from did.inference.randomisation import TIED, enumerate_orders, n_orders
@@ -37,15 +38,15 @@ def keys(results: Sequence[Result]) -> list[tuple]:
 
 def jackknife(fit: Fitter, panel: Panel, level: str, *, coverage: float = 0.95,
               results: Sequence[Result] | None = None, most_fits: int = MOST_FITS,
-              known: Mapping[object, float] | None = None) -> pd.DataFrame:
+              known: Mapping[object, Mapping[tuple, float]] | None = None) -> pd.DataFrame:
     """Return every parameter of ``fit`` with the delete-one-cluster jackknife around the full estimate.
 
     std_error = sqrt((G - 1) / G x sum over clusters g of (b_(-g) - b)^2), interval (covering ``coverage``) and p_value
     by t with G - 1 degrees of freedom: CV3 of MacKinnon, Nielsen and Webb 2023, J. Applied Econometrics 38:671-694, for
     any estimator. One row per parameter, in the order of ``results``, by default those of ``fit``; columns `COLUMNS`,
     in units of the outcome per unit of dose. Of more than ``most_fits`` clusters by ``level``, those without a
-    treated unit are left out by their influence, -G / (G - 1) times their sum, and the note says so. ``known`` has the
-    one parameter without each cluster where it need not be fitted again.
+    treated unit are left out by their influence, -G / (G - 1) times their sum, and the note says so. ``known`` is what
+    `without_each` gives, by default made here.
 
     Error, interval and p are missing, with the reason, for a parameter that is missing or a reference, that cannot be
     estimated without some cluster, with fewer than two clusters, or if nothing varies between them. Raises DidError for
@@ -65,8 +66,8 @@ def jackknife(fit: Fitter, panel: Panel, level: str, *, coverage: float = 0.95,
     full = np.concatenate([result.estimate for result in results])
     used = np.isin(panel.units, np.concatenate([result.units for result in results]))
     clusters = list(pd.unique(labels[used]))
-    n, treated = len(clusters), set(labels[used & ~panel.never_treated])
-    again = clusters if n <= most_fits or known else [label for label in clusters if label in treated]
+    n = len(clusters)
+    again = without_each(fit, panel, level, results, most_fits=most_fits) if known is None else known
     moves, lost = np.zeros((n, len(names))), [""] * len(names)
     for position, label in enumerate(clusters if n > 1 else []):
         if label not in again:
@@ -74,8 +75,7 @@ def jackknife(fit: Fitter, panel: Panel, level: str, *, coverage: float = 0.95,
                     for result in results]
             moves[position] = -n / (n - 1) * np.concatenate(sums)
             continue
-        found = _fitted(fit, panel.keep(labels != label)) if not known else {names[0]: known[label]}
-        without = np.array([found.get(name, np.nan) for name in names])
+        without = np.array([again[label].get(name, np.nan) for name in names])
         moves[position] = without - full
         for place in np.flatnonzero(np.isnan(without) & np.isfinite(full)):
             lost[place] = lost[place] or f"no jackknife: no estimate without {level} {label}"
@@ -93,6 +93,38 @@ def jackknife(fit: Fitter, panel: Panel, level: str, *, coverage: float = 0.95,
         "estimate": full, "std_error": error, "df": float(n - 1), "statistic": full / error,
         "p_value": 2 * stats.t.sf(np.abs(full) / error, max(n - 1, 1)), "ci_low": full - half, "ci_high": full + half,
         "shape": np.where(has_error, "interval", ""), "draws": n, "note": notes})[COLUMNS]
+
+
+def without_each(fit: Fitter, panel: Panel, level: str, results: Sequence[Result], *,
+                 most_fits: int = MOST_FITS, only_cells: bool = False) -> dict[object, dict[tuple, float]]:
+    """Return label -> parameter, as `keys` names it -> its estimate without that cluster of ``level``.
+
+    Of all clusters with a unit that ``results``, those of ``fit`` on the panel, used; of more than ``most_fits``, of
+    those with a treated unit. A parameter that does not exist without the cluster is missing. Where the panel of
+    `did.inference.cells.by_cells` gives ``results`` again, clusters are left out of that; elsewhere the whole panel is
+    fitted without each, or, with ``only_cells``, nothing is returned. Raises nothing.
+    """
+    labels, own = panel.clusters[level], panel
+    used = np.isin(panel.units, np.concatenate([result.influence.index for result in results]))
+    clusters, treated = list(pd.unique(labels[used])), set(labels[used & ~panel.never_treated])
+    if len(clusters) > most_fits:
+        clusters = [label for label in clusters if label in treated]
+    cells = by_cells(panel.keep(used), level) if len(clusters) > 1 else None
+    if cells is not None and _gives_again(fit, cells, results, panel):
+        own = cells
+    elif only_cells:
+        return {}
+    return {label: _fitted(fit, own.keep(own.clusters[level] != label)) for label in clusters}
+
+
+def _gives_again(fit: Fitter, cells: Panel, results: Sequence[Result], panel: Panel) -> bool:
+    """Whether the panel of cells has the same parameters with the same estimates but for rounding."""
+    found, names = _fitted(fit, cells), keys(results)
+    full = np.concatenate([result.estimate for result in results])
+    rounding = np.concatenate([rounding_of(result, panel) for result in results])
+    own = np.array([found.get(name, np.nan) for name in names])
+    return len(found) == len(names) and bool(
+        (np.isclose(own, full, rtol=1e-9, atol=0, equal_nan=True) | (np.abs(own - full) <= 8 * rounding)).all())
 
 
 def _jackknife_note(lost: str, known: bool, absent: bool, n: int, level: str, about: str) -> str:
@@ -140,6 +172,7 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     reason = no_assignment(panel, level)
     if reason:
         return without(full, f"no randomisation test: {reason}")
+    panel, scale = _for_assignments(fit, panel, level, names)
     codes, _ = pd.factorize(panel.clusters[level])
     first = np.unique(codes, return_index=True)[1]
     pairs = np.column_stack([panel.treated_from[first], panel.dose[first]])
@@ -158,7 +191,8 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
                       for one in ((panel, dosed) if is_linear else (panel,))])
     rows = []
     for place, value in enumerate(full):
-        on_outcome, on_dose = [part[0][place] for part in parts], [part[-1][place] for part in parts]
+        on_outcome, on_dose = ([(estimate, scale[place] * sums, has_error) for estimate, sums, has_error in (
+            part[which][place] for part in parts)] for which in (0, -1))
         test = tested(on_outcome, on_dose, statistic, 0 if enumerated else 1, 1 - coverage, is_linear)
         rows.append(dict.fromkeys(COLUMNS, np.nan) | {"shape": "", "estimate": value} | test | {"draws": len(orders)})
     count = (f"all {n_assignments} assignments of clusters by {level}" if enumerated else
@@ -178,6 +212,27 @@ def _fitted(fit: Fitter, panel: Panel) -> dict[tuple, float]:
     except DidError:
         return {}
     return dict(zip(keys(results), np.concatenate([result.estimate for result in results]), strict=True))
+
+
+def _for_assignments(fit: Fitter, panel: Panel, level: str, names: list[tuple]) -> tuple[Panel, np.ndarray]:
+    """The panel that assignments are fitted to, and what each parameter's sums of influence are multiplied by there.
+
+    That of `did.inference.cells.by_cells` where it has the same estimates, and the same sums but for one factor, which
+    counts observations and is alike in all assignments; else the panel itself, and ones.
+    """
+    cells, same = by_cells(panel, level), np.ones(len(names))
+    if cells is None:
+        return panel, same
+    ours, theirs = _parts(fit, panel, level, names), _parts(fit, cells, level, names)
+    for place, (own, other) in enumerate(zip(ours, theirs, strict=True)):
+        size, length = (float(root_sum_squares(part[1], axis=0)) for part in (own, other))
+        if (np.isnan(own[0]) and np.isnan(other[0])) or (size, length, own[0], other[0]) == (0, 0, 0, 0):
+            continue   # it does not exist, or is a reference
+        if not (abs(own[0] - other[0]) <= 1e-9 * max(abs(own[0]), size) and length > 0 and np.allclose(
+                own[1] / size, other[1] / length, rtol=0, atol=1e-9)):
+            return panel, np.ones(len(names))
+        same[place] = size / length
+    return cells, same
 
 
 def _parts(fit: Fitter, panel: Panel, level: str, names: list[tuple]) -> list[tuple]:

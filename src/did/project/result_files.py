@@ -14,6 +14,7 @@ from did.project.loading import load_indicator
 TABLES = ["headline.csv", "calibration.csv", "estimates.csv", "diagnostics.csv", "area_audit.csv",
           "adjusted_p_values.csv"]
 WORKBOOK = "workbook.xlsx"
+WORKBENCH = "workbench.html"
 DICTIONARY = "data_dictionary.csv"
 PAPER_PARTS = ["csv", "tex", "html", "docx"]
 REPRODUCTION_PAPER = "reproduction"
@@ -151,7 +152,7 @@ def every_file(evaluation: Evaluation, without: Collection[str] = ()) -> list[st
     """Every file that a run leaves in the results folder, but for the manifest that lists them."""
     by_family, shown = families(evaluation, without), headlines(evaluation, without).values()
     return [*report_files(), *reproduce_files(evaluation), *tabulate_files(evaluation, without),
-            WORKBOOK, *(file for family, members in by_family.items()
+            WORKBOOK, WORKBENCH, *(file for family, members in by_family.items()
               for file in [*family_files(evaluation, family, without),
                            *(file for name in members for file in draw_files(evaluation, name, shown))])]
 

@@ -49,6 +49,7 @@ KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, key
                     publication.citation evidence""",
     "tabulate": _WHOLE,
     "workbook": f"{_WHOLE} contact",
+    "workbench": f"{_WHOLE} staggered_estimators products inference.tolerance",
     "report": f"{_WHOLE} contact id seed staggered_estimators waves.records",
 }.items()}
 

@@ -17,7 +17,7 @@ from did.readers import reference_tables
 from did.store import seals
 from did.store.provenance import read_sealed, sha256, together, write_sealed
 
-RESULT_STAGES = ("draw", "family", "reproduce", "tabulate", "workbook", "report")
+RESULT_STAGES = ("draw", "family", "reproduce", "tabulate", "workbook", "workbench", "report")
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:

@@ -261,8 +261,10 @@ class Plan:
         return [self.indicator_file(name) for name in (self.evaluation.indicators if about_all
                                                        else self.families[family])]
 
-    def templates(self) -> list[str]:
-        return self._inputs(sorted(_from_here(path) for path in (PACKAGE / "report" / "templates").iterdir()))
+    def templates(self, folder: str = "templates") -> list[str]:
+        """Templates, scripts and styles in a folder of the report's room."""
+        return self._inputs(sorted(_from_here(path) for path in (PACKAGE / "report" / folder).iterdir()
+                                   if path.is_file() and path.suffix != ".py"))
 
     def reader_modules(self, source: str) -> str:
         """What `modules` says, of the stage that reads a source and of the source's reader."""
@@ -283,6 +285,7 @@ class Plan:
             "reproduce": lambda: result_files.reproduce_files(self.evaluation),
             "tabulate": lambda: result_files.tabulate_files(self.evaluation, self.unavailable),
             "workbook": lambda: [result_files.WORKBOOK],
+            "workbench": lambda: [result_files.WORKBENCH],
             "report": result_files.report_files,
             "manifest": lambda: [result_files.MANIFEST],
         }[stage]()
@@ -324,7 +327,7 @@ class Plan:
         """Files that are made when all is, but for the manifest: figures come with their section, and are left out
         because there may be thousands."""
         stages = [*(("family", family) for family in self.families),
-                  *((stage, None) for stage in ("reproduce", "tabulate", "workbook", "report"))]
+                  *((stage, None) for stage in ("reproduce", "tabulate", "workbook", "workbench", "report"))]
         return [*self.sections(), *(file for stage, member in stages for file in self.result_files(stage, member))]
 
     def results(self) -> list[str]:

@@ -32,6 +32,8 @@ REASONS = {
     "holds_zero": "the interval of measured coverage holds zero",
     "leaves_out_zero_no_method_holds": "the interval leaves out zero, but no method of inference holds its level here",
     "holds_zero_no_method_holds": "the interval holds zero; no method of inference holds its level here",
+    "leaves_out_zero_not_measured": "the interval leaves out zero; the coverage of its method was not measured",
+    "holds_zero_not_measured": "the interval holds zero; the coverage of its method was not measured",
     "not_calibrated": "no interval of measured coverage is made for it",
     "no_method_gives_an_interval": "no method gives it an interval",
     "trends_do_not": "it keeps its sign and leaves out zero, and few placebo onsets give as much",
