@@ -48,8 +48,8 @@ KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, key
     "reproduce": f"{_WHOLE} published evidence",
     "tabulate": _WHOLE,
     "workbook": f"{_WHOLE} contact",
-    "report": f"""{_WHOLE} published contact id seed staggered_estimators reference waves.records waves.units waves.systems
-                  inference.order""",
+    "report": f"""{_WHOLE} published contact id seed staggered_estimators reference waves.records waves.units
+                  waves.systems inference.order""",
 }.items()}
 
 

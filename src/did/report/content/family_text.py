@@ -21,9 +21,9 @@ UNKNOWN = "; how often such intervals are right could not be measured here ({why
 HOLDS_ZERO = "It includes zero: the difference could be chance."
 LEAVES_OUT = "It leaves out zero: the difference is unlikely to be chance alone."
 NO_MARGIN = "No method gives it a margin of error: {why}."
-TREND = ("Before {onset} the treated {units} already moved away from the others by {slope} {unit} a {period} "
-         "({tests}); difference-in-differences takes this to be none{other}.")
-DIRECTIONS = {"higher_better": "A plus is the better outcome.", "lower_better": "A plus is the worse outcome."}
+TREND = ("Before {onset} the treated {units} already moved away from the others, by {slope} each {period} ({tests}); "
+         "difference-in-differences takes this to be none{other}.")
+DIRECTIONS = {"higher_better": "More is better.", "lower_better": "More is worse."}
 DOSE = ("The largest dose ({dose}) is that of {systems}: {n} of the {all} treated {units} ({share}%), which weigh "
         "accordingly.")
 DOSE_ASSUMES = (
@@ -97,7 +97,7 @@ def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[Sentence]:
                     for each in named if each.words.instead)
     return [Sentence(TREND, {
         "onset": period_name(facts.onset), "units": facts.units, "slope": Amount(slope["value"], decimals, signed=True),
-        "unit": facts.effect_unit, "period": PERIODS[facts.frequency], "other": other,
+        "period": PERIODS[facts.frequency], "other": other,
         "tests": listed(f"{p_value(row['p_value'])} with errors clustered {name}" for row, name in tests)})]
 
 

@@ -21,7 +21,7 @@ from did.report.content.result_tables import (
 from did.report.content.robustness_rows import FEW_CLUSTERS, GROUPS, alternatives, leaves_out_zero
 from did.report.content.sentence import Sentence
 from did.report.content.table import Column, Table, row_decimals, text_table
-from did.words import count, number, plural
+from did.words import count, number, plural, short_decimals
 
 # Heading -> beginnings of the names of its diagnostics; each goes where the first of them fits.
 TOPICS = {
@@ -68,7 +68,11 @@ def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tup
 
 def _own(table: Table, place: str, facts: Facts) -> Table:
     """The table under a name of this outcome, without what is the same in all its rows."""
-    slim = table.slim(keep={"Estimate", "Diagnostic"})
+    unit = f"In {facts.effect_unit}" + (f"; by intensity, per {facts.dose}" if "intensity" in facts.treatments else "")
+    columns = [column for column in table.columns if column.heading not in ("Unit of the effect", "Outcome")]
+    own = Table(**{**vars(table), "columns": columns, "notes": [f"{unit}.", *table.notes]})
+    slim = own if table.name == "counts" else own.slim(keep={"Estimate", "Diagnostic"})
+    slim = slim.footnoted("Remarks").footnoted("Remarks or why skipped")
     name = "".join(letter if letter.isalnum() else "-" for letter in f"{table.name}-{facts.total}-{place}".lower())
     return Table(**{**vars(slim), "name": name, "about": ""})
 
@@ -121,7 +125,7 @@ def counts_table(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
                *(Column(level, f"Intervals wholly {side}, {by}") for level, by in facts.clusters.items())]
     frame = pd.DataFrame(lines, columns=["what", "by", "n", "smallest", "largest", "std_error", *facts.clusters])
     checked = ("our own estimate, since no number was printed" if value is None else
-               f"the printed {number(value, 1, signed=True)}")
+               f"the printed {number(value, short_decimals(value), signed=True)}")
     return Table("counts", "What the estimate rests on", columns, frame, row_decimals(frame, value="smallest"),
                  notes=[f"What is checked is {checked}. Of pretended onsets none should be found."],
                  file="tables/evidence_items.csv")

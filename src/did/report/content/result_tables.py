@@ -17,16 +17,16 @@ CELL = ["indicator", "specification", "treatment", "sample", "estimator", "estim
 SHARED = ["estimate", "n_obs", "n_units", "n_treated", "few_treated"]
 BY_CLUSTER = ["std_error", "ci_low", "ci_high", "p_value", "p_adjusted", "n_clusters", "n_treated_clusters"]
 OUTCOME = [Column("family", "Family", in_text=False), Column("outcome", "Outcome")]
-WHICH = [Column("treatment", "Treatment", note="treatment"), Column("sample", "Sample", note="sample"),
-         Column("estimator", "Estimator")]
+WHICH = [Column("estimator", "Estimator"), Column("treatment", "Treatment", note="treatment"),
+         Column("sample", "Sample", note="sample")]
 SPECIFICATION = Column("specification", "Specification", note="specification")
 UNIT = Column("effect_unit", "Unit of the effect")
 ESTIMATE = Column("estimate", "Estimate", "signed", "unit of the row", "estimate", empty="[x]")
 NOTE = Column("note", "Remarks")
 OBSERVATIONS = Column("n_obs", "Observations", "count", "number", "observations")
 # Estimates that a table of overall effects has, and what each is an average over.
-OVER = {"overall": "treated units and periods", "overall_cohort": "cohorts", "overall_calendar": "periods",
-        "overall_event_time": "times since onset"}
+OVER = {"overall": "", "overall_cohort": ", average over cohorts", "overall_calendar": ", average over periods",
+        "overall_event_time": ", average over times since onset"}
 
 
 def sizes(names: Names) -> list[Column]:
@@ -92,13 +92,14 @@ def effects_table(estimates: pd.DataFrame, names: Names) -> Table:
     wide = wide.sort_values("estimator", key=lambda each: each.map(names.order).fillna(99), kind="stable")
     wide = wide.sort_values(["indicator", "specification", "treatment", "sample"], kind="stable",
                             key=lambda each: each.map({code: at for at, code in enumerate(rows[each.name].unique())}))
-    columns = [*OUTCOME, SPECIFICATION, *WHICH, Column("over", "Average over"), UNIT, ESTIMATE]
+    columns = [*OUTCOME, *WHICH, SPECIFICATION, UNIT, ESTIMATE]
     for level, by in names.clusters.items():
         columns += [Column(f"std_error_{level}", f"Standard error {by}", "number", "unit of the row", "clusters",
                            in_text=False), interval_of(f"_{level}", by),
                     Column(f"p_adjusted_{level}", f"p-value {by}, adjusted for many outcomes", "p", "0 to 1",
                            "adjusted", in_text=False)]
-    shown = names.named(wide).assign(over=wide["estimand"].map(OVER))
+    shown = names.named(wide)
+    shown["estimator"] += wide["estimand"].map(OVER)
     return Table("effects", "Effects on every outcome by every estimator",
                  [*columns, *sizes(names), *clusters_of(names), OBSERVATIONS, NOTE], shown,
                  row_decimals(wide, error=names.error), file="tables/estimates.csv")
@@ -115,7 +116,7 @@ def over_time_table(estimates: pd.DataFrame, names: Names, estimands: Sequence[s
     rows = rows.assign(cohort=rows["cohort"].fillna(""), period=rows["period"].fillna(""))
     wide = side_by_side(rows, keys, clusters=list(names.clusters), shared=[*SHARED, "state"], by_cluster=measured)
     shown = names.named(wide).assign(when=[_when(row, names) for row in wide.to_dict("records")])
-    columns = [*OUTCOME, SPECIFICATION, *WHICH, Column("when", "When"),
+    columns = [*OUTCOME, Column("when", "When"), *WHICH, SPECIFICATION,
                Column("event_time", "Event time", "count", "periods", "event_time", in_text=False), UNIT, ESTIMATE]
     for level, by in names.clusters.items():
         columns += [Column(f"std_error_{level}", f"Standard error {by}", "number", "unit of the row", "clusters",
@@ -152,7 +153,7 @@ def calendar_table(estimates: pd.DataFrame, names: Names) -> Table:
         estimate=("estimate", "mean"), smallest=("estimate", "min"), largest=("estimate", "max"),
         std_error=("std_error", "median"), n=("period", "size"), n_treated=("n_treated", "min"),
         most=("n_treated", "max")).reset_index()
-    columns = [*OUTCOME, SPECIFICATION, *WHICH, Column("year", "Year"), Column("n", "Periods", "count"), UNIT,
+    columns = [*OUTCOME, Column("year", "Year"), *WHICH, SPECIFICATION, Column("n", "Periods", "count"), UNIT,
                Column("estimate", "Mean effect", "signed"),
                Column(("smallest", "largest"), "Least to largest", "interval"),
                Column(("n_treated", "most"), f"Treated {names.areas}, least (most)", "of")]
@@ -171,8 +172,8 @@ def diagnostics_table(diagnostics: pd.DataFrame, names: Names) -> Table:
         reason=[said(row) for row in records])
     skipped = rows["status"].eq("skipped")
     measured = ["value", "std_error", "ci_low", "ci_high", "statistic", "df", "df_denominator", "p_value"]
-    columns = [*OUTCOME, SPECIFICATION, Column("sample", "Sample", note="sample"), Column("treatment", "Treatment"),
-               Column("diagnostic", "Diagnostic", note="diagnostic"), Column("of", "Of"),
+    columns = [*OUTCOME, Column("diagnostic", "Diagnostic", note="diagnostic"), Column("of", "Of"),
+               Column("treatment", "Treatment"), Column("sample", "Sample", note="sample"), SPECIFICATION,
                Column("status", "Done or skipped"), Column("value", "Value", "number", "as the diagnostic says"),
                Column("std_error", "Standard error", "number", "as value", in_text=False),
                Column(("ci_low", "ci_high"), "95% interval", "interval", "as value",

@@ -111,7 +111,7 @@ def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.Dat
         ),
     ]
     rows = pd.concat([part.reindex(columns=COLUMNS) for part in parts if len(part)], ignore_index=True)
-    rows[["left_out", "called"]] = rows[["left_out", "called"]].fillna("")
+    rows[["left_out", "called"]] = rows[["left_out", "called"]].astype(object).fillna("")
     lost = rows["estimate"].isna()
     rows["status"] = np.where(lost, "skipped", "done")
     order = {group: place for place, group in enumerate(GROUPS)}

@@ -55,9 +55,10 @@ class Column:
         if all(value is None or (not isinstance(value, str) and pd.isna(value)) for value in values):
             return ""
         if self.kind == "interval":
-            span = interval(values[0], values[1], decimals)
+            gone = all(pd.isna(end) for end in values[:2])
+            span = "" if gone else interval(values[0], values[1], decimals)
             p = values[2] if len(values) > 2 else None
-            return span if p is None or pd.isna(p) else f"{span} ({_bare(p)})"
+            return span if p is None or pd.isna(p) else f"{span} ({_bare(p)})".strip()
         if self.kind == "of":
             return f"{count(values[0])} ({count(values[1])})"
         value, = values
@@ -113,6 +114,17 @@ class Table:
         note = [f"{'; '.join(said)}."] if said else []
         return replace(self, columns=columns or self.columns, notes=[*note, *self.notes])
 
+    def footnoted(self, heading: str) -> Table:
+        """Return the table with a mark in place of each text of a column, and the texts as notes."""
+        column = next((each for each in self.columns if each.heading == heading), None)
+        if column is None:
+            return self
+        name = column.names[0]
+        texts = self.rows[name].fillna("").astype(str)
+        marks = {text: f"[{place}]" for place, text in enumerate(dict.fromkeys(texts[texts.ne("")]), start=1)}
+        return replace(self, rows=self.rows.assign(**{name: texts.map(lambda text: marks.get(text, ""))}),
+                       notes=[*self.notes, *(f"{mark} {text}" for text, mark in marks.items())])
+
     def only(self, headings: Iterable[str], **changes: object) -> Table:
         """Return the table with these columns alone, and with other parts changed."""
         kept = set(headings)
@@ -142,16 +154,16 @@ def text_table(name: str, caption: str, lines: Sequence[Mapping[str, object]], *
 
 def row_decimals(rows: pd.DataFrame, value: str = "estimate", error: str = "std_error",
                  ends: tuple[str, str] = ("ci_low", "ci_high")) -> list[int]:
-    """Return the decimals of each row: by its error, else a quarter of its interval, else the value itself; up to three
-    more where an end of the interval would else read as zero and hide its side."""
+    """Return the decimals of each row: by its error, else a quarter of its interval, else two or what the value needs;
+    up to three more where an end of the interval would else read as zero and hide its side."""
     return [_decimals(*each) for each in zip(*(rows[name].astype(float) if name in rows else [float("nan")] * len(rows)
                                                for name in (value, error, *ends)), strict=True)]
 
 
 def _decimals(value: float, error: float, low: float, high: float) -> int:
-    if pd.isna(error):
-        error = (high - low) / 4 if pd.notna(low) and pd.notna(high) else abs(value)
-    decimals = decimals_for(error)
+    if pd.isna(error) and pd.notna(low) and pd.notna(high):
+        error = (high - low) / 4
+    decimals = decimals_for(error) if pd.notna(error) else max(2, decimals_for(abs(value)))
     sides = [abs(end) for end in (low, high) if pd.notna(end) and end != 0]
     return next((more for more in range(decimals, decimals + 3) if all(round(end, more) for end in sides)),
                 decimals + 3)

@@ -120,8 +120,8 @@ def _family(report: Report, family: str) -> dict:
     figures = result_files.family_figures(evaluation, family)
     return {
         "id": family, "facts": facts, "said": headline_sentences(facts, tables),
-        "headline": headline.only(HEADLINE, name=f"headline-{family}", notes=(), caption=f"{facts.outcomes[facts.total]}: the "
-                                                                               "headline estimates"),
+        "headline": headline.only(HEADLINE, name=f"headline-{family}", notes=(),
+                                  caption=f"{facts.outcomes[facts.total]}: the headline estimates"),
         "layout": layout_table(ours, reported(claims, facts), facts),
         "evidence": picture(report.paths, f"evidence_{facts.total}",
                             caption=f"{facts.outcomes[facts.total]}: the evidence at a glance"),
