@@ -163,8 +163,9 @@ def test_ten_pages_at_most_and_the_rest_is_folded(browser, made, tmp_path):
         folds = page.locator("section.annex > details")
         assert folds.count() >= len(INDICATORS) + 4 and not any(
             folds.evaluate_all("all => all.map(each => each.open)"))
-        page.locator("section.first h3 a").first.click()
-        assert page.locator(f"details.outcome:has(#{INDICATORS[0]})").evaluate("each => each.open")
+        link = page.locator("section.first h3 a").first
+        link.click()
+        assert page.locator(f"details.outcome:has({link.get_attribute('href')})").evaluate("each => each.open")
     with opened(browser, made[1].results / result_files.REPORT) as (page, _):
         page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
     text = subprocess.run(["pdftotext", tmp_path / "report.pdf", "-"], check=True, capture_output=True, text=True)
@@ -284,9 +285,9 @@ def test_a_filter_hides_rows_and_says_how_many(page):
     table = opened_page.locator("details.outcome table[id^='diagnostics-'][data-filter]").first
     rows, name = table.locator("tbody tr").count(), table.get_attribute("id")
     box = opened_page.get_by_label("Show rows with").and_(opened_page.locator(f"#{name}-filter"))
-    box.fill("system")
+    box.fill("cr2 system")
     shown = table.locator("tbody tr:visible").all_inner_texts()
-    assert 0 < len(shown) < rows and all("system" in text for text in shown)
+    assert 0 < len(shown) < rows and all("cr2" in text and "system" in text for text in shown)
     assert opened_page.locator("#status").inner_text() == f"{len(shown)} of {rows} rows shown."
     box.fill("")
     assert table.locator("tbody tr:visible").count() == rows
@@ -299,7 +300,8 @@ def test_the_keyboard_reaches_everything_from_the_skip_link_on(browser, made):
         page.keyboard.press("Enter")
         assert page.evaluate("document.activeElement.id") == "content"
         found = set()
-        for _ in range(60):
+        page.evaluate("document.querySelector('details.outcome').open = true")
+        for _ in range(200):
             page.keyboard.press("Tab")
             seen = page.evaluate("(() => { const at = document.activeElement, style = getComputedStyle(at);"
                                  "return [at.tagName, at.getAttribute('role') || '', style.outlineStyle]; })()")
@@ -310,8 +312,10 @@ def test_the_keyboard_reaches_everything_from_the_skip_link_on(browser, made):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_an_accessibility_checker_finds_nothing(browser, made, dark):
+    """With everything unfolded, and three rows of each table: the others are made by the same line of the template."""
     with opened(browser, made[1].results / result_files.REPORT, dark=dark) as (page, _):
         page.evaluate(UNFOLD)
+        page.evaluate("document.querySelectorAll('tbody tr:nth-child(n+4)').forEach(each => each.remove())")
         found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa",
                                                      "best-practice"]})
     wrong = [f"{each['id']} ({each['impact']}): {each['nodes'][0]['html'][:200]}"

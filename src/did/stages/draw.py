@@ -82,7 +82,8 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
-        tables={**frames, **made, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths))
+        tables={**frames, **made, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
+        is_headline=facts.total == name))
     return f"{name}: {plural(len(figures), 'figure')}"
 
 

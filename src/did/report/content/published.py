@@ -58,9 +58,9 @@ def claims_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
         ours=[None if gone else value for gone, value in zip(lost, wide["estimate"], strict=True)],
         agrees=[_agreement(row, facts) for row in wide.to_dict("records")])
     columns = [Column("claim", "Cell"), Column("figure", "Figure"), Column("outcome", "Outcome"),
-               Column("treatment", "Treatment", note="treatment"), Column("sample", "Sample", note="sample"),
+               Column("treatment", "Treatment", explained="treatment"), Column("sample", "Sample", explained="sample"),
                Column("estimator", "By"), Column("unit", "Unit of the effect", in_text=False),
-               Column("as_printed", "As printed", note="printed"),
+               Column("as_printed", "As printed", explained="printed"),
                Column("published_value", "Printed value", "signed", "unit of the row", in_text=False, empty="[x]"),
                Column("published_n", "Printed observations", "count", "number", empty="[x]"),
                Column("ours", "Ours", "signed", "unit of the row", "estimate", empty="[x]"),
@@ -71,7 +71,7 @@ def claims_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
                            in_text=False, empty="[x]"), interval_of(f"_{level}", by),
                     *([Column(f"p_holm_{level}", f"p {by}, adjusted by Holm", "p", "0 to 1", empty="[x]")]
                       if "p_holm" in rows else []),
-                    Column(f"number_{level}", f"Number {by}", note="number")]
+                    Column(f"number_{level}", f"Number {by}", explained="number")]
     shown = shown.assign(**{f"number_{level}": shown[f"number_{level}"].fillna("").str.replace("_", " ")
                             for level in facts.clusters})
     columns.append(Column("agrees", "Agrees", empty="[z]"))

@@ -17,9 +17,9 @@ CELL = ["indicator", "specification", "treatment", "sample", "estimator", "estim
 SHARED = ["estimate", "n_obs", "n_units", "n_treated", "few_treated"]
 BY_CLUSTER = ["std_error", "ci_low", "ci_high", "p_value", "p_adjusted", "n_clusters", "n_treated_clusters"]
 OUTCOME = [Column("family", "Family", in_text=False), Column("outcome", "Outcome")]
-WHICH = [Column("estimator", "Estimator"), Column("treatment", "Treatment", note="treatment"),
-         Column("sample", "Sample", note="sample")]
-SPECIFICATION = Column("specification", "Specification", note="specification")
+WHICH = [Column("estimator", "Estimator"), Column("treatment", "Treatment", explained="treatment"),
+         Column("sample", "Sample", explained="sample")]
+SPECIFICATION = Column("specification", "Specification", explained="specification")
 UNIT = Column("effect_unit", "Unit of the effect")
 ESTIMATE = Column("estimate", "Estimate", "signed", "unit of the row", "estimate", empty="[x]")
 NOTE = Column("note", "Remarks")
@@ -54,7 +54,7 @@ def headline_table(headline: pd.DataFrame, names: Names, diagnostics: pd.DataFra
     if share:
         shown = shown.assign(share=_shares(rows, diagnostics))
     level = rows["cluster"].iloc[0] if len(rows) else "system"
-    columns = [*OUTCOME, *WHICH, UNIT, ESTIMATE, interval_of("", ""), Column("method", "Method", note="method",
+    columns = [*OUTCOME, *WHICH, UNIT, ESTIMATE, interval_of("", ""), Column("method", "Method", explained="method",
                                                                                empty="[x]"),
                Column("coverage", "Measured coverage", "share", "share, 0 to 1", "coverage", empty="[x]"),
                Column("holds", "Holds its level"),
@@ -172,8 +172,8 @@ def diagnostics_table(diagnostics: pd.DataFrame, names: Names) -> Table:
         reason=[said(row) for row in records])
     skipped = rows["status"].eq("skipped")
     measured = ["value", "std_error", "ci_low", "ci_high", "statistic", "df", "df_denominator", "p_value"]
-    columns = [*OUTCOME, Column("diagnostic", "Diagnostic", note="diagnostic"), Column("of", "Of"),
-               Column("treatment", "Treatment"), Column("sample", "Sample", note="sample"), SPECIFICATION,
+    columns = [*OUTCOME, Column("diagnostic", "Diagnostic", explained="diagnostic"), Column("of", "Of"),
+               Column("treatment", "Treatment"), Column("sample", "Sample", explained="sample"), SPECIFICATION,
                Column("status", "Done or skipped"), Column("value", "Value", "number", "as the diagnostic says"),
                Column("std_error", "Standard error", "number", "as value", in_text=False),
                Column(("ci_low", "ci_high"), "95% interval", "interval", "as value",
@@ -196,7 +196,7 @@ def _test(row: dict) -> str:
     """``F(1, 148) = 5.31`` of a row with a statistic; "" without one."""
     if pd.isna(row["statistic"]) or row["status"] != "done":
         return ""
-    if pd.isna(row["df_denominator"]):
+    if pd.isna(row["df_denominator"]) or pd.isna(row["df"]):
         return number(row["statistic"], 2)
     return f"F({row['df']:g}, {row['df_denominator']:g}) = {number(row['statistic'], 2)}"
 
@@ -204,7 +204,7 @@ def _test(row: dict) -> str:
 def calibration_table(calibration: pd.DataFrame, names: Names) -> Table:
     """Return how often each method of inference errs on each outcome's own panel."""
     shown = names.named(calibration).assign(scheme=calibration["scheme"].str.replace("_", " "))
-    columns = [*OUTCOME, Column("treatment", "Treatment", note="treatment"), Column("estimator", "Estimator"), UNIT,
+    columns = [*OUTCOME, *WHICH[:2], UNIT,
                Column("scheme", "Placebo assignments among"), Column("method", "Method of inference"),
                Column("n_draws", "Placebo assignments", "count", "number"),
                Column("rejected", "True null rejected at 5%", "count", "number"),
@@ -224,7 +224,7 @@ def areas_table(area_audit: pd.DataFrame, names: Names) -> Table:
     rows = area_audit.loc[area_audit["fate"].ne("kept")]
     shown = names.named(rows).assign(fate=rows["fate"].str.replace("_", " "))
     columns = [*OUTCOME, Column("area_code", "Area code"), Column("area_name", "Area", empty="[x]"),
-               Column("fate", "What became of it", note="fate"), Column("unit", "Unit it is part of", unit="code"),
+               Column("fate", "What became of it", explained="fate"), Column("unit", "Unit it is part of", unit="code"),
                Column("n_periods", "Periods with figures", "count", "number"),
                Column("total", "Total", "count", "count", "total"), Column("reason", "Why")]
     return Table("areas", "Areas of the sources that were merged or left out", columns, shown,
@@ -239,7 +239,7 @@ def adjusted_table(adjusted: pd.DataFrame, names: Names) -> Table:
                Column("std_error", "Standard error", "number", "unit of the row", "clusters", in_text=False),
                Column("p_value", "p-value by clustered errors", "p", "0 to 1"),
                Column("p_tested", "p-value that is adjusted", "p", "0 to 1"),
-               Column("method", "It is by", note="method"),
+               Column("method", "It is by", explained="method"),
                *(Column(name, heading, "p", "0 to 1", note, empty="[x]") for name, heading, note in (
                    ("p_size", "Measured share of true nulls rejected by it", ""), ("p_holm", "p-value by Holm", ""),
                    ("p_benjamini_hochberg", "p-value by Benjamini and Hochberg", ""),

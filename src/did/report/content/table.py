@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from did.report.content.notes import remarks
 from did.words import count, decimals_for, interval, number, p_value
 
 # Kind -> what each of its fields is in a sheet.
@@ -25,7 +26,7 @@ class Column:
     """A column of a table.
 
     fields : names in the data, one, or those of an interval (low, high and perhaps p) or of ``of`` (all, treated).
-    heading : in words; unit : of its numbers; note : key of a note that explains it.
+    heading : in words; unit : of its numbers; explained : key of a note that explains it.
     kind : text, count, number (with the row's decimals), signed (with a plus), p, share (shown as %), interval or of.
     sheet : headings of the fields in a sheet, where they differ from the heading.
     in_text : whether it stands where there is room for few columns; empty : what stands for nothing in a sheet.
@@ -35,7 +36,7 @@ class Column:
     heading: str
     kind: str = "text"
     unit: str = ""
-    note: str = ""
+    explained: str = ""
     sheet: tuple[str, ...] = ()
     in_text: bool = True
     empty: str = "[z]"
@@ -185,6 +186,6 @@ def side_by_side(rows: pd.DataFrame, keys: Sequence[str], *, clusters: Sequence[
         wide = wide.merge(own.rename(columns={name: f"{name}_{cluster}" for name in [*by_cluster, "note"]}), on=keys,
                           how="left", validate="one_to_one")
     notes = [f"note_{cluster}" for cluster in clusters]
-    joined = ["; ".join(dict.fromkeys(part for note in row for part in str(note).split("; ") if part))
+    joined = ["; ".join(dict.fromkeys(part for note in row for part in remarks(note)))
               for row in zip(*(wide[name].astype(object).fillna("") for name in notes), strict=True)]
     return wide.drop(columns=notes).assign(note=joined)

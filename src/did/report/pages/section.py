@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -29,6 +30,7 @@ from did.report.content.published import (
     reasons_of,
 )
 from did.report.content.sentence import Sentence
+from did.report.content.table import Table
 from did.report.writers.html import html_of, picture
 from did.words import listed
 
@@ -46,14 +48,16 @@ FIGURES = {
 
 
 def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, sources: Mapping[str, Source],
-                 tables: Mapping[str, pd.DataFrame], figures: Sequence[str], paths: Paths) -> str:
+                 tables: Mapping[str, pd.DataFrame], figures: Sequence[str], paths: Paths, is_headline: bool) -> str:
     """Return one outcome's section as text, ending in one line break.
 
-    ``facts`` are of this outcome alone, ``figures`` the names of its figures; ``tables`` its rows of the stages'
+    ``facts`` are of this outcome alone, ``figures`` the names of its figures; ``is_headline``: its family is answered
+    by it, so that its evidence is drawn before the annex; ``tables`` its rows of the stages'
     tables and, as ``reproduction``, its claims alongside ours. Made-up data are said if any row is synthetic. All text
     is escaped by the template. Raises DidError if a table lacks the specification or a figure is missing.
     """
     name, claims = indicator.id, reported(tables["reproduction"], facts)
+    # The evidence on a family's headline is before the annex.
     shown = [(each, _caption(each, prefix, facts)) for prefix in FIGURES for each in figures
              if each == f"{prefix}_{name}" or (each.startswith(f"{prefix}_{name}_") and
                                                each.removeprefix(f"{prefix}_{name}_") in {*facts.samples, *entries()})]
@@ -61,14 +65,20 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     return html_of(
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
         synthetic=any(bool(table["is_synthetic"].any()) for table in tables.values()),
-        evidence=evidence_tables(facts, tables), claims=claims_table(claims, facts) if len(claims) else None,
+        evidence=evidence_tables(facts, tables), claims=_claims(claims, facts),
         groups=outcome_tables(facts, {**tables, "reproduction": claims}),
         panel=panel_sentence(tables["estimates"], facts),
-        pictures=[picture(paths, each, caption=caption) for each, caption in shown],
+        first=[picture(paths, each, caption=caption) for each, caption in shown[:1] if not is_headline],
+        pictures=[picture(paths, each, caption=caption) for each, caption in shown[1:]],
         area_audit=area_audit_table(tables["area_audit"], facts),
         comes_from=Sentence("The figures come from {files}. In the tables its rows have the indicator {indicator}; "
                             "the command did trace {indicator} goes from a number down to a cell of a file.",
                             {"files": files, "indicator": name}))
+
+
+def _claims(rows: pd.DataFrame, facts: Facts) -> Table | None:
+    """What was published on one outcome."""
+    return replace(claims_table(rows, facts).slim(keep={"Cell"}), name=f"claims-{facts.total}") if len(rows) else None
 
 
 def _caption(name: str, prefix: str, facts: Facts) -> str:

@@ -156,7 +156,7 @@ def _sources(sources: Mapping[str, Source], files: Mapping[str, Mapping[str, Map
                Column("how", "How it was obtained", empty="[x]"),
                Column("bytes", "Size", "count", "bytes", empty="[x]"),
                Column("address", "Address of the file", empty="[x]"), Column("page", "Publisher's page"),
-               Column("sha256", "Checksum", note="checksum", empty="[x]")]
+               Column("sha256", "Checksum", explained="checksum", empty="[x]")]
     return Table("Sources", "Files of the sources", columns,
                  pd.DataFrame(lines, columns=[column.names[0] for column in columns]),
                  about="One row per file as used.", file=MANIFEST)

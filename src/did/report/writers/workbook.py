@@ -49,7 +49,6 @@ class _Field:
     heading: str
     kind: str
     empty: str
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,8 @@ def made(cover: Cover, tables: Sequence[Table]) -> bytes:
     used: dict[str, list[str]] = {}
     for table in tables:
         for column in table.columns:
-            if column.note and table.name not in used.setdefault(column.note, []):
-                used[column.note].append(table.name)
+            if column.explained and table.name not in used.setdefault(column.explained, []):
+                used[column.explained].append(table.name)
     numbers = {key: f"[note {place}]" for place, key in enumerate(used, start=1)}
     sheets = [_sheet(table, numbers) for table in tables]
     synthetic = any(sheet.is_synthetic for sheet in sheets)
@@ -127,7 +126,7 @@ def _fields(column: Column, numbers: Mapping[str, str]) -> Iterator[_Field]:
     headings = column.sheet or (column.heading,)
     for name, heading, kind in zip(column.names, headings, PARTS[column.kind], strict=False):
         unit = "0 to 1" if kind == "p" and column.kind == "interval" else column.unit
-        words = f"{heading}{f' ({unit})' if unit else ''}{f' {numbers[column.note]}' if column.note else ''}"
+        words = f"{heading}{f' ({unit})' if unit else ''}{f' {numbers[column.explained]}' if column.explained else ''}"
         if heading:
             yield _Field(name, words, kind, column.empty)
 
