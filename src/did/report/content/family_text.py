@@ -117,16 +117,21 @@ def terms(facts: Facts, *, published: bool) -> list[tuple[str, Sentence]]:
     """Return the words that a reader meets in the report, each with what it means."""
     level = list(facts.clusters)[-1]
     groups = facts.units if level == "unit" else f"{level}s"
-    values = {"units": facts.units, "unit": singular(facts.units), "groups": groups, "group": singular(groups),
-              "dose": facts.dose}
+    named = [entry(name) for name in dict.fromkeys([facts.estimator, facts.other_estimator]) if name]
+    values = {"estimators": "; ".join(f"{each.short}: {each.running}" for each in named), "units": facts.units,
+              "unit": singular(facts.units), "groups": groups, "group": singular(groups), "dose": facts.dose}
     found = {
         "Treated": "The {units} that the evaluation counts as changed; the others are the comparison.",
         "Binary, intensity": "Binary compares treated with untreated {units}; intensity gives the difference for each "
                              "{dose}.",
         "Estimate": "The difference between treated and comparison {units} after the change, with differences before "
-                    "it taken into account. Plus is more.",
-        "Margin of error": "A 95% interval. What it includes cannot be ruled out; where it includes zero, the "
-                           "difference could be chance, which does not show that there was no effect.",
+                    "it taken into account. Plus is more. {estimators}.",
+        "Margin of error": "A 95% interval: what it includes cannot be ruled out. Where it includes zero, the "
+                           "difference could be chance, which does not show that there was no effect. p is how often "
+                           "chance alone gives a difference as large.",
+        "Method": "How the margin is found. A bootstrap draws the data again by whole {groups}; randomisation gives "
+                  "the treatment to other {groups} and sees how large a difference comes of it; CR2 and CR3 correct "
+                  "clustered errors for few {groups}; the jackknife leaves out one of the {groups} at a time.",
         "Measured coverage": "How often the margin of error was right when {groups} where nothing was done were taken "
                              "as treated in place of the treated ones. It should be close to 95%.",
         "Clustered by": "Errors clustered by {group} allow for {units} of one {group} that move together. Clustered by "

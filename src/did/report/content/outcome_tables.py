@@ -157,6 +157,8 @@ def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[Ta
         name = f"{row['target']}: " if row["claim"] else ""
         found.append(Table(**{**vars(evidence_table(tables["evidence"], row)),
                               "name": f"evidence-{facts.total}-{row['target']}", "file": "tables/evidence.csv",
+                              "notes": [f"The command did trace {row['target']} goes from this number down to a cell "
+                                        "of a publisher's file."],
                               "caption": f"{name}{', '.join(cell)}: {row['verdict'].replace('_', ' ')}"}))
     return found
 
