@@ -524,7 +524,7 @@ def test_each_verdict_has_its_questions():
                                   estimator="ldv", estimate=41.4, ci_low=-9.0, ci_high=92.0, published_value=40.0,
                                   number="close") for target, verdict in (("D1", "not_shown"), ("D2", "cannot_run"))])
     table, = evidence_tables(FACTS, {"evidence": evidence, "verdicts": verdicts})
-    assert table.caption == "D1: binary, full sample, LDV: not shown"
+    assert table.caption == "All causes. D1: binary, full sample, LDV: not shown"
     assert shown(table).iloc[0].tolist()[:2] == ["Can it be told apart from no change?", "no"]
 
 

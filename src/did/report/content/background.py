@@ -29,10 +29,10 @@ def checked(rows: pd.DataFrame) -> str:
             f"{listed(done['program'].unique())}: equal to {digits} digits or more.")
 
 
-def methods(names: Sequence[str], evaluation: Evaluation, name: str) -> Table:
+def methods(names: Sequence[str], evaluation: Evaluation, caption: str) -> Table:
     """Return one row per estimator of these names: what it does and its source."""
     words = {"unit": singular(evaluation.units), "units": evaluation.units}
-    return text_table(name, "Estimators", [
+    return text_table(caption.lower().replace(" ", "-"), caption, [
         {"Estimator": each.label, "What it does": each.words.summary.format(**words), "Source": each.words.source}
         for each in map(entry, names)], file="manifest.json")
 

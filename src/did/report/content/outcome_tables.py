@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -55,7 +56,8 @@ def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tup
     found = [("The estimate", [
         headline_table(tables["headline"], names, tables["diagnostics"]), effects_table(estimates, names),
         counts_table(facts, tables)]),
-        ("Over time", [over_time_table(estimates, names, ["event_bin"]), over_time_table(estimates, names, ["cohort"]),
+        ("Over time", [over_time_table(estimates, names, ["event_bin"]),
+                       replace(over_time_table(estimates, names, ["cohort"]), caption="Effects by when treated"),
                        calendar_table(estimates, names)])]
     if facts.frequency == "Y":
         found[-1][1][0] = over_time_table(estimates.loc[estimates["specification"].isin(
@@ -70,19 +72,19 @@ def _own(table: Table, place: str, facts: Facts) -> Table:
     """The table under a name of this outcome, without what is the same in all its rows."""
     unit = f"In {facts.effect_unit}" + (f"; by intensity, per {facts.dose}" if "intensity" in facts.treatments else "")
     columns = [column for column in table.columns if column.heading not in ("Unit of the effect", "Outcome")]
-    own = Table(**{**vars(table), "columns": columns, "notes": [f"{unit}.", *table.notes]})
+    own = replace(table, columns=columns, notes=[f"{unit}.", *table.notes])
     slim = own if table.name == "counts" else own.slim(keep={"Estimate", "Diagnostic"})
     slim = slim.footnoted("Remarks").footnoted("Remarks or why skipped")
     name = "".join(letter if letter.isalnum() else "-" for letter in f"{table.name}-{facts.total}-{place}".lower())
-    return Table(**{**vars(slim), "name": name, "about": ""})
+    return replace(slim, name=name, about="", caption=f"{facts.outcomes[facts.total]}: {slim.caption}")
 
 
 def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[str, list[Table]]]:
     """Return every diagnostic that is done by topic, and those that were skipped with how many share a reason."""
     topic = diagnostics["diagnostic"].map(_topic)
     done = diagnostics["status"].eq("done")
-    found = [(heading, [Table(**{**vars(diagnostics_table(diagnostics.loc[done & topic.eq(heading)], names)),
-                                 "caption": heading})]) for heading in [*TOPICS, OTHERS]]
+    found = [(heading, [replace(diagnostics_table(diagnostics.loc[done & topic.eq(heading)], names), caption=heading)])
+             for heading in [*TOPICS, OTHERS]]
     skipped = diagnostics.loc[~done]
     lines = [{"Diagnostic": name.replace("_", " ").capitalize(), "How many": len(rows), "Why": reason}
              for (name, reason), rows in skipped.groupby(["diagnostic", "reason"], sort=False)]
@@ -155,11 +157,11 @@ def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[Ta
         cell = [facts.treatments.get(row["treatment"], row["treatment"]).lower(),
                 facts.samples.get(row["sample"], row["sample"]), short_name(row["estimator"])]
         name = f"{row['target']}: " if row["claim"] else ""
-        found.append(Table(**{**vars(evidence_table(tables["evidence"], row)),
-                              "name": f"evidence-{facts.total}-{row['target']}", "file": "tables/evidence.csv",
-                              "notes": [f"The command did trace {row['target']} goes from this number down to a cell "
-                                        "of a publisher's file."],
-                              "caption": f"{name}{', '.join(cell)}: {row['verdict'].replace('_', ' ')}"}))
+        found.append(replace(
+            evidence_table(tables["evidence"], row), name=f"evidence-{facts.total}-{row['target']}",
+            caption=f"{facts.outcomes[facts.total]}. {name}{', '.join(cell)}: {row['verdict'].replace('_', ' ')}",
+            notes=[f"The command did trace {row['target']} goes from here down to a cell of a publisher's file."],
+            file="tables/evidence.csv"))
     return found
 
 
@@ -212,5 +214,5 @@ def area_audit_table(area_audit: pd.DataFrame, facts: Facts) -> Table:
     # Rates have no totals; that of a row set aside would mean nothing.
     if rows.loc[rows["fate"].ne("set_aside"), "total"].isna().all():
         lines = [{key: value for key, value in line.items() if key != "Total"} for line in lines]
-    return text_table(f"area_audit-{facts.total}", "What became of each area in the publishers' files", lines,
-                      right=["Areas", "Total"], file="tables/area_audit.csv")
+    return text_table(f"area_audit-{facts.total}", f"{facts.outcomes[facts.total]}: what became of each area in the "
+                      "publishers' files", lines, right=["Areas", "Total"], file="tables/area_audit.csv")

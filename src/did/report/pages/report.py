@@ -86,8 +86,9 @@ def report_html(report: Report) -> str:
         waves=(picture(report.paths, result_files.WAVES, caption="Who joined when") if evaluation.waves.records
                else None),
         sources=background.sources_table(report.sources, manifests), data=_data(report),
-        methods=background.methods(shown, evaluation, "estimators"),
-        others=background.methods([name for name in estimators if name not in shown], evaluation, "other-estimators"),
+        methods=background.methods(shown, evaluation, "Estimators"),
+        others=background.methods([name for name in estimators if name not in shown], evaluation,
+                                  "Other estimators"),
         choices=background.choices(evaluation), order=", ".join(evaluation.inference.order).replace("_", " "),
         files=[background.files_table(name, source, manifests[name], report.paths.raw(name))
                for name, source in report.sources.items() if manifests[name]["files"]],

@@ -78,7 +78,10 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
 
 def _claims(rows: pd.DataFrame, facts: Facts) -> Table | None:
     """What was published on one outcome."""
-    return replace(claims_table(rows, facts).slim(keep={"Cell"}), name=f"claims-{facts.total}") if len(rows) else None
+    if rows.empty:
+        return None
+    return replace(claims_table(rows, facts).slim(keep={"Cell"}), name=f"claims-{facts.total}",
+                   caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")
 
 
 def _caption(name: str, prefix: str, facts: Facts) -> str:
