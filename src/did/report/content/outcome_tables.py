@@ -35,6 +35,7 @@ TOPICS = {
     "If trends were not parallel": ("sensitivity",),
     "Parts of the treated": ("by_",),
     "What could have been found": ("minimum_detectable",),
+    "Who happened to be asked": ("sampling",),
     "What the estimators compare": ("decomposition", "base_period"),
 }
 BOOTSTRAP = "Other ways to make the interval"
