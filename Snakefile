@@ -293,6 +293,7 @@ for indicator in plan.indicators:
             plan.templates(),
         output:
             shown(plan.result_files("draw", indicator), category="Figures", subcategory=indicator),
+            plan.drawn("draw", indicator),
             str(plan.paths.section(indicator)),
         params:
             indicator=indicator,
@@ -317,19 +318,18 @@ for family, members in plan.families.items():
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-                table=["panel", "area_audit", "estimates", "diagnostics", "specifications", "headline"],
+                table=["estimates"],
                 indicator=members,
             ),
-            f"{plan.paths.data}/processed/tested_claims/{family}.parquet",
             plan.claims_files(),
             plan.config_part("family", family),
             plan.family_indicators(family),
             [plan.registry(source) for indicator in members for source in plan.sources_of(indicator)],
             plan.reference_files(),
             plan.modules("did.stages.family"),
-            plan.templates(),
         output:
             shown(plan.result_files("family", family), category="Families", subcategory=family),
+            plan.drawn("family", family),
         params:
             family=family,
         priority: 2
@@ -361,6 +361,7 @@ rule reproduce:
         plan.templates(),
     output:
         shown(plan.result_files("reproduce"), category="What was published"),
+        str(plan.paths.published_section),
         str(plan.paths.reproduction),
         str(plan.paths.answers),
     log:
@@ -456,15 +457,18 @@ rule report:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["estimates", "diagnostics", "headline", "second_opinion", "evidence", "evidence_items", "verdicts"],
+            table=["panel", "estimates", "diagnostics", "headline", "area_audit", "second_opinion", "evidence",
+                   "evidence_items", "verdicts"],
             indicator=plan.indicators,
         ),
         plan.sections(),
+        plan.all_drawn(),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         str(plan.paths.reproduction),
         str(plan.paths.answers),
         [file for family in plan.families for file in plan.result_files("family", family)],
         plan.config_part("report"),
+        plan.reference_files(),
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.report"),

@@ -29,7 +29,7 @@ def test_rooms_use_rooms_below_them_and_there_are_no_circles():
 @pytest.mark.parametrize(("room", "line"), [
     ("inference/wild.py", "from did.project import paths"),
     ("readers/numerals.py", "from did.readers import csv_table"),
-    ("report/content/facts.py", "from did.report.pages import summary"),
+    ("report/content/facts.py", "from did.report.pages import paper"),
 ])
 def test_an_arrow_that_goes_up_or_round_is_found(tmp_path, room, line):
     shutil.copytree(ROOT / "src/did", tmp_path / "src/did", ignore=shutil.ignore_patterns("__pycache__"))

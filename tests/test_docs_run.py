@@ -63,8 +63,8 @@ def test_commands_of_the_docs_run_as_written(tmp_path):
             assert done.returncode == 0, f"{page}:\n{kept}\n{done.stdout}\n{done.stderr}"
             assert "Traceback" not in done.stderr
     assert (project / "data/raw/gpps/gpps_practice_weighted_2017.csv").is_file()
-    assert (project / "results/summary_ae_four_hour.md").is_file()
-    assert (project / "results/elsewhere/summary_prescriptions.md").is_file()
+    assert (project / "results/figures/evidence_ae_four_hour.svg").is_file()
+    assert (project / "results/elsewhere/figures/evidence_prescriptions.svg").is_file()
     assert pd.read_csv(project / "results/sweep/practices/estimates.csv")["indicator"].nunique() == 2
     assert pd.read_csv(project / "results/sweep/indicators/failures.csv").empty
 

@@ -14,7 +14,8 @@ from did.project import registry
 from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import Paths
 from did.report.content.evaluation_facts import family_facts
-from did.report.content.lead import leads
+from did.report.content.facts import only
+from did.report.content.family_text import headline_sentences
 from did.stages import calibrate, diagnose, fit
 from did.store import tables
 
@@ -71,26 +72,31 @@ def diagnosed(observations, tmp_path_factory):
                     for name in ("estimates", "diagnostics", "headline"))
 
 
-def test_the_page_leads_with_what_the_40_days_rest_on(diagnosed):
+def test_what_the_40_days_rest_on(diagnosed):
     """Clustered intervals lie above zero; that of measured coverage for 8 treated systems does not.
 
     Figures are to within what a revision of the population may move.
     """
-    binary, intensity = leads(*diagnosed)
-    assert binary.ours.estimator == "ldv" and binary.ours.value == pytest.approx(41.4, abs=1)
-    assert binary.ours.measured.holds and binary.ours.measured.coverage == pytest.approx(0.95, abs=0.02)
-    assert binary.ours.headline.p == pytest.approx(0.27, abs=0.03)
-    for by in (binary.ours, *binary.others):
-        assert not any(test.tells_apart for test in (by.headline, *by.others))
-    assert [(one.cluster, one.lost) for one in binary.without] == [("Greater Manchester (QOP)", 10)]
-    assert binary.without[0].value == pytest.approx(23.2, abs=1)
-    values = [one.value for one in binary.own_dates]
-    assert (len(values), min(values), max(values)) == pytest.approx((5, 10.2, 51.3), abs=1)
-    assert [one.estimator for one in binary.own_dates if one.tells_apart] == ["imputation"]
-    assert intensity.ours.measured.holds and not intensity.ours.headline.tells_apart
-    assert "All causes), binary treatment: the estimate of +4" in binary.text
-    assert "in 8 of 42 systems; by other methods: " in binary.text
-    assert "intensity treatment: the estimate of +2." in intensity.text
+    facts, estimates, diagnostics, headline = diagnosed
+    cell = {"specification": "default", "sample": "full"}
+    binary = only(headline, **cell, treatment="binary", estimator="ldv")
+    assert binary["estimate"] == pytest.approx(41.4, abs=1)
+    assert binary["holds"] and binary["coverage"] == pytest.approx(0.95, abs=0.02)
+    assert binary["p_value"] == pytest.approx(0.27, abs=0.03) and binary["ci_low"] < 0 < binary["ci_high"]
+    assert (binary["n_treated_clusters"], binary["n_clusters"]) == (8, 42)
+    intensity = only(headline, **cell, treatment="intensity", estimator="ldv")
+    assert intensity["holds"] and intensity["ci_low"] < 0 < intensity["ci_high"]
+    left = diagnostics[diagnostics["diagnostic"].eq("leave_one_out") & diagnostics["estimator"].eq("ldv")
+                       & diagnostics["called"].eq("Greater Manchester") & diagnostics["cluster"].eq("system")
+                       & diagnostics["treatment"].eq("binary")]
+    assert left["value"].item() == pytest.approx(23.2, abs=1)
+    effect, margin, *_ = map(str, headline_sentences(facts, {"headline": headline, "diagnostics": diagnostics}))
+    assert "the outcome of the 30 treated areas, in 8 of 42 systems, was 41 " in effect
+    assert margin.endswith("It includes zero: the difference could be chance.")
+    dated = estimates[estimates["specification"].eq(facts.staggered) & estimates["cluster"].eq("system")
+                      & estimates["estimand"].eq("overall")]
+    values = dated.loc[~dated["estimator"].eq("event_study"), "estimate"]
+    assert (len(values), values.min(), values.max()) == pytest.approx((5, 10.2, 51.3), abs=1)
 
 
 def test_months_add_up_to_england_less_residents_of_elsewhere(built, observations):

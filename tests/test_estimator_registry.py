@@ -27,6 +27,7 @@ from did.readers.reference import read_reference
 from did.simulate.panels import panel
 from did.stages import calibrate, diagnose, fit
 from did.store import seals, tables
+from did.store.result_csv import read_csv
 from did.sweep.batches import Batch, Folders, write_batches
 from did.sweep.collect import collect
 from did.sweep.fit import fit_batch
@@ -246,10 +247,10 @@ def _fitted(evaluation, paths: Paths) -> None:
 
 def test_a_run_has_it_in_the_table_of_estimates(results):
     _, folder, _ = results
-    rows = pd.read_csv(folder / "estimates.csv").query("estimator == @NAME")
+    rows = pd.read_csv(folder / "tables/estimates.csv").query("estimator == @NAME")
     assert set(rows["specification"]) == {"default", OWN}
     assert set(rows["estimand"]) == {"event_time", "overall"} and rows["estimate"].notna().all()
-    tests = pd.read_csv(folder / "diagnostics.csv")
+    tests = pd.read_csv(folder / "tables/diagnostics.csv")
     assert len(tests.query(f"diagnostic == 'joint_leads_{NAME}'"))
 
 
@@ -258,26 +259,22 @@ def test_a_run_draws_it_in_the_figures_of_its_kind(results):
     figures = [f"event_study_{INDICATOR}_{NAME}", f"coefficients_gpps_{NAME}"]
     assert {f"figures/{name}.svg" for name in figures} <= written <= set(result_files.every_file(evaluation)) | {
         result_files.MANIFEST}
-    drawn = pd.read_csv(folder / "figures" / f"{figures[0]}.csv")
-    own = pd.read_csv(folder / "estimates.csv").query("estimator == @NAME and specification == 'default'")
+    numbers = read_csv(folder / "tables/figures.csv", low_memory=False)
+    drawn = numbers[numbers["figure"].eq(figures[0])]
+    own = pd.read_csv(folder / "tables/estimates.csv").query("estimator == @NAME and specification == 'default'")
     assert drawn["estimate"].sum() == pytest.approx(own.query("estimand == 'event_time'")["estimate"].sum())
     for figure in ("estimators", "robustness"):
-        numbers = pd.read_csv(folder / "figures" / f"{figure}_{INDICATOR}.csv")
-        assert (numbers["estimator"] == NAME).any(), figure
-    assert f"{LABEL}: average" in (folder / "figures" / f"estimators_{INDICATOR}.txt").read_text()
+        assert (numbers.loc[numbers["figure"].eq(f"{figure}_{INDICATOR}"), "estimator"] == NAME).any(), figure
+    assert f"{LABEL}: average" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_has_it_on_every_page(results):
     _, folder, _ = results
-    summary = (folder / "summary_gpps.md").read_text(encoding="utf-8")
-    assert f"| {LABEL} |" in summary and "gap of means (made up)" not in summary
     report = (folder / "report.html").read_text(encoding="utf-8")
-    assert SUMMARY.format(units="areas") in report and "Gap of means, by wave" in report
+    assert SUMMARY.format(units="areas") in report and f">{LABEL}<" in report and "gap of means (made up)" not in report
     assert f"by time since onset, {RUNNING}" in report.lower()
     assert f"event_study_{INDICATOR}_{NAME}" in report
-    paper = pd.read_csv(folder / "tables" / "effects_gpps.csv")
-    assert (paper["estimator"] == NAME).any()
-    assert "Gap of means: gap of means" in (folder / "tables" / "effects_gpps.tex").read_text(encoding="utf-8")
+    assert "Gap of means: gap of means" in (folder / "tables/paper.tex").read_text(encoding="utf-8")
 
 
 # The registry itself ------------------------------------------------------------------------------------------

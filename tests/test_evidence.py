@@ -385,7 +385,7 @@ def test_every_reason_has_words_and_is_in_the_docs():
 
 def test_the_evidence_as_a_table_says_answer_reason_and_numbers():
     found, _, verdicts = judged(number(), diagnostics=diagnostics(regions=(-4.0, -30.0, 20.0)))
-    rows = evidence_table(found, verdicts.iloc[0]).set_index("Question")
+    rows = evidence_table(found, verdicts.iloc[0]).rows.set_index("Question")
     assert rows.loc["Can it be told apart from no change?"].tolist() == [
         "yes", "the interval of measured coverage leaves out zero", "+40 (10 to 70)"]
     assert rows.loc["Does it rest on more than one thing?", "Numbers"] == (

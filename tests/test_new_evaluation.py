@@ -23,6 +23,7 @@ from did.panels.build import build
 from did.project import shipped
 from did.project.loading import load_evaluation, load_indicator
 from did.project.waves_table import first_month, read_table
+from did.store.result_csv import read_csv
 from did.store.tables import read
 from small_project import environment
 
@@ -113,7 +114,7 @@ def here(tmp_path, monkeypatch):
 
 
 def overall(folder: Path, name: str, **cell: str) -> pd.DataFrame:
-    table = pd.read_csv(folder / "results" / name / "estimates.csv")
+    table = pd.read_csv(folder / "results" / name / "tables/estimates.csv")
     table = table.loc[table["estimand"] == "overall"]
     for column, value in cell.items():
         table = table.loc[table[column] == value]
@@ -140,12 +141,15 @@ def test_every_estimator_runs_with_each_units_own_date(project, name, n_treated)
 def test_pages_figures_and_manifest_are_there_and_hold(project, name):
     results = project / "results" / name
     pages = {path.name for path in results.glob("*.md")}
-    assert pages == {"summary.md", "summary_visits.md", "robustness_visits.md"}, "no page of verdicts without claims"
+    assert pages == {"summary.md"}
+    assert (project / f"data/{name}/processed/published.html").read_text() == "", "nothing was published"
     figures = {path.stem for path in (results / "figures").glob("*.svg")}
     assert {"coefficients_visits_did", "trends_visits_full", "event_study_visits", "estimators_visits",
             "robustness_visits", "specification_visits"} <= figures
-    assert all(len(list((results / "figures").glob(f"{stem}.*"))) == 4 for stem in figures)
-    assert pd.read_csv(results / "reproduction.csv").empty
+    assert {path.suffix for path in (results / "figures").iterdir()} == {".svg"}
+    numbers = read_csv(results / "tables/figures.csv", low_memory=False)
+    assert set(numbers["figure"]) >= figures - {"answer"}
+    assert pd.read_csv(results / "tables/reproduction.csv").empty
     done = run(project, "--config", f"config/{name}.yaml", "verify")
     assert done.returncode == 0 and "files are as recorded" in done.stdout
 
@@ -184,19 +188,20 @@ def test_the_words_are_those_of_the_evaluation(project):
         found = re.findall(r"by area|comparison areas|treated areas|[Tt]he report (?:prints|leaves|did)|"
                            r"The publication|as published|lagged dependent", text)
         assert found == [], path.name
-    page = (project / "results/elsewhere/summary_visits.md").read_text(encoding="utf-8")
-    assert "clustered by district" in page and "95% by district" in page
+    page = (project / "results/elsewhere/report.html").read_text(encoding="utf-8")
+    assert "clustered by district" in page and "95% interval by district" in page
 
 
 def test_what_does_not_apply_is_skipped_with_a_reason(project):
-    table = pd.read_csv(project / "results/elsewhere/diagnostics.csv")
+    table = pd.read_csv(project / "results/elsewhere/tables/diagnostics.csv")
     skipped = table.loc[table["status"] == "skipped"]
     assert len(skipped) and skipped["reason"].str.len().gt(20).all()
-    assert "verdict" not in (project / "results/states/summary.md").read_text(encoding="utf-8").lower()
+    page = (project / "results/states/summary.md").read_text(encoding="utf-8")
+    assert "verdict" not in page.partition("## What each file is for")[0].lower()
 
 
 def test_units_treated_before_the_window_are_left_out_and_listed(project):
-    area_audit = pd.read_csv(project / "results/states/area_audit.csv", dtype={"area_code": str})
+    area_audit = pd.read_csv(project / "results/states/tables/area_audit.csv", dtype={"area_code": str})
     out = area_audit.loc[(area_audit["fate"] == "excluded") & (area_audit["specification"] == "default")]
     assert out["area_code"].tolist() == ["01", "02"]
     assert out["reason"].str.startswith("Treated from 1999, not after the window's first period").all()

@@ -1,9 +1,8 @@
-"""The estimate under other assumptions: rows are the estimators' own numbers, and the page says each."""
+"""The estimate under other assumptions: rows are the estimators' own numbers, and the annex says each."""
 
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +11,9 @@ from did.diagnostics.other_assumptions import other_assumption_rows
 from did.estimators import Panel, estimate
 from did.inference.clustered import summarise
 from did.inference.synthetic_errors import synthetic_errors
-from did.report.content.assumption_text import assumption_lines
+from did.report.content.notes import VARIANTS, change
 from did.simulate.panels import panel
 from did.store import tables
-
-FACTS = SimpleNamespace(units="areas", clusters={"unit": "by area", "system": "by system"})
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +49,13 @@ def test_each_row_is_what_its_estimator_gives(data, counts):
     assert np.log1p(found["value"] / 100) == pytest.approx(link.estimate[0])
 
 
-def test_what_does_not_apply_is_skipped_and_the_page_says_each(data, counts):
-    lines = assumption_lines(other_assumption_rows(data, counts), FACTS)
-    assert len(lines) == 4 and all("clustered by system" in line for line in lines)
-    assert lines[0].startswith("Against the weighted mean of untreated areas") and "%" in lines[-1]
+def test_what_does_not_apply_is_skipped_and_the_annex_says_each(data, counts):
+    said = [change(row) for row in other_assumption_rows(data, counts).to_dict("records")]
+    assert list(dict.fromkeys(said)) == [VARIANTS[name] for name in (
+        "synthetic_units", "synthetic_clusters", "shrunken_lags", "counts_offset")]
     without = other_assumption_rows(data, None)
-    assert "not estimated (published without counts)" in assumption_lines(without, FACTS)[-1]
+    assert without.iloc[-1][["status", "reason"]].tolist() == ["skipped", "published without counts"]
     dose = Panel.from_frame(panel(30, 12, {8: 8}, 1.0, seed=1, intensity=(3, 9))[0], treatment="intensity")
     rows = other_assumption_rows(dose, None)
     assert rows[rows["variant"].str.startswith("synthetic")]["status"].eq("skipped").all()
     assert rows[rows["variant"].eq("shrunken_lags")]["status"].eq("done").all()
-    detrended = without.head(1).assign(diagnostic="detrended", variant="detrended")
-    assert assumption_lines(detrended, FACTS)[0].startswith("With each unit's own line before onset taken out")

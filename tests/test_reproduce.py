@@ -14,10 +14,20 @@ from did.errors import DidError
 from did.evidence import baseline
 from did.evidence.comparison import REASONS, agreement, number_word
 from did.evidence.ranking import choices, judged, never_satisfied, ranking
-from did.project.loading import load_evaluation, load_indicator
+from did.report.content.facts import Facts
+from did.report.content.published import (
+    Varied,
+    agreement_table,
+    bands_table,
+    choices_table,
+    claims_table,
+    default_words,
+    numbers_table,
+    observations_table,
+    ranking_table,
+)
 from did.report.content.reproduction_text import printed_words, specification_words
 from did.report.figures.reproduction import specifications_strip
-from did.report.pages.reproduction import Setting, page
 from did.store.evidence_tables import NUMBERS, VERDICTS
 from did.store.tables import check
 from framed import draw_framed
@@ -355,45 +365,49 @@ def test_verdicts_are_recorded_for_the_demonstration_and_the_publishers_files():
 # Page and figure -----------------------------------------------------------------------------------------------
 
 
-def written(tmp_path, monkeypatch, **changes) -> str:
-    """The page on the additive case, whose outcomes are read as two of the evaluation's."""
-    monkeypatch.chdir(ROOT)
-    evaluation = load_evaluation("config/ics.yaml")
+def written(tmp_path, **changes) -> dict[str, pd.DataFrame]:
+    """The tables of the annex on the additive case, as a reader of text sees them, by name."""
     specifications, claims = additive(tmp_path)
-    names = {"a": "dtoc_total", "b": "dtoc_nhs"}
-    specifications, claims = (frame.assign(indicator=frame["indicator"].map(names))
-                              for frame in (specifications, claims))
     specifications = specifications.assign(**changes)
     rows = judged(specifications, claims)
     made = specifications.loc[specifications["specification"] == "default"].assign(estimand="overall")
-    setting = Setting(
-        title="A title", citation="A | citation", default="default", specification=evaluation.specifications["default"],
-        indicators={name: load_indicator(name, evaluation.indicators_folder) for name in names.values()},
-        families={"dtoc": ("Days", list(names.values()))}, clusters={"unit": "by area", "system": "by system"},
-        units="areas",
-        figures={"D1": "specifications_D1"})
-    return page(evidence.compare(claims, made, "default"), rows,
-                ranking(rows, {"dtoc": list(names.values())}, "default", "unit"), choices(rows, "unit"), setting)
+    reproduction = evidence.compare(claims, made, "default").assign(p_tested=np.nan, p_size=np.nan)
+    facts = Facts(title="Days", question="", outcomes={"a": "A", "b": "B"}, total="a", measure="days", first="2011-04",
+                  last="2020-02", onset="2017-06", n_published=2, n_published_numbers=1, estimator="ldv")
+    varied = Varied(rows, "default", "unit", ["D1"])
+    ranked = ranking(rows, {"dtoc": ["a", "b"]}, "default", "unit")
+    tables = [claims_table(reproduction, facts), agreement_table(reproduction, facts), numbers_table(
+        reproduction, varied), bands_table(reproduction, varied), observations_table(
+            reproduction, varied, {"dtoc": facts}), ranking_table(ranked, facts), choices_table(
+                choices(rows, "unit"), varied)]
+    assert str(default_words(facts, "merged", "adults", 149)) == (
+        "A: April 2011 to February 2020 (107 months), 149 areas (reorganised areas merged into the smallest stable "
+        "one), per adults.")
+    return {table.name: pd.DataFrame(list(table.texts()), columns=[column.heading for column in table.shown])
+            for table in tables}
 
 
-def test_the_page_says_which_specifications_give_the_number(tmp_path, monkeypatch):
-    text = written(tmp_path, monkeypatch)
-    assert "clustered by area, as published: 1 exact and 1 differs" in text
-    assert "SYNTHETIC" not in text and r"A \| citation" in text
-    assert ("**N = 4,917** (1 claim: D1). The default specification gives it: window April 2011 to February 2020 (107 "
-            "periods), 149 areas (reorganised areas merged into the smallest stable one), denominator adults.") in text
-    assert "Not: window long (5,000)" in text
-    assert ("1 of 7 specifications agree with the number, 1 with sign and band as well, 1 with N too. Those with N "
-            "too: "
-            "default.") in text
-    assert "All specifications lie from 33.0 to 45.0." in text and "figures/specifications_D1.png" in text
-    assert ("3 of 7 specifications agree, without the default; they are lags few, lags one and (window long, lags "
-            "one).") in text
-    assert "| window long | +5.0 | +5.0 | 5.0 to 5.0 | 3 |" in text and "This order chooses nothing" in text
-
-
-def test_the_page_of_made_up_data_says_so(tmp_path, monkeypatch):
-    assert "> **SYNTHETIC DATA.**" in written(tmp_path, monkeypatch, is_synthetic=True).split("\n\n")[1]
+def test_the_annex_says_which_specifications_give_the_number(tmp_path):
+    found = written(tmp_path)
+    tally = found["agreement"].set_index(["Errors", "What"])["Number"]
+    assert tally["by area", "numbers: exact"] == "1" and tally["by area", "numbers: differs"] == "1"
+    observed = found["observations"].iloc[0]
+    assert observed[["Printed", "Cells", "Default"]].tolist() == ["4,917", "D1", "4,917"]
+    assert "window long (5,000)" in observed["These do not"]
+    number = found["numbers"].set_index("Cell").loc["D1"]
+    assert number[["Specifications", "Give the number", "Sign and band too", "Observations too"]].tolist() == [
+        "7", "1", "1", "1"]
+    assert number["Which"] == "default" and number["All lie from"] == "33.0 to 45.0"
+    assert number["Nearest"].startswith("+40.0: default")
+    band = found["bands"].iloc[0]
+    assert band[["Cell", "Printed", "Agree", "The default"]].tolist() == [
+        "D2", "sign minus, not significant", "3", "does not agree"]
+    assert band["Which"] == "lags few, lags one and (window long, lags one)"
+    moved = found["choices-that-move"].set_index("Choice").loc["window long"]
+    assert moved.tolist() == ["D1", "+5.0", "+5.0", "5.0 to 5.0", "3"]
+    assert found["ranking-a"].iloc[0][["Rank", "Specification", "Facts satisfied", "Not satisfied"]].tolist() == [
+        "1", "default", "5", "D2 sign"]
+    assert found["claims"].set_index("Cell").loc["D1", "Number by area"] == "exact"
 
 
 def test_the_figure_has_every_specification_and_is_the_same_twice(tmp_path):

@@ -8,17 +8,15 @@ import pytest
 
 from did.errors import DidError
 from did.inference.change import Change
-from did.inference.joint_test import BLANK
 from did.project.loading import load_indicator
 from did.report.content.facts import Facts
 from did.report.content.notes import change
+from did.report.content.outcome_tables import counts_table
 from did.report.content.robustness_rows import alternatives, leaves_out_zero
-from did.report.content.robustness_tables import counts_table, decimals_of, parts_table, skipped_lines
 from did.report.figures.event_study import Selection
 from did.report.figures.robustness import MOST, forest_rows, robustness_forest
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
 from did.report.figures.staggered import PublishedNumber
-from did.report.pages.robustness import answers, bounds_sentences, checked, robustness_markdown, side, told
 from did.store import tables
 from framed import draw_framed
 
@@ -113,7 +111,7 @@ def facts() -> Facts:
     return Facts(estimator="ldv", other_estimator="did",
                  title="Waits", question="Did they fall?", outcomes={"waits": "All waits"}, total="waits",
                  measure="days", first="2010", last="2020", onset="2017", n_published=1, n_published_numbers=1,
-                 frequency="Y", page="summary_waits.md")
+                 frequency="Y")
 
 
 def test_what_survives_is_what_lies_wholly_on_the_same_side():
@@ -121,7 +119,6 @@ def test_what_survives_is_what_lies_wholly_on_the_same_side():
     assert leaves_out_zero(ends, 40).tolist() == [True, False, False, False, False]
     assert leaves_out_zero(ends, -0.3).tolist() == [False, True, False, False, False]
     assert leaves_out_zero(ends).tolist() == [True, True, False, False, False]
-    assert [side(sign) for sign in (2.0, -2.0)] == ["above zero", "below zero"]
 
 
 def test_every_alternative_is_in_its_group_once(rows):
@@ -148,128 +145,26 @@ def test_a_missing_reported_estimate_is_an_error(made):
                      estimates=made["estimates"].query("estimator != 'did'"), specifications=made["specifications"])
 
 
-def test_told_holds_all_that_belongs_to_an_estimate(rows, facts):
-    own = rows[rows["group"].eq("default")]
-    assert told(own.iloc[0], facts, 40.0) == (
-        "LDV 10.0, 95% interval 4.0 to 16.0 (p = 0.040) clustered by area (10 clusters, 4 treated; 40 areas, 12 "
-        "treated): survives")
-    assert told(own.iloc[1], facts, 40.0).endswith("−2.0 to 22.0 (p = 0.040) clustered by system (10 clusters, 4 "
-                                                   "treated; 40 areas, 12 treated): does not survive")
-    assert told(own.iloc[0], facts, -1.0).endswith("does not survive")
-    assert told(own.iloc[0].drop("ci_low").reindex(own.columns), facts, 40.0).endswith("has no interval")
-
-
-def test_answers_name_what_moves_most_and_what_holds_most_treated(rows, facts):
-    found = dict(answers(rows, facts, 40.0))
-    assert list(found)[:4] == ["Clustered by area", "Clustered by system", "CR2", "Wild bootstrap, Rademacher"]
-    systems = found["Without one treated system"]
-    assert systems.startswith("3 estimates by LDV, 2.0 to 14.0; survive: 2 of 3 clustered by area and 2 of 3 ")
-    assert "The estimate moves most without North (N1): LDV 2.0, 95% interval −3.0 to 7.0" in systems
-    assert "Most treated areas (8 of 12) are lost without North (N1)" in systems
-    assert found["Wave two removed"].count("survives") == 1 and found["Wave two removed"].count("not survive") == 1
-    assert "leave out zero, where there is nothing to find: 1 of 1" in found["Placebo onsets"]
-    assert "Two-way fixed effects 8.0" in found["Each wave from its own date"]
-    assert "Without reviewed" not in found  # it was not done
-    assert not any("signific" in text for text in found.values())
-
-
-def test_counts_are_of_the_side_that_is_checked(rows, facts):
-    above, below = (counts_table(rows, facts, sign).splitlines() for sign in (1.0, -1.0))
-    assert "| Without one treated system | LDV | 2.0 to 14.0 | 2 of 3 | 2 of 3 |" in above
-    assert "| Without one treated system | LDV | 2.0 to 14.0 | 0 of 3 | 0 of 3 |" in below
-    assert "| CR2 | LDV | 10.0 |  | 0 of 1 |" in above and not any("Placebo" in line for line in above)
-
-
-def test_an_end_next_to_zero_keeps_its_side():
-    near = {"std_error": 1.4, "ci_low": -5.6, "ci_high": -0.04}
-    assert decimals_of(near) == 2 and decimals_of(near | {"ci_high": -0.5}) == 1
-    assert decimals_of({"std_error": np.nan, "ci_low": -30.0, "ci_high": 90.0}) == 1
-    assert decimals_of({"std_error": 1.4, "ci_low": 0.0, "ci_high": 1e-9}) == 4  # no further than three more
-
-
-def bound(method, target, ends, breakdown, level="unit") -> list[dict]:
-    common = BLANK | {"diagnostic": f"sensitivity_{method}", "cluster": level, "target": target,
-                      "n_clusters": 10, "n_treated_clusters": 4}
-    return [common | {"bound_m": 0.0, "ci_low": ends[0], "ci_high": ends[1], "value": 1.0,
-                      "std_error": np.nan},
-            common | {"is_breakdown": True, "value": breakdown, "ci_low": np.nan, "ci_high": np.nan,
-                      "std_error": np.nan}]
-
-
-def test_bounds_say_where_zero_lies_and_how_far(facts):
-    own = pd.DataFrame([*bound("relative_magnitudes", "average", (-4.0, 8.0), 0.0),
-                        *bound("relative_magnitudes", "first", (2.0, 8.0), np.nan),
-                        *bound("smoothness", "average", (-9.0, -2.0), 0.731),
-                        *bound("smoothness", "first", (-9.0, -2.0), 0.731)])
-    lines = bounds_sentences(own, facts, 40.0)
-    assert lines == [
-        "Relative magnitudes, average from onset: the 95% interval includes zero even if trends are parallel (−4.0 to "
-        "8.0 clustered by area, 4 treated of 10 clusters).",
-        "Relative magnitudes, first period: the 95% interval lies above zero even if trends are parallel, and leaves "
-        "it out at every size tried (2.0 to 8.0 clustered by area, 4 treated of 10 clusters).",
-        "Smoothness, average from onset: the 95% interval lies below zero (not the side that is checked) even if a "
-        "difference in trends only goes on in a straight line, and leaves it out up to 0.731 units of the outcome of "
-        "change in slope (−9.0 to −2.0 clustered by area, 4 treated of 10 clusters)."]
-
-
-def test_parts_of_one_treated_cluster_have_no_interval_by_it(made, facts):
-    table = parts_table(made["diagnostics"], facts)
-    assert "| By system: North (N1) | LDV | 20.0 | 17.0 to 23.0 (p = 0.040) | one treated cluster |" in table
-
-
-def test_skipped_are_grouped_with_reasons(made, facts):
-    unfitted = made["specifications"].assign(estimate=np.nan, note="not fitted: too few").iloc[:2]
-    assert skipped_lines(made["diagnostics"], unfitted, facts) == [
-        ("left_out", "binary, without reviewed; All waits: none of its areas is in the panel"),
-        ("specification", "default; All waits: not fitted: too few")]
+def test_counts_are_of_the_side_that_is_checked(made, facts):
+    tables = made | {"reproduction": claims(40.0)}
+    above, below = (shown(counts_table(facts, made | {"reproduction": claims(value)})) for value in (40.0, -0.3))
+    without = above.set_index(["Check", "By"]).loc[("Without one treated system", "LDV")]
+    assert without.tolist() == ["3", "2.0 to 14.0", "2 of 3", "2 of 3"]
+    assert below.set_index(["Check", "By"]).loc[("Without one treated system", "LDV")].tolist()[-2:] == ["0 of 3"] * 2
+    assert above.set_index(["Check", "By"]).loc[("CR2", "LDV")].tolist()[1:] == ["10.0 to 10.0", "", "0 of 1"]
+    assert "Intervals wholly above zero, by area" in above and "Intervals wholly below zero, by area" in below
+    assert "the printed +40." in counts_table(facts, tables).notes[0]
+    assert "our own estimate" in counts_table(facts, made | {"reproduction": claims(np.nan)}).notes[0]
 
 
 def claims(value) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "indicator": "waits",
-                "treatment": "binary",
-                "sample": "full",
-                "estimator": "ldv",
-                "estimand": "overall",
-                "cluster": "unit",
-                "specification": "default",
-                "published_value": value,
-            }
-        ]
-    )
+    return pd.DataFrame([{"indicator": "waits", "treatment": "binary", "sample": "full", "estimator": "ldv",
+                          "estimand": "overall", "cluster": "unit", "specification": "default",
+                          "published_value": value}])
 
 
-def detectable() -> pd.DataFrame:
-    """What clustered errors could find: 10, a fifth of the mean."""
-    return pd.DataFrame([diagnostic(name, Change(), value, 1.0) for name, value in (
-        ("minimum_detectable", 10.0), ("minimum_detectable_share", 0.2))])
-
-
-def test_the_page_checks_what_was_printed_or_else_ours(made, facts, rows):
-    made["headline"] = pd.DataFrame([{
-        "indicator": "waits", "specification": "default", "sample": "full", "treatment": "binary", "estimator": "ldv",
-        "method": "CR2", "coverage": 0.941, "minimum_detectable": 15.0, "n_units": 40, "n_treated": 12,
-        "n_clusters": 10, "n_treated_clusters": 4}])
-    made["diagnostics"] = tables.check("diagnostics", pd.concat([made["diagnostics"], detectable()]))
-    page = robustness_markdown(facts=facts, reproduction=claims(40.0), **made)
-    # by the method that leads, then by clustered errors; the share of the mean is in proportion
-    table = page.split("## What could have been found")[1].split("## ")[0]
-    first, second = (line for line in table.splitlines() if line.startswith("| Binary"))
-    assert first == "| Binary | LDV | CR2 | 94.1% | 15.0 | 30.0% | 40 (12) | 10 (4) |", first
-    assert second == "| Binary | LDV | clustered by system |  | 10.0 | 20.0% | 40 (12) | 10 (4) |", second
-    assert "> **SYNTHETIC DATA.**" in page and page.endswith("\n") and not page.endswith("\n\n")
-    assert "What is checked is the printed +40; ours is 10.0 days by lagged dependent variable." in page
-    assert "figures/robustness_waits.png" in page and "figures/specification_waits.png" in page
-    assert "- `left_out`: binary, without reviewed; All waits: none of its areas is in the panel" in page
-    assert "significan" not in page and "{{" not in page
-    page = robustness_markdown(facts=facts, reproduction=claims(np.nan), **made)
-    assert "No number was printed for this outcome: the estimate checked here is ours, 10.0 days" in page
-    assert "leaves out zero and lies above zero" in page
-    page = robustness_markdown(facts=facts, reproduction=claims(-0.3), **made)
-    assert "leaves out zero and lies below zero" in page and ": survives" not in page
-    assert checked(rows, facts, -0.3).startswith("What is checked is the printed −0.3;")
+def shown(table) -> pd.DataFrame:
+    return pd.DataFrame(list(table.texts()), columns=[column.heading for column in table.shown])
 
 
 def test_forest_sorts_within_groups_and_names_ranges(rows):

@@ -15,9 +15,10 @@ from python_calamine import CalamineWorkbook
 
 import libreoffice
 from did.project.registry import Source
+from did.report.content.table import Column, Table
 from did.report.pages import workbook_sheets
-from did.report.pages.paper_tables import SYNTHETIC
 from did.report.writers import workbook
+from did.report.writers.banner import SYNTHETIC
 from made_tables import FACTS, FRONT, UNITS, tables
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -169,7 +170,7 @@ def test_the_same_bytes_twice_with_title_author_and_language(content):
 
 
 def test_a_marker_without_a_note_is_an_error():
-    sheet = workbook.Sheet("One", "One [note:lost]", "", [workbook.Column("a", "A")], pd.DataFrame({"a": ["b"]}))
+    sheet = Table("One", "One", [Column("a", "A", explained="lost")], pd.DataFrame({"a": ["b"]}))
     with pytest.raises(KeyError, match="lost"):
         workbook.made(workbook.Cover("T", {}), [sheet])
 

@@ -163,7 +163,7 @@ def test_a_clock_set_back_between_runs(project, right):
     done = disturbed.did(project, "run")
     assert done.returncode == 0 and "from the future" in done.stderr, done.stderr
     changed = disturbed.contents(project)
-    assert changed["results/small/diagnostics.csv"] != right["results/small/diagnostics.csv"]
+    assert changed["results/small/tables/diagnostics.csv"] != right["results/small/tables/diagnostics.csv"]
     tried(what, FINISHED)
     config.write_text(text)
     disturbed.plain_rerun(what, project, right)

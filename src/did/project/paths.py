@@ -123,3 +123,13 @@ class Paths:
     def section(self, indicator: str) -> Path:
         """An indicator's section of the report, as HTML."""
         return self.data / "processed" / "section" / f"{indicator}.html"
+
+    @property
+    def published_section(self) -> Path:
+        """What the report's annex says of everything that was published, as HTML."""
+        return self.data / "processed" / "published.html"
+
+    @property
+    def drawn(self) -> Path:
+        """Folder of what belongs to the figures and is shown with them: the numbers (CSV) and the alternative text."""
+        return self.data / "processed" / "figures"

@@ -11,24 +11,50 @@ from did.project.claims import load_claims
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 
-TABLES = ["headline.csv", "calibration.csv", "estimates.csv", "diagnostics.csv", "area_audit.csv",
-          "adjusted_p_values.csv"]
+REPORT = "report.html"
+FRONT = "summary.md"
 WORKBOOK = "workbook.xlsx"
 WORKBENCH = "workbench.html"
-DICTIONARY = "data_dictionary.csv"
-PAPER_PARTS = ["csv", "tex", "html", "docx"]
-REPRODUCTION_PAPER = "reproduction"
-EVIDENCE_TABLES = ["verdicts.csv", "evidence.csv", "evidence_items.csv"]
-REPRODUCTION_TABLES = ["reproduction.csv", "specifications.csv", "ranking.csv", "choices.csv"]
-REPRODUCTION_PAGE = "reproduction.md"
-FIGURE_PARTS = ["svg", "png", "csv", "txt"]
+MANIFEST = "manifest.json"
+TABLES = ["headline", "calibration", "estimates", "diagnostics", "area_audit", "adjusted_p_values"]
+EVIDENCE_TABLES = ["verdicts", "evidence", "evidence_items"]
+REPRODUCTION_TABLES = ["reproduction", "specifications", "ranking", "choices"]
+DICTIONARY, NUMBERS, PAPER = "data_dictionary", "figures", "paper"
+PAPER_PARTS = ["tex", "docx", "md"]
 WAVES = "waves"
 # Beginning of the names of figures of effects by event time.
 EVENT_STUDY = "event_study"
 ANSWER = "answer"
-REPORT = "report.html"
-FRONT = "summary.md"
-MANIFEST = "manifest.json"
+# What a reader opens each file of the results folder for.
+PURPOSES = {
+    REPORT: "the answer, the evidence in ten pages, and every number in its annex; opens offline and prints",
+    FRONT: "the answer as text, and this list",
+    WORKBENCH: "every estimate of the run, to be picked by what was chosen, with its place among all the others",
+    WORKBOOK: "every table as a sheet, with notes: for a spreadsheet",
+    "tables/headline.csv": "headline estimates with intervals of measured coverage",
+    "tables/estimates.csv": "every estimate by every estimator, specification, treatment, sample and clustering",
+    "tables/diagnostics.csv": "every check of the estimates, those that were skipped with the reason",
+    "tables/calibration.csv": "how often each method of inference is right on each outcome's own data",
+    "tables/adjusted_p_values.csv": "p-values adjusted for the number of outcomes",
+    "tables/area_audit.csv": "what became of each area in the publishers' files",
+    "tables/verdicts.csv": "a verdict on each published number and each headline",
+    "tables/evidence.csv": "the questions behind each verdict, with their answers",
+    "tables/evidence_items.csv": "the estimates behind each answer",
+    "tables/reproduction.csv": "what was published alongside ours",
+    "tables/specifications.csv": "estimates under every specification",
+    "tables/ranking.csv": "specifications by how many printed facts they give",
+    "tables/choices.csv": "how far each choice moves an estimate",
+    "tables/figures.csv": "the numbers behind every figure",
+    "tables/data_dictionary.csv": "what every column of these tables holds",
+    "tables/paper.tex, .docx, .md": "the main tables for a paper: LaTeX, Word and Markdown",
+    "figures/*.svg": "every figure, for slides and papers",
+    MANIFEST: "checksums of everything that went in and came out; did verify computes them again",
+}
+
+
+def table_file(name: str) -> str:
+    """Name of a table's CSV file, relative to the results folder."""
+    return f"tables/{name}.csv"
 
 
 def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, list[str]]:
@@ -113,48 +139,48 @@ def _numbers(path: Path | None, _state: int, estimators: tuple[str, ...], treatm
 
 
 def draw_files(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
-    """Every file of an indicator's figures, relative to the results folder; ``headlines`` as for ``figures``."""
-    return _parts(figures(evaluation, indicator, headlines))
+    """Every figure of an indicator, relative to the results folder; ``headlines`` as for ``figures``."""
+    return pictures(figures(evaluation, indicator, headlines))
 
 
 def family_files(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> list[str]:
-    """Every file of the family stage, relative to the results folder: figures and two pages."""
-    return [*_parts(family_figures(evaluation, family, without)), family_page(family), robustness_page(family)]
+    """Every figure of a family, relative to the results folder."""
+    return pictures(family_figures(evaluation, family, without))
 
 
-def _parts(names: list[str]) -> list[str]:
-    """Each figure is a picture twice (SVG and PNG), its numbers (CSV) and its alternative text (TXT)."""
-    return [f"figures/{name}.{part}" for name in names for part in FIGURE_PARTS]
+def pictures(names: Collection[str]) -> list[str]:
+    """Files of figures by these names, relative to the results folder."""
+    return [f"figures/{name}.svg" for name in names]
 
 
-def reproduce_files(evaluation: Evaluation) -> list[str]:
-    """Every file of the reproduce stage, relative to the results folder: tables and page; the tables alone if nothing
-    was published."""
-    if load_claims(evaluation.published).empty:
-        return [*EVIDENCE_TABLES, *REPRODUCTION_TABLES]
-    return [*EVIDENCE_TABLES, *REPRODUCTION_TABLES, REPRODUCTION_PAGE]
+def reproduce_files() -> list[str]:
+    """Every file of the reproduce stage, relative to the results folder."""
+    return [table_file(name) for name in (*EVIDENCE_TABLES, *REPRODUCTION_TABLES)]
 
 
-def tabulate_files(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
-    """Every file of the tabulate stage, relative to the results folder: tables with their dictionary, and tables for
-    papers."""
-    papers = [*(effects_paper(family) for family in families(evaluation, without)), REPRODUCTION_PAPER]
-    return [*TABLES, DICTIONARY, *(f"tables/{name}.{part}" for name in papers for part in PAPER_PARTS)]
+def tabulate_files() -> list[str]:
+    """Every file of the tabulate stage, relative to the results folder: tables, their dictionary, those of papers."""
+    return [*map(table_file, [*TABLES, DICTIONARY]), *(f"tables/{PAPER}.{part}" for part in PAPER_PARTS)]
 
 
 def report_files() -> list[str]:
-    """Every file of the report stage, relative to the results folder: the report, the page in front of those of the
-    families, and the figure of the first screen."""
-    return [REPORT, FRONT, *_parts([ANSWER])]
+    """Every file of the report stage, relative to the results folder: the report, the answer as text, the figure of
+    the first screen and the numbers of all figures."""
+    return [REPORT, FRONT, *pictures([ANSWER]), table_file(NUMBERS)]
+
+
+def every_figure(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
+    """Names of all figures of a run but that of the first screen, family by family."""
+    shown = headlines(evaluation, without).values()
+    return [name for family, members in families(evaluation, without).items()
+            for name in [*family_figures(evaluation, family, without),
+                         *(name for each in members for name in figures(evaluation, each, shown))]]
 
 
 def every_file(evaluation: Evaluation, without: Collection[str] = ()) -> list[str]:
     """Every file that a run leaves in the results folder, but for the manifest that lists them."""
-    by_family, shown = families(evaluation, without), headlines(evaluation, without).values()
-    return [*report_files(), *reproduce_files(evaluation), *tabulate_files(evaluation, without),
-            WORKBOOK, WORKBENCH, *(file for family, members in by_family.items()
-              for file in [*family_files(evaluation, family, without),
-                           *(file for name in members for file in draw_files(evaluation, name, shown))])]
+    return [*report_files(), *reproduce_files(), *tabulate_files(), WORKBOOK, WORKBENCH,
+            *pictures(every_figure(evaluation, without))]
 
 
 def settings_files(evaluation: Evaluation) -> list[Path]:
@@ -163,18 +189,3 @@ def settings_files(evaluation: Evaluation) -> list[Path]:
                (evaluation.reference, "*.csv"))
     return [*([Path(evaluation.published)] if evaluation.published else []),
             *sorted(path for folder, names in folders for path in Path(folder).glob(names))]
-
-
-def effects_paper(family: str) -> str:
-    """Name of a family's table for papers, without folder and ending."""
-    return f"effects_{family}"
-
-
-def family_page(family: str) -> str:
-    """Name of a family's page in the results folder."""
-    return f"summary_{family}.md"
-
-
-def robustness_page(family: str) -> str:
-    """Name of a family's page on what its headline estimate rests on."""
-    return f"robustness_{family}.md"

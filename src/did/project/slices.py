@@ -42,15 +42,15 @@ KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, key
     "adjust": """indicators_folder indicators families default_specification specifications samples treatments
                  estimators clusters draws seed""",
     "draw": f"{_WORDS} published staggered_estimators waves.onsets evidence",
-    "family": f"""{_WORDS} title published reference waves.units waves.systems waves.records waves.onsets
-                  waves.system_onsets waves.treated_waves""",
-    "reproduce": """indicators_folder sources_folder indicators families title published
-                    default_specification specifications samples treatments estimators clusters units
-                    publication.citation evidence""",
+    "family": f"""{_FITTED} sources_folder indicators families place units dose title published reference waves.onset
+                  waves.table waves.units waves.systems waves.records waves.onsets waves.system_onsets
+                  waves.treated_waves""",
+    "reproduce": f"{_WHOLE} published evidence",
     "tabulate": _WHOLE,
     "workbook": f"{_WHOLE} contact",
     "workbench": f"{_WHOLE} staggered_estimators products inference.tolerance",
-    "report": f"{_WHOLE} contact id seed staggered_estimators waves.records",
+    "report": f"""{_WHOLE} published contact id seed staggered_estimators reference waves.records waves.units
+                  waves.systems inference.order""",
 }.items()}
 
 

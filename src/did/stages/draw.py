@@ -40,6 +40,7 @@ from did.report.figures.style import Frame
 from did.report.figures.trends import parallel_trends
 from did.report.figures.waves import timing_panel
 from did.report.pages.section import section_html
+from did.report.writers.figure_files import publish
 from did.store import tables
 from did.store.provenance import write_text
 from did.words import plural
@@ -77,11 +78,12 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
         _specifications(indicator, evaluation, frames, claims, source, paths)
         _timing(indicator, evaluation, source, paths)
     _specifications_of_claims(indicator, evaluation, frames["specifications"], claims, source, paths)
+    publish(figures, paths)
     facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
-        tables={**frames, **made, "reproduction": tables.read("comparison", paths.comparison(name))},
-        results=paths.results))
+        tables={**frames, **made, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
+        is_headline=facts.total == name))
     return f"{name}: {plural(len(figures), 'figure')}"
 
 
@@ -104,7 +106,7 @@ def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.D
         rows = trends.loc[trends["sample"] == sample]
         linear = tests.loc[(tests["sample"] == sample) & (tests["diagnostic"] == "linear_pretrend")
                            & tests["treatment"].eq("binary")]
-        frame = Frame(paths.results / "figures" / f"trends_{name}_{sample}", f"{indicator.title}, {called}",
+        frame = Frame(paths.drawn / f"trends_{name}_{sample}", f"{indicator.title}, {called}",
                       subtitle(unit, indicator, evaluation), source, evaluation.units)
         parallel_trends(rows, frame.marked(rows), onset=onset(indicator, evaluation), value_label=unit, tests=linear)
 
@@ -114,7 +116,7 @@ def _series(indicator: Indicator, evaluation: Evaluation, source: str, paths: Pa
     panel = panel.loc[panel["specification"] == evaluation.default_specification]
     later = {wave: str(indicator.onset(month)) for wave, month in evaluation.waves.onsets.items()}
     unit = measure(indicator, evaluation)
-    frame = Frame(paths.results / "figures" / f"series_{indicator.id}", f"{indicator.title}: means of each wave",
+    frame = Frame(paths.drawn / f"series_{indicator.id}", f"{indicator.title}: means of each wave",
                   subtitle(unit, indicator, evaluation), source, evaluation.units)
     series_by_wave(wave_means(panel, later), frame.marked(panel), value_label=unit)
 
@@ -132,7 +134,7 @@ def _time_axis(indicator: Indicator) -> TimeAxis:
 def _frame_of_effects(indicator: Indicator, evaluation: Evaluation, paths: Paths, stem: str, words: str,
                       source: str) -> Frame:
     """Around a figure of effects on one outcome, whose title goes on with ``words``."""
-    return Frame(paths.results / "figures" / f"{stem}_{indicator.id}", f"{indicator.title}: {words}",
+    return Frame(paths.drawn / f"{stem}_{indicator.id}", f"{indicator.title}: {words}",
                  subtitle(effect_unit(indicator, evaluation), indicator, evaluation), source, evaluation.units)
 
 
@@ -143,7 +145,7 @@ def _event_studies(indicator: Indicator, evaluation: Evaluation, estimates: pd.D
         by = f", {estimator_name(estimator)}" if place else ""
         event_study(
             estimates.loc[estimates["estimand"] == "event_time"],
-            Frame(paths.results / "figures" / name, f"{indicator.title}: by time since onset{by}",
+            Frame(paths.drawn / name, f"{indicator.title}: by time since onset{by}",
                   subtitle(measure(indicator, evaluation), indicator, evaluation), source, evaluation.units),
             selection=_reported(indicator, evaluation, estimator),
             value_label=effect_unit(indicator, evaluation),
@@ -223,7 +225,7 @@ def _timing(indicator: Indicator, evaluation: Evaluation, source: str, paths: Pa
         specification = evaluation.default_specification
     timing_panel(
         panel.loc[panel["specification"] == specification],
-        Frame(paths.results / "figures" / f"timing_{indicator.id}", f"{indicator.title}: who is treated when",
+        Frame(paths.drawn / f"timing_{indicator.id}", f"{indicator.title}: who is treated when",
               f"{evaluation.units.capitalize()} by first treated {PERIODS[indicator.frequency]} and by system, "
               f"{evaluation.place}. Specification: {specification}.", source, evaluation.units))
 
@@ -237,7 +239,7 @@ def _specifications_of_claims(
     for claim in claims.loc[claims["claim"].isin(list(figures))].itertuples():
         specifications_strip(
             rows.loc[rows["claim"] == claim.claim],
-            Frame(paths.results / "figures" / figures[claim.claim],
+            Frame(paths.drawn / figures[claim.claim],
                   f"{indicator.title}: {estimator_name(claim.estimator)} under every specification",
                   f"{TREATMENTS[claim.treatment]} treatment, {samples_of(evaluation)[claim.sample]}. "
                   f"{subtitle(claim.unit, indicator, evaluation)}", source, evaluation.units),

@@ -1,39 +1,35 @@
-"""Stage 7: what is said of a family of outcomes together: coefficients side by side, and its two pages."""
+"""Stage 7: the figures of a family of outcomes together: coefficients side by side, and who joined when."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
 import pandas as pd
 
 from did.areas.waves import MEMBERSHIP
 from did.errors import one_of
 from did.estimators import entry
-from did.evidence import in_order, load_claims
+from did.evidence import load_claims
 from did.project import result_files
 from did.project.config import Evaluation, Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.readers.reference import read_reference
 from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
-from did.report.content.evaluation_facts import family_facts, largest_dose, stage_tables
+from did.report.content.evaluation_facts import stage_tables
 from did.report.content.facts import estimator_name, levels, samples_of, treatments_of
 from did.report.figures.coefficients import Names, coefficient_panes, coefficient_single
 from did.report.figures.style import Frame
 from did.report.figures.waves import wave_chart, wave_rows
-from did.report.pages.robustness import robustness_markdown
-from did.report.pages.summary import summary_markdown
-from did.store import tables
-from did.store.provenance import write_text
-from did.words import listed
+from did.report.writers.figure_files import publish
+from did.words import listed, plural
 
 # What the areas of a geography are called in headings.
 GEOGRAPHIES = {"upper_tier": "Upper-tier authorities", "ccg_2020": "CCGs of 2020"}
 
 
 def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
-    """Write every file that ``result_files.family_files`` lists for a family and return one line about them.
+    """Draw every figure that ``result_files.family_files`` lists for a family and return one line about them.
 
     ``without`` are the indicators that this run has no files for. Raises DidError for an unknown family and a table
     that is missing or breaks its contract.
@@ -41,21 +37,13 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
     by_family = result_files.families(evaluation, without)
     one_of("family", family, by_family)
     members = [load_indicator(name, evaluation.indicators_folder) for name in by_family[family]]
-    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "headline"), by_family[family],
-                          evaluation, paths)
-    facts = family_facts(family, evaluation, without=without, paths=paths)
-    facts = replace(facts, largest_dose=largest_dose(facts.total, evaluation, paths))
-    claims = load_claims(evaluation.published)
-    reproduction = in_order(tables.read("tested_claims", paths.tested_claims(family)), claims)
-    _coefficients(members, evaluation, frames["estimates"], claims, paths)
+    estimates = stage_tables(("estimates",), by_family[family], evaluation, paths)["estimates"]
+    _coefficients(members, evaluation, estimates, load_claims(evaluation.published), paths)
     if result_files.draws_waves(evaluation, family, without):
-        _waves(evaluation, bool(frames["estimates"]["is_synthetic"].any()), paths)
-    write_text(paths.results / result_files.family_page(family),
-               summary_markdown(facts=facts, reproduction=reproduction, **frames))
-    del frames["area_audit"]
-    write_text(paths.results / result_files.robustness_page(family),
-               robustness_markdown(facts=facts, reproduction=reproduction, **frames))
-    return f"{family}: {len(result_files.family_files(evaluation, family, without))} files"
+        _waves(evaluation, bool(estimates["is_synthetic"].any()), paths)
+    figures = result_files.family_figures(evaluation, family, without)
+    publish(figures, paths)
+    return f"{family}: {plural(len(figures), 'figure')}"
 
 
 def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: pd.DataFrame, claims: pd.DataFrame,
@@ -70,7 +58,7 @@ def _coefficients(members: list[Indicator], evaluation: Evaluation, estimates: p
             continue
         printed = claims.loc[claims["estimator"] == estimator]
         name = estimator_name(estimator)
-        frame = Frame(paths.results / "figures" / f"coefficients_{members[0].family}_{estimator}",
+        frame = Frame(paths.drawn / f"coefficients_{members[0].family}_{estimator}",
                       f"{family.title}: effects by {name}", subtitle(unit, members[0], evaluation),
                       source_line(members, sources_of(members, evaluation)), evaluation.units)
         common = dict(
@@ -95,7 +83,7 @@ def _waves(evaluation: Evaluation, is_synthetic: bool, paths: Paths) -> None:
                for geography, table in by_geography.items() if geography in used}
     wave_chart(
         wave_rows(members, waves.onsets, waves.system_onsets),
-        Frame(paths.results / "figures" / result_files.WAVES, f"{evaluation.title}: who joined when",
+        Frame(paths.drawn / result_files.WAVES, f"{evaluation.title}: who joined when",
               f"Systems by the month from which they count as treated and the areas they cover, {evaluation.place}; "
               f"{record.replace('_', ' ')}.",
               f"{listed(by_geography[name] for name in members)} in {evaluation.reference}; own calculation",

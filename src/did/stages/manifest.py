@@ -35,7 +35,10 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
                **dict.fromkeys(FAMILY_TABLES, result_files.families(evaluation, without))}
     tables = {table: [getattr(paths, table)(name) for name in names] for table, names in members.items()}
     tables["reproduction"] = [paths.reproduction]
-    made = [*(path for each in tables.values() for path in each), *map(paths.section, indicators)]
+    drawn = [paths.drawn / f"{name}.{part}" for name in result_files.every_figure(evaluation, without)
+             for part in ("csv", "txt")]
+    made = [*(path for each in tables.values() for path in each), *map(paths.section, indicators),
+            paths.published_section, *drawn]
     settings = [*result_files.settings_files(evaluation), *_looked_into(sources, evaluation)]
     _remove_others(paths, written)
     write_sealed(paths.manifest, {

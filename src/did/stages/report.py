@@ -1,4 +1,4 @@
-"""Stage 9: the report, and the page in front of those of the families."""
+"""Stage 9: the report, the answer as text, and the numbers of all figures."""
 
 from __future__ import annotations
 
@@ -12,49 +12,58 @@ from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, margin_decimals
-from did.report.content.describe import source_line, sources_of
-from did.report.content.evaluation_facts import front_facts, run_answer, stage_tables
+from did.report.content.describe import effect_unit, source_line, sources_of
+from did.report.content.evaluation_facts import front_facts, largest_dose, members, run_answer, stage_tables
 from did.report.content.evidence_rows import evidence_rows
 from did.report.content.facts import only
 from did.report.figures.evidence import evidence_figure
 from did.report.figures.style import Frame
-from did.report.pages.front import front_markdown
 from did.report.pages.report import Report, report_html
+from did.report.writers.figure_files import gather, publish
+from did.report.writers.markdown import markdown_of
 from did.store import seals, tables
 from did.store.provenance import together, write_text
+
+# What the report reads of each outcome.
+TABLES = ("estimates", "diagnostics", "headline", "area_audit", "second_opinion")
+# Other files of the results that the report's contents lead to: address and words.
+LINKS = [(result_files.WORKBENCH, "Workbench: every choice"), (result_files.WORKBOOK, "Workbook of all tables")]
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
     """Write everything that ``result_files.report_files`` lists and return one line about it; figures and sections of
-    the outcomes are there.
+    the annex are there.
 
     ``without`` are the indicators that this run has no files for: the pages say why. Raises DidError for a table that
     is missing or breaks its contract, and for a figure or a section that is missing.
     """
-    indicators = [name for names in result_files.families(evaluation, without).values() for name in names]
-    frames = stage_tables(("estimates", "diagnostics", "headline", "second_opinion"), indicators, evaluation, paths)
-    # Effects by event time are in the figures; without them every search is short.
+    indicators = members(evaluation, without)
+    frames = stage_tables(TABLES, indicators, evaluation, paths)
     frames["estimates"] = frames["estimates"].loc[frames["estimates"]["estimand"].eq("overall")]
     frames["reproduction"] = tables.read("reproduction", paths.reproduction)
     front = replace(front_facts(evaluation, without=without, paths=paths), contact=evaluation.contact)
+    families = {family: replace(facts, largest_dose=largest_dose(facts.total, evaluation, paths))
+                for family, facts in zip(result_files.families(evaluation, without), front.families, strict=True)}
     answer = run_answer(evaluation, paths, without)
     _draw(answer, evaluation, paths)
-    second = frames.pop("second_opinion")
-    write_text(paths.results / result_files.FRONT, front_markdown(front=front, answer=answer, **frames))
-    frames["second_opinion"] = second
-    members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]
+    publish([result_files.ANSWER], paths)
+    gather([result_files.ANSWER, *result_files.every_figure(evaluation, without)], paths)
+    synthetic = any(bool(frame["is_synthetic"].any()) for frame in frames.values())
+    write_text(paths.results / result_files.FRONT, markdown_of(
+        "summary.md.j2", front=front, first=answer.texts, synthetic=synthetic, purposes=result_files.PURPOSES))
     computed = together(seals.made_by(getattr(paths, table)(name)) for name in indicators
                         for table in ("estimates", "diagnostics", "headline"))
-    page = report_html(Report(evaluation=evaluation, front=front, sources=sources_of(members, evaluation),
-                              tables=frames, versions=computed, paths=paths, answer=answer,
-                              without=list(without)))
+    page = report_html(Report(
+        evaluation=evaluation, front=front, families=families, sources=sources_of(indicators.values(), evaluation),
+        units={name: effect_unit(each, evaluation) for name, each in indicators.items()}, tables=frames,
+        versions=computed, paths=paths, answer=answer, links=LINKS))
     write_text(paths.results / result_files.REPORT, page)
     return f"{paths.results / result_files.REPORT}: {len(page.encode()) / 1e6:.1f} MB"
 
 
 def _draw(answer: Answer, evaluation: Evaluation, paths: Paths) -> None:
     """Draw the figure of the first screen, of the first line's estimate."""
-    stem, own, decimals, about = paths.results / "figures" / result_files.ANSWER, None, 0, None
+    stem, own, decimals, about = paths.drawn / result_files.ANSWER, None, 0, None
     made = {name: pd.DataFrame() for name in ("verdicts", "evidence", "evidence_items")}
     if answer.lines:
         about = answer.lines[0]

@@ -16,8 +16,8 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.report.content.facts import levels
-from did.report.pages.reproduction import Setting, page
+from did.report.content.evaluation_facts import front_facts
+from did.report.pages.section import published_html
 from did.store import tables
 from did.store.provenance import write_text
 from did.store.result_csv import write_csv
@@ -53,7 +53,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     verdicts, evidence = _evidence(list(members), lost, evaluation, paths)
     tables.write("verdicts", verdicts, paths.answers)
     for name, frame in zip(result_files.EVIDENCE_TABLES, (verdicts, *evidence), strict=True):
-        write_csv(paths.results / name, frame)
+        write_csv(paths.results / result_files.table_file(name), frame)
     table = tables.check("reproduction", in_order(pd.concat([*found, lost], ignore_index=True), claims))
     tables.write("reproduction", table, paths.reproduction)
     first = evaluation.clusters[0]
@@ -61,13 +61,16 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     ranked = ranking(specifications, families, evaluation.default_specification, first)
     moved = choices(specifications, first)
     for name, frame in zip(result_files.REPRODUCTION_TABLES, (table, specifications, ranked, moved), strict=True):
-        write_csv(paths.results / name, frame)
+        write_csv(paths.results / result_files.table_file(name), frame)
+    front = front_facts(evaluation, without=without, paths=paths)
+    default = evaluation.specifications[evaluation.default_specification]
+    facts = dict(zip(families, front.families, strict=True))
+    write_text(paths.published_section, published_html(
+        evaluation, front, facts, reproduction=table, specifications=specifications, ranked=ranked, moved=moved,
+        denominators={name: members[each.total].denominator_name(default) or "" for name, each in facts.items()}))
     if claims.empty:
-        (paths.results / result_files.REPRODUCTION_PAGE).unlink(missing_ok=True)
         how_many = plural(specifications["specification"].nunique(), "specification")
         return _recorded([f"nothing published to compare with; {how_many}"], verdicts, strict, renew)
-    write_text(paths.results / result_files.REPRODUCTION_PAGE, page(
-        table, specifications, ranked, moved, _setting(evaluation, members, families)))
     return _recorded([_summary(table, verdicts)], verdicts, strict, renew)
 
 
@@ -97,13 +100,3 @@ def _summary(table: pd.DataFrame, verdicts: pd.DataFrame) -> str:
     found = [f"{n} {word.replace('_', ' ')}" for word, n in counts(table).items()]
     judged_as = [f"{n} {word.replace('_', ' ')}" for word, n in verdicts["verdict"].value_counts().items()]
     return f"{plural(table['claim'].nunique(), 'claim')}: {listed(found)}; verdicts: {listed(judged_as)}"
-
-
-def _setting(evaluation: Evaluation, members: dict, families: dict[str, list[str]]) -> Setting:
-    """What the page says that is in no table."""
-    return Setting(
-        title=evaluation.title, citation=evaluation.publication.citation, default=evaluation.default_specification,
-        specification=evaluation.specifications[evaluation.default_specification], indicators=members,
-        families={name: (evaluation.families[name].title, found) for name, found in families.items()},
-        clusters=levels(evaluation), units=evaluation.units,
-        figures=result_files.specifications_figures(evaluation, members))

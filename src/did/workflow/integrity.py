@@ -32,7 +32,7 @@ def changed_files(plan: Plan) -> list[str]:
         folder = plan.paths.raw(source)
         found += _changed(plan.raw_files(source), folder / "manifest.json", lambda path, record: (
             record["files"].get(Path(path).name, {}).get("sha256")))
-    return found + _changed([*plan.sections(), *plan.results()], plan.paths.manifest,
+    return found + _changed([*plan.sections(), *plan.all_drawn(), *plan.results()], plan.paths.manifest,
                             lambda path, record: (record["tables"] | record["results"]).get(path))
 
 
@@ -50,7 +50,7 @@ def from_the_future(plan: Plan) -> list[str]:
 
     for path in ahead([*plan.raw_files(), *map(str, plan.paths.modules.glob("*.json"))]):
         os.utime(path)
-    return ahead([*plan.tables(), *plan.sections(), *plan.results(), *plan.result_files("manifest")])
+    return ahead([*plan.tables(), *plan.sections(), *plan.all_drawn(), *plan.results(), *plan.result_files("manifest")])
 
 
 def _changed(files: list[str], manifest: Path, recorded: Callable[[str, dict], str | None]) -> list[str]:

@@ -229,8 +229,19 @@ class Plan:
                 str(self.paths.reproduction), str(self.paths.answers)]
 
     def sections(self) -> list[str]:
-        """Every outcome's section of the report."""
-        return [str(self.paths.section(indicator)) for indicator in self.indicators]
+        """Every section of the report's annex: of the outcomes, and of what was published."""
+        return [*(str(self.paths.section(indicator)) for indicator in self.indicators),
+                str(self.paths.published_section)]
+
+    def drawn(self, stage: str, member: str) -> list[str]:
+        """What belongs to the figures that a stage draws of an indicator or a family: numbers and alternative texts."""
+        names = [Path(file).stem for file in self.result_files(stage, member)]
+        return [str(self.paths.drawn / f"{name}.{part}") for name in names for part in ("csv", "txt")]
+
+    def all_drawn(self) -> list[str]:
+        """`drawn` of every indicator and family."""
+        return [file for stage, members in (("draw", self.indicators), ("family", self.families))
+                for member in members for file in self.drawn(stage, member)]
 
     def reference_files(self, *names: str) -> list[str]:
         """The named reference tables, or all of them."""
@@ -282,8 +293,8 @@ class Plan:
         found = {
             "draw": lambda: result_files.draw_files(self.evaluation, member, self._headlines),
             "family": lambda: result_files.family_files(self.evaluation, member, self.unavailable),
-            "reproduce": lambda: result_files.reproduce_files(self.evaluation),
-            "tabulate": lambda: result_files.tabulate_files(self.evaluation, self.unavailable),
+            "reproduce": result_files.reproduce_files,
+            "tabulate": result_files.tabulate_files,
             "workbook": lambda: [result_files.WORKBOOK],
             "workbench": lambda: [result_files.WORKBENCH],
             "report": result_files.report_files,

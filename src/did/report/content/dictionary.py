@@ -40,12 +40,14 @@ def write(path: str | Path, *, is_synthetic: bool) -> None:
 
 def markdown() -> str:
     """Return the dictionary as docs/data_dictionary.md has it: a heading and a table per file."""
-    parts = ["# Data dictionary", "Every column of every CSV in `results/`, as `results/data_dictionary.csv` has it. "
-             "Made by `python -m did.report.content.dictionary > docs/data_dictionary.md`; a test keeps both true.",
+    parts = ["# Data dictionary", "Every column of every CSV in `results/tables/`, as `data_dictionary.csv` there has "
+             "it. Made by `python -m did.report.content.dictionary > docs/data_dictionary.md`; a test keeps both true.",
              "Text that a spreadsheet may run as a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line break, "
              "and is not a number or a sign alone) has an apostrophe before it in these files; "
              "`did.store.result_csv.read_csv` takes it off again. Numbers have every digit. Empty cells are "
-             "missing values."]
+             "missing values.",
+             "`tables/figures.csv` holds the numbers behind all figures, one after the other: its column `figure` "
+             "names the figure, and columns that a figure has not are empty."]
     for file, rows in dictionary().groupby("file", sort=False):
         parts += [f"## {file}", f"One row is {rows['row'].iloc[0]}.",
                   markdown_table(rows[["column", "title", "meaning", "unit", "missing"]])]

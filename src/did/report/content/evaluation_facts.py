@@ -35,11 +35,9 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
     sources, publication = sources_of(members, evaluation), evaluation.publication
     shown, by_name = evaluation.families[family], {each.id: each for each in members}
     headline = by_name.get(shown.headline, members[0])
-    picture = f"coefficients_{family}_{headline.published_estimator}"
     facts = Facts(
         title=shown.title,
         question=evaluation.question,
-        page=result_files.family_page(family),
         outcomes={name: each.label for name, each in by_name.items()},
         total=headline.id,
         parts=shown.parts if set(shown.parts) <= set(by_name) else (),
@@ -61,14 +59,6 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
         staggered=result_files.staggered_specification(evaluation) or "",
         sources=[
             f"{each.title}: {each.publisher}, {each.licence}, {each.landing_page}" for each in used(members, sources)
-        ],
-        figures=[
-            (
-                f"figures/{picture}.png",
-                f"{shown.title}: coefficients"
-                + (f", in the layout of Figure {shown.figure}" if shown.figure else "")
-                + f"; the numbers are in the tables below and in figures/{picture}.csv",
-            )
         ],
         context=[
             *([OWN_DATES] if evaluation.waves.table else []),

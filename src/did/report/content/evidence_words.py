@@ -8,6 +8,7 @@ import pandas as pd
 
 from did.evidence.comparison import REASONS as NUMBER_REASONS
 from did.report.content.answer import margin_decimals
+from did.report.content.table import Table, text_table
 from did.words import interval, number
 
 QUESTIONS = {
@@ -54,14 +55,14 @@ REASONS = {
 }
 
 
-def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> pd.DataFrame:
-    """Return the steps about one target as a table of texts: question, answer, why, and the numbers.
+def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> Table:
+    """Return the steps about one target as a table: question, answer, why, and the numbers.
 
     ``evidence`` is that table, of any targets; ``verdict`` the row of the verdicts it is about.
     """
     rows = evidence.loc[evidence["target"].eq(verdict["target"])].sort_values("step")
     decimals = margin_decimals(verdict)
-    return pd.DataFrame([{
+    return text_table("evidence", "Evidence", [{
         "Question": QUESTIONS[row["question"]], "Answer": ANSWERS[row["answer"]],
         "Why": REASONS.get(row["reason"]) or NUMBER_REASONS.get(row["reason"], row["reason"].replace("_", " ")),
         "Numbers": _numbers(row, decimals)} for row in rows.to_dict("records")])

@@ -1,4 +1,4 @@
-"""What the summary pages are given alongside the tables, and the words they use for estimators and tests."""
+"""What the pages are given alongside the tables, and the words they use for estimators and samples."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ from did.words import listed, singular
 CLUSTERS = {"unit": "by area", "system": "by system"}  # where units are areas; an evaluation's own are `levels`
 SAMPLES = {"full": "full sample", "wave_two_removed": "wave two removed"}
 TREATMENTS = {"binary": "Binary", "intensity": "Intensity"}
-TESTS = {
-    "linear_pretrend": "Linear trend test",
-    "joint_leads": "All leads jointly",
-    "joint_leads_bin_12": "Leads in bins of 12 months",
-}
 # Methods of inference in running text.
 METHODS = {name: known.label for name, known in REGISTERED.items()} | {
            "wild_bootstrap": "the wild cluster bootstrap", "CR2": "CR2", "CR3": "CR3",
@@ -65,7 +60,7 @@ class LargestDose:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a family's page says that is not in a table: names, settings, and facts printed by the publication.
+    """What is said of a family that is not in a table: names, settings, and facts printed by the publication.
 
     title : of the family; question : of the evaluation.
     outcomes : indicator -> its name, in the order of the tables; ``total`` is the headline one, and ``parts`` are
@@ -81,14 +76,12 @@ class Facts:
     first, last, onset : periods, ISO text; frequency : ``M``, ``Q`` or ``Y``.
     staggered : the specification that treats each wave from its own date, "" if there is none.
     specification : the specification reported; estimator : the published one, reported first; other_estimator :
-    alongside it. data : where the files came from, as the manifest says; sources : lines naming the publishers and
-    licences. figures : (path relative to the page, alternative text) of the figures to show.
+    alongside it. sources : lines naming the publishers and licences.
     n_published, n_published_numbers : coefficients in the whole publication, and how many it prints as numbers.
     published_conclusion : its summary sentence, quoted in part; "" if none.
     context : printed facts a reader must know, one sentence or two each, in the order shown.
     caveats : what a reader must know about the indicators' figures.
     unavailable : (outcomes, why) of those of the family that this run has no files for.
-    page : file name of the family's page.
     """
 
     title: str
@@ -115,14 +108,11 @@ class Facts:
     staggered: str = ""
     specification: str = "default"
     other_estimator: str = ""
-    data: str = ""
     published_conclusion: str = ""
     sources: Sequence[str] = ()
-    figures: Sequence[tuple[str, str]] = ()
     context: Sequence[str] = ()
     caveats: Sequence[str] = ()
     unavailable: Sequence[tuple[str, str]] = ()
-    page: str = "summary.md"
     samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
     treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
     clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
@@ -133,14 +123,9 @@ class Facts:
         return self.effect or self.measure
 
 
-def tests_of(facts: Facts) -> dict[str, str]:
-    """Return the tests of trends that the page shows: figures by year have no bins of months."""
-    return {test: name for test, name in TESTS.items() if facts.frequency == "M" or "_bin_" not in test}
-
-
 @dataclass(frozen=True)
 class Front:
-    """What the page in front of the families' pages says that is not in a table.
+    """What is said of the whole that is not in a table.
 
     title, question, place : of the evaluation; onset : first treated month, ISO text.
     families : the families that are available, in order.
@@ -166,6 +151,17 @@ class Front:
     samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
     treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
     clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
+
+
+def reported(reproduction: pd.DataFrame, facts: Facts | Front) -> pd.DataFrame:
+    """Return the rows of the reported specification and cluster levels; DidError if there are claims but no such
+    row."""
+    rows = reproduction[reproduction["specification"].eq(facts.specification)
+                        & reproduction["cluster"].isin(list(facts.clusters))]
+    if rows.empty and len(reproduction):
+        raise DidError(f"reproduction table: expected rows of specification '{facts.specification}'; found "
+                       f"{listed(sorted(set(reproduction['specification'])))}; run the reproduce stage again")
+    return rows
 
 
 def rests_on_few(flag: object) -> bool:

@@ -2,77 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from did.estimators import entry
-from did.report.content.facts import Facts, estimator_name
-from did.words import listed, number, plural
+from did.report.content.facts import Facts, short_name
+from did.report.content.table import Column, Table, row_decimals
+from did.words import listed
+
+SHARE = 1e-6
 
 
-def additivity(ours: pd.DataFrame, facts: Facts) -> str:
-    """Return whether the parts' effects add up to the total's, by both estimators, over treatments and samples.
+def identity_tables(ours: pd.DataFrame, facts: Facts) -> list[Table]:
+    """Return, where parts add up to a total or shares exhaust their base, whether the effects do, by every estimator,
+    treatment and sample of ``ours`` (overall effects under the reported specification).
 
-    Counts of the parts add up to the total's, so the coefficients of an estimator linear in the outcome must;
-    they are said to add up if the gap is below a millionth of the total in every cell.
+    Of an estimator linear in the outcome they must; they are said to if the gap is below a millionth of the total, or
+    of the largest effect where they must add up to zero. Cells with a part that is not estimated are left out.
     """
-    sentences = [f"Counts of {listed(facts.outcomes[part] for part in facts.parts)} add up to those of "
-                 f"{facts.outcomes[facts.total]}."]
-    for estimator in _estimators(facts):
-        wide = _cells(ours, estimator, [facts.total, *facts.parts], facts)
-        if wide is None:
-            sentences.append(_not_possible(estimator))
-            continue
-        gap = (wide[facts.total] - wide[list(facts.parts)].sum(axis=1)).abs()
-        added = wide.iloc[0][list(facts.parts)]
-        shown = f"{' + '.join(number(value, 2) for value in added)} = {number(added.sum(), 2)}"
-        holds = bool((gap <= 1e-6 * wide[facts.total].abs()).all())
-        largest = "below a millionth of the total" if holds else number(gap.max(), 2)
-        sentences.append(f"By {estimator_name(estimator)} the effects {'add' if holds else 'do not add'} up: "
-                         f"{shown}, the total's is {number(wide.iloc[0][facts.total], 2)} (largest gap of "
-                         f"{plural(len(wide), 'cell')}: {largest}).")
-    return " ".join(sentences)
+    found = []
+    for parts, total in ((facts.parts, facts.total), (facts.sum_to_zero, None)):
+        if parts:
+            found.append(_table(ours, facts, list(parts), total))
+    return [table for table in found if table]
 
 
-def sum_to_zero(ours: pd.DataFrame, facts: Facts) -> str:
-    """Return whether effects on answers that exhaust one base add up to zero, by both estimators, over treatments
-    and samples.
-
-    The shares add up to the whole, so the coefficients of an estimator linear in the outcome must add up to zero;
-    they are said to if the sum is below a millionth of the largest of them in every cell.
-    """
-    sentences = [f"{listed(facts.outcomes.get(each, each) for each in facts.sum_to_zero)} are shares of one base and "
-                 "exhaust it, so what one gains the others lose."]
-    for estimator in _estimators(facts):
-        wide = _cells(ours, estimator, list(facts.sum_to_zero), facts)
-        if wide is None:
-            sentences.append(_not_possible(estimator))
-            continue
-        total = wide.sum(axis=1).abs()
-        holds = bool((total <= 1e-6 * wide.abs().max(axis=1)).all())
-        first = wide.iloc[0]
-        shown = f"{' + '.join(f'({number(value, 3)})' if value < 0 else number(value, 3) for value in first)}"
-        largest = "below a millionth of the largest effect" if holds else number(total.max(), 3)
-        sentences.append(f"By {estimator_name(estimator)} the effects {'add' if holds else 'do not add'} up to zero: "
-                         f"{shown} = {number(first.sum(), 3)} (largest sum of {plural(len(wide), 'cell')}: {largest}).")
-    return " ".join(sentences)
-
-
-def _estimators(facts: Facts) -> list[str]:
-    """Return both estimators, the one by which effects must add up first."""
-    return sorted({facts.estimator, facts.other_estimator}, key=lambda name: (not entry(name).is_additive, name))
-
-
-def _cells(ours: pd.DataFrame, estimator: str, needed: Sequence[str], facts: Facts) -> pd.DataFrame | None:
-    """Return one row per treatment and sample, one column per indicator; None unless every one is estimated."""
-    rows = ours[ours["cluster"].eq(next(iter(facts.clusters))) & ours["estimator"].eq(estimator)]
-    wide = rows.pivot_table(index=["treatment", "sample"], columns="indicator", values="estimate", sort=False)
-    if wide.empty or not set(needed) <= set(wide.columns):
-        return None
-    wide = wide[list(needed)].dropna()
-    return None if wide.empty else wide
-
-
-def _not_possible(estimator: str) -> str:
-    return f"By {estimator_name(estimator)} the check was not possible: not every part is estimated."
+def _table(ours: pd.DataFrame, facts: Facts, parts: list[str], total: str | None) -> Table:
+    rows = ours.loc[ours["cluster"].eq(next(iter(facts.clusters))) & ours["indicator"].isin([*parts, total])]
+    wide = rows.pivot_table(index=["estimator", "treatment", "sample"], columns="indicator", values="estimate",
+                            sort=False).reindex(columns=[*parts, *([total] if total else [])]).dropna().reset_index()
+    added = wide[parts].sum(axis=1)
+    whole = wide[total] if total else pd.Series(0.0, index=wide.index)
+    size = whole.abs() if total else wide[parts].abs().max(axis=1)
+    shown = pd.DataFrame({
+        "estimator": wide["estimator"].map(short_name), "treatment": wide["treatment"].map(
+            lambda name: facts.treatments.get(name, name)),
+        "sample": wide["sample"].map(lambda name: facts.samples.get(name, name)), "sum": added, "whole": whole,
+        "gap": added - whole, "std_error": size / 100,
+        "must": ["yes" if entry(name).is_additive else "no" for name in wide["estimator"]],
+        "holds": ((added - whole).abs() <= SHARE * size).map({True: "yes", False: "no"})})
+    names = listed(facts.outcomes.get(part, part) for part in parts)
+    about = (f"Counts of {names} add up to those of {facts.outcomes[total]}." if total else
+             f"{names} are shares of one base and exhaust it: what one gains the others lose.")
+    columns = [Column("estimator", "Estimator"), Column("treatment", "Treatment"), Column("sample", "Sample"),
+               Column("sum", "Sum of the effects", "signed"), Column("whole", "Must be", "signed"),
+               Column("gap", "Gap", "signed"), Column("must", "Linear, so they must add up"),
+               Column("holds", "They add up")]
+    return Table(f"identity-{facts.total}-{'parts' if total else 'shares'}", "Effects that must add up", columns, shown,
+                 row_decimals(shown, value="sum"), notes=[about], file="tables/estimates.csv")

@@ -29,7 +29,7 @@ def decimals_beside(std_error: float, value: float) -> int:
     return max(decimals_for(std_error), short_decimals(value))
 
 
-def range_words(claim) -> str:
+def printed_range_of(value: str, rounding: str) -> str:
     """Return what a printed number stands for: ``35 to 45``."""
-    low, high = (float(end) for end in printed_range(claim.value, claim.rounding))
+    low, high = (float(end) for end in printed_range(value, rounding))
     return f"{number(low, short_decimals(low))} to {number(high, short_decimals(high))}"

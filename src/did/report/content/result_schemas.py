@@ -18,16 +18,6 @@ ERRORS = "std_error ci_low ci_high"
 CHOICES = [name for name in Specification.model_fields if name != "families"]
 for _name in CHOICES:
     COLUMNS.setdefault(_name, (Specification.model_fields[_name].description.rstrip("."), "choice", "none"))
-for _name in ("std_error", "ci_low", "ci_high", "p_value", "p_adjusted", "p_holm", "n_clusters", "n_treated_clusters",
-              "significance_agrees", "number", "reasons"):
-    _about, *_rest = COLUMNS[_name]
-    COLUMNS |= {f"{_name}_unit": (f"{_about}; clustered by unit", *_rest),
-                f"{_name}_system": (f"{_about}; clustered by system", *_rest)}
-
-
-def _both(names: str) -> str:
-    return " ".join(f"{name}_{cluster}" for cluster in ("unit", "system") for name in names.split())
-
 
 # A table between the stages, written as CSV -> what it has besides.
 _OF_TABLES = {"estimates": ["aggregation"], "diagnostics": ["aggregation", "item"], "area_audit": ["aggregation"],
@@ -35,12 +25,12 @@ _OF_TABLES = {"estimates": ["aggregation"], "diagnostics": ["aggregation", "item
               "calibration": ["aggregation"], "verdicts": [], "evidence": [], "evidence_items": []}
 # File or pattern -> what a row is, its columns in order, and what of them is not as in `did.store.columns`.
 _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
-    "specifications.csv": (
+    "tables/specifications.csv": (
         "an overall estimate under a specification", "indicator specification design choices n_choices sample "
                                                      "treatment estimator "
         f"cluster estimate {ERRORS} p_value {SIZES} claim value_agrees sign_agrees significance_agrees n_agrees "
         "number note is_synthetic", {}),
-    "ranking.csv": (
+    "tables/ranking.csv": (
         "a specification of a family, by how many printed facts it satisfies", "family rank specification design "
                                                                                "choices n_choices "
         "is_default facts_satisfied facts_printed values signs bands ns not_satisfied is_synthetic", {
@@ -52,45 +42,35 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
             "bands": ("bands of significance satisfied", COUNT, NEVER),
             "ns": ("numbers of observations satisfied", COUNT, NEVER),
             "not_satisfied": ("the other facts, as claim and fact", TEXT, "all are satisfied")}),
-    "choices.csv": (
+    "tables/choices.csv": (
         "how far one choice moves the estimate of a claim", "claim indicator estimator treatment sample choice value "
         "design difference smallest largest n_pairs is_synthetic", {
             "choice": ("choice that is changed", CODE, NEVER), "value": ("its value", TEXT, NEVER),
             "difference": ("mean change of the estimate", EFFECT, NEVER),
             "smallest": ("smallest change", EFFECT, NEVER), "largest": ("largest change", EFFECT, NEVER),
             "n_pairs": ("pairs of specifications that differ in this choice alone", COUNT, NEVER)}),
-    "data_dictionary.csv": (
+    "tables/data_dictionary.csv": (
         "a column of a CSV of the results", "file row column title meaning unit missing is_synthetic", {
             "row": ("what one row of the file is", TEXT, NEVER), "column": ("name of the column", TEXT, NEVER),
             "title": ("its name in words", TEXT, NEVER),
             "meaning": ("what it holds", TEXT, NEVER), "unit": ("its unit, or kind", TEXT, NEVER),
             "missing": ("what an empty cell means", TEXT, NEVER),
             "is_synthetic": ("the files of this run are made from made-up data", "True or False", NEVER)}),
-    "tables/effects_*.csv": (
-        "an overall effect under the reported specification, both clusterings", "family indicator outcome treatment "
-            "sample "
-        "estimator estimate n_obs n_units n_treated few_treated "
-        f"{_both(f'{ERRORS} p_value p_adjusted n_clusters n_treated_clusters')} note effect_unit is_synthetic", {}),
-    "tables/reproduction.csv": (
-        "a published finding alongside our estimate, both clusterings", "claim figure indicator outcome estimator "
-        "treatment sample unit as_printed published_value published_sign published_significance published_n estimate "
-        "n_obs n_units n_treated few_treated difference value_agrees sign_agrees n_agrees status "
-        f"{_both(f'{ERRORS} p_value p_holm n_clusters significance_agrees number reasons')} note is_synthetic", {}),
-    "figures/coefficients_*.csv": (
+    "tables/figures.csv: coefficients_*": (
         "a coefficient drawn", f"indicator specification sample treatment estimator cluster estimate {ERRORS} band_low "
         f"band_high p_value {SIZES} state few_treated note published_value is_synthetic", {}),
-    "figures/event_study_*.csv": (
+    "tables/figures.csv: event_study_*": (
         "an effect at an event time", "indicator specification sample treatment estimator event_time cluster estimate "
         f"{ERRORS} band_low band_high p_value {SIZES} state few_treated note is_synthetic", {}),
-    "figures/estimators_*.csv": (
+    "tables/figures.csv: estimators_*": (
         "an effect at an event time, or their average, with waves by date", "indicator specification estimator "
                                                                             "estimand "
         f"event_time cluster estimate {ERRORS} band_low band_high published_value {SIZES} note is_synthetic", {}),
-    "figures/trends_*.csv": (
+    "tables/figures.csv: trends_*": (
         "a group's mean in a period", "period group observed_mean linear_trend n_units is_synthetic", {
             "observed_mean": ("mean outcome of the group", "unit of the outcome", "no figure in the period"),
             "linear_trend": ("its fit by the linear-trends model", "unit of the outcome", "no fit")}),
-    "figures/series_*.csv": (
+    "tables/figures.csv: series_*": (
         "a wave's mean in a period", "period wave first_treated counts_as mean n_units is_synthetic", {
             "wave": ("wave; units of one wave with different dates are separate", COUNT, "units in no wave"),
             "first_treated": ("its first treated period", "ISO period", "never, or no date is known"),
@@ -101,30 +81,30 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
               "is_synthetic", {
                   "kind": ("printed, ours, as_published (errors by unit), the kind of a check, or range", CODE, NEVER),
                   "words": ("what the line says", TEXT, NEVER)})
-       for file in ("figures/evidence_*.csv", "figures/answer.csv")},
-    "figures/robustness_*.csv": (
+       for file in ("tables/figures.csv: evidence_*", "tables/figures.csv: answer")},
+    "tables/figures.csv: robustness_*": (
         "the headline effect in another way",
         "indicator group key left_out called what estimator specification sample treatment cluster "
         f"estimate {ERRORS} p_value {SIZES} status note is_synthetic shown published_value", {
             "group": ("kind of alternative", CODE, NEVER), "what": ("the alternative", TEXT, "as reported"),
             "shown": ("whether and how the figure shows it", TEXT, NEVER)}),
-    "figures/specification_*.csv": (
+    "tables/figures.csv: specification_*": (
         "an estimate under a specification, with its choices", f"place indicator specification sample treatment "
                                                                f"estimator cluster "
         f"estimate {ERRORS} p_value {SIZES} {' '.join(CHOICES)} same_as note published_value is_synthetic", {
             "place": ("place on the horizontal axis", COUNT, "not drawn"),
             "same_as": ("specification with the same settings that is drawn in its place", CODE, "none")}),
-    "figures/specifications_*.csv": (
+    "tables/figures.csv: specifications_*": (
         "a claim's estimate under a specification", f"claim indicator specification design choices sample treatment "
                                                     f"estimator "
         f"cluster estimate {ERRORS} p_value n_obs value_agrees sign_agrees significance_agrees n_agrees number "
         "published_value is_synthetic", {}),
-    "figures/timing_*.csv": (
+    "tables/figures.csv: timing_*": (
         "a unit of the panel", "unit unit_name system cohort n_periods n_figures is_synthetic", {
             "unit": ("code of the unit", CODE, NEVER), "unit_name": ("its name", TEXT, NEVER),
             "system": ("system it is part of", CODE, NEVER),
             "n_figures": ("periods it has a figure for", COUNT, NEVER)}),
-    "figures/waves.csv": (
+    "tables/figures.csv: waves": (
         "a system and when it became treated", "wave system name from_month <geography> is_synthetic", {
             "wave": ("wave of the record", COUNT, NEVER), "system": ("system", CODE, NEVER),
             "name": ("its name", TEXT, NEVER), "from_month": ("first treated month", "ISO month", NEVER),
@@ -138,7 +118,7 @@ def _file(about: str, columns: Mapping[str, pa.Column]) -> pa.DataFrameSchema:
 
 # File or pattern of files in the results folder -> its schema.
 RESULTS: dict[str, pa.DataFrameSchema] = {
-    f"{name}.csv": _file(SCHEMAS[name].title, SCHEMAS[name].columns | {
+    f"tables/{name}.csv": _file(SCHEMAS[name].title, SCHEMAS[name].columns | {
         each: described(each, pa.Column(), {}) for each in more})
     for name, more in _OF_TABLES.items()
 } | {

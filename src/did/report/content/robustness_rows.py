@@ -63,8 +63,6 @@ FEW_CLUSTERS = {
 }
 # Diagnostics of estimates on another panel -> their group.
 PANELS = {"drop_year": "years", "left_out": "left_out", "other_controls": "controls", "placebo_onset": "placebo"}
-PARTS = {"by_system": "By system", "by_wave": "By wave", "by_intensity": "By intensity",
-         "by_deprivation": "By deprivation"}
 SIZES = ["n_obs", "n_units", "n_treated"]
 # Columns of the diagnostics table that tell changes of one kind apart.
 KEY = ["variant", "left_out", "part", "part_of", "period"]
@@ -111,18 +109,11 @@ def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.Dat
         ),
     ]
     rows = pd.concat([part.reindex(columns=COLUMNS) for part in parts if len(part)], ignore_index=True)
-    rows[["left_out", "called"]] = rows[["left_out", "called"]].fillna("")
+    rows[["left_out", "called"]] = rows[["left_out", "called"]].astype(object).fillna("")
     lost = rows["estimate"].isna()
     rows["status"] = np.where(lost, "skipped", "done")
     order = {group: place for place, group in enumerate(GROUPS)}
     return rows.sort_values("group", key=lambda column: column.map(order), kind="stable").reset_index(drop=True)
-
-
-def about_parts(diagnostics: pd.DataFrame, *, indicator: str, specification: str, sample: str) -> pd.DataFrame:
-    """Return the effects of parts of the treated (``PARTS``), with ``group`` the diagnostic and ``what`` the part."""
-    rows = _where(diagnostics, indicator=indicator, specification=specification, sample=sample)
-    rows = _renamed(rows[rows["diagnostic"].isin(list(PARTS))])
-    return rows.assign(group=rows["diagnostic"]).reindex(columns=COLUMNS)
 
 
 def leaves_out_zero(rows: pd.DataFrame, sign: float = 0.0) -> pd.Series:

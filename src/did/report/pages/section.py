@@ -1,23 +1,38 @@
-"""One outcome's section of the report: what a reader asks first, words, figures, diagnostics, area audit and
-caveats."""
+"""The annex of the report: one outcome's section, and what was published."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import pandas as pd
 
 from did.estimators import entries
 from did.project import result_files
 from did.project.config import Evaluation, Indicator
+from did.project.paths import Paths
 from did.project.registry import Source
 from did.report.content.describe import used
-from did.report.content.facts import Facts
-from did.report.pages import outcome
-from did.report.pages.summary import reported
+from did.report.content.facts import Facts, Front, reported
+from did.report.content.outcome_tables import area_audit_table, evidence_tables, outcome_tables, panel_sentence
+from did.report.content.published import (
+    Varied,
+    agreement_table,
+    bands_table,
+    choices_table,
+    claims_table,
+    default_words,
+    lost_lines,
+    numbers_table,
+    observations_table,
+    printed_facts,
+    ranking_table,
+    reasons_of,
+)
+from did.report.content.sentence import Sentence
+from did.report.content.table import Table
 from did.report.writers.html import html_of, picture
-from did.words import listed, markdown_cell
+from did.words import listed
 
 # Figures of an outcome by the beginning of their names, in the order shown, and what they show.
 FIGURES = {
@@ -32,35 +47,41 @@ FIGURES = {
 }
 
 
-def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, figures: Sequence[str],
-                 sources: Mapping[str, Source], tables: Mapping[str, pd.DataFrame], results: Path) -> str:
-    """Return the section as text, ending in one line break.
+def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, sources: Mapping[str, Source],
+                 tables: Mapping[str, pd.DataFrame], figures: Sequence[str], paths: Paths, is_headline: bool) -> str:
+    """Return one outcome's section as text, ending in one line break.
 
-    ``facts`` are of this outcome alone, ``figures`` the names of its figures in the folder ``results``; ``tables`` its
-    rows of the stages' tables and, as ``reproduction``, its claims alongside ours. Made-up data are said if any
-    row is synthetic. All text is escaped by the template. Raises DidError if a table lacks the specification or a
-    figure is missing.
+    ``facts`` are of this outcome alone, ``figures`` the names of its figures; ``is_headline``: its family is answered
+    by it, so that its evidence is drawn before the annex; ``tables`` its rows of the stages'
+    tables and, as ``reproduction``, its claims alongside ours. Made-up data are said if any row is synthetic. All text
+    is escaped by the template. Raises DidError if a table lacks the specification or a figure is missing.
     """
-    name = indicator.id
-    tables = dict(tables)
-    # Effects by event time are in the figures; without them every search is short.
-    tables["estimates"] = tables["estimates"].loc[tables["estimates"]["estimand"].eq("overall")]
-    if len(tables["reproduction"]):
-        tables["reproduction"] = reported(tables["reproduction"], facts)
-    files = markdown_cell(listed(f"{source.title} ({source.publisher})" for source in used([indicator], sources)))
+    name, claims = indicator.id, reported(tables["reproduction"], facts)
+    # The evidence on a family's headline is before the annex.
     shown = [(each, _caption(each, prefix, facts)) for prefix in FIGURES for each in figures
              if each == f"{prefix}_{name}" or (each.startswith(f"{prefix}_{name}_") and
                                                each.removeprefix(f"{prefix}_{name}_") in {*facts.samples, *entries()})]
+    files = listed(f"{source.title} ({source.publisher})" for source in used([indicator], sources))
     return html_of(
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
         synthetic=any(bool(table["is_synthetic"].any()) for table in tables.values()),
-        glance=outcome.glance(indicator, facts, tables, files),
-        evidence=outcome.evidence(facts, tables),
-        answers=outcome.answers(facts, tables),
-        pictures=[picture(results, each, caption=caption, rule=f"draw_{name}") for each, caption in shown],
-        diagnostics=outcome.diagnostics(facts, tables, evaluation),
-        area_audit=outcome.area_audit(facts, tables),
-    )
+        evidence=evidence_tables(facts, tables), claims=_claims(claims, facts),
+        groups=outcome_tables(facts, {**tables, "reproduction": claims}),
+        panel=panel_sentence(tables["estimates"], facts),
+        first=[picture(paths, each, caption=caption) for each, caption in shown[:1] if not is_headline],
+        pictures=[picture(paths, each, caption=caption) for each, caption in shown[1:]],
+        area_audit=area_audit_table(tables["area_audit"], facts),
+        comes_from=Sentence("The figures come from {files}. In the tables its rows have the indicator {indicator}; "
+                            "the command did trace {indicator} goes from a number down to a cell of a file.",
+                            {"files": files, "indicator": name}))
+
+
+def _claims(rows: pd.DataFrame, facts: Facts) -> Table | None:
+    """What was published on one outcome."""
+    if rows.empty:
+        return None
+    return replace(claims_table(rows, facts).slim(keep={"Cell"}), name=f"claims-{facts.total}",
+                   caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")
 
 
 def _caption(name: str, prefix: str, facts: Facts) -> str:
@@ -68,3 +89,38 @@ def _caption(name: str, prefix: str, facts: Facts) -> str:
     called = dict(facts.samples) | {estimator: each.running for estimator, each in entries().items()}
     of = called.get(name.removeprefix(f"{prefix}_{facts.total}_"), "")
     return f"{words}, {of}" if of else words
+
+
+def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, Facts], *, reproduction: pd.DataFrame,
+                   specifications: pd.DataFrame, ranked: pd.DataFrame, moved: pd.DataFrame,
+                   denominators: Mapping[str, str]) -> str:
+    """Return what the annex says of everything that was published, as text; "" where nothing was.
+
+    ``reproduction``: that table; ``specifications``, ``ranked`` and ``moved`` as from `judged`, `ranking` and
+    `choices` of `did.evidence.ranking`; ``denominators`` of the families' headline outcomes.
+    """
+    if reproduction.empty:
+        return ""
+    rows = reported(reproduction, front)
+    facts = _with_outcomes(front, families)
+    indicators = {name for each in families.values() for name in each.outcomes}
+    varied = Varied(specifications, front.specification, evaluation.clusters[0],
+                    list(result_files.specifications_figures(evaluation, indicators)))
+    boundaries = evaluation.specifications[front.specification].boundaries
+    default = rows.loc[rows["cluster"].eq(varied.level) & rows["n_units"].notna()].drop_duplicates("indicator")
+    units = default.set_index("indicator")["n_units"].to_dict()
+    return html_of(
+        "published.html.j2", front=front, synthetic=bool(reproduction["is_synthetic"].any()),
+        claims=claims_table(rows, facts).slim(keep={"Cell"}), facts=[*printed_facts(rows, facts), *lost_lines(rows)],
+        reasons=reasons_of(rows), tables=[table for table in (
+            agreement_table(rows, facts), observations_table(rows, varied, families), numbers_table(rows, varied),
+            bands_table(rows, varied), *(ranking_table(part, families[family]) for family, part in ranked.groupby(
+                "family", sort=False) if family in families), choices_table(moved, varied)) if table],
+        defaults=[default_words(each, boundaries, denominators[name], units[each.total])
+                  for name, each in families.items() if each.total in units and boundaries])
+
+
+def _with_outcomes(front: Front, families: Mapping[str, Facts]) -> Front:
+    """The front with what the outcomes of its families are called."""
+    return Front(**{**vars(front), "outcomes": {name: label for facts in families.values()
+                                                for name, label in facts.outcomes.items()}})

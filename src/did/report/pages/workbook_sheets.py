@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from did.project.registry import Source
-from did.report.content.facts import METHODS, Facts, Front, estimator_name, own_dates_names
-from did.report.content.notes import worded
-from did.report.pages.paper_tables import BY_CLUSTER, CELL, NUMBERS, SHARED, SYNTHETIC, claims, effects, side_by_side
-from did.report.writers.workbook import Column, Cover, Sheet
-from did.words import decimals_for, period_name, short_decimals
+from did.report.content.facts import Facts, Front
+from did.report.content.names import Names
+from did.report.content.published import NUMBERS, claims_table
+from did.report.content.result_tables import (
+    adjusted_table,
+    areas_table,
+    calibration_table,
+    diagnostics_table,
+    effects_table,
+    headline_table,
+    over_time_table,
+)
+from did.report.content.table import Column, Table
+from did.report.writers.banner import SYNTHETIC
+from did.report.writers.workbook import Cover
+from did.words import period_name
 
 MANIFEST = "manifest.json"
 NOTES = {
@@ -43,8 +53,7 @@ NOTES = {
                "in the evaluation file.",
     "number": NUMBERS,
     "printed": "As the publication prints it, in our words where it prints no number.",
-    "staggered": "Each wave is treated from its own date. Where effects differ between waves or grow with time, "
-                 "two-way fixed effects weight them in ways that need not be an average; the other estimators do not.",
+    "detectable": "The smallest true effect that a two-sided test at 5% by the method finds in 80% of samples.",
     "event_time": "Periods since the first treated one, which is 0; the effect at the reference is 0 by definition and "
                   "has no error.",
     "band": "A band that covers all effects of one estimator at once with a chance of 95%.",
@@ -54,54 +63,44 @@ NOTES = {
     "total": "Sum over all periods of the count behind the outcome; a rate that was published without counts has none.",
     "checksum": "SHA-256 of the file as used. `did verify` computes it again.",
 }
-CLUSTER_COLUMNS = {
-    "std_error": ("Standard error {by} (unit of the row) [note:clusters]", "number"),
-    "ci_low": ("95% interval {by}, lower end (unit of the row)", "number"),
-    "ci_high": ("95% interval {by}, upper end (unit of the row)", "number"),
-    "p_value": ("p-value {by} (0 to 1)", "p"),
-    "p_adjusted": ("p-value {by}, adjusted for many outcomes (0 to 1) [note:adjusted]", "p"),
-    "n_clusters": ("Clusters {by} (number)", "count"),
-    "n_treated_clusters": ("Treated clusters {by} (number) [note:few]", "count"),
-}
-OUTCOME = [Column("family", "Family"), Column("outcome", "Outcome")]
-WHICH = [Column("treatment", "Treatment [note:treatment]"), Column("sample", "Sample [note:sample]"),
-         Column("estimator", "Estimator")]
-ESTIMATE = [Column("effect_unit", "Unit of the effect"),
-            Column("estimate", "Estimate (unit of the row) [note:estimate]", "number", "[x]")]
-SIZES = [Column("n_obs", "Observations (number) [note:observations]", "count"),
-         Column("n_units", "Units (number)", "count"), Column("n_treated", "Treated units (number)", "count")]
-NOTE = Column("note", "Remarks")
-INTERVALS = [name for name in BY_CLUSTER if name != "p_adjusted"]
+STAGGERED = ("Each wave is treated from its own date. Where effects differ between waves or grow with time, two-way "
+             "fixed effects weight them in ways that need not be an average; the other estimators do not.")
 
 
 def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, reproduction: pd.DataFrame,
            units: Mapping[str, str], sources: Mapping[str, Source], files: Mapping[str, Mapping[str, Mapping]],
-           **others: pd.DataFrame) -> list[Sheet]:
+           **others: pd.DataFrame) -> list[Table]:
     """Return the workbook's tables from those of the stages (docs/tables.md): ``others`` are headline, calibration,
     diagnostics, area_audit and adjusted_p_values.
 
     ``pages`` are the families' facts; ``units`` maps an indicator to the unit of its effects; ``files`` maps a source
     to the files of its manifest. The reported specification alone, and for waves from their own dates the first such
-    specification. Clusterings stand side by side. All rows of all families of these tables are there, ordered as in
-    them. A table without a row, as of what was published where nothing was, has no sheet.
+    specification. Clusterings stand side by side. A table without a row, as of what was published where nothing was,
+    has no sheet.
     """
-    names = _Names(pages, units)
-    synthetic, area_audit = bool(estimates["is_synthetic"].any()), others["area_audit"]
-    made = [_headline(others["headline"], names), _effects(pages, estimates, units, names),
-            _reproduced(reproduction, front, names)]
-    staggered = pages[0].staggered
-    own = estimates.loc[estimates["specification"].eq(staggered)]
-    if len(own):
-        made.append(_staggered(own, names, staggered))
-    made += [
-        _event_time(estimates.loc[estimates["specification"].isin([front.specification, staggered])], names),
-        _diagnostics(others["diagnostics"], names),
-        _calibration(others["calibration"], names),
-        _areas(area_audit.loc[area_audit["specification"].eq(front.specification)], names),
-        _adjusted_p_values(others["adjusted_p_values"], names),
-        _sources(sources, files),
-    ]
-    return [replace(each, is_synthetic=synthetic) for each in made if len(each.rows)]
+    names = Names(pages, units)
+    synthetic, staggered = bool(estimates["is_synthetic"].any()), pages[0].staggered
+    area_audit, first = others["area_audit"], next(iter(pages[0].treatments))
+    default = estimates.loc[estimates["specification"].eq(front.specification)]
+    by_date = estimates.loc[estimates["specification"].eq(staggered)]
+    shown = pd.concat([default, by_date]) if staggered != front.specification else default
+    outcomes = {name: label for facts in pages for name, label in facts.outcomes.items()}
+    rows = reproduction.loc[reproduction["specification"].eq(front.specification)]
+    made = {
+        "Headline": headline_table(others["headline"], names),
+        "Effects": effects_table(default.loc[default["estimand"].eq("overall")
+                                             & default["treatment"].isin(list(pages[0].treatments))], names),
+        "Reproduction": claims_table(rows, replace(front, outcomes=outcomes)) if len(rows) else None,
+        "Staggered": replace(effects_table(by_date, names), about=STAGGERED,
+                             caption="Effects with each wave treated from its own date"),
+        "Event_time": replace(over_time_table(shown.loc[shown["treatment"].eq(first)], names, ["event_time"]),
+                              about="The first treatment; others, and means over a year, are in estimates.csv."),
+        "Diagnostics": diagnostics_table(others["diagnostics"], names),
+        "Calibration": calibration_table(others["calibration"], names),
+        "Areas": areas_table(area_audit.loc[area_audit["specification"].eq(front.specification)], names),
+        "Many_tests": adjusted_table(others["adjusted_p_values"], names),
+        "Sources": _sources(sources, files)}
+    return [replace(table, name=name, is_synthetic=synthetic) for name, table in made.items() if table]
 
 
 def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source], version: str,
@@ -144,225 +143,7 @@ def files_of(folder: Path) -> dict[str, dict]:
     return json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else {}
 
 
-class _Names:
-    """Codes of the tables -> what they are called on the sheets."""
-
-    def __init__(self, pages: Sequence[Facts], units: Mapping[str, str]) -> None:
-        self.family = {name: facts.title for facts in pages for name in facts.outcomes}
-        self.outcome = {name: label for facts in pages for name, label in facts.outcomes.items()}
-        first = pages[0]
-        self.treatment = {**first.treatments, "intensity_within_treated": "Intensity within the treated"}
-        self.sample, self.clusters, self.dose, self.units = first.samples, first.clusters, first.dose, units
-        self.error = f"std_error_{next(iter(first.clusters))}"
-
-    def named(self, rows: pd.DataFrame, *, staggered: bool = False) -> pd.DataFrame:
-        """``rows`` with names in place of codes, the family, and the unit of the effect.
-
-        ``staggered``: the names of estimators are those for waves treated from their own dates.
-        """
-        unit = [f"{self.units.get(row.indicator, '')}{f' per {self.dose}' if row.treatment.startswith('int') else ''}"
-                for row in rows[["indicator", "treatment"]].fillna("").itertuples(index=False)]
-        known = own_dates_names() if staggered else {}
-        estimator = {name: known.get(name) or f"{estimator_name(name)[:1].upper()}{estimator_name(name)[1:]}"
-                     for name in rows["estimator"].unique() if name}
-        return rows.assign(
-            effect_unit=unit, family=rows["indicator"].map(self.family), outcome=rows["indicator"].map(self.outcome),
-            treatment=rows["treatment"].map(lambda name: self.treatment.get(name, name)),
-            sample=rows["sample"].map(lambda name: self.sample.get(name, name)),
-            estimator=rows["estimator"].map(estimator))
-
-    def by_cluster(self, names: Iterable[str]) -> list[Column]:
-        """Columns of every clustering, one clustering after the other."""
-        return [Column(f"{name}_{cluster}", CLUSTER_COLUMNS[name][0].format(by=by), CLUSTER_COLUMNS[name][1])
-                for cluster, by in self.clusters.items() for name in names]
-
-
-def _decimals(rows: pd.DataFrame, error: str, value: str) -> list[int]:
-    """Decimals of each row: two digits of its error, or of the value itself where it has none."""
-    return [decimals_for(by if by > 0 else abs(of) if pd.notna(of) else None)
-            for by, of in zip(rows[error].astype(float).fillna(0.0), rows[value].astype(float), strict=True)]
-
-
-def _methods(rows: pd.DataFrame) -> pd.Series:
-    return rows["method"].map(lambda name: METHODS.get(name, name.replace("_", " ")))
-
-
-def _headline(rows: pd.DataFrame, names: _Names) -> Sheet:
-    shown = names.named(rows).assign(method=_methods(rows), holds=rows["holds"].map({True: "yes", False: "no"}))
-    columns = [*OUTCOME, *WHICH, *ESTIMATE,
-               Column("ci_low", "95% interval, lower end (unit of the row)", "number", "[x]"),
-               Column("ci_high", "95% interval, upper end (unit of the row)", "number", "[x]"),
-               Column("p_value", "p-value (0 to 1)", "p", "[x]"),
-               Column("method", "Method of inference [note:method]", empty="[x]"),
-               Column("holds", "Holds its level"),
-               *(Column(name, f"{heading} (share, 0 to 1) [note:coverage]", "p", "[x]") for name, heading in (
-                   ("coverage", "Measured coverage"), ("simulation_error", "Its simulation error"),
-                   ("coverage_least", "Least coverage of a scheme"), ("coverage_most", "Most coverage of a scheme"))),
-               Column("n_draws", "Placebo assignments (number)", "count"), *SIZES,
-               Column("n_clusters", "Clusters (number)", "count"),
-               Column("n_treated_clusters", "Treated clusters (number)", "count"), NOTE]
-    width = (rows["ci_high"] - rows["ci_low"]) / 4
-    return Sheet("Headline", "Headline estimates, with intervals of measured coverage",
-                 "One row per outcome, treatment and estimator, under the reported specification.", columns, shown,
-                 _decimals(rows.assign(width=width.where(np.isfinite(width))), "width", "estimate"))
-
-
-def _calibration(rows: pd.DataFrame, names: _Names) -> Sheet:
-    skipped = rows["status"].eq("skipped")
-    shown = names.named(rows).assign(method=_methods(rows), scheme=rows["scheme"].str.replace("_", " "))
-    for name in ("n_clusters", "n_treated_clusters", "n_treated", "coverage", "simulation_error", "mean_width"):
-        own = shown[name].astype(object)
-        shown[name] = own.mask(own.isna() & skipped, "[x]")
-    columns = [*OUTCOME, Column("treatment", "Treatment [note:treatment]"), Column("estimator", "Estimator"),
-               Column("effect_unit", "Unit of the effect"), Column("scheme", "Placebo assignments among"),
-               Column("method", "Method of inference"), Column("n_draws", "Placebo assignments (number)", "count"),
-               Column("rejected", "True null rejected at 5% (number)", "count"),
-               Column("coverage", "Measured coverage (share, 0 to 1) [note:coverage]", "p"),
-               Column("simulation_error", "Its simulation error (share, 0 to 1)", "p"),
-               Column("mean_width", "Mean width of 95% intervals (unit of the row)", "number"),
-               Column("n_treated", "Treated units in an assignment (mean number)", "number"),
-               Column("n_clusters", "Clusters (number)", "count"),
-               Column("n_treated_clusters", "Treated clusters (number)", "count"),
-               Column("reason", "Why skipped")]
-    return Sheet("Calibration", "How often each method of inference errs on each outcome's own panel",
-                 "Where nothing was done, 95% intervals should hold zero in 0.95 of the assignments.", columns, shown,
-                 _decimals(rows, "mean_width", "mean_width"))
-
-
-def _effects(pages: Sequence[Facts], estimates: pd.DataFrame, units: Mapping[str, str], names: _Names) -> Sheet:
-    wide = pd.concat([effects(estimates, facts, units) for facts in pages], ignore_index=True)
-    columns = [*OUTCOME, *WHICH, *ESTIMATE, *names.by_cluster(BY_CLUSTER), *SIZES, NOTE]
-    return Sheet(
-        "Effects",
-        "Effects on every outcome by every estimator",
-        f"The reported specification ({pages[0].specification}) [note:specification].",
-        columns,
-        names.named(wide),
-        _decimals(wide, names.error, "estimate"),
-    )
-
-
-def _reproduced(reproduction: pd.DataFrame, front: Front, names: _Names) -> Sheet:
-    wide = claims(reproduction, front)
-    columns = [Column("claim", "Published cell"), Column("figure", "Figure"), Column("outcome", "Outcome"), *WHICH,
-               Column("unit", "Unit of the effect"), Column("as_printed", "As printed [note:printed]"),
-               Column("published_value", "Printed value (unit of the row)", "number", "[x]"),
-               Column("published_n", "Printed observations (number)", "count", "[x]"),
-               Column("estimate", "Our estimate (unit of the row) [note:estimate]", "number", "[x]"),
-               Column("n_obs", "Our observations (number) [note:observations]", "count", "[x]"),
-               Column("difference", "Ours less printed (unit of the row)", "number"),
-               Column("value_agrees", "Value agrees"), Column("sign_agrees", "Sign agrees"),
-               Column("n_agrees", "Observations agree")]
-    extra = {"p_holm": ("p-value {by}, adjusted by Holm (0 to 1)", "p"),
-             "significance_agrees": ("Significance agrees {by}", "text"),
-             "number": ("Number {by} [note:number]", "text")}
-    for cluster, by in names.clusters.items():
-        for name in ("std_error", "ci_low", "ci_high", "p_value", "p_holm", "significance_agrees", "number"):
-            heading, kind = (CLUSTER_COLUMNS | extra)[name]
-            columns.append(Column(f"{name}_{cluster}", heading.format(by=by), kind, "[z]" if kind == "text" else "[x]"))
-    shown = wide["published_value"].astype(float).map(lambda value: 0 if pd.isna(value) else short_decimals(value))
-    decimals = [max(pair) for pair in zip(_decimals(wide, names.error, "estimate"), shown, strict=True)]
-    return Sheet("Reproduction", "What was published alongside what this run finds", "One row per published finding.",
-                 columns, names.named(wide).assign(outcome=wide["outcome"], figure=wide["figure"].astype(str)),
-                 decimals)
-
-
-def _staggered(rows: pd.DataFrame, names: _Names, specification: str) -> Sheet:
-    overall = rows.loc[rows["estimand"].eq("overall") | rows["estimand"].str.startswith("overall_")]
-    wide = side_by_side(overall, [*CELL, "estimand"], clusters=list(names.clusters), by_cluster=INTERVALS)
-    columns = [*OUTCOME, *WHICH, Column("estimand", "Average over"), *ESTIMATE, *names.by_cluster(INTERVALS), *SIZES,
-               NOTE]
-    over = wide["estimand"].map(lambda name: name.removeprefix("overall_").replace("_", " "))
-    return Sheet("Staggered", "Effects with each wave treated from its own date [note:staggered]",
-                 f"Specification {specification} [note:specification]; overall is the average over treated units and "
-                 f"periods.", columns,
-                 names.named(wide, staggered=True).assign(estimand=over), _decimals(wide, names.error, "estimate"))
-
-
-def _event_time(rows: pd.DataFrame, names: _Names) -> Sheet:
-    rows = rows.loc[rows["estimand"].eq("event_time") & rows["treatment"].eq(next(iter(names.treatment)))]
-    measured = ["std_error", "ci_low", "ci_high", "band_low", "band_high"]
-    wide = side_by_side(
-        rows,
-        ["specification", *CELL, "event_time"],
-        clusters=list(names.clusters),
-        by_cluster=measured,
-        shared=[name for name in SHARED if name != "n_obs"],
-    )
-    columns = [*OUTCOME, Column("specification", "Specification [note:specification]"), *WHICH,
-               Column("event_time", "Event time (periods) [note:event_time]", "count"), *ESTIMATE]
-    for cluster, by in names.clusters.items():
-        columns += [Column(f"{name}_{cluster}", CLUSTER_COLUMNS[name][0].format(by=by), "number")
-                    for name in measured[:3]]
-        columns += [Column(f"band_{end}_{cluster}", f"Band of all event times {by}, {word} end (unit of the row) "
-                           "[note:band]", "number") for end, word in (("low", "lower"), ("high", "upper"))]
-    return Sheet("Event_time", "Effects by time since treatment",
-                 "The reported specification, and that with waves by date; the first treatment. Those of other "
-                 "treatments, "
-                 "and means over a year, are in estimates.csv.", [*columns, *SIZES[1:], NOTE],
-                 names.named(wide, staggered=True),
-                 _decimals(wide, names.error, "estimate"))
-
-
-def _diagnostics(rows: pd.DataFrame, names: _Names) -> Sheet:
-    skipped = rows["status"].eq("skipped")
-    measured = ["value", "std_error", "ci_low", "ci_high", "statistic", "df", "df_denominator", "p_value", "n_obs",
-                "n_units", "n_treated", "n_clusters", "n_treated_clusters"]
-    shown = names.named(worded(rows))
-    for name in measured:
-        own = shown[name].astype(object)
-        shown[name] = own.mask(own.isna() & skipped, "[x]")
-    columns = [*OUTCOME, Column("specification", "Specification [note:specification]"), Column("sample", "Sample "
-        "[note:sample]"),
-               Column("diagnostic", "Diagnostic [note:diagnostic]"), Column("item", "Of"),
-               Column("status", "Done or skipped"), Column("value", "Value (as the diagnostic says)", "number"),
-               Column("std_error", "Standard error (as value)", "number"),
-               Column("ci_low", "95% interval, lower end (as value)", "number"),
-               Column("ci_high", "95% interval, upper end (as value)", "number"),
-               Column("statistic", "Statistic (as the diagnostic says)", "number"),
-               Column("df", "Degrees of freedom (number)", "number"),
-               Column("df_denominator", "Degrees of freedom below (number)", "number"),
-               Column("p_value", "p-value (0 to 1)", "p"),
-               *SIZES, Column("n_clusters", "Clusters (number)", "count"),
-               Column("n_treated_clusters", "Treated clusters (number)", "count"),
-               Column("reason", "Remarks or why skipped")]
-    shown = shown.assign(diagnostic=shown["diagnostic"].str.replace("_", " "))
-    return Sheet("Diagnostics", "Diagnostics, those that were skipped included", "One row per diagnostic and item.",
-                 columns, shown, _decimals(rows, "std_error", "value"))
-
-
-def _areas(rows: pd.DataFrame, names: _Names) -> Sheet:
-    rows = rows.loc[rows["fate"].ne("kept")]
-    shown = rows.assign(family=rows["indicator"].map(names.family), outcome=rows["indicator"].map(names.outcome),
-                        fate=rows["fate"].str.replace("_", " "))
-    columns = [*OUTCOME, Column("area_code", "Area code"), Column("area_name", "Area", empty="[x]"),
-               Column("fate", "What became of it [note:fate]"), Column("unit", "Unit it is part of (code)"),
-               Column("n_periods", "Periods with figures (number)", "count"),
-               Column("total", "Total (count) [note:total]", "count"), Column("reason", "Why")]
-    return Sheet("Areas", "Areas of the sources that were merged or left out", "Areas kept as they are need no row.",
-                 columns, shown)
-
-
-def _adjusted_p_values(rows: pd.DataFrame, names: _Names) -> Sheet:
-    shown = names.named(rows).assign(cluster=rows["cluster"].map(names.clusters),
-                                     p_method=rows["p_method"].replace(METHODS))
-    columns = [*OUTCOME, *WHICH, Column("cluster", "Clustered"), *ESTIMATE,
-               Column("std_error", "Standard error (unit of the row) [note:clusters]", "number"),
-               Column("p_value", "p-value by clustered errors (0 to 1)", "p"),
-               Column("p_tested", "p-value that is adjusted (0 to 1)", "p"),
-               Column("p_method", "It is by [note:method]"),
-               Column("p_size", "Measured share of true nulls rejected by it (0 to 1)", "p", "[x]"),
-               Column("p_holm", "p-value by Holm (0 to 1)", "p"),
-               Column("p_benjamini_hochberg", "p-value by Benjamini and Hochberg (0 to 1)", "p"),
-               Column("p_romano_wolf", "p-value by Romano and Wolf (0 to 1)", "p", "[x]"),
-               Column("p_adjusted", "p-value to report (0 to 1) [note:adjusted]", "p"),
-               Column("n_tests", "Outcomes tested together (number)", "count")]
-    return Sheet("Many_tests", "p-values adjusted for the number of outcomes",
-                 "Adjusted within a family, sample, treatment, estimator and clustering.", columns, shown,
-                 _decimals(rows, "std_error", "estimate"))
-
-
-def _sources(sources: Mapping[str, Source], files: Mapping[str, Mapping[str, Mapping]]) -> Sheet:
+def _sources(sources: Mapping[str, Source], files: Mapping[str, Mapping[str, Mapping]]) -> Table:
     lines = []
     for name, source in sources.items():
         whole = {"source": source.title, "publisher": source.publisher, "page": source.landing_page}
@@ -372,8 +153,10 @@ def _sources(sources: Mapping[str, Source], files: Mapping[str, Mapping[str, Map
                           "address": entry.get("address"), "sha256": entry.get("sha256")})
     columns = [Column("source", "Source"), Column("publisher", "Publisher"), Column("file", "File", empty="[x]"),
                Column("period", "Period of the file", empty="[x]"), Column("licence", "Licence of the file"),
-               Column("how", "How it was obtained", empty="[x]"), Column("bytes", "Size (bytes)", "count", "[x]"),
+               Column("how", "How it was obtained", empty="[x]"),
+               Column("bytes", "Size", "count", "bytes", empty="[x]"),
                Column("address", "Address of the file", empty="[x]"), Column("page", "Publisher's page"),
-               Column("sha256", "Checksum [note:checksum]", empty="[x]")]
-    return Sheet("Sources", "Files of the sources", "One row per file as used.", columns,
-                 pd.DataFrame(lines, columns=[column.name for column in columns]))
+               Column("sha256", "Checksum", explained="checksum", empty="[x]")]
+    return Table("Sources", "Files of the sources", columns,
+                 pd.DataFrame(lines, columns=[column.names[0] for column in columns]),
+                 about="One row per file as used.", file=MANIFEST)

@@ -59,11 +59,6 @@
       table.closest(".scroll").before(box);
     }
   }
-  const wide = matchMedia("(min-width: 68rem)");
-  const contents = document.querySelector("nav details");
-  const unfold = () => { contents.open = wide.matches; };
-  wide.addEventListener("change", unfold);
-  unfold();
   // A link into something folded unfolds it.
   const reveal = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));

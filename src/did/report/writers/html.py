@@ -1,24 +1,18 @@
-"""Elements of the report page: running text, tables that can be sorted and filtered, and figures put into the page."""
+"""The writer of web pages: figures put into the page, and templates that escape whatever stands in them."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from did.errors import DidError
-from did.words import p_value
+from did.project.paths import Paths
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-# Numbers of a figure are also in the page up to this many rows.
-SHORT = 40
-MARKS = re.compile(r"\\([\\|*`\[\]])|(\*\*)|(`)")
 SIZE = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
 FONT = "font:12px DejaVu Sans,Verdana,Arial,Helvetica,sans-serif"
 # How the font is written in each text of a figure: the quotes of its names are gone by then.
@@ -27,118 +21,31 @@ NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 
 @dataclass(frozen=True)
-class Made:
-    """Where something comes from: a file of the results folder, and the rule of the workflow that wrote it."""
-
-    file: str
-    rule: str
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a table: what is shown (text, or markup of our own) and, if it is not the text, what it sorts by."""
-
-    text: str | Markup
-    key: float | str | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the page: the first column names the row. ``right`` are the columns of numbers, aligned right."""
-
-    id: str
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    made: Made
-    right: frozenset[str] = frozenset()
-    filtered: bool = False
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Picture:
-    """A figure of the page: its data URI, alternative text, where it comes from, and its numbers if they are few."""
+    """A figure of the page: its data URI, alternative text, its file, and its size in pixels."""
 
     id: str
     caption: str
     uri: str
     alt: str
-    made: Made
-    numbers: Table | None
+    file: str
     width: int
     height: int
 
 
-def inline(text: str) -> Markup:
-    """Return a sentence of the Markdown pages as HTML: bold and code are kept, everything else is shown as text.
-
-    The sentences were made for Markdown with ``markdown_cell``: its escapes are undone, and then all is escaped for
-    HTML, so no text from a file can become markup. A bold or code mark that is not closed is closed at the end.
-    """
-    parts, place = [], 0
-    opened: dict[str, bool] = {"strong": False, "code": False}
-    for found in MARKS.finditer(text):
-        parts.append(_plain(text[place:found.start()]))
-        place = found.end()
-        if found[1]:
-            parts.append(escape(found[1]))
-            continue
-        tag = "strong" if found[2] else "code"
-        parts.append(Markup("</{}>" if opened[tag] else "<{}>").format(tag))
-        opened[tag] = not opened[tag]
-    parts.append(_plain(text[place:]))
-    parts += [Markup("</{}>").format(tag) for tag, still in opened.items() if still]
-    return Markup("").join(parts)
-
-
-def _plain(text: str) -> Markup:
-    return escape(text.replace("&lt;", "<"))
-
-
-def bare_p(p: float) -> str:
-    """Return a p-value for a column that is named p: ``0.023``, ``< 0.001``; "" if missing."""
-    return "" if pd.isna(p) else p_value(p).removeprefix("p = ").removeprefix("p ")
-
-
-def table_of(frame: pd.DataFrame, *, name: str, caption: str, made: Made, right: Iterable[str] = (),
-             keys: Mapping[str, Sequence[float | str]] | None = None, filtered: bool = False, note: str = "") -> Table:
-    """Return a frame of texts as a table of the page; ``keys`` maps a column to what its cells sort by."""
-    keys = keys or {}
-    by_column = [[Cell(value if isinstance(value, str) else "" if pd.isna(value) else str(value), key)
-                  for value, key in zip(frame[column], keys.get(column, [None] * len(frame)), strict=True)]
-                 for column in frame.columns]
-    rows = list(zip(*by_column, strict=True))
-    return Table(name, caption, [str(column) for column in frame.columns], rows, made,
-                 frozenset(right) & set(frame.columns), filtered, note)
-
-
-def picture(results: Path, name: str, *, caption: str, rule: str) -> Picture:
-    """Return the figure ``name`` of the results folder, ready for the page: SVG, alternative text, numbers if few.
+def picture(paths: Paths, name: str, *, caption: str) -> Picture:
+    """Return the figure ``name`` of a run, ready for the page: SVG and alternative text.
 
     Raises DidError if one of its files is missing.
     """
-    folder = results / "figures"
     try:
-        svg = (folder / f"{name}.svg").read_text(encoding="utf-8")
-        alt = (folder / f"{name}.txt").read_text(encoding="utf-8").strip()
-        with open(folder / f"{name}.csv", encoding="utf-8", newline="") as file:
-            lines = list(csv.reader(file))
+        svg = (paths.results / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+        alt = (paths.drawn / f"{name}.txt").read_text(encoding="utf-8").strip()
     except FileNotFoundError as error:
         raise DidError(f"{error.filename}: expected a figure of the report; found no file; run the draw stage"
                        ) from None
-    made = Made(f"figures/{name}.csv", rule)
-    numbers = None
-    if 1 < len(lines) <= SHORT + 1:
-        numbers = Table(f"numbers-{name}", f"Numbers behind: {caption}", lines[0],
-                        [[Cell(_short(value)) for value in line] for line in lines[1:]], made)
     width, height = (round(float(size) * 4 / 3) for size in SIZE.search(svg).groups())
-    return Picture(f"figure-{name}", caption, data_uri(svg), alt, made, numbers, width, height)
-
-
-def _short(value: str) -> str:
-    """Return a number of a CSV file with at most six significant digits; other text as it is."""
-    return f"{float(value):.6g}" if NUMBER.fullmatch(value) else value
+    return Picture(f"figure-{name}", caption, data_uri(svg), alt, f"figures/{name}.svg", width, height)
 
 
 def data_uri(svg: str) -> Markup:

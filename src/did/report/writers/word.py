@@ -1,13 +1,13 @@
-"""A Word document of one table, in the few parts of Office Open XML that it needs: the same table, the same bytes."""
+"""The writer of Word: tables in the few parts of Office Open XML that they need; the same tables, the same bytes."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-import pandas as pd
+from did.report.content.table import Column, Table
 
 # A4 on its side with margins of 1.5 cm, in twentieths of a point.
 PAGE = (16838, 11906)
@@ -22,18 +22,18 @@ STYLES = [("Normal", "Normal", 18, False), ("Heading1", "heading 1", 28, True), 
           ("Cell", "Table Cell", 15, False), ("Note", "Table Note", 15, False)]
 
 
-def document(table: pd.DataFrame, *, title: str, caption: str, notes: Sequence[str], banner: str = "",
-             right: Collection[str] = ()) -> bytes:
-    """Return a .docx file with a heading, ``banner`` if there is one, a caption, the table and its notes.
+def document(tables: Sequence[Table], *, title: str, banner: str = "") -> bytes:
+    """Return a .docx file with a heading, ``banner`` if there is one, and each table with its caption and notes.
 
-    ``table`` is a frame of text; missing values are empty cells; columns named in ``right`` are aligned right. Header
-    rows repeat on every page, rows do not break across pages, nothing is merged, and the table has alternative text
-    (ECMA-376, part 1, section 17.4). The language is British English. Equal arguments give equal bytes.
+    Header rows repeat on every page, rows do not break across pages, nothing is merged, and the tables have alternative
+    text (ECMA-376, part 1, section 17.4). The language is British English. Equal arguments give equal bytes.
     """
     body = [_paragraph(title, "Heading1")]
-    body += [_paragraph(banner, "Normal", bold=True)] if banner else []
-    body += [_paragraph(caption, "Caption"), _table(table, caption, set(right))]
-    body += [_paragraph(note, "Note") for note in notes]
+    for table in tables:
+        # Each table may be taken out alone, and says by itself that its data are made up.
+        body += [_paragraph(banner, "Normal", bold=True)] if banner else []
+        body += [_paragraph(table.caption, "Caption"), _table(table)]
+        body += [_paragraph(note, "Note") for note in table.notes]
     width, height = PAGE
     section = (f'<w:sectPr><w:pgSz w:w="{width}" w:h="{height}" w:orient="landscape"/><w:pgMar w:top="{MARGIN}" '
                f'w:right="{MARGIN}" w:bottom="{MARGIN}" w:left="{MARGIN}" w:header="400" w:footer="400" w:gutter="0"/>'
@@ -68,35 +68,37 @@ def _paragraph(text: str, style: str, *, bold: bool = False, right: bool = False
             f"{escape(words)}</w:t></w:r></w:p>")
 
 
-def _table(table: pd.DataFrame, caption: str, right: Collection[str]) -> str:
+def _table(table: Table) -> str:
     # Columns share the page by what must stand in one line: words, and the whole of what is aligned right.
-    rows = table.fillna("").astype(str)
-    share = [max((len(line) for text in rows[name] for line in ([text] if name in right else text.split())), default=1)
-             for name in rows.columns]
-    share = [max(length, *map(len, name.split()), 0 if name in right else _usual(rows[name])) + 2
-             for length, name in zip(share, rows.columns, strict=True)]
+    rows, shown = list(table.texts()), table.shown
+    columns = list(zip(*rows, strict=True)) if rows else [() for _ in shown]
+    share = [_width(column, texts) for column, texts in zip(shown, columns, strict=True)]
     room = PAGE[0] - 2 * MARGIN
     widths = [int(room * part / sum(share)) for part in share]
     lines = "".join(f'<w:{side} w:val="single" w:sz="{size}" w:space="0" w:color="3D3D3D"/>'
                     for side, size in (("top", 8), ("bottom", 8), ("insideH", 2)))
-    head = _row(rows.columns, widths, rows.columns, right, header=True)
-    body = "".join(_row(row, widths, rows.columns, right) for row in rows.itertuples(index=False, name=None))
+    right = [column.is_numeric for column in shown]
+    head = _row([column.heading for column in shown], widths, right, header=True)
+    body = "".join(_row(row, widths, right) for row in rows)
     grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
     return (f'<w:tbl><w:tblPr><w:tblW w:w="{sum(widths)}" w:type="dxa"/><w:tblBorders>{lines}</w:tblBorders>'
             '<w:tblLayout w:type="fixed"/><w:tblLook w:val="0020" w:firstRow="1"/>'
-            f"<w:tblCaption w:val={quoteattr(caption)}/></w:tblPr><w:tblGrid>{grid}</w:tblGrid>{head}{body}</w:tbl>")
+            f"<w:tblCaption w:val={quoteattr(table.caption)}/></w:tblPr><w:tblGrid>{grid}</w:tblGrid>{head}{body}"
+            "</w:tbl>")
 
 
-def _usual(column: pd.Series) -> float:
-    return 0.5 * float(column.str.len().quantile(0.9)) if len(column) else 0.0
+def _width(column: Column, texts: Sequence[str]) -> float:
+    whole = max((len(part) for text in texts for part in ([text] if column.is_numeric else text.split())), default=1)
+    lengths = sorted(map(len, texts))
+    usual = 0.0 if column.is_numeric or not lengths else 0.5 * lengths[int(0.9 * (len(lengths) - 1))]
+    return max(whole, *map(len, column.heading.split()), usual) + 2
 
 
-def _row(cells: Sequence[str], widths: list[int], names: Sequence[str], right: Collection[str], *,
-         header: bool = False) -> str:
+def _row(cells: Sequence[str], widths: list[int], right: Sequence[bool], *, header: bool = False) -> str:
     repeat = "<w:tblHeader/>" if header else ""
     made = "".join(f'<w:tc><w:tcPr><w:tcW w:w="{width}" w:type="dxa"/></w:tcPr>'
-                   f"{_paragraph(cell, 'Cell', bold=header, right=name in right)}</w:tc>"
-                   for cell, width, name in zip(cells, widths, names, strict=True))
+                   f"{_paragraph(cell, 'Cell', bold=header, right=side)}</w:tc>"
+                   for cell, width, side in zip(cells, widths, right, strict=True))
     return f"<w:tr><w:trPr><w:cantSplit/>{repeat}</w:trPr>{made}</w:tr>"
 
 

@@ -1,4 +1,4 @@
-"""An accessible .xlsx workbook: cover, contents, notes, then one named table a sheet.
+"""The writer of .xlsx: an accessible workbook with cover, contents, notes, then one named table a sheet.
 
 After the UK Government Analysis Function's guidance "Releasing statistics in spreadsheets": everything begins in cell
 A1, no merged cells, no empty rows, columns or cells inside, units in headings, note markers and shorthand explained.
@@ -9,53 +9,25 @@ from __future__ import annotations
 import datetime as dt
 import io
 import math
-import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from did.report.content.table import PARTS, Column, Table, text_table
 from did.store.provenance import atomic
 from did.words import plural
 
 SHORTHAND = {"[x]": "not available: it could not be computed, or was not published",
              "[z]": "not applicable: the row has no such figure",
              "[c]": "suppressed by the publisher to protect confidentiality"}
-MARKER = re.compile(r"\[note:(\w+)\]")
 WIDEST, NARROWEST, NUMERIC, LINE = 60, 9, 16, 16  # widths in characters; height of a line in points
 TEXT_SIZE, WIDER = 12, 12 / 11  # points, and how much wider a character is than those that Excel counts widths in
 CREATED = dt.datetime(2000, 1, 1)  # fixed, so that equal tables give equal bytes
 P_FORMAT = '[<0.001]"<0.001";0.000'
 LANGUAGE = "en-GB"
-
-
-@dataclass(frozen=True)
-class Column:
-    """How a column of a sheet is shown.
-
-    name : in the frame; heading : with its unit, and ``[note:KEY]`` where a note explains it.
-    kind : ``text``, ``count``, ``number`` (decimals of the row) or ``p``; empty : what stands in an empty cell.
-    """
-
-    name: str
-    heading: str
-    kind: str = "text"
-    empty: str = "[z]"
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """One table: its tab, its title, a sentence about it, its columns, its rows and the decimals of their numbers."""
-
-    name: str
-    title: str
-    about: str
-    columns: Sequence[Column]
-    rows: pd.DataFrame
-    decimals: Sequence[int] = ()
-    is_synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,40 +41,63 @@ class Cover:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def write(path: str | Path, cover: Cover, sheets: Sequence[Sheet]) -> None:
+@dataclass(frozen=True)
+class _Field:
+    """A column of a sheet: its field of the data, its heading with unit and marker, its kind, what stands for none."""
+
+    name: str
+    heading: str
+    kind: str
+    empty: str
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """A table as it is written: fields in place of columns, and shorthand in every empty cell."""
+
+    name: str
+    title: str
+    about: str
+    fields: Sequence[_Field]
+    rows: pd.DataFrame
+    decimals: Sequence[int]
+    is_synthetic: bool
+
+
+def write(path: str | Path, cover: Cover, tables: Sequence[Table]) -> None:
     """Write the workbook to ``path``, whole or not at all; equal arguments give equal bytes."""
-    content = made(cover, sheets)
+    content = made(cover, tables)
     with atomic(path) as part:
         part.write_bytes(content)
 
 
-def made(cover: Cover, sheets: Sequence[Sheet]) -> bytes:
-    """Return the workbook: cover, contents, notes and a sheet for each of ``sheets``.
+def made(cover: Cover, tables: Sequence[Table]) -> bytes:
+    """Return the workbook: cover, contents, notes and a sheet for each of ``tables``, under its name.
 
     Text is written as text, whatever it begins with, so none of it is run as a formula; numbers are numbers. Notes are
-    numbered in the order in which headings and titles first refer to them; KeyError for a marker without a note.
+    numbered in the order in which headings first refer to them; KeyError for a key without a note.
     """
     import xlsxwriter
 
-    numbers = _numbered(cover, sheets)
-    used = {key: [sheet.name for sheet in sheets if key in MARKER.findall(_marked(sheet))] for key in numbers}
-    notes = pd.DataFrame({"note": [f"[note {number}]" for number in numbers.values()],
-                          "text": [cover.notes[key] for key in numbers],
-                          "sheets": [", ".join(used[key]) for key in numbers]})
-    bare = [_filled(sheet, numbers) for sheet in sheets]
-    legend = pd.DataFrame({"note": list(SHORTHAND), "text": list(SHORTHAND.values()),
-                           "sheets": [", ".join(sheet.name for sheet in bare if (sheet.rows == mark).any(axis=None))
-                                      or "none in this workbook" for mark in SHORTHAND]})
+    used: dict[str, list[str]] = {}
+    for table in tables:
+        for column in table.columns:
+            if column.explained and table.name not in used.setdefault(column.explained, []):
+                used[column.explained].append(table.name)
+    numbers = {key: f"[note {place}]" for place, key in enumerate(used, start=1)}
+    sheets = [_sheet(table, numbers) for table in tables]
     synthetic = any(sheet.is_synthetic for sheet in sheets)
-    notes_sheet = Sheet("Notes", "Notes and shorthand", "What the markers in headings and the shorthand in cells mean.",
-                        [Column("note", "Marker"), Column("text", "Meaning"), Column("sheets", "Used on sheets")],
-                        pd.concat([notes, legend], ignore_index=True), is_synthetic=synthetic)
-    listed = pd.DataFrame([(sheet.name, MARKER.sub("", sheet.title).strip(), len(sheet.rows))
-                           for sheet in [notes_sheet, *sheets]],
-                          columns=["sheet", "title", "rows"])
-    contents = Sheet("Contents", "Contents", "Each name is a link to its sheet.",
-                     [Column("sheet", "Sheet"), Column("title", "Title"), Column("rows", "Rows (number)", "count")],
-                     listed, is_synthetic=synthetic)
+    shorthand = {mark: [sheet.name for sheet in sheets if (sheet.rows == mark).any(axis=None)] for mark in SHORTHAND}
+    meaning = [{"Marker": numbers[key], "Meaning": cover.notes[key], "Used on sheets": ", ".join(names)}
+               for key, names in used.items()]
+    meaning += [{"Marker": mark, "Meaning": text, "Used on sheets": ", ".join(shorthand[mark])
+                 or "none in this workbook"} for mark, text in SHORTHAND.items()]
+    notes = _sheet(text_table("Notes", "Notes and shorthand", meaning, is_synthetic=synthetic,
+                              about="What the markers in headings and the shorthand in cells mean."), {})
+    lines = [{"Sheet": sheet.name, "Title": sheet.title, "Rows (number)": len(sheet.rows)}
+             for sheet in [notes, *sheets]]
+    contents = _sheet(text_table("Contents", "Contents", lines, right=["Rows (number)"], is_synthetic=synthetic,
+                                 about="Each name is a link to its sheet."), {})
     into = io.BytesIO()
     book = xlsxwriter.Workbook(into, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
                                       "default_format_properties": {"font_name": "Arial", "font_size": TEXT_SIZE}})
@@ -110,34 +105,30 @@ def made(cover: Cover, sheets: Sequence[Sheet]) -> bytes:
                          "subject": cover.banner or cover.title})
     writer = _Writer(book, cover.banner)
     writer.cover(cover)
-    for sheet in [contents, notes_sheet, *bare]:
+    for sheet in [contents, notes, *sheets]:
         writer.table(sheet, linked=sheet is contents)
     book.close()
     return _with_language(into.getvalue())
 
 
-def _marked(sheet: Sheet) -> str:
-    return " ".join([sheet.title, sheet.about, *(column.heading for column in sheet.columns)])
+def _sheet(table: Table, numbers: Mapping[str, str]) -> _Sheet:
+    fields = [each for column in table.columns for each in _fields(column, numbers)]
+    rows = pd.DataFrame({each.name: table.rows[each.name].astype(object) for each in fields})
+    for each in fields:
+        own = rows[each.name]
+        rows[each.name] = own.mask(own.isna() | (own == ""), each.empty)
+    return _Sheet(table.name, table.caption, table.about, fields, rows, table.decimals or [2] * len(rows),
+                  table.is_synthetic)
 
 
-def _numbered(cover: Cover, sheets: Sequence[Sheet]) -> dict[str, int]:
-    """Keys of notes -> their numbers, in order of first use."""
-    keys = dict.fromkeys(key for sheet in sheets for key in MARKER.findall(_marked(sheet)))
-    return {key: place for place, key in enumerate(keys, start=1) if cover.notes[key]}
-
-
-def _filled(sheet: Sheet, numbers: Mapping[str, int]) -> Sheet:
-    """The sheet with numbered notes and, in its rows, shorthand in every empty cell."""
-    def numbered(text: str) -> str:
-        return MARKER.sub(lambda found: f"[note {numbers[found[1]]}]", text)
-
-    columns = [Column(column.name, numbered(column.heading), column.kind, column.empty) for column in sheet.columns]
-    rows = pd.DataFrame({column.name: sheet.rows[column.name].astype(object) for column in columns})
-    for column in columns:
-        own = rows[column.name]
-        rows[column.name] = own.mask(own.isna() | (own == ""), column.empty)
-    return Sheet(sheet.name, numbered(sheet.title), numbered(sheet.about), columns, rows, sheet.decimals,
-                 sheet.is_synthetic)
+def _fields(column: Column, numbers: Mapping[str, str]) -> Iterator[_Field]:
+    """A column's fields, each with a heading of its own."""
+    headings = column.sheet or (column.heading,)
+    for name, heading, kind in zip(column.names, headings, PARTS[column.kind], strict=False):
+        unit = "0 to 1" if kind == "p" and column.kind == "interval" else column.unit
+        words = f"{heading}{f' ({unit})' if unit else ''}{f' {numbers[column.explained]}' if column.explained else ''}"
+        if heading:
+            yield _Field(name, words, kind, column.empty)
 
 
 class _Writer:
@@ -185,7 +176,7 @@ class _Writer:
                 sheet.set_row(row, LINE * _lines(text, 100))
         sheet.write_url(len(lines), 0, "internal:'Contents'!A1", self.link, "Go to the contents")
 
-    def table(self, sheet: Sheet, *, linked: bool = False) -> None:
+    def table(self, sheet: _Sheet, *, linked: bool = False) -> None:
         into = self.sheet(sheet.name, sheet.is_synthetic)
         into.write_string(0, 0, sheet.title, self.title)
         lines = [self.banner] if sheet.is_synthetic and self.banner else []
@@ -197,7 +188,7 @@ class _Writer:
         into.write_url(back, 0, f"internal:'{target}'!A1", self.link, said)
         top = back + 1
         headers, tall, head = [], [1] * len(sheet.rows), 1
-        for place, column in enumerate(sheet.columns):
+        for place, column in enumerate(sheet.fields):
             own = sheet.rows[column.name]
             width = _width(column, own)
             into.set_column(place, place, width * WIDER)
@@ -217,7 +208,7 @@ class _Writer:
         into.freeze_panes(top + 1, 1)
         into.repeat_rows(top)
 
-    def cells(self, into, top: int, place: int, column: Column, values: pd.Series, decimals: Sequence[int],
+    def cells(self, into, top: int, place: int, column: _Field, values: pd.Series, decimals: Sequence[int],
               linked: bool) -> None:
         if column.kind == "number":
             forms = [self.number(f"#,##0.{'0' * n}" if n else "#,##0") for n in decimals]
@@ -232,7 +223,7 @@ class _Writer:
                 into.write_number(row, place, float(value), form)
 
 
-def _width(column: Column, values: pd.Series) -> float:
+def _width(column: _Field, values: pd.Series) -> float:
     """Width in characters: what nine of ten cells need, and the longest word of the heading with its filter button."""
     words = max(len(word) for word in column.heading.split()) + 4
     usual = values.map(len).quantile(0.9) + 1 if column.kind == "text" and len(values) else NUMERIC

@@ -1,0 +1,97 @@
+"""The report's methods, data sources and citation."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from did.estimators import entry
+from did.project.config import Evaluation
+from did.project.paths import Paths
+from did.project.registry import Source
+from did.report.content.table import Table, text_table
+from did.words import listed, plural, singular
+
+# Choices that say nothing where a table names each unit's own date.
+GEOGRAPHY = {"boundaries", "metropolitan", "membership", "predecessors", "partial", "overlap"}
+def checked(rows: pd.DataFrame) -> str:
+    """Return how many estimates a second program gave again, by which, and to how many digits; "" if none."""
+    done = rows.loc[rows["status"].eq("done")]
+    if done.empty:
+        return ""
+    worst = float(done["difference"].max())
+    digits = 15 if worst <= 0 else min(15, int(-math.log10(worst)))
+    return (f"{plural(len(done), 'estimate')} of these outcomes were computed once more by other programs, "
+            f"{listed(done['program'].unique())}: equal to {digits} digits or more.")
+
+
+def methods(names: Sequence[str], evaluation: Evaluation, caption: str) -> Table:
+    """Return one row per estimator of these names: what it does and its source."""
+    words = {"unit": singular(evaluation.units), "units": evaluation.units}
+    return text_table(caption.lower().replace(" ", "-"), caption, [
+        {"Estimator": each.label, "What it does": each.words.summary.format(**words), "Source": each.words.source}
+        for each in map(entry, names)], file="manifest.json")
+
+
+def choices(evaluation: Evaluation) -> Table:
+    """Return the choices of the specification reported, one row each."""
+    without = {"families"} | (GEOGRAPHY if evaluation.waves.table else set())
+    default = evaluation.specifications[evaluation.default_specification]
+    specification = default.model_dump(exclude_none=True, exclude=without)
+    return text_table("choices", f"The specification reported, {evaluation.default_specification}", [
+        {"Choice": key.replace("_", " "), "Setting": listed(value) if isinstance(value, list) else str(value)}
+        for key, value in specification.items()], file="manifest.json")
+
+
+def raw_manifests(sources: Mapping[str, Source], paths: Paths) -> dict[str, dict]:
+    """Return what the fetch stage recorded of each source's files; without a record, no files and the mode unknown."""
+    found = {}
+    for name in sources:
+        path = paths.raw(name) / "manifest.json"
+        found[name] = (json.loads(path.read_text(encoding="utf-8")) if path.is_file()
+                       else {"files": {}, "mode": "unrecorded"})
+    return found
+
+
+def sources_table(sources: Mapping[str, Source], manifests: Mapping[str, dict]) -> Table:
+    """Return one row per source: publisher, licence, where it is published, when and how its files were obtained."""
+    lines = []
+    for name, source in sources.items():
+        files = list(manifests[name]["files"].values())
+        licences = listed(dict.fromkeys([source.licence, *(file["licence"] for file in files if file["licence"])]))
+        lines.append({"Source": source.title, "Publisher": source.publisher, "Licence": licences,
+                      "Obtained": _obtained(files), "Files": len(files),
+                      "Bytes": sum(file["bytes"] for file in files)})
+    return text_table("sources", "Sources, and when their files were obtained", lines, right=["Files", "Bytes"],
+                      links=[source.landing_page for source in sources.values()], file="manifest.json")
+
+
+def _obtained(files) -> str:
+    """``demo, no date`` or ``live, 2024-01-02 to 2024-01-05``: how the files came, and from when to when."""
+    if not files:
+        return "no record of its files"
+    how = listed(dict.fromkeys(file["how"] for file in files))
+    dates = sorted(file["retrieved_at"][:10] for file in files if file.get("retrieved_at"))
+    if not dates:
+        return f"{how}, no date recorded"
+    return f"{how}, {dates[0]}" + ("" if dates[0] == dates[-1] else f" to {dates[-1]}")
+
+
+def files_table(name: str, source: Source, manifest: dict, folder: Path) -> Table:
+    """Return one row per file of a source with its period, size, date and checksum."""
+    return text_table(f"files-{name}", f"{source.title}: files in {folder}", [
+        {"File": file, "Period": record.get("period") or "", "Bytes": record["bytes"],
+         "Obtained": (record.get("retrieved_at") or "")[:10], "SHA-256": record["sha256"]}
+        for file, record in sorted(manifest["files"].items())], right=["Bytes"], file="manifest.json")
+
+
+def citation(evaluation: Evaluation, versions: Mapping[str, str], manifests: Mapping[str, dict]) -> str:
+    """Return how to cite this report; without a date, which would change from run to run."""
+    modes = listed(dict.fromkeys(manifest["mode"] for manifest in manifests.values()))
+    return (f"{evaluation.title}: difference-in-differences report. Made with ics-did {versions['ics-did']} from "
+            f"{modes} data, settings {evaluation.id}, seed {evaluation.seed}. Give the checksum of report.html in "
+            "manifest.json alongside it, so that readers can tell that they have the same one.")

@@ -1,0 +1,71 @@
+"""What the codes of the tables are called: families, outcomes, units, treatments, samples and estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from did.report.content.facts import METHODS, TREATMENTS, Facts, own_dates_names, short_name
+
+WITHIN = {"intensity_within_treated": "Intensity, among the treated only"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """Words for the codes of the outcomes of ``families``; ``units`` are those of the outcomes' effects."""
+
+    families: Sequence[Facts]
+    units: Mapping[str, str]
+
+    @property
+    def clusters(self) -> Mapping[str, str]:
+        """Levels of clustering -> ``by area``."""
+        return self.families[0].clusters
+
+    @property
+    def error(self) -> str:
+        """The column of the standard error that sets a row's decimals."""
+        return f"std_error_{next(iter(self.clusters))}"
+
+    @property
+    def areas(self) -> str:
+        """What units are called."""
+        return self.families[0].units
+
+    @property
+    def order(self) -> dict[str, int]:
+        """Estimator -> place: the published one first, then that alongside it."""
+        first = [name for facts in self.families for name in (facts.estimator, facts.other_estimator)]
+        return {name: place for place, name in enumerate(dict.fromkeys([*first, *own_dates_names()]))}
+
+    def clustered(self, level: str) -> str:
+        """``Systems`` of the level system; of the lowest level what units are called."""
+        return (self.areas if level == "unit" else f"{level}s").capitalize()
+
+    def named(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows with names in place of codes, and the unit of each effect."""
+        facts = {name: each for each in self.families for name in each.outcomes}
+        called, own = own_dates_names(), {name: each.staggered for name, each in facts.items()}
+        found = {"family": rows["indicator"].map(lambda name: facts[name].title if name in facts else ""),
+                 "outcome": rows["indicator"].map(lambda name: facts[name].outcomes[name] if name in facts else name)}
+        if "treatment" in rows:
+            treatments = TREATMENTS | WITHIN
+            found["treatment"] = rows["treatment"].map(
+                lambda name: treatments.get(name, name.replace("_", " ").capitalize()))
+            found["effect_unit"] = [
+                f"{self.units.get(name, '')}{f' per {facts[name].dose}' if treatment in ('intensity', *WITHIN) else ''}"
+                for name, treatment in zip(rows["indicator"], rows["treatment"], strict=True)]
+        if "sample" in rows:
+            samples = self.families[0].samples
+            found["sample"] = rows["sample"].map(lambda name: samples.get(name, name))
+        if "estimator" in rows:
+            by_date = ([own.get(name) == specification and bool(specification) for name, specification in
+                        zip(rows["indicator"], rows["specification"], strict=True)] if "specification" in rows
+                       else [False] * len(rows))
+            found["estimator"] = [(called.get(name) if dated else None) or short_name(name)
+                                  for name, dated in zip(rows["estimator"], by_date, strict=True)]
+        if "method" in rows:
+            found["method"] = rows["method"].map(lambda name: METHODS.get(name, name.replace("_", " ")))
+        return rows.assign(**found)

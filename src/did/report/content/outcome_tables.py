@@ -1,0 +1,219 @@
+"""What the report's annex has on one outcome: its evidence, its estimates and every check, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from did.report.content.evidence_words import evidence_table
+from did.report.content.facts import PERIODS, Facts, only, short_name
+from did.report.content.names import Names
+from did.report.content.result_tables import (
+    calendar_table,
+    diagnostics_table,
+    effects_table,
+    headline_table,
+    one_outcome,
+    over_time_table,
+)
+from did.report.content.robustness_rows import FEW_CLUSTERS, GROUPS, alternatives, leaves_out_zero
+from did.report.content.sentence import Sentence
+from did.report.content.table import Column, Table, row_decimals, text_table
+from did.words import count, number, plural, short_decimals
+
+# Heading -> beginnings of the names of its diagnostics; each goes where the first of them fits.
+TOPICS = {
+    "Other ways to make the interval": ("bias_reduced", "jackknife", "wild_bootstrap_webb", "randomisation"),
+    "Something left out": ("leave_one_out", "drop_year", "left_out"),
+    "Other comparisons and other assumptions": ("other_", "detrended", "own_dates", "bracketing", "spillover"),
+    "Pretended onsets, where there is nothing to find": ("placebo",),
+    "Before treatment": ("linear_pretrend", "joint_leads", "group_time_pretest", "imputation_leads", "reassigned",
+                         "leads_", "equivalence", "pretest", "wild_bootstrap_event", "recommendation"),
+    "If trends were not parallel": ("sensitivity",),
+    "Parts of the treated": ("by_",),
+    "What could have been found": ("minimum_detectable",),
+    "Who happened to be asked": ("sampling",),
+    "What the estimators compare": ("decomposition", "base_period"),
+}
+BOOTSTRAP = "Other ways to make the interval"
+OTHERS = "Other diagnostics"
+# Fates of areas in the order they are said, and their words.
+FATES = {"kept": "kept", "merged": "merged", "excluded": "left out", "imputed": "imputed",
+         "set_aside": "set aside (totals and residents of elsewhere)"}
+# Units that others merged into are listed one by one up to this many, names of areas up to that many.
+MERGERS, NAMED = 6, 12
+
+
+def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, list[Table]]]:
+    """Return the annex's tables on the outcome of ``facts``, by heading; empty ones are left out.
+
+    ``tables`` are its rows of the stages' tables by their names; ``reproduction`` those of its claims.
+    """
+    names = one_outcome(facts, facts.effect_unit)
+    estimates = tables["estimates"].loc[tables["estimates"]["cluster"].isin(list(facts.clusters))]
+    found = [("The estimate", [
+        headline_table(tables["headline"], names, tables["diagnostics"]), effects_table(estimates, names),
+        counts_table(facts, tables)]),
+        ("Over time", [over_time_table(estimates, names, ["event_bin"]),
+                       replace(over_time_table(estimates, names, ["cohort"]), caption="Effects by when treated"),
+                       calendar_table(estimates, names)])]
+    if facts.frequency == "Y":
+        found[-1][1][0] = over_time_table(estimates.loc[estimates["specification"].isin(
+            [facts.specification, facts.staggered])], names, ["event_time"])
+    found += diagnostics_by_topic(tables["diagnostics"], names)
+    made = [(heading, [_own(table, f"{heading}-{place}", facts) for place, table in enumerate(each) if table])
+            for heading, each in found]
+    return [(heading, each) for heading, each in made if each]
+
+
+def _own(table: Table, place: str, facts: Facts) -> Table:
+    """The table under a name of this outcome, without what is the same in all its rows."""
+    unit = f"In {facts.effect_unit}" + (f"; by intensity, per {facts.dose}" if "intensity" in facts.treatments else "")
+    columns = [column for column in table.columns if column.heading not in ("Unit of the effect", "Outcome")]
+    own = replace(table, columns=columns, notes=[f"{unit}.", *table.notes])
+    slim = own if table.name == "counts" else own.slim(keep={"Estimate", "Diagnostic"})
+    slim = slim.footnoted("Remarks").footnoted("Remarks or why skipped")
+    name = "".join(letter if letter.isalnum() else "-" for letter in f"{table.name}-{facts.total}-{place}".lower())
+    return replace(slim, name=name, about="", caption=f"{facts.outcomes[facts.total]}: {slim.caption}")
+
+
+def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[str, list[Table]]]:
+    """Return every diagnostic that is done by topic, and those that were skipped with how many share a reason."""
+    topic = diagnostics["diagnostic"].map(_topic)
+    done = diagnostics["status"].eq("done")
+    found = [(heading, [replace(diagnostics_table(diagnostics.loc[done & topic.eq(heading)], names), caption=heading)])
+             for heading in [*TOPICS, OTHERS]]
+    skipped = diagnostics.loc[~done]
+    lines = [{"Diagnostic": name.replace("_", " ").capitalize(), "How many": len(rows), "Why": reason}
+             for (name, reason), rows in skipped.groupby(["diagnostic", "reason"], sort=False)]
+    return [*found, ("Not done, and why", [text_table("skipped", "Diagnostics that were skipped", lines,
+                                                      right=["How many"], file="tables/diagnostics.csv")])]
+
+
+def _topic(name: str) -> str:
+    if name == "wild_bootstrap":
+        return BOOTSTRAP
+    return next((heading for heading, starts in TOPICS.items() if name.startswith(starts)), OTHERS)
+
+
+def counts_table(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
+    """Return, per check and estimator: how many estimates there are, from where to where, and how many of their
+    intervals leave out zero on the side of the number that is checked: what was printed or, if nothing was, ours."""
+    estimators = list(dict.fromkeys([facts.estimator, facts.other_estimator]))
+    rows = alternatives(
+        indicator=facts.total, estimates=tables["estimates"], diagnostics=tables["diagnostics"],
+        specifications=tables["specifications"], specification=facts.specification, estimators=estimators,
+        samples=list(facts.samples), treatment=next(iter(facts.treatments)))
+    rows = rows.loc[rows["cluster"].isin(list(facts.clusters)) & rows["status"].eq("done")]
+    value = printed_value(tables["reproduction"], facts)
+    ours = rows.loc[rows["group"].eq("default") & rows["estimator"].eq(facts.estimator), "estimate"].iloc[0]
+    sign = float(np.sign(ours if value is None else value))
+    lines = []
+    for group in rows["group"].unique():
+        here = rows.loc[rows["group"].eq(group)]
+        for key, what in (FEW_CLUSTERS if group == "few_clusters" else {"": GROUPS[group]}).items():
+            part = here.loc[here["key"].eq(key)] if key else here
+            # Estimators for several onsets are alternatives themselves.
+            own = [("each", part)] if group.startswith("staggered") else [
+                (short_name(name), part.loc[part["estimator"].eq(name)]) for name in estimators]
+            for name, each in own:
+                if len(each):
+                    lines.append(_counted(what, name, each, sign, facts))
+    side = {1.0: "above zero", -1.0: "below zero"}.get(sign, "on one side of zero")
+    columns = [Column("what", "Check"), Column("by", "By"), Column("n", "Estimates", "count"),
+               Column(("smallest", "largest"), "From least to largest", "interval"),
+               *(Column(level, f"Intervals wholly {side}, {by}") for level, by in facts.clusters.items())]
+    frame = pd.DataFrame(lines, columns=["what", "by", "n", "smallest", "largest", "std_error", *facts.clusters])
+    checked = ("our own estimate, since no number was printed" if value is None else
+               f"the printed {number(value, short_decimals(value), signed=True)}")
+    return Table("counts", "What the estimate rests on", columns, frame, row_decimals(frame, value="smallest"),
+                 notes=[f"What is checked is {checked}. Of pretended onsets none should be found."],
+                 file="tables/evidence_items.csv")
+
+
+def _counted(what: str, by: str, rows: pd.DataFrame, sign: float, facts: Facts) -> dict:
+    out = leaves_out_zero(rows, sign)
+    counts = {level: (f"{int(out[here].sum())} of {int(here.sum())}" if (here := rows["cluster"].eq(level)).any()
+                      else "") for level in facts.clusters}
+    n = len(rows.drop_duplicates(["key", "what", "estimator"]))
+    return {"what": what, "by": by, "n": n, "smallest": rows["estimate"].min(), "largest": rows["estimate"].max(),
+            "std_error": rows["std_error"].median(), **counts}
+
+
+def printed_value(reproduction: pd.DataFrame, facts: Facts) -> float | None:
+    """Return the number printed for the outcome by the published estimator, None if there is none."""
+    claim = only(reproduction, indicator=facts.total, treatment=next(iter(facts.treatments)),
+                 specification=facts.specification, sample=next(iter(facts.samples)), estimator=facts.estimator,
+                 estimand="overall", cluster=next(iter(facts.clusters)))
+    return None if claim is None or pd.isna(claim["published_value"]) else float(claim["published_value"])
+
+
+def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[Table]:
+    """Return a table for each of the outcome's verdicts: every question with its answer."""
+    found = []
+    for row in tables["verdicts"].loc[tables["verdicts"]["verdict"].ne("cannot_run")].to_dict("records"):
+        cell = [facts.treatments.get(row["treatment"], row["treatment"]).lower(),
+                facts.samples.get(row["sample"], row["sample"]), short_name(row["estimator"])]
+        name = f"{row['target']}: " if row["claim"] else ""
+        found.append(replace(
+            evidence_table(tables["evidence"], row), name=f"evidence-{facts.total}-{row['target']}",
+            caption=f"{facts.outcomes[facts.total]}. {name}{', '.join(cell)}: {row['verdict'].replace('_', ' ')}",
+            notes=[f"The command did trace {row['target']} goes from here down to a cell of a publisher's file."],
+            file="tables/evidence.csv"))
+    return found
+
+
+def panel_sentence(estimates: pd.DataFrame, facts: Facts) -> Sentence:
+    """Return the size of the panel, how much of it is missing, and how much of it is after the onset."""
+    cell = {"indicator": facts.total, "treatment": next(iter(facts.treatments)), "estimand": "overall",
+            "sample": next(iter(facts.samples)), "cluster": next(iter(facts.clusters)),
+            "specification": facts.specification}
+    rows = [only(estimates, **cell, estimator=name)
+            for name in dict.fromkeys([facts.estimator, facts.other_estimator])]
+    rows = sorted((row for row in rows if row is not None), key=lambda row: row["n_obs"])
+    if not rows:
+        return Sentence("")
+    whole = rows[-1]
+    first, last, onset = (pd.Period(each).ordinal for each in (facts.first, facts.last, facts.onset))
+    word = PERIODS[facts.frequency]
+    missing = int(whole["n_units"]) * (last - first + 1) - int(whole["n_obs"])
+    return Sentence("The panel has {units} {word} and {periods}, {later} of them from the onset on: {rows} figures"
+                    "{missing}.", {
+                        "units": count(whole["n_units"]), "word": facts.units,
+                        "periods": plural(last - first + 1, word),
+                        "later": count(last - onset + 1), "rows": count(whole["n_obs"]),
+                        "missing": f", {count(missing)} missing" if missing > 0 and len(rows) > 1 else ""})
+
+
+def fates(area_audit: pd.DataFrame, facts: Facts) -> list[tuple[str, int]]:
+    """Return how many areas of the publishers' files had each fate under the specification reported."""
+    rows = area_audit.loc[area_audit["indicator"].eq(facts.total)
+                          & area_audit["specification"].eq(facts.specification)]
+    counted = rows["fate"].value_counts()
+    return [(words, int(counted[fate])) for fate, words in FATES.items() if fate in counted]
+
+
+def area_audit_table(area_audit: pd.DataFrame, facts: Facts) -> Table:
+    """Return what became of the outcome's areas, a row per fate, unit merged into and reason."""
+    rows = area_audit.loc[area_audit["indicator"].eq(facts.total)
+                          & area_audit["specification"].eq(facts.specification)]
+    unit = rows["unit"].where(rows["fate"].eq("merged")).fillna("")
+    reason = rows["reason"].fillna("")
+    if (n_units := unit[unit.ne("")].nunique()) > MERGERS:
+        merged = unit.ne("")
+        unit = unit.mask(merged, f"{count(n_units)} areas")
+        reason = reason.mask(merged, "Each with its reason in area_audit.csv")
+    lines = []
+    for (fate, into, why), group in rows.groupby([rows["fate"], unit, reason], sort=True):
+        lines.append({
+            "What became of it": f"merged into {into}" if into else fate.replace("_", " "), "Areas": len(group),
+            "Names": "; ".join(sorted(group["area_name"])) if len(group) <= NAMED else "",
+            "Total": group["total"].sum(min_count=1), "Why": why})
+    # Rates have no totals; that of a row set aside would mean nothing.
+    if rows.loc[rows["fate"].ne("set_aside"), "total"].isna().all():
+        lines = [{key: value for key, value in line.items() if key != "Total"} for line in lines]
+    return text_table(f"area_audit-{facts.total}", f"{facts.outcomes[facts.total]}: what became of each area in the "
+                      "publishers' files", lines, right=["Areas", "Total"], file="tables/area_audit.csv")

@@ -1,0 +1,360 @@
+"""The tables of what was published: printed numbers alongside ours, and the specifications that give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from did.estimators.registry import TWO_WAY
+from did.evidence.comparison import REASONS
+from did.evidence.ranking import never_satisfied
+from did.project.claims import rounds_to
+from did.report.content.facts import PERIODS, Facts, Front, short_name
+from did.report.content.reproduction_text import printed_range_of, specification_words
+from did.report.content.sentence import Amount, Sentence, Span
+from did.report.content.table import Column, Table, interval_of, row_decimals, side_by_side, text_table
+from did.words import count, decimals_for, listed, number, period_name, short_decimals
+
+# How many specifications are named before the rest is counted, and how many choices and ranks are shown.
+LISTED, TOP = 6, 5
+BOUNDARIES = {"merged": "reorganised areas merged into the smallest stable one", "dropped": "reorganised areas dropped"}
+# Choices of a specification that can change how many rows there are.
+ROW_CHOICES = ("window", "boundaries", "drop_periods", "denominator")
+# Share of true nulls that a test at 5% rejects if it is right.
+NOMINAL = 0.05
+CLAIM = ["claim", "figure", "pane", "indicator", "outcome", "estimator", "treatment", "sample", "estimand", "unit",
+         "as_printed", "published_value", "published_sign", "published_significance", "published_n", "estimate",
+         "n_obs", "n_units", "n_treated", "few_treated", "difference", "value_agrees", "sign_agrees", "n_agrees",
+         "status", "not_comparable"]
+JUDGED = ["std_error", "ci_low", "ci_high", "p_value", "p_holm", "n_clusters", "n_treated_clusters",
+          "significance_agrees", "number", "reasons"]
+AGREES = {"value": "values, to the digits printed", "sign": "signs", "significance": "statements of significance",
+          "n": "numbers of observations"}
+# What a word for the number means.
+NUMBERS = (
+    "Exact: our estimate rounds to the printed value, with the printed sign, significance and number of observations. "
+    "Close: it lies within a small share of its standard error of it, with the same. Agrees: no value was printed, and "
+    "what was printed is what we find. Differs: everything else. Whether an effect is shown is another question, which "
+    "the verdicts answer.")
+
+
+def claims_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
+    """Return a row per published finding: what was printed, ours by every clustering, and what agrees.
+
+    ``rows``: of the reproduction table under the specification reported.
+    """
+    shared = [name for name in CLAIM[1:] if name in rows]
+    wide = side_by_side(rows, ["claim"], clusters=list(facts.clusters), shared=shared,
+                        by_cluster=[name for name in JUDGED if name in rows])
+    lost = wide["status"].eq("cannot run")
+    shown = wide.assign(
+        outcome=[facts.outcomes.get(row.indicator, row.outcome) for row in wide.itertuples()],
+        treatment=wide["treatment"].map(lambda name: facts.treatments.get(name, name)),
+        sample=wide["sample"].map(lambda name: facts.samples.get(name, name)),
+        estimator=wide["estimator"].map(short_name),
+        figure=[f"{row.figure} {row.pane}".strip() for row in wide.itertuples()],
+        ours=[None if gone else value for gone, value in zip(lost, wide["estimate"], strict=True)],
+        agrees=[_agreement(row, facts) for row in wide.to_dict("records")])
+    columns = [Column("claim", "Cell"), Column("figure", "Figure"), Column("outcome", "Outcome"),
+               Column("treatment", "Treatment", explained="treatment"), Column("sample", "Sample", explained="sample"),
+               Column("estimator", "By"), Column("unit", "Unit of the effect", in_text=False),
+               Column("as_printed", "As printed", explained="printed"),
+               Column("published_value", "Printed value", "signed", "unit of the row", in_text=False, empty="[x]"),
+               Column("published_n", "Printed observations", "count", "number", empty="[x]"),
+               Column("ours", "Ours", "signed", "unit of the row", "estimate", empty="[x]"),
+               Column("n_obs", "Our observations", "count", "number", "observations", empty="[x]"),
+               Column("difference", "Ours less printed", "signed", "unit of the row", in_text=False)]
+    for level, by in facts.clusters.items():
+        columns += [Column(f"std_error_{level}", f"Standard error {by}", "number", "unit of the row", "clusters",
+                           in_text=False, empty="[x]"), interval_of(f"_{level}", by),
+                    *([Column(f"p_holm_{level}", f"p {by}, adjusted by Holm", "p", "0 to 1", empty="[x]")]
+                      if "p_holm" in rows else []),
+                    Column(f"number_{level}", f"Number {by}", explained="number")]
+    shown = shown.assign(**{f"number_{level}": shown[f"number_{level}"].fillna("").str.replace("_", " ")
+                            for level in facts.clusters})
+    columns.append(Column("agrees", "Agrees", empty="[z]"))
+    first = f"std_error_{next(iter(facts.clusters))}"
+    decimals = [max(places, 0 if pd.isna(value) else short_decimals(value)) for places, value in zip(
+        row_decimals(wide, error=first), wide["published_value"].astype(float), strict=True)]
+    return Table("claims", "What was published alongside what this run finds", columns, shown, decimals,
+                 notes=[NUMBERS], about="One row per published finding.", file="tables/reproduction.csv",
+                 is_synthetic=bool(rows["is_synthetic"].any()))
+
+
+def _agreement(row: Mapping, facts: Facts | Front) -> str:
+    """``value no; sign yes; significance yes by area, no by system; N yes``, of what was printed."""
+    if row["status"] == "cannot run":
+        return "cannot run"
+    significance = [row[f"significance_agrees_{level}"] for level in facts.clusters]
+    by = (significance[0] if len(set(significance)) == 1 else
+          ", ".join(f"{word} {name}" for word, name in zip(significance, facts.clusters.values(), strict=True)))
+    parts = {"value": row["value_agrees"], "sign": row["sign_agrees"], "significance": by, "N": row["n_agrees"]}
+    return "; ".join(f"{name} {word}" for name, word in parts.items() if word != "not printed") or "nothing printed"
+
+
+def layout_table(estimates: pd.DataFrame, reproduction: pd.DataFrame, facts: Facts) -> Table:
+    """Return a family in the layout of the publication: outcomes and treatments down, samples across, printed and ours
+    by the published estimator. Without anything printed it has ours alone."""
+    level = next(iter(facts.clusters))
+    own = estimates.loc[estimates["estimand"].eq("overall") & estimates["specification"].eq(facts.specification)
+                        & estimates["cluster"].eq(level) & estimates["estimator"].eq(facts.estimator)]
+    printed = reproduction.loc[reproduction["estimator"].eq(facts.estimator) & reproduction["estimand"].eq("overall")]
+    cell = ["indicator", "treatment", "sample"]
+    said = printed.drop_duplicates(cell).set_index(cell)["as_printed"].to_dict()
+    known = own.drop_duplicates(cell).set_index(cell)
+    lines = []
+    for indicator, outcome in facts.outcomes.items():
+        for treatment, words in facts.treatments.items():
+            line = {"Outcome": outcome, "Treatment": words if treatment == "binary" else f"{words}, per {facts.dose}"}
+            for sample, name in facts.samples.items():
+                key = (indicator, treatment, sample)
+                if len(said):
+                    line[f"Printed, {name}"] = said.get(key, "not in the report")
+                line[f"Ours, {name}"] = (number(known.loc[key, "estimate"], decimals_for(known.loc[key, "std_error"]),
+                                                signed=True) if key in known.index else "not estimated")
+            lines.append(line)
+    return text_table(f"layout-{facts.total}", f"{facts.title} as published" if len(said) else facts.title, lines,
+                      file="tables/reproduction.csv" if len(said) else "tables/estimates.csv")
+
+
+def agreement_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
+    """Return how many of the printed facts agree and, by every clustering, how many intervals leave out zero."""
+    lines = []
+    for level, by in facts.clusters.items():
+        own = rows.loc[rows["cluster"].eq(level)]
+        for column, words in AGREES.items():
+            stated = own.loc[own[f"{column}_agrees"].isin(["yes", "no"]), f"{column}_agrees"]
+            lines.append({"Errors": by, "What": f"{words} agree", "Number": int(stated.eq("yes").sum()),
+                          "Of": len(stated)})
+        done = own.loc[own["estimate"].notna()]
+        outside = (done["ci_low"] > 0) | (done["ci_high"] < 0)
+        lines.append({"Errors": by, "What": "95% intervals leave out zero", "Number": int(outside.sum()),
+                      "Of": len(done)})
+        if "p_holm" in done:
+            lines.append({"Errors": by, "What": "adjusted p-values are below 0.05",
+                          "Number": int((done["p_holm"] < 0.05).sum()), "Of": len(done)})
+        lines += [{"Errors": by, "What": f"numbers: {word.replace('_', ' ')}", "Number": int(n), "Of": len(own)}
+                  for word, n in own["number"].value_counts().items()]
+    return text_table("agreement", "How many printed facts agree", lines, right=["Number", "Of"],
+                      file="tables/reproduction.csv")
+
+
+def printed_facts(rows: pd.DataFrame, facts: Facts | Front) -> list[Sentence]:
+    """Return what must be known of the claims: how many are numbers, where they differ from the report's conclusion,
+    how many tests there are, and how many would reject by chance."""
+    claims = rows.drop_duplicates("claim")
+    numbers = claims.loc[claims["published_value"].notna()]
+    found = [Sentence("The report prints {numbers} of its {all} coefficients as numbers{here}. The others can be "
+                      "compared by sign and significance alone, or not at all.", {
+                          "numbers": facts.n_published_numbers, "all": facts.n_published,
+                          "here": f" ({listed(numbers['claim'])} here)" if len(numbers) else ""})]
+    bands = claims["published_significance"].fillna("").str.replace(" ", "")
+    below = claims.loc[bands.str.startswith("p<")]
+    if facts.published_conclusion and len(below):
+        cells = listed(f"{row.claim} ({facts.outcomes.get(row.indicator, row.outcome)}, p < "
+                       f"{row.published_significance.partition('<')[2].strip()})" for row in below.itertuples())
+        found.append(Sentence("The report concludes “{conclusion}”, and prints otherwise in {cells}.",
+                              {"conclusion": facts.published_conclusion, "cells": cells}))
+    tested = claims.loc[claims["p_tested"].notna()]
+    if len(tested):
+        sizes = tested["p_size"].dropna()
+        chance = sizes.sum() + NOMINAL * (len(tested) - len(sizes))
+        found.append(Sentence(
+            "If there were no effect at all, {chance} of our {tests} tests of these findings would fall below p = 0.05 "
+            "by chance, counting the measured size of the method for {measured} of them and 5% for the others.",
+            {"chance": Amount(chance, 1), "tests": len(tested), "measured": len(sizes)}))
+    if "p_holm" in rows:
+        found.append(Sentence(
+            "p-values adjusted by Holm are over the findings of one family, estimator and clustering. They rest on the "
+            "p-value of the headline interval where an estimate has one, and otherwise on the clustered one, which may "
+            "be too small."))
+    return found
+
+
+def lost_lines(rows: pd.DataFrame) -> list[Sentence]:
+    """Return why findings cannot be run, or cannot be compared in full, one sentence per reason."""
+    lost = rows.loc[rows["number"].eq("cannot_run")].drop_duplicates("claim")
+    found = [Sentence("{claims} cannot run: {why}.", {"claims": listed(part["claim"], at_most=LISTED),
+                                                     "why": why.rstrip(".")})
+             for why, part in lost.groupby("note", sort=False)]
+    partly = rows.loc[rows["not_comparable"].ne("") & rows["number"].ne("cannot_run")].drop_duplicates("claim")
+    return found + [Sentence("{claims}: the number of observations cannot be compared: {why}.",
+                             {"claims": listed(part["claim"], at_most=LISTED), "why": why.rstrip(".")})
+                    for why, part in partly.groupby("not_comparable", sort=False)]
+
+
+def reasons_of(rows: pd.DataFrame) -> dict[str, str]:
+    """Return what the reasons in the claims' rows mean, by their words."""
+    used = set("; ".join(rows["reasons"]).split("; "))
+    return {code.replace("_", " "): text for code, text in REASONS.items() if code in used}
+
+
+# Which specifications give the printed numbers ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Varied:
+    """The specifications alongside the claims: ``rows`` as from `did.evidence.ranking.judged`, the name of the
+    ``default``, the level of clustering as published, and the claims with a number that are estimated."""
+
+    rows: pd.DataFrame
+    default: str
+    level: str
+    numeric: Sequence[str]
+
+    def of(self, claim: str) -> pd.DataFrame:
+        """The estimates that a claim can be compared with."""
+        rows = self.rows
+        return rows.loc[rows["claim"].eq(claim) & rows["cluster"].eq(self.level) & rows["estimate"].notna()]
+
+
+def numbers_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
+    """Return a row per printed number: what it stands for, what the default gives, and how many specifications agree
+    with it, with its sign and band as well, and with its number of observations too."""
+    lines = []
+    rows = reproduction.loc[reproduction["cluster"].eq(varied.level) & reproduction["claim"].isin(list(varied.numeric))]
+    for row in rows.drop_duplicates("claim").itertuples():
+        cell = varied.of(row.claim)
+        value = cell["value_agrees"].eq("yes")
+        band = value & ~cell["significance_agrees"].isin(["no", "cannot run"]) & ~cell["sign_agrees"].isin(
+            ["no", "cannot run"])
+        whole = band & ~cell["n_agrees"].eq("no")
+        best = next((met for met in (whole, band, value) if met.any()), value)
+        text = f"{row.published_value:.15g}"
+        exact = cell["estimate"].map(lambda estimate, text=text: rounds_to(estimate, text))
+        decimals = max(decimals_for(row.std_error), short_decimals(row.published_value))
+        nearest = cell.loc[(cell["estimate"] - row.published_value).abs().idxmin()]
+        lines.append({
+            "Cell": row.claim, "Printed": row.as_printed, "Stands for": printed_range_of(text, row.rounding),
+            "Ours": number(row.estimate, decimals, signed=True), "Specifications": len(cell),
+            "Give the number": int(value.sum()), "Sign and band too": int(band.sum()),
+            "Observations too": int(whole.sum()), "Were it exact": int(exact.sum()),
+            "Which": _names(cell.loc[best]) if value.any() else "none",
+            "Nearest": f"{number(nearest['estimate'], decimals, signed=True)}: "
+                       f"{specification_words(nearest['choices'])}",
+            "All lie from": str(Span(cell["estimate"].min(), cell["estimate"].max(), decimals))})
+    return text_table("numbers", "Printed numbers, and how many specifications give them", lines, right=[
+        "Specifications", "Give the number", "Sign and band too", "Observations too", "Were it exact"],
+        file="tables/specifications.csv")
+
+
+def bands_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
+    """Return a row per statement of significance without a number: how many specifications agree, and which."""
+    rows = reproduction.loc[reproduction["cluster"].eq(varied.level) & reproduction["published_value"].isna()
+                            & reproduction["published_significance"].ne("") & reproduction["number"].ne("cannot_run")]
+    lines = []
+    for row in rows.itertuples():
+        cell = varied.rows.loc[varied.rows["claim"].eq(row.claim) & varied.rows["cluster"].eq(varied.level)]
+        met = cell["significance_agrees"].eq("yes") & cell["sign_agrees"].ne("no")
+        usual = cell.loc[cell["choices"].eq("")]
+        which = ("" if met.all() or not met.any() else f"all but {_names(cell.loc[~met])}" if met.mean() > 0.5
+                 else _names(cell.loc[met]))
+        sign = {"+": "sign plus, ", "-": "sign minus, "}.get(row.published_sign, "")
+        lines.append({"Cell": row.claim, "Printed": f"{sign}{row.published_significance}", "Specifications": len(cell),
+                      "Agree": int(met.sum()),
+                      "The default": "agrees" if len(usual) and met[usual.index[0]] else "does not agree",
+                      "Which": which})
+    return text_table("bands", "Statements of significance without a number", lines,
+                      right=["Specifications", "Agree"], file="tables/specifications.csv")
+
+
+def observations_table(reproduction: pd.DataFrame, varied: Varied, families: Mapping[str, Facts]) -> Table:
+    """Return a row per family: which specifications give its printed number of observations. Some print the rows of
+    the whole panel as well; those are asked of the two-way estimator."""
+    lines = []
+    for facts in families.values():
+        claims = reproduction.loc[
+            reproduction["indicator"].isin(list(facts.outcomes)) & reproduction["published_n"].notna()
+            & reproduction["not_comparable"].eq("") & reproduction["estimate"].notna()
+            & reproduction["cluster"].eq(varied.level)]
+        if claims.empty:
+            continue
+        claim = claims.iloc[0]
+        cell = varied.rows.loc[
+            varied.rows["indicator"].eq(claim["indicator"]) & varied.rows["treatment"].eq(claim["treatment"])
+            & varied.rows["sample"].eq(claim["sample"]) & varied.rows["design"].eq("one_at_a_time")
+            & varied.rows["cluster"].eq(varied.level) & varied.rows["n_obs"].notna()]
+        own = cell.loc[cell["estimator"].eq(claim["estimator"])].set_index("specification")
+        panel = cell.loc[cell["estimator"].eq(TWO_WAY)].set_index("specification")["n_obs"]
+        wants_panel = pd.notna(claim["published_n_panel"]) and len(panel) > 0
+        gives = own["n_obs"].eq(claim["published_n"])
+        if wants_panel:
+            gives &= own.index.map(panel).to_numpy() == claim["published_n_panel"]
+        deciding = own["choices"].map(lambda text: not text or any(part.split("=")[0] in ROW_CHOICES
+                                                                  for part in text.split("; ")))
+        default = own.loc[varied.default] if varied.default in own.index else None
+        lines.append({
+            "Family": facts.title, "Cells": listed(claims.loc[claims["published_n"].eq(claim["published_n"]), "claim"],
+                                                    at_most=LISTED),
+            "Printed": count(claim["published_n"]) + (f" of {count(claim['published_n_panel'])}" if wants_panel else
+                                                     ""),
+            "Default": "" if default is None else count(default["n_obs"]), "Specifications": len(own),
+            "Give it": int(gives.sum()), "Among choices of rows, these give it": _names(own.loc[gives & deciding]),
+            "These do not": listed(f"{specification_words(row.choices)} ({count(row.n_obs)})"
+                                   for row in own.loc[~gives & deciding].itertuples())})
+    return text_table("observations", "Which specifications give the printed number of observations", lines,
+                      right=["Specifications", "Give it"], file="tables/specifications.csv")
+
+
+def default_words(facts: Facts, boundaries: str, denominator: str, n_units: int) -> Sentence:
+    """Return the window, units and denominator of the specification reported, for one outcome."""
+    periods = pd.Period(facts.last).ordinal - pd.Period(facts.first).ordinal + 1
+    return Sentence("{outcome}: {first} to {last} ({periods} {word}s), {n} {units} ({boundaries}){denominator}.", {
+        "outcome": facts.outcomes[facts.total], "first": period_name(facts.first), "last": period_name(facts.last),
+        "periods": periods, "word": PERIODS[facts.frequency], "n": count(n_units), "units": facts.units,
+        "boundaries": BOUNDARIES[boundaries],
+        "denominator": f", per {denominator.replace('_', ' ')}" if denominator else ""})
+
+
+def ranking_table(part: pd.DataFrame, facts: Facts) -> Table:
+    """Return the specifications that satisfy most printed facts of a family, and the default wherever it is."""
+    shown = pd.concat([part.head(TOP), part.loc[part["is_default"]]]).drop_duplicates("specification")
+    columns = [Column("rank", "Rank", "count"), Column("words", "Specification"),
+               *(Column(name, heading, "count") for name, heading in (
+                   ("facts_satisfied", "Facts satisfied"), ("facts_printed", "Facts printed"), ("values", "Values"),
+                   ("signs", "Signs"), ("bands", "Bands"), ("ns", "Observations"))), Column("lost", "Not satisfied")]
+    shown = shown.assign(words=shown["choices"].map(specification_words),
+                         lost=shown["not_satisfied"].str.replace("significance", "band"))
+    never = [fact.replace("significance", "band") for fact in never_satisfied(part)]
+    best = int(part["rank"].eq(1).sum())
+    whole = part["facts_satisfied"].eq(part["facts_printed"]).any()
+    notes = [f"{best} of {len(part)} specifications share the first rank."] if best > 1 else []
+    notes.append(f"No specification satisfies {listed(never)}." if never else
+                 "One specification at least satisfies every printed fact." if whole else
+                 "Each printed fact is satisfied by some specification, and all of them by none.")
+    return Table(f"ranking-{facts.total}", f"{facts.title}: specifications by printed facts satisfied", columns, shown,
+                 notes=notes, file="tables/ranking.csv")
+
+
+def choices_table(moved: pd.DataFrame, varied: Varied) -> Table:
+    """Return, for each printed number, the single choices that move its estimate most: alone, and over the product."""
+    lines = []
+    for claim in varied.numeric:
+        rows = moved.loc[moved["claim"].eq(claim)]
+        if rows.empty:
+            continue
+        decimals = decimals_for(varied.of(claim)["std_error"].median())
+        largest = rows.assign(size=rows["difference"].abs()).groupby(["choice", "value"], sort=False)["size"].max()
+        for (choice, value), _ in largest.sort_values(ascending=False, kind="stable").head(TOP).items():
+            here = rows.loc[rows["choice"].eq(choice) & rows["value"].eq(value)].set_index("design")
+            line = {"Cell": claim, "Choice": specification_words(f"{choice}={value}"), "Alone": "",
+                    "Mean over the product": "", "Smallest to largest": "", "Pairs": None}
+            if "one_at_a_time" in here.index:
+                line["Alone"] = number(here.loc["one_at_a_time", "difference"], decimals, signed=True)
+            if "product" in here.index:
+                part = here.loc["product"]
+                line |= {"Mean over the product": number(part["difference"], decimals, signed=True),
+                         "Smallest to largest": str(Span(part["smallest"], part["largest"], decimals)),
+                         "Pairs": part["n_pairs"]}
+            lines.append(line)
+    return text_table("choices-that-move", "Which choices move the estimate", lines, right=["Pairs"],
+                      file="tables/choices.csv")
+
+
+def _names(cell: pd.DataFrame) -> str:
+    """Specifications in words, those with the fewest choices first."""
+    keys = [name for name in ("n_choices", "specification") if name in cell]
+    words = [specification_words(text) for text in cell.sort_values(keys, kind="stable")["choices"]]
+    return listed((f"({word})" if ", " in word else word for word in words), at_most=LISTED) if words else "none"

@@ -1,0 +1,191 @@
+"""One table: data with columns, units, notes and decimals. Writers make a page, a sheet or a paper's table of it.
+
+A column may hold several fields of the data: an interval has two ends and perhaps its p-value, a number of units those
+of them that are treated. Where there is room for text alone they share a cell; in a sheet each has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+
+from did.report.content.notes import remarks
+from did.words import count, decimals_for, interval, number, p_value
+
+# Kind -> what each of its fields is in a sheet.
+PARTS = {"text": ("text",), "count": ("count",), "number": ("number",), "signed": ("number",), "p": ("p",),
+         "share": ("p",), "interval": ("number", "number", "p"), "of": ("count", "count")}
+# What stands in a sheet for what could not be computed, and in text for nothing.
+NOT_AVAILABLE = "[x]"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    fields : names in the data, one, or those of an interval (low, high and perhaps p) or of ``of`` (all, treated).
+    heading : in words; unit : of its numbers; explained : key of a note that explains it.
+    kind : text, count, number (with the row's decimals), signed (with a plus), p, share (shown as %), interval or of.
+    sheet : headings of the fields in a sheet, where they differ from the heading.
+    in_text : whether it stands where there is room for few columns; empty : what stands for nothing in a sheet.
+    """
+
+    fields: str | tuple[str, ...]
+    heading: str
+    kind: str = "text"
+    unit: str = ""
+    explained: str = ""
+    sheet: tuple[str, ...] = ()
+    in_text: bool = True
+    empty: str = "[z]"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.fields,) if isinstance(self.fields, str) else self.fields
+
+    @property
+    def is_numeric(self) -> bool:
+        """Is it aligned right?"""
+        return self.kind != "text"
+
+    def cell(self, row: Mapping, decimals: int) -> str:
+        """Return the column's text in one row of the data."""
+        values = [None if row[name] is None or row[name] == NOT_AVAILABLE else row[name] for name in self.names]
+        if all(value is None or (not isinstance(value, str) and pd.isna(value)) for value in values):
+            return ""
+        if self.kind == "interval":
+            gone = all(pd.isna(end) for end in values[:2])
+            span = "" if gone else interval(values[0], values[1], decimals)
+            p = values[2] if len(values) > 2 else None
+            return span if p is None or pd.isna(p) else f"{span} ({_bare(p)})".strip()
+        if self.kind == "of":
+            return f"{count(values[0])} ({count(values[1])})"
+        value, = values
+        return {"text": lambda: str(value), "count": lambda: count(value), "p": lambda: _bare(value),
+                "share": lambda: f"{100 * value:.1f}%", "number": lambda: number(value, decimals),
+                "signed": lambda: number(value, decimals, signed=True)}[self.kind]()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of data.
+
+    name : in addresses and files; caption : above it; about : a sentence on its rows; rows : the data, which may have
+    more columns than are shown; decimals : of each row's numbers; notes : sentences below it; file : where its rows are
+    in full, from the results folder; links : what the first column's cells link to, one a row, "" for nothing.
+    """
+
+    name: str
+    caption: str
+    columns: Sequence[Column]
+    rows: pd.DataFrame
+    decimals: Sequence[int] = ()
+    notes: Sequence[str] = ()
+    about: str = ""
+    file: str = ""
+    links: Sequence[str] = field(default=())
+    is_synthetic: bool = False
+
+    def __bool__(self) -> bool:
+        return len(self.rows) > 0
+
+    @property
+    def shown(self) -> list[Column]:
+        """The columns that stand where there is room for few."""
+        return [column for column in self.columns if column.in_text]
+
+    def texts(self) -> Iterator[list[str]]:
+        """The rows as texts of the columns `shown`."""
+        decimals = self.decimals or [2] * len(self.rows)
+        for row, places in zip(self.rows.to_dict("records"), decimals, strict=True):
+            yield [column.cell(row, places) for column in self.shown]
+
+    def slim(self, *, keep: Iterable[str] = ()) -> Table:
+        """Return the table without columns that are empty, and without those of text that say the same in every row,
+        which a note then says. ``keep`` are headings of columns that stay."""
+        texts = list(zip(*self.texts(), strict=True)) if self else []
+        columns, said = [], []
+        for column, cells in zip(self.shown, texts, strict=False):
+            if column.heading not in keep and len(set(cells)) == 1 and (column.kind == "text" or not cells[0]):
+                said += [f"{column.heading}: {cells[0]}"] if cells[0] else []
+            else:
+                columns.append(column)
+        note = [f"{'; '.join(said)}."] if said else []
+        return replace(self, columns=columns or self.columns, notes=[*note, *self.notes])
+
+    def footnoted(self, heading: str) -> Table:
+        """Return the table with a mark in place of each text of a column, and the texts as notes."""
+        column = next((each for each in self.columns if each.heading == heading), None)
+        if column is None:
+            return self
+        name = column.names[0]
+        texts = self.rows[name].fillna("").astype(str)
+        marks = {text: f"[{place}]" for place, text in enumerate(dict.fromkeys(texts[texts.ne("")]), start=1)}
+        return replace(self, rows=self.rows.assign(**{name: texts.map(lambda text: marks.get(text, ""))}),
+                       notes=[*self.notes, *(f"{mark} {text}" for text, mark in marks.items())])
+
+    def only(self, headings: Iterable[str], **changes: object) -> Table:
+        """Return the table with these columns alone, and with other parts changed."""
+        kept = set(headings)
+        return replace(self, columns=[column for column in self.columns if column.heading in kept], **changes)
+
+
+def _bare(p: float) -> str:
+    """A p-value under a heading that says so."""
+    return p_value(p).removeprefix("p = ").removeprefix("p ")
+
+
+def interval_of(suffix: str, words: str, *, in_text: bool = True) -> Column:
+    """Return the column of the 95% interval whose fields end in ``suffix``, with its p-value; ``words``: by what."""
+    words = f" {words}" if words else ""
+    return Column((f"ci_low{suffix}", f"ci_high{suffix}", f"p_value{suffix}"), f"95% interval{words} (p)", "interval",
+                  "unit of the row", sheet=(f"95% interval{words}, lower end", f"95% interval{words}, upper end",
+                                            f"p-value{words}"), in_text=in_text, empty="[x]")
+
+
+def text_table(name: str, caption: str, lines: Sequence[Mapping[str, object]], *, right: Iterable[str] = (),
+               **more: object) -> Table:
+    """Return a table of words: ``lines`` are its rows, heading -> text; those of ``right`` are counts."""
+    rows = pd.DataFrame(list(lines))
+    columns = [Column(heading, heading, "count" if heading in set(right) else "text") for heading in rows.columns]
+    return Table(name, caption, columns, rows, **more)   # type: ignore[arg-type]
+
+
+def row_decimals(rows: pd.DataFrame, value: str = "estimate", error: str = "std_error",
+                 ends: tuple[str, str] = ("ci_low", "ci_high")) -> list[int]:
+    """Return the decimals of each row: by its error, else a quarter of its interval, else two or what the value needs;
+    up to three more where an end of the interval would else read as zero and hide its side."""
+    return [_decimals(*each) for each in zip(*(rows[name].astype(float) if name in rows else [float("nan")] * len(rows)
+                                               for name in (value, error, *ends)), strict=True)]
+
+
+def _decimals(value: float, error: float, low: float, high: float) -> int:
+    if pd.isna(error) and pd.notna(low) and pd.notna(high):
+        error = (high - low) / 4
+    decimals = decimals_for(error) if pd.notna(error) else max(2, decimals_for(abs(value)))
+    sides = [abs(end) for end in (low, high) if pd.notna(end) and end != 0]
+    return next((more for more in range(decimals, decimals + 3) if all(round(end, more) for end in sides)),
+                decimals + 3)
+
+
+def side_by_side(rows: pd.DataFrame, keys: Sequence[str], *, clusters: Sequence[str], shared: Sequence[str],
+                 by_cluster: Sequence[str]) -> pd.DataFrame:
+    """Return one row per ``keys`` of a table that has one per level of clustering.
+
+    ``shared`` columns are taken once, those in ``by_cluster`` get the name of the level behind them
+    (``std_error_unit``), a level that a row has not is missing, and ``note`` joins the notes of all, each once. Order
+    of first appearance. Raises pandas' MergeError if a key and level comes twice.
+    """
+    keys = list(keys)
+    rows = rows.loc[rows["cluster"].isin(list(clusters))]
+    wide = rows.drop_duplicates(keys)[[*keys, *shared]]
+    for cluster in clusters:
+        own = rows.loc[rows["cluster"] == cluster, [*keys, *by_cluster, "note"]]
+        wide = wide.merge(own.rename(columns={name: f"{name}_{cluster}" for name in [*by_cluster, "note"]}), on=keys,
+                          how="left", validate="one_to_one")
+    notes = [f"note_{cluster}" for cluster in clusters]
+    joined = ["; ".join(dict.fromkeys(part for note in row for part in remarks(note)))
+              for row in zip(*(wide[name].astype(object).fillna("") for name in notes), strict=True)]
+    return wide.drop(columns=notes).assign(note=joined)

@@ -1,0 +1,68 @@
+"""The tables of a paper: effects by family and what was reproduced, in one file each of LaTeX, Word and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from did.estimators import entries
+from did.project.result_files import PAPER
+from did.report.content.facts import Facts, Front, estimator_name, few_treated_note, short_name
+from did.report.content.names import Names
+from did.report.content.published import claims_table
+from did.report.content.result_tables import effects_table
+from did.report.content.table import Table
+from did.report.writers import latex, word
+from did.report.writers.banner import SYNTHETIC
+from did.report.writers.markdown import table_text
+from did.store.provenance import atomic, write_text
+from did.words import listed, period_name
+
+
+def tables(estimates: pd.DataFrame, reproduction: pd.DataFrame, front: Front, units: Mapping[str, str]) -> list[Table]:
+    """Return a table of effects for each family and, where something was published, one of what was reproduced.
+
+    ``estimates`` and ``reproduction`` as in docs/tables.md; ``units`` maps an indicator to the unit of its effects.
+    """
+    made = [family_table(estimates, facts, units) for facts in front.families]
+    rows = reproduction.loc[reproduction["specification"].eq(front.specification)]
+    if len(rows):
+        outcomes = {name: label for facts in front.families for name, label in facts.outcomes.items()}
+        claims = claims_table(rows, replace(front, outcomes=outcomes)).slim(keep={"Cell"})
+        notes = [f"Published: {front.citation}"] if front.citation else []
+        made.append(replace(claims, name="reproduction", notes=[*claims.notes, *notes]))
+    return made
+
+
+def family_table(estimates: pd.DataFrame, facts: Facts, units: Mapping[str, str]) -> Table:
+    """Return the main table of a family: overall effects under the reported specification."""
+    rows = estimates.loc[estimates["estimand"].eq("overall") & estimates["specification"].eq(facts.specification)
+                         & estimates["treatment"].isin(list(facts.treatments))
+                         & estimates["indicator"].isin(list(facts.outcomes))]
+    table = effects_table(rows, Names([facts], units))
+    slim = replace(table, columns=[column for column in table.columns if column.heading != "Remarks"]).slim(
+        keep={"Outcome", "Treatment", "Estimator"})
+    used = [f"{short_name(each)}: {estimator_name(each)}" for each in dict.fromkeys(rows["estimator"])]
+    cells = [f"by {each.short} {each.words.cells}" for name, each in entries().items()
+             if name in set(rows["estimator"]) and each.words.cells]
+    notes = [f"{'. '.join(used)}.", "95% intervals by the t distribution with one degree of freedom fewer than "
+                                    "clusters.",
+             f"Observations: {'; '.join([f'{facts.units} times periods used', *cells])}.",
+             few_treated_note(rows["few_treated"], facts.units),
+             f"Source: {'; '.join(facts.sources)}. Own calculation." if facts.sources else ""]
+    period = f"{period_name(facts.first)} to {period_name(facts.last)}, treated from {period_name(facts.onset)}"
+    return replace(slim, name=f"effects-{facts.total}", notes=[*slim.notes, *filter(None, notes)],
+                   caption=f"Effects on {listed([facts.title])}, {facts.place}, {period}")
+
+
+def write(made: Sequence[Table], folder: str | Path, *, title: str, is_synthetic: bool) -> None:
+    """Write the tables as ``paper.tex``, ``paper.docx`` and ``paper.md`` into ``folder``, each whole or not at all."""
+    folder, banner = Path(folder), SYNTHETIC if is_synthetic else ""
+    write_text(folder / f"{PAPER}.tex", latex.document(made, banner=banner))
+    said = [f"> **{banner}**"] if banner else []
+    write_text(folder / f"{PAPER}.md", "\n\n".join([f"# {title}", *said, *map(table_text, made)]) + "\n")
+    with atomic(folder / f"{PAPER}.docx") as part:
+        part.write_bytes(word.document(made, title=title, banner=banner))
