@@ -105,7 +105,7 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
     facts = _with_outcomes(front, families)
     indicators = {name for each in families.values() for name in each.outcomes}
     varied = Varied(specifications, front.specification, evaluation.clusters[0],
-                    list(result_files.specifications_figures(evaluation, indicators)))
+                    result_files.numeric_claims(evaluation, indicators))
     boundaries = evaluation.specifications[front.specification].boundaries
     default = rows.loc[rows["cluster"].eq(varied.level) & rows["n_units"].notna()].drop_duplicates("indicator")
     units = default.set_index("indicator")["n_units"].to_dict()
