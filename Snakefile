@@ -151,6 +151,7 @@ rule diagnose:
     output:
         f"{plan.paths.data}/processed/diagnostics/{{indicator}}.parquet",
         f"{plan.paths.data}/processed/trends/{{indicator}}.parquet",
+        f"{plan.paths.data}/processed/weights/{{indicator}}.parquet",
     log:
         f"{plan.paths.logs}/diagnose_{{indicator}}.log",
     shell:
@@ -282,8 +283,8 @@ for indicator in plan.indicators:
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{indicator}.parquet",
-                table=["panel", "area_audit", "estimates", "diagnostics", "trends", "specifications", "comparison",
-                       "headline", "evidence", "evidence_items", "verdicts"],
+                table=["panel", "area_audit", "estimates", "diagnostics", "trends", "weights", "specifications",
+                       "comparison", "headline", "evidence", "evidence_items", "verdicts"],
             ),
             plan.claims_files(),
             plan.reference_files(),

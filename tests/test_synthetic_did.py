@@ -386,6 +386,6 @@ def test_the_figure_shows_the_largest_weights_and_counts_the_rest(tmp_path):
     assert set(shown["kind"]) == {"unit", "time"} and len(shown) == 26 + 7
     largest = weights[weights["kind"] == "unit"].nlargest(1, "weight").iloc[0]
     text = paths[2].read_text(encoding="utf-8")
-    assert largest["label"] in text and "other 11 areas" in text
+    assert largest["label"] in text and "other 11 areas have" in text
     with pytest.raises(DidError, match="cohort: expected one of 2007"):
         draw_framed(synthetic_weights, weights, cohort="2008", **words)

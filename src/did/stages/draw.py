@@ -29,6 +29,7 @@ from did.report.figures.series import series_by_wave, wave_means
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
 from did.report.figures.staggered import PublishedNumber, estimators_over_event_time
 from did.report.figures.style import Frame
+from did.report.figures.synthetic_weights import synthetic_weights
 from did.report.figures.timing import timing, timing_rows
 from did.report.figures.trends import parallel_trends
 from did.report.pages.section import section_html
@@ -49,7 +50,8 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     shown = result_files.headlines(evaluation, without)
     one_of("indicator", name, [each for each in evaluation.indicators if each not in without])
     indicator = load_indicator(name, evaluation.indicators_folder)
-    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends", "headline"), [name],
+    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends", "weights", "headline"),
+                          [name],
                           evaluation, paths)
     frames |= {table: tables.read(table, getattr(paths, table)(name)) for table in ("verdicts", "evidence",
                                                                                     "evidence_items")}
@@ -107,6 +109,11 @@ class Outcome:
         """The panel under the reported specification."""
         panel = tables.read("panel", self.paths.panel(self.indicator.id))
         return panel.loc[panel["specification"].eq(self.evaluation.default_specification)]
+
+    def systems(self) -> dict[str, str]:
+        """System -> its name."""
+        table = waves.systems(self.evaluation, self.indicator.geography)
+        return dict(zip(table["system"], table["system_name"], strict=True))
 
     def later_onsets(self) -> dict[int, str]:
         """Wave -> its first treated period, of every wave with a date."""
@@ -182,6 +189,21 @@ def _estimators(outcome: Outcome) -> None:
         axis=outcome.time_axis, published=outcome.published())
 
 
+def _weights(outcome: Outcome) -> None:
+    """Whom synthetic difference-in-differences compares the largest cohort with."""
+    rows, evaluation = outcome.tables["weights"], outcome.evaluation
+    level = evaluation.clusters[-1]
+    units = evaluation.units if level == "unit" else f"{level}s"
+    frame = outcome.frame("weights", f"which {units} synthetic difference-in-differences compares with", "weights")
+    frame = replace(frame, units=units, unit="")
+    first = outcome.panel().drop_duplicates("unit")["cohort"].value_counts()
+    cohort = next((name for name in first.index if name in set(rows["cohort"])), "")
+    names = outcome.systems() if level == "system" else {}
+    rows = rows.assign(label=[names.get(label, label) if kind == "unit" else label
+                              for label, kind in zip(rows["label"], rows["kind"], strict=True)])
+    synthetic_weights(rows, frame.marked(rows), cohort=cohort)
+
+
 def _robustness(outcome: Outcome) -> None:
     evaluation, indicator = outcome.evaluation, outcome.indicator
     static = [name for name in evaluation.estimators if entry(name).overall]
@@ -216,7 +238,6 @@ def _timing(outcome: Outcome) -> None:
     evaluation, indicator = outcome.evaluation, outcome.indicator
     panel = outcome.panel()
     periods = [str(period) for period in pd.period_range(*span(indicator, evaluation), freq=indicator.frequency)]
-    systems = waves.systems(evaluation, indicator.geography)
     cells = panel["unit"].nunique() * len(periods)
     lost = cells - int(panel["outcome"].notna().sum())
     each = f"{singular(evaluation.units)} and {PERIODS[indicator.frequency]}"
@@ -225,10 +246,9 @@ def _timing(outcome: Outcome) -> None:
     frame = Frame(outcome.paths.drawn / f"timing_{indicator.id}", f"{indicator.title}: who is treated when",
                   f"{evaluation.place}, {period_name(periods[0])} to {period_name(periods[-1])}. {said}",
                   outcome.source, evaluation.units).marked(panel)
-    called = dict(zip(systems["system"], systems["system_name"], strict=True))
-    timing(timing_rows(panel, outcome.later_onsets(), called), frame, periods=periods)
+    timing(timing_rows(panel, outcome.later_onsets(), outcome.systems()), frame, periods=periods)
 
 
 # Beginning of the names of figures -> what draws them, in order.
 DRAWN = {"evidence": _evidence, "trends": _trends, "series": _series, result_files.EVENT_STUDY: _event_studies,
-         "estimators": _estimators, "robustness": _robustness, "specification": _specifications, "timing": _timing}
+         "estimators": _estimators, "weights": _weights, "robustness": _robustness, "specification": _specifications, "timing": _timing}

@@ -56,7 +56,7 @@ def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int, about: str, 
     width = frame.width - left - right
     axes = style.add_axes(figure, left, bottom + foot, width, deep)
     axes.set(xlim=_limits(rows), ylim=(deep, 0), yticks=[])
-    axes.xaxis.set_major_locator(MaxNLocator(max(2, min(5, int(width / 0.7))), steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(max(2, min(5, int(width / 0.5))), steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(style.plain_ticks)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     axes.set_axisbelow(True)

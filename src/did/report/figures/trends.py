@@ -145,7 +145,7 @@ def yearly_markers(rows: pd.DataFrame) -> list[int]:
 
 
 def time_axis(axes: Axes, frame: pd.DataFrame, start: int = 0) -> None:
-    """Put a tick at the start of each year, or of every second or fifth year where years are many.
+    """Put a tick at the start of each year, or of every second or fifth year where the axis has no room for all.
 
     Without two starts of a year in the window, the first and last periods are ticked. The axis counts periods from the
     one numbered ``start``.
@@ -153,7 +153,8 @@ def time_axis(axes: Axes, frame: pd.DataFrame, start: int = 0) -> None:
     periods = [pd.Period(period) for period in sorted(set(frame["period"]))]
     firsts = [period for period in periods if period.start_time.month == 1]
     years = [period.year for period in firsts]
-    every = 1 if len(years) <= 6 else 2 if len(years) <= 12 else 5
+    room = axes.get_position().width * axes.figure.get_size_inches()[0] / 0.55
+    every = next(step for step in (1, 2, 5, 10, 10**4) if len(years) / step <= room)
     kept = [period for period in firsts if (period.year - years[0]) % every == 0]
     names = {period.ordinal - start: str(period.year) for period in kept}
     if len(kept) < 2:

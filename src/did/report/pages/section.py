@@ -41,6 +41,7 @@ FIGURES = {
     "series": "Means of each wave",
     result_files.EVENT_STUDY: "By time since onset",
     "estimators": "Estimators side by side",
+    "weights": "Whom the treated are compared with",
     "robustness": "The estimate and its alternatives",
     "specification": "Every specification",
     "timing": "Who is treated when",
