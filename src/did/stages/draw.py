@@ -194,7 +194,8 @@ def _weights(outcome: Outcome) -> None:
     rows, evaluation = outcome.tables["weights"], outcome.evaluation
     level = evaluation.clusters[-1]
     units = evaluation.units if level == "unit" else f"{level}s"
-    frame = outcome.frame("weights", f"which {units} synthetic difference-in-differences compares with", "weights")
+    frame = outcome.frame("weights", f"which {units} synthetic difference-in-differences compares with",
+                          "shares of the comparison")
     frame = replace(frame, units=units, unit="")
     first = outcome.panel().drop_duplicates("unit")["cohort"].value_counts()
     cohort = next((name for name in first.index if name in set(rows["cohort"])), "")

@@ -60,7 +60,7 @@ def synthetic_weights(weights: pd.DataFrame, frame: Frame, *, cohort: str) -> li
     figure, bottom = style.page(height + HEAD + FOOT, frame)
     names = min(NAMES, 0.1 + max(map(style.text_width, labels)))
     room = style.WIDTH - 2 * style.EDGE - names - 0.6
-    width = room if time.empty else (room - GAP) * 0.45
+    width = room if time.empty else (room - GAP) * 0.4
     left = style.EDGE + names
     axes = style.add_axes(figure, left, bottom + FOOT, width, height)
     _unit_bars(axes, labels, values, width)
@@ -68,7 +68,7 @@ def synthetic_weights(weights: pd.DataFrame, frame: Frame, *, cohort: str) -> li
     if not time.empty:
         axes = style.add_axes(figure, left + width + GAP + 0.6, bottom + FOOT, room - width - GAP, height)
         _time_bars(axes, time)
-        axes.set_title(f"Periods before {period_name(cohort)}", loc="left", pad=9,
+        axes.set_title(f"Before {period_name(cohort)}", loc="left", pad=9,
                        fontproperties=style.font(bold=True))
     alt_text = " ".join(part for part in (
         f"{frame.title}. {frame.subtitle}".strip() + " Largest weights: "
