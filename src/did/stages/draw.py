@@ -252,4 +252,5 @@ def _timing(outcome: Outcome) -> None:
 
 # Beginning of the names of figures -> what draws them, in order.
 DRAWN = {"evidence": _evidence, "trends": _trends, "series": _series, result_files.EVENT_STUDY: _event_studies,
-         "estimators": _estimators, "weights": _weights, "robustness": _robustness, "specification": _specifications, "timing": _timing}
+         "estimators": _estimators, "weights": _weights, "robustness": _robustness, "specification": _specifications,
+         "timing": _timing}

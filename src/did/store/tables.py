@@ -32,7 +32,8 @@ CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
 STAGES = {"observations": "observe", "panel": "align", "area_audit": "align", "estimates": "fit", "influence": "fit",
-          "diagnostics": "diagnose", "trends": "diagnose", "weights": "diagnose", "specifications": "specify", "comparison": "compare",
+          "diagnostics": "diagnose", "trends": "diagnose", "weights": "diagnose", "specifications": "specify",
+          "comparison": "compare",
           "adjusted_p_values": "adjust", "tested_claims": "adjust", "reproduction": "reproduce",
           "calibration": "calibrate", "headline": "calibrate", "second_opinion": "check", "evidence": "judge",
           "evidence_items": "judge", "verdicts": "judge"}

@@ -48,14 +48,16 @@ def synthetic_weights(weights: pd.DataFrame, frame: Frame, *, cohort: str) -> li
     """
     if weights.empty:
         frame = frame.saying(NOTHING)
-        return style.save(style.page(0.1, frame)[0], frame, f"{frame.title}. {NOTHING}", weights.reindex(columns=COLUMNS))
+        return style.save(style.page(0.1, frame)[0], frame, f"{frame.title}. {NOTHING}",
+                          weights.reindex(columns=COLUMNS))
     rows = _checked(weights, cohort)
     unit = rows[rows["kind"] == "unit"].sort_values("weight", ascending=False, kind="stable")
     time = rows[(rows["kind"] == "time") & rows.groupby("kind")["weight"].transform("any")]
     bars, rest = unit.head(MOST), unit.iloc[MOST:]
     labels, values = bars["label"].tolist(), bars["weight"].tolist()
     if len(rest):
-        frame = frame.saying(f"The other {count(len(rest))} {frame.units} have {_share(rest['weight'].sum())} together.")
+        frame = frame.saying(f"The other {count(len(rest))} {frame.units} have {_share(rest['weight'].sum())} "
+                             "together.")
     height = max(LEAST_HEIGHT, BAR * len(values))
     figure, bottom = style.page(height + HEAD + FOOT, frame)
     names = min(NAMES, 0.1 + max(map(style.text_width, labels)))
