@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -71,9 +72,10 @@ def donor_weights(panel: Panel) -> pd.DataFrame:
     [[8.0, 1.0], [15.0, 1.0]]
     """
     level = list(panel.clusters)[-1]
-    try:
+    found = None
+    with contextlib.suppress(DidError):
         found = estimate(SYNTHETIC, panel, estimands=["overall"], level=level).weights
-    except DidError:
+    if found is None:
         found = pd.DataFrame(columns=["cohort", "kind", "label", "weight"])
     return found.assign(level=level)[["level", "cohort", "kind", "label", "weight"]].astype(
         {"weight": float, **dict.fromkeys(("level", "cohort", "kind", "label"), str)})

@@ -51,9 +51,9 @@ def curve_rows(specifications: pd.DataFrame, estimates: pd.DataFrame, *, default
     ``specifications`` is that table of the outcome, of one cluster level as are ``estimates``; from these come the
     averages of the specifications in ``staggered``, which maps a specification to its choices. ``default`` are the
     choices of the reported specification. Columns: ``IDENTITY``, cluster, ``VALUES``, note, is_synthetic, one per
-    choice, ``place`` (0 for the lowest estimate; missing if it is not drawn) and ``same_as``: what a specification repeats to
-    the last digit because its choice does not concern it ("specification, sample, estimator"; "" if nothing). Repeated specifications and those
-    that could not be fitted have no place.
+    choice, ``place`` (0 for the lowest estimate; missing if it is not drawn) and ``same_as``: what a specification
+    repeats to the last digit because its choice does not concern it ("specification, sample, estimator"; "" if
+    nothing). Repeated specifications and those that could not be fitted have no place.
     """
     fixed = specifications[specifications["treatment"].eq(treatment)]
     own = estimates[
