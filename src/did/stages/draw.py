@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pandas as pd
 
@@ -86,7 +87,7 @@ class Outcome:
         return {"specification": evaluation.default_specification, "sample": evaluation.samples[0],
                 "treatment": evaluation.treatments[0]}
 
-    @property
+    @cached_property
     def estimates(self) -> pd.DataFrame:
         """Estimates of the first sample and treatment with errors clustered by the last level, which leads."""
         return self.tables["estimates"].loc[lambda rows: rows["sample"].eq(self.cell["sample"])
@@ -105,11 +106,13 @@ class Outcome:
         """Rows of a table at the last level of clustering."""
         return self.tables[table].loc[lambda rows: self._leads(rows)]
 
+    @cached_property
     def panel(self) -> pd.DataFrame:
         """The panel under the reported specification."""
         panel = tables.read("panel", self.paths.panel(self.indicator.id))
         return panel.loc[panel["specification"].eq(self.evaluation.default_specification)]
 
+    @cached_property
     def systems(self) -> dict[str, str]:
         """System -> its name."""
         table = waves.systems(self.evaluation, self.indicator.geography)
@@ -132,6 +135,7 @@ class Outcome:
         """Around a figure of the outcome itself."""
         return self.frame(stem, words, measure(self.indicator, self.evaluation))
 
+    @cached_property
     def published(self) -> PublishedNumber:
         """What was printed for the outcome by its published estimator, first treatment and sample."""
         claims = load_claims(self.evaluation.published)
@@ -162,7 +166,7 @@ def _trends(outcome: Outcome) -> None:
 
 
 def _series(outcome: Outcome) -> None:
-    panel = outcome.panel()
+    panel = outcome.panel
     series_by_wave(wave_means(panel, outcome.later_onsets()),
                    outcome.levels("series", "means of each wave").marked(panel))
 
@@ -186,7 +190,7 @@ def _estimators(outcome: Outcome) -> None:
         outcome.effects("estimators", "estimators side by side"),
         estimators={name: called for name in evaluation.staggered_estimators
                     if (called := own_dates_names().get(name))},
-        axis=outcome.time_axis, published=outcome.published())
+        axis=outcome.time_axis, published=outcome.published)
 
 
 def _weights(outcome: Outcome) -> None:
@@ -197,9 +201,9 @@ def _weights(outcome: Outcome) -> None:
     frame = outcome.frame("weights", f"which {units} synthetic difference-in-differences compares with",
                           "shares of the comparison")
     frame = replace(frame, units=units, unit="")
-    first = outcome.panel().drop_duplicates("unit")["cohort"].value_counts()
+    first = outcome.panel.drop_duplicates("unit")["cohort"].value_counts()
     cohort = next((name for name in first.index if name in set(rows["cohort"])), "")
-    names = outcome.systems() if level == "system" else {}
+    names = outcome.systems if level == "system" else {}
     rows = rows.assign(label=[names.get(label, label) if kind == "unit" else label
                               for label, kind in zip(rows["label"], rows["kind"], strict=True)])
     synthetic_weights(rows, frame.marked(rows), cohort=cohort)
@@ -217,7 +221,7 @@ def _robustness(outcome: Outcome) -> None:
     own = headline[[*outcome.cell]].eq(pd.Series(outcome.cell)).all(axis=1)
     robustness_forest(rows, outcome.effects("robustness", "the estimate and its alternatives"),
                       estimator=indicator.published_estimator, headline=headline.loc[own],
-                      published=outcome.published())
+                      published=outcome.published)
 
 
 def _specifications(outcome: Outcome) -> None:
@@ -230,14 +234,14 @@ def _specifications(outcome: Outcome) -> None:
     reported = {name: outcome.cell[name] for name in ("specification", "sample")}
     specification_curve(
         rows, outcome.effects("specification", "every specification"), choices=list(default),
-        reported=reported | {"estimator": indicator.published_estimator}, published=outcome.published(),
+        reported=reported | {"estimator": indicator.published_estimator}, published=outcome.published,
         samples=samples_of(evaluation))
 
 
 def _timing(outcome: Outcome) -> None:
     """Who is treated when under the reported specification, and how much of the panel is missing."""
     evaluation, indicator = outcome.evaluation, outcome.indicator
-    panel = outcome.panel()
+    panel = outcome.panel
     periods = [str(period) for period in pd.period_range(*span(indicator, evaluation), freq=indicator.frequency)]
     cells = panel["unit"].nunique() * len(periods)
     lost = cells - int(panel["outcome"].notna().sum())
@@ -247,7 +251,7 @@ def _timing(outcome: Outcome) -> None:
     frame = Frame(outcome.paths.drawn / f"timing_{indicator.id}", f"{indicator.title}: who is treated when",
                   f"{evaluation.place}, {period_name(periods[0])} to {period_name(periods[-1])}. {said}",
                   outcome.source, evaluation.units).marked(panel)
-    timing(timing_rows(panel, outcome.later_onsets(), outcome.systems()), frame, periods=periods)
+    timing(timing_rows(panel, outcome.later_onsets(), outcome.systems), frame, periods=periods)
 
 
 # Beginning of the names of figures -> what draws them, in order.

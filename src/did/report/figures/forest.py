@@ -61,13 +61,13 @@ def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int, about: str, 
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.axvline(0, color=style.INK, linewidth=1.4, zorder=1)
+    _draw(axes, rows.assign(at=heights))
     for group, at in heads.items():
         axes.plot([(style.EDGE - left) / width, 1 + (right - style.EDGE) / width], [at - 0.17] * 2, color=style.GRID,
                   linewidth=0.8, transform=axes.get_yaxis_transform(), clip_on=False, zorder=0)
-        _write(axes, (style.EDGE - left) / width, at, group, bold=True)
+        _write(axes, (style.EDGE - left) / width, at, group, bold=True, bbox=style.CLEAR)
     for row, name, said, at in zip(rows.itertuples(), names, digits, heights, strict=True):
         bold = row.kind == OURS
-        _draw(axes, row, at)
         for place, line in enumerate(name):
             _write(axes, (style.EDGE - left) / width, at + place * FURTHER, line, bold=bold)
         _write(axes, 1 + (right - style.EDGE) / width, at, said, right=True, bold=bold)
@@ -113,22 +113,27 @@ def leaves_out_zero(rows: pd.DataFrame) -> pd.Series:
     return rows["ci_low"].gt(0) | rows["ci_high"].lt(0)
 
 
-def _draw(axes: Axes, row, at: float) -> None:
-    if row.kind == PRINTED:
-        axes.plot(row.estimate, at, marker="D", markersize=9, color=style.PALETTE[2], linestyle="none", zorder=3)
-        return
-    if row.kind == RANGE:
-        axes.plot([row.smallest, row.largest], [at, at], color=OTHER, linewidth=5, zorder=2)
-        return
-    colour = OWN if row.kind in (OURS, AS_PUBLISHED) else OTHER
-    out = bool(row.ci_low > 0 or row.ci_high < 0)
+def _draw(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw every row at its height ``at``, all that look alike at once."""
+    printed, ranges = rows[rows["kind"] == PRINTED], rows[rows["kind"] == RANGE]
+    axes.plot(printed["estimate"], printed["at"], marker="D", markersize=9, color=style.PALETTE[2], linestyle="none",
+              zorder=3)
+    axes.hlines(ranges["at"], ranges["smallest"], ranges["largest"], color=OTHER, linewidth=5, zorder=2)
+    others = rows.drop(printed.index.union(ranges.index))
+    out = leaves_out_zero(others)
+    # An end that an interval lacks is as far as the axis goes.
     left, right = axes.get_xlim()
-    # An end that the interval lacks is as far as the axis goes.
-    ends = [left if np.isnan(row.ci_low) else row.ci_low, right if np.isnan(row.ci_high) else row.ci_high]
-    if np.isfinite([row.ci_low, row.ci_high]).any():
-        axes.plot(ends, [at, at], color=colour, linewidth=4 if row.kind == OURS else 2, zorder=2)
-    axes.plot(row.estimate, at, marker="o", markersize=9 if row.kind == OURS else 7, linestyle="none", zorder=3,
-              markerfacecolor=colour if out else "white", markeredgecolor=colour, markeredgewidth=2)
+    ends = others[["ci_low", "ci_high"]].fillna({"ci_low": left, "ci_high": right})
+    is_known = others[["ci_low", "ci_high"]].notna().any(axis=1)
+    looks = {(OWN, 4, 9): others["kind"].eq(OURS), (OWN, 2, 7): others["kind"].eq(AS_PUBLISHED),
+             (OTHER, 2, 7): ~others["kind"].isin([OURS, AS_PUBLISHED])}
+    for (colour, width, size), here in looks.items():
+        lines = others[here & is_known]
+        axes.hlines(lines["at"], ends.loc[lines.index, "ci_low"], ends.loc[lines.index, "ci_high"], color=colour,
+                    linewidth=width, zorder=2)
+        for points, fill in ((others[here & out], colour), (others[here & ~out], "white")):
+            axes.plot(points["estimate"], points["at"], marker="o", markersize=size, linestyle="none", zorder=3,
+                      markerfacecolor=fill, markeredgecolor=colour, markeredgewidth=2)
 
 
 def _limits(rows: pd.DataFrame) -> tuple[float, float]:
@@ -149,7 +154,8 @@ def _digits(row, decimals: int) -> str:
     return f"{value} ({interval(row.ci_low, row.ci_high, decimals)})"
 
 
-def _write(axes: Axes, x: float, y: float, text: str, *, right: bool = False, bold: bool = False) -> None:
+def _write(axes: Axes, x: float, y: float, text: str, *, right: bool = False, bold: bool = False,
+           **settings) -> None:
     """Write text at ``x`` widths of the plot from its left edge and at the height of the data value ``y``."""
     axes.text(x, y, text, transform=axes.get_yaxis_transform(), ha="right" if right else "left", va="center",
-              fontproperties=style.font(bold=bold), bbox=style.CLEAR)
+              fontproperties=style.font(bold=bold), **settings)

@@ -106,12 +106,17 @@ def font(size: float = TEXT_SIZE, *, bold: bool = False) -> FontProperties:
     return FontProperties(family="sans-serif", size=size, weight="bold" if bold else "normal")
 
 
-@functools.cache
 def text_width(text: str, size: float = TEXT_SIZE, *, bold: bool = False) -> float:
-    """Return the width in inches of one line of text."""
+    """Return the width in inches of one line of text: that of its letters, which kerning may make a little less."""
+    return size * sum(_letter_width(letter, bold) for letter in text)
+
+
+@functools.cache
+def _letter_width(letter: str, bold: bool) -> float:
+    """Width in inches of a letter of one point."""
     # The family by its name, since "sans-serif" would be looked up in settings that take longer to change than this.
-    named = FontProperties(family=SETTINGS["font.sans-serif"][0], size=size, weight="bold" if bold else "normal")
-    return TextToPath().get_text_width_height_descent(text, named, ismath=False)[0] / 72
+    named = FontProperties(family=SETTINGS["font.sans-serif"][0], size=100, weight="bold" if bold else "normal")
+    return TextToPath().get_text_width_height_descent(letter, named, ismath=False)[0] / 7200
 
 
 def wrap(text: str, width: float, size: float = TEXT_SIZE, *, bold: bool = False) -> list[str]:
