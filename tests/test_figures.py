@@ -9,8 +9,6 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
 
 from did.errors import DidError
 from did.inference.joint_test import BLANK
@@ -32,7 +30,7 @@ from did.words import (
     period_name,
     plural,
 )
-from framed import draw_framed
+from framed import assert_legible, draw_framed, saved_figures
 
 OUTCOMES = {"out_a": "All causes", "out_b": "A rather long name of an outcome", "out_c": "Both"}
 WORDS = {"title": "Effect of the policy on the outcome, by part",
@@ -163,40 +161,10 @@ def test_a_users_settings_of_matplotlib_change_no_figure(kind, tmp_path, estimat
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("synthetic", [False, True])
-def test_texts_are_large_horizontal_inside_and_apart(kind, synthetic, tmp_path, estimates, monkeypatch):
-    figures = []
-    savefig = style.Figure.savefig
-    monkeypatch.setattr(style.Figure, "savefig", lambda self, *a, **k: (figures.append(self), savefig(self, *a, **k)))
-    draw(kind, tmp_path / "figure", estimates, is_synthetic=synthetic)
-    figure = figures[0]
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    with matplotlib.rc_context(style.SETTINGS):
-        figure.draw(renderer)
-        texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()
-                 and text.get_gid() != "synthetic"]
-        boxes = [text.get_window_extent(renderer) for text in texts]
-    # Ticks outside the axes' limits are kept by matplotlib but never drawn.
-    shown = [(text, box) for text, box in zip(texts, boxes, strict=True) if _drawn(text, figure)]
-    assert len(shown) > 10
-    width, height = figure.get_size_inches() * figure.dpi
-    for text, box in shown:
-        assert text.get_fontsize() >= 12, text.get_text()
-        assert text.get_rotation() == 0, text.get_text()
-        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, text.get_text()
-    for (text, box), (other, second) in itertools.combinations(shown, 2):
-        across = min(box.x1, second.x1) - max(box.x0, second.x0)
-        up = min(box.y1, second.y1) - max(box.y0, second.y0)
-        assert across <= 1 or up <= 2.5, (text.get_text(), other.get_text())
-
-
-def _drawn(text, figure):
-    for axes in figure.axes:
-        for axis in (axes.xaxis, axes.yaxis):
-            for tick in axis.get_major_ticks():
-                if text in (tick.label1, tick.label2):
-                    low, high = sorted(axis.get_view_interval())
-                    return low <= tick.get_loc() <= high
-    return True
+def test_texts_are_large_horizontal_inside_and_apart(kind, synthetic, tmp_path, estimates):
+    with saved_figures() as figures:
+        draw(kind, tmp_path / "figure", estimates, is_synthetic=synthetic)
+    assert_legible(figures[0])
 
 
 def test_panes_numbers_equal_the_input(tmp_path, estimates):
@@ -261,10 +229,7 @@ def test_samples_as_rows_of_several_outcomes_name_them(tmp_path, estimates):
 
 def drawn(function, rows, **options):
     """The figures that ``function`` saves."""
-    found = []
-    with pytest.MonkeyPatch.context() as patch:
-        savefig = style.Figure.savefig
-        patch.setattr(style.Figure, "savefig", lambda self, *a, **k: (found.append(self), savefig(self, *a, **k)))
+    with saved_figures() as found:
         draw_framed(function, rows, **options)
     return found
 

@@ -15,7 +15,7 @@ from did.report.content.robustness_rows import alternatives
 from did.report.figures.robustness import HEADINGS, MOST, forest_lines, robustness_forest
 from did.report.figures.specification_curve import MANY, choices_of, curve_rows, specification_curve
 from did.report.figures.staggered import PublishedNumber
-from framed import draw_framed
+from framed import assert_legible, draw_framed, saved_figures
 from made_alternatives import made_tables
 
 DEFAULT = {"window": "default", "lags": "all"}
@@ -75,7 +75,9 @@ def test_the_headline_interval_stands_on_ours_alone(rows, tmp_path):
 
 
 def test_the_forest_says_each_number_and_has_the_same_bytes_twice(rows, tmp_path):
-    first = [path.read_bytes() for path in draw(rows, tmp_path, published=PublishedNumber(40.0))]
+    with saved_figures() as figures:
+        first = [path.read_bytes() for path in draw(rows, tmp_path, published=PublishedNumber(40.0))]
+    assert_legible(figures[0])
     assert first == [path.read_bytes() for path in draw(rows, tmp_path, published=PublishedNumber(40.0))]
     svg, words = (tmp_path / "forest.svg").read_text("utf-8"), (tmp_path / "forest.txt").read_text("utf-8")
     for text in ("SYNTHETIC", "Published number", "Placebo onsets: nothing to find", "The printed number",
@@ -107,7 +109,9 @@ def test_specifications_are_sorted_and_repeats_are_drawn_once(curve):
 def test_the_curve_draws_choices_that_vary(curve, tmp_path):
     options = dict(choices=["window", "lags"], reported=REPORTED, stem=tmp_path / "curve",
                    published=PublishedNumber(40.0), **WORDS)
-    first = [path.read_bytes() for path in draw_framed(specification_curve, curve, **options)]
+    with saved_figures() as figures:
+        first = [path.read_bytes() for path in draw_framed(specification_curve, curve, **options)]
+    assert_legible(figures[0])
     assert first == [path.read_bytes() for path in draw_framed(specification_curve, curve, **options)]
     svg, words = (tmp_path / "curve.svg").read_text("utf-8"), (tmp_path / "curve.txt").read_text("utf-8")
     for name in ("Estimator", "Period", "Lags", "the last 12", "Published +40", "Ours", "SYNTHETIC"):

@@ -6,7 +6,7 @@ import pytest
 from did.errors import DidError
 from did.report.figures import style
 from did.report.figures.series import series_by_wave, wave_means
-from framed import draw_framed
+from framed import assert_legible, draw_framed, saved_figures
 
 # Two units of wave one from 2012, one of wave two that is left in the comparison, two of no wave; one figure is lost.
 OUTCOMES = {("A", 1, "2012"): [10, 12, 20], ("B", 1, "2012"): [14, None, 30], ("C", 2, None): [5, 6, 7],
@@ -38,7 +38,9 @@ def test_means_are_those_by_hand(panel):
 
 
 def test_the_picture_names_every_wave_its_date_and_its_units(panel, tmp_path):
-    svg, csv, txt = draw(wave_means(panel, {2: "2011"}), tmp_path)
+    with saved_figures() as figures:
+        svg, csv, txt = draw(wave_means(panel, {2: "2011"}), tmp_path)
+    assert_legible(figures[0])
     text = svg.read_text(encoding="utf-8")
     for words in ("Wave 1, from 2012: 1 to 2 districts", "Wave 2, from 2011, in the", "In no wave: 2 districts",
                   "from 2012", "visits a head"):

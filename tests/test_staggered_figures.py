@@ -13,7 +13,7 @@ from did.report.content.facts import DAGGER
 from did.report.figures.event_study import TimeAxis
 from did.report.figures.staggered import PublishedNumber, _average, _limits, estimators_over_event_time
 from did.simulate.panels import panel
-from framed import draw_framed
+from framed import assert_legible, draw_framed, saved_figures
 
 NAMES = {"did": "Two-way fixed effects", "event_study": "Two-way fixed effects by event time",
          "callaway_santanna": "Callaway and Sant'Anna", "imputation": "Imputation", "stacked": "Stacked"}
@@ -72,7 +72,9 @@ def test_two_way_effects_stand_under_their_one_coefficient(estimates, tmp_path):
 
 
 def test_a_printed_number_is_a_named_line_in_every_panel(estimates, tmp_path):
-    draw(estimates, tmp_path, published=PublishedNumber(-1.5, "lagged dependent variable"))
+    with saved_figures() as figures:
+        draw(estimates, tmp_path, published=PublishedNumber(-1.5, "lagged dependent variable"))
+    assert_legible(figures[0])
     svg, words = (tmp_path / "side.svg").read_text(), (tmp_path / "side.txt").read_text()
     assert svg.count(">Published −1.5, lagged dependent variable<") == 1 and "Published −1.5, lagged" in words
     assert "No number was printed" not in svg

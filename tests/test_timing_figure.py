@@ -7,7 +7,7 @@ import pytest
 
 from did.errors import DidError
 from did.report.figures.timing import COMPARED, LATER, LISTED, TREATED, timing, timing_rows
-from framed import draw_framed
+from framed import assert_legible, draw_framed, saved_figures
 
 YEARS = ["2014", "2015", "2016", "2017"]
 # Unit -> its system, wave and first treated year under the specification.
@@ -36,7 +36,9 @@ def test_rows_are_systems_in_order_of_date_with_their_units():
 
 
 def test_the_picture_says_who_when_and_how_many(tmp_path):
-    svg, csv, txt = draw(timing_rows(panel(), {2: "2017"}, NAMES), tmp_path)
+    with saved_figures() as figures:
+        svg, csv, txt = draw(timing_rows(panel(), {2: "2017"}, NAMES), tmp_path)
+    assert_legible(figures[0])
     text, words = svg.read_text("utf-8"), txt.read_text("utf-8")
     for name in ("Wave 1, from 2016: 2 systems, 3 areas", "Wave 2, from 2017, in the comparison: 1 system, 1 areas",
                  "Not treated: 2 systems, 3 areas", "2 systems", "Treated", "Joined, but counted in the comparison"):
