@@ -109,7 +109,8 @@ def is_long(times: pd.Series) -> bool:
 
 
 def draw_path(axes: Axes, rows: pd.DataFrame, *, as_line: bool) -> None:
-    """Draw zero, the onset, the estimates with intervals and bands, and the reference, of rows of one level."""
+    """Draw zero, the onset, the estimates with intervals and what there is of bands, and the reference, of rows of one
+    level."""
     axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
     axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
     reference = is_reference(rows)
@@ -134,7 +135,9 @@ def _draw_points(axes: Axes, rows: pd.DataFrame, reference: pd.Series) -> None:
 def _draw_bands(axes: Axes, rows: pd.DataFrame, reference: pd.Series) -> None:
     """A line, its interval filled and the uniform band lighter; both shrink to nothing at the reference."""
     times = rows["event_time"]
-    for (low, high), alpha in ((("band_low", "band_high"), BAND_ALPHA), (("ci_low", "ci_high"), INTERVAL_ALPHA)):
+    has_band = rows["band_low"].notna().any()
+    for (low, high), alpha in (*([(("band_low", "band_high"), BAND_ALPHA)] if has_band else []),
+                               (("ci_low", "ci_high"), INTERVAL_ALPHA)):
         axes.fill_between(times, *(rows[end].where(~reference[rows.index], 0.0) for end in (low, high)), color=COLOUR,
                           alpha=alpha, linewidth=0, zorder=2)
     axes.plot(times, rows["estimate"], color=COLOUR, linewidth=2, zorder=4)

@@ -74,8 +74,8 @@ def estimators_over_event_time(estimates: pd.DataFrame, frame: Frame, *, estimat
     Parameters
     ----------
     estimates : rows of the estimates table of one indicator, specification, sample, treatment and cluster level. Rows
-        with estimand ``event_time`` are drawn, with their uniform band where there is one; ``overall`` gives the
-        average that stands over each pane (for two-way fixed effects by event time, that of the one coefficient).
+        with estimand ``event_time`` are drawn, without their uniform band, for which a pane is small; ``overall`` gives
+        the average that stands over each pane (for two-way fixed effects by event time, that of the one coefficient).
     estimators : name -> what it is called, in order; one without rows over event time is left out.
     published : the printed number, a line over the periods after onset of every pane.
     axis, frame : as in ``event_study``.
@@ -92,6 +92,8 @@ def estimators_over_event_time(estimates: pd.DataFrame, frame: Frame, *, estimat
         raise DidError(f"estimates table: no effect over event time by {', '.join(estimators)}; run the fit stage with "
                        "staggered_estimators, or leave the figure out")
     paths = {name: checked_path(rows[rows["estimator"] == name]) for name in shown}
+    numbers = pd.concat(paths.values())
+    paths = {name: path.assign(band_low=float("nan"), band_high=float("nan")) for name, path in paths.items()}
     rows = pd.concat(paths.values())
     averages = estimates[estimates["estimand"].eq("overall")]
     overall = {name: averages[averages["estimator"] == averaged_by().get(name, name)] for name in shown}
@@ -129,7 +131,7 @@ def estimators_over_event_time(estimates: pd.DataFrame, frame: Frame, *, estimat
     alt_text = (f"Chart of effects over event time in {len(shown)} panes, one per estimator. {frame.title}. "
                 f"{frame.subtitle} " + (f"{_printed(published)}. " if printed else "")
                 + " ".join(_pane_in_words(paths[name], words, overall[name]) for name, words in shown.items()))
-    numbers = pd.concat([rows, *overall.values()]).assign(
+    numbers = pd.concat([numbers, *overall.values()]).assign(
         published_value=float("nan") if published.value is None else published.value)
     return style.save(figure, frame, f"{alt_text} {footnote}", numbers[COLUMNS])
 
@@ -139,10 +141,10 @@ def _printed(published: PublishedNumber) -> str:
 
 
 def _limits(rows: pd.DataFrame, published: float | None) -> tuple[float, float]:
-    """Common limits of the value axis: those of every interval, band and printed number, with a little room."""
+    """Common limits of the value axis: those of every interval and printed number, with a little room."""
     stated = [0.0] + ([] if published is None else [published])
-    low = min([rows[["ci_low", "band_low", "estimate"]].min().min(), *stated])
-    high = max([rows[["ci_high", "band_high", "estimate"]].max().max(), *stated])
+    low = min([rows[["ci_low", "estimate"]].min().min(), *stated])
+    high = max([rows[["ci_high", "estimate"]].max().max(), *stated])
     room = 0.08 * (high - low)
     return low - room, high + room
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -83,7 +83,7 @@ def report_html(report: Report) -> str:
         checked=background.checked(report.tables["second_opinion"]),
         terms=terms(first, published=bool(front.n_published)),
         families=[_family(report, family) for family in _in_order(report)],
-        waves=picture(report.paths, f"timing_{first.total}", caption="Who is treated when"),
+        waves=replace(picture(report.paths, f"timing_{first.total}", caption="Who is treated when"), id="figure-timing"),
         sources=background.sources_table(report.sources, manifests), data=_data(report),
         methods=background.methods(shown, evaluation, "Estimators"),
         others=background.methods([name for name in estimators if name not in shown], evaluation,
