@@ -66,7 +66,8 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
-        tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths))
+        tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
+        is_headline=facts.total == name))
     return f"{name}: {plural(len(figures), 'figure')}"
 
 
@@ -84,7 +85,7 @@ class Outcome:
     def cell(self) -> dict[str, str]:
         """The estimate reported: specification, sample, treatment."""
         evaluation = self.evaluation
-        return {"specification": evaluation.default_specification, "sample": evaluation.samples[0],
+        return {"specification": evaluation.default_specification, "sample": evaluation.sample,
                 "treatment": evaluation.treatments[0]}
 
     @cached_property
@@ -213,10 +214,13 @@ def _robustness(outcome: Outcome) -> None:
     evaluation, indicator = outcome.evaluation, outcome.indicator
     static = [name for name in evaluation.estimators if entry(name).overall]
     rows = alternatives(
-        indicator=indicator.id, samples=evaluation.samples,
+        indicator=indicator.id, samples=list(evaluation.samples),
         **{table: outcome.leading(table) for table in ("estimates", "diagnostics", "specifications")},
         specification=evaluation.default_specification, treatment=evaluation.treatments[0],
         estimators=sorted(static, key=lambda name: name != indicator.published_estimator))
+    called = samples_of(evaluation)
+    rows = rows.assign(what=[called.get(key, what) if group == "left_out" else what
+                             for group, key, what in zip(rows["group"], rows["key"], rows["what"], strict=True)])
     headline = outcome.tables["headline"]
     own = headline[[*outcome.cell]].eq(pd.Series(outcome.cell)).all(axis=1)
     robustness_forest(rows, outcome.effects("robustness", "the estimate and its alternatives"),
