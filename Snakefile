@@ -151,6 +151,7 @@ rule diagnose:
     output:
         f"{plan.paths.data}/processed/diagnostics/{{indicator}}.parquet",
         f"{plan.paths.data}/processed/trends/{{indicator}}.parquet",
+        f"{plan.paths.data}/processed/weights/{{indicator}}.parquet",
     log:
         f"{plan.paths.logs}/diagnose_{{indicator}}.log",
     shell:
@@ -282,10 +283,11 @@ for indicator in plan.indicators:
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{indicator}.parquet",
-                table=["panel", "area_audit", "estimates", "diagnostics", "trends", "specifications", "comparison",
-                       "headline", "evidence", "evidence_items", "verdicts"],
+                table=["panel", "area_audit", "estimates", "diagnostics", "trends", "weights", "specifications",
+                       "comparison", "headline", "evidence", "evidence_items", "verdicts"],
             ),
             plan.claims_files(),
+            plan.reference_files(),
             plan.config_part("draw", indicator),
             plan.indicator_file(indicator),
             [plan.registry(source) for source in plan.sources_of(indicator)],
@@ -318,14 +320,13 @@ for family, members in plan.families.items():
         input:
             expand(
                 f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-                table=["estimates"],
+                table=["estimates", "headline"],
                 indicator=members,
             ),
             plan.claims_files(),
             plan.config_part("family", family),
             plan.family_indicators(family),
             [plan.registry(source) for indicator in members for source in plan.sources_of(indicator)],
-            plan.reference_files(),
             plan.modules("did.stages.family"),
         output:
             shown(plan.result_files("family", family), category="Families", subcategory=family),

@@ -406,20 +406,23 @@ def test_the_figure_has_a_line_for_the_number_and_for_every_check(tmp_path):
     brief = evidence_rows(row, evidence, items, units="areas", brief=True)
     assert len(brief) == 7 and "Without Alpha" in set(brief["words"])
     for place in ("first", "second"):
-        frame = Frame(tmp_path / place / "evidence", "Title", "Subtitle.", "Somebody", "areas", width=6.0)
+        frame = Frame(tmp_path / place / "evidence", "Title", "Subtitle.", "Somebody", "areas", "days", width=6.0)
         (tmp_path / place).mkdir()
-        evidence_figure(brief, frame, value_label="days", decimals=0)
+        evidence_figure(brief, frame, decimals=0)
     assert (tmp_path / "first/evidence.svg").read_bytes() == (tmp_path / "second/evidence.svg").read_bytes()
     alt = (tmp_path / "first/evidence.txt").read_text(encoding="utf-8")
     assert "As printed: +40." in alt and "Ours, with its margin of error: +40 (10 to 70)." in alt
     assert "Of 3 checks 3 keep its sign and 2 leave out zero." in alt
+    svg = (tmp_path / "first/evidence.svg").read_text(encoding="utf-8")
+    for words in ("The printed number", "Several estimates, lowest to highest", "Leaves out zero (no change)"):
+        assert f">{words}<" in svg, words
     numbers = pd.read_csv(tmp_path / "first/evidence.csv")
     assert numbers["estimate"].dropna().tolist() == brief["estimate"].dropna().tolist()
 
 
 def test_the_figure_of_nothing_says_so(tmp_path):
     frame = Frame(tmp_path / "evidence", "Title", "Subtitle.", "Somebody")
-    evidence_figure(evidence_rows(None, NOTHING, NOTHING, units="areas"), frame, value_label="", decimals=0)
+    evidence_figure(evidence_rows(None, NOTHING, NOTHING, units="areas"), frame, decimals=0)
     assert "No estimate has an interval to judge it by." in (tmp_path / "evidence.svg").read_text(encoding="utf-8")
 
 

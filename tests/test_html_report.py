@@ -16,13 +16,11 @@ import yaml
 from axe_playwright_python.sync_playwright import Axe
 
 from browser import opened, started
-from did.errors import DidError
 from did.evidence import CLAIM_COLUMNS
 from did.project import result_files
 from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import Paths
 from did.readers.reference import read_reference
-from did.report.figures.waves import timing_panel, wave_chart, wave_rows
 from did.report.pages import report as report_page
 from did.report.writers.html import TEMPLATES, data_uri
 from did.simulate.panels import panel
@@ -31,7 +29,6 @@ from did.store import tables
 from did.store.provenance import write_json
 from did.store.result_csv import read_csv
 from did.words import number, p_value, short_decimals
-from framed import draw_framed
 from output_stages import write_outputs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -395,42 +392,3 @@ def test_an_svg_in_the_page_keeps_its_text_and_loses_its_bulk(made):
              for document in documents]
     assert texts[0] == texts[1]
     assert any(MARKUP.split()[0] in text for text in texts[0])
-
-
-@pytest.fixture
-def members():
-    rows = [(1, "A", "QA", "a1", "whole"), (1, "A", "QA", "a2", "whole"), (1, "B", "QB", "b1", "whole"),
-            (2, "C", "QC", "c1", "whole"), (2, "C", "QC", "c2", "undated")]
-    return pd.DataFrame(rows, columns=["wave", "ics", "system", "area_code", "kind"])
-
-
-def test_waves_are_systems_by_date_with_their_areas(members, tmp_path):
-    rows = wave_rows({"upper": members, "lower": members.iloc[:3]}, {1: "2017-06", 2: "2018-05"}, {"QB": "2016-04"})
-    assert rows["name"].tolist() == ["B", "A", "C"]
-    assert rows["from_month"].tolist() == ["2016-04", "2017-06", "2018-05"]
-    assert rows["upper"].tolist() == [1, 2, 1] and rows["lower"].tolist() == [1, 2, 0]
-    with pytest.raises(DidError, match="waves.onsets: expected a month for wave 2"):
-        wave_rows({"upper": members}, {1: "2017-06"}, {})
-    words = dict(treated=[1], removable=2, geographies={"upper": "Areas", "lower": "Parts"}, title="Waves",
-                 subtitle="England.", source="a record")
-    first, again = (draw_framed(wave_chart, rows, stem=tmp_path / name / "waves", **words) for name in ("a", "b"))
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
-    assert "Wave 1, June 2017: 2 systems (counts as treated): B and A" in first[3].read_text(encoding="utf-8")
-    marked = draw_framed(wave_chart, rows, stem=tmp_path / "c" / "waves", is_synthetic=True, **words)
-    assert "of the public record" in marked[3].read_text(encoding="utf-8")
-    assert pd.read_csv(marked[2])["is_synthetic"].all()
-
-
-def test_a_panel_is_drawn_by_cohort_with_what_is_missing(tmp_path):
-    frame, _ = panel(12, 6, {3: 4, 4: 2}, 1.0, seed=1, frequency="Y", first="2012", units_per_system=2)
-    frame.loc[frame["unit"].eq(frame["unit"].iloc[-1]) & frame["period"].eq("2013"), "outcome"] = None
-    words = dict(title="Timing", subtitle="England.", source="a publisher")
-    paths = draw_framed(timing_panel, frame, stem=tmp_path / "timing", **words)
-    numbers = pd.read_csv(paths[2])
-    assert len(numbers) == 12 and numbers["cohort"].isna().tolist() == [False] * 6 + [True] * 6
-    assert numbers["n_figures"].sum() == 12 * 6 - 1
-    alt = paths[3].read_text(encoding="utf-8")
-    assert "From 2015. 4 areas. 2 systems" in alt and "Cells without a figure: 1." in alt
-    both = pd.concat([frame, frame.assign(cohort="2013")])
-    with pytest.raises(DidError, match="one first treated period per unit"):
-        draw_framed(timing_panel, both, stem=tmp_path / "wrong", **words)

@@ -144,8 +144,8 @@ def test_pages_figures_and_manifest_are_there_and_hold(project, name):
     assert pages == {"summary.md"}
     assert (project / f"data/{name}/processed/published.html").read_text() == "", "nothing was published"
     figures = {path.stem for path in (results / "figures").glob("*.svg")}
-    assert {"coefficients_visits_did", "trends_visits_full", "event_study_visits", "estimators_visits",
-            "robustness_visits", "specification_visits"} <= figures
+    assert {"coefficients_visits_did", "trends_visits", "event_study_visits", "estimators_visits", "weights_visits",
+            "robustness_visits", "specification_visits", "timing_visits"} <= figures
     assert {path.suffix for path in (results / "figures").iterdir()} == {".svg"}
     numbers = read_csv(results / "tables/figures.csv", low_memory=False)
     assert set(numbers["figure"]) >= figures - {"answer"}

@@ -156,8 +156,8 @@ def test_files_of_the_published_evaluation(published_evaluation):
     figures = [name for indicator in published_evaluation.indicators
                for name in result_files.figures(published_evaluation, indicator, [])]
     claims = read_reference("config/published/ics.csv", CLAIM_COLUMNS, ["claim"])
-    graphs = {f"trends_{name}_{sample}" for name in claims["indicator"] for sample in published_evaluation.samples}
-    assert len(graphs) == 18 and graphs <= set(figures)
+    graphs = {f"trends_{name}" for name in claims["indicator"]}
+    assert len(graphs) == 9 and graphs <= set(figures)
     survey = families["gpps"]
     left = result_files.every_file(published_evaluation, survey)
     assert not [name for name in left if "gpps" in name] and "figures/coefficients_mortality_did.svg" in left

@@ -27,10 +27,8 @@ from did.report.content.published import (
     ranking_table,
 )
 from did.report.content.reproduction_text import printed_words, specification_words
-from did.report.figures.reproduction import specifications_strip
 from did.store.evidence_tables import NUMBERS, VERDICTS
 from did.store.tables import check
-from framed import draw_framed
 
 ROOT = Path(__file__).resolve().parents[1]
 # The room, not the public function of the same name.
@@ -408,35 +406,6 @@ def test_the_annex_says_which_specifications_give_the_number(tmp_path):
     assert found["ranking-a"].iloc[0][["Rank", "Specification", "Facts satisfied", "Not satisfied"]].tolist() == [
         "1", "default", "5", "D2 sign"]
     assert found["claims"].set_index("Cell").loc["D1", "Number by area"] == "exact"
-
-
-def test_the_figure_has_every_specification_and_is_the_same_twice(tmp_path):
-    specifications, claims = additive(tmp_path)
-    rows = judged(specifications, claims)
-    rows = rows.loc[rows["claim"] == "D1"]
-    files = [[path.read_bytes() for path in draw_framed(
-        specifications_strip, rows, claim=next(claims.itertuples()), default="default",
-        stem=tmp_path / name / "strip", title="Title",
-        subtitle="Subtitle.", source="Somebody")] for name in ("first", "second")]
-    assert files[0] == files[1]
-    numbers = pd.read_csv(tmp_path / "first" / "strip.csv")
-    assert numbers.groupby("cluster").size().to_dict() == {"unit": 7, "system": 7}
-    assert numbers.loc[numbers["cluster"] == "unit", "estimate"].is_monotonic_increasing
-    alt = (tmp_path / "first" / "strip.txt").read_text(encoding="utf-8")
-    assert "1 of 7 specifications agree with what is printed, +40." in alt
-    assert "Lowest 33.0 (lags one), highest 45.0 (window long)" in alt
-    assert "Default 40.0, 95% interval 20.0 to 60.0" in alt
-    svg = (tmp_path / "first" / "strip.svg").read_text(encoding="utf-8")
-    assert "printed +40" in svg and "Default: 40.0" in svg
-
-
-def test_a_figure_of_nothing_is_refused(tmp_path):
-    specifications, claims = additive(tmp_path)
-    rows = judged(specifications.assign(estimate=np.nan), claims)
-    with pytest.raises(DidError, match="claim D1: expected an estimate under some specification to draw; found none"):
-        draw_framed(specifications_strip, rows.loc[rows["claim"] == "D1"], claim=next(claims.itertuples()),
-                    default="default",
-              stem=tmp_path / "strip", title="", subtitle="", source="")
 
 
 def test_words():

@@ -6,7 +6,7 @@ import pytest
 from did.errors import DidError
 from did.report.figures import style
 from did.report.figures.series import series_by_wave, wave_means
-from framed import draw_framed
+from framed import assert_legible, draw_framed, saved_figures
 
 # Two units of wave one from 2012, one of wave two that is left in the comparison, two of no wave; one figure is lost.
 OUTCOMES = {("A", 1, "2012"): [10, 12, 20], ("B", 1, "2012"): [14, None, 30], ("C", 2, None): [5, 6, 7],
@@ -24,7 +24,7 @@ def panel() -> pd.DataFrame:
 def draw(means, folder, **options):
     return draw_framed(series_by_wave, means, **{
         "stem": folder / "series", "title": "Visits", "subtitle": "A head, Nowhere.", "source": "A publisher",
-        "value_label": "visits a head", "units": "districts", **options})
+        "unit": "visits a head", "units": "districts", **options})
 
 
 def test_means_are_those_by_hand(panel):
@@ -38,7 +38,9 @@ def test_means_are_those_by_hand(panel):
 
 
 def test_the_picture_names_every_wave_its_date_and_its_units(panel, tmp_path):
-    svg, _, csv, txt = draw(wave_means(panel, {2: "2011"}), tmp_path)
+    with saved_figures() as figures:
+        svg, csv, txt = draw(wave_means(panel, {2: "2011"}), tmp_path)
+    assert_legible(figures[0])
     text = svg.read_text(encoding="utf-8")
     for words in ("Wave 1, from 2012: 1 to 2 districts", "Wave 2, from 2011, in the", "In no wave: 2 districts",
                   "from 2012", "visits a head"):
@@ -57,14 +59,14 @@ def test_a_wave_without_a_date_has_no_line_and_no_wave_at_all_is_an_error(panel,
 
 
 def test_everyone_treated_leaves_no_other_line(panel, tmp_path):
-    _, _, csv, txt = draw(wave_means(panel.loc[panel["wave"].notna()]), tmp_path)
+    _, csv, txt = draw(wave_means(panel.loc[panel["wave"].notna()]), tmp_path)
     assert "In no wave" not in txt.read_text(encoding="utf-8") and set(pd.read_csv(csv)["wave"]) == {1, 2}
 
 
 def test_of_many_waves_the_largest_are_drawn_and_all_are_in_the_numbers(panel, tmp_path):
     many = pd.concat(panel.assign(wave=wave, cohort=f"20{wave:02d}",
                                   unit=panel["unit"] + str(wave)).head(3 * min(wave, 5)) for wave in range(1, 12))
-    svg, _, csv, _ = draw(wave_means(many), tmp_path)
+    svg, csv, _ = draw(wave_means(many), tmp_path)
     text = svg.read_text(encoding="utf-8")
     assert "The 8 largest of 11 waves" in text.replace("\n", " ") and text.count(">Wave ") == 8
     assert ">Wave 1," not in text and pd.read_csv(csv)["wave"].nunique() == 11
@@ -74,6 +76,6 @@ def test_made_up_figures_say_so_and_bytes_are_the_same_twice(panel, tmp_path):
     means = wave_means(panel)
     paths = draw(means, tmp_path, is_synthetic=True)
     before = [path.read_bytes() for path in paths]
-    assert b">SYNTHETIC<" in before[0] and before[3].startswith(b"SYNTHETIC")
-    assert pd.read_csv(paths[2])["is_synthetic"].all()
+    assert b">SYNTHETIC<" in before[0] and before[2].startswith(b"SYNTHETIC")
+    assert pd.read_csv(paths[1])["is_synthetic"].all()
     assert [path.read_bytes() for path in draw(means, tmp_path, is_synthetic=True)] == before

@@ -17,7 +17,7 @@ from did.estimators.within import two_way_fit
 from did.inference.clustered import summarise
 from did.inference.synthetic_errors import COLUMNS, METHODS, synthetic_errors
 from did.report.figures.synthetic_weights import synthetic_weights
-from framed import draw_framed
+from framed import assert_legible, draw_framed, saved_figures
 from golden_files import golden_file, golden_results
 
 VARIANTS = {"synthetic_did": "synthdid", "synthetic_control": "sc", "did": "did"}
@@ -380,12 +380,16 @@ def test_the_figure_shows_the_largest_weights_and_counts_the_rest(tmp_path):
     weights = estimate("synthetic_did", panel_of(frame_of(9, n_units=30, cohorts=((7, 4),)))).weights
     words = {"stem": tmp_path / "weights", "title": "Whom the treated are compared with", "subtitle": "Made up",
              "source": "made up", "units": "areas"}
-    paths = draw_framed(synthetic_weights, weights, cohort="2007", **words)
-    assert [path.suffix for path in paths] == [".svg", ".png", ".csv", ".txt"]
-    shown = pd.read_csv(paths[2], dtype={"label": str})
+    with saved_figures() as figures:
+        paths = draw_framed(synthetic_weights, weights, cohort="2007", **words)
+    assert_legible(figures[0])
+    assert [path.suffix for path in paths] == [".svg", ".csv", ".txt"]
+    shown = pd.read_csv(paths[1], dtype={"label": str})
     assert set(shown["kind"]) == {"unit", "time"} and len(shown) == 26 + 7
     largest = weights[weights["kind"] == "unit"].nlargest(1, "weight").iloc[0]
-    text = paths[3].read_text(encoding="utf-8")
-    assert largest["label"] in text and "other 11 areas" in text
+    text = paths[2].read_text(encoding="utf-8")
+    assert largest["label"] in text and "other 11 areas have" in text
+    empty = draw_framed(synthetic_weights, weights.iloc[:0], cohort="", **words)
+    assert "there are no weights" in empty[0].read_text(encoding="utf-8")
     with pytest.raises(DidError, match="cohort: expected one of 2007"):
         draw_framed(synthetic_weights, weights, cohort="2008", **words)

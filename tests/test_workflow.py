@@ -54,7 +54,7 @@ def steps(text: str) -> list[str]:
 def test_the_run_makes_everything(finished):
     listed = json.loads((finished / "results/manifest.json").read_text())
     for name in ["results/summary.md", "results/tables/reproduction.csv", "results/tables/estimates.csv",
-                 "results/figures/coefficients_dtoc_ldv.svg", "results/figures/trends_dtoc_total_full.svg"]:
+                 "results/figures/coefficients_dtoc_ldv.svg", "results/figures/trends_dtoc_total.svg"]:
         assert (finished / name).stat().st_size > 0
         assert name in listed["results"]
     assert len(listed["inputs"]) > 27

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -56,6 +57,28 @@ def other_assumption_rows(panel: Panel, counts: Panel | None, *, lags: str = "al
         options = {"family": "poisson", "weight_use": "exposure", "scale": "link", "estimands": ["overall"]}
         rows += [_in_percent(row) for row in _estimated(counts, "counts_offset", COUNTS, options)]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def donor_weights(panel: Panel) -> pd.DataFrame:
+    """Return whom `synthetic_did` compares the treated with: its weights of clusters of the last level and of periods.
+
+    Columns level (the cluster level; ``unit`` where there is no other), cohort, kind (``unit`` or ``time``), label (of
+    the cluster, or the ISO period) and weight, a share of 1 for each cohort and kind. No row where the estimator does
+    not apply, as for a dose; `other_assumption_rows` has the reason. Raises nothing.
+
+    >>> from did.simulate.panels import panel
+    >>> data = Panel.from_frame(panel(40, 12, {8: 10}, 50.0, seed=2, units_per_system=2)[0])
+    >>> donor_weights(data).groupby(["level", "kind"])["weight"].agg(["size", "sum"]).round(6).values.tolist()
+    [[8.0, 1.0], [15.0, 1.0]]
+    """
+    level = list(panel.clusters)[-1]
+    found = None
+    with contextlib.suppress(DidError):
+        found = estimate(SYNTHETIC, panel, estimands=["overall"], level=level).weights
+    if found is None:
+        found = pd.DataFrame(columns=["cohort", "kind", "label", "weight"])
+    return found.assign(level=level)[["level", "cohort", "kind", "label", "weight"]].astype(
+        {"weight": float, **dict.fromkeys(("level", "cohort", "kind", "label"), str)})
 
 
 def _row(panel: Panel, level: str, variant: str, estimator: str) -> dict:

@@ -9,7 +9,7 @@ from pathlib import Path
 DEFAULT_CONFIG = Path("config/ics.yaml")
 # Tables of an indicator that stages hand on, in the order they are made.
 TABLES = ("panel", "area_audit", "estimates", "influence", "specifications", "calibration", "headline", "diagnostics",
-          "trends", "comparison", "second_opinion", "evidence", "evidence_items", "verdicts")
+          "trends", "weights", "comparison", "second_opinion", "evidence", "evidence_items", "verdicts")
 # Of a family.
 FAMILY_TABLES = ("adjusted_p_values", "tested_claims")
 
@@ -86,6 +86,9 @@ class Paths:
 
     def trends(self, indicator: str) -> Path:
         return self.data / "processed" / "trends" / f"{indicator}.parquet"
+
+    def weights(self, indicator: str) -> Path:
+        return self.data / "processed" / "weights" / f"{indicator}.parquet"
 
     def comparison(self, indicator: str) -> Path:
         return self.data / "processed" / "comparison" / f"{indicator}.parquet"

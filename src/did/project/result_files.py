@@ -21,7 +21,6 @@ EVIDENCE_TABLES = ["verdicts", "evidence", "evidence_items"]
 REPRODUCTION_TABLES = ["reproduction", "specifications", "ranking", "choices"]
 DICTIONARY, NUMBERS, PAPER = "data_dictionary", "figures", "paper"
 PAPER_PARTS = ["tex", "docx", "md"]
-WAVES = "waves"
 # Beginning of the names of figures of effects by event time.
 EVENT_STUDY = "event_study"
 ANSWER = "answer"
@@ -71,18 +70,15 @@ def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str,
 
 def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
     """Names of an indicator's figures, without folder and ending, in the order of its section in the report: the
-    evidence, trend graphs, means of each wave, event study, estimators, alternatives and, if it is one of the
-    ``headlines``, the specification curve and who was treated when; then the specifications of each published
-    number."""
-    names = [f"evidence_{indicator}"]
-    names += [*(f"trends_{indicator}_{sample}" for sample in evaluation.samples), f"series_{indicator}"]
-    names += event_studies(evaluation, indicator).values()
-    if staggered_specification(evaluation):
-        names.append(f"estimators_{indicator}")
-    names.append(f"robustness_{indicator}")
-    if indicator in headlines:
-        names += [f"specification_{indicator}", f"timing_{indicator}"]
-    return [*names, *specifications_figures(evaluation, [indicator]).values()]
+    evidence, trend graphs, means of each wave where there are several onsets, event study, estimators, whom the treated
+    are compared with, alternatives and, if it is one of the ``headlines``, the specification curve and who was treated
+    when."""
+    several = staggered_specification(evaluation) is not None
+    names = ["evidence", "trends", *(["series"] if several else [])]
+    found = [*(f"{name}_{indicator}" for name in names), *event_studies(evaluation, indicator).values()]
+    names = [*(["estimators"] if several else []), "weights", "robustness", *(["specification", "timing"]
+                                                                   if indicator in headlines else [])]
+    return [*found, *(f"{name}_{indicator}" for name in names)]
 
 
 def event_studies(evaluation: Evaluation, indicator: str) -> dict[str, str]:
@@ -92,16 +88,13 @@ def event_studies(evaluation: Evaluation, indicator: str) -> dict[str, str]:
     return {name: f"{EVENT_STUDY}_{indicator}{f'_{name}' if place else ''}" for place, name in enumerate(found)}
 
 
-def family_figures(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> list[str]:
-    """Names of a family's figures, without folder and ending: coefficients by each estimator. The chart of waves, which
-    concerns all families, is among those of the first."""
-    names = [f"coefficients_{family}_{estimator}" for estimator in evaluation.estimators if entry(estimator).overall]
-    return [*names, WAVES] if draws_waves(evaluation, family, without) else names
-
-
-def draws_waves(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> bool:
-    """Is the chart of waves among this family's figures? None is drawn without a record of waves."""
-    return bool(evaluation.waves.records) and family == next(iter(families(evaluation, without)))
+def family_figures(evaluation: Evaluation, family: str) -> dict[str, str]:
+    """Estimator -> name of a family's figure, without folder and ending: its coefficients by each estimator that one of
+    its outcomes was published by."""
+    members = [load_indicator(name, evaluation.indicators_folder) for name in families(evaluation)[family]]
+    published = dict.fromkeys(each.published_estimator for each in members)
+    return {name: f"coefficients_{family}_{name}" for name in evaluation.estimators
+            if name in published and entry(name).overall}
 
 
 def headlines(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, str]:
@@ -116,15 +109,15 @@ def staggered_specification(evaluation: Evaluation) -> str | None:
                  if specification.staggered and specification.families is None), None)
 
 
-def specifications_figures(evaluation: Evaluation, indicators: Collection[str]) -> dict[str, str]:
-    """Claim -> name of its figure of specifications, for every claim on a number of these indicators that is estimated.
+def numeric_claims(evaluation: Evaluation, indicators: Collection[str]) -> list[str]:
+    """Every claim on a number of these indicators that is estimated.
 
     Raises DidError for a mistake in the claims file.
     """
     path = Path(evaluation.published) if evaluation.published else None
     numbers = _numbers(path, path.stat().st_mtime_ns if path and path.is_file() else 0, *(
         tuple(names) for names in (evaluation.estimators, evaluation.treatments, evaluation.samples)))
-    return {claim: f"specifications_{claim}" for claim, indicator in numbers if indicator in indicators}
+    return [claim for claim, indicator in numbers if indicator in indicators]
 
 
 @lru_cache(maxsize=8)
@@ -145,7 +138,7 @@ def draw_files(evaluation: Evaluation, indicator: str, headlines: Collection[str
 
 def family_files(evaluation: Evaluation, family: str, without: Collection[str] = ()) -> list[str]:
     """Every figure of a family, relative to the results folder."""
-    return pictures(family_figures(evaluation, family, without))
+    return pictures(family_figures(evaluation, family).values())
 
 
 def pictures(names: Collection[str]) -> list[str]:
@@ -173,7 +166,7 @@ def every_figure(evaluation: Evaluation, without: Collection[str] = ()) -> list[
     """Names of all figures of a run but that of the first screen, family by family."""
     shown = headlines(evaluation, without).values()
     return [name for family, members in families(evaluation, without).items()
-            for name in [*family_figures(evaluation, family, without),
+            for name in [*family_figures(evaluation, family).values(),
                          *(name for each in members for name in figures(evaluation, each, shown))]]
 
 

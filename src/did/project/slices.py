@@ -41,16 +41,14 @@ KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, key
     "judge": "indicators_folder default_specification specifications samples treatments evidence",
     "adjust": """indicators_folder indicators families default_specification specifications samples treatments
                  estimators clusters draws seed""",
-    "draw": f"{_WORDS} published staggered_estimators waves.onsets evidence",
-    "family": f"""{_FITTED} sources_folder indicators families place units dose title published reference waves.onset
-                  waves.table waves.units waves.systems waves.records waves.onsets waves.system_onsets
-                  waves.treated_waves""",
+    "draw": f"{_WORDS} published staggered_estimators reference waves.onsets waves.units waves.systems",
+    "family": f"{_FITTED} sources_folder indicators families place units dose published",
     "reproduce": f"{_WHOLE} published evidence",
     "tabulate": _WHOLE,
     "workbook": f"{_WHOLE} contact",
     "workbench": f"{_WHOLE} staggered_estimators products inference.tolerance",
-    "report": f"""{_WHOLE} published contact id seed staggered_estimators reference waves.records waves.units
-                  waves.systems inference.order""",
+    "report": f"""{_WHOLE} published contact id seed staggered_estimators reference waves.units waves.systems
+                  inference.order""",
 }.items()}
 
 
@@ -96,9 +94,7 @@ class Parts:
     def _concerning(self, stage: str, family: str) -> dict[str, object]:
         """What is listed by family, of one: so that an edit of another family leaves its figures as they are.
 
-        Of indicators, a stage of an indicator asks which is the headline. A stage of a family asks for its members; one
-        that may draw the chart of waves, which is about all indicators, also asks whether the family is the first of
-        those available, so that it has to know one indicator of that.
+        Of indicators, a stage of an indicator asks which is the headline, and a stage of a family for its members.
         """
         evaluation, keys, found = self.evaluation, KEYS[stage], {}
         if "specifications" in keys:
@@ -109,17 +105,8 @@ class Parts:
         if "indicators" not in keys:
             return found
         one_of("family", family, self._available)
-        first = next(iter(self._available))
-        if stage in OF_INDICATOR:
-            names = [self._headlines[family]]
-        else:
-            may_draw = "waves.records" in keys
-            if may_draw and family == first and result_files.draws_waves(evaluation, family, self.without):
-                return found
-            names = [*([] if family == first or not may_draw else self._available[first][:1]), *self._members[family]]
-        entries = {name: each if name == family else _only(each, ()) for name, each in evaluation.families.items()
-                   if name in (family, first)}
-        return found | {"indicators": names, "families": entries}
+        names = [self._headlines[family]] if stage in OF_INDICATOR else self._members[family]
+        return found | {"indicators": names, "families": {family: evaluation.families[family]}}
 
     @cached_property
     def _available(self) -> dict[str, list[str]]:

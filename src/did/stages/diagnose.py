@@ -19,7 +19,7 @@ from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
 from did.diagnostics.group_time_pretest import pretest
 from did.diagnostics.group_trends import group_trends
 from did.diagnostics.imputation_leads import imputation_leads
-from did.diagnostics.other_assumptions import other_assumption_rows
+from did.diagnostics.other_assumptions import donor_weights, other_assumption_rows
 from did.diagnostics.placebo_in_time import placebo_in_time
 from did.diagnostics.pretest_power import pretest_power_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
@@ -52,7 +52,8 @@ ONSETS_A_YEAR = 2
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
-    """Run the diagnostics of one indicator, write the diagnostics and trends tables and return one line about them.
+    """Run the diagnostics of one indicator, write the diagnostics, trends and weights tables and return one line about
+    them.
 
     Trends and their tests for every sample and treatment; few-cluster inference and power for every treatment; the rest
     for the first treatment; all under the reported specification, in the first sample. What the evidence asks of an
@@ -74,6 +75,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             if sample == evaluation.sample:
                 rows += _about_design(panel, evaluation)
                 if treatment == evaluation.treatments[0]:
+                    weights = donor_weights(panel).assign(**keys)
                     rows += [recommendation(rows[0], panel, settings.published_estimator),
                              *([bracketing_rows(panel, seed=evaluation.seed)] if _has_lags(evaluation) else []),
                              _about_assumptions(panel, frame, evaluation),
@@ -99,6 +101,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     diagnostics = pd.concat([rows.astype({"reason": "str"}) for rows in found if len(rows)], ignore_index=True)
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))
     tables.write("trends", pd.concat(trends, ignore_index=True), paths.trends(indicator))
+    tables.write("weights", weights, paths.weights(indicator))
     n_skipped = int((diagnostics["status"] == "skipped").sum())
     return f"{indicator}: {len(diagnostics)} diagnostics, {n_skipped} of them skipped with a reason"
 

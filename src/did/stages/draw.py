@@ -2,48 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pandas as pd
 
+from did.areas import waves
 from did.errors import one_of
 from did.estimators import entry
 from did.estimators.base import PERIODS_PER_YEAR
 from did.evidence import load_claims
-from did.evidence.ranking import judged
 from did.project import result_files
 from did.project.config import Evaluation, Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import margin_decimals
-from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
+from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, span, subtitle
 from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables
 from did.report.content.evidence_rows import evidence_rows, leading
-from did.report.content.facts import (
-    PERIODS,
-    TREATMENTS,
-    estimator_name,
-    levels,
-    only,
-    own_dates_names,
-    samples_of,
-)
+from did.report.content.facts import PERIODS, estimator_name, only, own_dates_names, samples_of, select
 from did.report.content.robustness_rows import alternatives
-from did.report.figures.event_study import Selection, TimeAxis, event_study
+from did.report.figures.event_study import TimeAxis, event_study
 from did.report.figures.evidence import evidence_figure
-from did.report.figures.reproduction import specifications_strip
 from did.report.figures.robustness import robustness_forest
 from did.report.figures.series import series_by_wave, wave_means
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
 from did.report.figures.staggered import PublishedNumber, estimators_over_event_time
 from did.report.figures.style import Frame
+from did.report.figures.synthetic_weights import synthetic_weights
+from did.report.figures.timing import timing, timing_rows
 from did.report.figures.trends import parallel_trends
-from did.report.figures.waves import timing_panel
 from did.report.pages.section import section_html
 from did.report.writers.figure_files import publish
 from did.store import tables
 from did.store.provenance import write_text
-from did.words import plural
+from did.words import count, period_name, plural, singular
 
 
 def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
@@ -57,190 +51,214 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     shown = result_files.headlines(evaluation, without)
     one_of("indicator", name, [each for each in evaluation.indicators if each not in without])
     indicator = load_indicator(name, evaluation.indicators_folder)
-    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends", "headline"), [name],
+    frames = stage_tables(("estimates", "diagnostics", "area_audit", "specifications", "trends", "weights", "headline"),
+                          [name],
                           evaluation, paths)
-    claims = load_claims(evaluation.published)
-    claims = claims.loc[claims["indicator"] == name]
-    claims["published_value"] = pd.to_numeric(claims["value"], errors="coerce")
+    frames |= {table: tables.read(table, getattr(paths, table)(name)) for table in ("verdicts", "evidence",
+                                                                                    "evidence_items")}
     sources = sources_of([indicator], evaluation)
-    source = source_line([indicator], sources)
     figures = result_files.figures(evaluation, name, shown.values())
-    made = {table: tables.read(table, getattr(paths, table)(name)) for table in ("verdicts", "evidence",
-                                                                                  "evidence_items")}
-    _evidence(indicator, evaluation, made, source, paths)
-    _trends(indicator, evaluation, frames, source, paths)
-    _series(indicator, evaluation, source, paths)
-    _event_studies(indicator, evaluation, frames["estimates"], source, paths)
-    if result_files.staggered_specification(evaluation):
-        _estimators(indicator, evaluation, frames["estimates"], claims, source, paths)
-    _robustness(indicator, evaluation, frames, claims, source, paths)
-    if f"specification_{name}" in figures:
-        _specifications(indicator, evaluation, frames, claims, source, paths)
-        _timing(indicator, evaluation, source, paths)
-    _specifications_of_claims(indicator, evaluation, frames["specifications"], claims, source, paths)
+    outcome = Outcome(indicator, evaluation, paths, frames, source_line([indicator], sources))
+    for prefix, draw in DRAWN.items():
+        if any(figure.startswith(f"{prefix}_{name}") for figure in figures):
+            draw(outcome)
     publish(figures, paths)
     facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
-        tables={**frames, **made, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
+        tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
         is_headline=facts.total == name))
     return f"{name}: {plural(len(figures), 'figure')}"
 
 
-def _evidence(indicator: Indicator, evaluation: Evaluation, made: dict[str, pd.DataFrame], source: str,
-              paths: Paths) -> None:
-    """Draw the evidence on the estimate that the outcome is answered by."""
-    own = leading(made["verdicts"], {"sample": evaluation.sample, "treatment": evaluation.treatments[0],
-                                     "estimator": indicator.published_estimator})
-    rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units)
-    frame = _frame_of_effects(indicator, evaluation, paths, "evidence", "the evidence at a glance", source)
-    evidence_figure(rows, frame, value_label=effect_unit(indicator, evaluation),
+@dataclass(frozen=True)
+class Outcome:
+    """What the figures of one outcome are made from: its settings, its tables, and whose files they come from."""
+
+    indicator: Indicator
+    evaluation: Evaluation
+    paths: Paths
+    tables: Mapping[str, pd.DataFrame]
+    source: str
+
+    @property
+    def cell(self) -> dict[str, str]:
+        """The estimate reported: specification, sample, treatment."""
+        evaluation = self.evaluation
+        return {"specification": evaluation.default_specification, "sample": evaluation.sample,
+                "treatment": evaluation.treatments[0]}
+
+    @cached_property
+    def estimates(self) -> pd.DataFrame:
+        """Estimates of the first sample and treatment with errors clustered by the last level, which leads."""
+        return self.tables["estimates"].loc[lambda rows: rows["sample"].eq(self.cell["sample"])
+                                            & rows["treatment"].eq(self.cell["treatment"]) & self._leads(rows)]
+
+    @property
+    def time_axis(self) -> TimeAxis:
+        """Periods since onset, a tick a year."""
+        frequency = self.indicator.frequency
+        return TimeAxis(f"{PERIODS[frequency].capitalize()}s since onset", PERIODS_PER_YEAR[frequency])
+
+    def _leads(self, rows: pd.DataFrame) -> pd.Series:
+        return rows["cluster"].eq(self.evaluation.clusters[-1])
+
+    def leading(self, table: str) -> pd.DataFrame:
+        """Rows of a table at the last level of clustering."""
+        return self.tables[table].loc[lambda rows: self._leads(rows)]
+
+    @cached_property
+    def panel(self) -> pd.DataFrame:
+        """The panel under the reported specification."""
+        panel = tables.read("panel", self.paths.panel(self.indicator.id))
+        return panel.loc[panel["specification"].eq(self.evaluation.default_specification)]
+
+    @cached_property
+    def systems(self) -> dict[str, str]:
+        """System -> its name."""
+        table = waves.systems(self.evaluation, self.indicator.geography)
+        return dict(zip(table["system"], table["system_name"], strict=True))
+
+    def later_onsets(self) -> dict[int, str]:
+        """Wave -> its first treated period, of every wave with a date."""
+        return {wave: str(self.indicator.onset(month)) for wave, month in self.evaluation.waves.onsets.items()}
+
+    def frame(self, stem: str, words: str, unit: str) -> Frame:
+        """Around a figure with values in ``unit``, whose title goes on with ``words``."""
+        return Frame(self.paths.drawn / f"{stem}_{self.indicator.id}", f"{self.indicator.title}: {words}",
+                     subtitle(unit, self.indicator, self.evaluation), self.source, self.evaluation.units, unit)
+
+    def effects(self, stem: str, words: str) -> Frame:
+        """Around a figure of effects."""
+        return self.frame(stem, words, effect_unit(self.indicator, self.evaluation))
+
+    def levels(self, stem: str, words: str) -> Frame:
+        """Around a figure of the outcome itself."""
+        return self.frame(stem, words, measure(self.indicator, self.evaluation))
+
+    @cached_property
+    def published(self) -> PublishedNumber:
+        """What was printed for the outcome by its published estimator, first treatment and sample."""
+        claims = load_claims(self.evaluation.published)
+        claims = claims.assign(published_value=pd.to_numeric(claims["value"], errors="coerce"))
+        claim = only(claims.loc[claims["published_value"].notna()], indicator=self.indicator.id,
+                     estimator=self.indicator.published_estimator, treatment=self.cell["treatment"],
+                     sample=self.cell["sample"], estimand="overall")
+        is_compared = self.evaluation.publication.coefficients > 0
+        if claim is None:
+            return PublishedNumber(is_compared=is_compared)
+        return PublishedNumber(float(claim["published_value"]), estimator_name(claim["estimator"]), is_compared)
+
+
+def _evidence(outcome: Outcome) -> None:
+    """The evidence on the estimate that the outcome is answered by."""
+    own = leading(outcome.tables["verdicts"], outcome.cell | {"estimator": outcome.indicator.published_estimator})
+    rows = evidence_rows(own, outcome.tables["evidence"], outcome.tables["evidence_items"],
+                         units=outcome.evaluation.units)
+    evidence_figure(rows, outcome.effects("evidence", "the evidence at a glance"),
                     decimals=0 if own is None else margin_decimals(own))
 
 
-def _trends(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame], source: str,
-            paths: Paths) -> None:
-    name, tests, trends = indicator.id, frames["diagnostics"], frames["trends"]
-    unit = measure(indicator, evaluation)
-    for sample, called in samples_of(evaluation).items():
-        rows = trends.loc[trends["sample"] == sample]
-        linear = tests.loc[(tests["sample"] == sample) & (tests["diagnostic"] == "linear_pretrend")
-                           & tests["treatment"].eq("binary")]
-        frame = Frame(paths.drawn / f"trends_{name}_{sample}", f"{indicator.title}, {called}",
-                      subtitle(unit, indicator, evaluation), source, evaluation.units)
-        parallel_trends(rows, frame.marked(rows), onset=onset(indicator, evaluation), value_label=unit, tests=linear)
+def _trends(outcome: Outcome) -> None:
+    rows, sample = outcome.tables["trends"], outcome.cell["sample"]
+    test = only(outcome.leading("diagnostics"), sample=sample, diagnostic="linear_pretrend", treatment="binary")
+    parallel_trends(rows, outcome.levels("trends", "means over time").marked(rows), sample=sample, test=test,
+                    onset=onset(outcome.indicator, outcome.evaluation))
 
 
-def _series(indicator: Indicator, evaluation: Evaluation, source: str, paths: Paths) -> None:
-    panel = tables.read("panel", paths.panel(indicator.id))
-    panel = panel.loc[panel["specification"] == evaluation.default_specification]
-    later = {wave: str(indicator.onset(month)) for wave, month in evaluation.waves.onsets.items()}
-    unit = measure(indicator, evaluation)
-    frame = Frame(paths.drawn / f"series_{indicator.id}", f"{indicator.title}: means of each wave",
-                  subtitle(unit, indicator, evaluation), source, evaluation.units)
-    series_by_wave(wave_means(panel, later), frame.marked(panel), value_label=unit)
+def _series(outcome: Outcome) -> None:
+    panel = outcome.panel
+    series_by_wave(wave_means(panel, outcome.later_onsets()),
+                   outcome.levels("series", "means of each wave").marked(panel))
 
 
-def _reported(indicator: Indicator, evaluation: Evaluation, estimator: str) -> Selection:
-    """An estimator as the report has it: default specification, first sample and treatment."""
-    return Selection(indicator.id, evaluation.default_specification, evaluation.sample, evaluation.treatments[0],
-                     estimator)
-
-
-def _time_axis(indicator: Indicator) -> TimeAxis:
-    return TimeAxis(f"{PERIODS[indicator.frequency].capitalize()}s since onset", PERIODS_PER_YEAR[indicator.frequency])
-
-
-def _frame_of_effects(indicator: Indicator, evaluation: Evaluation, paths: Paths, stem: str, words: str,
-                      source: str) -> Frame:
-    """Around a figure of effects on one outcome, whose title goes on with ``words``."""
-    return Frame(paths.drawn / f"{stem}_{indicator.id}", f"{indicator.title}: {words}",
-                 subtitle(effect_unit(indicator, evaluation), indicator, evaluation), source, evaluation.units)
-
-
-def _event_studies(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, source: str,
-                   paths: Paths) -> None:
-    figures = result_files.event_studies(evaluation, indicator.id)
-    for place, (estimator, name) in enumerate(figures.items()):
+def _event_studies(outcome: Outcome) -> None:
+    names = result_files.event_studies(outcome.evaluation, outcome.indicator.id)
+    for place, (estimator, name) in enumerate(names.items()):
+        rows = select(outcome.estimates.loc[outcome.estimates["estimand"].eq("event_time")], **outcome.cell,
+                      estimator=estimator)
         by = f", {estimator_name(estimator)}" if place else ""
-        event_study(
-            estimates.loc[estimates["estimand"] == "event_time"],
-            Frame(paths.drawn / name, f"{indicator.title}: by time since onset{by}",
-                  subtitle(measure(indicator, evaluation), indicator, evaluation), source, evaluation.units),
-            selection=_reported(indicator, evaluation, estimator),
-            value_label=effect_unit(indicator, evaluation),
-            axis=_time_axis(indicator),
-            clusters=levels(evaluation),
-        )
+        frame = outcome.effects(result_files.EVENT_STUDY, f"effects by time since onset{by}")
+        event_study(rows, replace(frame, stem=outcome.paths.drawn / name), axis=outcome.time_axis)
 
 
-def _estimators(indicator: Indicator, evaluation: Evaluation, estimates: pd.DataFrame, claims: pd.DataFrame,
-                source: str, paths: Paths) -> None:
-    rows = estimates.loc[estimates["specification"] == result_files.staggered_specification(evaluation)]
-    claim = only(claims.loc[claims["published_value"].notna()], indicator=indicator.id,
-                 estimator=indicator.published_estimator, treatment="binary", sample="full")
-    is_compared = evaluation.publication.coefficients > 0
+def _estimators(outcome: Outcome) -> None:
+    """Estimators side by side, under the first specification with several onsets."""
+    evaluation = outcome.evaluation
+    rows = outcome.estimates
     estimators_over_event_time(
-        rows, _frame_of_effects(indicator, evaluation, paths, "estimators", "estimators side by side", source),
+        rows.loc[rows["specification"].eq(result_files.staggered_specification(evaluation))],
+        outcome.effects("estimators", "estimators side by side"),
         estimators={name: called for name in evaluation.staggered_estimators
                     if (called := own_dates_names().get(name))},
-        axis=_time_axis(indicator),
-        published=PublishedNumber(is_compared=is_compared) if claim is None else PublishedNumber(
-            claim["published_value"], estimator_name(claim["estimator"]), is_compared),
-        clusters=levels(evaluation))
+        axis=outcome.time_axis, published=outcome.published)
 
 
-def _published(claims: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> PublishedNumber:
-    """What was printed for an indicator by its published estimator, first treatment and sample."""
-    claim = only(claims.loc[claims["published_value"].notna()], indicator=indicator.id,
-                 estimator=indicator.published_estimator, treatment=evaluation.treatments[0],
-                 sample=evaluation.sample, estimand="overall")
-    return PublishedNumber(None if claim is None else float(claim["published_value"]),
-                           is_compared=evaluation.publication.coefficients > 0)
+def _weights(outcome: Outcome) -> None:
+    """Whom synthetic difference-in-differences compares the largest cohort with."""
+    rows, evaluation = outcome.tables["weights"], outcome.evaluation
+    level = evaluation.clusters[-1]
+    units = evaluation.units if level == "unit" else f"{level}s"
+    frame = outcome.frame("weights", f"which {units} synthetic difference-in-differences compares with",
+                          "shares of the comparison")
+    frame = replace(frame, units=units, unit="")
+    first = outcome.panel.drop_duplicates("unit")["cohort"].value_counts()
+    cohort = next((name for name in first.index if name in set(rows["cohort"])), "")
+    names = outcome.systems if level == "system" else {}
+    rows = rows.assign(label=[names.get(label, label) if kind == "unit" else label
+                              for label, kind in zip(rows["label"], rows["kind"], strict=True)])
+    synthetic_weights(rows, frame.marked(rows), cohort=cohort)
 
 
-def _robustness(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame], claims: pd.DataFrame,
-                source: str, paths: Paths) -> None:
+def _robustness(outcome: Outcome) -> None:
+    evaluation, indicator = outcome.evaluation, outcome.indicator
     static = [name for name in evaluation.estimators if entry(name).overall]
     rows = alternatives(
-        indicator=indicator.id,
-        estimates=frames["estimates"],
-        diagnostics=frames["diagnostics"],
-        specifications=frames["specifications"],
-        specification=evaluation.default_specification,
-        samples=list(evaluation.samples),
-        treatment=evaluation.treatments[0],
-        estimators=sorted(static, key=lambda name: name != indicator.published_estimator),
-    )
-    robustness_forest(
-        rows,
-        _frame_of_effects(indicator, evaluation, paths, "robustness", "the estimate and its alternatives", source),
-        estimator=indicator.published_estimator, published=_published(claims, indicator, evaluation),
-        value_label=effect_unit(indicator, evaluation), clusters=levels(evaluation))
+        indicator=indicator.id, samples=list(evaluation.samples),
+        **{table: outcome.leading(table) for table in ("estimates", "diagnostics", "specifications")},
+        specification=evaluation.default_specification, treatment=evaluation.treatments[0],
+        estimators=sorted(static, key=lambda name: name != indicator.published_estimator))
+    called = samples_of(evaluation)
+    rows = rows.assign(what=[called.get(key, what) if group == "left_out" else what
+                             for group, key, what in zip(rows["group"], rows["key"], rows["what"], strict=True)])
+    headline = outcome.tables["headline"]
+    own = headline[[*outcome.cell]].eq(pd.Series(outcome.cell)).all(axis=1)
+    robustness_forest(rows, outcome.effects("robustness", "the estimate and its alternatives"),
+                      estimator=indicator.published_estimator, headline=headline.loc[own],
+                      published=outcome.published)
 
 
-def _specifications(indicator: Indicator, evaluation: Evaluation, frames: dict[str, pd.DataFrame],
-                    claims: pd.DataFrame, source: str, paths: Paths) -> None:
-    estimates, specifications = frames["estimates"], frames["specifications"]
+def _specifications(outcome: Outcome) -> None:
+    evaluation, indicator = outcome.evaluation, outcome.indicator
     default = choices_of(evaluation.specifications[evaluation.default_specification], indicator)
-    staggered = {
-        name: choices_of(specification, indicator)
-        for name, specification in evaluation.specifications_of(indicator).items()
-        if specification.staggered
-    }
+    staggered = {name: choices_of(specification, indicator)
+                 for name, specification in evaluation.specifications_of(indicator).items() if specification.staggered}
+    rows = curve_rows(outcome.leading("specifications"), outcome.leading("estimates"), default=default,
+                      staggered=staggered, treatment=outcome.cell["treatment"])
+    reported = {name: outcome.cell[name] for name in ("specification", "sample")}
     specification_curve(
-        curve_rows(specifications, estimates, default=default, staggered=staggered, treatment=evaluation.treatments[0]),
-        _frame_of_effects(indicator, evaluation, paths, "specification", "every specification", source),
-        choices=list(default), reported=_reported(indicator, evaluation, indicator.published_estimator),
-        value_label=effect_unit(indicator, evaluation), published=_published(claims, indicator, evaluation),
-        clusters=levels(evaluation), samples=samples_of(evaluation))
+        rows, outcome.effects("specification", "every specification"), choices=list(default),
+        reported=reported | {"estimator": indicator.published_estimator}, published=outcome.published,
+        samples=samples_of(evaluation))
 
 
-def _timing(indicator: Indicator, evaluation: Evaluation, source: str, paths: Paths) -> None:
-    """Draw the panel of an outcome by first treated period, each wave from its own date where a specification does
-    so."""
-    specification = result_files.staggered_specification(evaluation) or evaluation.default_specification
-    panel = tables.read("panel", paths.panel(indicator.id))
-    if specification not in set(panel["specification"]):
-        specification = evaluation.default_specification
-    timing_panel(
-        panel.loc[panel["specification"] == specification],
-        Frame(paths.drawn / f"timing_{indicator.id}", f"{indicator.title}: who is treated when",
-              f"{evaluation.units.capitalize()} by first treated {PERIODS[indicator.frequency]} and by system, "
-              f"{evaluation.place}. Specification: {specification}.", source, evaluation.units))
+def _timing(outcome: Outcome) -> None:
+    """Who is treated when under the reported specification, and how much of the panel is missing."""
+    evaluation, indicator = outcome.evaluation, outcome.indicator
+    panel = outcome.panel
+    periods = [str(period) for period in pd.period_range(*span(indicator, evaluation), freq=indicator.frequency)]
+    cells = panel["unit"].nunique() * len(periods)
+    lost = cells - int(panel["outcome"].notna().sum())
+    each = f"{singular(evaluation.units)} and {PERIODS[indicator.frequency]}"
+    said = (f"No figure for {count(lost)} of {count(cells)} pairs of {each}." if lost
+            else f"There is a figure for every {each}.")
+    frame = Frame(outcome.paths.drawn / f"timing_{indicator.id}", f"{indicator.title}: who is treated when",
+                  f"{evaluation.place}, {period_name(periods[0])} to {period_name(periods[-1])}. {said}",
+                  outcome.source, evaluation.units).marked(panel)
+    timing(timing_rows(panel, outcome.later_onsets(), outcome.systems), frame, periods=periods)
 
 
-def _specifications_of_claims(
-    indicator: Indicator, evaluation: Evaluation, varied: pd.DataFrame, claims: pd.DataFrame, source: str, paths: Paths
-) -> None:
-    """Draw the specifications of every claim on a number."""
-    figures = result_files.specifications_figures(evaluation, [indicator.id])
-    rows = judged(varied, claims, evaluation.evidence.close)
-    for claim in claims.loc[claims["claim"].isin(list(figures))].itertuples():
-        specifications_strip(
-            rows.loc[rows["claim"] == claim.claim],
-            Frame(paths.drawn / figures[claim.claim],
-                  f"{indicator.title}: {estimator_name(claim.estimator)} under every specification",
-                  f"{TREATMENTS[claim.treatment]} treatment, {samples_of(evaluation)[claim.sample]}. "
-                  f"{subtitle(claim.unit, indicator, evaluation)}", source, evaluation.units),
-            claim=claim, default=evaluation.default_specification, clusters=levels(evaluation))
+# Beginning of the names of figures -> what draws them, in order.
+DRAWN = {"evidence": _evidence, "trends": _trends, "series": _series, result_files.EVENT_STUDY: _event_studies,
+         "estimators": _estimators, "weights": _weights, "robustness": _robustness, "specification": _specifications,
+         "timing": _timing}

@@ -73,5 +73,6 @@ def _draw(answer: Answer, evaluation: Evaluation, paths: Paths) -> None:
     indicator = load_indicator(about.indicator if about else evaluation.indicators[0], evaluation.indicators_folder)
     rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units, brief=True)
     frame = Frame(stem, f"{about.heading if about else evaluation.title}: does it hold?", "",
-                  source_line([indicator], sources_of([indicator], evaluation)), evaluation.units, width=6.0)
-    evidence_figure(rows, frame, value_label=about.unit if about else "", decimals=decimals)
+                  source_line([indicator], sources_of([indicator], evaluation)), evaluation.units,
+                  about.unit if about else "", width=6.0)
+    evidence_figure(rows, frame, decimals=decimals)

@@ -32,7 +32,8 @@ CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
 # The command that makes each table.
 STAGES = {"observations": "observe", "panel": "align", "area_audit": "align", "estimates": "fit", "influence": "fit",
-          "diagnostics": "diagnose", "trends": "diagnose", "specifications": "specify", "comparison": "compare",
+          "diagnostics": "diagnose", "trends": "diagnose", "weights": "diagnose", "specifications": "specify",
+          "comparison": "compare",
           "adjusted_p_values": "adjust", "tested_claims": "adjust", "reproduction": "reproduce",
           "calibration": "calibrate", "headline": "calibrate", "second_opinion": "check", "evidence": "judge",
           "evidence_items": "judge", "verdicts": "judge"}
@@ -331,6 +332,28 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
         },
         own={
             "n_units": ("units observed in the period", COUNT, NEVER),
+        },
+    ),
+    "weights": schema(
+        "weights",
+        "a weight by which synthetic difference-in-differences compares the treated",
+        ["indicator", "level", "cohort", "kind", "label"],
+        {
+            "indicator": text(),
+            "specification": text(),
+            "sample": text(),
+            "level": text(),
+            "cohort": text(),
+            "kind": text(checks=pa.Check.isin(["unit", "time"])),
+            "label": text(),
+            "weight": number(),
+        },
+        own={
+            "level": ("what is compared: unit, or the level of clusters", CODE, NEVER),
+            "cohort": ("first treated period of those compared", "ISO period", NEVER),
+            "kind": ("unit: of a donor; time: of a period before treatment", CODE, NEVER),
+            "label": ("the donor, or the period", TEXT, NEVER),
+            "weight": ("its share of the comparison", "share, 0 to 1", NEVER),
         },
     ),
     "diagnostics": schema(

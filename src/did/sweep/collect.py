@@ -27,7 +27,7 @@ TABLE = ["indicator", "title", "family", "estimator", "cluster", "estimate", "st
          "measured_coverage", "note",
          "is_synthetic"]
 FAILURES = ["indicator", "title", "family", "estimator", "stage", "file", "reason", "is_synthetic"]
-FILES = ["estimates.csv", "failures.csv", "summary.md", "volcano.svg", "volcano.png", "volcano.csv", "volcano.txt"]
+FILES = ["estimates.csv", "failures.csv", "summary.md", "volcano.svg", "volcano.csv", "volcano.txt"]
 ON_PAGE = 20
 
 

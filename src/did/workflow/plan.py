@@ -267,10 +267,8 @@ class Plan:
         return str(PACKAGE / "report" / "caption.rst")
 
     def family_indicators(self, family: str) -> list[str]:
-        """Files of the indicators that a family's pages and figures are about: the chart of waves is about all."""
-        about_all = result_files.draws_waves(self.evaluation, family, self.unavailable)
-        return [self.indicator_file(name) for name in (self.evaluation.indicators if about_all
-                                                       else self.families[family])]
+        """Files of the indicators that a family's figures are about."""
+        return [self.indicator_file(name) for name in self.families[family]]
 
     def templates(self, folder: str = "templates") -> list[str]:
         """Templates, scripts and styles in a folder of the report's room."""

@@ -67,7 +67,7 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
                                                                             "estimand "
         f"event_time cluster estimate {ERRORS} band_low band_high published_value {SIZES} note is_synthetic", {}),
     "tables/figures.csv: trends_*": (
-        "a group's mean in a period", "period group observed_mean linear_trend n_units is_synthetic", {
+        "a group's mean in a period", "sample period group observed_mean linear_trend n_units is_synthetic", {
             "observed_mean": ("mean outcome of the group", "unit of the outcome", "no figure in the period"),
             "linear_trend": ("its fit by the linear-trends model", "unit of the outcome", "no fit")}),
     "tables/figures.csv: series_*": (
@@ -82,33 +82,31 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
                   "kind": ("printed, ours, as_published (errors by unit), the kind of a check, or range", CODE, NEVER),
                   "words": ("what the line says", TEXT, NEVER)})
        for file in ("tables/figures.csv: evidence_*", "tables/figures.csv: answer")},
+    "tables/figures.csv: weights_*": (
+        "a weight by which synthetic difference-in-differences compares", "cohort kind label weight is_synthetic", {
+            "cohort": ("first treated period of those compared", "ISO period", NEVER),
+            "kind": ("unit: of a donor; time: of a period before treatment", CODE, NEVER),
+            "label": ("the donor, or the period", TEXT, NEVER),
+            "weight": ("its share of the comparison", "share, 0 to 1", NEVER)}),
     "tables/figures.csv: robustness_*": (
-        "the headline effect in another way",
-        "indicator group key left_out called what estimator specification sample treatment cluster "
-        f"estimate {ERRORS} p_value {SIZES} status note is_synthetic shown published_value", {
-            "group": ("kind of alternative", CODE, NEVER), "what": ("the alternative", TEXT, "as reported"),
-            "shown": ("whether and how the figure shows it", TEXT, NEVER)}),
+        "a line of the figure of alternatives",
+        "indicator group kind words estimate ci_low ci_high smallest largest is_synthetic", {
+            "group": ("heading that the line stands under", TEXT, NEVER),
+            "kind": ("printed, ours, the kind of an alternative, or range", CODE, NEVER),
+            "words": ("what the line says", TEXT, NEVER)}),
     "tables/figures.csv: specification_*": (
         "an estimate under a specification, with its choices", f"place indicator specification sample treatment "
                                                                f"estimator cluster "
         f"estimate {ERRORS} p_value {SIZES} {' '.join(CHOICES)} same_as note published_value is_synthetic", {
             "place": ("place on the horizontal axis", COUNT, "not drawn"),
             "same_as": ("specification with the same settings that is drawn in its place", CODE, "none")}),
-    "tables/figures.csv: specifications_*": (
-        "a claim's estimate under a specification", f"claim indicator specification design choices sample treatment "
-                                                    f"estimator "
-        f"cluster estimate {ERRORS} p_value n_obs value_agrees sign_agrees significance_agrees n_agrees number "
-        "published_value is_synthetic", {}),
     "tables/figures.csv: timing_*": (
-        "a unit of the panel", "unit unit_name system cohort n_periods n_figures is_synthetic", {
-            "unit": ("code of the unit", CODE, NEVER), "unit_name": ("its name", TEXT, NEVER),
-            "system": ("system it is part of", CODE, NEVER),
-            "n_figures": ("periods it has a figure for", COUNT, NEVER)}),
-    "tables/figures.csv: waves": (
-        "a system and when it became treated", "wave system name from_month <geography> is_synthetic", {
-            "wave": ("wave of the record", COUNT, NEVER), "system": ("system", CODE, NEVER),
-            "name": ("its name", TEXT, NEVER), "from_month": ("first treated month", "ISO month", NEVER),
-            "<geography>": ("its areas of that geography, one column for each geography", COUNT, NEVER)}),
+        "a system and when it was treated", "role wave first system name n_units is_synthetic", {
+            "role": ("treated, later (joined, but counted in the comparison) or compared", CODE, NEVER),
+            "wave": ("wave that it joined in", COUNT, "in no wave"),
+            "first": ("its first treated period", "ISO period", "never, or no date is known"),
+            "system": ("system; where there is none, the unit", CODE, NEVER), "name": ("its name", TEXT, NEVER),
+            "n_units": ("its units in the panel", COUNT, NEVER)}),
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
+from did.report.content.choice_words import choice_words
 from did.report.content.facts import SAMPLES, averaged_by, own_dates_names
 from did.report.content.notes import change
 
@@ -166,7 +167,9 @@ def _specifications(specifications: pd.DataFrame, specification: str, sample: st
     rows = specifications[specifications["sample"].eq(sample) & ~specifications["specification"].eq(specification)
                     & specifications["estimator"].isin(list(estimators))]
     return rows.assign(group=rows["design"].map({"one_at_a_time": "specifications", "product": "combinations"}),
-                       key=rows["specification"], what=rows["specification"].str.replace("_", " "))
+                       key=rows["specification"],
+                       what=rows["choices"].map(choice_words).where(rows["choices"].ne(""),
+                                                                   rows["specification"].str.replace("_", " ")))
 
 
 def _systems(tested: pd.DataFrame, default: pd.DataFrame) -> pd.DataFrame:

@@ -1,40 +1,29 @@
-"""Figure of effects by event time, drawn from the estimates table."""
+"""Figure of effects by event time, and the pane that it shares with the figure of several estimators."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.lines
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from did.errors import DidError
 from did.estimators.base import REFERENCE
-from did.report.content.facts import CLUSTERS, DAGGER, few_treated_note, select
-from did.report.figures import style
-from did.report.figures.coefficients import NUMBERS
+from did.report.content.facts import DAGGER, few_treated_note
+from did.report.figures import key, style
 from did.report.figures.style import Frame
-from did.words import decimals_for, listed, number, plural
+from did.words import decimals_for, listed, number, plural, singular
 
+NUMBERS = ["indicator", "specification", "sample", "treatment", "estimator", "event_time", "cluster", "estimate",
+           "std_error", "ci_low", "ci_high", "band_low", "band_high", "p_value", "n_obs", "n_units", "n_treated",
+           "n_clusters", "n_treated_clusters", "state", "few_treated", "note"]
 MANY = 40  # event times from which on a line with bands is drawn, not points with whiskers
-KEY_ROW = 0.26  # inches
-BAND_ALPHA = 0.12
-DOTS = (0, (1, 1.5))
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The one path of effects to draw: values of five columns of the estimates table."""
-
-    indicator: str
-    specification: str
-    sample: str
-    treatment: str
-    estimator: str
+PLOT, FOOT, LEFT = 3.4, 0.55, 0.85  # inches
+COLOUR = style.PALETTE[0]
+BAND_ALPHA, INTERVAL_ALPHA = 0.12, 0.25
 
 
 @dataclass(frozen=True)
@@ -46,76 +35,53 @@ class TimeAxis:
     tick_every: int | None = None
 
 
-DEFAULT_AXIS = TimeAxis()
-
-
 @style.drawing
-def event_study(
-    estimates: pd.DataFrame,
-    frame: Frame,
-    *,
-    selection: Selection,
-    clusters: Mapping[str, str] = CLUSTERS,
-    axis: TimeAxis = DEFAULT_AXIS,
-    value_label: str = "",
-) -> list[Path]:
-    """Draw the effects by event time with their pointwise 95% intervals, and save the figure.
+def event_study(rows: pd.DataFrame, frame: Frame, *, axis: TimeAxis | None = None) -> list[Path]:
+    """Draw one path of effects by event time with its pointwise 95% intervals, and save the figure.
 
     Up to 40 event times are points with whiskers, more are a line with bands. A uniform band, where the table
-    has one, lies behind its pointwise interval and is named in the key. The reference period is a hollow marker
-    at zero.
+    has one, lies behind the interval and is named in the key. The reference period is a hollow marker at zero.
 
     Parameters
     ----------
-    estimates : rows of the estimates table; those of the selection with an event time are drawn. The
-        reference is the row with estimate 0 and the state "reference", or with no standard error. Rows with a missing
-        estimate are left out of the picture and named in the alternative text.
-    clusters : cluster levels to draw, the first as points or filled band, others alongside or as dashed edges.
-    value_label : the label of the other axis, with units; it stands over the axis, horizontally.
-    frame : as in ``coefficient_panes``.
+    rows : rows of the estimates table with an event time: of one indicator, specification, sample, treatment,
+        estimator and cluster level. The reference is the row with estimate 0 and the state "reference", or with no
+        standard error. A row with a missing estimate is left out of the picture and named in the alternative text.
+    frame : see ``style.Frame``.
 
-    Returns the paths written. Raises DidError if there is no such row or an event time is there twice.
+    Returns the paths written. Raises DidError without rows, or if an event time is there twice.
     """
-    rows = select(estimates, **vars(selection))
-    rows = rows[rows["event_time"].notna() & rows["cluster"].isin(list(clusters))]
-    twice = rows[rows.duplicated(["event_time", "cluster"])]
-    if rows.empty or len(twice):
-        found = "none"
-        if len(twice):
-            found = f"event time {twice['event_time'].iloc[0]}, cluster '{twice['cluster'].iloc[0]}' twice"
-        raise DidError(f"estimates table: an event-study figure of {selection.indicator} "
-                       f"({selection.sample}, {selection.treatment}) needs one row per event time and cluster "
-                       f"level; found {found}; pass one cohort and estimand only")
-    rows = rows.astype({"event_time": int})
-    order = {cluster: place for place, cluster in enumerate(clusters)}
-    rows = rows.sort_values(["cluster", "event_time"],
-                            key=lambda column: column.map(order) if column.name == "cluster" else column)
-    frame = frame.marked(rows).saying(treated_words(rows, frame.units, list(clusters)))
-    few = rows[rows["few_treated"] & ~is_reference(rows)]
+    axis = axis or TimeAxis()
+    rows = checked_path(rows)
+    frame = frame.marked(rows).saying(treated_words(rows, frame.units))
+    few = set(rows.loc[rows["few_treated"] & ~is_reference(rows), "event_time"])
     footnote = few_treated_note(rows["few_treated"], frame.units)
-    many = rows["event_time"].nunique() > MANY
-    key = key_rows(clusters, many, bool(rows["band_low"].notna().any()))
-    deep = len(key) * KEY_ROW
-    figure, bottom = style.page(4.37 + deep, frame, footnote=footnote)
-    axes = style.add_axes(figure, 0.85, bottom + 0.55, style.WIDTH - 1.05, 3.4)
-    axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
-    axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-    draw = draw_bands if many else draw_points
-    for place, cluster in enumerate(clusters):
-        draw(axes, rows[rows["cluster"] == cluster], place, len(clusters))
-    reference = rows[(rows["cluster"] == next(iter(clusters))) & is_reference(rows)]
-    axes.plot(reference["event_time"], reference["estimate"], marker="o", markersize=8, zorder=5,
-              markerfacecolor="white", markeredgecolor=style.MARKS[0][1], markeredgewidth=2, linestyle="none")
+    entries = key.key_rows(key_entries(rows, frame.units))
+    said = 0.3 if frame.axis_unit else 0.0
+    figure, bottom = style.page(PLOT + FOOT + 0.25 + len(entries) * key.ROW + said, frame, footnote=footnote)
+    axes = style.add_axes(figure, LEFT, bottom + FOOT, style.WIDTH - LEFT - 0.2, PLOT)
+    draw_path(axes, rows, as_line=is_long(rows["event_time"]))
     event_axis(axes, rows["event_time"], axis.tick_every, axis.label)
-    for time in sorted(set(few["event_time"])):
+    for time in sorted(few):
         axes.annotate(DAGGER, (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 4), ha="center",
                       textcoords="offset points", fontproperties=style.font(bold=True))
-    above = bottom + 0.55 + 3.4 + 0.11
-    draw_key(figure, key, above)
-    figure.text(style.EDGE / style.WIDTH, (above + deep + 0.13) / figure.get_size_inches()[1], value_label,
-                va="center", fontproperties=style.font())
-    alt_text = _event_alt_text(frame, rows, clusters, axis.label, value_label)
-    return style.save(figure, frame, f"{alt_text} {footnote}".strip(), rows[NUMBERS])
+    above = bottom + FOOT + PLOT + 0.1
+    key.draw_key(figure, entries, above)
+    if said:
+        figure.text(style.EDGE / style.WIDTH, (above + len(entries) * key.ROW + 0.15) / figure.get_size_inches()[1],
+                    frame.axis_unit, va="center", fontproperties=style.font())
+    return style.save(figure, frame, f"{_alt_text(frame, rows, axis.label)} {footnote}", rows[NUMBERS])
+
+
+def checked_path(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows by event time, as whole numbers. Raises DidError without rows or for a time that is twice."""
+    rows = rows[rows["event_time"].notna()]
+    twice = rows.loc[rows["event_time"].duplicated(), "event_time"]
+    if rows.empty or len(twice):
+        found = f"event time {twice.iloc[0]} twice" if len(twice) else "no row"
+        raise DidError(f"estimates table: a figure by event time needs one row for each event time; found {found}; "
+                       "pass one estimator, cohort and cluster level only")
+    return rows.astype({"event_time": int}).sort_values("event_time")
 
 
 def is_reference(rows: pd.DataFrame) -> pd.Series:
@@ -123,52 +89,67 @@ def is_reference(rows: pd.DataFrame) -> pd.Series:
     return rows["estimate"].eq(0) & (rows["state"].eq(REFERENCE) | rows["std_error"].isna())
 
 
-def treated_words(rows: pd.DataFrame, units: str, clusters: Sequence[str]) -> str:
-    """Return ``30 treated areas in 8 systems, 119 comparison areas.`` from the counts in the rows."""
+def clustered(rows: pd.DataFrame, units: str) -> str:
+    """Return what errors are clustered by, ``system``, or in the singular what ``units`` are; of rows of one level."""
+    level = rows["cluster"].iloc[0]
+    return singular(units) if level == "unit" else level
+
+
+def treated_words(rows: pd.DataFrame, units: str) -> str:
+    """Return ``30 treated areas in 8 systems, 119 comparison areas.`` from the counts in rows of one level."""
     treated, everyone = int(rows["n_treated"].max()), int(rows["n_units"].max())
-    groups = "".join(
-        f" in {plural(int(rows.loc[rows['cluster'] == cluster, 'n_treated_clusters'].max()), cluster)}"
-        for cluster in clusters if cluster != "unit" and (rows["cluster"] == cluster).any())
+    level = rows["cluster"].iloc[0]
+    groups = "" if level == "unit" else f" in {plural(int(rows['n_treated_clusters'].max()), level)}"
     return f"{treated:,} treated {units}{groups}, {everyone - treated:,} comparison {units}."
 
 
-def draw_points(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
-    """Point and whisker per event time; further cluster levels stand a little to the right."""
-    marker, colour, dashes = style.MARKS[place % len(style.MARKS)]
-    rows = rows[rows["estimate"].notna() & ~is_reference(rows)]
-    at = rows["event_time"] + (place - (among - 1) / 2) * 0.28
+def is_long(times: pd.Series) -> bool:
+    """Whether a path over these event times is drawn as a line."""
+    return times.nunique() > MANY
+
+
+def draw_path(axes: Axes, rows: pd.DataFrame, *, as_line: bool) -> None:
+    """Draw zero, the onset, the estimates with intervals and what there is of bands, and the reference, of rows of one
+    level."""
+    axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
+    axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+    reference = is_reference(rows)
+    (_draw_bands if as_line else _draw_points)(axes, rows[rows["estimate"].notna()], reference)
+    axes.plot(rows.loc[reference, "event_time"], rows.loc[reference, "estimate"], marker="o", markersize=8, zorder=5,
+              markerfacecolor="white", markeredgecolor=COLOUR, markeredgewidth=2, linestyle="none")
+
+
+def _draw_points(axes: Axes, rows: pd.DataFrame, reference: pd.Series) -> None:
+    """Point and whisker for each event time."""
+    rows = rows[~reference[rows.index]]
+    at = rows["event_time"]
     if rows["band_low"].notna().any():
-        axes.vlines(at, rows["band_low"], rows["band_high"], color=colour, linewidth=7, alpha=0.25, zorder=2)
-    axes.vlines(at, rows["ci_low"], rows["ci_high"], color=colour, linewidth=2, linestyle=dashes, zorder=3)
+        axes.vlines(at, rows["band_low"], rows["band_high"], color=COLOUR, linewidth=7, alpha=INTERVAL_ALPHA, zorder=2)
+    axes.vlines(at, rows["ci_low"], rows["ci_high"], color=COLOUR, linewidth=2, zorder=3)
     for end in ("ci_low", "ci_high"):
-        axes.plot(at, rows[end], marker="_", markersize=7, markeredgewidth=2, color=colour, linestyle="none",
+        axes.plot(at, rows[end], marker="_", markersize=7, markeredgewidth=2, color=COLOUR, linestyle="none",
                   zorder=3)
-    axes.plot(at, rows["estimate"], marker=marker, color=colour, markersize=7, linestyle="none", zorder=4)
+    axes.plot(at, rows["estimate"], marker="o", color=COLOUR, markersize=7, linestyle="none", zorder=4)
 
 
-def draw_bands(axes: Axes, rows: pd.DataFrame, place: int, among: int) -> None:
-    """First cluster level: line, filled interval and lighter uniform band; further ones: dashed and dotted edges."""
-    _, colour, dashes = style.MARKS[place % len(style.MARKS)]
-    rows = rows[rows["estimate"].notna()]
+def _draw_bands(axes: Axes, rows: pd.DataFrame, reference: pd.Series) -> None:
+    """A line, its interval filled and the uniform band lighter; both shrink to nothing at the reference."""
     times = rows["event_time"]
-    interval, band = ([rows[end].where(~is_reference(rows), 0.0) for end in ends]
-                      for ends in (("ci_low", "ci_high"), ("band_low", "band_high")))
-    if place == 0:
-        axes.fill_between(times, *band, color=colour, alpha=BAND_ALPHA, linewidth=0, zorder=1.5)
-        axes.fill_between(times, *interval, color=colour, alpha=0.25, linewidth=0, zorder=2)
-        axes.plot(times, rows["estimate"], color=colour, linewidth=2, zorder=4)
-        return
-    for edge in interval:
-        axes.plot(times, edge, color=colour, linewidth=1.5, linestyle=dashes, zorder=3)
-    if rows["band_low"].notna().any():
-        for edge in band:
-            axes.plot(times, edge, color=colour, linewidth=1, linestyle=DOTS, zorder=2.5)
+    has_band = rows["band_low"].notna().any()
+    for (low, high), alpha in (*([(("band_low", "band_high"), BAND_ALPHA)] if has_band else []),
+                               (("ci_low", "ci_high"), INTERVAL_ALPHA)):
+        axes.fill_between(times, *(rows[end].where(~reference[rows.index], 0.0) for end in (low, high)), color=COLOUR,
+                          alpha=alpha, linewidth=0, zorder=2)
+    axes.plot(times, rows["estimate"], color=COLOUR, linewidth=2, zorder=4)
 
 
 def event_axis(axes: Axes, times: pd.Series, every: int | None, label: str) -> None:
+    """Set the limits, ticks and grid of a pane over these event times."""
     first, last = int(times.min()), int(times.max())
-    if every is None:
-        every = next(step for step in (1, 2, 5, 10, 12, 24, 60, 120, 10**6) if (last - first) / step <= 16)
+    room = axes.get_position().width * style.WIDTH / 0.55
+    every = next(step for step in ((1, 2, 5, 10, 20, 50, 100, 10**6) if every is None
+                                   else [every * times for times in (1, 2, 5, 10, 20, 10**6)])
+                 if (last - first) / step <= room)
     axes.xaxis.set_major_locator(FixedLocator([time for time in range(first, last + 1) if time % every == 0]))
     axes.xaxis.set_major_formatter(lambda value, _: number(value, 0))
     axes.set_xlim(first - 0.02 * (last - first) - 0.5, last + 0.02 * (last - first) + 0.5)
@@ -183,64 +164,32 @@ def event_axis(axes: Axes, times: pd.Series, every: int | None, label: str) -> N
     axes.set_axisbelow(True)
 
 
-def key_rows(clusters: Mapping[str, str], many: bool, bands: bool, *more: tuple[list[dict], str]) -> list[list]:
-    """Return the entries of the key in rows no wider than the figure; an entry is its lines' settings and words."""
-    entries: list[tuple[list[dict], str]] = []
-    for place, name in enumerate(clusters.values()):
-        marker, colour, dashes = style.MARKS[place % len(style.MARKS)]
-        line = {"color": colour, "linewidth": 2, "linestyle": dashes, "marker": None if many else marker}
-        fill = {"color": colour, "linewidth": 12, "alpha": 0.25}
-        entries.append(([fill, line] if many and place == 0 else [line],
-                        f"{'Estimate, ' if place == 0 else ''}95% interval clustered {name}"))
-    for place, name in enumerate(clusters.values() if bands else []):
-        colour = style.MARKS[place % len(style.MARKS)][1]
-        if many and place:
-            line = {"color": colour, "linewidth": 1, "linestyle": DOTS}
-        else:
-            line = {"color": colour, "linewidth": 12 if many else 7, "alpha": BAND_ALPHA if many else 0.25}
-        entries.append(([line], f"Uniform 95% band {name}"))
-    rows: list[list] = [[]]
-    for entry in [*entries, *more]:
-        wide = sum(_key_width(words) for _, words in [*rows[-1], entry])
-        if rows[-1] and wide > style.WIDTH - style.EDGE:
-            rows.append([])
-        rows[-1].append(entry)
-    return rows
+def key_entries(rows: pd.DataFrame, units: str, *more: key.Entry) -> Sequence[key.Entry]:
+    """Return what the key says of `draw_path`, and ``more``."""
+    many = is_long(rows["event_time"])
+    fill = {"color": COLOUR, "linewidth": 12, "alpha": INTERVAL_ALPHA}
+    line = {"color": COLOUR, "linewidth": 2, "marker": None if many else "o"}
+    entries: list[key.Entry] = [([fill, line] if many else [line],
+                                 f"Estimate, 95% interval clustered by {clustered(rows, units)}")]
+    if rows["band_low"].notna().any():
+        shade = fill | ({"alpha": BAND_ALPHA} if many else {"linewidth": 7})
+        entries.append(([shade], "95% band for all times at once"))
+    return [*entries, *more]
 
 
-def _key_width(words: str) -> float:
-    return 0.55 + style.text_width(words) + 0.3
-
-
-def draw_key(figure: Figure, rows: list[list], bottom: float) -> None:
-    """Draw the key of ``key_rows``, ``KEY_ROW`` inches a row, from ``bottom`` inches of the figure up."""
-    across, up = figure.get_size_inches()
-    for above, row in enumerate(reversed(rows)):
-        x, y = style.EDGE, (bottom + (above + 0.5) * KEY_ROW) / up
-        for lines, words in row:
-            ends = [x / across, (x + 0.24) / across, (x + 0.48) / across]
-            for settings in lines:
-                figure.add_artist(matplotlib.lines.Line2D(ends, [y, y, y], markevery=[1], markersize=7, **settings))
-            figure.text((x + 0.55) / across, y, words, va="center", fontproperties=style.font())
-            x += _key_width(words)
-
-
-def _event_alt_text(frame: Frame, rows: pd.DataFrame, clusters: Mapping[str, str], time_label: str,
-                    value_label: str) -> str:
-    first = rows[rows["cluster"] == next(iter(clusters))]
-    drawn = first[first["estimate"].notna() & ~is_reference(first)]
+def _alt_text(frame: Frame, rows: pd.DataFrame, time_label: str) -> str:
+    drawn = rows[rows["estimate"].notna() & ~is_reference(rows)]
     sentences = [f"Chart of effects by event time. {frame.title}. {frame.subtitle} {time_label} from "
-                 f"{number(first['event_time'].min(), 0)} to {number(first['event_time'].max(), 0)}."]
-    measure = value_label[:1].lower() + value_label[1:]
-    name = next(iter(clusters.values()))
+                 f"{number(rows['event_time'].min(), 0)} to {number(rows['event_time'].max(), 0)}."]
+    by = clustered(rows, frame.units)
     for words, part in (("Before", drawn[drawn["event_time"] < 0]), ("From", drawn[drawn["event_time"] >= 0])):
         if len(part):
             decimals = decimals_for(part["std_error"].median())
             low, middle, high = (number(value, decimals) for value in part["estimate"].agg(["min", "mean", "max"]))
             outside = int(((part["ci_low"] > 0) | (part["ci_high"] < 0)).sum())
-            sentences.append(f"{words} onset the estimates run from {low} to {high} {measure} (mean {middle}); "
-                             f"{outside} of {len(part)} intervals clustered {name} leave out zero.")
-    lost = first[first["estimate"].isna()]["event_time"]
+            sentences.append(f"{words} onset the estimates run from {low} to {high} {frame.unit} (mean {middle}); "
+                             f"{outside} of {len(part)} intervals clustered by {by} leave out zero.")
+    lost = rows.loc[rows["estimate"].isna(), "event_time"]
     if len(lost):
         sentences.append(f"Not estimated at event times {listed(number(time, 0) for time in lost)}.")
     return " ".join(" ".join(sentences).split())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -23,21 +23,20 @@ LINE, ABOVE, BETWEEN = 0.24, 0.34, 0.2
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a pane: its key, its name and what stands under it, and the height, from the top, of each line."""
+    """One row of a pane: its key, its name, and the height, from the top, of each line."""
 
     key: str
     name: list[str]
     clusters: dict[str, float]
     printed: float | None
-    detail: list[str] = field(default_factory=list)
 
 
-def rows_of(names: Mapping[str, list[str]], clusters: Sequence[str], printed: Collection[str],
-            details: Mapping[str, list[str]] | None = None) -> tuple[list[Row], float]:
+def rows_of(names: Mapping[str, list[str]], clusters: Sequence[str],
+            printed: Collection[str]) -> tuple[list[Row], float]:
     """Return the rows with the heights of their lines from the pane's top, and the pane's height, in inches.
 
     ``names`` maps a row's key to its name as lines, ``printed`` holds the keys of rows with a line for what was
-    printed, ``details`` lines to stand under a name.
+    printed.
     """
     rows, y = [], 0.0
     for key, name in names.items():
@@ -49,9 +48,8 @@ def rows_of(names: Mapping[str, list[str]], clusters: Sequence[str], printed: Co
         if key in printed:
             y += LINE
             stated = y
-        detail = (details or {}).get(key, [])
-        y = max(y, first + (len(name) + len(detail) - 1) * style.line_height()) + BETWEEN
-        rows.append(Row(key, name, heights, stated, detail))
+        y = max(y, first + (len(name) - 1) * style.line_height()) + BETWEEN
+        rows.append(Row(key, name, heights, stated))
     return rows, y
 
 
@@ -117,12 +115,12 @@ def _diamond(axes: Axes, value: float, y: float, limits: tuple[float, float]) ->
                   ha="left" if rightward else "right", fontproperties=style.font(), bbox=style.CLEAR)
 
 
-def pane_head(figure: Figure, axes: Axes, heading: list[str], counts: str) -> None:
-    """Write a pane's heading, already wrapped, and under it how many units it compares."""
+def pane_head(figure: Figure, axes: Axes, heading: list[str], counts: list[str]) -> None:
+    """Write a pane's heading and under it how many units it compares, both as lines."""
     box, up = axes.get_position(), figure.get_size_inches()[1]
-    for place, line in enumerate([counts, *reversed(heading)]):
+    for place, line in enumerate([*reversed(counts), *reversed(heading)]):
         figure.text(box.x0, box.y1 + (place * style.line_height() + 0.06) / up, line, va="bottom",
-                    fontproperties=style.font(bold=place > 0))
+                    fontproperties=style.font(bold=place >= len(counts)))
 
 
 def counts(rows: pd.DataFrame, units: str) -> str:
@@ -137,23 +135,24 @@ def counts(rows: pd.DataFrame, units: str) -> str:
     return f"{spread('n_treated')} of {spread('n_units')} {units}; N = {spread('n_obs')}"
 
 
-def row_names(axes: Axes, lines: list[Row], clusters: Mapping[str, str], left: float) -> None:
-    """Write the rows' names, what stands under them, and what each of their lines is, left of the pane."""
+def row_names(axes: Axes, lines: list[Row], called: Mapping[str, str], left: float) -> None:
+    """Write the rows' names, and what each of their lines is, left of the pane."""
     width = axes.get_position().width * style.WIDTH
     place = axes.get_yaxis_transform()
     for line in lines:
         first = min(line.clusters.values())
-        for index, text in enumerate([*line.name, *line.detail]):
+        for index, text in enumerate(line.name):
             axes.text((style.EDGE - left) / width, first + index * style.line_height(), text, va="center",
-                      transform=place, fontproperties=style.font(bold=index < len(line.name)))
-        marked = [(y, clusters[cluster]) for cluster, y in line.clusters.items()]
+                      transform=place, fontproperties=style.font(bold=True))
+        marked = [(y, called[cluster]) for cluster, y in line.clusters.items()]
         for y, text in marked + ([(line.printed, "as printed")] if line.printed is not None else []):
             axes.text(-0.1 / width, y, text, transform=place, ha="right", va="center",
                       fontproperties=style.font())
 
 
-def shared_label(figure: Figure, lines: list[str], left: float, y: float) -> None:
-    """Write the axis label of a row of panes under the middle of the row; ``left`` and ``y`` (its top) in inches."""
-    across, up = figure.get_size_inches()
-    figure.text((left + across) / 2 / across, y / up, "\n".join(lines), ha="center", va="top",
-                fontproperties=style.font())
+def label_under(axes: Axes, lines: list[str], until: Axes) -> None:
+    """Write the axis label of a row of panes, from ``axes`` to ``until``, under its middle."""
+    up = axes.figure.get_size_inches()[1]
+    middle = (axes.get_position().x0 + until.get_position().x1) / 2
+    axes.figure.text(middle, axes.get_position().y0 - 0.3 / up, "\n".join(lines), ha="center", va="top",
+                     fontproperties=style.font())

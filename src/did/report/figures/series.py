@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from did.errors import DidError
-from did.report.figures import style
-from did.report.figures.event_study import KEY_ROW, draw_key, key_rows
+from did.report.figures import key, style
 from did.report.figures.style import Frame
 from did.report.figures.trends import LOOKS, time_axis, yearly_markers
 from did.words import count, decimals_for, number, period_name
@@ -46,23 +45,17 @@ def wave_means(panel: pd.DataFrame, onsets: Mapping[int, str] | None = None) -> 
 
 
 @style.drawing
-def series_by_wave(
-    means: pd.DataFrame,
-    frame: Frame,
-    *,
-    value_label: str,
-) -> list[Path]:
+def series_by_wave(means: pd.DataFrame, frame: Frame) -> list[Path]:
     """Draw one panel per wave, each alongside the units without a wave, on common axes, and save the figure.
 
     Parameters
     ----------
-    means : as from `wave_means`. Of more than `MOST` waves the ones with most units are drawn, which the subtitle
-        says; the numbers hold all. A missing mean is a gap in its line.
-    value_label : unit of the outcome, written over the panels.
+    means : as from `wave_means`. Of more than `MOST` waves the ones with most units are
+        drawn, which the subtitle says. A missing mean is a gap in its line.
     frame : see ``style.Frame``.
 
-    A vertical line stands before the first treated period of a panel's wave, if that lies in the window. Returns the
-    paths of the picture (SVG, PNG), the numbers and the alternative text. Raises DidError if no wave has a row.
+    A vertical line stands before the first treated period of a panel's wave, if that lies in the window. Returns
+    the paths written. Raises DidError if no wave has a row.
     """
     means = means.assign(_at=[pd.Period(period).ordinal for period in means["period"]])
     others, waves = _others(means), _waves(means)
@@ -71,21 +64,21 @@ def series_by_wave(
                        "table of waves")
     drawn = sorted(sorted(range(len(waves)), key=lambda at: -waves[at]["n_units"].max())[:MOST])
     if len(drawn) < len(waves):
-        frame = frame.saying(f"The {len(drawn)} largest of {len(waves)} waves; the file of numbers has all.")
+        frame = frame.saying(f"The {len(drawn)} largest of {len(waves)} waves; the numbers have all.")
     marked = "o" if means["period"].nunique() <= FEW else None
-    key = key_rows({}, False, False, ([_look(0) | {"marker": marked}], "The wave"),
-                   *([([_look(1) | {"marker": marked and LOOKS[1][2]}], _others_words(others, frame.units))]
-                     if len(others) else []))
+    entries = key.key_rows([([_look(0) | {"marker": marked}], "The wave"),
+                            *([([_look(1) | {"marker": marked and LOOKS[1][2]}], _others_words(others, frame.units))]
+                              if len(others) else [])])
     columns = min(2, len(drawn))
     rows = -(-len(drawn) // columns)
     heads = [style.wrap(_heading(waves[at], frame.units), style.WIDTH / columns - LEFT, bold=True) for at in drawn]
     head = HEAD + (max(map(len, heads)) - 1) * style.line_height()
     tall = rows * (PLOT + head + FOOT)
-    figure, bottom = style.page(tall + len(key) * KEY_ROW + 0.3, frame)
-    up = figure.get_size_inches()[1]
-    figure.text(style.EDGE / style.WIDTH, (bottom + tall + 0.1) / up, value_label, va="center",
-                color=style.INK, fontproperties=style.font())
-    draw_key(figure, key, bottom + tall + 0.3)
+    said = 0.3 if frame.axis_unit else 0.0
+    figure, bottom = style.page(tall + len(entries) * key.ROW + said, frame)
+    figure.text(style.EDGE / style.WIDTH, (bottom + tall + 0.1) / figure.get_size_inches()[1], frame.axis_unit,
+                va="center", color=style.INK, fontproperties=style.font())
+    key.draw_key(figure, entries, bottom + tall + said)
     width = (style.WIDTH - LEFT - style.EDGE - (columns - 1) * GAP) / columns
     shown = pd.concat([others, *(waves[at] for at in drawn)])
     low, high = shown["mean"].min(), shown["mean"].max()
@@ -97,8 +90,7 @@ def series_by_wave(
         _panel(axes, waves[at], others, means, limits)
         axes.set_title("\n".join(heading), loc="left", pad=9, fontproperties=style.font(bold=True))
         axes.tick_params(axis="y", labelleft=column == 0)
-    alt_text = _alt_text(frame, waves, others, value_label)
-    return style.save(figure, frame, alt_text, means[COLUMNS])
+    return style.save(figure, frame, _alt_text(frame, waves, others), means[COLUMNS])
 
 
 def _others(means: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +159,7 @@ def _panel(axes: Axes, wave: pd.DataFrame, others: pd.DataFrame, means: pd.DataF
     axes.set_axisbelow(True)
 
 
-def _alt_text(frame: Frame, waves: list[pd.DataFrame], others: pd.DataFrame, value_label: str) -> str:
+def _alt_text(frame: Frame, waves: list[pd.DataFrame], others: pd.DataFrame) -> str:
     sentences = [f"Line charts of mean outcomes, one for each wave. {frame.title}. {frame.subtitle}"]
     decimals = decimals_for(float(np.nanstd(pd.concat([*waves, others])["mean"])) / 10)
     for rows, name in [*((wave, _heading(wave, frame.units)) for wave in waves),
@@ -175,5 +167,5 @@ def _alt_text(frame: Frame, waves: list[pd.DataFrame], others: pd.DataFrame, val
         ends = rows.dropna(subset="mean").iloc[[0, -1]]
         first, last = (f"{number(row.mean_, decimals)} in {period_name(row.period)}"
                        for row in ends.rename(columns={"mean": "mean_"}).itertuples())
-        sentences.append(f"{name}, {first} and {last} ({value_label}).")
+        sentences.append(f"{name}, {first} and {last} ({frame.unit}).")
     return " ".join(" ".join(sentences).split())

@@ -1,4 +1,4 @@
-"""One look for every figure, and one way to save it: picture, numbers behind it and alternative text.
+"""One look for every figure, and one way to save it: vector picture, numbers behind it and alternative text.
 
 Follows the UK Government Analysis Function guidance on charts and colours
 (https://analysisfunction.civilservice.gov.uk/policy-store/data-visualisation-charts/): a title that says what
@@ -65,6 +65,7 @@ class Frame:
     stem : the files' path without their endings.
     title, subtitle, source : the words over and under the plot, each of any length; the source without a "Source:".
     units : what the units are called.
+    unit : of the values drawn, such as "days per 100,000 adults"; "" if they have none.
     is_synthetic : whether the data are made up, which page and files then say.
     width : of the whole figure, inches.
 
@@ -78,8 +79,14 @@ class Frame:
     subtitle: str
     source: str
     units: str = "areas"
+    unit: str = ""
     is_synthetic: bool = False
     width: float = WIDTH
+
+    @property
+    def axis_unit(self) -> str:
+        """The unit as the words along an axis; "" where the subtitle says it already."""
+        return "" if self.unit.lower() in self.subtitle.lower() else self.unit
 
     def saying(self, words: str) -> Frame:
         """Return the frame with ``words`` at the end of its subtitle."""
@@ -99,12 +106,17 @@ def font(size: float = TEXT_SIZE, *, bold: bool = False) -> FontProperties:
     return FontProperties(family="sans-serif", size=size, weight="bold" if bold else "normal")
 
 
-@functools.cache
 def text_width(text: str, size: float = TEXT_SIZE, *, bold: bool = False) -> float:
-    """Return the width in inches of one line of text."""
+    """Return the width in inches of one line of text: that of its letters, which kerning may make a little less."""
+    return size * sum(_letter_width(letter, bold) for letter in text)
+
+
+@functools.cache
+def _letter_width(letter: str, bold: bool) -> float:
+    """Width in inches of a letter of one point."""
     # The family by its name, since "sans-serif" would be looked up in settings that take longer to change than this.
-    named = FontProperties(family=SETTINGS["font.sans-serif"][0], size=size, weight="bold" if bold else "normal")
-    return TextToPath().get_text_width_height_descent(text, named, ismath=False)[0] / 72
+    named = FontProperties(family=SETTINGS["font.sans-serif"][0], size=100, weight="bold" if bold else "normal")
+    return TextToPath().get_text_width_height_descent(letter, named, ismath=False)[0] / 7200
 
 
 def wrap(text: str, width: float, size: float = TEXT_SIZE, *, bold: bool = False) -> list[str]:
@@ -126,11 +138,11 @@ def wrap(text: str, width: float, size: float = TEXT_SIZE, *, bold: bool = False
     return lines
 
 
-def shortened(text: str, width: float, size: float = TEXT_SIZE) -> str:
+def shortened(text: str, width: float, size: float = TEXT_SIZE, *, bold: bool = False) -> str:
     """Return ``text``, or as much of its beginning as fits into ``width`` inches with three dots after it."""
-    if text_width(text, size) <= width:
+    if text_width(text, size, bold=bold) <= width:
         return text
-    return _broken(text, width - text_width("...", size), size, bold=False)[0] + "..."
+    return _broken(text, width - text_width("...", size, bold=bold), size, bold=bold)[0] + "..."
 
 
 def _broken(word: str, width: float, size: float, *, bold: bool) -> list[str]:
@@ -163,7 +175,7 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
         source = f"made-up data in the publishers' formats ({publishers}){semicolon}{rest}"
     width = frame.width - 2 * EDGE
     heads = [(line, TITLE_SIZE, True) for line in wrap(title, width, TITLE_SIZE, bold=True)]
-    heads += [(line, TEXT_SIZE, False) for line in wrap(subtitle, width)]
+    heads += [(line, TEXT_SIZE, False) for line in wrap(subtitle.strip(), width)] if subtitle.strip() else []
     feet = (wrap(footnote, width) if footnote else []) + wrap(f"Source: {source}", width)
     foot = EDGE + len(feet) * line_height() + 0.1
     head = EDGE + sum(line_height(size) for _, size, _ in heads) + 0.15
@@ -211,24 +223,21 @@ def watermark(figure: Figure) -> None:
 
 
 def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> list[Path]:
-    """Write the frame's ``stem.svg``, ``.png``, ``.csv`` (the numbers) and ``.txt`` (alternative text); return the
-    paths.
+    """Write the frame's ``stem.svg``, ``.csv`` (the numbers) and ``.txt`` (alternative text); return the paths.
 
     Each is written whole or not at all, and equal figures give equal bytes. ``numbers`` is any tidy frame of
     what is drawn; missing values become empty cells. Of synthetic data the watermark is drawn if it is not
     there yet, the alternative text says so first, and every row of the numbers is marked.
     """
     stem = Path(frame.stem)
-    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("svg", "png", "csv", "txt")]
+    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("svg", "csv", "txt")]
     if frame.is_synthetic:
         watermark(figure)
         alt_text = f"{NOT_REAL} {alt_text}"
-    about = {"Title": figure.get_label(), "Description": alt_text}
+    alt_text = " ".join(alt_text.split())
     with atomic(paths[0]) as part:
-        figure.savefig(part, format="svg", metadata=about | {"Date": None, "Creator": "did"})
-    with atomic(paths[1]) as part:
-        figure.savefig(part, format="png", dpi=144, metadata=about | {"Software": None},
-                       pil_kwargs={"compress_level": 3})  # a third of the time for a few per cent more bytes
-    write_csv(paths[2], numbers.assign(is_synthetic=frame.is_synthetic))
-    write_text(paths[3], alt_text.strip() + "\n")
+        figure.savefig(part, format="svg", metadata={"Title": figure.get_label(), "Description": alt_text,
+                                                     "Date": None, "Creator": "did"})
+    write_csv(paths[1], numbers.assign(is_synthetic=frame.is_synthetic))
+    write_text(paths[2], f"{alt_text}\n")
     return paths

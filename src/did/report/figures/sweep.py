@@ -12,8 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from did.errors import one_of
 from did.estimators import entries, entry
-from did.report.figures import style
-from did.report.figures.event_study import KEY_ROW, draw_key
+from did.report.figures import key, style
 from did.report.figures.style import Frame
 from did.words import MINUS, count, number, plural
 
@@ -39,8 +38,7 @@ def volcano(table: pd.DataFrame, frame: Frame, *, level: float, estimators: Sequ
 
     ``table`` has rows of `did.sweep.collect.TABLE`; those without a p-value or a standardised estimate are counted in
     the pane and not drawn. Filled marks lie within ``level`` of false discoveries (Benjamini and Hochberg 1995), above
-    the dashed line. Returns the paths of the picture (SVG, PNG), the numbers and the alternative text. Raises DidError
-    for an unknown estimator.
+    the dashed line. Returns the paths written. Raises DidError for an unknown estimator.
     """
     for name in estimators:
         one_of("volcano: estimator", name, entries())
@@ -50,10 +48,10 @@ def volcano(table: pd.DataFrame, frame: Frame, *, level: float, estimators: Sequ
     height = len(estimators) * (PANE + HEAD + FOOT)
     clipped = int((drawn["p_value"] < 10.0**-HIGHEST).sum())
     footnote = f"{plural(clipped, 'p-value')} below 1e-16 drawn at 16." if clipped else ""
-    figure, foot = style.page(height + KEY_ROW, frame, footnote=footnote)
+    figure, foot = style.page(height + key.ROW, frame, footnote=footnote)
     width = (style.WIDTH - LEFT - style.EDGE - GAP * (len(levels) - 1)) / len(levels)
     limits = _limits(drawn)
-    top, sentences = foot + height + KEY_ROW, []
+    top, sentences = foot + height + key.ROW, []
     for estimator in estimators:
         for column, cluster in enumerate(levels):
             here = rows[(rows["estimator"] == estimator) & (rows["cluster"] == cluster)]
@@ -72,7 +70,7 @@ def volcano(table: pd.DataFrame, frame: Frame, *, level: float, estimators: Sequ
                             fontproperties=style.font())
             sentences.append(_words(points, here, level, estimator, cluster))
         top -= HEAD + PANE + FOOT
-    draw_key(figure, [_key(level)], foot)
+    key.draw_key(figure, [_key(level)], foot)
     alt_text = (f"Volcano-style chart in {plural(len(sentences), 'pane')}: estimate in standard deviations across, "
                 f"minus log10 of the p-value up. {' '.join(sentences)}")
     numbers = drawn[["indicator", "title", "family", "estimator", "cluster", "estimate", "outcome_sd", "estimate_in_sd",
@@ -110,7 +108,7 @@ def _pane(axes: Axes, points: pd.DataFrame, here: pd.DataFrame, limits: tuple[fl
               bbox=style.CLEAR)
 
 
-def _key(level: float) -> list[tuple[list[dict], str]]:
+def _key(level: float) -> list[key.Entry]:
     dot = {"marker": "o", "linestyle": "none"}
     return [([dot | {"color": style.PALETTE[0]}], f"Within {level:.0%} false discoveries (count of all)"),
             ([dot | {"color": style.PALETTE[4], "markerfacecolor": "none"}], "Other"),

@@ -16,65 +16,65 @@ from did.report.figures.trends import time_axis
 from did.words import count, number, period_name
 
 COLUMNS = ["cohort", "kind", "label", "weight"]
-# Donors with a bar of their own; the others share one.
+NOTHING = "Synthetic difference-in-differences does not apply here: there are no weights."
+# Donors with a bar.
 MOST = 15
-BAR, HEAD, FOOT, NAMES, GAP = 0.26, 0.35, 0.4, 2.4, 0.7
+BAR, HEAD, FOOT, NAMES, GAP = 0.26, 0.35, 0.4, 3.6, 0.7
 LEAST_HEIGHT = 2.6
 
 
 @style.drawing
-def synthetic_weights(
-    weights: pd.DataFrame,
-    frame: Frame,
-    *,
-    cohort: str,
-) -> list[Path]:
+def synthetic_weights(weights: pd.DataFrame, frame: Frame, *, cohort: str) -> list[Path]:
     """Draw the unit weights of one cohort as bars, the largest first, alongside its time weights, and save.
 
     Parameters
     ----------
     weights : `did.estimators.Result.weights` of synthetic_did: cohort, kind (``unit`` or ``time``), label and weight, a
-        share of 1. Fifteen units at most have a bar of their own; the others are counted and share one. Without
-        time weights (synthetic control) there is one panel. A missing weight is an error.
+        share of 1. Fifteen units at most have a bar; the others are counted, and the subtitle says what they have
+        together. Without time weights (synthetic control) there is one panel. Without any row the figure says that
+        there are no weights. A missing weight is an error.
     cohort : the cohort, as in the table.
     frame : see ``style.Frame``; its units are what the donors are called.
 
-    Returns the paths of the picture (SVG, PNG), the numbers (every weight) and the alternative text. Raises DidError if
-    a column or a weight is missing or the cohort has no row.
+    Returns the paths written. Raises DidError if a column or a weight is missing or the cohort has no row.
 
     >>> from tempfile import TemporaryDirectory
     >>> table = pd.DataFrame({"cohort": "2016", "kind": ["unit", "unit", "time"], "label": ["a", "b", "2015"],
     ...                       "weight": [0.7, 0.3, 1.0]})
     >>> with TemporaryDirectory() as folder:
     ...     paths = synthetic_weights(table, Frame(f"{folder}/w", "Weights", "", "made up"), cohort="2016")
-    ...     paths[3].read_text().splitlines()[-1]
-    'Largest unit weights: a 70.0%, b 30.0%. Largest time weight: 2015, 100.0%.'
+    ...     "Largest weights: a 70.0%, b 30.0%. Largest time weight: 2015, 100.0%." in paths[2].read_text()
+    True
     """
+    if weights.empty:
+        frame = frame.saying(NOTHING)
+        return style.save(style.page(0.1, frame)[0], frame, f"{frame.title}. {NOTHING}",
+                          weights.reindex(columns=COLUMNS))
     rows = _checked(weights, cohort)
     unit = rows[rows["kind"] == "unit"].sort_values("weight", ascending=False, kind="stable")
     time = rows[(rows["kind"] == "time") & rows.groupby("kind")["weight"].transform("any")]
     bars, rest = unit.head(MOST), unit.iloc[MOST:]
     labels, values = bars["label"].tolist(), bars["weight"].tolist()
-    others = f"the other {count(len(rest))} {frame.units}"
     if len(rest):
-        labels, values = [*labels, others], [*values, float(rest["weight"].sum())]
+        frame = frame.saying(f"The other {count(len(rest))} {frame.units} have {_share(rest['weight'].sum())} "
+                             "together.")
     height = max(LEAST_HEIGHT, BAR * len(values))
     figure, bottom = style.page(height + HEAD + FOOT, frame)
-    room = style.WIDTH - 2 * style.EDGE - NAMES - 0.6
-    width = room if time.empty else (room - GAP) * 0.45
-    left = style.EDGE + NAMES
+    names = min(NAMES, 0.1 + max(map(style.text_width, labels)))
+    room = style.WIDTH - 2 * style.EDGE - names - 0.6
+    width = room if time.empty else (room - GAP) * 0.4
+    left = style.EDGE + names
     axes = style.add_axes(figure, left, bottom + FOOT, width, height)
     _unit_bars(axes, labels, values, width)
     axes.set_title(f"Weights of {frame.units}", loc="left", pad=9, fontproperties=style.font(bold=True))
     if not time.empty:
         axes = style.add_axes(figure, left + width + GAP + 0.6, bottom + FOOT, room - width - GAP, height)
         _time_bars(axes, time)
-        axes.set_title(f"Periods before {period_name(cohort)}", loc="left", pad=9,
+        axes.set_title(f"Before {period_name(cohort)}", loc="left", pad=9,
                        fontproperties=style.font(bold=True))
     alt_text = " ".join(part for part in (
-        f"{frame.title}. {frame.subtitle}".strip() + "\nLargest unit weights: "
+        f"{frame.title}. {frame.subtitle}".strip() + " Largest weights: "
         + ", ".join(f"{row.label} {_share(row.weight)}" for row in bars.head(5).itertuples()) + ".",
-        f"{others[0].upper()}{others[1:]} have {_share(rest['weight'].sum())} together." if len(rest) else "",
         _largest_period(time)) if part)
     return style.save(figure, frame, alt_text, rows[COLUMNS])
 

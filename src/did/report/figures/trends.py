@@ -12,41 +12,35 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from did.errors import DidError
-from did.report.content.notes import item
 from did.report.figures import style
 from did.report.figures.style import Frame
-from did.words import decimals_for, number, p_value, period_name
+from did.words import decimals_for, number, p_value, period_name, singular
 
 GROUPS = {"treated": "Treated", "control": "Comparison"}
-COLUMNS = ["period", "group", "observed_mean", "linear_trend", "n_units"]
+COLUMNS = ["sample", "period", "group", "observed_mean", "linear_trend", "n_units"]
 # Colour, line and marker per group: never told apart by colour alone.
 LOOKS = [(style.PALETTE[0], "-", "o"), (style.PALETTE[3], (0, (5, 2)), "^")]
 PANELS = {"observed_mean": "Observed means", "linear_trend": "Linear-trends model"}
 PLOT, HEAD, FOOT, GAP, LEFT, NAMES = 3.3, 0.62, 0.38, 0.3, 0.75, 3.0
+NO_UNIT = 0.35  # in place of HEAD
 MARK = 0.22  # room for a group's marker before its name
 
 
-def trend_test(row: pd.Series) -> str:
-    """Return the wording of one trend test, a row of the diagnostics table.
+def trend_words(test: pd.Series, onset: str, by: str) -> str:
+    """Return the wording of one trend test, a row of the diagnostics table with errors clustered ``by`` something.
 
-    ``F(1, 148) = 5.31, p = 0.023 (binary, unit clusters)``, or why it was not done.
+    ``Were trends parallel before June 2017? Test of a straight line: p = 0.050, errors clustered by system.``, or why
+    there is no test.
     """
-    if row["status"] != "done":
-        return f"not done ({item(row)}): {row['reason']}"
-    degrees = ", ".join(f"{value:g}" for value in (row["df"], row["df_denominator"]) if pd.notna(value))
-    return f"F({degrees}) = {number(row['statistic'], 2)}, {p_value(row['p_value'])} ({item(row)})"
+    asked = f"Were trends parallel before {period_name(onset)}?"
+    if test["status"] != "done":
+        return f"{asked} Not tested: {test['reason']}."
+    return f"{asked} Test of a straight line: {p_value(test['p_value'])}, errors clustered by {by}."
 
 
 @style.drawing
-def parallel_trends(
-    group_trends: pd.DataFrame,
-    frame: Frame,
-    *,
-    onset: str,
-    value_label: str,
-    groups: Mapping[str, str] = GROUPS,
-    tests: pd.DataFrame | None = None,
-) -> list[Path]:
+def parallel_trends(group_trends: pd.DataFrame, frame: Frame, *, onset: str, sample: str,
+                    groups: Mapping[str, str] = GROUPS, test: pd.Series | None = None) -> list[Path]:
     """Draw observed group means alongside the linear-trends model, as in the evaluation's appendix A2, and save.
 
     Source of the layout: StataCorp, Causal Inference and Treatment-Effects Reference Manual, "didregress
@@ -54,27 +48,24 @@ def parallel_trends(
 
     Parameters
     ----------
-    group_trends : columns period (ISO text, one frequency), group, observed_mean and linear_trend (units of
-        the outcome) and n_units (units in the group's mean); one row per period and group. A missing mean is a
+    group_trends : columns sample, period (ISO text, one frequency), group, observed_mean and linear_trend (units of
+        the outcome) and n_units (units in the group's mean); one row per sample, period and group. A missing mean is a
         gap in its line.
+    sample : the sample drawn; the numbers are those of all.
     onset : first treated period, ISO text; a vertical line stands before it, the model's lines break there.
-    value_label : unit of the outcome, written over the axis.
     groups : value of ``group`` -> its name, written alongside its line; two groups, the treated one first.
-    tests : rows of the diagnostics table holding the linear trend test for these groups, one per cluster
-        level; written into the subtitle.
+    test : row of the diagnostics table with the linear trend test for these groups; written into the subtitle.
     frame : see ``style.Frame``.
 
-    Returns the paths of the picture (SVG, PNG), the numbers and the alternative text.
-    Raises DidError if a column is missing, a group has no row, a period is there twice, or the onset is
-    outside the periods.
+    Returns the paths written. Raises DidError if a column is missing, a group has no row, a period is there twice, or
+    the onset is outside the periods.
     """
     rows = _checked(group_trends, onset, groups)
-    if tests is not None and len(tests):
-        # The numbers of one test are kept on one line.
-        sentence = "; ".join(trend_test(row).replace(", ", ",\N{NO-BREAK SPACE}", 1) for _, row in tests.iterrows())
-        frame = replace(frame, subtitle=f"{frame.subtitle}\nTest that the trends before {period_name(onset)} are "
-                                        f"parallel: {sentence}.")
-    figure, bottom = style.page(PLOT + HEAD + FOOT, frame)
+    every, rows = rows, rows[rows["sample"] == sample]
+    if test is not None:
+        by = singular(frame.units) if test["cluster"] == "unit" else test["cluster"]
+        frame = replace(frame, subtitle=f"{frame.subtitle}\n{trend_words(test, onset, by)}")
+    figure, bottom = style.page(PLOT + (HEAD if frame.axis_unit else NO_UNIT) + FOOT, frame)
     names = {group: _name(rows, group, groups[group], frame.units) for group in groups}
     label_width = max(style.text_width(line, bold=True) for lines in names.values() for line in lines) + MARK + 0.2
     width = (style.WIDTH - LEFT - GAP - label_width - style.EDGE) / len(PANELS)
@@ -87,24 +78,23 @@ def parallel_trends(
         axes.set_title(heading, loc="left", pad=9, fontproperties=style.font(bold=True))
         if place == 0:
             across, up = figure.get_size_inches()
-            figure.text(style.EDGE / across, (bottom + FOOT + PLOT + 0.42) / up, value_label, va="center",
+            figure.text(style.EDGE / across, (bottom + FOOT + PLOT + 0.42) / up, frame.axis_unit, va="center",
                         fontproperties=style.font())
         else:
             axes.tick_params(axis="y", labelleft=False)
             _label_ends(axes, rows, column, names)
-    alt_text = _alt_text(f"{frame.title}. {frame.subtitle}", rows, onset, groups, value_label)
-    return style.save(figure, frame, alt_text, rows[COLUMNS])
+    return style.save(figure, frame, _alt_text(frame, rows, onset, groups), every[COLUMNS])
 
 
 def _checked(frame: pd.DataFrame, onset: str, groups: Mapping[str, str]) -> pd.DataFrame:
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
         raise DidError(f"group trends: expected columns {COLUMNS}; missing {missing}; run the diagnose stage")
-    frame = frame[frame["group"].isin(list(groups))].sort_values(["group", "period"]).reset_index(drop=True)
+    frame = frame[frame["group"].isin(list(groups))].sort_values(["sample", "group", "period"]).reset_index(drop=True)
     for group in groups:
         if not (frame["group"] == group).any():
             raise DidError(f"group trends: expected rows of group '{group}'; found none; check the names given")
-    twice = frame[frame.duplicated(["group", "period"])]
+    twice = frame[frame.duplicated(["sample", "group", "period"])]
     if len(twice):
         raise DidError(f"group trends: expected one row per group and period; found "
                        f"{twice[['group', 'period']].iloc[0].tolist()} more than once")
@@ -154,19 +144,21 @@ def yearly_markers(rows: pd.DataFrame) -> list[int]:
     return np.flatnonzero(years.ne(years.shift()).to_numpy()).tolist()
 
 
-def time_axis(axes: Axes, frame: pd.DataFrame) -> None:
-    """Put a tick at the start of each year, or of every second or fifth year where years are many.
+def time_axis(axes: Axes, frame: pd.DataFrame, start: int = 0) -> None:
+    """Put a tick at the start of each year, or of every second or fifth year where the axis has no room for all.
 
-    Without two starts of a year in the window, the first and last periods are ticked.
+    Without two starts of a year in the window, the first and last periods are ticked. The axis counts periods from the
+    one numbered ``start``.
     """
     periods = [pd.Period(period) for period in sorted(set(frame["period"]))]
     firsts = [period for period in periods if period.start_time.month == 1]
     years = [period.year for period in firsts]
-    every = 1 if len(years) <= 6 else 2 if len(years) <= 12 else 5
+    room = axes.get_position().width * axes.figure.get_size_inches()[0] / 0.55
+    every = next(step for step in (1, 2, 5, 10, 10**4) if len(years) / step <= room)
     kept = [period for period in firsts if (period.year - years[0]) % every == 0]
-    names = {period.ordinal: str(period.year) for period in kept}
+    names = {period.ordinal - start: str(period.year) for period in kept}
     if len(kept) < 2:
-        names = {period.ordinal: str(period) for period in (periods[0], periods[-1])}
+        names = {period.ordinal - start: str(period) for period in (periods[0], periods[-1])}
     axes.xaxis.set_major_locator(FixedLocator(list(names)))
     axes.xaxis.set_major_formatter(lambda value, _: names.get(round(value), ""))
 
@@ -194,13 +186,14 @@ def _label_ends(axes: Axes, frame: pd.DataFrame, column: str, names: Mapping[str
                           va="center", annotation_clip=False, fontproperties=style.font(bold=place == 0))
 
 
-def _alt_text(words, frame, onset, groups, value_label) -> str:
-    sentences = [f"Two line charts side by side, observed means and linear-trends model. {words}"]
-    decimals = decimals_for(float(np.nanstd(frame["observed_mean"])) / 10)
+def _alt_text(frame: Frame, means: pd.DataFrame, onset: str, groups: Mapping[str, str]) -> str:
+    sentences = ["Two line charts side by side, observed means and linear-trends model. "
+                 f"{frame.title}. {frame.subtitle}"]
+    decimals = decimals_for(float(np.nanstd(means["observed_mean"])) / 10)
     for group, name in groups.items():
-        rows = frame[frame["group"] == group]
+        rows = means[means["group"] == group]
         before, after = (rows.loc[part, "observed_mean"].mean()
                          for part in (rows["period"] < onset, rows["period"] >= onset))
         sentences.append(f"{name}: mean of the observed periods {number(before, decimals)} before "
-                         f"{period_name(onset)} and {number(after, decimals)} from then on ({value_label}).")
+                         f"{period_name(onset)} and {number(after, decimals)} from then on ({frame.unit}).")
     return " ".join(" ".join(sentences).split())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -83,8 +83,8 @@ def report_html(report: Report) -> str:
         checked=background.checked(report.tables["second_opinion"]),
         terms=terms(first, published=bool(front.n_published)),
         families=[_family(report, family) for family in _in_order(report)],
-        waves=(picture(report.paths, result_files.WAVES, caption="Who joined when") if evaluation.waves.records
-               else None),
+        waves=replace(picture(report.paths, f"timing_{first.total}", caption="Who is treated when"),
+                      id="figure-timing"),
         sources=background.sources_table(report.sources, manifests), data=_data(report),
         methods=background.methods(shown, evaluation, "Estimators"),
         others=background.methods([name for name in estimators if name not in shown], evaluation,
@@ -129,8 +129,7 @@ def _family(report: Report, family: str) -> dict:
         # What concerns every family is said once.
         "read_with": [text for text in facts.context if text not in report.front.context],
         "coefficients": [picture(report.paths, name, caption=f"{facts.title}: coefficients by "
-                                 f"{estimator_name(name.removeprefix(f'coefficients_{family}_'))}")
-                         for name in figures if name != result_files.WAVES],
+                                 f"{estimator_name(estimator)}") for estimator, name in figures.items()],
         "identities": identity_tables(ours, facts),
         "dose": dose_sentences(facts) if "intensity" in facts.treatments else [],
         "outcomes": [(label, _section(report.paths.section(name))) for name, label in facts.outcomes.items()],

@@ -41,6 +41,7 @@ FIGURES = {
     "series": "Means of each wave",
     result_files.EVENT_STUDY: "By time since onset",
     "estimators": "Estimators side by side",
+    "weights": "Whom the treated are compared with",
     "robustness": "The estimate and its alternatives",
     "specification": "Every specification",
     "timing": "Who is treated when",
@@ -105,7 +106,7 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
     facts = _with_outcomes(front, families)
     indicators = {name for each in families.values() for name in each.outcomes}
     varied = Varied(specifications, front.specification, evaluation.clusters[0],
-                    list(result_files.specifications_figures(evaluation, indicators)))
+                    result_files.numeric_claims(evaluation, indicators))
     boundaries = evaluation.specifications[front.specification].boundaries
     default = rows.loc[rows["cluster"].eq(varied.level) & rows["n_units"].notna()].drop_duplicates("indicator")
     units = default.set_index("indicator")["n_units"].to_dict()

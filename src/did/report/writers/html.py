@@ -52,8 +52,8 @@ def data_uri(svg: str) -> Markup:
     """Return an SVG file of ours as a data URI for an attribute in double quotes, in about half the bytes.
 
     Dropped: the document type, metadata (the page has the alternative text), line breaks, names that nothing refers to,
-    rotations by nothing, and the font from every text but the whole. Numbers in attributes are rounded to hundredths of
-    a point; text is left as it is. What is returned holds no double quote and no ampersand that is not an entity's.
+    rotations by nothing, and the font from every text but the whole. Numbers in attributes are rounded to tenths of a
+    point; text is left as it is. What is returned holds no double quote and no ampersand that is not an entity's.
     """
     svg = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r">\s+<", "><", " ".join(svg.split()))
@@ -77,7 +77,7 @@ def _shorter(tag: str, referred: set[str]) -> str:
 
 def _rounded(found: re.Match) -> str:
     value = float(found[0])
-    return f"{value:.{2 if abs(value) >= 1 else 4}f}".rstrip("0").rstrip(".")
+    return f"{value:.{1 if abs(value) >= 1 else 4}f}".rstrip("0").rstrip(".")
 
 
 def html_of(template: str, **values: object) -> str:

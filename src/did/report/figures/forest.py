@@ -1,0 +1,167 @@
+"""Estimates with their intervals as lines, one under another, on one scale: each with its name and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from did.report.content.evidence_rows import AS_PUBLISHED, OURS, PRINTED, RANGE
+from did.report.figures import key, style
+from did.report.figures.style import Frame
+from did.words import interval, number, short_decimals
+
+# Inches: a line, a further line of its name, a heading; between the columns; the largest share of the width for names.
+ROW, FURTHER, HEAD, APART, NAMES = 0.3, 0.2, 0.36, 0.2, 0.4
+# Numbers of lines from which on they stand closer together.
+MANY, CLOSE = 20, 0.25
+OWN, OTHER = style.PALETTE[0], style.PALETTE[4]
+MARK = {"marker": "o", "markeredgewidth": 2, "linewidth": 2}
+OUT, IN = "Leaves out zero (no change)", "Includes zero: not told apart from no change"
+DIAMOND, BAR = "The printed number", "Several estimates, lowest to highest"
+
+
+def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int, about: str, footnote: str = "") -> list[Path]:
+    """Draw one line for each row, in order, and save the figure.
+
+    Parameters
+    ----------
+    rows : kind, words (the name), estimate, ci_low, ci_high, smallest, largest and, where lines stand under headings,
+        group (the heading). By kind, a row is the `PRINTED` number, `OURS` (thicker and bold) or `AS_PUBLISHED`, a
+        `RANGE` of several estimates from smallest to largest, or any other estimate. A mark is filled where the
+        interval leaves out zero, hollow where it does not or where there is none. An end of an interval that is missing
+        is as far as the axis goes.
+    frame : see ``style.Frame``; its unit is that of the estimates.
+    decimals : of the numbers at the right; those of the printed number are as printed.
+    about : what the alternative text begins with.
+
+    The numbers are the rows. Returns the paths written.
+    """
+    groups = list(rows["group"]) if "group" in rows else [""] * len(rows)
+    digits = [_digits(row, decimals) for row in rows.itertuples()]
+    left, right = (min(share * frame.width, max(style.text_width(text, bold=True) for text in texts)
+                       + style.EDGE + APART) for share, texts in ((NAMES, rows["words"]), (1, digits)))
+    names = [style.wrap(words, left - style.EDGE - APART / 2, bold=kind == OURS)
+             for words, kind in zip(rows["words"], rows["kind"], strict=True)]
+    heights, heads, deep = _layout(groups, names)
+    entries = key.key_rows(_key(rows), frame.width)
+    label = style.wrap(frame.axis_unit, frame.width - 2 * style.EDGE) if frame.axis_unit else []
+    foot = 0.4 + len(label) * style.line_height()
+    figure, bottom = style.page(foot + deep + 0.1 + len(entries) * key.ROW, frame, footnote=footnote)
+    key.draw_key(figure, entries, bottom + foot + deep + 0.1)
+    width = frame.width - left - right
+    axes = style.add_axes(figure, left, bottom + foot, width, deep)
+    axes.set(xlim=_limits(rows), ylim=(deep, 0), yticks=[])
+    axes.xaxis.set_major_locator(MaxNLocator(max(2, min(5, int(width / 0.5))), steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(style.plain_ticks)
+    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.axvline(0, color=style.INK, linewidth=1.4, zorder=1)
+    _draw(axes, rows.assign(at=heights))
+    for group, at in heads.items():
+        axes.plot([(style.EDGE - left) / width, 1 + (right - style.EDGE) / width], [at - 0.17] * 2, color=style.GRID,
+                  linewidth=0.8, transform=axes.get_yaxis_transform(), clip_on=False, zorder=0)
+        _write(axes, (style.EDGE - left) / width, at, group, bold=True, bbox=style.CLEAR)
+    for row, name, said, at in zip(rows.itertuples(), names, digits, heights, strict=True):
+        bold = row.kind == OURS
+        for place, line in enumerate(name):
+            _write(axes, (style.EDGE - left) / width, at + place * FURTHER, line, bold=bold)
+        _write(axes, 1 + (right - style.EDGE) / width, at, said, right=True, bold=bold)
+    if label:
+        axes.set_xlabel("\n".join(label), fontproperties=style.font(), x=0.5)
+    said = [f"{group}{': ' if group else ''}{row.words}: {words}."
+            for row, group, words in zip(rows.itertuples(), groups, digits, strict=True)]
+    return style.save(figure, frame, " ".join([about, f"{frame.title}. {frame.subtitle}",
+                                               f"In {frame.unit}." if frame.unit else "", *said]),
+                      rows.drop(columns="is_synthetic", errors="ignore"))
+
+
+def _layout(groups: Sequence[str], names: Sequence[list[str]]) -> tuple[list[float], dict[str, float], float]:
+    """Height of each line and each heading from the top of the plot, and the plot's height, in inches."""
+    step = CLOSE if len(names) > MANY else ROW
+    heights, heads, y = [], {}, 0.18
+    for group, name in zip(groups, names, strict=True):
+        if group and group not in heads:
+            heads[group] = y + 0.09
+            y += HEAD
+        heights.append(y)
+        y += step + (len(name) - 1) * FURTHER
+    return heights, heads, y
+
+
+def _key(rows: pd.DataFrame) -> list[key.Entry]:
+    """What the marks that are there mean."""
+    found: list[key.Entry] = []
+    if rows["kind"].eq(PRINTED).any():
+        found.append(([{"marker": "D", "color": style.PALETTE[2], "linestyle": "none"}], DIAMOND))
+    marks = rows.loc[~rows["kind"].isin([PRINTED, RANGE])]
+    out = leaves_out_zero(marks)
+    for is_there, fill, words in ((out.any(), OTHER, OUT), ((~out).any(), "white", IN)):
+        if is_there:
+            found.append(([MARK | {"color": OTHER, "markerfacecolor": fill}], words))
+    if rows["kind"].eq(RANGE).any():
+        found.append(([{"color": OTHER, "linewidth": 5}], BAR))
+    return found
+
+
+def leaves_out_zero(rows: pd.DataFrame) -> pd.Series:
+    """Whether each interval leaves out zero; one that is not there does not."""
+    return rows["ci_low"].gt(0) | rows["ci_high"].lt(0)
+
+
+def _draw(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw every row at its height ``at``, all that look alike at once."""
+    printed, ranges = rows[rows["kind"] == PRINTED], rows[rows["kind"] == RANGE]
+    axes.plot(printed["estimate"], printed["at"], marker="D", markersize=9, color=style.PALETTE[2], linestyle="none",
+              zorder=3)
+    _lines(axes, ranges["at"], ranges["smallest"], ranges["largest"], color=OTHER, linewidth=5)
+    others = rows.drop(printed.index.union(ranges.index))
+    out = leaves_out_zero(others)
+    # An end that an interval lacks is as far as the axis goes.
+    left, right = axes.get_xlim()
+    ends = others[["ci_low", "ci_high"]].fillna({"ci_low": left, "ci_high": right})
+    is_known = others[["ci_low", "ci_high"]].notna().any(axis=1)
+    looks = {(OWN, 4, 9): others["kind"].eq(OURS), (OWN, 2, 7): others["kind"].eq(AS_PUBLISHED),
+             (OTHER, 2, 7): ~others["kind"].isin([OURS, AS_PUBLISHED])}
+    for (colour, width, size), here in looks.items():
+        lines = others[here & is_known]
+        _lines(axes, lines["at"], ends.loc[lines.index, "ci_low"], ends.loc[lines.index, "ci_high"], color=colour,
+               linewidth=width)
+        for points, fill in ((others[here & out], colour), (others[here & ~out], "white")):
+            axes.plot(points["estimate"], points["at"], marker="o", markersize=size, linestyle="none", zorder=3,
+                      markerfacecolor=fill, markeredgecolor=colour, markeredgewidth=2)
+
+
+def _lines(axes: Axes, heights: pd.Series, left: pd.Series, right: pd.Series, **look) -> None:
+    """Draw horizontal lines as one path with gaps, which is a third of the bytes of one path each."""
+    gap = np.full(len(heights), np.nan)
+    axes.plot(np.column_stack([left, right, gap]).ravel(), np.repeat(heights.to_numpy(), 3), zorder=2, **look)
+
+
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    values = rows[["estimate", "ci_low", "ci_high", "smallest", "largest"]].to_numpy(dtype=float)
+    values = np.append(values[np.isfinite(values)], 0.0)
+    room = 0.04 * (values.max() - values.min() or 1.0)
+    return float(values.min() - room), float(values.max() + room)
+
+
+def _digits(row, decimals: int) -> str:
+    if row.kind == PRINTED:
+        return number(row.estimate, short_decimals(row.estimate), signed=True)
+    if row.kind == RANGE:
+        return f"{number(row.smallest, decimals)} to {number(row.largest, decimals)}"
+    value = number(row.estimate, decimals, signed=True)
+    if np.isnan(row.ci_low) or np.isnan(row.ci_high):
+        return value
+    return f"{value} ({interval(row.ci_low, row.ci_high, decimals)})"
+
+
+def _write(axes: Axes, x: float, y: float, text: str, *, right: bool = False, bold: bool = False,
+           **settings) -> None:
+    """Write text at ``x`` widths of the plot from its left edge and at the height of the data value ``y``."""
+    axes.text(x, y, text, transform=axes.get_yaxis_transform(), ha="right" if right else "left", va="center",
+              fontproperties=style.font(bold=bold), **settings)
