@@ -152,7 +152,7 @@ def test_a_users_settings_of_matplotlib_change_no_figure(kind, tmp_path, estimat
     odd = {name: other for name, value in matplotlib.rcParamsDefault.items() if not name.startswith(kept)
            and (other := _odd(name, value)) is not None}
     assert len(odd) > 150
-    style._width.cache_clear()
+    style._letter_width.cache_clear()
     with matplotlib.rc_context(odd):
         found = draw(kind, tmp_path / "odd" / "figure", estimates)
     for one, other in zip(right, found, strict=True):
