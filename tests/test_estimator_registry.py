@@ -197,7 +197,7 @@ def results(tmp_path_factory, registered):
         claims = read_reference("config/published/ics.csv", CLAIM_COLUMNS, ["claim"])
         claims.loc[claims["indicator"].eq(INDICATOR)].to_csv(folder / "claims.csv", index=False)
         evaluation = shipped.model_copy(update={
-            "indicators": [INDICATOR], "treatments": ["binary"], "samples": shipped.samples[:1],
+            "indicators": [INDICATOR], "treatments": ["binary"], "samples": dict(list(shipped.samples.items())[:1]),
             "estimators": ["did", "event_study", NAME], "staggered_estimators": ["did", "callaway_santanna", NAME],
             "families": {"gpps": shipped.families["gpps"].model_copy(update={
                 "headline": INDICATOR, "parts": [], "sum_to_zero": []})},
