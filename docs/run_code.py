@@ -1,8 +1,8 @@
 """Python in the docs is run when the site is built: what a block prints and draws is shown below it.
 
 A block that begins with ```python show is run, in the order of the page, in one namespace for the page. The text that
-it prints is shown, the value of its last line as in a notebook, and every picture that it draws. A walkthrough of
-notebooks/ (a script with `# %%` between its cells) becomes such a page.
+it prints is shown, the value of its last line as in a notebook, and every picture that it draws or writes. A
+walkthrough of notebooks/ (a script with `# %%` between its cells) becomes such a page.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import html
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -56,7 +57,11 @@ def shown(markdown: str, page: str, keep: Callable[[str, bytes], str]) -> str:
         text, value = run(code, namespace)
         if text.strip():
             parts.append(f"```text\n{text.rstrip()}\n```")
-        if value is not None and not _is_drawing(value):
+        for file in _pictures(value):
+            number += 1
+            address = keep(f"{page}-{number}.svg", file.read_bytes())
+            parts.append(f"![{html.escape(_title(file))}]({address})")
+        if value is not None and not _is_drawing(value) and not _pictures(value):
             table = getattr(value, "_repr_html_", lambda: None)()
             parts.append(f'<div class="output" markdown="0">{_one_line(table)}</div>' if table
                          else f"```text\n{value!r}\n```")
@@ -86,6 +91,17 @@ def run(code: str, namespace: dict[str, Any]) -> tuple[str, Any]:
 
 def _is_drawing(value: Any) -> bool:
     return isinstance(value, Axes) or (isinstance(value, (list, tuple)) and any(map(_is_drawing, value)))
+
+
+def _pictures(value: Any) -> list[Path]:
+    """The pictures among files that a block's last line says it has written."""
+    files = value if isinstance(value, list) else []
+    return [file for file in files if isinstance(file, Path) and file.suffix == ".svg"]
+
+
+def _title(picture: Path) -> str:
+    found = re.search(r"<title[^>]*>(.*?)</title>", picture.read_text(encoding="utf-8"), re.DOTALL)
+    return " ".join(html.unescape(found[1]).split()) if found else "picture drawn by the code above"
 
 
 def _one_line(table: str) -> str:

@@ -80,6 +80,7 @@ def _project(folder: Path) -> Path:
     place = project / "config/ics.yaml"
     evaluation = yaml.safe_load(place.read_text(encoding="utf-8")) | {"data": "mirror:../shared/mirror"}
     evaluation["specifications"]["all_ages"]["families"] = ["dtoc"]   # no other outcome has that denominator
+    evaluation["specifications"]["lags_last_12"] = {"families": ["dtoc"], "lags": "last_6"}   # named on a page
     place.write_text(yaml.safe_dump(evaluation, sort_keys=False), encoding="utf-8")
     (project / "docs").mkdir()
     shutil.copy(ROOT / "docs/example_panel.csv", project / "docs")

@@ -64,6 +64,15 @@ def test_the_published_decomposition_is_reproduced(tmp_path, monkeypatch):
     assert "7 of 7 numbers reproduced" in page and len(pictures) == 2
 
 
+def test_the_gallery_has_a_picture_for_each_call():
+    names = []
+    page = run_code.shown((ROOT / "docs" / "gallery.md").read_text(encoding="utf-8"), "gallery",
+                          lambda name, content: names.append(name) or name)
+    n_blocks = len(run_code.BLOCK.findall((ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")))
+    assert len(names) == n_blocks - 1 and page.count("![") == len(names)   # the first makes the panel
+    assert "![SYNTHETIC: Weights of the clinics]" in page
+
+
 def test_a_block_that_fails_stops_the_page_and_pictures_are_the_same_twice():
     with pytest.raises(ZeroDivisionError):
         run_code.shown("```python show\n1 / 0\n```\n", "page", lambda name, content: name)

@@ -140,8 +140,9 @@ def _questions(found: Evidence) -> str:
         what = f"The printed number {row['as_printed']}" if printed else "The leading estimate"
         table = evidence_table(ladder.evidence, row)
         said = "".join(sentence(row, ladder.evidence, "units")).strip()
+        cells = [list(table.rows), *table.rows.to_numpy().tolist()]
         parts += [_paragraphs([f"{what}, by {entry(row['estimator']).running}. {said}"]),
-                  _table(f"{what}: {row['verdict'].replace('_', ' ')}", [list(table.columns), *table.values.tolist()])]
+                  _table(f"{what}: {row['verdict'].replace('_', ' ')}", cells)]
     return "".join([*parts, _paragraphs([NOT_SHOWN]) if ladder.verdicts["verdict"].str.startswith("not_shown").any()
                     else ""])
 

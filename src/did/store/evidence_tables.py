@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
-from did.inference.names import METHODS
+from did.inference.names import LEADING
 from did.store.columns import CODE, COUNT, EFFECT, NEVER, NOT_COMPUTED, NOT_MEASURED, SHARE, TEXT, P
 from did.store.schema_parts import count, number, schema, text
 
@@ -51,7 +51,7 @@ _COMPARED = {
     "note": text(),
 }
 # The p-values that are adjusted for many tests, and what they are by.
-TESTED_P = {"p_tested": number(), "p_method": text(checks=pa.Check.isin(["", *METHODS])), "p_size": number()}
+TESTED_P = {"p_tested": number(), "p_method": text(checks=pa.Check.isin(["", *LEADING])), "p_size": number()}
 _TESTED = {**_CLAIM, **TESTED_P, "p_holm": number(), **_COMPARED}
 # What an estimate is of.
 _CELL = ("indicator", "specification", "sample", "treatment", "estimator")
@@ -144,7 +144,7 @@ EVIDENCE_SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "published_n": count(nullable=True),
             "not_comparable": text(),
             **{name: number() for name in ("estimate", "ci_low", "ci_high", "p_value")},
-            "method": text(checks=pa.Check.isin(["", *METHODS])),
+            "method": text(checks=pa.Check.isin(["", *LEADING])),
             "holds": pa.Column("boolean", nullable=True, coerce=True),
             "coverage": number(),
             "cluster": text(),

@@ -12,7 +12,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from did.errors import DidError
-from did.inference.names import METHODS, SCHEMES
+from did.inference.names import LEADING, METHODS, SCHEMES
 from did.store import seals
 from did.store.columns import (
     CODE,
@@ -217,7 +217,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "ci_high": number(),
             "p_value": number(),
             "minimum_detectable": number(),
-            "method": text(checks=pa.Check.isin(["", *METHODS])),
+            "method": text(checks=pa.Check.isin(["", *LEADING])),
             "holds": flag(),
             "coverage": number(),
             "simulation_error": number(),
