@@ -138,7 +138,7 @@ def _questions(found: Evidence) -> str:
     for row in ladder.verdicts.to_dict("records"):
         printed = row["target"] == PRINTED and found.published
         what = f"The printed number {row['as_printed']}" if printed else "The leading estimate"
-        table = evidence_table(ladder.evidence, row)
+        table = evidence_table(ladder.evidence, row).rows
         said = "".join(sentence(row, ladder.evidence, "units")).strip()
         parts += [_paragraphs([f"{what}, by {entry(row['estimator']).running}. {said}"]),
                   _table(f"{what}: {row['verdict'].replace('_', ' ')}", [list(table.columns), *table.values.tolist()])]
