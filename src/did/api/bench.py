@@ -132,7 +132,7 @@ def _without_each(fit: Fit, found: Evidence) -> Iterator[dict[str, object]]:
     known = question.known.get(("without_each", question.level)) or without_each(
         question.fit, panel, question.level, results, only_cells=True)
     name, labels = names_of_parameters(results)[0], panel.clusters[question.level]
-    used = panel.units.isin(results[0].influence.index)
+    used = results[0].used(panel)
     for label, estimates in known.items():
         kept = used & (labels != label)
         yield {"estimator": fit.estimator, "left_out": str(label), INFERENCE: f"clustered by {question.level}",

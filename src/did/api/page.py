@@ -138,7 +138,7 @@ def _questions(found: Evidence) -> str:
     for row in ladder.verdicts.to_dict("records"):
         printed = row["target"] == PRINTED and found.published
         what = f"The printed number {row['as_printed']}" if printed else "The leading estimate"
-        table = evidence_table(ladder.evidence, row)
+        table = evidence_table(ladder.evidence, row).rows
         said = "".join(sentence(row, ladder.evidence, "units")).strip()
         cells = [list(table.rows), *table.rows.to_numpy().tolist()]
         parts += [_paragraphs([f"{what}, by {entry(row['estimator']).running}. {said}"]),

@@ -207,7 +207,7 @@ def _labels(table: Table, columns: Columns, frequency: str, frame: pd.DataFrame 
     """The panel's labels of periods -> the values that the frame has, or numbers where a file has whole numbers."""
     kind, ordinal = periods_of(dates_as_periods(table, columns.period, columns.cohort), columns.period, frequency)
     places, rows = np.unique(ordinal, return_index=True)
-    words = [period_labels(kind, place, place)[0] for place in places.tolist()]
+    words = period_labels(kind, int(places[0]), int(places[-1]))[places - places[0]].tolist()
     if frame is None:
         return _labels_of_file(kind, pd.Index(words))
     column = columns.period

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
 from did.errors import DidError, listed
 from did.estimators.base import Panel, Result
-from did.inference.clustered import cluster_sums, labels_of, rounding_of, varies
+from did.estimators.shares import Shares
+from did.inference.clustered import by_level, labels_of, rounding_of
 from did.inference.joint_test import (
     COLUMNS,
     FEW_TREATED,
@@ -47,26 +50,27 @@ def pretest(result: Result, panel: Panel) -> pd.DataFrame:
                        f"{listed(found)}; test those")
     event_time = result.parameters["event_time"].to_numpy(dtype=int)
     before = (event_time < -result.anticipation) & np.isfinite(result.estimate)
-    tested = result.shares.columns(before)   # of a large panel, only these are written out
-    influence, estimate, treated = tested.influence(), result.estimate[before], tested.treated()
+    estimate, tested = result.estimate[before], dataclasses.replace(result, shares=result.shares.columns(before))
     rounding = rounding_of(result, panel)[before]
     onset = "anticipation" if result.anticipation else "treatment"
     rows = []
     for level in panel.clusters:
-        labels = labels_of(result, panel, level)
-        has_error = varies(influence, cluster_sums(influence, labels), rounding)
+        n_clusters, _, has_error, _ = by_level(tested, panel, level, rounding)
+        shares = tested.shares.columns(has_error)
         mean = float(estimate[has_error].mean()) if has_error.any() else np.nan
-        behind = treated[:, has_error].any(axis=1)
+        labels, behind = labels_of(result, panel, level), shares.behind_any()
         row = diagnostic_row(DIAGNOSTIC, panel, level, value=mean) | {
             "estimator": result.estimator, "n_obs": result.n_obs, "n_units": result.n_units,
-            "n_treated": int(behind.sum()), "n_clusters": len(pd.unique(labels)),
-            "n_treated_clusters": len(pd.unique(labels[behind]))}
-        rows.append(_tested(row, estimate[has_error], influence[:, has_error], labels, rounding[has_error], onset))
+            "n_treated": int(behind.sum()), "n_clusters": n_clusters,
+            "n_treated_clusters": int(behind.sum()) if level == "unit" else len(pd.unique(labels[behind]))}
+        rows.append(_tested(row, estimate[has_error], shares, None if level == "unit" else labels, rounding[has_error],
+                            onset))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _tested(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray, rounding: np.ndarray,
+def _tested(row: dict, estimate: np.ndarray, shares: Shares, labels: np.ndarray | None, rounding: np.ndarray,
             onset: str) -> dict:
+    """The test of ``estimate`` from its shares, by unit or by ``labels`` (units,) of clusters."""
     from scipy import stats
 
     n_cells, n_clusters, n_treated = len(estimate), row["n_clusters"], row["n_treated_clusters"]
@@ -74,6 +78,9 @@ def _tested(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.n
         return skipped(row, f"no cell before {onset} has an error")
     if n_cells >= n_clusters:
         return skipped(row, f"{n_cells} cells and {n_clusters} clusters: no joint test of more cells than clusters")
+    # By unit, a few rows with the covariance of all of them.
+    influence = shares.root() if labels is None else shares.influence()
+    labels = np.arange(len(influence)) if labels is None else labels
     rank = covariance_rank(influence, labels, rounding)
     if rank < n_cells:
         return skipped(row, f"covariance of rank {rank} for {n_cells} cells with {n_treated} treated of {n_clusters} "

@@ -20,7 +20,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.estimators.moments import Moments, Rows
-from did.estimators.shares import Averages, Shares, root_sum_squares
+from did.estimators.shares import Averages, Shares, root_sum_squares, triangle
 
 # Below this share of what its parts amount to, a variance from cross-products is made from the shares themselves.
 CANCELLED = 1e-4
@@ -162,6 +162,16 @@ class CohortShares(Shares):
     def magnitude(self) -> np.ndarray:
         return np.sqrt(len(self.units)) * self.spread()
 
+    def root(self) -> np.ndarray:
+        # Of the shares themselves, and not of their squares, which would lose half the digits.
+        found = np.zeros((0, self.n_parameters))
+        for _, part in self._blocks():
+            found = triangle(np.vstack([found, part]))
+        return found * self.unit
+
+    def behind_any(self) -> np.ndarray:
+        return np.asarray(self.behind.any(axis=1))[self.rows.cohort]
+
     def sums(self, codes: np.ndarray, n_clusters: int) -> np.ndarray:
         total = np.zeros((n_clusters, self.n_parameters))
         for cohort, places in enumerate(self.rows.places):
@@ -231,6 +241,9 @@ class SummedShares(CohortShares):
                        "estimate a part of it")
 
     def sums(self, codes: np.ndarray, n_clusters: int) -> np.ndarray:
+        return self.influence()
+
+    def root(self) -> np.ndarray:
         return self.influence()
 
     @cached_property

@@ -47,6 +47,15 @@ class Shares:
         """Return (parameters,) sums over units of the size of shares, or a bound of them."""
         raise NotImplementedError
 
+    def root(self) -> np.ndarray:
+        """Return R (at most parameters, parameters), R'R the sums over units of products of shares: their covariance
+        by unit."""
+        raise NotImplementedError
+
+    def behind_any(self) -> np.ndarray:
+        """Return (units,) True for the treated units that any parameter rests on."""
+        raise NotImplementedError
+
     def sums(self, codes: np.ndarray, n_clusters: int) -> np.ndarray:
         """Return (clusters, parameters) sums of shares over ``codes`` (units,), the number of each unit's cluster."""
         raise NotImplementedError
@@ -128,6 +137,12 @@ class UnitShares(Shares):
     def magnitude(self) -> np.ndarray:
         return np.abs(self.written).sum(axis=0)
 
+    def root(self) -> np.ndarray:
+        return triangle(self.written)
+
+    def behind_any(self) -> np.ndarray:
+        return np.asarray(self.behind.any(axis=1))
+
     def sums(self, codes: np.ndarray, n_clusters: int) -> np.ndarray:
         return summed(self.written, codes, n_clusters)
 
@@ -157,6 +172,11 @@ def joined(parts: Sequence[Shares]) -> UnitShares:
     """Return the shares of the parameters of several results of the same units, one after the other."""
     return UnitShares(parts[0].units, np.hstack([part.influence() for part in parts]),
                       np.hstack([part.treated() for part in parts]))
+
+
+def triangle(rows: np.ndarray) -> np.ndarray:
+    """Return R of the QR decomposition of (rows, columns), R'R = rows' rows."""
+    return np.asarray(np.linalg.qr(rows, mode="r"))   # its stub says a pair
 
 
 def summed(values: np.ndarray, codes: np.ndarray, n_groups: int) -> np.ndarray:

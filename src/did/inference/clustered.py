@@ -97,10 +97,11 @@ def _is_variation(spread: np.ndarray, magnitude: np.ndarray, rounding: np.ndarra
     return (spread > CANCELLED * magnitude) & (spread > rounding)
 
 
-def _by_level(result: Result, panel: Panel, level: str, rounding: np.ndarray
+def by_level(result: Result, panel: Panel, level: str, rounding: np.ndarray
               ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
     """Return the number of clusters at ``level`` and, of each parameter, the root of the sum over them of their squared
-    shares, whether anything varies between them, and how many hold a treated unit that it rests on."""
+    shares, whether anything varies between them (more than ``rounding``, of `rounding_of`), and how many hold a treated
+    unit that it rests on. Raises nothing."""
     shares = result.shares
     if level == "unit":
         n_clusters, spread, n_treated = result.n_units, shares.spread(), shares.n_treated()
@@ -174,7 +175,7 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
     rounding = rounding_of(result, panel)
     blocks = []
     for cluster in panel.clusters:
-        n_clusters, spread, has_error, n_treated_clusters = _by_level(result, panel, cluster, rounding)
+        n_clusters, spread, has_error, n_treated_clusters = by_level(result, panel, cluster, rounding)
         factor = small_sample_factor(n_clusters, result.n_obs, result.n_parameters)
         factor = 1.0 if normal and n_clusters > 1 else factor
         reference = _reference(None if normal else max(n_clusters - 1, 1))

@@ -105,7 +105,7 @@ def without_each(fit: Fitter, panel: Panel, level: str, results: Sequence[Result
     fitted without each, or, with ``only_cells``, nothing is returned. Raises nothing.
     """
     labels, own = panel.clusters[level], panel
-    used = np.isin(panel.units, np.concatenate([result.influence.index for result in results]))
+    used = np.isin(panel.units, np.concatenate([result.units for result in results]))
     clusters, treated = list(pd.unique(labels[used])), set(labels[used & ~panel.never_treated])
     if len(clusters) > most_fits:
         clusters = [label for label in clusters if label in treated]
