@@ -96,7 +96,7 @@ def _second_opinion(found: Evidence) -> pd.DataFrame:
 def _long(data: Panel) -> pd.DataFrame:
     """A panel as rows of the panel table: unit, period, frequency, outcome, cohort and dose."""
     n_units, n_periods = data.outcome.shape
-    labels = np.append(np.asarray(data.periods, dtype=object), None)
+    labels = np.array([*data.periods, None], dtype=object)
     return pd.DataFrame({
         "unit": np.repeat(np.asarray(data.units, dtype=object), n_periods), "frequency": data.frequency,
         "period": np.tile(np.asarray(data.periods, dtype=object), n_units), "outcome": data.outcome.ravel(),
