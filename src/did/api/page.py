@@ -141,7 +141,8 @@ def _questions(found: Evidence) -> str:
         table = evidence_table(ladder.evidence, row)
         said = "".join(sentence(row, ladder.evidence, "units")).strip()
         parts += [_paragraphs([f"{what}, by {entry(row['estimator']).running}. {said}"]),
-                  _table(f"{what}: {row['verdict'].replace('_', ' ')}", [list(table.columns), *table.values.tolist()])]
+                  _table(f"{what}: {row['verdict'].replace('_', ' ')}", [[column.heading for column in table.shown],
+                                                                           *table.texts()])]
     return "".join([*parts, _paragraphs([NOT_SHOWN]) if ladder.verdicts["verdict"].str.startswith("not_shown").any()
                     else ""])
 
