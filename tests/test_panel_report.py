@@ -177,3 +177,37 @@ def test_one_treated_unit_and_gaps_are_reported_as_skipped():
     assert found.headline.estimator == "did" and "decompose" in found.skipped
     assert "One treated cluster of" in found.summary()
     assert isinstance(found.to_frame(), pd.DataFrame)
+
+
+@pytest.mark.parametrize(("words", "expected"), [
+    (["--published", "0.6", "--published-estimator", "dib"], "--published-estimator: expected one of did, "),
+    (["--published", "sixty"], "--published: expected a number as it was printed, such as 0.60; found 'sixty'"),
+    (["--published-estimator", "did"], "--published-estimator did: expected --published with it"),
+    (["--estimator", "dib"], "--estimator with one effect: expected one of did, "),
+    (["--cluster", "nets"], "panel.csv: --cluster: expected one of the columns clinic, "),
+    (["--outcome", "visit"], "panel.csv: --outcome: expected one of the columns clinic, "),
+    (["--cohort", "late"], "panel.csv: --cohort: expected one of the columns clinic, "),
+])
+def test_a_mistake_is_one_line_that_names_the_option(words, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    did.example().to_csv("panel.csv", index=False)
+    done = CliRunner().invoke(main, ["report", "panel.csv", *WORDS[1:], *words])
+    assert done.exit_code == 1 and done.output.startswith(f"error: {expected}"), done.output
+    assert done.output.count("\n") == 1 and not Path("report.html").exists()
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("", "panel.csv: expected a header and rows; found an empty file"),
+    ("clinic,year,first_year,visits\n", "panel.csv: expected one row per unit and period below the header"),
+    ("clinic,year,treated,visits\n" + "".join(f"{unit},{year},{int(unit == 1 and year == 2012)},{year * unit}\n"
+                                              for unit in (1, 2) for year in range(2010, 2015)),
+     "panel.csv, row 5, column 'treated': expected unit 1 to stay treated"),
+])
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(text, expected, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("panel.csv").write_text(text)
+    treatment = ["--treatment", "treated"] if "treated" in text else ["--cohort", "first_year"]
+    names = [word for name in ("outcome", "unit", "period") for word in (f"--{name}", NAMES[name])]
+    done = CliRunner().invoke(main, ["report", "panel.csv", *names, *treatment])
+    assert done.exit_code == 1 and done.output.startswith(f"error: {expected}"), done.output
+    assert done.output.count("\n") == 1 and not Path("report.html").exists()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from did.errors import DidError
 
-_OPTION = re.compile(r"--([a-z][a-z-]*)")
+_OPTION = re.compile(r"(did [a-z]+ )?--([a-z][a-z-]*)")
 
 
 class PanelError(DidError, ValueError):
@@ -90,5 +90,6 @@ def raising(kind: type[DidError]) -> Iterator[None]:
 
 
 def spoken(text: str) -> str:
-    """Return a text with the options of the command line named as arguments: ``--base-window`` is ``base_window``."""
-    return _OPTION.sub(lambda found: found[1].replace("-", "_"), text)
+    """Return a text with the options of the command line named as arguments: ``--base-window`` is ``base_window``. An
+    option of a command that is named with it, as in ``did estimate --calibrate``, stays."""
+    return _OPTION.sub(lambda found: found[0] if found[1] else found[2].replace("-", "_"), text)

@@ -24,7 +24,7 @@ from did.errors import DidError, one_of
 from did.estimators import entry
 from did.estimators import names as names_of
 from did.estimators.base import PERIODS_PER_YEAR
-from did.estimators.registry import LAGS, TWO_WAY
+from did.estimators.registry import LAGS, NEIGHBOURS, TWO_WAY
 from did.inference.few_clusters import FEW_TREATED as FEW_CLUSTERS
 from did.inference.few_clusters import measured
 from did.inference.joint_test import FEW_TREATED
@@ -33,6 +33,7 @@ from did.report.workbench.model import Workbench
 
 # The estimator that leads where units are treated from several dates, and its path of effects.
 OWN_DATES = "callaway_santanna"
+NO_NEIGHBOURS = "which units border each other is not known (did.Panel has neighbours, did estimate --neighbours)"
 # Bins of event time that long panels are cut into, for tests and bounds.
 MOST_BINS = 12
 # Clusters up to which each is left out in turn.
@@ -166,7 +167,8 @@ def evidence(panel: Panel, estimator: str | None = None, *, published: float | s
         tell(f"interval by {name}")
         fit.rows  # noqa: B018
     found: dict[str, Findings] = {}
-    skipped: dict[str, str] = dict(comparison.skipped)
+    skipped: dict[str, str] = {name: NO_NEIGHBOURS if NEIGHBOURS in entry(name).needs and not panel.data.neighbours
+                               else reason for name, reason in comparison.skipped.items()}
     paths: dict[str, Fit] = {}
     for what, (name, options) in _paths(panel).items():
         tell(f"effects by event time: {what}")

@@ -138,11 +138,11 @@ def _questions(found: Evidence) -> str:
     for row in ladder.verdicts.to_dict("records"):
         printed = row["target"] == PRINTED and found.published
         what = f"The printed number {row['as_printed']}" if printed else "The leading estimate"
-        table = evidence_table(ladder.evidence, row).rows
+        table = evidence_table(ladder.evidence, row)
         said = "".join(sentence(row, ladder.evidence, "units")).strip()
-        cells = [list(table.rows), *table.rows.to_numpy().tolist()]
         parts += [_paragraphs([f"{what}, by {entry(row['estimator']).running}. {said}"]),
-                  _table(f"{what}: {row['verdict'].replace('_', ' ')}", cells)]
+                  _table(f"{what}: {row['verdict'].replace('_', ' ')}", [[column.heading for column in table.shown],
+                                                                           *table.texts()])]
     return "".join([*parts, _paragraphs([NOT_SHOWN]) if ladder.verdicts["verdict"].str.startswith("not_shown").any()
                     else ""])
 

@@ -10,13 +10,6 @@ import click
 from did.cli.app import Command, State, cores_and_profile, data_option, main, names, say, without_option
 
 
-def _two_way() -> str:
-    """The estimator that a printed number is of; read when asked for, since help needs no numpy."""
-    from did.estimators.registry import TWO_WAY
-
-    return TWO_WAY
-
-
 class Estimators(Command):
     """A command with the options of every registered estimator after the one that names them."""
 
@@ -151,8 +144,7 @@ COLUMNS = ("outcome", "unit", "period", "cohort", "treatment", "cluster", "weigh
 @click.option("--estimator", metavar="NAME", help="The one that leads. Default: two-way fixed effects with one onset, "
               "else the average of effects by cohort and period.")
 @click.option("--published", metavar="NUMBER", help="A printed number to compare with.")
-@click.option("--published-estimator", default=_two_way, metavar="NAME", help="What it is of. Default: did, two-way "
-              "fixed effects.")
+@click.option("--published-estimator", metavar="NAME", help="What it is of. Default: did, two-way fixed effects.")
 @click.option("--output", default="report.html", show_default=True, metavar="FILE.html", help="Where to write.")
 @data_option
 @without_option

@@ -146,9 +146,9 @@ def can_be_measured(question: Question) -> bool:
 
 def _measured(question: Question, found: str, calibration: pd.DataFrame | None) -> Headline:
     n_clusters, order = counts(question)[1], order_of(question.estimator)
-    why = f"{n_clusters} clusters are more than the {MOST} measured without --calibrate"
+    why = f"{n_clusters} clusters are more than the {MOST} measured unasked; did estimate --calibrate measures them"
     if calibration is None and n_clusters <= MOST:
-        why = f"each placebo needs a fit of {question.estimator} of its own; --calibrate makes them"
+        why = f"each placebo needs a fit of {question.estimator} of its own; did estimate --calibrate makes them"
         calibration = measured(question) if can_be_measured(question) else None
     table = NOT_MEASURED if calibration is None else calibration
     if len(table) and not table["status"].eq("done").any():
