@@ -67,7 +67,7 @@ def diagnosed(observations, tmp_path_factory):
         tables.write("panel", frame, paths.panel("dtoc_total"))
         for stage in (fit, calibrate, diagnose):
             stage.run("dtoc_total", evaluation=evaluation, paths=paths)
-        facts = family_facts("dtoc", evaluation, without=[], paths=paths)
+        facts = family_facts("dtoc", evaluation, without=[])
     return facts, *(tables.read(name, getattr(paths, name)("dtoc_total"))
                     for name in ("estimates", "diagnostics", "headline"))
 

@@ -43,7 +43,7 @@ from did.words import singular
 PARTS = {"days_nhs": 10.0, "days_care": 25.0, "days_both": 5.0}
 FACTS = Facts(
     estimator="ldv", other_estimator="did",
-    title="Integrated systems", question="Did outcomes change?", total="days_total", parts=tuple(PARTS),
+    title="Integrated systems", total="days_total", parts=tuple(PARTS),
     outcomes={"days_total": "All causes", "days_nhs": "NHS", "days_care": "Social care", "days_both": "Both"},
     measure="delayed days per 100,000 adults per month", dose="additional organisation", first="2011-04",
     last="2020-02", onset="2017-06", n_published=36, n_published_numbers=6,

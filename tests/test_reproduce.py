@@ -370,7 +370,7 @@ def written(tmp_path, **changes) -> dict[str, pd.DataFrame]:
     rows = judged(specifications, claims)
     made = specifications.loc[specifications["specification"] == "default"].assign(estimand="overall")
     reproduction = evidence.compare(claims, made, "default").assign(p_tested=np.nan, p_size=np.nan)
-    facts = Facts(title="Days", question="", outcomes={"a": "A", "b": "B"}, total="a", measure="days", first="2011-04",
+    facts = Facts(title="Days", outcomes={"a": "A", "b": "B"}, total="a", measure="days", first="2011-04",
                   last="2020-02", onset="2017-06", n_published=2, n_published_numbers=1, estimator="ldv")
     varied = Varied(rows, "default", "unit", ["D1"])
     ranked = ranking(rows, {"dtoc": ["a", "b"]}, "default", "unit")
