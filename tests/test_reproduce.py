@@ -40,7 +40,7 @@ GOOD = "D1,6,top left,a,A,ldv,binary,full,40,days,+,p<0.01,4917,about 40"
 def load(tmp_path, *lines: str, header: str = HEADER) -> pd.DataFrame:
     path = tmp_path / "claims.csv"
     path.write_text("\n".join([header, *lines]) + "\n")
-    return evidence.load_claims(path, ["a", "b"])
+    return evidence.load_claims(path, ["a", "b"], samples=["full", "wave_two_removed"])
 
 
 @pytest.mark.parametrize(("line", "expected"), [
