@@ -207,7 +207,7 @@ def _weights(outcome: Outcome) -> None:
     names = outcome.systems if level == "system" else {}
     rows = rows.assign(label=[names.get(label, label) if kind == "unit" else label
                               for label, kind in zip(rows["label"], rows["kind"], strict=True)])
-    synthetic_weights(rows, frame.marked(rows), cohort=cohort)
+    synthetic_weights(rows, frame.marked(outcome.panel), cohort=cohort)
 
 
 def _robustness(outcome: Outcome) -> None:
