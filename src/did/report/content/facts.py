@@ -144,10 +144,14 @@ class Front:
     specification: str = "default"
     context: Sequence[str] = ()
     unavailable: Sequence[tuple[str, str, str]] = ()
-    outcomes: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
     treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
     clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Indicator -> its name, of every family."""
+        return {name: label for facts in self.families for name, label in facts.outcomes.items()}
 
 
 def reported(reproduction: pd.DataFrame, facts: Facts | Front) -> pd.DataFrame:

@@ -18,8 +18,7 @@ def publish(names: Iterable[str], paths: Paths) -> None:
     for name in names:
         drawn = paths.drawn / f"{name}.svg"
         with atomic(paths.results / "figures" / f"{name}.svg") as part:
-            shutil.copyfile(drawn, part)
-        drawn.unlink()
+            shutil.move(drawn, part)
 
 
 def gather(names: Iterable[str], paths: Paths) -> None:
