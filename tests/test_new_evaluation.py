@@ -148,7 +148,8 @@ def test_pages_figures_and_manifest_are_there_and_hold(project, name):
             "robustness_visits", "specification_visits", "timing_visits"} <= figures
     assert {path.suffix for path in (results / "figures").iterdir()} == {".svg"}
     numbers = read_csv(results / "tables/figures.csv", low_memory=False)
-    assert set(numbers["figure"]) >= figures - {"answer"}
+    # Nothing is judged on the first screen of this evaluation's own, and one estimator may not apply: no numbers.
+    assert set(numbers["figure"]) >= figures - {"answer", "weights_visits"}
     assert pd.read_csv(results / "tables/reproduction.csv").empty
     done = run(project, "--config", f"config/{name}.yaml", "verify")
     assert done.returncode == 0 and "files are as recorded" in done.stdout

@@ -43,7 +43,7 @@ from did.words import singular
 PARTS = {"days_nhs": 10.0, "days_care": 25.0, "days_both": 5.0}
 FACTS = Facts(
     estimator="ldv", other_estimator="did",
-    title="Integrated systems", question="Did outcomes change?", total="days_total", parts=tuple(PARTS),
+    title="Integrated systems", total="days_total", parts=tuple(PARTS),
     outcomes={"days_total": "All causes", "days_nhs": "NHS", "days_care": "Social care", "days_both": "Both"},
     measure="delayed days per 100,000 adults per month", dose="additional organisation", first="2011-04",
     last="2020-02", onset="2017-06", n_published=36, n_published_numbers=6,
@@ -310,7 +310,7 @@ def test_the_headline_effect_as_a_share_of_the_mean_is_in_proportion(estimates, 
 
 def test_what_is_said_of_a_headline_follows_from_its_row(estimates, diagnostics):
     tables = {"headline": headline_of(estimates), "diagnostics": diagnostics}
-    effect, margin, direction, trend = map(str, headline_sentences(FACTS, tables))
+    effect, margin, trend = map(str, headline_sentences(FACTS, tables))
     assert effect == (
         "From June 2017 on, the outcome of the 30 treated areas, in 8 of 42 systems, was 41 delayed days per 100,000 "
         "adults per month higher than that of comparison areas with the same outcomes before then (119 of them). This "
@@ -318,8 +318,7 @@ def test_what_is_said_of_a_headline_follows_from_its_row(estimates, diagnostics)
     assert margin == (
         "The margin of error runs from \N{MINUS SIGN}9 to 101 (95% interval, p = 0.196), by the wild cluster "
         "bootstrap: tried on these very data where nothing was done, such intervals were right 94.4% of the time. It "
-        "includes zero: the difference could be chance.")
-    assert direction == "More is worse."
+        "includes zero: the difference could be chance. More is worse.")
     assert trend.startswith("Before June 2017 the treated areas already moved away from the others, by +1.69 each "
                             "month (p = 0.053 with errors clustered by area and")
     assert "significant" not in effect + margin + trend and "no effect" not in margin

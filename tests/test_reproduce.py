@@ -40,7 +40,7 @@ GOOD = "D1,6,top left,a,A,ldv,binary,full,40,days,+,p<0.01,4917,about 40"
 def load(tmp_path, *lines: str, header: str = HEADER) -> pd.DataFrame:
     path = tmp_path / "claims.csv"
     path.write_text("\n".join([header, *lines]) + "\n")
-    return evidence.load_claims(path, ["a", "b"])
+    return evidence.load_claims(path, ["a", "b"], samples=["full", "wave_two_removed"])
 
 
 @pytest.mark.parametrize(("line", "expected"), [
@@ -370,7 +370,7 @@ def written(tmp_path, **changes) -> dict[str, pd.DataFrame]:
     rows = judged(specifications, claims)
     made = specifications.loc[specifications["specification"] == "default"].assign(estimand="overall")
     reproduction = evidence.compare(claims, made, "default").assign(p_tested=np.nan, p_size=np.nan)
-    facts = Facts(title="Days", question="", outcomes={"a": "A", "b": "B"}, total="a", measure="days", first="2011-04",
+    facts = Facts(title="Days", outcomes={"a": "A", "b": "B"}, total="a", measure="days", first="2011-04",
                   last="2020-02", onset="2017-06", n_published=2, n_published_numbers=1, estimator="ldv")
     varied = Varied(rows, "default", "unit", ["D1"])
     ranked = ranking(rows, {"dtoc": ["a", "b"]}, "default", "unit")

@@ -27,7 +27,7 @@ def rows(made) -> pd.DataFrame:
 @pytest.fixture
 def facts() -> Facts:
     return Facts(estimator="ldv", other_estimator="did",
-                 title="Waits", question="Did they fall?", outcomes={"waits": "All waits"}, total="waits",
+                 title="Waits", outcomes={"waits": "All waits"}, total="waits",
                  measure="days", first="2010", last="2020", onset="2017", n_published=1, n_published_numbers=1,
                  frequency="Y")
 

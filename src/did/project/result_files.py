@@ -39,7 +39,7 @@ PURPOSES = {
     "tables/verdicts.csv": "a verdict on each published number and each headline",
     "tables/evidence.csv": "the questions behind each verdict, with their answers",
     "tables/evidence_items.csv": "the estimates behind each answer",
-    "tables/reproduction.csv": "what was published alongside ours",
+    "tables/reproduction.csv": "published findings alongside ours",
     "tables/specifications.csv": "estimates under every specification",
     "tables/ranking.csv": "specifications by how many printed facts they give",
     "tables/choices.csv": "how far each choice moves an estimate",

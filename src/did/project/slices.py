@@ -23,10 +23,10 @@ SECTIONS = ("waves", "publication", "robustness", "inference")
 _PANEL = """reference waves.table waves.units waves.membership waves.partial_districts waves.systems waves.treated_waves
             waves.onset waves.onsets waves.system_onsets waves.records"""
 _FITTED = "indicators_folder default_specification specifications samples treatments estimators clusters"
-_WORDS = """indicators_folder sources_folder indicators families question place units dose dose_counted
+_WORDS = """indicators_folder sources_folder indicators families place units dose dose_counted
             default_specification specifications samples treatments estimators clusters waves.table waves.onset
             publication.coefficients publication.printed_numbers publication.conclusion publication.context"""
-_WHOLE = f"{_WORDS} title publication.citation"
+_WHOLE = f"{_WORDS} title question publication.citation"
 # Stage -> the keys it reads; a key of a section is written with a point.
 KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, keys in {
     "align": f"indicators_folder default_specification specifications {_PANEL}",

@@ -63,7 +63,7 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
         if any(figure.startswith(f"{prefix}_{name}") for figure in figures):
             draw(outcome)
     publish(figures, paths)
-    facts = family_facts(indicator.family, evaluation, without=without, paths=paths)
+    facts = family_facts(indicator.family, evaluation, without=without)
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
         tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
@@ -207,7 +207,7 @@ def _weights(outcome: Outcome) -> None:
     names = outcome.systems if level == "system" else {}
     rows = rows.assign(label=[names.get(label, label) if kind == "unit" else label
                               for label, kind in zip(rows["label"], rows["kind"], strict=True)])
-    synthetic_weights(rows, frame.marked(rows), cohort=cohort)
+    synthetic_weights(rows, frame.marked(outcome.panel), cohort=cohort)
 
 
 def _robustness(outcome: Outcome) -> None:

@@ -25,10 +25,10 @@ OWN_DATES = ("Every unit is treated from a date of its own. Where a page says fr
              "counts as treated from its own on.")
 
 
-def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str], paths: Paths) -> Facts:
+def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str]) -> Facts:
     """Return the facts of one family. If its headline is not available, the first member stands in.
 
-    ``without`` are the indicators that this run has no files for; ``paths`` is where the reasons look for them.
+    ``without`` are the indicators that this run has no files for.
     """
     members = [load_indicator(name, evaluation.indicators_folder)
                for name in result_files.families(evaluation, without)[family]]
@@ -37,7 +37,6 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
     headline = by_name.get(shown.headline, members[0])
     facts = Facts(
         title=shown.title,
-        question=evaluation.question,
         outcomes={name: each.label for name, each in by_name.items()},
         total=headline.id,
         parts=shown.parts if set(shown.parts) <= set(by_name) else (),
@@ -68,9 +67,6 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
         samples=samples_of(evaluation),
         treatments=treatments_of(evaluation),
         clusters=levels(evaluation),
-        unavailable=[
-            (labels, why) for title, labels, why in missing_outcomes(evaluation, without, paths) if title == shown.title
-        ],
     )
     return _about(headline, facts, evaluation)
 
@@ -99,7 +95,7 @@ def front_facts(evaluation: Evaluation, *, without: Collection[str], paths: Path
     publication = evaluation.publication
     return Front(
         title=evaluation.title, question=evaluation.question, place=evaluation.place, onset=evaluation.waves.onset,
-        families=[family_facts(family, evaluation, without=without, paths=paths)
+        families=[family_facts(family, evaluation, without=without)
                   for family in result_files.families(evaluation, without)],
         n_published=publication.coefficients, n_published_numbers=publication.printed_numbers,
         published_conclusion=publication.conclusion, citation=publication.citation,

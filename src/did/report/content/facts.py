@@ -62,7 +62,7 @@ class LargestDose:
 class Facts:
     """What is said of a family that is not in a table: names, settings, and facts printed by the publication.
 
-    title : of the family; question : of the evaluation.
+    title : of the family.
     outcomes : indicator -> its name, in the order of the tables; ``total`` is the headline one, and ``parts`` are
         the indicators whose counts add up to its counts (may be empty); ``sum_to_zero`` are indicators that share
         one base and exhaust it (may be empty).
@@ -81,11 +81,9 @@ class Facts:
     published_conclusion : its summary sentence, quoted in part; "" if none.
     context : printed facts a reader must know, one sentence or two each, in the order shown.
     caveats : what a reader must know about the indicators' figures.
-    unavailable : (outcomes, why) of those of the family that this run has no files for.
     """
 
     title: str
-    question: str
     outcomes: Mapping[str, str]
     total: str
     measure: str
@@ -112,7 +110,6 @@ class Facts:
     sources: Sequence[str] = ()
     context: Sequence[str] = ()
     caveats: Sequence[str] = ()
-    unavailable: Sequence[tuple[str, str]] = ()
     samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
     treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
     clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
@@ -147,10 +144,14 @@ class Front:
     specification: str = "default"
     context: Sequence[str] = ()
     unavailable: Sequence[tuple[str, str, str]] = ()
-    outcomes: Mapping[str, str] = field(default_factory=dict)
     samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
     treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
     clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Indicator -> its name, of every family."""
+        return {name: label for facts in self.families for name, label in facts.outcomes.items()}
 
 
 def reported(reproduction: pd.DataFrame, facts: Facts | Front) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from did.words import count, listed, p_value, period_name, plural, short_decimal
 
 EFFECT = ("From {onset} on, the outcome of the {treated} treated {units}{within} was {size} {unit} {way} {whom} "
           "({others} of them). This is by {estimator}{published}.")
-MARGIN = "The margin of error runs from {span} (95% interval, {p}), by {method}{coverage}. {so}"
+MARGIN = "The margin of error runs from {span} (95% interval, {p}), by {method}{coverage}. {so}{direction}"
 COVERAGE = ": tried on these very data where nothing was done, such intervals were right {share}% of the time"
 NONE_HOLDS = ", which is too far from 95%, as is every other method here"
 UNKNOWN = "; how often such intervals are right could not be measured here ({why})"
@@ -23,7 +23,7 @@ LEAVES_OUT = "It leaves out zero: the difference is unlikely to be chance alone.
 NO_MARGIN = "No method gives it a margin of error: {why}."
 TREND = ("Before {onset} the treated {units} already moved away from the others, by {slope} each {period} ({tests}); "
          "difference-in-differences takes this to be none{other}.")
-DIRECTIONS = {"higher_better": "More is better.", "lower_better": "More is worse."}
+DIRECTIONS = {"higher_better": " More is better.", "lower_better": " More is worse."}
 DOSE = ("The largest dose ({dose}) is that of {systems}: {n} of the {all} treated {units} ({share}%), which weigh "
         "accordingly.")
 DOSE_ASSUMES = (
@@ -40,9 +40,7 @@ def headline_sentences(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list
     row = only(tables["headline"], **cell, estimator=facts.estimator)
     if row is None:
         return []
-    found = [_effect(row, facts), _margin(row)]
-    found += [Sentence(text) for text in [DIRECTIONS.get(facts.directions.get(facts.total, ""), "")] if text]
-    return found + trend_sentences(tables["diagnostics"], facts)
+    return [_effect(row, facts), _margin(row, facts), *trend_sentences(tables["diagnostics"], facts)]
 
 
 def _effect(row: pd.Series, facts: Facts) -> Sentence:
@@ -64,7 +62,7 @@ def _shown(value: float, decimals: int) -> int:
     return next((more for more in range(decimals, 6) if round(value, more)), decimals)
 
 
-def _margin(row: pd.Series) -> Sentence:
+def _margin(row: pd.Series, facts: Facts) -> Sentence:
     if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
         return Sentence(NO_MARGIN, {"why": row["note"] or "none could be made"})
     decimals = max(row_decimals(row.to_frame().T)[0] - 1, 0)
@@ -77,7 +75,8 @@ def _margin(row: pd.Series) -> Sentence:
     return Sentence(MARGIN, {
         "span": Span(row["ci_low"], row["ci_high"], decimals), "p": p_value(row["p_value"]),
         "method": METHODS.get(row["method"], row["method"]), "coverage": coverage,
-        "so": LEAVES_OUT if out else HOLDS_ZERO})
+        "so": LEAVES_OUT if out else HOLDS_ZERO,
+        "direction": DIRECTIONS.get(facts.directions.get(facts.total, ""), "")})
 
 
 def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[Sentence]:

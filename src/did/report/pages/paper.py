@@ -30,8 +30,7 @@ def tables(estimates: pd.DataFrame, reproduction: pd.DataFrame, front: Front, un
     made = [family_table(estimates, facts, units) for facts in front.families]
     rows = reproduction.loc[reproduction["specification"].eq(front.specification)]
     if len(rows):
-        outcomes = {name: label for facts in front.families for name, label in facts.outcomes.items()}
-        claims = claims_table(rows, replace(front, outcomes=outcomes)).slim(keep={"Cell"})
+        claims = claims_table(rows, front).slim(keep={"Cell"})
         notes = [f"Published: {front.citation}"] if front.citation else []
         made.append(replace(claims, name="reproduction", notes=[*claims.notes, *notes]))
     return made

@@ -70,7 +70,8 @@ def report_html(report: Report) -> str:
     evaluation, front = report.evaluation, report.front
     manifests = background.raw_manifests(report.sources, report.paths)
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    first = next(iter(report.families.values()))
+    families = {family: report.families[family] for family in _in_order(report)}
+    first = next(iter(families.values()))
     estimators = dict.fromkeys([*evaluation.estimators, *evaluation.staggered_estimators])
     shown = [name for name in estimators if entry(name).overall and name in evaluation.estimators]
     about = report.answer.lines[0].heading if report.answer.lines else front.title
@@ -82,10 +83,10 @@ def report_html(report: Report) -> str:
         glance=picture(report.paths, result_files.ANSWER, caption=f"{about}: what the checks make of it"),
         checked=background.checked(report.tables["second_opinion"]),
         terms=terms(first, published=bool(front.n_published)),
-        families=[_family(report, family) for family in _in_order(report)],
+        families=[_family(report, family) for family in families],
         waves=replace(picture(report.paths, f"timing_{first.total}", caption="Who is treated when"),
                       id="figure-timing"),
-        sources=background.sources_table(report.sources, manifests), data=_data(report),
+        sources=background.sources_table(report.sources, manifests), data=_data(report, families),
         methods=background.methods(shown, evaluation, "Estimators"),
         others=background.methods([name for name in estimators if name not in shown], evaluation,
                                   "Other estimators"),
@@ -136,10 +137,10 @@ def _family(report: Report, family: str) -> dict:
     }
 
 
-def _data(report: Report) -> list[tuple[str, list[str]]]:
+def _data(report: Report, families: Mapping[str, Facts]) -> list[tuple[str, list[str]]]:
     """What the data of each family are, and what is missing of its headline outcome: title and sentences."""
     found = []
-    for facts in report.families.values():
+    for facts in families.values():
         kept = fates(report.tables["area_audit"], facts)
         areas = ", ".join(f"{n:,} {words}" for words, n in kept)
         found.append((facts.title, [

@@ -103,7 +103,6 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
     if reproduction.empty:
         return ""
     rows = reported(reproduction, front)
-    facts = _with_outcomes(front, families)
     indicators = {name for each in families.values() for name in each.outcomes}
     varied = Varied(specifications, front.specification, evaluation.clusters[0],
                     result_files.numeric_claims(evaluation, indicators))
@@ -112,16 +111,10 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
     units = default.set_index("indicator")["n_units"].to_dict()
     return html_of(
         "published.html.j2", front=front, synthetic=bool(reproduction["is_synthetic"].any()),
-        claims=claims_table(rows, facts).slim(keep={"Cell"}), facts=[*printed_facts(rows, facts), *lost_lines(rows)],
+        claims=claims_table(rows, front).slim(keep={"Cell"}), facts=[*printed_facts(rows, front), *lost_lines(rows)],
         reasons=reasons_of(rows), tables=[table for table in (
-            agreement_table(rows, facts), observations_table(rows, varied, families), numbers_table(rows, varied),
+            agreement_table(rows, front), observations_table(rows, varied, families), numbers_table(rows, varied),
             bands_table(rows, varied), *(ranking_table(part, families[family]) for family, part in ranked.groupby(
                 "family", sort=False) if family in families), choices_table(moved, varied)) if table],
         defaults=[default_words(each, boundaries, denominators[name], units[each.total])
                   for name, each in families.items() if each.total in units and boundaries])
-
-
-def _with_outcomes(front: Front, families: Mapping[str, Facts]) -> Front:
-    """The front with what the outcomes of its families are called."""
-    return Front(**{**vars(front), "outcomes": {name: label for facts in families.values()
-                                                for name, label in facts.outcomes.items()}})

@@ -84,13 +84,12 @@ def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, rep
     default = estimates.loc[estimates["specification"].eq(front.specification)]
     by_date = estimates.loc[estimates["specification"].eq(staggered)]
     shown = pd.concat([default, by_date]) if staggered != front.specification else default
-    outcomes = {name: label for facts in pages for name, label in facts.outcomes.items()}
     rows = reproduction.loc[reproduction["specification"].eq(front.specification)]
     made = {
         "Headline": headline_table(others["headline"], names),
         "Effects": effects_table(default.loc[default["estimand"].eq("overall")
                                              & default["treatment"].isin(list(pages[0].treatments))], names),
-        "Reproduction": claims_table(rows, replace(front, outcomes=outcomes)) if len(rows) else None,
+        "Reproduction": claims_table(rows, front) if len(rows) else None,
         "Staggered": replace(effects_table(by_date, names), about=STAGGERED,
                              caption="Effects with each wave treated from its own date"),
         "Event_time": replace(over_time_table(shown.loc[shown["treatment"].eq(first)], names, ["event_time"]),

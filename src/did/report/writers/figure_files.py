@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 from collections.abc import Iterable
 
-import pandas as pd
-
 from did.project.paths import Paths
 from did.project.result_files import NUMBERS, table_file
-from did.store.provenance import atomic
-from did.store.result_csv import read_csv, write_csv
+from did.store.provenance import atomic, write_text
 
 
 def publish(names: Iterable[str], paths: Paths) -> None:
@@ -19,15 +18,21 @@ def publish(names: Iterable[str], paths: Paths) -> None:
     for name in names:
         drawn = paths.drawn / f"{name}.svg"
         with atomic(paths.results / "figures" / f"{name}.svg") as part:
-            shutil.copyfile(drawn, part)
-        drawn.unlink()
+            shutil.move(drawn, part)
 
 
 def gather(names: Iterable[str], paths: Paths) -> None:
-    """Write the numbers of these figures as one table: the figure, then every column that any of them has, digit for
-    digit; a column that a figure has not is empty."""
-    frames = [read_csv(paths.drawn / f"{name}.csv", dtype=str, keep_default_na=False).assign(figure=name)
-              for name in names]
-    frames = [frame.assign(is_synthetic=frame["is_synthetic"].eq("True")) for frame in frames]
-    columns = dict.fromkeys(["figure", *(name for frame in frames for name in frame.columns)])
-    write_csv(paths.results / table_file(NUMBERS), pd.concat(frames, ignore_index=True)[list(columns)])
+    """Write the numbers of these figures as one table: the figure, then every column that any of them has, text for
+    text; a column that a figure has not is empty."""
+    found: dict[str, list[dict[str, str]]] = {}
+    columns = {"figure": None}
+    for name in names:
+        with open(paths.drawn / f"{name}.csv", encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            found[name] = list(reader)
+            columns |= dict.fromkeys(reader.fieldnames or [])
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"figure": name, **row} for name, rows in found.items() for row in rows)
+    write_text(paths.results / table_file(NUMBERS), text.getvalue())
