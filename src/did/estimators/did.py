@@ -12,7 +12,7 @@ from did.estimators.cohort_shares import CohortShares
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 from did.estimators.moments import Rows, rows_by_cohort
 from did.estimators.shares import UnitShares
-from did.estimators.within import two_way_fit, within
+from did.estimators.within import ROUNDING
 
 
 def design(panel: Panel, *, covariates: Sequence[str] = ()) -> Design:
@@ -86,17 +86,26 @@ def _from_moments(panel: Panel, rows: Rows) -> Result:
     moments = rows.moments()
     first = _of_first(panel.treated_from, rows)
     treatment = np.where(np.arange(panel.n_periods) >= first[:, None], _of_first(panel.dose, rows)[:, None], 0.0)
-    weight = np.broadcast_to(moments.weight[:, None], treatment.shape)
-    fit = two_way_fit(moments.mean, treatment[:, :, None], weight)
-    if not fit.kept[0]:
+    weight = moments.weight[:, None]
+    varied = _without_effects(treatment, weight)
+    squares = float((weight * varied**2).sum())
+    if not squares > ROUNDING**2 * float((weight * treatment**2).sum()):
         raise _flat(panel.outcome.size)
-    varied = within(treatment, weight)
-    slopes = varied / (weight * varied**2).sum()
-    constant = (np.nan_to_num(fit.residual) * slopes).sum(axis=1)
+    slopes = varied / squares
+    means = _without_effects(moments.mean, weight)
+    coefficient = float((weight * slopes * means).sum())
+    constant = ((means - coefficient * varied) * slopes).sum(axis=1)
     shares = CohortShares(panel.units, moments, rows, None, slopes[:, :, None], constant[:, None],
                           (first < panel.n_periods)[:, None])
-    return Result("did", parameter_table("overall"), fit.coefficient[:1], shares, panel.outcome.size,
+    return Result("did", parameter_table("overall"), np.array([coefficient]), shares, panel.outcome.size,
                   1 + panel.n_periods, _always_treated(panel))
+
+
+def _without_effects(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return (cohorts, periods) ``values`` less cohort and period effects; ``weight`` (cohorts, 1) stays the same over
+    time, so that means are the effects."""
+    free = values - values.mean(axis=1, keepdims=True)
+    return free - (weight * free).sum(axis=0) / weight.sum()
 
 
 def _flat(n_obs: int) -> DidError:
