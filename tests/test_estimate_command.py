@@ -798,7 +798,8 @@ def test_a_file_that_is_not_there():
     save(table_of())
     assert "did you mean 'panel.csv'?" in fault("panle.csv", *COLUMNS)
     Path("folder").mkdir()
-    assert "found a folder" in fault("folder", *COLUMNS)
+    assert "expected --estimator callaway_santanna, which folders are estimated by" in fault("folder", *COLUMNS)
+    assert "expected Parquet files" in fault("folder", *COLUMNS, "--estimator", "callaway_santanna")
 
 
 def test_leaving_out_a_column_is_wrong_usage():
@@ -841,10 +842,13 @@ def test_the_docs_name_every_estimator():
 
 
 def test_the_examples_of_the_help_work():
-    save(table_of().rename(columns={"t": "time", "c": "cluster"}))
+    frame = table_of().rename(columns={"t": "time", "c": "cluster"})
+    save(frame)
+    Path("parts").mkdir()
+    frame.to_parquet("parts/one.parquet")
     text = command("--help").output
     examples = re.findall(r"^ +did estimate (.+)$", text, flags=re.M)
-    assert len(examples) == 6
+    assert len(examples) == 7
     for example in examples:
         outcome = command(*shlex.split(example))
         assert outcome.exit_code == 0, outcome.output

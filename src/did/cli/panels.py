@@ -104,7 +104,7 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bands
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bounds --plot effects.svg
     did estimate panel.csv --outcome y --unit id --period time --cohort g --inference CR2,wild_bootstrap --calibrate
-    did estimate FOLDER --outcome y --unit id --period time --cohort g --estimator callaway_santanna
+    did estimate parts --outcome y --unit id --period time --cohort g --estimator callaway_santanna
     """
     from did.api.judged import Inference
     from did.stages import estimate as stage
