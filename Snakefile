@@ -464,6 +464,7 @@ rule report:
         ),
         plan.sections(),
         plan.all_drawn(),
+        plan.shown_figures(),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         str(plan.paths.reproduction),
         str(plan.paths.answers),
@@ -476,6 +477,7 @@ rule report:
         plan.templates(),
     output:
         shown(plan.result_files("report"), category="Report"),
+        plan.answer_drawn(),
     log:
         f"{plan.paths.logs}/report.log",
     shell:

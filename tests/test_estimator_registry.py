@@ -336,7 +336,8 @@ def test_every_entry_agrees_with_its_function(name):
 
 # Texts that are the name of an estimator and stand for something else: the program, a kind of figure, a diagnostic.
 OTHER = {*((f"cli/{name}.py", "did") for name in ("app", "entry", "project", "reference_pages", "serve_jobs")),
-         ("report/figures/style.py", "did"), ("report/pages/robustness.py", "imputation_leads")}
+         ("report/figures/style.py", "did"), ("report/content/outcome_tables.py", "imputation_leads"),
+        ("report/content/outcome_tables.py", "spillover")}
 
 
 def texts_of(path: Path) -> list[str]:

@@ -238,6 +238,15 @@ class Plan:
         names = [Path(file).stem for file in self.result_files(stage, member)]
         return [str(self.paths.drawn / f"{name}.{part}") for name in names for part in ("csv", "txt")]
 
+    def shown_figures(self) -> list[str]:
+        """Figures of the families' headline outcomes that the report shows before its annex."""
+        return [str(self.paths.results / file) for name in self._headlines
+                for file in result_files.pictures([f"evidence_{name}", f"timing_{name}"])]
+
+    def answer_drawn(self) -> list[str]:
+        """What belongs to the figure of the first screen: numbers and alternative text."""
+        return [str(self.paths.drawn / f"{result_files.ANSWER}.{part}") for part in ("csv", "txt")]
+
     def all_drawn(self) -> list[str]:
         """`drawn` of every indicator and family."""
         return [file for stage, members in (("draw", self.indicators), ("family", self.families))
