@@ -316,9 +316,9 @@ def test_what_is_said_of_a_headline_follows_from_its_row(estimates, diagnostics)
         "adults per month higher than that of comparison areas with the same outcomes before then (119 of them). This "
         "is by lagged dependent variable, as published.")
     assert margin == (
-        "The margin of error runs from \N{MINUS SIGN}9 to 101 (95% interval, p = 0.196), by the wild cluster "
-        "bootstrap: tried on these very data where nothing was done, such intervals were right 94.4% of the time. It "
-        "includes zero: the difference could be chance. More is worse.")
+        "The margin of error runs from \N{MINUS SIGN}9 to 101 (95% interval, p = 0.196), found by drawing the data "
+        "again by whole systems (wild cluster bootstrap): tried on these very data where nothing was done, such "
+        "intervals were right 94.4% of the time. It includes zero: the difference could be chance. More is worse.")
     assert trend.startswith("Before June 2017 the treated areas already moved away from the others, by +1.69 each "
                             "month (p = 0.053 with errors clustered by area and")
     assert "significant" not in effect + margin + trend and "no effect" not in margin

@@ -14,10 +14,20 @@ from did.words import count, listed, p_value, period_name, plural, short_decimal
 
 EFFECT = ("From {onset} on, the outcome of the {treated} treated {units}{within} was {size} {unit} {way} {whom} "
           "({others} of them). This is by {estimator}{published}.")
-MARGIN = "The margin of error runs from {span} (95% interval, {p}), by {method}{coverage}. {so}{direction}"
+MARGIN = "The margin of error runs from {span} (95% interval, {p}), found by {method}{coverage}. {so}{direction}"
 COVERAGE = ": tried on these very data where nothing was done, such intervals were right {share}% of the time"
 NONE_HOLDS = ", which is too far from 95%, as is every other method here"
 UNKNOWN = "; how often such intervals are right could not be measured here ({why})"
+# Method of inference -> how it finds the margin; others by their names.
+FOUND_BY = {
+    "wild_bootstrap": "drawing the data again by whole {groups} (wild cluster bootstrap)",
+    "CR2": "errors clustered by {group} and corrected for few {groups} (CR2)",
+    "CR3": "errors clustered by {group} and corrected for few {groups} (CR3)",
+    "randomisation": "giving the treatment to other {groups} (randomisation)",
+    "randomisation_estimate": "giving the treatment to other {groups} (randomisation)",
+    "randomisation_near": "giving the treatment to other {groups} of similar size (randomisation)",
+    "jackknife": "leaving out one {group} at a time (jackknife)",
+}
 HOLDS_ZERO = "It includes zero: the difference could be chance."
 LEAVES_OUT = "It leaves out zero: the difference is unlikely to be chance alone."
 NO_MARGIN = "No method gives it a margin of error: {why}."
@@ -74,9 +84,17 @@ def _margin(row: pd.Series, facts: Facts) -> Sentence:
     out = row["ci_low"] > 0 or row["ci_high"] < 0
     return Sentence(MARGIN, {
         "span": Span(row["ci_low"], row["ci_high"], decimals), "p": p_value(row["p_value"]),
-        "method": METHODS.get(row["method"], row["method"]), "coverage": coverage,
+        "method": FOUND_BY.get(row["method"], METHODS.get(row["method"], row["method"])).format(**_groups(facts)),
+        "coverage": coverage,
         "so": LEAVES_OUT if out else HOLDS_ZERO,
         "direction": DIRECTIONS.get(facts.directions.get(facts.total, ""), "")})
+
+
+def _groups(facts: Facts) -> dict[str, str]:
+    """What the last level of clustering is called: many, and one."""
+    level = list(facts.clusters)[-1]
+    groups = facts.units if level == "unit" else f"{level}s"
+    return {"groups": groups, "group": singular(groups)}
 
 
 def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[Sentence]:
@@ -115,10 +133,9 @@ def dose_sentences(facts: Facts) -> list[Sentence]:
 def terms(facts: Facts, *, published: bool) -> list[tuple[str, Sentence]]:
     """Return the words that a reader meets in the report, each with what it means."""
     level = list(facts.clusters)[-1]
-    groups = facts.units if level == "unit" else f"{level}s"
     named = [entry(name) for name in dict.fromkeys([facts.estimator, facts.other_estimator]) if name]
     values = {"estimators": "; ".join(f"{each.short}: {each.running}" for each in named), "units": facts.units,
-              "unit": singular(facts.units), "groups": groups, "group": singular(groups), "dose": facts.dose}
+              "unit": singular(facts.units), "dose": facts.dose, **_groups(facts)}
     found = {
         "Treated": "The {units} that the evaluation counts as changed; the others are the comparison.",
         "Binary, intensity": "Binary compares treated with untreated {units}; intensity gives the difference for each "
