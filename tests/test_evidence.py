@@ -315,14 +315,14 @@ def test_a_line_says_printed_ours_and_what_to_make_of_it():
     ({}, {}, {}, "We get the same number. It holds: it is unlikely to be chance, and no check undoes it."),
     ({}, {}, {"detrended": (-3.0, -9.0, 3.0), "date1": (-1.0, -9.0, 7.0)},
      "We get the same number. It is unlikely to be chance, but it is fragile: it turns round once earlier "
-     "trends are taken out and methods that give each wave its own date differ on its direction."),
+     "trends are allowed for and methods that give each wave its own date differ on its direction."),
     ({"published_significance": "not significant"}, {"ci_low": -5.0}, {},
      "We get the same number. The authors found no clear effect; nor do we."),
     ({"number": "differs", "reasons": "band_differs"}, {"ci_low": -5.0}, {},
      "We get the same number, with another margin of error. It is not shown to be an effect: with only three "
      "systems it could be chance."),
     ({"number": "differs", "not_comparable": "years"}, {"estimate": -40.0, "ci_low": -70.0, "ci_high": -10.0}, {},
-     "We get the opposite sign; some data are missing. It is contradicted: our figures point the "
+     "We get a fall, not a rise; some data are missing. It is contradicted: our figures point the "
      "other way."),
 ])
 def test_sentences(printed, led, changes, said):
@@ -355,7 +355,7 @@ def test_what_cannot_be_run_is_one_line_and_what_is_claimed_strongly_comes_first
     every = pd.concat([verdicts, strong, unavailable(lost)], ignore_index=True).assign(is_synthetic=True)
     found = answer(every, evidence, NAMES)
     assert [line.target for line in found.lines] == ["S1", "D1"]
-    assert found.cannot_run == "Not run, as the files are not at hand: Lost outcome (printed +40)."
+    assert found.cannot_run == "Not run, as the files are not at hand: Lost outcome (printed +40 points)."
     assert found.texts[0] == MADE_UP
     assert every["verdict"].tolist()[-1] == "cannot_run"
 
@@ -414,7 +414,8 @@ def test_the_figure_has_a_line_for_the_number_and_for_every_check(tmp_path):
     assert "As printed: +40." in alt and "Ours, with its margin of error: +40 (10 to 70)." in alt
     assert "Of 3 checks 3 keep its sign and 2 leave out zero." in alt
     svg = (tmp_path / "first/evidence.svg").read_text(encoding="utf-8")
-    for words in ("The printed number", "Several estimates, lowest to highest", "Leaves out zero (no change)"):
+    for words in ("The printed number", "Several estimates, lowest to highest, without their margins",
+                  "Leaves out zero (no change)"):
         assert f">{words}<" in svg, words
     numbers = pd.read_csv(tmp_path / "first/evidence.csv")
     assert numbers["estimate"].dropna().tolist() == brief["estimate"].dropna().tolist()
@@ -432,7 +433,7 @@ def test_a_difference_stops_the_stage(tmp_path, monkeypatch):
     from did.store import tables
 
     evaluation = load_evaluation("config/ics.yaml")
-    evaluation = evaluation.model_copy(update={"published": None, "treatments": ["binary"], "samples": ["full"]})
+    evaluation = evaluation.model_copy(update={"published": None, "treatments": ["binary"], "samples": {"full": evaluation.samples["full"]}})
     paths = Paths(tmp_path / "data", tmp_path / "results", tmp_path / "logs")
     frame, _ = panel(40, 8, {5: 12}, 5.0, seed=5, frequency="Y", first="2001")
     frame["indicator"] = "preventable_mortality"

@@ -81,7 +81,7 @@ def test_the_forest_says_each_number_and_has_the_same_bytes_twice(rows, tmp_path
     assert first == [path.read_bytes() for path in draw(rows, tmp_path, published=PublishedNumber(40.0))]
     svg, words = (tmp_path / "forest.svg").read_text("utf-8"), (tmp_path / "forest.txt").read_text("utf-8")
     for text in ("SYNTHETIC", "Published number", "Placebo onsets: nothing to find", "The printed number",
-                 "Several estimates, lowest to highest"):
+                 "Several estimates, lowest to highest, without their margins"):
         assert f">{text}<" in svg, text
     assert "Published number: +40." in words and "Each of 3 treated systems: 2.0 to 14.0." in words
     assert pd.read_csv(tmp_path / "forest.csv")["is_synthetic"].all()

@@ -28,7 +28,7 @@ NUMBER = {
 # Where the number is that printed, and something else differs.
 SAME_BUT = {"band_differs": "We get the same number, with another margin of error.",
             "n_differs": "We get the same number, from another number of observations."}
-OPPOSITE = "We get the opposite sign."
+OPPOSITE = {True: "We get a rise, not a fall.", False: "We get a fall, not a rise."}
 SOME_MISSING = "; some data are missing."
 # Word for the claim -> what is said of it, in three parts: the one in the middle is the answer, the last says why.
 # {apart}: how few there are to go by; {but}, {and_but}: what the checks say.
@@ -43,13 +43,13 @@ CLAIM = {
 }
 # Where the line above is on the same outcome and was not shown for the same reason.
 AGAIN = {"not_shown": ("", "It is not shown to be an effect", " either{and_but}."),
-         "not_shown_as_published": ("", "Again no clear effect", ".")}
+         "not_shown_as_published": ("", "Again no clear effect", ", theirs or ours.")}
 # Code of what decides, or of what a step found -> what is said of it after "but" or "and".
 CHECKS = {
     "rests_on": "without {rests_on} it is {without}",
-    "detrended_turns_round": "it turns round once earlier trends are taken out",
-    "detrended_holds_zero": "it fades once earlier trends are taken out",
-    "placebo_onsets_as_large": "changes as large were there before",
+    "detrended_turns_round": "it turns round once earlier trends are allowed for",
+    "detrended_holds_zero": "it fades once earlier trends are allowed for",
+    "placebo_onsets_as_large": "changes as large happened before anything was done",
     "estimators_differ_in_sign": "methods that give each wave its own date differ on its direction",
     "intervals_hold_zero": "it fades where each wave has its own date",
     "sign_turns_round": "it turns round when other choices are made",
@@ -59,7 +59,7 @@ CHECKS = {
 NOT_RUN = REASONS | {"not_calibrated": "no method of inference could be tried on it",
                      "no_method_gives_an_interval": "no method gives it an interval"}
 NOT_SHOWN = "“Not shown” is not “no effect”: it could be chance."
-PRINTED = "“Printed” is as published, “ours” from the publishers' own files; plus is more."
+PRINTED = "“Printed” is as published, “ours” from the publishers' own files; plus means a rise."
 # Verdict -> what is counted under it, one and many; every other counts as not shown.
 COUNTED = {"holds": ("holds", "hold"), "fragile": ("is fragile", "are fragile"),
            "contradicted": ("is contradicted", "are contradicted"),
@@ -219,7 +219,7 @@ def sentence(row: Mapping, evidence: pd.DataFrame, areas: str, *, again: bool = 
     if row["number"] == "differs":
         why = steps.loc[steps["step"].eq(1), "reason"]
         if row["published_value"] * row["estimate"] < 0:
-            first = OPPOSITE
+            first = OPPOSITE[row["estimate"] > 0]
         first = SAME_BUT.get(next(iter(why), ""), first[:-1] + SOME_MISSING if row["not_comparable"] else first)
     return f"{first} {before}".lstrip(), middle, after
 
@@ -248,9 +248,12 @@ def _cannot_run(rows: pd.DataFrame, names: Names) -> str:
 
 
 def _lost(row: Mapping, names: Names) -> str:
-    """``Waits (printed +0.5)``."""
+    """``Waits (printed +0.5 percentage points)``."""
     label, value = names.outcomes.get(row["indicator"], row["indicator"]), row["published_value"]
-    return label if pd.isna(value) else f"{label} (printed {number(value, short_decimals(value), signed=True)})"
+    if pd.isna(value):
+        return label
+    printed = f"{number(value, short_decimals(value), signed=True)} {names.units.get(row['indicator'], '')}".rstrip()
+    return f"{label} (printed {printed})"
 
 
 def decimals_of(row: Mapping) -> int:

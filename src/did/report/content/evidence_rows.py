@@ -14,13 +14,13 @@ COLUMNS = ["target", "kind", "words", "estimate", "ci_low", "ci_high", "smallest
 PRINTED, OURS, AS_PUBLISHED, RANGE = "printed", "ours", "as_published", "range"
 # Kind of an item of the evidence -> what its row says.
 WORDS = {
-    "detrended": "Earlier trends taken out",
-    "controls_in_regions": "Compared within the same regions",
+    "detrended": "Allowing for earlier trends",
+    "controls_in_regions": "Against others in the same regions",
     "controls_at_levels": "Compared at similar levels",
     "without_cluster": "Without {called}",
     "own_dates": "Each wave from its own date: {estimator}",
 }
-RANGES = {"specification": "{n} other declared choices", "own_dates": "Each wave from its own date, {n} ways"}
+RANGES = {"specification": "{n} other choices of data or method", "own_dates": "Each wave from its own date, {n} ways"}
 
 
 def evidence_rows(verdict: pd.Series | None, evidence: pd.DataFrame, items: pd.DataFrame, *, units: str,

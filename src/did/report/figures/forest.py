@@ -21,8 +21,8 @@ ROW, FURTHER, HEAD, APART, NAMES = 0.3, 0.2, 0.36, 0.2, 0.4
 MANY, CLOSE = 20, 0.25
 OWN, OTHER = style.PALETTE[0], style.PALETTE[4]
 MARK = {"marker": "o", "markeredgewidth": 2, "linewidth": 2}
-OUT, IN = "Leaves out zero (no change)", "Includes zero: not told apart from no change"
-DIAMOND, BAR = "The printed number", "Several estimates, lowest to highest"
+OUT, IN = "Leaves out zero (no change)", "Includes zero (no change): could be chance"
+DIAMOND, BAR = "The printed number", "Several estimates, lowest to highest, without their margins"
 
 
 def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int, about: str, footnote: str = "") -> list[Path]:
@@ -31,7 +31,7 @@ def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int, about: str, 
     Parameters
     ----------
     rows : kind, words (the name), estimate, ci_low, ci_high, smallest, largest and, where lines stand under headings,
-        group (the heading). By kind, a row is the `PRINTED` number, `OURS` (thicker and bold) or `AS_PUBLISHED`, a
+        group (the heading). By kind, a row is the `PRINTED` number, `OURS` (in colour and bold) or `AS_PUBLISHED`, a
         `RANGE` of several estimates from smallest to largest, or any other estimate. A mark is filled where the
         interval leaves out zero, hollow where it does not or where there is none. An end of an interval that is missing
         is as far as the axis goes.
@@ -125,7 +125,7 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     left, right = axes.get_xlim()
     ends = others[["ci_low", "ci_high"]].fillna({"ci_low": left, "ci_high": right})
     is_known = others[["ci_low", "ci_high"]].notna().any(axis=1)
-    looks = {(OWN, 4, 9): others["kind"].eq(OURS), (OWN, 2, 7): others["kind"].eq(AS_PUBLISHED),
+    looks = {(OWN, 2.6, 9): others["kind"].eq(OURS), (OWN, 2, 7): others["kind"].eq(AS_PUBLISHED),
              (OTHER, 2, 7): ~others["kind"].isin([OURS, AS_PUBLISHED])}
     for (colour, width, size), here in looks.items():
         lines = others[here & is_known]
