@@ -433,7 +433,8 @@ def test_a_difference_stops_the_stage(tmp_path, monkeypatch):
     from did.store import tables
 
     evaluation = load_evaluation("config/ics.yaml")
-    evaluation = evaluation.model_copy(update={"published": None, "treatments": ["binary"], "samples": {"full": evaluation.samples["full"]}})
+    evaluation = evaluation.model_copy(update={"published": None, "treatments": ["binary"],
+                                               "samples": {"full": evaluation.samples["full"]}})
     paths = Paths(tmp_path / "data", tmp_path / "results", tmp_path / "logs")
     frame, _ = panel(40, 8, {5: 12}, 5.0, seed=5, frequency="Y", first="2001")
     frame["indicator"] = "preventable_mortality"
