@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+import gpps_files
 from did.authoring import scaffold
 from did.cli.commands import main
 from did.simulate.panels import panel
@@ -34,6 +35,7 @@ CASES = {
     "verify": ([*ELSEWHERE, "verify"], ["--config", "gone.yaml", "verify"]),
     "schema": (["schema", "evaluation"], None),
     "completion": (["completion", "bash"], None),
+    "supply": (["supply", "gpps", "survey.csv", "--accept"], ["supply", "gone", "survey.csv"]),
     "fetch": ([*ELSEWHERE, "fetch", "visits"], [*ELSEWHERE, "fetch", "gone"]),
     "observe": ([*ELSEWHERE, "observe", "visits"], [*ELSEWHERE, "observe", "gone"]),
     **{stage: ([*ELSEWHERE, stage, "visits"], [*ELSEWHERE, stage, "gone"])
@@ -69,6 +71,7 @@ def project(tmp_path_factory) -> Path:
     frame[["unit", "period", "value"]].to_csv(folder / "figures.csv", index=False)
     frame.drop_duplicates("unit")[["unit", "first_treated"]].to_csv(folder / "waves.csv", index=False)
     (folder / "indicators.csv").write_text("id,file\nfirst,figures.csv\n", encoding="utf-8")
+    (folder / "survey.csv").write_text(gpps_files.text("2019", [gpps_files.practice("A00001", "001")]))
     done = said(folder, CASES["run"][0])
     assert done[0] == 0, done
     return folder

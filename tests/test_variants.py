@@ -82,7 +82,7 @@ def test_a_run_without_a_system_has_a_folder_of_its_own_and_outlives_its_reader(
     running.stderr.close()
     assert running.wait(timeout=400) == 0
     results = tmp_path / "results" / f"schools_without_{system.lower()}"
-    held = pd.read_csv(results / "estimates.csv")
+    held = pd.read_csv(results / "tables/estimates.csv")
     units = table.loc[table["system"].ne(system)]
     assert held.loc[held["estimand"].eq("overall"), "n_units"].max() <= len(units)
     assert f"(without {system})" in (results / "summary.md").read_text()

@@ -92,9 +92,9 @@ FITTED = ["adjust", "check", "compare", "judge", *LAST]
     ("areas/waves.py", ["align", "calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED]),
     ("estimators/ldv.py", ["calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED]),
     ("diagnostics/group_trends.py", ["diagnose", "draw", "judge", "manifest", "report", "reproduce", "tabulate",
-                                     "workbook"]),
+                                     "workbench", "workbook"]),
     ("evidence/verdicts.py", ["reproduce", *FITTED]),
-    ("report/pages/section.py", ["draw", "manifest", "report", "reproduce", "tabulate", "workbook"]),
+    ("report/pages/section.py", ["draw", "manifest", "report", "reproduce", "tabulate", "workbench", "workbook"]),
     ("report/writers/workbook.py", ["manifest", "workbook"]),
     ("stages/verify.py", []),
 ])
@@ -128,21 +128,22 @@ def planned(project: Path) -> list[str]:
     return sorted({rule.partition("_")[0] for rule in rules} - {"all", "total"})
 
 
-# What follows from anything that is in a family's pages, and from an outcome's estimates.
-PAGES = ["family", "manifest", "report", "tabulate", "workbench", "workbook"]
+# What follows from anything that is on the pages, from an answer, and from an outcome's estimates.
+PAGES = ["manifest", "report", "tabulate", "workbench", "workbook"]
 JUDGED = ["draw", "judge", "reproduce", *PAGES]
-CLAIMS = ["adjust", "check", "compare", *JUDGED]
+LED = ["family", *JUDGED]   # a family's figure shows estimates with their headline intervals
+CLAIMS = ["adjust", "check", "compare", *LED]
 # A key of the evaluation, another value, and the steps that are run for it.
 EDITS = [
     ("contact", "Somebody, somebody@example.org", ["manifest", "report", "workbook"]),
     ("title", "Another title", ["reproduce", *PAGES]),
     ("publication.citation", "Elsewhere, 2021", ["manifest", "report", "reproduce", "tabulate", "workbench",
                                                     "workbook"]),
-    ("units", "places", ["draw", "reproduce", *PAGES]),
+    ("units", "places", ["draw", "family", "reproduce", *PAGES]),
     ("seed", 7, ["calibrate", "diagnose", "fit", *CLAIMS]),
-    ("draws", 199, ["adjust", "calibrate", "diagnose", *JUDGED]),
-    ("inference", {"draws": 199}, ["adjust", "calibrate", *JUDGED]),
-    ("evidence", {"kept_share": 0.8}, CLAIMS),
+    ("draws", 199, ["adjust", "calibrate", "diagnose", *LED]),
+    ("inference", {"draws": 199}, ["adjust", "calibrate", *LED]),
+    ("evidence", {"kept_share": 0.8}, [name for name in CLAIMS if name != "family"]),
     ("robustness.ends", {"early": "2018-01"}, ["diagnose", *JUDGED]),
     ("products", {"dtoc": {"lags": ["last_3", "last_6"]}}, ["specify", *JUDGED]),
     ("staggered_estimators", ["did", "event_study", "stacked"], ["calibrate", "diagnose", "fit", *CLAIMS]),
@@ -415,7 +416,7 @@ def run_as(project: Path, environment: dict[str, str], *arguments: str) -> subpr
 
 
 @pytest.mark.parametrize(("package", "expected", "table"), [
-    ("scipy", ["calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED], "estimates"),
+    ("scipy", ["align", "calibrate", "diagnose", "fit", "reproduce", "specify", *FITTED], "estimates"),
     ("xlsxwriter", ["manifest", "workbook"], None),
     ("snakemake", [], None),
 ])

@@ -133,6 +133,11 @@ class Paths:
         return self.data / "processed" / "published.html"
 
     @property
+    def pictures(self) -> Path:
+        """Folder of the figures themselves."""
+        return self.results / "figures"
+
+    @property
     def drawn(self) -> Path:
         """Folder of what belongs to the figures and is shown with them: the numbers (CSV) and the alternative text."""
         return self.data / "processed" / "figures"

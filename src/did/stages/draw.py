@@ -34,7 +34,6 @@ from did.report.figures.synthetic_weights import synthetic_weights
 from did.report.figures.timing import timing, timing_rows
 from did.report.figures.trends import parallel_trends
 from did.report.pages.section import section_html
-from did.report.writers.figure_files import publish
 from did.store import tables
 from did.store.provenance import write_text
 from did.words import count, period_name, plural, singular
@@ -62,7 +61,6 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     for prefix, draw in DRAWN.items():
         if any(figure.startswith(f"{prefix}_{name}") for figure in figures):
             draw(outcome)
-    publish(figures, paths)
     facts = family_facts(indicator.family, evaluation, without=without)
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
@@ -126,7 +124,8 @@ class Outcome:
     def frame(self, stem: str, words: str, unit: str) -> Frame:
         """Around a figure with values in ``unit``, whose title goes on with ``words``."""
         return Frame(self.paths.drawn / f"{stem}_{self.indicator.id}", f"{self.indicator.title}: {words}",
-                     subtitle(unit, self.indicator, self.evaluation), self.source, self.evaluation.units, unit)
+                     subtitle(unit, self.indicator, self.evaluation), self.source, self.evaluation.units, unit,
+                     pictures=self.paths.pictures)
 
     def effects(self, stem: str, words: str) -> Frame:
         """Around a figure of effects."""
@@ -254,7 +253,7 @@ def _timing(outcome: Outcome) -> None:
             else f"There is a figure for every {each}.")
     frame = Frame(outcome.paths.drawn / f"timing_{indicator.id}", f"{indicator.title}: who is treated when",
                   f"{evaluation.place}, {period_name(periods[0])} to {period_name(periods[-1])}. {said}",
-                  outcome.source, evaluation.units).marked(panel)
+                  outcome.source, evaluation.units, pictures=outcome.paths.pictures).marked(panel)
     timing(timing_rows(panel, outcome.later_onsets(), outcome.systems), frame, periods=periods)
 
 

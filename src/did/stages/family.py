@@ -17,7 +17,6 @@ from did.report.content.evaluation_facts import stage_tables
 from did.report.content.facts import estimator_name, levels, samples_of, treatments_of
 from did.report.figures.coefficients import Names, coefficient_panes
 from did.report.figures.style import Frame
-from did.report.writers.figure_files import publish
 from did.store import tables
 from did.words import plural
 
@@ -41,9 +40,8 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
         _coefficients(estimator, Frame(
             paths.drawn / name, f"{evaluation.families[family].title}: effects by {estimator_name(estimator)}",
             subtitle(_unit(members, evaluation), members[0], evaluation),
-            source_line(members, sources_of(members, evaluation)), evaluation.units), members, evaluation,
-            estimates, headline)
-    publish(figures.values(), paths)
+            source_line(members, sources_of(members, evaluation)), evaluation.units,
+            pictures=paths.pictures), members, evaluation, estimates, headline)
     return f"{family}: {plural(len(figures), 'figure')}"
 
 

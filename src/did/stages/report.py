@@ -19,7 +19,7 @@ from did.report.content.facts import only
 from did.report.figures.evidence import evidence_figure
 from did.report.figures.style import Frame
 from did.report.pages.report import Report, report_html
-from did.report.writers.figure_files import gather, publish
+from did.report.writers.figure_files import gather
 from did.report.writers.markdown import markdown_of
 from did.store import seals, tables
 from did.store.provenance import together, write_text
@@ -46,7 +46,6 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
                 for family, facts in zip(result_files.families(evaluation, without), front.families, strict=True)}
     answer = run_answer(evaluation, paths, without)
     _draw(answer, evaluation, paths)
-    publish([result_files.ANSWER], paths)
     gather([result_files.ANSWER, *result_files.every_figure(evaluation, without)], paths)
     synthetic = any(bool(frame["is_synthetic"].any()) for frame in frames.values())
     write_text(paths.results / result_files.FRONT, markdown_of(
@@ -74,5 +73,5 @@ def _draw(answer: Answer, evaluation: Evaluation, paths: Paths) -> None:
     rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units, brief=True)
     frame = Frame(stem, f"{about.heading if about else evaluation.title}: does it hold?", "",
                   source_line([indicator], sources_of([indicator], evaluation)), evaluation.units,
-                  about.unit if about else "", width=6.0)
+                  about.unit if about else "", width=6.0, pictures=paths.pictures)
     evidence_figure(rows, frame, decimals=decimals)

@@ -68,6 +68,7 @@ class Frame:
     unit : of the values drawn, such as "days per 100,000 adults"; "" if they have none.
     is_synthetic : whether the data are made up, which page and files then say.
     width : of the whole figure, inches.
+    pictures : folder of the picture, where that is not the one of its numbers and alternative text.
 
     >>> frame = Frame("results/waits", "Waits", "Days, England.", "a publisher")
     >>> frame.saying("30 areas.").subtitle
@@ -82,6 +83,7 @@ class Frame:
     unit: str = ""
     is_synthetic: bool = False
     width: float = WIDTH
+    pictures: Path | None = None
 
     @property
     def axis_unit(self) -> str:
@@ -223,14 +225,16 @@ def watermark(figure: Figure) -> None:
 
 
 def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> list[Path]:
-    """Write the frame's ``stem.svg``, ``.csv`` (the numbers) and ``.txt`` (alternative text); return the paths.
+    """Write the frame's ``stem.svg`` (in ``pictures``, if it has that), ``.csv`` (the numbers), ``.txt`` (alternative
+    text); return the paths.
 
     Each is written whole or not at all, and equal figures give equal bytes. ``numbers`` is any tidy frame of
     what is drawn; missing values become empty cells. Of synthetic data the watermark is drawn if it is not
     there yet, the alternative text says so first, and every row of the numbers is marked.
     """
     stem = Path(frame.stem)
-    paths = [stem.with_name(f"{stem.name}.{ending}") for ending in ("svg", "csv", "txt")]
+    paths = [(frame.pictures or stem.parent) / f"{stem.name}.svg",
+             *(stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "txt"))]
     if frame.is_synthetic:
         watermark(figure)
         alt_text = f"{NOT_REAL} {alt_text}"

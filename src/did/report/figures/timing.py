@@ -15,8 +15,9 @@ from did.report.figures.style import Frame
 from did.report.figures.trends import time_axis
 from did.words import count, period_name, plural
 
-# Inches: a line, between two blocks with the name of the second; at least, the bars, at most, the names.
-ROW, BETWEEN, LEAST_BARS, NAMES = 0.25, 0.5, 3.0, 4.5
+# Inches: a line, between two blocks with the name of the second; at least, the bars, at most, the names and the word
+# for units.
+ROW, BETWEEN, LEAST_BARS, NAMES, UNITS = 0.25, 0.5, 3.0, 4.5, 1.5
 LISTED = 12  # systems of a block; more are one line
 TREATED, LATER, COMPARED = "treated", "later", "compared"
 # What a stretch of a line is: its colour and its name in the key.
@@ -69,7 +70,8 @@ def timing(rows: pd.DataFrame, frame: Frame, *, periods: list[str]) -> list[Path
     lines = [_lines(block) for _, block in blocks]
     heads = [_head(block, frame.units) for _, block in blocks]
     names = min(NAMES, 0.25 + max(style.text_width(name) for block in lines for name, _ in block))
-    right = max(0.6, style.text_width(frame.units.capitalize(), bold=True) + 0.2)
+    units = style.shortened(frame.units.capitalize(), UNITS, bold=True)
+    right = max(0.6, style.text_width(units, bold=True) + 0.2)
     left = style.EDGE + max(names, style.WIDTH - LEAST_BARS - right - NAMES)
     width = style.WIDTH - left - right - style.EDGE
     deep = sum(BETWEEN + ROW * len(block) for block in lines)
@@ -80,7 +82,7 @@ def timing(rows: pd.DataFrame, frame: Frame, *, periods: list[str]) -> list[Path
     axes.set(xlim=(-0.5, len(periods) - 0.5), ylim=(deep, 0), yticks=[])
     first = pd.Period(periods[0])
     key.draw_key(figure, entries, bottom + 0.35 + deep + 0.35)
-    _write(axes, width + right, -0.12, frame.units.capitalize(), width, bold=True)
+    _write(axes, width + right, -0.12, units, width, bold=True)
     y = 0.0
     for ((role, _, _), block), each, head in zip(blocks, lines, heads, strict=True):
         _write(axes, -left + style.EDGE, y + 0.62 * BETWEEN, head, width, bold=True, right=False)

@@ -1,24 +1,14 @@
-"""Figures as files of the results: each picture once, and the numbers of all of them in one table."""
+"""The numbers of all figures as one table of the results."""
 
 from __future__ import annotations
 
 import csv
 import io
-import shutil
 from collections.abc import Iterable
 
 from did.project.paths import Paths
 from did.project.result_files import NUMBERS, table_file
-from did.store.provenance import atomic, write_text
-
-
-def publish(names: Iterable[str], paths: Paths) -> None:
-    """Move the pictures of these figures from where they were drawn to the results; numbers and alternative texts
-    stay, for the report. Raises FileNotFoundError for a figure that was not drawn."""
-    for name in names:
-        drawn = paths.drawn / f"{name}.svg"
-        with atomic(paths.results / "figures" / f"{name}.svg") as part:
-            shutil.move(drawn, part)
+from did.store.provenance import write_text
 
 
 def gather(names: Iterable[str], paths: Paths) -> None:
