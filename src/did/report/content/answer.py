@@ -33,7 +33,7 @@ SOME_MISSING = "; some data are missing."
 # Word for the claim -> what is said of it, in three parts: the one in the middle is the answer, the last says why.
 # {apart}: how few there are to go by; {but}, {and_but}: what the checks say.
 CLAIM = {
-    "holds": ("", "It holds", ": it is unlikely to be chance, and no check undoes it."),
+    "holds": ("", "The effect holds", ": it is unlikely to be chance, and no check undoes it."),
     "fragile": ("It is unlikely to be chance, but ", "it is fragile", ": {but}."),
     "not_shown": ("", "It is not shown to be an effect", ": {apart} it could be chance{and_but}."),
     "not_shown_as_published": ("The authors found no clear effect; ", "nor do we", "."),
