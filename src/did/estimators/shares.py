@@ -8,13 +8,14 @@ cohort stand for.
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 
-class Shares:
+class Shares(ABC):
     """The shares (units, parameters) of a result, and which treated units each parameter rests on.
 
     units  (units,) labels of the units used
@@ -23,71 +24,71 @@ class Shares:
     units: pd.Index
 
     @property
+    @abstractmethod
     def n_parameters(self) -> int:
         """Number of parameters."""
-        raise NotImplementedError
 
+    @abstractmethod
     def influence(self) -> np.ndarray:
         """Return the shares written out, (units, parameters)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def treated(self) -> np.ndarray:
         """Return (units, parameters) True for the treated units a parameter rests on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def silent(self) -> np.ndarray:
         """Return (parameters,) True where an estimator gives no share."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spread(self) -> np.ndarray:
         """Return (parameters,) roots of the sums over units of squared shares: errors by unit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def magnitude(self) -> np.ndarray:
         """Return (parameters,) sums over units of the size of shares, or a bound of them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def root(self) -> np.ndarray:
         """Return R (at most parameters, parameters), R'R the sums over units of products of shares: their covariance
         by unit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def behind_any(self) -> np.ndarray:
         """Return (units,) True for the treated units that any parameter rests on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sums(self, codes: np.ndarray, n_clusters: int) -> np.ndarray:
         """Return (clusters, parameters) sums of shares over ``codes`` (units,), the number of each unit's cluster."""
-        raise NotImplementedError
 
+    @abstractmethod
     def n_treated(self) -> np.ndarray:
         """Return (parameters,) numbers of treated units that a parameter rests on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def n_treated_clusters(self, codes: np.ndarray, n_clusters: int) -> np.ndarray:
         """Return (parameters,) numbers of clusters with such a unit; ``codes`` as in `sums`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def exposure(self, dose: np.ndarray) -> np.ndarray:
         """Return (parameters,) roots of the sums of squared ``dose`` (units,) over the treated units."""
-        raise NotImplementedError
 
     def outcome_size(self, outcome: np.ndarray, places: np.ndarray) -> float:
         """Return the root mean square of the units' outcomes: those at ``places`` (units,) of (rows, periods)
         ``outcome``, NaN = not observed."""
         return outcome_size(outcome[places])
 
+    @abstractmethod
     def columns(self, chosen: np.ndarray | Sequence[int]) -> Shares:
         """Return the shares of the parameters ``chosen``, a mask or their places."""
-        raise NotImplementedError
 
+    @abstractmethod
     def times(self, factor: float) -> Shares:
         """Return the shares of the parameters times a number."""
-        raise NotImplementedError
 
+    @abstractmethod
     def averaged(self, averages: Averages) -> Shares:
         """Return the shares of averages of the parameters."""
-        raise NotImplementedError
 
 
 @dataclasses.dataclass(frozen=True)
