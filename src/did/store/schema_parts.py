@@ -25,6 +25,12 @@ def count(nullable: bool = False) -> pa.Column:
     return pa.Column("Int64" if nullable else "int64", nullable=nullable, coerce=True)
 
 
+def counts(nullable: bool = False) -> dict[str, pa.Column]:
+    """The columns of how much an estimate rests on: observations, units and clusters, and those treated."""
+    names = ("n_obs", "n_units", "n_treated", "n_clusters", "n_treated_clusters")
+    return {name: count(nullable) for name in names}
+
+
 def flag() -> pa.Column:
     """A column of True and False."""
     return pa.Column(bool, coerce=True)

@@ -26,7 +26,7 @@ from did.store.columns import (
     P,
 )
 from did.store.evidence_tables import EVIDENCE_SCHEMAS, TESTED_P
-from did.store.schema_parts import count, flag, number, schema, text
+from did.store.schema_parts import count, counts, flag, number, schema, text
 
 CHECKED = b"did contract"
 STATUS = ["ok", "zero_by_rule", "suppressed", "missing", "estimated"]
@@ -150,11 +150,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "band_high": number(),
             "p_value": number(),
             "p_adjusted": number(),
-            "n_obs": count(),
-            "n_units": count(),
-            "n_treated": count(),
-            "n_clusters": count(),
-            "n_treated_clusters": count(),
+            **counts(),
             "n_parameters": count(nullable=True),
             "df": number(),
             "state": text(checks=pa.Check.isin(["estimated", "reference", "not_identified"])),
@@ -224,11 +220,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "coverage_least": number(),
             "coverage_most": number(),
             "n_draws": count(),
-            "n_obs": count(),
-            "n_units": count(),
-            "n_treated": count(),
-            "n_clusters": count(),
-            "n_treated_clusters": count(),
+            **counts(),
             "note": text(),
         },
         own={
@@ -278,11 +270,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "ci_low": number(),
             "ci_high": number(),
             "p_value": number(),
-            "n_obs": count(nullable=True),
-            "n_units": count(nullable=True),
-            "n_treated": count(nullable=True),
-            "n_clusters": count(nullable=True),
-            "n_treated_clusters": count(nullable=True),
+            **counts(nullable=True),
             "note": text(),
         },
     ),
@@ -391,11 +379,7 @@ SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "df": number(),
             "df_denominator": number(),
             "p_value": number(),
-            "n_obs": count(nullable=True),
-            "n_units": count(nullable=True),
-            "n_treated": count(nullable=True),
-            "n_clusters": count(nullable=True),
-            "n_treated_clusters": count(nullable=True),
+            **counts(nullable=True),
             "n_tried": count(nullable=True),
             "n_apart": count(nullable=True),
             "condition": text(checks=pa.Check.isin(["", "met", "not_met", "not_told_apart"])),
