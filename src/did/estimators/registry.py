@@ -13,7 +13,8 @@ import dataclasses
 import importlib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -178,7 +179,7 @@ class Estimator:
         return self.fit.partition(":")[0] if isinstance(self.fit, str) else self.fit.__module__
 
     @property
-    def parameters(self) -> dict[str, object]:
+    def parameters(self) -> Mapping[str, object]:
         """The keywords of the fit function and their defaults."""
         return parameters(self.call)
 
@@ -279,7 +280,8 @@ def defaults_of(command: str) -> tuple[str, ...]:
     return tuple(name for name, each in entries().items() if command in each.defaults)
 
 
-def parameters(call: Callable[..., object]) -> dict[str, object]:
+@cache
+def parameters(call: Callable[..., object]) -> Mapping[str, object]:
     """Return the keywords of a fit or design function, and their defaults."""
     return {word: given.default for word, given in inspect.signature(call).parameters.items() if word != "panel"}
 

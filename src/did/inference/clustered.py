@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -106,7 +103,7 @@ def by_level(result: Result, panel: Panel, level: str, rounding: np.ndarray
     if level == "unit":
         n_clusters, spread, n_treated = result.n_units, shares.spread(), shares.n_treated()
     else:
-        codes, found = pd.factorize(labels_of(result, panel, level), sort=True)
+        codes, found = pd.factorize(labels_of(result, panel, level))
         n_clusters, n_treated = len(found), shares.n_treated_clusters(codes, len(found))
         spread = root_sum_squares(shares.sums(codes, n_clusters), axis=0)
     return n_clusters, spread, _is_variation(spread, shares.magnitude(), rounding), n_treated
@@ -178,14 +175,13 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
         n_clusters, spread, has_error, n_treated_clusters = by_level(result, panel, cluster, rounding)
         factor = small_sample_factor(n_clusters, result.n_obs, result.n_parameters)
         factor = 1.0 if normal and n_clusters > 1 else factor
-        reference = _reference(None if normal else max(n_clusters - 1, 1))
         own_errors = result.unit_errors if cluster == "unit" else None
         std_error = np.where(has_error, np.sqrt(factor) * spread, np.nan)
         df = np.repeat(np.nan if normal else float(max(n_clusters - 1, 0)), len(std_error))
         if own_errors is not None:
             std_error, df = np.where(own_errors[:, 0] > rounding, own_errors[:, 0], np.nan), own_errors[:, 1]
-            reference = _reference(df)
-        half_width = reference.ppf((1 + level) / 2) * std_error
+        of_t = None if normal and own_errors is None else df
+        half_width = _quantile((1 + level) / 2, of_t) * std_error
         # An estimator that gives no influence says itself why there is no error.
         silent = shares.silent() | (own_errors is not None)
         known: dict[tuple, str] = {}
@@ -204,7 +200,7 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
             "std_error": std_error,
             "ci_low": result.estimate - half_width,
             "ci_high": result.estimate + half_width,
-            "p_value": 2 * reference.sf(np.abs(result.estimate) / std_error),
+            "p_value": 2 * _beyond(np.abs(result.estimate) / std_error, of_t),
             "n_treated": shares.n_treated(),
             "n_clusters": np.repeat(n_clusters, n),
             "n_treated_clusters": n_treated_clusters,
@@ -216,20 +212,21 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
     return blocks
 
 
-def _reference(df: int | np.ndarray | None) -> Any:
-    """Student's t with ``df`` degrees of freedom; the standard normal for None."""
-    if not isinstance(df, np.ndarray):
-        return _cached_reference(df)
-    from scipy import stats
+def _quantile(probability: float, df: np.ndarray | None) -> np.ndarray:
+    """Of Student's t with (parameters,) ``df`` degrees of freedom, missing where these are not above 0; of the standard
+    normal for None."""
+    from scipy import special  # what scipy.stats calls in the end, after a hundred times as long
 
-    return stats.t(df)
+    return np.asarray(special.ndtri(probability) if df is None else
+                      special.stdtrit(np.where(df > 0, df, np.nan), probability))
 
 
-@cache
-def _cached_reference(df: int | None) -> Any:
-    from scipy import stats
+def _beyond(statistic: np.ndarray, df: np.ndarray | None) -> np.ndarray:
+    """The probability of more than (parameters,) ``statistic`` under the same."""
+    from scipy import special
 
-    return stats.norm if df is None else stats.t(df)
+    return np.asarray(special.ndtr(-statistic) if df is None else
+                      special.stdtr(np.where(df > 0, df, np.nan), -statistic))
 
 
 def said(state: str, note: str) -> str:
