@@ -47,6 +47,7 @@ def unit_means(design: Design, fit: Fit | None = None) -> UnitMeans | None:
     if design.outcome.shape[1] != 1 or design.effects != "period":
         return None
     fit = design.fit() if fit is None else fit
+    assert fit.leverage is not None   # of every fit with period effects
     used = np.isfinite(fit.residual[:, 0])
     weight = np.where(used, design.weight[:, 0], 0.0)
     leverage = np.clip(fit.leverage[:, 0] + weight / weight.sum(), 0.0, 1.0)

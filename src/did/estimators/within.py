@@ -41,8 +41,8 @@ class Fit:
     n_obs        cells with a positive weight
     n_units      units with at least one such cell
     n_periods    periods with at least one such cell
-    leverage     (units, periods) how far a cell's own outcome moves its fit by way of the columns, the effects' part left
-                 out, 0 where the cell was not used; None of a fit that is not by these columns
+    leverage     (units, periods) how far a cell's own outcome moves its fit through the columns, the effects' part left
+                 out; 0 where the cell was not used; None if the fit did not find it
     """
 
     coefficient: np.ndarray
