@@ -5,7 +5,10 @@ How to add one: `did.estimators.registry`.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from did.errors import DidError, one_of, suggest
 from did.estimators.base import Panel, Result, refuse_cross_sections
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from did.estimators.design import Design
 
 __all__ = ["Estimator", "Option", "Panel", "Result", "UnitShares", "Words", "design_of", "entries", "entry", "estimate",
-           "in_run", "names", "overall", "register"]
+           "estimates_of", "in_run", "names", "overall", "register"]
 Found = TypeVar("Found")
 
 
@@ -30,6 +33,20 @@ def estimate(name: str, panel: Panel, **options: object) -> Result:
     for an estimator and option that take such), and whatever the estimator raises.
     """
     return _called(name, entry(name).call, panel, options)
+
+
+def estimates_of(name: str, panel: Panel, outcomes: np.ndarray, **options: object) -> np.ndarray:
+    """Return the (outcomes, parameters) estimates that `estimate` gives for each of (outcomes, units, periods) in place
+    of the panel's own, missing where these are.
+
+    Raises as `estimate` does.
+    """
+    many = entry(name).call_repeated
+    found = None if many is None else _called(name, many, panel, {"outcomes": outcomes, **options})
+    if found is not None:
+        return found
+    return np.array([estimate(name, dataclasses.replace(panel, outcome=outcome), **options).estimate
+                     for outcome in outcomes])
 
 
 def design_of(name: str, panel: Panel, **options: object) -> Design:

@@ -67,6 +67,24 @@ def estimate(panel: Panel, *, covariates: Sequence[str] = ()) -> Result:
     )
 
 
+def repeated(panel: Panel, outcomes: np.ndarray, *, covariates: Sequence[str] = ()) -> np.ndarray | None:
+    """Return the (outcomes, 1) coefficients that `estimate` gives for each of (outcomes, units, periods) in place of
+    the panel's own, missing where these are: treatment, the effects taken out, is the same for all.
+
+    None with covariates, and for numbers of no ordinary size. Raises DidError as `estimate`.
+    """
+    if covariates or panel.scaled()[0] is not panel:
+        return None
+    model = design(panel)
+    treatment = model.without_effects(model.regressors[:, :, 0])
+    squares = float((model.weight * treatment**2).sum())
+    if not squares > ROUNDING**2 * float((model.weight * model.regressors[:, :, 0] ** 2).sum()):
+        raise _flat(int((model.weight > 0).sum()))
+    lever = (model.weight * treatment / squares).ravel()
+    used = lever != 0
+    return outcomes.reshape(len(outcomes), -1)[:, used] @ lever[used, None]
+
+
 def _rows(panel: Panel) -> Rows | None:
     """Return the outcomes by cohort; None where these do not say all: some are missing, weights change over time, or
     units of a cohort differ in dose."""

@@ -15,6 +15,8 @@ from did.estimators.shares import UnitShares
 from did.estimators.unit_means import unit_means
 
 LAGS = ("all", "last_N", "yearly_means")
+# What earlier columns must leave of a column's sum of squares to be well clear of collinear.
+CLEAR = 1e-8
 
 
 def design(panel: Panel, *, lags: str = "all") -> Design:
@@ -79,6 +81,35 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
             "" if means is None else means.sentence(n_obs, n_parameters),
         ),
     )
+
+
+def repeated(panel: Panel, outcomes: np.ndarray, *, lags: str = "all") -> np.ndarray | None:
+    """Return the (outcomes, 1) coefficients that `estimate` gives for each of (outcomes, units, periods) in place of
+    the panel's own, missing where these are.
+
+    None unless the regression is one of unit means and no lag is near collinear with others, and for numbers of no
+    ordinary size. Raises DidError as `estimate`.
+    """
+    data = lagged(panel, lags)
+    model, used, n_outcomes = data.design, data.used, len(outcomes)
+    if model.outcome.shape[1] != 1 or panel.scaled()[0] is not panel:
+        return None
+    chosen = outcomes[:, panel.units.get_indexer(used.units)]
+    stacked = dataclasses.replace(used, outcome=chosen.reshape(-1, panel.n_periods))
+    before = lag_matrix(stacked, data.onset, lags)[0].reshape(n_outcomes, used.n_units, -1)
+    seen = data.onset + np.flatnonzero(np.isfinite(used.outcome[:, data.onset:]).all(axis=0))
+    treatment = np.broadcast_to(model.regressors[:, 0, -1], (n_outcomes, used.n_units))[:, :, None]
+    columns = np.concatenate([before, treatment, chosen[:, :, seen].mean(axis=2, keepdims=True)], axis=2)
+    weight = model.weight[:, 0]
+    for _ in range(2):
+        columns -= (weight / weight.sum() @ columns)[:, None, :]
+    columns *= np.sqrt(weight)[:, None]
+    # The last column of the triangle holds the outcome in terms of the others, of which treatment is the last.
+    triangle = np.asarray(np.linalg.qr(columns, mode="r"))
+    pivots = np.abs(np.diagonal(triangle, axis1=1, axis2=2))[:, :-1]
+    if not (pivots**2 > CLEAR * np.square(columns[:, :, :-1]).sum(axis=1)).all():
+        return None
+    return triangle[:, -2, -1:] / triangle[:, -2, -2:-1]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from did.errors import DidError, one_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from did.estimators.base import Panel, Result
     from did.estimators.design import Design
 
@@ -123,6 +125,9 @@ class Estimator:
     kind         what its result holds: see `Kind`
     fit          ``fit(panel, **options) -> Result``, or where it is, as ``module:function``
     design       ``design(panel, **options) -> Design`` or its place, where it is one regression; None elsewhere
+    repeated     ``repeated(panel, outcomes, **options)``, or where it is: the (outcomes, parameters) estimates for each
+                 of (outcomes, units, periods) in place of the panel's own, missing where that is; None where it cannot
+                 tell. For estimators that are much quicker that way
     own_options  what can be chosen, each a keyword of ``fit``, whose signature holds the defaults; choices about
                  averages need not be named
     needs        what it needs: see `Need`
@@ -146,6 +151,7 @@ class Estimator:
     kind: Kind
     fit: Place
     design: Place | None = None
+    repeated: Place | None = None
     own_options: tuple[Option, ...] = ()
     needs: tuple[Need, ...] = ()
     own_dates: bool = True
@@ -172,6 +178,11 @@ class Estimator:
             raise DidError(f"estimator {self.name}: expected one with a design; found none; take one that is a "
                            "regression")
         return _resolved(self.design)
+
+    @property
+    def call_repeated(self) -> Callable[..., np.ndarray | None] | None:
+        """The function that gives its estimates for many outcomes, if it has one."""
+        return None if self.repeated is None else _resolved(self.repeated)
 
     @property
     def module(self) -> str:
