@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from did.estimators.design import Design
+    from did.estimators.parts import Parts
 
 __all__ = ["Estimator", "Option", "Panel", "Result", "UnitShares", "Words", "design_of", "entries", "entry", "estimate",
-           "estimates_of", "in_run", "names", "overall", "register"]
+           "estimates_of", "in_run", "names", "overall", "parts_of", "register"]
 Found = TypeVar("Found")
 
 
@@ -47,6 +48,16 @@ def estimates_of(name: str, panel: Panel, outcomes: np.ndarray, **options: objec
         return found
     return np.array([estimate(name, dataclasses.replace(panel, outcome=outcome), **options).estimate
                      for outcome in outcomes])
+
+
+def parts_of(name: str, panel: Panel, kept: np.ndarray, **options: object) -> Parts | None:
+    """Return the one effect of the estimator ``name`` on each of the parts of ``panel`` that a column of ``kept``
+    (units, parts) keeps, found together; None if it has no way to, or none for such a panel.
+
+    Raises as `estimate` does of the whole panel.
+    """
+    many = entry(name).call_parts
+    return None if many is None else _called(name, many, panel, {"kept": kept, **options})
 
 
 def design_of(name: str, panel: Panel, **options: object) -> Design:

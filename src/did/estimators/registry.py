@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from did.estimators.base import Panel, Result
     from did.estimators.design import Design
+    from did.estimators.parts import Parts
 
 # What a result holds: one effect; effects by event time (and perhaps their average); effects by cohort and period, of
 # which averages are made; or differences before treatment alone, which are no effects.
@@ -128,6 +129,8 @@ class Estimator:
     repeated     ``repeated(panel, outcomes, **options)``, or where it is: the (outcomes, parameters) estimates for each
                  of (outcomes, units, periods) in place of the panel's own, missing where that is; None where it cannot
                  tell. For estimators that are much quicker that way
+    parts        ``parts(panel, kept, **options) -> Parts``, or where it is: the one effect on each part of the panel,
+                 the units in a column of ``kept`` (units, parts), or None; likewise
     own_options  what can be chosen, each a keyword of ``fit``, whose signature holds the defaults; choices about
                  averages need not be named
     needs        what it needs: see `Need`
@@ -152,6 +155,7 @@ class Estimator:
     fit: Place
     design: Place | None = None
     repeated: Place | None = None
+    parts: Place | None = None
     own_options: tuple[Option, ...] = ()
     needs: tuple[Need, ...] = ()
     own_dates: bool = True
@@ -183,6 +187,11 @@ class Estimator:
     def call_repeated(self) -> Callable[..., np.ndarray | None] | None:
         """The function that gives its estimates for many outcomes, if it has one."""
         return None if self.repeated is None else _resolved(self.repeated)
+
+    @property
+    def call_parts(self) -> Callable[..., Parts | None] | None:
+        """The function that gives its effect on many parts of a panel, if it has one."""
+        return None if self.parts is None else _resolved(self.parts)
 
     @property
     def module(self) -> str:

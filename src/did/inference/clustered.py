@@ -68,17 +68,19 @@ def rounding_error(outcome: np.ndarray, exposure: np.ndarray) -> np.ndarray:
     parameter rests on, 0 for others. A mean over these units of numbers that are off by `ROUNDING` of the root mean
     square outcome.
     """
-    return _rounding(outcome_size(outcome), root_sum_squares(exposure, axis=0))
+    return rounding_from(outcome_size(outcome), root_sum_squares(exposure, axis=0))
 
 
-def _rounding(size: float, total: np.ndarray) -> np.ndarray:
+def rounding_from(size: float | np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return (parameters,) `rounding_error` from the root mean square outcome, the same or one for each, and the roots
+    of the sums of squared exposures."""
     return ROUNDING * np.divide(size, total, out=np.zeros(len(total)), where=total > 0)
 
 
 def rounding_of(result: Result, panel: Panel) -> np.ndarray:
     """Return `rounding_error` of the parameters of ``result``, estimated on ``panel``."""
     places = result.places(panel)
-    return _rounding(result.shares.outcome_size(panel.outcome, places), result.shares.exposure(panel.dose[places]))
+    return rounding_from(result.shares.outcome_size(panel.outcome, places), result.shares.exposure(panel.dose[places]))
 
 
 def varies(influence: np.ndarray, sums: np.ndarray, rounding: np.ndarray) -> np.ndarray:
@@ -87,10 +89,11 @@ def varies(influence: np.ndarray, sums: np.ndarray, rounding: np.ndarray) -> np.
     Sums are nothing but cancellation below a share of the units' own influence, and nothing but rounding below
     ``rounding`` (parameters,) of `rounding_error`.
     """
-    return _is_variation(root_sum_squares(sums, axis=0), np.abs(influence).sum(axis=0), rounding)
+    return is_variation(root_sum_squares(sums, axis=0), np.abs(influence).sum(axis=0), rounding)
 
 
-def _is_variation(spread: np.ndarray, magnitude: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+def is_variation(spread: np.ndarray, magnitude: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Return (parameters,) `varies` from roots of sums of squared cluster sums and sums of the size of influences."""
     return (spread > CANCELLED * magnitude) & (spread > rounding)
 
 
@@ -106,7 +109,7 @@ def by_level(result: Result, panel: Panel, level: str, rounding: np.ndarray
         codes, found = pd.factorize(labels_of(result, panel, level))
         n_clusters, n_treated = len(found), shares.n_treated_clusters(codes, len(found))
         spread = root_sum_squares(shares.sums(codes, n_clusters), axis=0)
-    return n_clusters, spread, _is_variation(spread, shares.magnitude(), rounding), n_treated
+    return n_clusters, spread, is_variation(spread, shares.magnitude(), rounding), n_treated
 
 
 def labels_of(result: Result, panel: Panel, level: str) -> np.ndarray:
@@ -181,7 +184,7 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
         if own_errors is not None:
             std_error, df = np.where(own_errors[:, 0] > rounding, own_errors[:, 0], np.nan), own_errors[:, 1]
         of_t = None if normal and own_errors is None else df
-        half_width = _quantile((1 + level) / 2, of_t) * std_error
+        half_width = quantile((1 + level) / 2, of_t) * std_error
         # An estimator that gives no influence says itself why there is no error.
         silent = shares.silent() | (own_errors is not None)
         known: dict[tuple, str] = {}
@@ -190,8 +193,8 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
                                                              silent.tolist(), strict=True):
             key = state, text, n_with, has_one, is_silent
             if key not in known:   # most parameters have the same
-                caveat = "" if is_silent else _caveat(state, n_clusters, factor, n_with, has_one, cluster)
-                known[key] = join_notes(said(state, text), caveat, result.note)
+                about = "" if is_silent else caveat(state, n_clusters, factor, n_with, has_one, cluster)
+                known[key] = join_notes(said(state, text), about, result.note)
             note.append(known[key])
         n = len(result.estimate)
         blocks.append({
@@ -200,7 +203,7 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
             "std_error": std_error,
             "ci_low": result.estimate - half_width,
             "ci_high": result.estimate + half_width,
-            "p_value": 2 * _beyond(np.abs(result.estimate) / std_error, of_t),
+            "p_value": 2 * beyond(np.abs(result.estimate) / std_error, of_t),
             "n_treated": shares.n_treated(),
             "n_clusters": np.repeat(n_clusters, n),
             "n_treated_clusters": n_treated_clusters,
@@ -212,17 +215,17 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
     return blocks
 
 
-def _quantile(probability: float, df: np.ndarray | None) -> np.ndarray:
-    """Of Student's t with (parameters,) ``df`` degrees of freedom, missing where these are not above 0; of the standard
-    normal for None."""
+def quantile(probability: float, df: np.ndarray | None) -> np.ndarray:
+    """Return a quantile of Student's t with (parameters,) ``df`` degrees of freedom, missing where these are not above
+    0; of the standard normal for None."""
     from scipy import special  # what scipy.stats calls in the end, after a hundred times as long
 
     return np.asarray(special.ndtri(probability) if df is None else
                       special.stdtrit(np.where(df > 0, df, np.nan), probability))
 
 
-def _beyond(statistic: np.ndarray, df: np.ndarray | None) -> np.ndarray:
-    """The probability of more than (parameters,) ``statistic`` under the same."""
+def beyond(statistic: np.ndarray, df: np.ndarray | None) -> np.ndarray:
+    """Return the probability of more than (parameters,) ``statistic`` under the same."""
     from scipy import special
 
     return np.asarray(special.ndtr(-statistic) if df is None else
@@ -236,9 +239,10 @@ def said(state: str, note: str) -> str:
     return f"not identified: {note}" if state == NOT_IDENTIFIED else note
 
 
-def _caveat(
+def caveat(
     state: str, n_clusters: int, factor: float, n_treated_clusters: int, has_error: bool, cluster: str
 ) -> str:
+    """Return what to say of a standard error, or of why there is none; empty if nothing."""
     if state != ESTIMATED:
         return ""
     if n_clusters < 2:
