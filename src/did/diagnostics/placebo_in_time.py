@@ -118,7 +118,7 @@ def _rows(panel: Panel, every: list[Panel], name: str, options: dict) -> list[di
 
 
 def _counts(result: Result) -> dict[str, int]:
-    return {"n_obs": result.n_obs, "n_units": result.n_units, "n_treated": int(result.treated.any(axis=1).sum())}
+    return {"n_obs": result.n_obs, "n_units": result.n_units, "n_treated": int(result.shares.behind_any().sum())}
 
 
 def _onset(panel: Panel) -> str:
