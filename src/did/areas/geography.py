@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.areas.whole_units import refuse_both, refuse_incomplete, refuse_levels, refuse_uncovered
+from did.areas.whole_units import (
+    Editions,
+    editions,
+    refuse_both,
+    refuse_incomplete,
+    refuse_levels,
+    refuse_uncovered,
+)
 from did.errors import DidError, listed, suggest
 from did.readers.reference import read_reference
 
@@ -86,9 +93,9 @@ class UpperTier:
         refuse_levels(own, self._county_of, self._names, where)
         own = own.loc[own["area_code"].isin(self.districts["lad_code"])]
         authorities = frame.assign(unit=frame["area_code"].map(self.unit_of))
-        for rows, group, members in ((own, "authority", self._districts_of), (authorities, "unit", self._areas_of)):
-            refuse_incomplete(rows, group, members, self.changes, where)
-            refuse_both(rows, group, members, self.changes, where)
+        for rows, group, dated in ((own, "authority", self._districts_of), (authorities, "unit", self._areas_of)):
+            refuse_incomplete(rows, group, dated, where)
+            refuse_both(rows, group, dated, where)
         placed = frame.assign(unit=frame["area_code"].map(self.unit_of))
         upper = frame.drop_duplicates("own_code").set_index("own_code")["area_code"]
         area_audit = _area_audit(placed.assign(reason="", area_code=placed["own_code"]))
@@ -131,14 +138,14 @@ class UpperTier:
                 | self.authorities.set_index("area_code")["area_name"].to_dict())
 
     @cached_property
-    def _districts_of(self) -> dict[str, set[str]]:
-        """Districts of every upper-tier authority, of any date."""
-        return self.districts.groupby("area_code")["lad_code"].agg(set).to_dict()
+    def _districts_of(self) -> Editions:
+        """Districts of every upper-tier authority, at each date."""
+        return editions(self.districts.groupby("area_code")["lad_code"].agg(set).to_dict(), self.changes)
 
     @cached_property
-    def _areas_of(self) -> dict[str, set[str]]:
-        """Upper-tier authorities of every unit, of any date."""
-        return self.authorities.groupby("unit")["area_code"].agg(set).to_dict()
+    def _areas_of(self) -> Editions:
+        """Upper-tier authorities of every unit, at each date."""
+        return editions(self.authorities.groupby("unit")["area_code"].agg(set).to_dict(), self.changes)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Combine rates by upper-tier authority to rates by unit: means weighted by population where areas merged.
@@ -162,8 +169,7 @@ class UpperTier:
                            f"upper_tier_authorities.csv{_more(unknown['area_code'])}; a rate of districts needs its "
                            "counts (numerator and denominator) to be summed to one: correct the code or give counts; "
                            f"{OR_LEAVE_OUT}")
-        refuse_incomplete(frame.assign(unit=frame["area_code"].map(self.unit_of)), "unit", self._areas_of, self.changes,
-                          where)
+        refuse_incomplete(frame.assign(unit=frame["area_code"].map(self.unit_of)), "unit", self._areas_of, where)
         upper = weights["area_code"].map(self.districts.set_index("lad_code")["area_code"]).fillna(weights["area_code"])
         people = (weights.assign(area_code=upper).groupby(["area_code", "period"], as_index=False)["value"]
                   .sum(skipna=False).rename(columns={"value": "weight"}))
