@@ -7,7 +7,10 @@ import pandas as pd
 from did.areas import geography, plain_units, waves
 from did.errors import DidError, suggest
 from did.panels.outcomes import Observations, Outcomes
-from did.project.config import Evaluation, Indicator, Measure, Specification, period
+from did.project.config import Evaluation
+from did.project.config_parts import period
+from did.project.indicator import Indicator, Measure
+from did.project.specification import Specification
 from did.project.waves_table import read_table
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from did.areas import geography
 from did.errors import DidError, listed
-from did.project.config import Counts, Indicator, Population, Rate
+from did.project.indicator import Counts, Indicator, Population, Rate
 from did.readers.fingertips_csv import time_period
 
 Observations = Mapping[str, pd.DataFrame]
