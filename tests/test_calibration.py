@@ -10,13 +10,14 @@ from did.errors import DidError
 from did.estimators import design_of, estimate, overall
 from did.estimators.base import Panel
 from did.inference import few_clusters, placebo, refit
+from did.inference.assignments import near_in_size
 from did.inference.bias_reduced import bias_reduced
 from did.inference.calibration import Settings, calibrate
 from did.inference.clustered import small_sample_factor, summarise
 from did.inference.headline import headline, methods_by_rule
 from did.inference.methods import Question, infer
 from did.inference.names import METHODS
-from did.inference.randomisation import near_in_size, randomisation
+from did.inference.randomisation import randomisation
 from did.inference.schemes import schemes
 from did.inference.trials import Asked, GroupTimeTrial, RefitTrial
 from did.inference.wild import wild_bootstrap

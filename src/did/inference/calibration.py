@@ -20,9 +20,9 @@ from did.estimators import names as estimators_where
 from did.estimators.base import Panel
 from did.estimators.ldv import lag_matrix
 from did.estimators.registry import BINARY, LAGS
+from did.inference.assignments import near_in_size
 from did.inference.group_time_sums import is_plain
 from did.inference.names import METHODS, SCHEMES
-from did.inference.randomisation import near_in_size
 from did.inference.schemes import Scheme, schemes
 from did.inference.trials import (
     Asked,

@@ -24,7 +24,7 @@ from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns
 from did.inference.bias_reduced import LEVERAGE_ONE
 from did.inference.clustered import CANCELLED
-from did.inference.randomisation import fewest_rows
+from did.inference.reassigned_cells import fewest_rows
 
 # Numbers that rows by columns of the regression may hold.
 LARGEST = 200_000_000
