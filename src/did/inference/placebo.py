@@ -218,8 +218,8 @@ def unit_spread(model: Regression, z: np.ndarray, found: Simple) -> np.ndarray:
 
 def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: Collection[str]
                        ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Errors and degrees of freedom of each draw by those of ``kinds`` that are CR2, CR3 and the jackknife over clusters;
-    ``model`` is `compact`.
+    """Errors and degrees of freedom of each draw by those of ``kinds`` that are CR2, CR3 and the jackknife over
+    clusters; ``model`` is `compact`.
 
     With Q_g Q_g' = diag(1 - d) and h = f_g / sqrt(f'f), 1 - H_gg is diag(d) - hh': only d is the same in all draws.
     `_weighed` has its inverse, or the root of that, times h without a decomposition for each draw.
