@@ -230,23 +230,22 @@ def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: C
     treatment, left = model.columns @ z.T, np.clip(1 - (model.basis**2).sum(axis=1), 0.0, 1.0)
     score = {kind: np.zeros(n_draws) for kind in powers}
     own = {kind: np.empty((n_clusters, n_draws)) for kind in powers}
-    lean = {kind: np.empty((n_clusters, k + 1, n_draws)) for kind in powers}
+    lean = {kind: np.empty((n_clusters, n_draws, k + 1)) for kind in powers}
     n_rows = np.diff(np.append(model.starts, len(left)))
     for size in np.unique(n_rows):   # clusters of as many rows at once
         alike = np.flatnonzero(n_rows == size)
         rows = model.starts[alike][:, None] + np.arange(size)
-        turned, basis = treatment[rows], model.basis[rows].swapaxes(1, 2)
+        turned, basis = treatment[rows], model.basis[rows]
         rest = model.outcome[rows][:, :, None] - found.estimate * turned
         for kind, weighed in _weighed(left[rows], turned / root, powers).items():
             weighed *= root
             score[kind] += np.einsum("gd,gd->d", *2 * [np.einsum("gid,gid->gd", weighed, rest)])
             own[kind][alike] = np.einsum("gid,gid->gd", weighed, weighed)
-            lean[kind][alike, :k] = basis @ weighed
-            lean[kind][alike, k] = np.einsum("gid,gid->gd", weighed, turned) / root
+            lean[kind][alike, :, :k] = weighed.swapaxes(1, 2) @ basis
+            lean[kind][alike, :, k] = np.einsum("gid,gid->gd", weighed, turned) / root
     corrected = {}
     for kind in powers:
-        hat = np.einsum("gid,gid->gd", lean[kind], lean[kind])
-        by_draw = np.ascontiguousarray(lean[kind].transpose(2, 0, 1))
+        hat, by_draw = np.einsum("gdi,gdi->gd", lean[kind], lean[kind]), lean[kind].swapaxes(0, 1)
         # The squares of LL' and L'L have one sum.
         overlap = by_draw.swapaxes(1, 2) @ by_draw if k < n_clusters else by_draw @ by_draw.swapaxes(1, 2)
         trace = (own[kind] - hat).sum(axis=0)
@@ -275,8 +274,9 @@ def _weighed(left: np.ndarray, h: np.ndarray, powers: Collection[str]) -> dict[s
     if "CR2" in powers:
         points, weights = _root_points()
         inverse = 1 / (d[:, None, :] + points[:, None])
-        along = inverse @ np.where(well[:, None], squares, 0.0)
-        found["CR2"] = h * (inverse.swapaxes(1, 2) @ (weights[:, None] / (1 - along)))
+        scaled = inverse @ np.where(well[:, None], squares, 0.0)
+        np.divide(weights[:, None], np.subtract(1, scaled, out=scaled), out=scaled)
+        found["CR2"] = h * (inverse.swapaxes(1, 2) @ scaled)
     if "CR3" in powers:
         found["CR3"] = h / d[:, :, None] / np.where(well, remains, 1.0)[:, None]
     ill, draws = np.nonzero(~well)

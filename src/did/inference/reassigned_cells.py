@@ -12,8 +12,9 @@ from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
 from did.inference.clustered import CANCELLED, rounding_error
 
-# Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws.
-LARGEST, BLOCK = 200_000_000, 4_000_000
+# Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws, few enough to stay
+# near the processor.
+LARGEST, BLOCK = 200_000_000, 50_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,13 +106,14 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
     codes = np.concatenate([observed[None, :], assignments])
     actual = cells.columns @ doses[observed].ravel()
     estimate = actual @ cells.outcome / (actual @ actual)
+    on_outcome, on_actual = (np.add.reduceat(cells.columns * other[:, None], cells.starts, axis=0).T
+                             for other in (cells.outcome, actual))
     step = max(1, BLOCK // max(cells.columns.shape))
     blocks = []
     for start in range(0, len(codes), step):
         z = doses[codes[start : start + step]].reshape(-1, cells.columns.shape[1])
-        treatment = z @ cells.columns.T
-        product, square, cross = (np.add.reduceat(treatment * other, cells.starts, axis=1)
-                                  for other in (cells.outcome, treatment, actual))
+        product, cross = z @ on_outcome, z @ on_actual
+        square = np.add.reduceat((z @ cells.columns.T) ** 2, cells.starts, axis=1)
         denominator = square.sum(axis=1)
         identified = denominator > COLLINEAR * (z**2 @ cells.squares)
         safe = np.where(identified, denominator, 1.0)[:, None]

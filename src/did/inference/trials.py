@@ -24,7 +24,7 @@ from did.inference.schemes import Scheme
 # Assignments that share their signs of the wild bootstrap, at most: signs have a simulation error in common, too.
 SHARED = 100
 # Numbers that one block of draws may hold: few enough to stay near the processor.
-BLOCK = 1_000_000
+BLOCK = 250_000
 
 # Of each assignment: whether a method rejects, and the width of its interval.
 Verdict = tuple[np.ndarray, np.ndarray]
@@ -137,7 +137,7 @@ class RegressionTrial:
             parts.append({"clustered_unit": by_t(every.estimate, np.where(every.varies, error, np.nan), n_units - 1.0,
                                                  asked.confidence)})
         if "wild_bootstrap" in asked.methods:
-            for block in _blocks(len(z), min(SHARED, BLOCK // n_clusters**2)):
+            for block in _blocks(len(z), min(SHARED, 4 * BLOCK // n_clusters**2)):
                 own = every.of(block)
                 signs = 2 * generator.integers(0, 2, size=(asked.wild_draws, n_clusters), dtype=np.int8) - 1
                 drawn, critical = placebo.wild(self.fewest, z[block], own, signs.astype(np.float32), asked.confidence)
@@ -173,7 +173,7 @@ class GroupTimeTrial:
 
     def _averages(self, chosen: np.ndarray, by_unit: bool = False) -> group_time_sums.Averages:
         parts = [group_time_sums.averages(self.sums, self.labels(chosen[block]), by_unit=by_unit)
-                 for block in _blocks(len(chosen), BLOCK // (10 * len(self.available)))]
+                 for block in _blocks(len(chosen), BLOCK // (4 * len(self.available)))]
         return group_time_sums.Averages(*(np.concatenate([getattr(part, field.name) for part in parts])
                                           for field in dataclasses.fields(group_time_sums.Averages)))
 
