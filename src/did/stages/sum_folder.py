@@ -28,7 +28,7 @@ class Workers:
 
 
 def read_by_jobs(path: str | Path, columns: Columns, frequency: str, anticipation: int, workers: Workers) -> Folder:
-    """Return what `did.readers.parquet_folder.read_folder` does, to the last bit, read by a job for each batch of files.
+    """Return what `did.readers.parquet_folder.read_folder` does, to the last bit, by a job for each batch of files.
 
     Only the columns of periods and cohorts are read here. What jobs hand on is kept in data/interim/folders of the
     current folder: a run that was stopped is taken up again, and where files changed only their batches are read again.
