@@ -149,7 +149,11 @@ def _of_folder(panel: str, columns: Any, workers: dict[str, Any] | None, asked: 
 @click.argument("output")
 @click.pass_obj
 def sum_folder(state: State, job: str, output: str) -> None:
-    """Do a JOB of did estimate FOLDER --cores, and write its table to OUTPUT."""
+    """Do a JOB of did estimate FOLDER --cores, and write its table to OUTPUT.
+
+    \b
+    did sum data/interim/folders/parts/batches/00000.json data/interim/folders/parts/shards/00000.parquet
+    """
     from did.stages import sum_folder as stage
 
     state.finish(stage.run(job, output))
