@@ -182,9 +182,9 @@ def _fits(
     """Return each cohort's period effects, net of covariates with one slope for all, and which have a slope.
 
     cohort (units,) codes; covariates each (units, periods). With ``slopes`` units are cohorts, each by itself. The
-    slope comes from residuals of the cohorts' own effects (Frisch, Waugh and Lovell); its influence passes to the effects. A covariate that the effects
-    explain, such as one fixed over time, is dropped. The influence of a unit on a cohort's effects is
-    S^+ (w_i x residual_i), S the normal equations.
+    slope comes from residuals of the cohorts' own effects (Frisch, Waugh and Lovell); its influence passes to the
+    effects. A covariate that the effects explain, such as one fixed over time, is dropped. The influence of a unit on a
+    cohort's effects is S^+ (w_i x residual_i), S the normal equations.
     """
     systems = {int(code): _System.of(weight, cohort == code) for code in np.unique(cohort)}
     solved = {code: [one.solve(values) for values in (outcome, *covariates)] for code, one in systems.items()}
