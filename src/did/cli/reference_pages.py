@@ -156,7 +156,7 @@ def _command(name: str, command: click.Command, level: int) -> list[str]:
     if options:
         lines.append(_options(options))
     if isinstance(command, click.Group):
-        for each in sorted(command.commands):
+        for each in sorted(word for word, own in command.commands.items() if not own.hidden):
             lines += _command(f"{name} {each}", command.commands[each], level + 1 if level > 2 else 2)
     return lines
 
