@@ -10,7 +10,6 @@ import pandas as pd
 
 from did.areas import waves
 from did.errors import one_of
-from did.estimators import entry
 from did.estimators.base import PERIODS_PER_YEAR
 from did.evidence import load_claims
 from did.project import result_files
@@ -22,10 +21,8 @@ from did.report.content.describe import effect_unit, measure, onset, source_line
 from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables
 from did.report.content.evidence_rows import evidence_rows, leading
 from did.report.content.facts import PERIODS, estimator_name, only, own_dates_names, samples_of, select
-from did.report.content.robustness_rows import alternatives
 from did.report.figures.event_study import TimeAxis, event_study
 from did.report.figures.evidence import evidence_figure
-from did.report.figures.robustness import robustness_forest
 from did.report.figures.series import series_by_wave, wave_means
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
 from did.report.figures.staggered import PublishedNumber, estimators_over_event_time
@@ -209,24 +206,6 @@ def _weights(outcome: Outcome) -> None:
     synthetic_weights(rows, frame.marked(outcome.panel), cohort=cohort)
 
 
-def _robustness(outcome: Outcome) -> None:
-    evaluation, indicator = outcome.evaluation, outcome.indicator
-    static = [name for name in evaluation.estimators if entry(name).overall]
-    rows = alternatives(
-        indicator=indicator.id, samples=list(evaluation.samples),
-        **{table: outcome.leading(table) for table in ("estimates", "diagnostics", "specifications")},
-        specification=evaluation.default_specification, treatment=evaluation.treatments[0],
-        estimators=sorted(static, key=lambda name: name != indicator.published_estimator))
-    called = samples_of(evaluation)
-    rows = rows.assign(what=[called.get(key, what) if group == "left_out" else what
-                             for group, key, what in zip(rows["group"], rows["key"], rows["what"], strict=True)])
-    headline = outcome.tables["headline"]
-    own = headline[[*outcome.cell]].eq(pd.Series(outcome.cell)).all(axis=1)
-    robustness_forest(rows, outcome.effects("robustness", "the estimate and its alternatives"),
-                      estimator=indicator.published_estimator, headline=headline.loc[own],
-                      published=outcome.published)
-
-
 def _specifications(outcome: Outcome) -> None:
     evaluation, indicator = outcome.evaluation, outcome.indicator
     default = choices_of(evaluation.specifications[evaluation.default_specification], indicator)
@@ -259,5 +238,5 @@ def _timing(outcome: Outcome) -> None:
 
 # Beginning of the names of figures -> what draws them, in order.
 DRAWN = {"evidence": _evidence, "trends": _trends, "series": _series, result_files.EVENT_STUDY: _event_studies,
-         "estimators": _estimators, "weights": _weights, "robustness": _robustness, "specification": _specifications,
+         "estimators": _estimators, "weights": _weights, "specification": _specifications,
          "timing": _timing}

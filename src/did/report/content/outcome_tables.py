@@ -107,7 +107,7 @@ def counts_table(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
         indicator=facts.total, estimates=tables["estimates"], diagnostics=tables["diagnostics"],
         specifications=tables["specifications"], specification=facts.specification, estimators=estimators,
         samples=list(facts.samples), treatment=next(iter(facts.treatments)))
-    rows = rows.loc[rows["cluster"].isin(list(facts.clusters)) & rows["status"].eq("done")]
+    rows = rows.loc[rows["cluster"].isin(list(facts.clusters))]
     value = printed_value(tables["reproduction"], facts)
     ours = rows.loc[rows["group"].eq("default") & rows["estimator"].eq(facts.estimator), "estimate"].iloc[0]
     sign = float(np.sign(ours if value is None else value))
@@ -138,7 +138,7 @@ def _counted(what: str, by: str, rows: pd.DataFrame, sign: float, facts: Facts) 
     out = leaves_out_zero(rows, sign)
     counts = {level: (f"{int(out[here].sum())} of {int(here.sum())}" if (here := rows["cluster"].eq(level)).any()
                       else "") for level in facts.clusters}
-    n = len(rows.drop_duplicates(["key", "what", "estimator"]))
+    n = len(rows.drop_duplicates(["key", "estimator"]))
     return {"what": what, "by": by, "n": n, "smallest": rows["estimate"].min(), "largest": rows["estimate"].max(),
             "std_error": rows["std_error"].median(), **counts}
 

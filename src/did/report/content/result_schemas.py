@@ -88,12 +88,6 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
             "kind": ("unit: of a donor; time: of a period before treatment", CODE, NEVER),
             "label": ("the donor, or the period", TEXT, NEVER),
             "weight": ("its share of the comparison", "share, 0 to 1", NEVER)}),
-    "tables/figures.csv: robustness_*": (
-        "a line of the figure of alternatives",
-        "indicator group kind words estimate ci_low ci_high smallest largest is_synthetic", {
-            "group": ("heading that the line stands under", TEXT, NEVER),
-            "kind": ("printed, ours, the kind of an alternative, or range", CODE, NEVER),
-            "words": ("what the line says", TEXT, NEVER)}),
     "tables/figures.csv: specification_*": (
         "an estimate under a specification, with its choices", f"place indicator specification sample treatment "
                                                                f"estimator cluster "

@@ -42,7 +42,6 @@ FIGURES = {
     result_files.EVENT_STUDY: "By time since onset",
     "estimators": "Estimators side by side",
     "weights": "Whom the treated are compared with",
-    "robustness": "The estimate and its alternatives",
     "specification": "Every specification",
     "timing": "Who is treated when",
 }
