@@ -70,13 +70,12 @@ def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str,
 
 def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
     """Names of an indicator's figures, without folder and ending, in the order of its section in the report: the
-    evidence, trend graphs, means of each wave where there are several onsets, event study, estimators, whom the treated
-    are compared with and, if it is one of the ``headlines``, the specification curve and who was treated when."""
+    evidence, trend graphs, means of each wave where there are several onsets, event study, estimators and, if
+    it is one of the ``headlines``, the specification curve and who was treated when."""
     several = staggered_specification(evaluation) is not None
     names = ["evidence", "trends", *(["series"] if several else [])]
     found = [*(f"{name}_{indicator}" for name in names), *event_studies(evaluation, indicator).values()]
-    names = [*(["estimators"] if several else []), "weights"]
-    names += ["specification", "timing"] if indicator in headlines else []
+    names = [*(["estimators"] if several else []), *(["specification", "timing"] if indicator in headlines else [])]
     return [*found, *(f"{name}_{indicator}" for name in names)]
 
 

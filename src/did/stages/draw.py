@@ -27,7 +27,6 @@ from did.report.figures.series import series_by_wave, wave_means
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
 from did.report.figures.staggered import PublishedNumber, estimators_over_event_time
 from did.report.figures.style import Frame
-from did.report.figures.synthetic_weights import synthetic_weights
 from did.report.figures.timing import timing, timing_rows
 from did.report.figures.trends import parallel_trends
 from did.report.pages.section import section_html
@@ -59,6 +58,9 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
         if any(figure.startswith(f"{prefix}_{name}") for figure in figures):
             draw(outcome)
     facts = family_facts(indicator.family, evaluation, without=without)
+    weights = frames["weights"]
+    frames["weights"] = weights.assign(label=weights["label"].mask(
+        weights["level"].eq("system"), weights["label"].replace(outcome.systems)))
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
         tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
@@ -190,22 +192,6 @@ def _estimators(outcome: Outcome) -> None:
         axis=outcome.time_axis, published=outcome.published)
 
 
-def _weights(outcome: Outcome) -> None:
-    """Whom synthetic difference-in-differences compares the largest cohort with."""
-    rows, evaluation = outcome.tables["weights"], outcome.evaluation
-    level = evaluation.clusters[-1]
-    units = evaluation.units if level == "unit" else f"{level}s"
-    frame = outcome.frame("weights", f"which {units} synthetic difference-in-differences compares with",
-                          "shares of the comparison")
-    frame = replace(frame, units=units, unit="")
-    first = outcome.panel.drop_duplicates("unit")["cohort"].value_counts()
-    cohort = next((name for name in first.index if name in set(rows["cohort"])), "")
-    names = outcome.systems if level == "system" else {}
-    rows = rows.assign(label=[names.get(label, label) if kind == "unit" else label
-                              for label, kind in zip(rows["label"], rows["kind"], strict=True)])
-    synthetic_weights(rows, frame.marked(outcome.panel), cohort=cohort)
-
-
 def _specifications(outcome: Outcome) -> None:
     evaluation, indicator = outcome.evaluation, outcome.indicator
     default = choices_of(evaluation.specifications[evaluation.default_specification], indicator)
@@ -238,5 +224,5 @@ def _timing(outcome: Outcome) -> None:
 
 # Beginning of the names of figures -> what draws them, in order.
 DRAWN = {"evidence": _evidence, "trends": _trends, "series": _series, result_files.EVENT_STUDY: _event_studies,
-         "estimators": _estimators, "weights": _weights, "specification": _specifications,
+         "estimators": _estimators, "specification": _specifications,
          "timing": _timing}

@@ -22,7 +22,7 @@ from did.report.content.result_tables import (
 from did.report.content.robustness_rows import FEW_CLUSTERS, GROUPS, alternatives, leaves_out_zero
 from did.report.content.sentence import Sentence
 from did.report.content.table import Column, Table, row_decimals, text_table
-from did.words import count, number, plural, short_decimals
+from did.words import count, number, period_name, plural, short_decimals
 
 # Heading -> beginnings of the names of its diagnostics; each goes where the first of them fits.
 TOPICS = {
@@ -43,6 +43,8 @@ OTHERS = "Other diagnostics"
 # Fates of areas in the order they are said, and their words.
 FATES = {"kept": "kept", "merged": "merged", "excluded": "left out", "imputed": "imputed",
          "set_aside": "set aside (totals and residents of elsewhere)"}
+# Weights of a kind that have a row each.
+HEAVIEST = 15
 # Units that others merged into are listed one by one up to this many, names of areas up to that many.
 MERGERS, NAMED = 6, 12
 
@@ -63,7 +65,8 @@ def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tup
     if facts.frequency == "Y":
         found[-1][1][0] = over_time_table(estimates.loc[estimates["specification"].isin(
             [facts.specification, facts.staggered])], names, ["event_time"])
-    found += diagnostics_by_topic(tables["diagnostics"], names)
+    found += [*diagnostics_by_topic(tables["diagnostics"], names),
+              ("Whom synthetic difference-in-differences compares with", [weights_table(tables["weights"])])]
     made = [(heading, [_own(table, f"{heading}-{place}", facts) for place, table in enumerate(each) if table])
             for heading, each in found]
     return [(heading, each) for heading, each in made if each]
@@ -141,6 +144,21 @@ def _counted(what: str, by: str, rows: pd.DataFrame, sign: float, facts: Facts) 
     n = len(rows.drop_duplicates(["key", "estimator"]))
     return {"what": what, "by": by, "n": n, "smallest": rows["estimate"].min(), "largest": rows["estimate"].max(),
             "std_error": rows["std_error"].median(), **counts}
+
+
+def weights_table(weights: pd.DataFrame) -> Table:
+    """Return the largest weights of each cohort's donors and of its periods before treatment, and the others of a kind
+    together; weights of nothing are counted among the others."""
+    lines = []
+    for (cohort, kind), rows in weights.groupby(["cohort", "kind"], sort=False):
+        rows = rows.sort_values("weight", ascending=False, kind="stable")
+        own, others = rows.head(HEAVIEST), rows.iloc[HEAVIEST:]
+        level = "period" if kind == "time" else own["level"].iloc[0]
+        shares = [*zip(own["label"], own["weight"], strict=True),
+                  *([(f"{len(others)} others", others["weight"].sum())] if len(others) else [])]
+        lines += [{"Treated from": period_name(cohort), "What": level, "Name": name, "Weight": f"{100 * share:.1f}%"}
+                  for name, share in shares]
+    return text_table("weights", "Weights of the comparison", lines)
 
 
 def printed_value(reproduction: pd.DataFrame, facts: Facts) -> float | None:

@@ -85,12 +85,6 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
     **dict.fromkeys(("tables/figures.csv: evidence_*", "tables/figures.csv: answer"), (
         "a line of the figure of the evidence", "target kind words estimate ci_low ci_high smallest largest "
         "is_synthetic", _LINE)),
-    "tables/figures.csv: weights_*": (
-        "a weight by which synthetic difference-in-differences compares", "cohort kind label weight is_synthetic", {
-            "cohort": ("first treated period of those compared", "ISO period", NEVER),
-            "kind": ("unit: of a donor; time: of a period before treatment", CODE, NEVER),
-            "label": ("the donor, or the period", TEXT, NEVER),
-            "weight": ("its share of the comparison", "share, 0 to 1", NEVER)}),
     "tables/figures.csv: specification_*": (
         "an estimate under a specification, with its choices", f"place indicator specification sample treatment "
                                                                f"estimator cluster "

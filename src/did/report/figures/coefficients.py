@@ -84,8 +84,8 @@ def coefficients(rows: pd.DataFrame, frame: Frame, *, names: Names, published: p
         unit=every["treatment"].map(names.units),
         group=[heads.get(cell, "") for cell in zip(every["treatment"], every["sample"], strict=True)],
         kind=every["cluster"].map({HEADLINE: OURS, PRINTED: PRINTED}).fillna(AS_PUBLISHED),
-        words=[f"{names.outcomes[row.indicator]}, {called[row.cluster]}{DAGGER if rests_on_few(row.few_treated) else ''}"
-               for row in every.itertuples()])
+        words=[f"{names.outcomes[row.indicator]}, {called[row.cluster]}"
+               f"{DAGGER if rests_on_few(row.few_treated) else ''}" for row in every.itertuples()])
     decimals = every.groupby(CELL)["std_error"].transform("min").map(decimals_for)
     note = " ".join(filter(None, (few_treated_note(every["few_treated"], frame.units), footnote)))
     frame = frame.marked(rows)

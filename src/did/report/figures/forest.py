@@ -46,7 +46,7 @@ def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int | Sequence[in
     units = rows["unit"] if "unit" in rows else [frame.axis_unit] * len(rows)
     places = np.broadcast_to(decimals, len(rows))
     shown = rows.assign(
-        unit=units, group=rows["group"] if "group" in rows else "",
+        unit=units, group=rows.get("group", ""),
         digits=[_digits(row, int(place)) for row, place in zip(rows.itertuples(), places, strict=True)])
     left, right = (min(share * frame.width, max(style.text_width(text, bold=True) for text in shown[texts])
                        + style.EDGE + APART) for share, texts in ((NAMES, "words"), (1, "digits")))

@@ -41,7 +41,6 @@ FIGURES = {
     "series": "Means of each wave",
     result_files.EVENT_STUDY: "By time since onset",
     "estimators": "Estimators side by side",
-    "weights": "Whom the treated are compared with",
     "specification": "Every specification",
     "timing": "Who is treated when",
 }
