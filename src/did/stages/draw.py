@@ -23,12 +23,11 @@ from did.report.content.evidence_rows import evidence_rows, leading
 from did.report.content.facts import PERIODS, estimator_name, only, own_dates_names, samples_of, select
 from did.report.figures.event_study import TimeAxis, event_study
 from did.report.figures.evidence import evidence_figure
-from did.report.figures.series import series_by_wave, wave_means
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
 from did.report.figures.staggered import PublishedNumber, estimators_over_event_time
 from did.report.figures.style import Frame
 from did.report.figures.timing import timing, timing_rows
-from did.report.figures.trends import parallel_trends
+from did.report.figures.trends import parallel_trends, series_by_wave, wave_means
 from did.report.pages.section import section_html
 from did.store import tables
 from did.store.provenance import write_text
