@@ -379,7 +379,7 @@ rule tabulate:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["area_audit", "estimates", "diagnostics", "calibration", "headline"],
+            table=["area_audit", "estimates", "diagnostics", "weights", "calibration", "headline"],
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet", family=plan.families),

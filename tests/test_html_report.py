@@ -307,6 +307,15 @@ def test_the_keyboard_reaches_everything_from_the_skip_link_on(browser, made):
         assert {("A", ""), ("BUTTON", ""), ("INPUT", ""), ("SUMMARY", ""), ("DIV", "region")} <= found
 
 
+def test_an_address_with_a_lone_percent_sign_harms_nothing(browser, made):
+    with opened(browser, made[1].results / result_files.REPORT) as (page, heard):
+        for address in ("#%", "#100%", "#%E0%A4%A"):
+            page.evaluate("address => { location.hash = address; }", address)
+            page.reload()
+            assert page.locator("th button").count(), "the script ran to its end"
+        assert heard.complaints == []
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_an_accessibility_checker_finds_nothing(browser, made, dark):
     """With everything unfolded, and three rows of each table: the others are made by the same line of the template."""

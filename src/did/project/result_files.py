@@ -16,7 +16,7 @@ FRONT = "summary.md"
 WORKBOOK = "workbook.xlsx"
 WORKBENCH = "workbench.html"
 MANIFEST = "manifest.json"
-TABLES = ["headline", "calibration", "estimates", "diagnostics", "area_audit", "adjusted_p_values"]
+TABLES = ["headline", "calibration", "estimates", "diagnostics", "area_audit", "weights", "adjusted_p_values"]
 EVIDENCE_TABLES = ["verdicts", "evidence", "evidence_items"]
 REPRODUCTION_TABLES = ["reproduction", "specifications", "ranking", "choices"]
 DICTIONARY, NUMBERS, PAPER = "data_dictionary", "figures", "paper"
@@ -36,6 +36,7 @@ PURPOSES = {
     "tables/calibration.csv": "how often each method of inference is right on each outcome's own data",
     "tables/adjusted_p_values.csv": "p-values adjusted for the number of outcomes",
     "tables/area_audit.csv": "what became of each area in the publishers' files",
+    "tables/weights.csv": "whom synthetic difference-in-differences compares the treated with",
     "tables/verdicts.csv": "a verdict on each published number and each headline",
     "tables/evidence.csv": "the questions behind each verdict, with their answers",
     "tables/evidence_items.csv": "the estimates behind each answer",

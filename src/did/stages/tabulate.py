@@ -9,7 +9,7 @@ from did.project.config import Evaluation
 from did.project.paths import Paths
 from did.report.content import dictionary
 from did.report.content.describe import effect_unit
-from did.report.content.evaluation_facts import front_facts, members, result_tables
+from did.report.content.evaluation_facts import front_facts, members, result_tables, stage_tables
 from did.report.content.notes import worded
 from did.report.pages import paper
 from did.store.result_csv import write_csv
@@ -23,7 +23,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     for a table that is missing or breaks its contract.
     """
     indicators = members(evaluation, without)
-    frames = result_tables(evaluation, paths, without)
+    frames = result_tables(evaluation, paths, without) | stage_tables(["weights"], indicators, evaluation, paths)
     aggregation = {name: each.aggregation for name, each in indicators.items()}
     for table in result_files.TABLES:
         frame = worded(frames[table]) if table == "diagnostics" else frames[table]

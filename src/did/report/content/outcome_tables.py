@@ -158,7 +158,7 @@ def weights_table(weights: pd.DataFrame) -> Table:
                   *([(f"{len(others)} others", others["weight"].sum())] if len(others) else [])]
         lines += [{"Treated from": period_name(cohort), "What": level, "Name": name, "Weight": f"{100 * share:.1f}%"}
                   for name, share in shares]
-    return text_table("weights", "Weights of the comparison", lines)
+    return text_table("weights", "Weights of the comparison", lines, file="tables/weights.csv")
 
 
 def printed_value(reproduction: pd.DataFrame, facts: Facts) -> float | None:

@@ -21,6 +21,7 @@ for _name in CHOICES:
 
 # A table between the stages, written as CSV -> what it has besides.
 _OF_TABLES = {"estimates": ["aggregation"], "diagnostics": ["aggregation", "item"], "area_audit": ["aggregation"],
+              "weights": ["aggregation"],
               "adjusted_p_values": [], "reproduction": [], "headline": ["aggregation"],
               "calibration": ["aggregation"], "verdicts": [], "evidence": [], "evidence_items": []}
 # Columns of the figures that are made of lines.
