@@ -379,11 +379,12 @@ rule tabulate:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["area_audit", "estimates", "diagnostics", "weights", "calibration", "headline"],
+            table=["area_audit", "estimates", "diagnostics", "weights", "calibration", "headline", "evidence"],
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet", family=plan.families),
         str(plan.paths.reproduction),
+        str(plan.paths.answers),
         plan.config_part("tabulate"),
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],

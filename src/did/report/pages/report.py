@@ -70,7 +70,7 @@ def report_html(report: Report) -> str:
     evaluation, front = report.evaluation, report.front
     manifests = background.raw_manifests(report.sources, report.paths)
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    families = {family: report.families[family] for family in _in_order(report)}
+    families = dict(sorted(report.families.items(), key=lambda each: report.answer.place(each[1].outcomes)))
     first = next(iter(families.values()))
     estimators = dict.fromkeys([*evaluation.estimators, *evaluation.staggered_estimators])
     shown = [name for name in estimators if entry(name).overall and name in evaluation.estimators]
@@ -99,13 +99,6 @@ def report_html(report: Report) -> str:
     if size > MOST_BYTES:
         raise DidError(f"report.html: expected at most {MOST_BYTES:,} bytes; found {size:,}; show fewer figures")
     return page
-
-
-def _in_order(report: Report) -> list[str]:
-    """Families in the order of the answer's lines, then the others."""
-    family_of = {name: family for family, facts in report.families.items() for name in facts.outcomes}
-    return list(dict.fromkeys([*(family_of[line.indicator] for line in report.answer.lines
-                                 if line.indicator in family_of), *report.families]))
 
 
 def _family(report: Report, family: str) -> dict:
