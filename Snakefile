@@ -466,6 +466,7 @@ rule report:
         plan.sections(),
         plan.all_drawn(),
         plan.shown_figures(),
+        expand(f"{plan.paths.data}/interim/observations/{{source}}.parquet", source=plan.sources),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         str(plan.paths.reproduction),
         str(plan.paths.answers),

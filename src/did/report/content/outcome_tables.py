@@ -87,7 +87,8 @@ def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[
     """Return every diagnostic that is done by topic, and those that were skipped with how many share a reason."""
     topic = diagnostics["diagnostic"].map(_topic)
     done = diagnostics["status"].eq("done")
-    found = [(heading, [replace(diagnostics_table(diagnostics.loc[done & topic.eq(heading)], names), caption=heading)])
+    whole = diagnostics_table(diagnostics.loc[done], names)
+    found = [(heading, [replace(whole.where(topic[done].eq(heading)), caption=heading)])
              for heading in [*TOPICS, OTHERS]]
     skipped = diagnostics.loc[~done]
     lines = [{"Diagnostic": name.replace("_", " ").capitalize(), "How many": len(rows), "Why": reason}
@@ -169,18 +170,17 @@ def printed_value(reproduction: pd.DataFrame, facts: Facts) -> float | None:
     return None if claim is None or pd.isna(claim["published_value"]) else float(claim["published_value"])
 
 
-def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[Table]:
-    """Return a table for each of the outcome's verdicts: every question with its answer."""
-    found = []
+def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> dict[str, Table]:
+    """Return target -> a table of every question with its answer, for each of the outcome's verdicts."""
+    found = {}
     for row in tables["verdicts"].loc[tables["verdicts"]["verdict"].ne("cannot_run")].to_dict("records"):
         cell = [facts.treatments.get(row["treatment"], row["treatment"]).lower(),
                 facts.samples.get(row["sample"], row["sample"]), short_name(row["estimator"])]
         name = f"{row['target']}: " if row["claim"] else ""
-        found.append(replace(
+        found[row["target"]] = replace(
             evidence_table(tables["evidence"], row), name=f"evidence-{facts.total}-{row['target']}",
             caption=f"{facts.outcomes[facts.total]}. {name}{', '.join(cell)}: {row['verdict'].replace('_', ' ')}",
-            notes=[f"The command did trace {row['target']} goes from here down to a cell of a publisher's file."],
-            file="tables/evidence.csv"))
+            file="tables/evidence.csv")
     return found
 
 

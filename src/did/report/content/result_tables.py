@@ -10,7 +10,7 @@ import pandas as pd
 
 from did.report.content.facts import PERIODS, Facts
 from did.report.content.names import Names
-from did.report.content.notes import item, said, worded
+from did.report.content.notes import item, said
 from did.report.content.table import NOT_AVAILABLE, Column, Table, interval_of, row_decimals, side_by_side
 from did.words import number, period_name
 
@@ -169,10 +169,9 @@ def calendar_table(estimates: pd.DataFrame, names: Names) -> Table:
 
 def diagnostics_table(diagnostics: pd.DataFrame, names: Names) -> Table:
     """Return a row per diagnostic, those that were skipped with the reason."""
-    rows = diagnostics.assign(order=range(len(diagnostics)))
-    records = rows.to_dict("records")
+    rows, records = diagnostics, diagnostics.to_dict("records")
     words = [name.replace("_", " ") for name in rows["diagnostic"]]
-    shown = names.named(worded(rows)).assign(
+    shown = names.named(rows).assign(
         of=[item(row, treatment=False, clusters=names.clusters) for row in records],
         diagnostic=[f"{each[:1].upper()}{each[1:]}" for each in words], test=[_test(row) for row in records],
         reason=[said(row) for row in records])
