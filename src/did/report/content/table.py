@@ -19,8 +19,6 @@ PARTS = {"text": ("text",), "count": ("count",), "number": ("number",), "signed"
          "share": ("p",), "interval": ("number", "number", "p"), "of": ("count", "count")}
 # What stands in a sheet for what could not be computed, and in text for nothing.
 NOT_AVAILABLE = "[x]"
-# Different values of a column of numbers that all stand for nothing: fewer than this.
-FEW = 4
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,19 @@ class Column:
 
     def texts(self, rows: pd.DataFrame, decimals: Sequence[int]) -> list[str]:
         """Return the column's text in each row of the data."""
-        fields = []
-        for name in self.names:
-            values = rows[name].astype(object)
-            fields.append(values.where(values.notna() & values.ne(NOT_AVAILABLE), None).tolist())
         return ["" if all(value is None for value in values) else self._text(values, places)
-                for *values, places in zip(*fields, decimals, strict=True)]
+                for *values, places in zip(*self._fields(rows), decimals, strict=True)]
+
+    def is_empty(self, rows: pd.DataFrame) -> bool:
+        """Does nothing stand in any row?"""
+        return all(value is None for values in self._fields(rows) for value in values)
+
+    def _fields(self, rows: pd.DataFrame) -> Iterator[list]:
+        """The values of each field, with None for what is missing or could not be computed."""
+        for name in self.names:
+            values = rows[name].to_numpy(dtype=object)
+            yield [None if gone or value == NOT_AVAILABLE else value
+                   for value, gone in zip(values, pd.isna(values), strict=True)]
 
     def _text(self, values: Sequence, decimals: int) -> str:
         if self.kind == "interval":
@@ -116,10 +121,8 @@ class Table:
         which a note then says. ``keep`` are headings of columns that stay."""
         columns, said = [], []
         for column in self.shown if self else []:
-            # What is in a cell: all of one text column, or nothing at all of any other.
-            first = self.rows.drop_duplicates([*column.names])
-            cells = set(column.texts(first, [2] * len(first))) if column.kind == "text" or len(first) < FEW else set()
-            if column.heading not in keep and len(cells) == 1 and (column.kind == "text" or "" in cells):
+            cells = set(column.texts(self.rows, [0] * len(self.rows))) if column.kind == "text" else set()
+            if column.heading not in keep and (len(cells) == 1 or not cells and column.is_empty(self.rows)):
                 said += [f"{column.heading}: {text}" for text in cells if text]
             else:
                 columns.append(column)
