@@ -68,7 +68,6 @@ class Family(Strict):
     parts: list[str] = Field(default_factory=list, description="Indicators whose counts add up to the headline's.")
     sum_to_zero: list[str] = Field(default_factory=list, description="Indicators that share one base and exhaust it: "
                                    "their effects by difference-in-differences add up to zero.")
-    layout: Literal["panes", "single"] = Field("panes", description="Coefficients in four panes, or in one.")
 
 
 class Context(Strict):

@@ -95,5 +95,5 @@ def _with_volunteers(evaluation: Evaluation, mistakes: Mistakes) -> Evaluation:
             if evaluation.id in indicator.evaluations:
                 names.append(indicator.id)
                 families.setdefault(indicator.family, Family(title=indicator.family_title or indicator.title,
-                                                             headline=indicator.id, layout="single"))
+                                                             headline=indicator.id))
     return evaluation.model_copy(update={"indicators": names, "families": families})
