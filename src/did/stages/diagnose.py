@@ -37,7 +37,8 @@ from did.estimators.shipped import unobserved_before
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.randomisation import ESTIMATORS as REASSIGNED
 from did.inference.randomisation import randomisation_rows
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.result_files import staggered_specification
