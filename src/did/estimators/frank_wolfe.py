@@ -32,7 +32,8 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
     [[0.75, 0.25]]
     """
     closed = np.isinf(ridge)
-    r, c = np.where(closed, 0.0, ridge), np.where(closed, CLOSED, target)
+    # A problem's numbers next to each other: what is asked for may be columns of something larger.
+    r, c = (np.ascontiguousarray(np.where(closed, fill, each)) for fill, each in ((0.0, ridge), (CLOSED, target)))
     if len(start) == 1:
         return _alone(gram if gram.ndim == 2 else gram[0], c[0], r[0], start[0], float(smallest[0]), rounds)[None]
     gram, r = _with_ridge(gram, r, closed)

@@ -223,9 +223,9 @@ def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS
     """Return `randomisation` of each estimator as rows of the diagnostics table (`did.inference.joint_test.COLUMNS`).
 
     ``statistics`` maps the name of a diagnostic to its statistic, by default ``randomisation`` to ``studentised``; of
-    each the rows of all estimators. They share their assignments, so ``studentised_near`` is asked for alone. value is the estimate, statistic the observed
-    statistic, the reason of a test that is done its note; an infinite end of the interval is missing. Other arguments
-    and errors as `randomisation`; ``lags`` matters to ldv only.
+    each the rows of all estimators. They share their assignments, so ``studentised_near`` is asked for alone. value is
+    the estimate, statistic the observed statistic, the reason of a test that is done its note; an infinite end of the
+    interval is missing. Other arguments and errors as `randomisation`; ``lags`` matters to ldv only.
     """
     named = dict(statistics or {"randomisation": STATISTICS[0]})
     for estimator in estimators:
