@@ -25,12 +25,14 @@ from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns
 from did.inference.bias_reduced import LEVERAGE_ONE
 from did.inference.clustered import CANCELLED
-from did.inference.reassigned_cells import fewest_rows
+from did.inference.reassigned_cells import by_cluster, fewest_rows
 
 # Numbers that rows by columns of the regression may hold.
 LARGEST = 200_000_000
 # Roots of inverses are by quadrature where no eigenvalue is smaller, with so many points.
 SMALLEST, POINTS = 1e-5, 20
+# A row has no treatment and no basis where their sum of squares is below this share of the largest one's.
+VANISHED = 1e-24
 # Squares of t, in numbers of so many bytes, that differ by less than this share are tied.
 TIED = {4: 1e-4, 8: 2e-8}
 
@@ -58,33 +60,28 @@ class Regression:
     @cached_property
     def products(self) -> np.ndarray:
         """(clusters, columns) of each column with the outcome, within each cluster."""
-        return _by(self.columns * self.outcome[:, None], self.starts)
+        return by_cluster(self.columns * self.outcome[:, None], self.starts)
 
     @cached_property
     def unit_products(self) -> np.ndarray:
         """(units, columns) of each column with the outcome, within each unit."""
-        return _by(self.columns * self.outcome[:, None], self.unit_starts)
+        return by_cluster(self.columns * self.outcome[:, None], self.unit_starts)
 
     @cached_property
     def on_basis(self) -> np.ndarray:
         """(columns, clusters, k) of each column with the basis, within each cluster."""
-        return np.stack([_by(self.columns * self.basis[:, [at]], self.starts).T
+        return np.stack([by_cluster(self.columns * self.basis[:, [at]], self.starts).T
                          for at in range(self.basis.shape[1])], axis=2)
 
     @cached_property
     def basis_products(self) -> np.ndarray:
         """(clusters, k) of the basis with the outcome, within each cluster."""
-        return _by(self.basis * self.outcome[:, None], self.starts)
+        return by_cluster(self.basis * self.outcome[:, None], self.starts)
 
     @cached_property
     def mixed(self) -> np.ndarray:
         """(columns, clusters, clusters) of `on_basis` with each cluster's `basis_products`."""
         return self.on_basis @ self.basis_products.T
-
-
-def _by(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Sums of the rows from each start to the next."""
-    return values if len(starts) == len(values) else np.add.reduceat(values, starts, axis=0)
 
 
 def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
@@ -173,8 +170,8 @@ def compact(model: Regression) -> Regression:
         few = fewest_rows(block)
         turned = np.linalg.eigh(few[:, :k] @ few[:, :k].T)[1].T @ few
         # Rows without treatment or basis are in none of the products.
-        size = np.linalg.norm(np.delete(turned, k, axis=1), axis=1)
-        blocks.append(turned[size > ROUNDING * size.max()])
+        size = np.einsum("ij,ij->i", turned, turned) - turned[:, k] ** 2
+        blocks.append(turned[size > VANISHED * size.max()])
     starts = np.cumsum([0] + [len(block) for block in blocks[:-1]])
     every = np.concatenate(blocks)
     return dataclasses.replace(model, basis=every[:, :k], outcome=every[:, k] * scale, columns=every[:, k + 1:],
@@ -198,9 +195,17 @@ class Simple:
         """Of some of the draws."""
         return Simple(*(getattr(self, field.name)[..., draws] for field in dataclasses.fields(self)))
 
+    @staticmethod
+    def joined(parts: list[Simple]) -> Simple:
+        """Of the draws of all parts."""
+        if len(parts) == 1:
+            return parts[0]
+        return Simple(*(np.concatenate([getattr(part, field.name) for part in parts], axis=-1)
+                        for field in dataclasses.fields(Simple)))
+
 
 def simple(model: Regression, z: np.ndarray) -> Simple:
-    product, own = model.products @ z.T, _by((model.columns @ z.T) ** 2, model.starts)
+    product, own = model.products @ z.T, by_cluster((model.columns @ z.T) ** 2, model.starts)
     square = own.sum(axis=0)
     identified = square > COLLINEAR * (model.squares @ z.T**2)
     square = np.where(identified, square, np.nan)
@@ -212,7 +217,7 @@ def simple(model: Regression, z: np.ndarray) -> Simple:
 
 
 def unit_spread(model: Regression, z: np.ndarray, found: Simple) -> np.ndarray:
-    rest = model.unit_products @ z.T - found.estimate * _by((model.columns @ z.T) ** 2, model.unit_starts)
+    rest = model.unit_products @ z.T - found.estimate * by_cluster((model.columns @ z.T) ** 2, model.unit_starts)
     return np.sqrt(np.einsum("ud,ud->d", rest, rest)) / found.square
 
 
