@@ -173,7 +173,9 @@ def averages(made: Sums, labels: np.ndarray, *, by_unit: bool = False) -> Averag
         estimate = (size * effect).sum(axis=0) / total
         if len(member) > 2:   # the cohorts' weights are estimates, too
             np.add.at(influence[:, :, 0], made.cohort, (effect - made.length[:, None] * estimate) / total)
-        scores = ((influence @ values.T) * member).sum(axis=0)
+        scores = np.zeros(labels.shape)
+        for of, one in zip(member, influence, strict=True):
+            scores += of * (one @ values.T)
         spread, unit = root_sum_squares(scores, axis=1), np.full(n_draws, np.nan)
         if by_unit:
             squares = (member @ made.squares.reshape(len(values), -1)).reshape(*influence.shape, -1)

@@ -31,6 +31,8 @@ from did.inference.reassigned_cells import by_cluster, fewest_rows
 LARGEST = 200_000_000
 # Roots of inverses are by quadrature where no eigenvalue is smaller, with so many points.
 SMALLEST, POINTS = 1e-5, 20
+# Of 1 - H_gg.
+POWERS = {"CR2": -0.5, "CR3": -1.0}
 # A row has no treatment and no basis where their sum of squares is below this share of the largest one's.
 VANISHED = 1e-24
 # Squares of t, in numbers of so many bytes, that differ by less than this share are tied.
@@ -229,7 +231,7 @@ def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: C
     With Q_g Q_g' = diag(1 - d) and h = f_g / sqrt(f'f), 1 - H_gg is diag(d) - hh': only d is the same in all draws.
     `_weighed` has its inverse, or the root of that, times h without a decomposition for each draw.
     """
-    powers = [kind for kind in ("CR2", "CR3") if kind in kinds or (kind == "CR3" and "jackknife" in kinds)]
+    powers = [kind for kind in POWERS if kind in kinds or (kind == "CR3" and "jackknife" in kinds)]
     n_clusters, n_draws, k = len(model.starts), len(z), model.basis.shape[1]
     root = np.where(found.square > 0, np.sqrt(found.square), np.inf)
     treatment, left = model.columns @ z.T, np.clip(1 - (model.basis**2).sum(axis=1), 0.0, 1.0)
@@ -273,6 +275,8 @@ def _weighed(left: np.ndarray, h: np.ndarray, powers: Collection[str]) -> dict[s
     exists = left > LEVERAGE_ONE   # elsewhere h is zero: treatment has nothing in common with the basis
     d, h = np.where(exists, left, 1.0), np.where(exists[:, :, None] & np.isfinite(h), h, 0.0)
     squares = h**2
+    if d.shape[1] == 1:
+        return {kind: h * _power(d[:, :, None] - squares, power) for kind, power in POWERS.items() if kind in powers}
     remains = 1 - np.einsum("gi,gid->gd", 1 / d, squares)
     well = remains * d.min(axis=1)[:, None] > SMALLEST
     found = {}
@@ -289,11 +293,14 @@ def _weighed(left: np.ndarray, h: np.ndarray, powers: Collection[str]) -> dict[s
         own = h[ill, :, draws]
         values, vectors = np.linalg.eigh(d[ill, :, None] * np.eye(d.shape[1]) - own[:, :, None] * own[:, None, :])
         along = (vectors.swapaxes(1, 2) @ own[:, :, None])[:, :, 0]
-        for kind, power in (("CR2", -0.5), ("CR3", -1.0)):
-            if kind in powers:
-                factor = np.where(values > LEVERAGE_ONE, np.maximum(values, LEVERAGE_ONE) ** power, 0.0)
-                found[kind][ill, :, draws] = (vectors @ (factor * along)[:, :, None])[:, :, 0]
+        for kind, one in found.items():
+            one[ill, :, draws] = (vectors @ (_power(values, POWERS[kind]) * along)[:, :, None])[:, :, 0]
     return found
+
+
+def _power(values: np.ndarray, power: float) -> np.ndarray:
+    """A power of eigenvalues, of the generalised inverse where the leverage is one."""
+    return np.where(values > LEVERAGE_ONE, np.maximum(values, LEVERAGE_ONE) ** power, 0.0)
 
 
 @cache
