@@ -48,6 +48,8 @@ class Regression:
     starts   (clusters,) first row of each cluster; unit_starts (units,) of each unit
     squares  (clusters x onsets,) sums of squares of the columns before
     n_obs, n_parameters   N and K of the small-sample factor
+    share    (units,) root of each unit's share of its cluster's weight, where units of a cluster have as many rows and
+             differ in these by no more than weight and outcome; None elsewhere
     """
 
     basis: np.ndarray
@@ -58,6 +60,7 @@ class Regression:
     squares: np.ndarray
     n_obs: int
     n_parameters: int
+    share: np.ndarray | None = None
 
     @cached_property
     def products(self) -> np.ndarray:
@@ -133,6 +136,9 @@ def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
         basis, rest[:, -1], rest[:, :-1], np.searchsorted(owner, np.arange(n_clusters)),
         np.cumsum(n_rows) - n_rows, raw[n_controls:-1], n_obs,
         1 + n_periods + basis.shape[1] - n_effects + int(estimator == "did"))
+    if estimator == "did" and steady:
+        share = np.sqrt(weight[:, 0] / np.bincount(codes, weight[:, 0])[codes])
+        model = dataclasses.replace(model, share=share)
     return model, np.bincount(codes)
 
 
@@ -165,19 +171,27 @@ def _basis(columns: np.ndarray, rest: np.ndarray, squares: np.ndarray) -> tuple[
 
 def compact(model: Regression) -> Regression:
     """The same products within clusters in few rows, in which Q_g Q_g' is diagonal."""
-    scale, k = np.linalg.norm(model.outcome) or 1.0, model.basis.shape[1]
+    scale, k, n_clusters = np.linalg.norm(model.outcome) or 1.0, model.basis.shape[1], len(model.starts)
     every = np.column_stack([model.basis, model.outcome / scale, model.columns])
-    blocks = []
-    for block in np.split(every, model.starts[1:]):
-        few = fewest_rows(block)
-        turned = np.linalg.eigh(few[:, :k] @ few[:, :k].T)[1].T @ few
-        # Rows without treatment or basis are in none of the products.
-        size = np.einsum("ij,ij->i", turned, turned) - turned[:, k] ** 2
-        blocks.append(turned[size > VANISHED * size.max()])
-    starts = np.cumsum([0] + [len(block) for block in blocks[:-1]])
-    every = np.concatenate(blocks)
+    if model.share is not None:   # what is alike is in one row for a cluster's units
+        by_unit = every.reshape(len(model.share), -1, every.shape[1]) * model.share[:, None, None]
+        every = by_cluster(by_unit, np.searchsorted(model.unit_starts, model.starts)).reshape(-1, every.shape[1])
+        n_rows = np.repeat(by_unit.shape[1], n_clusters)
+    else:
+        blocks = [block if len(block) <= k + 1 else fewest_rows(block) for block in np.split(every, model.starts[1:])]
+        every, n_rows = np.concatenate(blocks), np.array([len(block) for block in blocks])
+    starts = np.cumsum(n_rows) - n_rows
+    for size in np.unique(n_rows):
+        rows = starts[n_rows == size][:, None] + np.arange(size)
+        basis = every[rows, :k]
+        every[rows] = np.linalg.eigh(basis @ basis.swapaxes(1, 2))[1].swapaxes(1, 2) @ every[rows]
+    # Rows without treatment or basis are in none of the products.
+    size = np.einsum("ij,ij->i", every, every) - every[:, k] ** 2
+    kept = size > VANISHED * np.repeat(np.maximum.reduceat(size, starts), n_rows)
+    n_rows = np.add.reduceat(kept, starts, dtype=int)
+    every = every[kept]
     return dataclasses.replace(model, basis=every[:, :k], outcome=every[:, k] * scale, columns=every[:, k + 1:],
-                               starts=starts)
+                               starts=np.cumsum(n_rows) - n_rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -321,9 +335,10 @@ def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
     # Single precision: the order of |t| of two draws of signs is decided by more, but for those that are equal.
     size = np.where(found.spread > 0, found.spread * found.square, 1.0)[:, None]
     product, own = found.product.T / size, found.own_square.T / found.square[:, None]
-    drawn = product.astype(signs.dtype) @ signs.T
+    v = np.ascontiguousarray(signs.T)
+    drawn = product.astype(v.dtype) @ v
     few = 3 * model.basis.shape[1] <= len(model.starts)
-    square = (_by_basis if few else _by_pairs)(model, z, (product, own, size), drawn, signs)
+    square = (_by_basis if few else _by_pairs)(model, z, (product, own, size), drawn, v)
     drawn *= drawn
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn /= square
@@ -335,8 +350,8 @@ def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
 
 
 def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,
-              signs: np.ndarray) -> np.ndarray:
-    """sum_g score*_g^2 of each assignment and draw of signs v, where score*_g = sum_h A_gh v_h with
+              v: np.ndarray) -> np.ndarray:
+    """sum_g score*_g^2 of each assignment and draw of signs, a column of v, where score*_g = sum_h A_gh v_h with
     A = diag(p) - (f_g'Q_g)(Q_h'y_h)' - o p', p_g = f_g'y_g and o_g = f_g'f_g / f'f: it is v'A'A v, in which the
     products of two signs are the same for every assignment."""
     product, own, size = parts
@@ -344,29 +359,25 @@ def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndar
     mixing -= own[:, :, None] * product[:, None, :]
     place = np.arange(product.shape[1])
     mixing[:, place, place] += product
-    mixing = mixing.astype(signs.dtype)
+    mixing = mixing.astype(v.dtype)
     square = mixing.swapaxes(1, 2) @ mixing
     one, other = np.triu_indices(len(place), 1)
-    found = (2 * square[:, one, other]) @ (signs[:, one] * signs[:, other]).T
+    found = (2 * square[:, one, other]) @ (v[one] * v[other])
     return found + np.einsum("dgg->d", square)[:, None]
 
 
 def _by_basis(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,
-              signs: np.ndarray) -> np.ndarray:
+              v: np.ndarray) -> np.ndarray:
     """The same where the basis has few columns: with L_g = f_g'Q_g, u = sum_h Q_h'y_h v_h and n = p'v, which is
     ``drawn``, score* = p v - L u - o n, whose square is made of products of p, L and o and those of v, u and n."""
     product, own, size = parts
     unit = np.abs(model.basis_products).max(initial=0.0) or 1.0
     levers = (z @ model.on_basis.reshape(len(model.on_basis), -1)).reshape(len(z), *model.on_basis.shape[1:])
     levers *= unit / size[:, :, None]
-    u = signs @ (model.basis_products / unit).astype(signs.dtype)
-    along = levers.swapaxes(1, 2)
-    constant, shared = (product**2).sum(axis=1), (along @ levers).reshape(len(z), -1)
-    crossed = (-2 * product[:, :, None] * levers).reshape(len(z), -1)
-    on_signs, on_basis = -2 * product * own, 2 * (along @ own[:, :, None])[:, :, 0]
-    coefficients = np.concatenate([constant[:, None], crossed, shared], axis=1).astype(signs.dtype)
-    of_signs = np.concatenate([np.ones_like(signs[:, :1]), (signs[:, :, None] * u[:, None, :]).reshape(len(signs), -1),
-                               (u[:, :, None] * u[:, None, :]).reshape(len(signs), -1)], axis=1)
-    with_n = np.concatenate([on_signs, on_basis], axis=1).astype(signs.dtype) @ np.concatenate([signs, u], axis=1).T
-    with_n += (own**2).sum(axis=1).astype(signs.dtype)[:, None] * drawn
-    return coefficients @ of_signs.T + with_n * drawn
+    along, u = levers.swapaxes(1, 2), (model.basis_products / unit).T.astype(v.dtype) @ v
+    of_assignment = [(product**2).sum(axis=1)[:, None], (-2 * product[:, :, None] * levers).reshape(len(z), -1),
+                     (along @ levers).reshape(len(z), -1)]
+    of_signs = [np.ones_like(v[:1]), (v[:, None] * u).reshape(-1, v.shape[1]), (u[:, None] * u).reshape(-1, v.shape[1])]
+    with_n = np.concatenate([-2 * product * own, 2 * (along @ own[:, :, None])[:, :, 0]], axis=1).astype(v.dtype)
+    with_n = with_n @ np.concatenate([v, u]) + (own**2).sum(axis=1).astype(v.dtype)[:, None] * drawn
+    return np.concatenate(of_assignment, axis=1).astype(v.dtype) @ np.concatenate(of_signs) + with_n * drawn
