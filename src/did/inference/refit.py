@@ -354,15 +354,15 @@ def carried(panel: Panel, level: str) -> tuple[Panel, str]:
 
 def no_assignment(panel: Panel, level: str) -> str:
     """Why clusters cannot change places; empty if they can."""
-    onsets = pd.Series(panel.treated_from).groupby(panel.clusters[level]).unique()
-    mixed = onsets[onsets.map(len) > 1]
+    codes, names = pd.factorize(panel.clusters[level], sort=True)
+    first = np.unique(codes, return_index=True)[1]
+    mixed = codes[panel.treated_from != panel.treated_from[first][codes]]
     if len(mixed):
-        dates = [*panel.periods, "never"]
-        return (f"{level} {mixed.index[0]} is mixed, its units first treated in "
-                f"{listed([dates[at] for at in sorted(mixed.iloc[0])])}")
-    doses = pd.Series(panel.dose).groupby(panel.clusters[level]).first()
-    if len(set(zip(onsets.map(lambda one: one[0]), doses, strict=True))) < 2:
-        return f"all {len(onsets)} clusters by {level} have one onset and dose"
+        dates, one = [*panel.periods, "never"], mixed.min()
+        return (f"{level} {names[one]} is mixed, its units first treated in "
+                f"{listed([dates[at] for at in np.unique(panel.treated_from[codes == one])])}")
+    if len(set(zip(panel.treated_from[first], panel.dose[first], strict=True))) < 2:
+        return f"all {len(names)} clusters by {level} have one onset and dose"
     return ""
 
 
