@@ -379,11 +379,12 @@ rule tabulate:
     input:
         expand(
             f"{plan.paths.data}/processed/{{table}}/{{indicator}}.parquet",
-            table=["area_audit", "estimates", "diagnostics", "calibration", "headline"],
+            table=["area_audit", "estimates", "diagnostics", "weights", "calibration", "headline", "evidence"],
             indicator=plan.indicators,
         ),
         expand(f"{plan.paths.data}/processed/adjusted_p_values/{{family}}.parquet", family=plan.families),
         str(plan.paths.reproduction),
+        str(plan.paths.answers),
         plan.config_part("tabulate"),
         [plan.indicator_file(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
@@ -465,6 +466,7 @@ rule report:
         plan.sections(),
         plan.all_drawn(),
         plan.shown_figures(),
+        expand(f"{plan.paths.data}/interim/observations/{{source}}.parquet", source=plan.sources),
         expand(f"{plan.paths.data}/raw/{{source}}/manifest.json", source=plan.sources),
         str(plan.paths.reproduction),
         str(plan.paths.answers),

@@ -149,6 +149,10 @@ def test_the_system_that_the_answer_hangs_on_is_named():
     verdict = judged(number(), diagnostics=diagnostics(A=(9.0, -9.0, 30.0), B=(25.0, -2.0, 52.0)))[2].iloc[0]
     assert verdict[["rests_on", "rests_on_called", "rests_on_estimate"]].tolist() == ["A", "Alpha", 9.0]
     assert judged(number())[2].loc[0, "rests_on"] == ""
+    # Without A it comes to be told apart from zero: it does not rest on A.
+    verdict = judged(number(), diagnostics=diagnostics(A=(60.0, 6.0, 114.0)),
+                     specifications=specifications(default=(40.0, -5.0, 85.0)))[2].iloc[0]
+    assert verdict["rests_on"] == ""
 
 
 @pytest.mark.parametrize(("printed", "led", "word"), [

@@ -26,7 +26,6 @@ from did.report.writers.html import TEMPLATES, data_uri
 from did.simulate.panels import panel
 from did.stages import calibrate, diagnose, fit, report
 from did.store import tables
-from did.store.provenance import write_json
 from did.store.result_csv import read_csv
 from did.words import number, p_value, short_decimals
 from output_stages import write_outputs
@@ -96,10 +95,6 @@ def _outcome(name: str, seed: int, evaluation, paths: Paths) -> None:
     static = estimates["estimand"].eq("overall") & estimates["treatment"].isin(evaluation.treatments)
     overall = estimates.loc[static].assign(design="one_at_a_time", choices="", n_choices=0)
     tables.write("specifications", overall[list(tables.SCHEMAS["specifications"].columns)], paths.specifications(name))
-    for source in {"gpps", "preventable_mortality"}:
-        record = {"address": None, "retrieved_at": "2024-05-06T00:00:00Z", "bytes": 1234, "sha256": "ab" * 32,
-                  "licence": "OGL-3.0", "how": "demo", "period": "2018"}
-        write_json(paths.raw(source) / "manifest.json", {"source": source, "mode": "demo", "files": {"a.csv": record}})
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +146,8 @@ def test_the_annex_has_every_outcome_with_its_numbers(page, made):
         shown = table.locator("tbody tr", has_text="DiD").first.inner_text()
         assert f"{abs(row['estimate']):.2f}"[:3] in shown and f"{row['n_units']} ({row['n_treated']})" in shown
         said = section.inner_text()
-        assert "excluded" in said and f"did trace {name}" in said and re.search("exact|close|agrees|differs", said)
+        assert "excluded" in said and f"did trace {name}" in said and section.locator(
+            "a[href^='#trace-']").count() and re.search("exact|close|agrees|differs", said)
 
 
 def test_ten_pages_at_most_and_the_rest_is_folded(browser, made, tmp_path):
@@ -305,6 +301,15 @@ def test_the_keyboard_reaches_everything_from_the_skip_link_on(browser, made):
             assert seen[2] != "none", f"{seen}: the focus cannot be seen"
             found.add((seen[0], seen[1]))
         assert {("A", ""), ("BUTTON", ""), ("INPUT", ""), ("SUMMARY", ""), ("DIV", "region")} <= found
+
+
+def test_an_address_with_a_lone_percent_sign_harms_nothing(browser, made):
+    with opened(browser, made[1].results / result_files.REPORT) as (page, heard):
+        for address in ("#%", "#100%", "#%E0%A4%A"):
+            page.evaluate("address => { location.hash = address; }", address)
+            page.reload()
+            assert page.locator("th button").count(), "the script ran to its end"
+        assert heard.complaints == []
 
 
 @pytest.mark.parametrize("dark", [False, True])

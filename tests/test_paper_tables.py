@@ -30,7 +30,7 @@ W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 @pytest.fixture
 def made():
     frames = tables()
-    return paper.tables(frames["estimates"], frames["reproduction"], FRONT, UNITS)
+    return paper.tables(frames, FRONT, UNITS)
 
 
 @pytest.fixture(params=[True, False], ids=["synthetic", "real"])
@@ -43,7 +43,7 @@ def folder(request, made, tmp_path):
 def test_effects_and_what_was_reproduced_are_the_tables(made):
     assert [table.name for table in made] == ["effects-days", "reproduction"] and len(made[0].rows) == 16
     frames = tables()
-    alone = paper.tables(frames["estimates"], frames["reproduction"].iloc[:0], FRONT, UNITS)
+    alone = paper.tables(frames | {"reproduction": frames["reproduction"].iloc[:0]}, FRONT, UNITS)
     assert [table.name for table in alone] == ["effects-days"]
 
 
@@ -63,7 +63,12 @@ def test_words_are_the_numbers_without_stars(made):
     assert (first["Observations"], first["Areas (treated)"], first["Systems (treated)"]) == (
         "15,943", "149 (30)", "42 (1)")
     assert not any("*" in cell for table in made for row in table.texts() for cell in row)
-    assert family_table(tables()["estimates"], FACTS, UNITS).rows["effect_unit"].nunique() == 4
+    frames = tables()
+    assert [first[name] for name in ("Headline 95% interval (p)", "Method", "Measured coverage")] == [
+        "4.0 to 19.0 (0.012)", "the wild cluster bootstrap", "94.4%"]
+    order = [column.heading for column in made[0].shown]
+    assert order.index("Headline 95% interval (p)") < order.index("95% interval by area (p)")
+    assert family_table(frames["estimates"], frames["headline"], FACTS, UNITS).rows["effect_unit"].nunique() == 4
 
 
 def test_synthetic_is_said_in_every_format_at_every_table(folder, made):

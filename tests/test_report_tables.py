@@ -502,6 +502,7 @@ def test_the_annex_of_an_outcome_has_every_row_of_its_tables(estimates, reproduc
     own = {"estimates": estimates, "diagnostics": diagnostics, "specifications": specifications,
            "headline": headline_of(estimates), "reproduction": reproduction}
     own = {name: table[table["indicator"].eq("days_total")] for name, table in own.items()}
+    own["weights"] = pd.DataFrame(columns=["cohort", "kind", "level", "label", "weight"])
     alone = dataclasses.replace(FACTS, outcomes={"days_total": "All causes"}, parts=())
     found = dict(outcome_tables(alone, own))
     headline, effects, counts = found["The estimate"]
@@ -522,7 +523,7 @@ def test_each_verdict_has_its_questions():
     verdicts = pd.DataFrame([dict(target=target, claim=target, verdict=verdict, treatment="binary", sample="full",
                                   estimator="ldv", estimate=41.4, ci_low=-9.0, ci_high=92.0, published_value=40.0,
                                   number="close") for target, verdict in (("D1", "not_shown"), ("D2", "cannot_run"))])
-    table, = evidence_tables(FACTS, {"evidence": evidence, "verdicts": verdicts})
+    table, = evidence_tables(FACTS, {"evidence": evidence, "verdicts": verdicts}).values()
     assert table.caption == "All causes. D1: binary, full sample, LDV: not shown"
     assert shown(table).iloc[0].tolist()[:2] == ["Can it be told apart from no change?", "no"]
 

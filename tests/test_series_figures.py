@@ -5,7 +5,7 @@ import pytest
 
 from did.errors import DidError
 from did.report.figures import style
-from did.report.figures.series import series_by_wave, wave_means
+from did.report.figures.trends import series_by_wave, wave_means
 from framed import assert_legible, draw_framed, saved_figures
 
 # Two units of wave one from 2012, one of wave two that is left in the comparison, two of no wave; one figure is lost.

@@ -16,8 +16,7 @@ from did.estimators.frank_wolfe import simplex_weights
 from did.estimators.within import two_way_fit
 from did.inference.clustered import summarise
 from did.inference.synthetic_errors import COLUMNS, METHODS, synthetic_errors
-from did.report.figures.synthetic_weights import synthetic_weights
-from framed import assert_legible, draw_framed, saved_figures
+from did.report.content.outcome_tables import weights_table
 from golden_files import golden_file, golden_results
 
 VARIANTS = {"synthetic_did": "synthdid", "synthetic_control": "sc", "did": "did"}
@@ -373,23 +372,16 @@ def test_placebo_says_why_it_is_skipped():
     assert mixed["reason"].startswith("system s01 has units of several cohorts")
 
 
-# The figure -----------------------------------------------------------------------------------------------------
+# The table -----------------------------------------------------------------------------------------------------
 
 
-def test_the_figure_shows_the_largest_weights_and_counts_the_rest(tmp_path):
+def test_the_table_shows_the_largest_weights_and_sums_the_rest():
     weights = estimate("synthetic_did", panel_of(frame_of(9, n_units=30, cohorts=((7, 4),)))).weights
-    words = {"stem": tmp_path / "weights", "title": "Whom the treated are compared with", "subtitle": "Made up",
-             "source": "made up", "units": "areas"}
-    with saved_figures() as figures:
-        paths = draw_framed(synthetic_weights, weights, cohort="2007", **words)
-    assert_legible(figures[0])
-    assert [path.suffix for path in paths] == [".svg", ".csv", ".txt"]
-    shown = pd.read_csv(paths[1], dtype={"label": str})
-    assert set(shown["kind"]) == {"unit", "time"} and len(shown) == 26 + 7
+    rows = list(weights_table(weights.assign(level="unit")).texts())
+    units = [line for line in rows if line[1] == "unit"]
+    assert len(units) == 16 and len([line for line in rows if line[1] == "period"]) == 7
     largest = weights[weights["kind"] == "unit"].nlargest(1, "weight").iloc[0]
-    text = paths[2].read_text(encoding="utf-8")
-    assert largest["label"] in text and "other 11 areas have" in text
-    empty = draw_framed(synthetic_weights, weights.iloc[:0], cohort="", **words)
-    assert "there are no weights" in empty[0].read_text(encoding="utf-8")
-    with pytest.raises(DidError, match="cohort: expected one of 2007"):
-        draw_framed(synthetic_weights, weights, cohort="2008", **words)
+    assert units[0] == ["2007", "unit", largest["label"], f"{100 * largest['weight']:.1f}%"]
+    assert units[-1][2] == "11 others"
+    assert sum(float(line[3][:-1]) for line in units) == pytest.approx(100, abs=1)
+    assert not weights_table(weights.assign(level="unit").iloc[:0])

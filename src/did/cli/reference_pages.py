@@ -26,7 +26,8 @@ HEAD = "<!-- Written by `did schema --write`; change the code instead. -->\n\n"
 
 def models() -> dict[str, type[BaseModel]]:
     """The kinds of config file and their models."""
-    from did.project.config import Evaluation, Indicator
+    from did.project.config import Evaluation
+    from did.project.indicator import Indicator
     from did.project.registry import Source
 
     return {"evaluation": Evaluation, "indicator": Indicator, "source": Source}

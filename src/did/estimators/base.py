@@ -279,7 +279,7 @@ class Result:
 
     def only(self, estimand: str) -> Result:
         """Return the result with the parameters of one estimand. Raises DidError if it has none."""
-        kept = (self.parameters["estimand"] == estimand).to_numpy()
+        kept = np.asarray(self.parameters["estimand"].array == estimand)
         if not kept.any():
             raise DidError(f"{self.estimator}: expected an effect {estimand}; found "
                            f"{listed(self.parameters['estimand'].unique())}; take one of those")

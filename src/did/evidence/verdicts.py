@@ -147,9 +147,11 @@ def _verdict(target: Mapping, cell: Mapping, answers: Sequence[Answer], headline
 
 
 def _rests_on(answer: Answer) -> dict[str, object]:
-    """The treated cluster without which sign or interval are others; of several, the one that moves it most."""
+    """The treated cluster without which the sign turns or the interval no longer leaves out zero; of several, the one
+    that moves it most. One without which the estimate comes to be told apart from zero holds nothing up."""
     lost = [item for item in answer.items if item["kind"] == "without_cluster"
-            and not (item["sign_kept"] and item["interval_kept"] in (True, None))]
+            and (not item["sign_kept"] or item["interval_kept"] is False
+                 and not (item["ci_low"] > 0 or item["ci_high"] < 0))]
     if not lost:
         return {}
     centre = np.median([item["estimate"] for item in answer.items if item["kind"] == "without_cluster"])

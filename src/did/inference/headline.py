@@ -52,20 +52,19 @@ def methods_by_rule(calibration: pd.DataFrame, settings: Settings) -> list[Measu
     >>> [(each.method, each.holds) for each in methods_by_rule(table, Settings(order=("wild_bootstrap", "CR2")))]
     [('CR2', True), ('wild_bootstrap', False)]
     """
-    done = calibration.loc[calibration["status"].eq("done")]
+    done, method_of = calibration["status"].to_numpy() == "done", calibration["method"].to_numpy()
+    measured = calibration.reindex(columns=["coverage", "rejected", "n_draws"]).to_numpy(dtype=float)
     found = []
     for method in settings.order:
-        rows = done.loc[done["method"].eq(method)]
-        if rows.empty:
+        coverage, rejected, draws = measured[done & (method_of == method)].T
+        if not len(draws):
             found.append(Measured(method, np.nan, np.nan, np.nan, np.nan, 0, False, False))
             continue
-        n_draws = int(rows["n_draws"].sum())
-        share = 1 - rows["rejected"].sum() / n_draws
-        off = (rows["coverage"] - settings.confidence).abs()
-        error = np.sqrt(rows["coverage"] * (1 - rows["coverage"]) / rows["n_draws"])
+        share = 1 - rejected.sum() / draws.sum()
+        off, error = np.abs(coverage - settings.confidence), np.sqrt(coverage * (1 - coverage) / draws)
         found.append(Measured(
-            method, float(share), float(np.sqrt(share * (1 - share) / n_draws)), float(rows["coverage"].min()),
-            float(rows["coverage"].max()), n_draws, bool((off + error).max() <= settings.tolerance + 1e-9),
+            method, float(share), float(np.sqrt(share * (1 - share) / draws.sum())), float(coverage.min()),
+            float(coverage.max()), int(draws.sum()), bool((off + error).max() <= settings.tolerance + 1e-9),
             bool(off.max() <= settings.tolerance + 1e-9)))
     return sorted(found, key=lambda each: (
         not each.holds, not each.may_hold, 0.0 if each.may_hold else -np.nan_to_num(each.coverage)))

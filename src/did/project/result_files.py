@@ -16,7 +16,7 @@ FRONT = "summary.md"
 WORKBOOK = "workbook.xlsx"
 WORKBENCH = "workbench.html"
 MANIFEST = "manifest.json"
-TABLES = ["headline", "calibration", "estimates", "diagnostics", "area_audit", "adjusted_p_values"]
+TABLES = ["headline", "calibration", "estimates", "diagnostics", "area_audit", "weights", "adjusted_p_values"]
 EVIDENCE_TABLES = ["verdicts", "evidence", "evidence_items"]
 REPRODUCTION_TABLES = ["reproduction", "specifications", "ranking", "choices"]
 DICTIONARY, NUMBERS, PAPER = "data_dictionary", "figures", "paper"
@@ -36,6 +36,7 @@ PURPOSES = {
     "tables/calibration.csv": "how often each method of inference is right on each outcome's own data",
     "tables/adjusted_p_values.csv": "p-values adjusted for the number of outcomes",
     "tables/area_audit.csv": "what became of each area in the publishers' files",
+    "tables/weights.csv": "whom synthetic difference-in-differences compares the treated with",
     "tables/verdicts.csv": "a verdict on each published number and each headline",
     "tables/evidence.csv": "the questions behind each verdict, with their answers",
     "tables/evidence_items.csv": "the estimates behind each answer",
@@ -70,14 +71,12 @@ def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str,
 
 def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
     """Names of an indicator's figures, without folder and ending, in the order of its section in the report: the
-    evidence, trend graphs, means of each wave where there are several onsets, event study, estimators, whom the treated
-    are compared with, alternatives and, if it is one of the ``headlines``, the specification curve and who was treated
-    when."""
+    evidence, trend graphs, means of each wave where there are several onsets, event study, estimators and, if
+    it is one of the ``headlines``, the specification curve and who was treated when."""
     several = staggered_specification(evaluation) is not None
     names = ["evidence", "trends", *(["series"] if several else [])]
     found = [*(f"{name}_{indicator}" for name in names), *event_studies(evaluation, indicator).values()]
-    names = [*(["estimators"] if several else []), "weights", "robustness", *(["specification", "timing"]
-                                                                   if indicator in headlines else [])]
+    names = [*(["estimators"] if several else []), *(["specification", "timing"] if indicator in headlines else [])]
     return [*found, *(f"{name}_{indicator}" for name in names)]
 
 

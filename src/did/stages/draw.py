@@ -10,11 +10,11 @@ import pandas as pd
 
 from did.areas import waves
 from did.errors import one_of
-from did.estimators import entry
 from did.estimators.base import PERIODS_PER_YEAR
 from did.evidence import load_claims
 from did.project import result_files
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import margin_decimals
@@ -22,17 +22,13 @@ from did.report.content.describe import effect_unit, measure, onset, source_line
 from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables
 from did.report.content.evidence_rows import evidence_rows, leading
 from did.report.content.facts import PERIODS, estimator_name, only, own_dates_names, samples_of, select
-from did.report.content.robustness_rows import alternatives
 from did.report.figures.event_study import TimeAxis, event_study
 from did.report.figures.evidence import evidence_figure
-from did.report.figures.robustness import robustness_forest
-from did.report.figures.series import series_by_wave, wave_means
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
 from did.report.figures.staggered import PublishedNumber, estimators_over_event_time
 from did.report.figures.style import Frame
-from did.report.figures.synthetic_weights import synthetic_weights
 from did.report.figures.timing import timing, timing_rows
-from did.report.figures.trends import parallel_trends
+from did.report.figures.trends import parallel_trends, series_by_wave, wave_means
 from did.report.pages.section import section_html
 from did.store import tables
 from did.store.provenance import write_text
@@ -62,6 +58,9 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
         if any(figure.startswith(f"{prefix}_{name}") for figure in figures):
             draw(outcome)
     facts = family_facts(indicator.family, evaluation, without=without)
+    weights = frames["weights"]
+    frames["weights"] = weights.assign(label=weights["label"].mask(
+        weights["level"].eq("system"), weights["label"].replace(outcome.systems)))
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
         tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
@@ -193,40 +192,6 @@ def _estimators(outcome: Outcome) -> None:
         axis=outcome.time_axis, published=outcome.published)
 
 
-def _weights(outcome: Outcome) -> None:
-    """Whom synthetic difference-in-differences compares the largest cohort with."""
-    rows, evaluation = outcome.tables["weights"], outcome.evaluation
-    level = evaluation.clusters[-1]
-    units = evaluation.units if level == "unit" else f"{level}s"
-    frame = outcome.frame("weights", f"which {units} synthetic difference-in-differences compares with",
-                          "shares of the comparison")
-    frame = replace(frame, units=units, unit="")
-    first = outcome.panel.drop_duplicates("unit")["cohort"].value_counts()
-    cohort = next((name for name in first.index if name in set(rows["cohort"])), "")
-    names = outcome.systems if level == "system" else {}
-    rows = rows.assign(label=[names.get(label, label) if kind == "unit" else label
-                              for label, kind in zip(rows["label"], rows["kind"], strict=True)])
-    synthetic_weights(rows, frame.marked(outcome.panel), cohort=cohort)
-
-
-def _robustness(outcome: Outcome) -> None:
-    evaluation, indicator = outcome.evaluation, outcome.indicator
-    static = [name for name in evaluation.estimators if entry(name).overall]
-    rows = alternatives(
-        indicator=indicator.id, samples=list(evaluation.samples),
-        **{table: outcome.leading(table) for table in ("estimates", "diagnostics", "specifications")},
-        specification=evaluation.default_specification, treatment=evaluation.treatments[0],
-        estimators=sorted(static, key=lambda name: name != indicator.published_estimator))
-    called = samples_of(evaluation)
-    rows = rows.assign(what=[called.get(key, what) if group == "left_out" else what
-                             for group, key, what in zip(rows["group"], rows["key"], rows["what"], strict=True)])
-    headline = outcome.tables["headline"]
-    own = headline[[*outcome.cell]].eq(pd.Series(outcome.cell)).all(axis=1)
-    robustness_forest(rows, outcome.effects("robustness", "the estimate and its alternatives"),
-                      estimator=indicator.published_estimator, headline=headline.loc[own],
-                      published=outcome.published)
-
-
 def _specifications(outcome: Outcome) -> None:
     evaluation, indicator = outcome.evaluation, outcome.indicator
     default = choices_of(evaluation.specifications[evaluation.default_specification], indicator)
@@ -259,5 +224,5 @@ def _timing(outcome: Outcome) -> None:
 
 # Beginning of the names of figures -> what draws them, in order.
 DRAWN = {"evidence": _evidence, "trends": _trends, "series": _series, result_files.EVENT_STUDY: _event_studies,
-         "estimators": _estimators, "weights": _weights, "robustness": _robustness, "specification": _specifications,
+         "estimators": _estimators, "specification": _specifications,
          "timing": _timing}

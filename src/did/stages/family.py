@@ -9,19 +9,17 @@ import pandas as pd
 from did.errors import one_of
 from did.evidence import load_claims
 from did.project import result_files
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
 from did.report.content.evaluation_facts import stage_tables
 from did.report.content.facts import estimator_name, levels, samples_of, treatments_of
-from did.report.figures.coefficients import Names, coefficient_panes
+from did.report.figures.coefficients import HEADLINE, Names, coefficients
 from did.report.figures.style import Frame
 from did.store import tables
 from did.words import plural
-
-# A line of its own in the figure, alongside the levels of clustering: the interval that leads.
-HEADLINE = "headline"
 
 
 def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
@@ -52,8 +50,8 @@ def _unit(members: list[Indicator], evaluation: Evaluation) -> str:
 
 def _coefficients(estimator: str, frame: Frame, members: list[Indicator], evaluation: Evaluation,
                   estimates: pd.DataFrame, headline: pd.DataFrame) -> None:
-    """Draw a family's coefficients by one estimator, in the layout that its entry names: with errors clustered by the
-    first level, as published, and the interval that leads."""
+    """Draw a family's coefficients by one estimator, with errors clustered by the first level, as published, and the
+    interval that leads."""
     own = {"specification": evaluation.default_specification, "estimator": estimator}
     rows, leads = (table.loc[table[[*own]].eq(pd.Series(own)).all(axis=1)] for table in (estimates, headline))
     rows = rows.loc[rows["estimand"].eq("overall")]
@@ -69,12 +67,11 @@ def _coefficients(estimator: str, frame: Frame, members: list[Indicator], evalua
     unit = _unit(members, evaluation)
     published = claims.loc[claims["estimator"].eq(estimator)]
     published = published.assign(published_value=pd.to_numeric(published["value"], errors="coerce"))
-    coefficient_panes(
+    coefficients(
         rows, frame, names=Names(
             {each.id: each.label for each in members}, {"binary": unit, "intensity": f"{unit}, per {evaluation.dose}"},
             named, samples_of(evaluation), treatments_of(evaluation)),
-        published=published if len(published) else None, footnote=footnote,
-        by_sample=evaluation.families[members[0].family].layout != "single")
+        published=published if len(published) else None, footnote=footnote)
 
 
 def _led(rows: pd.DataFrame, leads: pd.DataFrame) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from did.report.figures.style import Frame
 from did.report.pages.report import Report, report_html
 from did.report.writers.figure_files import gather
 from did.report.writers.markdown import markdown_of
+from did.stages.trace import traces
 from did.store import seals, tables
 from did.store.provenance import together, write_text
 
@@ -55,7 +56,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     page = report_html(Report(
         evaluation=evaluation, front=front, families=families, sources=sources_of(indicators.values(), evaluation),
         units={name: effect_unit(each, evaluation) for name, each in indicators.items()}, tables=frames,
-        versions=computed, paths=paths, answer=answer, links=LINKS))
+        versions=computed, paths=paths, answer=answer, links=LINKS,
+        traces=traces(indicators, frames["estimates"], evaluation, paths)))
     write_text(paths.results / result_files.REPORT, page)
     return f"{paths.results / result_files.REPORT}: {len(page.encode()) / 1e6:.1f} MB"
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from did.project import result_files
 from did.project.config import Evaluation
 from did.project.paths import Paths
 from did.report.content import dictionary
 from did.report.content.describe import effect_unit
-from did.report.content.evaluation_facts import front_facts, members, result_tables
+from did.report.content.evaluation_facts import front_facts, members, result_tables, run_answer, stage_tables
 from did.report.content.notes import worded
 from did.report.pages import paper
 from did.store.result_csv import write_csv
@@ -23,7 +24,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     for a table that is missing or breaks its contract.
     """
     indicators = members(evaluation, without)
-    frames = result_tables(evaluation, paths, without)
+    frames = result_tables(evaluation, paths, without) | stage_tables(["weights"], indicators, evaluation, paths)
     aggregation = {name: each.aggregation for name, each in indicators.items()}
     for table in result_files.TABLES:
         frame = worded(frames[table]) if table == "diagnostics" else frames[table]
@@ -33,7 +34,9 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     front = front_facts(evaluation, without=without, paths=paths)
     units = {name: effect_unit(each, evaluation) for name, each in indicators.items()}
     synthetic = bool(frames["estimates"]["is_synthetic"].any())
-    paper.write(paper.tables(frames["estimates"], frames["reproduction"], front, units), paths.results / "tables",
-                title=front.title, is_synthetic=synthetic)
+    answer = run_answer(evaluation, paths, without)
+    front = replace(front, families=sorted(front.families, key=lambda facts: answer.place(facts.outcomes)))
+    paper.write(paper.tables(frames, front, units), paths.results / "tables", title=front.title,
+                is_synthetic=synthetic)
     dictionary.write(paths.results / result_files.table_file(result_files.DICTIONARY), is_synthetic=synthetic)
     return plural(len(result_files.tabulate_files()), "file")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from did.errors import DidError, suggest
-from did.project.config import Evaluation, Indicator, Population, Specification
+from did.project.config import Evaluation
+from did.project.indicator import Indicator, Population
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.project.specification import Specification
 from did.store import tables
 from did.store.provenance import read_sealed, sha256
 from did.words import count, listed, number, plural, short_decimals
@@ -35,6 +37,35 @@ class Asked:
     period: str | None = None
 
 
+@dataclass(frozen=True)
+class Trace:
+    """The ways to an outcome's numbers: from each target to its row of the estimates, and from there on down."""
+
+    indicator: str
+    title: str
+    targets: Mapping[str, str]
+    below: str
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is read of the publishers' files, each table once; ``is_hashed``: their checksums are computed again."""
+
+    paths: Paths
+    is_hashed: bool = True
+    _read: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def observations(self, source: str) -> pd.DataFrame:
+        """The source's observations."""
+        if source not in self._read:
+            self._read[source] = tables.read("observations", self.paths.observations(source))
+        return self._read[source]
+
+    def manifest(self, source: str) -> Mapping[str, Mapping]:
+        """The source's files by name, as they were recorded when fetched."""
+        return read_sealed(self.paths.raw(source) / "manifest.json")["files"]
+
+
 def run(asked: Asked, *, evaluation: Evaluation, paths: Paths) -> str:
     """Return the way from a number to the publishers' files, as lines of text. Nothing is written.
 
@@ -53,19 +84,45 @@ def run(asked: Asked, *, evaluation: Evaluation, paths: Paths) -> str:
     if verdict and verdict["verdict"] == "cannot_run" and pd.isna(verdict["estimate"]):
         return f"{asked.target}: {verdict['as_printed']}\n  cannot run: {verdict['note'] or verdict['reason']}"
     indicator = load_indicator(verdict["indicator"] if verdict else asked.target, evaluation.indicators_folder)
-    row = _estimate(asked, verdict, indicator, evaluation, paths)
-    panel = tables.read("panel", paths.panel(indicator.id))
-    panel = panel.loc[panel["specification"].eq(row["specification"])]
-    specification = evaluation.specifications[row["specification"]]
-    return "\n".join([*_of_estimate(row, verdict, indicator), *_of_specification(row["specification"], specification),
-                      *_of_panel(row, panel, indicator, paths),
-                      *_of_cell(asked, panel, specification, indicator, paths)])
+    row = _estimate(asked, verdict, indicator, evaluation, tables.read("estimates", paths.estimates(indicator.id)))
+    return "\n".join([*_of_estimate(row, verdict, indicator),
+                      *_below(asked, row["specification"], indicator, evaluation, Files(paths))])
+
+
+def traces(indicators: Collection[str], estimates: pd.DataFrame, evaluation: Evaluation, paths: Paths) -> list[Trace]:
+    """Return the way of every verdict on these indicators, as `run` says it, with the recorded checksums of files.
+
+    ``estimates`` is that table. Raises DidError for another table that is missing.
+    """
+    verdicts, files, found = tables.read("verdicts", paths.answers), Files(paths, is_hashed=False), []
+    for name in indicators:
+        indicator = load_indicator(name, evaluation.indicators_folder)
+        rows = estimates.loc[estimates["indicator"].eq(name)]
+        own = [verdict for verdict in verdicts.loc[verdicts["indicator"].eq(name)].to_dict("records")
+               if pd.notna(verdict["estimate"])]
+        ways = {verdict["target"]: "\n".join(_of_estimate(_estimate(
+            Asked(verdict["target"]), verdict, indicator, evaluation, rows), verdict, indicator))
+            for verdict in own}
+        if own:
+            found.append(Trace(name, indicator.title, ways, "\n".join(_below(
+                Asked(name), own[0]["specification"], indicator, evaluation, files))))
+    return found
+
+
+def _below(asked: Asked, name: str, indicator: Indicator, evaluation: Evaluation, files: Files) -> Iterator[str]:
+    """The way from the specification ``name`` down to the files."""
+    panel = tables.read("panel", files.paths.panel(indicator.id))
+    panel = panel.loc[panel["specification"].eq(name)]
+    specification = evaluation.specifications[name]
+    yield from _of_specification(name, specification)
+    yield (f"panel {files.paths.panel(indicator.id)}: {plural(panel['unit'].nunique(), 'unit')} x "
+           f"{plural(panel['period'].nunique(), 'period')}, {panel['period'].min()} to {panel['period'].max()}")
+    yield from _of_cell(asked, panel, specification, indicator, files)
 
 
 def _estimate(asked: Asked, verdict: Mapping | None, indicator: Indicator, evaluation: Evaluation,
-              paths: Paths) -> dict[str, object]:
-    """The row of the estimates table that is asked about, by the first clustering."""
-    rows = tables.read("estimates", paths.estimates(indicator.id))
+              rows: pd.DataFrame) -> dict[str, object]:
+    """The row of the estimates table, ``rows``, that is asked about, by the first clustering."""
     rows = rows.loc[rows["estimand"].eq("overall") & rows["cluster"].eq(evaluation.clusters[0])]
     usual = {"specification": evaluation.default_specification, "sample": evaluation.sample,
              "treatment": evaluation.treatments[0], "estimator": indicator.published_estimator}
@@ -84,6 +141,8 @@ def _of_estimate(row: Mapping, verdict: Mapping | None, indicator: Indicator) ->
     yield f"{indicator.title}: {number(row['estimate'], 6, signed=True)} ({cell})"
     key = {name: row[name] for name in ("indicator", *CELL, "estimand", "cluster")}
     yield f"  estimates.csv: {'; '.join(f'{name}={value}' for name, value in key.items())}"
+    yield (f"  from {count(row['n_obs'])} rows of the panel: {count(row['n_units'])} units, {count(row['n_treated'])} "
+           "treated")
     if verdict and all(verdict[name] == row[name] for name in CELL):
         printed = f"printed: {verdict['as_printed']}; " if verdict["as_printed"] else ""
         yield (f"  verdicts.csv: {verdict['target']}: {printed}number {verdict['number'].replace('_', ' ')}; "
@@ -98,22 +157,15 @@ def _of_specification(name: str, specification: Specification) -> Iterator[str]:
     yield f"specification {name}: {'; '.join(f'{key}={value}' for key, value in chosen.items())}"
 
 
-def _of_panel(row: Mapping, panel: pd.DataFrame, indicator: Indicator, paths: Paths) -> Iterator[str]:
-    yield (f"panel {paths.panel(indicator.id)}: {plural(panel['unit'].nunique(), 'unit')} x "
-           f"{plural(panel['period'].nunique(), 'period')}, {panel['period'].min()} to {panel['period'].max()}; "
-           f"the estimate uses {count(row['n_obs'])} of them: {count(row['n_units'])} units, {count(row['n_treated'])} "
-           "treated")
-
-
 def _of_cell(asked: Asked, panel: pd.DataFrame, specification: Specification, indicator: Indicator,
-             paths: Paths) -> Iterator[str]:
+             files: Files) -> Iterator[str]:
     """One cell of the panel, and the observations that it is made of."""
     treated = panel.loc[panel["cohort"].notna()].sort_values(["unit", "period"])
     unit = asked.unit or str(treated["unit"].iloc[0])
     own = panel.loc[panel["unit"].eq(unit)]
     if own.empty:
-        raise DidError(f"trace {asked.target}: --unit: expected a unit of {paths.panel(indicator.id)}; found {unit}"
-                       f"{suggest(unit, list(panel['unit'].unique()))}; name one of its column unit")
+        raise DidError(f"trace {asked.target}: --unit: expected a unit of {files.paths.panel(indicator.id)}; found "
+                       f"{unit}{suggest(unit, list(panel['unit'].unique()))}; name one of its column unit")
     period = asked.period or (own["cohort"].iloc[0] if pd.notna(own["cohort"].iloc[0]) else own["period"].iloc[-1])
     cell = own.loc[own["period"].eq(period)]
     if cell.empty:
@@ -125,13 +177,13 @@ def _of_cell(asked: Asked, panel: pd.DataFrame, specification: Specification, in
     when = f"treated from {cell['cohort']}" if pd.notna(cell["cohort"]) else "not treated in the window"
     yield (f"cell {unit} ({cell['unit_name']}), {period}: {number(cell['outcome'], 6)}{made}; system {cell['system']}, "
            f"{when}")
-    audit = tables.read("area_audit", paths.area_audit(indicator.id))
+    audit = tables.read("area_audit", files.paths.area_audit(indicator.id))
     areas = audit.loc[audit["specification"].eq(cell["specification"]) & audit["unit"].eq(unit)]
     for area in areas.loc[areas["fate"].ne("kept") | areas["reason"].ne("")].itertuples():
         yield f"  area {area.area_code} ({area.area_name}): {area.fate}{f': {area.reason}' if area.reason else ''}"
     codes = {*areas["area_code"], unit}
     for what, source, measures in _figures(indicator, specification):
-        yield from _observed(what, source, measures, codes, period, paths)
+        yield from _observed(what, source, measures, codes, period, files)
 
 
 def _figures(indicator: Indicator, specification: Specification) -> Iterator[tuple[str, str, list[str]]]:
@@ -153,9 +205,9 @@ def _figures(indicator: Indicator, specification: Specification) -> Iterator[tup
 
 
 def _observed(what: str, source: str, measures: list[str], codes: set[str], period: str,
-              paths: Paths) -> Iterator[str]:
+              files: Files) -> Iterator[str]:
     """The observations of one source behind a cell, with the file each is from."""
-    rows = tables.read("observations", paths.observations(source))
+    rows = files.observations(source)
     rows = rows.loc[rows["measure"].isin(measures) & rows["area_code"].isin(codes)]
     here = rows.loc[rows["period"].eq(period)]
     if here.empty:
@@ -164,9 +216,9 @@ def _observed(what: str, source: str, measures: list[str], codes: set[str], peri
         # Populations are by year and by district: the year of the period, of what the source has of these areas.
         here = rows.loc[rows["period"].eq(period[:4])]
         if here.empty:
-            files = plural(len(read_sealed(paths.raw(source) / "manifest.json")["files"]), "file")
+            n = plural(len(files.manifest(source)), "file")
             yield (f"  {what} from {source}, {listed(measures)}: summed over the districts of the unit and set between "
-                   f"mid-years ({files} in {paths.raw(source)})")
+                   f"mid-years ({n} in {files.paths.raw(source)})")
             return
     for row in here.head(LISTED).itertuples():
         value = number(row.value, short_decimals(row.value)) if pd.notna(row.value) else "no figure"
@@ -175,7 +227,7 @@ def _observed(what: str, source: str, measures: list[str], codes: set[str], peri
     if len(here) > LISTED:
         yield f"  and {plural(len(here) - LISTED, 'more observation')}"
     for file in dict.fromkeys(here["file"]):
-        yield from _file(source, file, paths)
+        yield from _file(source, file, files)
 
 
 def _place(row) -> str:
@@ -184,14 +236,12 @@ def _place(row) -> str:
     return f"{row.file}{sheet}{f', row {row.row}' if pd.notna(row.row) else ', a sum of several rows'}"
 
 
-def _file(source: str, name: str, paths: Paths) -> Iterator[str]:
-    """A file with where it was obtained, and its checksum, computed again."""
-    path = paths.raw(source) / name
-    known = read_sealed(paths.raw(source) / "manifest.json")["files"].get(name, {})
-    if not path.is_file():
+def _file(source: str, name: str, files: Files) -> Iterator[str]:
+    """A file with where it was obtained, and its checksum."""
+    path, known = files.paths.raw(source) / name, files.manifest(source).get(name, {})
+    if files.is_hashed and not path.is_file():
         raise DidError(f"{path}: expected the file that was read; found none; run: did fetch {source}")
-    now = sha256(path)
-    if now != known.get("sha256"):
+    if files.is_hashed and sha256(path) != known.get("sha256"):
         raise DidError(f"{path}: expected the file that was fetched; found it changed since; did run fetches it again")
     origin = f" of {known['address']}" if known.get("address") else ""
-    yield f"    {path}: sha256 {now}, {known['how']}{origin}"
+    yield f"    {path}: sha256 {known['sha256']}, {known['how']}{origin}"

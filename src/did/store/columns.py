@@ -126,7 +126,7 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     **{f"answer_{step}": (f"answer of step {step} of the evidence: {about}", CODE, "it cannot run") for step, about in (
         (1, "same number"), (2, "told apart from zero"), (3, "trends do not explain it"),
         (4, "each wave from its own date"), (5, "it rests on no one thing"))},
-    "rests_on": ("treated cluster without which the answer is another, the one that moves it most", CODE, "none does"),
+    "rests_on": ("treated cluster without which the sign turns or zero comes inside", CODE, "none does"),
     "rests_on_called": ("what that cluster is called", TEXT, "none does"),
     "rests_on_estimate": ("estimate without it", EFFECT, "none does"),
     "second_difference": ("difference from a second program, as a share of the larger of our estimate and our standard "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -106,6 +106,11 @@ class Answer:
     cannot_run: str
     beside: Sequence[str]
     is_synthetic: bool = False
+
+    def place(self, outcomes: Collection[str]) -> int:
+        """Place of the first line on one of these outcomes, behind all lines if there is none: families stand in the
+        order of the answer everywhere."""
+        return next((at for at, line in enumerate(self.lines) if line.indicator in outcomes), len(self.lines))
 
     @property
     def groups(self) -> list[list[Line]]:

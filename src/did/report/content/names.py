@@ -67,5 +67,6 @@ class Names:
             found["estimator"] = [(called.get(name) if dated else None) or short_name(name)
                                   for name, dated in zip(rows["estimator"], by_date, strict=True)]
         if "method" in rows:
-            found["method"] = rows["method"].map(lambda name: METHODS.get(name, name.replace("_", " ")))
+            found["method"] = rows["method"].map(lambda name: METHODS.get(name, name.replace("_", " ")),
+                                               na_action="ignore")
         return rows.assign(**found)

@@ -22,7 +22,7 @@ from did.report.content.result_tables import (
 from did.report.content.robustness_rows import FEW_CLUSTERS, GROUPS, alternatives, leaves_out_zero
 from did.report.content.sentence import Sentence
 from did.report.content.table import Column, Table, row_decimals, text_table
-from did.words import count, number, plural, short_decimals
+from did.words import count, number, period_name, plural, short_decimals
 
 # Heading -> beginnings of the names of its diagnostics; each goes where the first of them fits.
 TOPICS = {
@@ -43,6 +43,8 @@ OTHERS = "Other diagnostics"
 # Fates of areas in the order they are said, and their words.
 FATES = {"kept": "kept", "merged": "merged", "excluded": "left out", "imputed": "imputed",
          "set_aside": "set aside (totals and residents of elsewhere)"}
+# Weights of a kind that have a row each.
+HEAVIEST = 15
 # Units that others merged into are listed one by one up to this many, names of areas up to that many.
 MERGERS, NAMED = 6, 12
 
@@ -63,7 +65,8 @@ def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tup
     if facts.frequency == "Y":
         found[-1][1][0] = over_time_table(estimates.loc[estimates["specification"].isin(
             [facts.specification, facts.staggered])], names, ["event_time"])
-    found += diagnostics_by_topic(tables["diagnostics"], names)
+    found += [*diagnostics_by_topic(tables["diagnostics"], names),
+              ("Whom synthetic difference-in-differences compares with", [weights_table(tables["weights"])])]
     made = [(heading, [_own(table, f"{heading}-{place}", facts) for place, table in enumerate(each) if table])
             for heading, each in found]
     return [(heading, each) for heading, each in made if each]
@@ -84,7 +87,8 @@ def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[
     """Return every diagnostic that is done by topic, and those that were skipped with how many share a reason."""
     topic = diagnostics["diagnostic"].map(_topic)
     done = diagnostics["status"].eq("done")
-    found = [(heading, [replace(diagnostics_table(diagnostics.loc[done & topic.eq(heading)], names), caption=heading)])
+    whole = diagnostics_table(diagnostics.loc[done], names)
+    found = [(heading, [replace(whole.where(topic[done].eq(heading)), caption=heading)])
              for heading in [*TOPICS, OTHERS]]
     skipped = diagnostics.loc[~done]
     lines = [{"Diagnostic": name.replace("_", " ").capitalize(), "How many": len(rows), "Why": reason}
@@ -107,7 +111,7 @@ def counts_table(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
         indicator=facts.total, estimates=tables["estimates"], diagnostics=tables["diagnostics"],
         specifications=tables["specifications"], specification=facts.specification, estimators=estimators,
         samples=list(facts.samples), treatment=next(iter(facts.treatments)))
-    rows = rows.loc[rows["cluster"].isin(list(facts.clusters)) & rows["status"].eq("done")]
+    rows = rows.loc[rows["cluster"].isin(list(facts.clusters))]
     value = printed_value(tables["reproduction"], facts)
     ours = rows.loc[rows["group"].eq("default") & rows["estimator"].eq(facts.estimator), "estimate"].iloc[0]
     sign = float(np.sign(ours if value is None else value))
@@ -138,9 +142,24 @@ def _counted(what: str, by: str, rows: pd.DataFrame, sign: float, facts: Facts) 
     out = leaves_out_zero(rows, sign)
     counts = {level: (f"{int(out[here].sum())} of {int(here.sum())}" if (here := rows["cluster"].eq(level)).any()
                       else "") for level in facts.clusters}
-    n = len(rows.drop_duplicates(["key", "what", "estimator"]))
+    n = len(rows.drop_duplicates(["key", "estimator"]))
     return {"what": what, "by": by, "n": n, "smallest": rows["estimate"].min(), "largest": rows["estimate"].max(),
             "std_error": rows["std_error"].median(), **counts}
+
+
+def weights_table(weights: pd.DataFrame) -> Table:
+    """Return the largest weights of each cohort's donors and of its periods before treatment, and the others of a kind
+    together; weights of nothing are counted among the others."""
+    lines = []
+    for (cohort, kind), rows in weights.groupby(["cohort", "kind"], sort=False):
+        rows = rows.sort_values("weight", ascending=False, kind="stable")
+        own, others = rows.head(HEAVIEST), rows.iloc[HEAVIEST:]
+        level = "period" if kind == "time" else own["level"].iloc[0]
+        shares = [*zip(own["label"], own["weight"], strict=True),
+                  *([(f"{len(others)} others", others["weight"].sum())] if len(others) else [])]
+        lines += [{"Treated from": period_name(cohort), "What": level, "Name": name, "Weight": f"{100 * share:.1f}%"}
+                  for name, share in shares]
+    return text_table("weights", "Weights of the comparison", lines, file="tables/weights.csv")
 
 
 def printed_value(reproduction: pd.DataFrame, facts: Facts) -> float | None:
@@ -151,18 +170,17 @@ def printed_value(reproduction: pd.DataFrame, facts: Facts) -> float | None:
     return None if claim is None or pd.isna(claim["published_value"]) else float(claim["published_value"])
 
 
-def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[Table]:
-    """Return a table for each of the outcome's verdicts: every question with its answer."""
-    found = []
+def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> dict[str, Table]:
+    """Return target -> a table of every question with its answer, for each of the outcome's verdicts."""
+    found = {}
     for row in tables["verdicts"].loc[tables["verdicts"]["verdict"].ne("cannot_run")].to_dict("records"):
         cell = [facts.treatments.get(row["treatment"], row["treatment"]).lower(),
                 facts.samples.get(row["sample"], row["sample"]), short_name(row["estimator"])]
         name = f"{row['target']}: " if row["claim"] else ""
-        found.append(replace(
+        found[row["target"]] = replace(
             evidence_table(tables["evidence"], row), name=f"evidence-{facts.total}-{row['target']}",
             caption=f"{facts.outcomes[facts.total]}. {name}{', '.join(cell)}: {row['verdict'].replace('_', ' ')}",
-            notes=[f"The command did trace {row['target']} goes from here down to a cell of a publisher's file."],
-            file="tables/evidence.csv"))
+            file="tables/evidence.csv")
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pandera.pandas as pa
 
-from did.project.config import Specification
+from did.project.specification import Specification
 from did.store.columns import CODE, COLUMNS, COUNT, EFFECT, NEVER, TEXT, described
 from did.store.tables import SCHEMAS
 
@@ -21,8 +21,14 @@ for _name in CHOICES:
 
 # A table between the stages, written as CSV -> what it has besides.
 _OF_TABLES = {"estimates": ["aggregation"], "diagnostics": ["aggregation", "item"], "area_audit": ["aggregation"],
+              "weights": ["aggregation"],
               "adjusted_p_values": [], "reproduction": [], "headline": ["aggregation"],
               "calibration": ["aggregation"], "verdicts": [], "evidence": [], "evidence_items": []}
+# Columns of the figures that are made of lines.
+_LINE = {"unit": ("unit of the axis that the line is on", TEXT, NEVER),
+         "group": ("heading that the line stands under", TEXT, NEVER),
+         "kind": ("printed, ours, as_published (errors by unit), the kind of a check, or range", CODE, NEVER),
+         "words": ("what the line says", TEXT, NEVER)}
 # File or pattern -> what a row is, its columns in order, and what of them is not as in `did.store.columns`.
 _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
     "tables/specifications.csv": (
@@ -57,8 +63,8 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
             "missing": ("what an empty cell means", TEXT, NEVER),
             "is_synthetic": ("the files of this run are made from made-up data", "True or False", NEVER)}),
     "tables/figures.csv: coefficients_*": (
-        "a coefficient drawn", f"indicator specification sample treatment estimator cluster estimate {ERRORS} band_low "
-        f"band_high p_value {SIZES} state few_treated note published_value is_synthetic", {}),
+        "a coefficient drawn", "treatment sample indicator cluster unit group kind words estimate ci_low ci_high "
+        "smallest largest is_synthetic", _LINE),
     "tables/figures.csv: event_study_*": (
         "an effect at an event time", "indicator specification sample treatment estimator event_time cluster estimate "
         f"{ERRORS} band_low band_high p_value {SIZES} state few_treated note is_synthetic", {}),
@@ -77,23 +83,9 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
             "counts_as": ("treated or comparison under the reported specification", CODE, NEVER),
             "mean": ("mean outcome of its units", "unit of the outcome", "no figure in the period"),
             "n_units": ("units observed in the period", COUNT, NEVER)}),
-    **{file: ("a line of the figure of the evidence", "target kind words estimate ci_low ci_high smallest largest "
-              "is_synthetic", {
-                  "kind": ("printed, ours, as_published (errors by unit), the kind of a check, or range", CODE, NEVER),
-                  "words": ("what the line says", TEXT, NEVER)})
-       for file in ("tables/figures.csv: evidence_*", "tables/figures.csv: answer")},
-    "tables/figures.csv: weights_*": (
-        "a weight by which synthetic difference-in-differences compares", "cohort kind label weight is_synthetic", {
-            "cohort": ("first treated period of those compared", "ISO period", NEVER),
-            "kind": ("unit: of a donor; time: of a period before treatment", CODE, NEVER),
-            "label": ("the donor, or the period", TEXT, NEVER),
-            "weight": ("its share of the comparison", "share, 0 to 1", NEVER)}),
-    "tables/figures.csv: robustness_*": (
-        "a line of the figure of alternatives",
-        "indicator group kind words estimate ci_low ci_high smallest largest is_synthetic", {
-            "group": ("heading that the line stands under", TEXT, NEVER),
-            "kind": ("printed, ours, the kind of an alternative, or range", CODE, NEVER),
-            "words": ("what the line says", TEXT, NEVER)}),
+    **dict.fromkeys(("tables/figures.csv: evidence_*", "tables/figures.csv: answer"), (
+        "a line of the figure of the evidence", "target kind words estimate ci_low ci_high smallest largest "
+        "is_synthetic", _LINE)),
     "tables/figures.csv: specification_*": (
         "an estimate under a specification, with its choices", f"place indicator specification sample treatment "
                                                                f"estimator cluster "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from did.report.content.facts import PERIODS, Facts
 from did.report.content.names import Names
-from did.report.content.notes import item, said, worded
+from did.report.content.notes import item, said
 from did.report.content.table import NOT_AVAILABLE, Column, Table, interval_of, row_decimals, side_by_side
 from did.words import number, period_name
 
@@ -23,6 +24,8 @@ SPECIFICATION = Column("specification", "Specification", explained="specificatio
 UNIT = Column("effect_unit", "Unit of the effect")
 ESTIMATE = Column("estimate", "Estimate", "signed", "unit of the row", "estimate", empty="[x]")
 NOTE = Column("note", "Remarks")
+HOW = [Column("method", "Method", explained="method", empty="[x]"),
+       Column("coverage", "Measured coverage", "share", "share, 0 to 1", "coverage", empty="[x]")]
 OBSERVATIONS = Column("n_obs", "Observations", "count", "number", "observations")
 # Estimates that a table of overall effects has, and what each is an average over.
 OVER = {"overall": "", "overall_cohort": ", average over cohorts", "overall_calendar": ", average over periods",
@@ -54,9 +57,7 @@ def headline_table(headline: pd.DataFrame, names: Names, diagnostics: pd.DataFra
     if share:
         shown = shown.assign(share=_shares(rows, diagnostics))
     level = rows["cluster"].iloc[0] if len(rows) else "system"
-    columns = [*OUTCOME, *WHICH, UNIT, ESTIMATE, interval_of("", ""), Column("method", "Method", explained="method",
-                                                                               empty="[x]"),
-               Column("coverage", "Measured coverage", "share", "share, 0 to 1", "coverage", empty="[x]"),
+    columns = [*OUTCOME, *WHICH, UNIT, ESTIMATE, interval_of("", ""), *HOW,
                Column("holds", "Holds its level"),
                *(Column(name, heading, "share", "share, 0 to 1", in_text=False, empty="[x]") for name, heading in (
                    ("simulation_error", "Its simulation error"), ("coverage_least", "Least coverage of a scheme"),
@@ -85,14 +86,19 @@ def _shares(rows: pd.DataFrame, diagnostics: pd.DataFrame) -> list[float]:
     return shares
 
 
-def effects_table(estimates: pd.DataFrame, names: Names) -> Table:
-    """Return a row per overall effect of ``estimates`` (rows of any specifications), clusterings side by side."""
+def effects_table(estimates: pd.DataFrame, names: Names, headline: pd.DataFrame | None = None) -> Table:
+    """Return a row per overall effect of ``estimates`` (rows of any specifications), clusterings side by side, behind
+    the interval of ``headline`` where that table is given."""
     rows = estimates.loc[estimates["estimand"].isin(list(OVER))]
     wide = side_by_side(rows, CELL, clusters=list(names.clusters), shared=SHARED, by_cluster=BY_CLUSTER)
     wide = wide.sort_values("estimator", key=lambda each: each.map(names.order).fillna(99), kind="stable")
     wide = wide.sort_values(["indicator", "specification", "treatment", "sample"], kind="stable",
                             key=lambda each: each.map({code: at for at, code in enumerate(rows[each.name].unique())}))
     columns = [*OUTCOME, *WHICH, SPECIFICATION, UNIT, ESTIMATE]
+    if headline is not None:
+        leads = headline[[*CELL[:-1], "ci_low", "ci_high", "p_value", "method", "coverage"]]
+        wide = wide.merge(leads, on=CELL[:-1], how="left", validate="many_to_one")
+        columns += [replace(interval_of("", ""), heading="Headline 95% interval (p)"), *HOW]
     for level, by in names.clusters.items():
         columns += [Column(f"std_error_{level}", f"Standard error {by}", "number", "unit of the row", "clusters",
                            in_text=False), interval_of(f"_{level}", by),
@@ -163,10 +169,9 @@ def calendar_table(estimates: pd.DataFrame, names: Names) -> Table:
 
 def diagnostics_table(diagnostics: pd.DataFrame, names: Names) -> Table:
     """Return a row per diagnostic, those that were skipped with the reason."""
-    rows = diagnostics.assign(order=range(len(diagnostics)))
-    records = rows.to_dict("records")
+    rows, records = diagnostics, diagnostics.to_dict("records")
     words = [name.replace("_", " ") for name in rows["diagnostic"]]
-    shown = names.named(worded(rows)).assign(
+    shown = names.named(rows).assign(
         of=[item(row, treatment=False, clusters=names.clusters) for row in records],
         diagnostic=[f"{each[:1].upper()}{each[1:]}" for each in words], test=[_test(row) for row in records],
         reason=[said(row) for row in records])

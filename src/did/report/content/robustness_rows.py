@@ -8,36 +8,9 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.choice_words import choice_words
 from did.report.content.facts import SAMPLES, averaged_by, own_dates_names
-from did.report.content.notes import change
 
-COLUMNS = [
-    "indicator",
-    "group",
-    "key",
-    "left_out",
-    "called",
-    "what",
-    "estimator",
-    "specification",
-    "sample",
-    "treatment",
-    "cluster",
-    "estimate",
-    "std_error",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "n_obs",
-    "n_units",
-    "n_treated",
-    "n_clusters",
-    "n_treated_clusters",
-    "status",
-    "note",
-    "is_synthetic",
-]
+COLUMNS = ["group", "key", "estimator", "cluster", "estimate", "std_error", "ci_low", "ci_high"]
 # Groups of alternatives -> their headings, in the order they are shown.
 GROUPS = {
     "default": "Ours",
@@ -64,7 +37,7 @@ FEW_CLUSTERS = {
 }
 # Diagnostics of estimates on another panel -> their group.
 PANELS = {"drop_year": "years", "left_out": "left_out", "other_controls": "controls", "placebo_onset": "placebo"}
-SIZES = ["n_obs", "n_units", "n_treated"]
+DESIGNS = {"one_at_a_time": "specifications", "product": "combinations"}
 # Columns of the diagnostics table that tell changes of one kind apart.
 KEY = ["variant", "left_out", "part", "part_of", "period"]
 
@@ -76,12 +49,9 @@ def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.Dat
 
     ``estimates``, ``diagnostics`` and ``specifications`` are those tables, of any indicators; ``specification`` is the
     reported one; ``estimators`` those with one effect, the published first; the first of ``samples`` is reported, the
-    others are alternatives. ``group`` is a key of ``GROUPS``, ``key`` tells the alternatives of
-    a group apart, ``left_out`` and ``called`` are those of the diagnostics table, and ``what`` says in words what is
-    changed (empty as reported). Estimates and
-    intervals are in units of the outcome. Few-cluster rows without counts take those of the estimate they are about.
-    What was skipped or not fitted is there with status ``skipped``, a missing estimate and the reason as note.
-    Rows keep the order of the groups and, within them, of the tables.
+    others are alternatives. ``group`` is a key of ``GROUPS``, and ``key`` tells the alternatives of a group apart.
+    Estimates and intervals are in units of the outcome; what was skipped or not fitted has no row. Rows keep the order
+    of the groups and, within them, of the tables.
 
     Raises DidError if the reported estimate by the first estimator is not there.
     """
@@ -91,30 +61,24 @@ def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.Dat
     overall = estimates[estimates["estimand"].eq("overall")]
     static = overall[overall["specification"].eq(specification) & overall["estimator"].isin(list(estimators))]
     static = static.sort_values("estimator", key=lambda names: names.map(list(estimators).index), kind="stable")
-    default = static[static["sample"].eq(samples[0])].assign(group="default", key="", what="")
+    default = static[static["sample"].eq(samples[0])].assign(group="default", key="")
     if not default["estimator"].eq(estimators[0]).any():
         raise DidError(f"estimates table: expected a {estimators[0]} estimate of {indicator} ({treatment}, "
                        f"{samples[0]}) under specification '{specification}'; found none; run the fit stage for it")
-    tested = _where(diagnostics, specification=specification, sample=samples[0])
-    parts = [
+    fitted = specifications[specifications["sample"].eq(samples[0])
+                            & specifications["specification"].ne(specification)
+                            & specifications["estimator"].isin(list(estimators))]
+    rows = pd.concat([
         default,
-        _few_clusters(tested, default),
-        _staggered(overall, specification, samples[0]),
-        _specifications(specifications, specification, samples[0], estimators),
-        _systems(tested, default),
-        _panels(tested),
-        static[static["sample"].isin(list(samples[1:]))].assign(
-            group="left_out",
-            key=lambda rows: rows["sample"],
-            what=lambda rows: rows["sample"].map(SAMPLES).fillna(rows["sample"]),
-        ),
-    ]
-    rows = pd.concat([part.reindex(columns=COLUMNS) for part in parts if len(part)], ignore_index=True)
-    rows[["left_out", "called"]] = rows[["left_out", "called"]].astype(object).fillna("")
-    lost = rows["estimate"].isna()
-    rows["status"] = np.where(lost, "skipped", "done")
+        _tested(_where(diagnostics, specification=specification, sample=samples[0], status="done"),
+                float(default["n_treated"].max())),
+        _staggered(overall[overall["specification"].ne(specification) & overall["sample"].eq(samples[0])]),
+        fitted.assign(group=fitted["design"].map(DESIGNS), key=fitted["specification"]),
+        static[static["sample"].isin(list(samples[1:]))].assign(group="left_out", key=lambda each: each["sample"]),
+    ])[COLUMNS]
     order = {group: place for place, group in enumerate(GROUPS)}
-    return rows.sort_values("group", key=lambda column: column.map(order), kind="stable").reset_index(drop=True)
+    return rows[rows["estimate"].notna()].sort_values(
+        "group", key=lambda column: column.map(order), kind="stable").reset_index(drop=True)
 
 
 def leaves_out_zero(rows: pd.DataFrame, sign: float = 0.0) -> pd.Series:
@@ -133,52 +97,21 @@ def _where(table: pd.DataFrame, **values: object) -> pd.DataFrame:
     return table[hit]
 
 
-def _renamed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Diagnostics rows of estimates under the names of the estimates table."""
-    return rows.assign(
-        what=[change(row) for row in rows.to_dict("records")],
-        key=[" ".join(filter(None, each)) for each in rows[KEY].itertuples(index=False)],
-        estimate=rows["value"].where(rows["status"].eq("done"))).rename(columns={"reason": "note"})
+def _tested(rows: pd.DataFrame, n_treated: float) -> pd.DataFrame:
+    """Rows of the diagnostics that are alternatives, under the names of the estimates table. A system left out was
+    treated if fewer than ``n_treated`` units are left."""
+    name = rows["diagnostic"]
+    treated = rows["n_treated"].astype("Float64").lt(n_treated).fillna(True)
+    group = name.map(PANELS | dict.fromkeys(FEW_CLUSTERS, "few_clusters")).mask(
+        name.eq("leave_one_out"), np.where(treated, "treated_systems", "other_systems"))
+    key = rows[KEY].agg(" ".join, axis=1) if len(rows) else ""
+    return rows.assign(group=group, key=name.where(name.isin(list(FEW_CLUSTERS)), key),
+                       estimate=rows["value"])[group.notna()]
 
 
-def _few_clusters(tested: pd.DataFrame, default: pd.DataFrame) -> pd.DataFrame:
-    rows = tested[tested["diagnostic"].isin(list(FEW_CLUSTERS))]
-    rows = _renamed(rows).assign(group="few_clusters", key=rows["diagnostic"],
-                                 what=rows["diagnostic"].map(FEW_CLUSTERS))
-    own = default.set_index(["estimator", "cluster"])
-    for name in [*SIZES, "n_clusters", "n_treated_clusters"]:
-        known = pd.Series([own[name].get((row.estimator, row.cluster)) for row in rows.itertuples()],
-                          index=rows.index, dtype="Int64")
-        rows[name] = rows[name].astype("Int64").fillna(known)
-    return rows
-
-
-def _staggered(overall: pd.DataFrame, specification: str, sample: str) -> pd.DataFrame:
+def _staggered(rows: pd.DataFrame) -> pd.DataFrame:
     """Averages of the estimators for several onsets, the first specification with them apart from the others."""
-    rows = overall[~overall["specification"].eq(specification) & overall["sample"].eq(sample)
-                   & overall["estimator"].isin([*own_dates_names().keys() - averaged_by().keys()])]
+    rows = rows[rows["estimator"].isin([*own_dates_names().keys() - averaged_by().keys()])]
     first = rows["specification"].iloc[0] if len(rows) else ""
     return rows.assign(group=np.where(rows["specification"].eq(first), "staggered", "staggered_other"),
-                       key=rows["specification"], what=rows["specification"].str.replace("_", " "))
-
-
-def _specifications(specifications: pd.DataFrame, specification: str, sample: str,
-                    estimators: Sequence[str]) -> pd.DataFrame:
-    rows = specifications[specifications["sample"].eq(sample) & ~specifications["specification"].eq(specification)
-                    & specifications["estimator"].isin(list(estimators))]
-    return rows.assign(group=rows["design"].map({"one_at_a_time": "specifications", "product": "combinations"}),
-                       key=rows["specification"],
-                       what=rows["choices"].map(choice_words).where(rows["choices"].ne(""),
-                                                                   rows["specification"].str.replace("_", " ")))
-
-
-def _systems(tested: pd.DataFrame, default: pd.DataFrame) -> pd.DataFrame:
-    """Estimates without one system; it was treated if fewer treated units are left, or none would be."""
-    rows = _renamed(tested[tested["diagnostic"].eq("leave_one_out")])
-    treated = rows["n_treated"].astype("Float64").lt(float(default["n_treated"].max())).fillna(True)
-    return rows.assign(group=np.where(treated, "treated_systems", "other_systems"))
-
-
-def _panels(tested: pd.DataFrame) -> pd.DataFrame:
-    rows = tested[tested["diagnostic"].isin(list(PANELS))]
-    return _renamed(rows).assign(group=rows["diagnostic"].map(PANELS))
+                       key=rows["specification"])

@@ -50,22 +50,37 @@ class Column:
         """Is it aligned right?"""
         return self.kind != "text"
 
-    def cell(self, row: Mapping, decimals: int) -> str:
-        """Return the column's text in one row of the data."""
-        values = [None if row[name] is None or row[name] == NOT_AVAILABLE else row[name] for name in self.names]
-        if all(value is None or (not isinstance(value, str) and pd.isna(value)) for value in values):
-            return ""
+    def texts(self, rows: pd.DataFrame, decimals: Sequence[int]) -> list[str]:
+        """Return the column's text in each row of the data."""
+        return ["" if all(value is None for value in values) else self._text(values, places)
+                for *values, places in zip(*self._fields(rows), decimals, strict=True)]
+
+    def is_empty(self, rows: pd.DataFrame) -> bool:
+        """Does nothing stand in any row?"""
+        return all(value is None for values in self._fields(rows) for value in values)
+
+    def _fields(self, rows: pd.DataFrame) -> Iterator[list]:
+        """The values of each field, with None for what is missing or could not be computed."""
+        for name in self.names:
+            values = rows[name].to_numpy(dtype=object)
+            yield [None if gone or value == NOT_AVAILABLE else value
+                   for value, gone in zip(values, pd.isna(values), strict=True)]
+
+    def _text(self, values: Sequence, decimals: int) -> str:
         if self.kind == "interval":
-            gone = all(pd.isna(end) for end in values[:2])
-            span = "" if gone else interval(values[0], values[1], decimals)
-            p = values[2] if len(values) > 2 else None
-            return span if p is None or pd.isna(p) else f"{span} ({_bare(p)})".strip()
+            low, high, p = (*values, None)[:3]
+            span = "" if low is None and high is None else interval(_float(low), _float(high), decimals)
+            return span if p is None else f"{span} ({_bare(p)})".strip()
         if self.kind == "of":
-            return f"{count(values[0])} ({count(values[1])})"
+            return f"{count(_float(values[0]))} ({count(_float(values[1]))})"
         value, = values
-        return {"text": lambda: str(value), "count": lambda: count(value), "p": lambda: _bare(value),
-                "share": lambda: f"{100 * value:.1f}%", "number": lambda: number(value, decimals),
-                "signed": lambda: number(value, decimals, signed=True)}[self.kind]()
+        if self.kind == "text":
+            return str(value)
+        if self.kind == "share":
+            return f"{100 * value:.1f}%"
+        if self.kind in ("count", "p"):
+            return count(value) if self.kind == "count" else _bare(value)
+        return number(value, decimals, signed=self.kind == "signed")
 
 
 @dataclass(frozen=True)
@@ -99,21 +114,25 @@ class Table:
     def texts(self) -> Iterator[list[str]]:
         """The rows as texts of the columns `shown`."""
         decimals = self.decimals or [2] * len(self.rows)
-        for row, places in zip(self.rows.to_dict("records"), decimals, strict=True):
-            yield [column.cell(row, places) for column in self.shown]
+        yield from map(list, zip(*(column.texts(self.rows, decimals) for column in self.shown), strict=True))
 
     def slim(self, *, keep: Iterable[str] = ()) -> Table:
         """Return the table without columns that are empty, and without those of text that say the same in every row,
         which a note then says. ``keep`` are headings of columns that stay."""
-        texts = list(zip(*self.texts(), strict=True)) if self else []
         columns, said = [], []
-        for column, cells in zip(self.shown, texts, strict=False):
-            if column.heading not in keep and len(set(cells)) == 1 and (column.kind == "text" or not cells[0]):
-                said += [f"{column.heading}: {cells[0]}"] if cells[0] else []
+        for column in self.shown if self else []:
+            cells = set(column.texts(self.rows, [0] * len(self.rows))) if column.kind == "text" else set()
+            if column.heading not in keep and (len(cells) == 1 or not cells and column.is_empty(self.rows)):
+                said += [f"{column.heading}: {text}" for text in cells if text]
             else:
                 columns.append(column)
         note = [f"{'; '.join(said)}."] if said else []
         return replace(self, columns=columns or self.columns, notes=[*note, *self.notes])
+
+    def where(self, kept: pd.Series) -> Table:
+        """Return the table with these of its rows alone."""
+        return replace(self, rows=self.rows[kept], decimals=[
+            places for places, keep in zip(self.decimals, kept, strict=True) if keep])
 
     def footnoted(self, heading: str) -> Table:
         """Return the table with a mark in place of each text of a column, and the texts as notes."""
@@ -130,6 +149,10 @@ class Table:
         """Return the table with these columns alone, and with other parts changed."""
         kept = set(headings)
         return replace(self, columns=[column for column in self.columns if column.heading in kept], **changes)
+
+
+def _float(value: object) -> float:
+    return float("nan") if value is None else float(value)   # type: ignore[arg-type]
 
 
 def _bare(p: float) -> str:

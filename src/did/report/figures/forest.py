@@ -25,66 +25,83 @@ OUT, IN = "Leaves out zero (no change)", "Includes zero (no change): could be ch
 DIAMOND, BAR = "The printed number", "Several estimates, lowest to highest, without their margins"
 
 
-def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int, about: str, footnote: str = "") -> list[Path]:
+def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int | Sequence[int], about: str,
+                footnote: str = "") -> list[Path]:
     """Draw one line for each row, in order, and save the figure.
 
     Parameters
     ----------
     rows : kind, words (the name), estimate, ci_low, ci_high, smallest, largest and, where lines stand under headings,
-        group (the heading). By kind, a row is the `PRINTED` number, `OURS` (in colour and bold) or `AS_PUBLISHED`, a
-        `RANGE` of several estimates from smallest to largest, or any other estimate. A mark is filled where the
-        interval leaves out zero, hollow where it does not or where there is none. An end of an interval that is missing
-        is as far as the axis goes.
-    frame : see ``style.Frame``; its unit is that of the estimates.
-    decimals : of the numbers at the right; those of the printed number are as printed.
+        group (the heading); where there is more than one scale, unit, that of each row: rows of one unit are on one
+        axis. By kind, a row is the `PRINTED` number, `OURS` (in colour and bold) or `AS_PUBLISHED`, a `RANGE` of
+        several estimates from smallest to largest, or any other estimate. A mark is filled where the interval leaves
+        out zero, hollow where it does not or where there is none. An end of an interval that is missing is as far as
+        the axis goes.
+    frame : see ``style.Frame``; its unit is that of the estimates, where the rows have none.
+    decimals : of the numbers at the right, of all or of each; those of the printed number are as printed.
     about : what the alternative text begins with.
 
     The numbers are the rows. Returns the paths written.
     """
-    groups = list(rows["group"]) if "group" in rows else [""] * len(rows)
-    digits = [_digits(row, decimals) for row in rows.itertuples()]
-    left, right = (min(share * frame.width, max(style.text_width(text, bold=True) for text in texts)
-                       + style.EDGE + APART) for share, texts in ((NAMES, rows["words"]), (1, digits)))
-    names = [style.wrap(words, left - style.EDGE - APART / 2, bold=kind == OURS)
-             for words, kind in zip(rows["words"], rows["kind"], strict=True)]
-    heights, heads, deep = _layout(groups, names)
+    units = rows["unit"] if "unit" in rows else [frame.axis_unit] * len(rows)
+    places = np.broadcast_to(decimals, len(rows))
+    shown = rows.assign(
+        unit=units, group=rows.get("group", ""),
+        digits=[_digits(row, int(place)) for row, place in zip(rows.itertuples(), places, strict=True)])
+    left, right = (min(share * frame.width, max(style.text_width(text, bold=True) for text in shown[texts])
+                       + style.EDGE + APART) for share, texts in ((NAMES, "words"), (1, "digits")))
+    shown["names"] = [style.wrap(words, left - style.EDGE - APART / 2, bold=kind == OURS)
+                      for words, kind in zip(shown["words"], shown["kind"], strict=True)]
+    panes = [(part, *_layout(part, len(rows)), style.wrap(unit, frame.width - 2 * style.EDGE) if unit else [])
+             for unit, part in shown.groupby("unit", sort=False)]
     entries = key.key_rows(_key(rows), frame.width)
-    label = style.wrap(frame.axis_unit, frame.width - 2 * style.EDGE) if frame.axis_unit else []
-    foot = 0.4 + len(label) * style.line_height()
-    figure, bottom = style.page(foot + deep + 0.1 + len(entries) * key.ROW, frame, footnote=footnote)
-    key.draw_key(figure, entries, bottom + foot + deep + 0.1)
-    width = frame.width - left - right
-    axes = style.add_axes(figure, left, bottom + foot, width, deep)
+    room = 0.1 + sum(deep + _foot(label) for *_, deep, label in panes)
+    figure, bottom = style.page(room + len(entries) * key.ROW, frame, footnote=footnote)
+    key.draw_key(figure, entries, bottom + room)
+    top = bottom + room - 0.1
+    for part, heights, heads, deep, label in panes:
+        axes = style.add_axes(figure, left, top - deep, frame.width - left - right, deep)
+        _pane(axes, part.assign(at=heights), heads, left, right, deep)
+        axes.set_xlabel("\n".join(label), fontproperties=style.font(), x=0.5)
+        top -= deep + _foot(label)
+    said = [f"{row.group}{': ' if row.group else ''}{row.words}: {row.digits}." for row in shown.itertuples()]
+    return style.save(figure, frame, " ".join([about, f"{frame.title}. {frame.subtitle}",
+                                               f"In {frame.unit}." if frame.unit else "", *said]),
+                      rows.drop(columns="is_synthetic", errors="ignore"))
+
+
+def _foot(label: Sequence[str]) -> float:
+    """Inches under an axis, for its numbers and its label."""
+    return 0.4 + len(label) * style.line_height()
+
+
+def _pane(axes: Axes, rows: pd.DataFrame, heads: dict[str, float], left: float, right: float, deep: float) -> None:
+    """Draw the rows on one axis, with their names ``left`` of it and their numbers ``right`` of it, in inches."""
+    width = axes.get_position().width * axes.figure.get_size_inches()[0]
     axes.set(xlim=_limits(rows), ylim=(deep, 0), yticks=[])
     axes.xaxis.set_major_locator(MaxNLocator(max(2, min(5, int(width / 0.5))), steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(style.plain_ticks)
     axes.grid(axis="x", color=style.GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.axvline(0, color=style.INK, linewidth=1.4, zorder=1)
-    _draw(axes, rows.assign(at=heights))
+    _draw(axes, rows)
     for group, at in heads.items():
         axes.plot([(style.EDGE - left) / width, 1 + (right - style.EDGE) / width], [at - 0.17] * 2, color=style.GRID,
                   linewidth=0.8, transform=axes.get_yaxis_transform(), clip_on=False, zorder=0)
         _write(axes, (style.EDGE - left) / width, at, group, bold=True, bbox=style.CLEAR)
-    for row, name, said, at in zip(rows.itertuples(), names, digits, heights, strict=True):
+    for row in rows.itertuples():
         bold = row.kind == OURS
-        for place, line in enumerate(name):
-            _write(axes, (style.EDGE - left) / width, at + place * FURTHER, line, bold=bold)
-        _write(axes, 1 + (right - style.EDGE) / width, at, said, right=True, bold=bold)
-    if label:
-        axes.set_xlabel("\n".join(label), fontproperties=style.font(), x=0.5)
-    said = [f"{group}{': ' if group else ''}{row.words}: {words}."
-            for row, group, words in zip(rows.itertuples(), groups, digits, strict=True)]
-    return style.save(figure, frame, " ".join([about, f"{frame.title}. {frame.subtitle}",
-                                               f"In {frame.unit}." if frame.unit else "", *said]),
-                      rows.drop(columns="is_synthetic", errors="ignore"))
+        for place, line in enumerate(row.names):
+            _write(axes, (style.EDGE - left) / width, row.at + place * FURTHER, line, bold=bold)
+        _write(axes, 1 + (right - style.EDGE) / width, row.at, row.digits, right=True, bold=bold)
 
 
-def _layout(groups: Sequence[str], names: Sequence[list[str]]) -> tuple[list[float], dict[str, float], float]:
-    """Height of each line and each heading from the top of the plot, and the plot's height, in inches."""
-    step = CLOSE if len(names) > MANY else ROW
+def _layout(rows: pd.DataFrame, n: int) -> tuple[list[float], dict[str, float], float]:
+    """Height of each line and each heading from the top of the plot, and the plot's height, in inches; ``n``: the lines
+    of the whole figure."""
+    step = CLOSE if n > MANY else ROW
     heights, heads, y = [], {}, 0.18
-    for group, name in zip(groups, names, strict=True):
+    for group, name in zip(rows["group"], rows["names"], strict=True):
         if group and group not in heads:
             heads[group] = y + 0.09
             y += HEAD

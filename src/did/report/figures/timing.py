@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 
 from did.errors import DidError
 from did.report.figures import key, style
+from did.report.figures.over_time import time_axis
 from did.report.figures.style import Frame
-from did.report.figures.trends import time_axis
 from did.words import count, period_name, plural
 
 # Inches: a line, between two blocks with the name of the second; at least, the bars, at most, the names and the word
@@ -97,7 +97,7 @@ def timing(rows: pd.DataFrame, frame: Frame, *, periods: list[str]) -> list[Path
             _write(axes, -0.1, y + ROW / 2, style.shortened(name, NAMES), width)
             _write(axes, width + right, y + ROW / 2, count(n), width)
             y += ROW
-    time_axis(axes, pd.DataFrame({"period": periods}), start=first.ordinal)
+    time_axis(axes, periods, start=first.ordinal)
     said = [f"{head}: {', '.join(f'{name} ({count(n)})' for name, n in each)}." for head, each in zip(heads, lines,
                                                                                                     strict=True)]
     return style.save(figure, frame, f"Bars of who is treated when, with the number of {frame.units}. {frame.title}. "

@@ -1,4 +1,4 @@
-"""Figures of group means over time, in the manner of Stata's ``estat trendplots``."""
+"""Figures of the outcome itself over time: of the treated and the comparison, and of each wave."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from did.errors import DidError
 from did.report.figures import style
+from did.report.figures.over_time import Pane, draw_panes
 from did.report.figures.style import Frame
-from did.words import decimals_for, number, p_value, period_name, singular
+from did.words import count, decimals_for, number, p_value, period_name, singular
 
 GROUPS = {"treated": "Treated", "control": "Comparison"}
 COLUMNS = ["sample", "period", "group", "observed_mean", "linear_trend", "n_units"]
-# Colour, line and marker per group: never told apart by colour alone.
-LOOKS = [(style.PALETTE[0], "-", "o"), (style.PALETTE[3], (0, (5, 2)), "^")]
+WAVES = ["period", "wave", "first_treated", "counts_as", "mean", "n_units"]
+TREATED, COMPARISON = "treated", "comparison"
 PANELS = {"observed_mean": "Observed means", "linear_trend": "Linear-trends model"}
-PLOT, HEAD, FOOT, GAP, LEFT, NAMES = 3.3, 0.62, 0.38, 0.3, 0.75, 3.0
-NO_UNIT = 0.35  # in place of HEAD
-MARK = 0.22  # room for a group's marker before its name
+TWO, MANY = 3.3, 2.1  # inches: height of a pane of two, and of many
+MOST = 8  # panes of waves
 
 
 def trend_words(test: pd.Series, onset: str, by: str) -> str:
@@ -53,37 +51,32 @@ def parallel_trends(group_trends: pd.DataFrame, frame: Frame, *, onset: str, sam
         gap in its line.
     sample : the sample drawn; the numbers are those of all.
     onset : first treated period, ISO text; a vertical line stands before it, the model's lines break there.
-    groups : value of ``group`` -> its name, written alongside its line; two groups, the treated one first.
+    groups : value of ``group`` -> its name; two groups, the treated one first.
     test : row of the diagnostics table with the linear trend test for these groups; written into the subtitle.
     frame : see ``style.Frame``.
 
     Returns the paths written. Raises DidError if a column is missing, a group has no row, a period is there twice, or
     the onset is outside the periods.
     """
-    rows = _checked(group_trends, onset, groups)
-    every, rows = rows, rows[rows["sample"] == sample]
+    every = _checked(group_trends, onset, groups)
+    rows = every[every["sample"] == sample]
     if test is not None:
         by = singular(frame.units) if test["cluster"] == "unit" else test["cluster"]
         frame = replace(frame, subtitle=f"{frame.subtitle}\n{trend_words(test, onset, by)}")
-    figure, bottom = style.page(PLOT + (HEAD if frame.axis_unit else NO_UNIT) + FOOT, frame)
-    names = {group: _name(rows, group, groups[group], frame.units) for group in groups}
-    label_width = max(style.text_width(line, bold=True) for lines in names.values() for line in lines) + MARK + 0.2
-    width = (style.WIDTH - LEFT - GAP - label_width - style.EDGE) / len(PANELS)
-    values = rows[list(PANELS)].to_numpy(float)
-    low, high = np.nanmin(values), np.nanmax(values)
-    limits = (low - 0.05 * (high - low or 1), high + 0.14 * (high - low or 1))
-    for place, (column, heading) in enumerate(PANELS.items()):
-        axes = style.add_axes(figure, LEFT + place * (width + GAP), bottom + FOOT, width, PLOT)
-        _panel(axes, rows, column, onset, list(groups), limits)
-        axes.set_title(heading, loc="left", pad=9, fontproperties=style.font(bold=True))
-        if place == 0:
-            across, up = figure.get_size_inches()
-            figure.text(style.EDGE / across, (bottom + FOOT + PLOT + 0.42) / up, frame.axis_unit, va="center",
-                        fontproperties=style.font())
-        else:
-            axes.tick_params(axis="y", labelleft=False)
-            _label_ends(axes, rows, column, names)
-    return style.save(figure, frame, _alt_text(frame, rows, onset, groups), every[COLUMNS])
+    own = {group: rows[rows["group"] == group].set_index("period") for group in groups}
+    panes = [Pane(heading, [part[column] for part in own.values()], onset, is_broken=column == "linear_trend")
+             for column, heading in PANELS.items()]
+    figure = draw_panes(panes, frame, height=TWO, names=[
+        f"{groups[group]}: {_counted(part, frame.units)}" for group, part in own.items()])
+    sentences = ["Two line charts side by side, observed means and linear-trends model. "
+                 f"{frame.title}. {frame.subtitle}"]
+    decimals = decimals_for(float(np.nanstd(rows["observed_mean"])) / 10)
+    for group, part in own.items():
+        before, after = (number(part.loc[here, "observed_mean"].mean(), decimals)
+                         for here in (part.index < onset, part.index >= onset))
+        sentences.append(f"{groups[group]}: mean of the observed periods {before} before {period_name(onset)} and "
+                         f"{after} from then on ({frame.unit}).")
+    return style.save(figure, frame, " ".join(sentences), every[COLUMNS])
 
 
 def _checked(frame: pd.DataFrame, onset: str, groups: Mapping[str, str]) -> pd.DataFrame:
@@ -102,98 +95,78 @@ def _checked(frame: pd.DataFrame, onset: str, groups: Mapping[str, str]) -> pd.D
         raise DidError(f"group trends: expected the onset '{onset}' among the periods "
                        f"{frame['period'].min()} to {frame['period'].max()}; found it outside; correct the onset "
                        "or the window")
-    return frame.assign(_at=[pd.Period(period).ordinal for period in frame["period"]])
+    return frame
 
 
-def _name(frame: pd.DataFrame, group: str, name: str, units: str) -> list[str]:
-    n_units = frame.loc[frame["group"] == group, "n_units"]
-    low, high = int(n_units.min()), int(n_units.max())
-    number = f"{low:,} {units}" if low == high else f"{low:,} to {high:,} {units}"
-    return [style.shortened(name, NAMES), style.shortened(number, NAMES)]
+def wave_means(panel: pd.DataFrame, onsets: Mapping[int, str] | None = None) -> pd.DataFrame:
+    """Return the mean outcome of each wave in each period, and that of the units without a wave.
 
-
-def _panel(axes: Axes, frame: pd.DataFrame, column: str, onset: str, groups: list[str],
-           limits: tuple[float, float]) -> None:
-    onset_at = pd.Period(onset).ordinal
-    for (colour, dashes, marker), group in zip(LOOKS, groups, strict=False):
-        rows = frame[frame["group"] == group]
-        # The model has its own slope on each side of the onset, so nothing is drawn across it.
-        broken = column == "linear_trend"
-        parts = [rows[rows["_at"] < onset_at], rows[rows["_at"] >= onset_at]] if broken else [rows]
-        for part in parts:
-            few = len(rows) <= 24
-            axes.plot(part["_at"], part[column], color=colour, linestyle=dashes, linewidth=2, zorder=3,
-                      marker=marker, markersize=6 if few else 5, markevery=1 if few else yearly_markers(part))
-    axes.axvline(onset_at - 0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
-    span = frame["_at"].max() - frame["_at"].min()
-    rightward = onset_at - frame["_at"].min() < 0.6 * span
-    axes.annotate(f"from {period_name(onset)}", (onset_at - 0.5, limits[1]), xytext=(5 if rightward else -5, -2),
-                  textcoords="offset points", va="top", ha="left" if rightward else "right",
-                  fontproperties=style.font(), bbox=style.CLEAR)
-    edge = 0.02 * span + 0.5
-    axes.set(xlim=(frame["_at"].min() - edge, frame["_at"].max() + edge), ylim=limits)
-    time_axis(axes, frame)
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def yearly_markers(rows: pd.DataFrame) -> list[int]:
-    """Return the positions of the first period of each year, where a long line has its markers."""
-    years = rows["period"].str[:4]
-    return np.flatnonzero(years.ne(years.shift()).to_numpy()).tolist()
-
-
-def time_axis(axes: Axes, frame: pd.DataFrame, start: int = 0) -> None:
-    """Put a tick at the start of each year, or of every second or fifth year where the axis has no room for all.
-
-    Without two starts of a year in the window, the first and last periods are ticked. The axis counts periods from the
-    one numbered ``start``.
+    ``panel`` is the panel table of one indicator under one specification; ``onsets`` are the first treated periods (ISO
+    text) of waves that the specification leaves among the comparison. Columns period, wave (missing where units have
+    none), first_treated (of the specification or, for a wave in the comparison, of ``onsets``; missing if neither has
+    it), counts_as (``treated`` or ``comparison`` under the specification), mean (unit of the outcome, over the units
+    observed, each counted once; missing if none is) and n_units (observed). Units of a wave with different dates are
+    separate. In order of first date; the units without wave or date are last.
     """
-    periods = [pd.Period(period) for period in sorted(set(frame["period"]))]
-    firsts = [period for period in periods if period.start_time.month == 1]
-    years = [period.year for period in firsts]
-    room = axes.get_position().width * axes.figure.get_size_inches()[0] / 0.55
-    every = next(step for step in (1, 2, 5, 10, 10**4) if len(years) / step <= room)
-    kept = [period for period in firsts if (period.year - years[0]) % every == 0]
-    names = {period.ordinal - start: str(period.year) for period in kept}
-    if len(kept) < 2:
-        names = {period.ordinal - start: str(period) for period in (periods[0], periods[-1])}
-    axes.xaxis.set_major_locator(FixedLocator(list(names)))
-    axes.xaxis.set_major_formatter(lambda value, _: names.get(round(value), ""))
+    frame = panel.assign(cohort=panel["cohort"].astype("string"))
+    means = (frame.groupby(["cohort", "wave", "period"], dropna=False)["outcome"].agg(["mean", "count"])
+             .reset_index().rename(columns={"count": "n_units"}))
+    means["counts_as"] = np.where(means["cohort"].notna(), TREATED, COMPARISON)
+    means["first_treated"] = means["cohort"].fillna(means["wave"].map(onsets or {}).astype("string"))
+    means["wave"] = means["wave"].astype("Int64")
+    means = means.sort_values(["first_treated", "wave", "counts_as", "period"], kind="stable", na_position="last")
+    return means[WAVES].reset_index(drop=True)
 
 
-def _label_ends(axes: Axes, frame: pd.DataFrame, column: str, names: Mapping[str, list[str]]) -> None:
-    """Write each group's marker and name right of the end of its line, moved apart where two would touch."""
-    low, high = axes.get_ylim()
-    step = style.line_height() / PLOT * (high - low)
-    ends = {}
-    for group in names:
-        values = frame.loc[(frame["group"] == group) & frame[column].notna(), column]
-        ends[group] = values.iloc[-1] if len(values) else (low + high) / 2
-    order = sorted(ends, key=ends.get)
-    needed = 2.3 * step
-    if len(order) == 2 and ends[order[1]] - ends[order[0]] < needed:
-        middle = np.clip((ends[order[0]] + ends[order[1]]) / 2, low + needed, high - needed)
-        ends = {order[0]: middle - needed / 2, order[1]: middle + needed / 2}
-    inch = 1 / (axes.get_position().width * style.WIDTH)
-    for (colour, _, marker), (group, lines) in zip(LOOKS, names.items(), strict=False):
-        axes.plot(1 + 0.6 * MARK * inch, ends[group] + 0.5 * step, marker=marker, color=colour, markersize=7,
-                  transform=axes.get_yaxis_transform(), clip_on=False)
-        for place, text in enumerate(lines):
-            axes.annotate(text, (1 + MARK * inch, ends[group] + (0.5 - place) * step),
-                          xycoords=("axes fraction", "data"), xytext=(2, 0), textcoords="offset points",
-                          va="center", annotation_clip=False, fontproperties=style.font(bold=place == 0))
+@style.drawing
+def series_by_wave(means: pd.DataFrame, frame: Frame) -> list[Path]:
+    """Draw one pane per wave, each alongside the units without a wave, on common axes, and save the figure.
+
+    Parameters
+    ----------
+    means : as from `wave_means`. Of more than `MOST` waves the ones with most units are
+        drawn, which the subtitle says. A missing mean is a gap in its line.
+    frame : see ``style.Frame``.
+
+    A vertical line stands before the first treated period of a pane's wave, if that lies in the window. Returns
+    the paths written. Raises DidError if no wave has a row.
+    """
+    is_other = means["wave"].isna() & means["counts_as"].eq(COMPARISON)
+    waves = [rows for _, rows in means[~is_other].groupby(["first_treated", "wave", "counts_as"], dropna=False,
+                                                          sort=False)]
+    if not waves:
+        raise DidError("series by wave: expected units with a wave or a date of treatment; found none; correct the "
+                       "table of waves")
+    drawn = sorted(sorted(range(len(waves)), key=lambda at: -waves[at]["n_units"].max())[:MOST])
+    if len(drawn) < len(waves):
+        frame = frame.saying(f"The {len(drawn)} largest of {len(waves)} waves; the numbers have all.")
+    others = [means[is_other]] if is_other.any() else []
+    panes = [Pane(f"{_name(waves[at])}: {_counted(waves[at], frame.units)}",
+                  [rows.set_index("period")["mean"] for rows in (waves[at], *others)],
+                  "" if pd.isna(since := waves[at]["first_treated"].iloc[0]) else since) for at in drawn]
+    called = [f"In no wave: {_counted(rows, frame.units)}" for rows in others]
+    figure = draw_panes(panes, frame, height=MANY, names=["The wave", *called])
+    sentences = [f"Line charts of mean outcomes, one for each wave. {frame.title}. {frame.subtitle}"]
+    decimals = decimals_for(float(np.nanstd(means["mean"])) / 10)
+    names = [f"{_name(rows)}: {_counted(rows, frame.units)}" for rows in waves] + called
+    for rows, name in zip([*waves, *others], names, strict=True):
+        ends = rows.dropna(subset="mean").iloc[[0, -1]]
+        first, last = (f"{number(mean, decimals)} in {period_name(period)}"
+                       for mean, period in zip(ends["mean"], ends["period"], strict=True))
+        sentences.append(f"{name}, {first} and {last} ({frame.unit}).")
+    return style.save(figure, frame, " ".join(sentences), means[WAVES])
 
 
-def _alt_text(frame: Frame, means: pd.DataFrame, onset: str, groups: Mapping[str, str]) -> str:
-    sentences = ["Two line charts side by side, observed means and linear-trends model. "
-                 f"{frame.title}. {frame.subtitle}"]
-    decimals = decimals_for(float(np.nanstd(means["observed_mean"])) / 10)
-    for group, name in groups.items():
-        rows = means[means["group"] == group]
-        before, after = (rows.loc[part, "observed_mean"].mean()
-                         for part in (rows["period"] < onset, rows["period"] >= onset))
-        sentences.append(f"{name}: mean of the observed periods {number(before, decimals)} before "
-                         f"{period_name(onset)} and {number(after, decimals)} from then on ({frame.unit}).")
-    return " ".join(" ".join(sentences).split())
+def _name(wave: pd.DataFrame) -> str:
+    """What a wave is called: ``Wave 1, from June 2017``."""
+    first = wave.iloc[0]
+    name = [] if pd.isna(first["wave"]) else [f"wave {first['wave']}"]
+    name += [] if pd.isna(first["first_treated"]) else [f"from {period_name(first['first_treated'])}"]
+    name += [] if first["counts_as"] == TREATED else ["in the comparison"]
+    words = ", ".join(name)
+    return words[:1].upper() + words[1:]
+
+
+def _counted(rows: pd.DataFrame, units: str) -> str:
+    low, high = int(rows["n_units"].min()), int(rows["n_units"].max())
+    return f"{count(high)} {units}" if low == high else f"{count(low)} to {count(high)} {units}"

@@ -22,12 +22,14 @@ from did.store.provenance import atomic, write_text
 from did.words import listed, period_name
 
 
-def tables(estimates: pd.DataFrame, reproduction: pd.DataFrame, front: Front, units: Mapping[str, str]) -> list[Table]:
+def tables(frames: Mapping[str, pd.DataFrame], front: Front, units: Mapping[str, str]) -> list[Table]:
     """Return a table of effects for each family and, where something was published, one of what was reproduced.
 
-    ``estimates`` and ``reproduction`` as in docs/tables.md; ``units`` maps an indicator to the unit of its effects.
+    ``frames`` are estimates, headline and reproduction as in docs/tables.md; ``units`` maps an indicator to the unit of
+    its effects.
     """
-    made = [family_table(estimates, facts, units) for facts in front.families]
+    made = [family_table(frames["estimates"], frames["headline"], facts, units) for facts in front.families]
+    reproduction = frames["reproduction"]
     rows = reproduction.loc[reproduction["specification"].eq(front.specification)]
     if len(rows):
         claims = claims_table(rows, front).slim(keep={"Cell"})
@@ -36,19 +38,24 @@ def tables(estimates: pd.DataFrame, reproduction: pd.DataFrame, front: Front, un
     return made
 
 
-def family_table(estimates: pd.DataFrame, facts: Facts, units: Mapping[str, str]) -> Table:
-    """Return the main table of a family: overall effects under the reported specification."""
+def family_table(estimates: pd.DataFrame, headline: pd.DataFrame, facts: Facts, units: Mapping[str, str]) -> Table:
+    """Return the main table of a family: overall effects under the reported specification, of its headline outcome
+    first, with the interval that leads and then those as published."""
     rows = estimates.loc[estimates["estimand"].eq("overall") & estimates["specification"].eq(facts.specification)
                          & estimates["treatment"].isin(list(facts.treatments))
                          & estimates["indicator"].isin(list(facts.outcomes))]
-    table = effects_table(rows, Names([facts], units))
+    rows = rows.sort_values("indicator", key=lambda names: names.ne(facts.total), kind="stable")
+    table = effects_table(rows, Names([facts], units), headline)
     slim = replace(table, columns=[column for column in table.columns if column.heading != "Remarks"]).slim(
         keep={"Outcome", "Treatment", "Estimator"})
     used = [f"{short_name(each)}: {estimator_name(each)}" for each in dict.fromkeys(rows["estimator"])]
     cells = [f"by {each.short} {each.words.cells}" for name, each in entries().items()
              if name in set(rows["estimator"]) and each.words.cells]
-    notes = [f"{'. '.join(used)}.", "95% intervals by the t distribution with one degree of freedom fewer than "
-                                    "clusters.",
+    notes = [f"{'. '.join(used)}.",
+             "The headline interval is by the method named; its measured coverage is how often it was right on these "
+             "data where nothing was done. An estimate without one was not calibrated. The others allow for clustering "
+             "alone, by the t distribution with one degree of freedom fewer than clusters"
+             f"{f'; those {next(iter(facts.clusters.values()))} are as published' if facts.n_published else ''}.",
              f"Observations: {'; '.join([f'{facts.units} times periods used', *cells])}.",
              few_treated_note(rows["few_treated"], facts.units),
              f"Source: {'; '.join(facts.sources)}. Own calculation." if facts.sources else ""]

@@ -46,7 +46,8 @@ class Report:
     ``tables`` are the overall estimates (with the notes of the indicators' settings), the diagnostics, the headlines,
     the audits of areas and the second opinions of every available outcome, and reproduction (one row per claim and
     clustering). ``families`` are the facts by family; ``units`` those of the indicators' effects; ``answer`` is the
-    first screen. The sections of the annex are those that other stages wrote.
+    first screen, ``traces`` the ways from its numbers to the publishers' files (`did.stages.trace.Trace`). The sections
+    of the annex are those that other stages wrote.
     """
 
     evaluation: Evaluation
@@ -58,6 +59,7 @@ class Report:
     versions: Mapping[str, str]
     paths: Paths
     answer: Answer
+    traces: Sequence[object] = ()
     links: Sequence[tuple[str, str]] = ()
 
 
@@ -70,7 +72,7 @@ def report_html(report: Report) -> str:
     evaluation, front = report.evaluation, report.front
     manifests = background.raw_manifests(report.sources, report.paths)
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    families = {family: report.families[family] for family in _in_order(report)}
+    families = dict(sorted(report.families.items(), key=lambda each: report.answer.place(each[1].outcomes)))
     first = next(iter(families.values()))
     estimators = dict.fromkeys([*evaluation.estimators, *evaluation.staggered_estimators])
     shown = [name for name in estimators if entry(name).overall and name in evaluation.estimators]
@@ -79,7 +81,7 @@ def report_html(report: Report) -> str:
         "report.html.j2", front=front, evaluation=evaluation, onset=period_name(front.onset),
         synthetic=any(bool(table["is_synthetic"].any()) for table in report.tables.values()),
         style=Markup(style), script=Markup(script), hashes={"style": _hash(style), "script": _hash(script)},
-        answer=report.answer, made_up=MADE_UP, links=report.links,
+        answer=report.answer, made_up=MADE_UP, links=report.links, traces=report.traces,
         glance=picture(report.paths, result_files.ANSWER, caption=f"{about}: what the checks make of it"),
         checked=background.checked(report.tables["second_opinion"]),
         terms=terms(first, published=bool(front.n_published)),
@@ -99,13 +101,6 @@ def report_html(report: Report) -> str:
     if size > MOST_BYTES:
         raise DidError(f"report.html: expected at most {MOST_BYTES:,} bytes; found {size:,}; show fewer figures")
     return page
-
-
-def _in_order(report: Report) -> list[str]:
-    """Families in the order of the answer's lines, then the others."""
-    family_of = {name: family for family, facts in report.families.items() for name in facts.outcomes}
-    return list(dict.fromkeys([*(family_of[line.indicator] for line in report.answer.lines
-                                 if line.indicator in family_of), *report.families]))
 
 
 def _family(report: Report, family: str) -> dict:

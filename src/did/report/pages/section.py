@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
 from did.estimators import entries
 from did.project import result_files
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.paths import Paths
 from did.project.registry import Source
 from did.report.content.describe import used
@@ -41,8 +42,6 @@ FIGURES = {
     "series": "Means of each wave",
     result_files.EVENT_STUDY: "By time since onset",
     "estimators": "Estimators side by side",
-    "weights": "Whom the treated are compared with",
-    "robustness": "The estimate and its alternatives",
     "specification": "Every specification",
     "timing": "Who is treated when",
 }
@@ -58,6 +57,8 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     is escaped by the template. Raises DidError if a table lacks the specification or a figure is missing.
     """
     name, claims = indicator.id, reported(tables["reproduction"], facts)
+    verdicts = tables["verdicts"]
+    judged = set(verdicts.loc[verdicts["estimate"].notna(), "target"])
     # The evidence on a family's headline is before the annex.
     shown = [(each, _caption(each, prefix, facts)) for prefix in FIGURES for each in figures
              if each == f"{prefix}_{name}" or (each.startswith(f"{prefix}_{name}_") and
@@ -66,7 +67,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     return html_of(
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
         synthetic=any(bool(table["is_synthetic"].any()) for table in tables.values()),
-        evidence=evidence_tables(facts, tables), claims=_claims(claims, facts),
+        evidence=evidence_tables(facts, tables).items(), claims=_claims(claims, facts, judged),
         groups=outcome_tables(facts, {**tables, "reproduction": claims}),
         panel=panel_sentence(tables["estimates"], facts),
         first=[picture(paths, each, caption=caption) for each, caption in shown[:1] if not is_headline],
@@ -77,12 +78,14 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
                             {"files": files, "indicator": name}))
 
 
-def _claims(rows: pd.DataFrame, facts: Facts) -> Table | None:
-    """What was published on one outcome."""
+def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> Table | None:
+    """What was published on one outcome, the claims that are ``judged`` linked to the way from them to a file."""
     if rows.empty:
         return None
-    return replace(claims_table(rows, facts).slim(keep={"Cell"}), name=f"claims-{facts.total}",
-                   caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")
+    table = claims_table(rows, facts).slim(keep={"Cell"})
+    return replace(table, name=f"claims-{facts.total}", links=[
+        f"#trace-{claim}" if claim in judged else "" for claim in table.rows["claim"]],
+        caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")
 
 
 def _caption(name: str, prefix: str, facts: Facts) -> str:

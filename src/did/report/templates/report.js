@@ -61,7 +61,9 @@
   }
   // A link into something folded unfolds it.
   const reveal = () => {
-    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    let name = location.hash.slice(1);
+    try { name = decodeURIComponent(name); } catch { /* a lone % is no code: the name as it stands */ }
+    const target = name && document.getElementById(name);
     for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   };
   addEventListener("hashchange", reveal);
