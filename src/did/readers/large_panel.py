@@ -152,7 +152,7 @@ def of_source(source: Source, columns: Columns, frequency: str) -> Found | None:
                                    (known.first, known.last))
     notes += outcome_notes(f"{source.name}, row {source.place(gone[0])}, column '{columns.outcome}'" if len(gone) else
                            "", len(gone), n_rows, shape[0] * shape[1])
-    onset = np.where(np.isfinite(position), position, shape[1]).astype(np.int32)
+    onset = np.where(np.isfinite(position), position, shape[1]).astype(int)
     del position, onset_place, first
     panel = Panel(arrays[columns.outcome], names, period_labels(known.kind, known.first, known.last),
                   internal_frequency(known.kind, frequency), onset, (onset < shape[1]).astype(float), "binary",
