@@ -3,9 +3,9 @@
     make bench ARGS="--against main"
     python benchmarks/against.py main --quick          # the panel of 149 x 107 alone, three rounds
 
-Our estimators and the making of a Panel, in processor time, by the scripts of this checkout with the package of either
-commit. A figure got worse where it did by `WORSE` or more in each round of the two, one after the other. Exits with 1 if
-one did.
+Our estimators and the making of a Panel, in processor time, by the scripts of this checkout with the package of
+either commit. A figure got worse where it did by `WORSE` or more in each round of the two, one after the other. Exits
+with 1 if one did.
 """
 
 from __future__ import annotations

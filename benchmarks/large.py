@@ -27,8 +27,8 @@ COHORTS = {2004: 0.2, 2006: 0.2, 2008: 0.2}
 MEMORY_MB, SECONDS = 2_000, 3_000
 COLUMNS = ("--outcome", "y", "--unit", "id", "--period", "t", "--cohort", "g", "--estimator", "callaway_santanna")
 # What the command imports.
-IMPORTS = ("import did.cli.panels, did.stages.estimate, did.stages.estimate_folder, did.diagnostics.group_time_pretest, "
-           "did.estimators.callaway_santanna, pyarrow.parquet, scipy.stats; did.cli.panels.estimator_options()")
+IMPORTS = ("import did.cli.panels, did.stages.estimate, did.stages.estimate_folder, pyarrow.parquet, scipy.stats, "
+           "did.diagnostics.group_time_pretest, did.estimators.callaway_santanna; did.cli.panels.estimator_options()")
 
 
 def write(folder: Path, n_units: int, n_files: int) -> None:
