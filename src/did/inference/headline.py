@@ -53,19 +53,21 @@ def methods_by_rule(calibration: pd.DataFrame, settings: Settings) -> list[Measu
     [('CR2', True), ('wild_bootstrap', False)]
     """
     done = calibration.loc[calibration["status"].eq("done")]
+    names = done["method"].to_numpy(dtype=object)
+    draws, rejected, coverage = (done[name].to_numpy(dtype=float) for name in ("n_draws", "rejected", "coverage"))
     found = []
     for method in settings.order:
-        rows = done.loc[done["method"].eq(method)]
-        if rows.empty:
+        here = names == method
+        if not here.any():
             found.append(Measured(method, np.nan, np.nan, np.nan, np.nan, 0, False, False))
             continue
-        n_draws = int(rows["n_draws"].sum())
-        share = 1 - rows["rejected"].sum() / n_draws
-        off = (rows["coverage"] - settings.confidence).abs()
-        error = np.sqrt(rows["coverage"] * (1 - rows["coverage"]) / rows["n_draws"])
+        n_draws, each = int(draws[here].sum()), coverage[here]
+        share = 1 - rejected[here].sum() / n_draws
+        off = np.abs(each - settings.confidence)
+        error = np.sqrt(each * (1 - each) / draws[here])
         found.append(Measured(
-            method, float(share), float(np.sqrt(share * (1 - share) / n_draws)), float(rows["coverage"].min()),
-            float(rows["coverage"].max()), n_draws, bool((off + error).max() <= settings.tolerance + 1e-9),
+            method, float(share), float(np.sqrt(share * (1 - share) / n_draws)), float(each.min()), float(each.max()),
+            n_draws, bool((off + error).max() <= settings.tolerance + 1e-9),
             bool(off.max() <= settings.tolerance + 1e-9)))
     return sorted(found, key=lambda each: (
         not each.holds, not each.may_hold, 0.0 if each.may_hold else -np.nan_to_num(each.coverage)))
