@@ -139,7 +139,7 @@ def _data(report: Report, families: Mapping[str, Facts]) -> list[tuple[str, list
         kept = fates(report.tables["area_audit"], facts)
         areas = ", ".join(f"{n:,} {words}" for words, n in kept)
         found.append((facts.title, [
-            f"{facts.measure[:1].upper()}{facts.measure[1:]}, {period_name(facts.first)} to "
+            f"{facts.outcomes[facts.total]}: {facts.measure}, {period_name(facts.first)} to "
             f"{period_name(facts.last)}.", str(panel_sentence(report.tables["estimates"], facts)),
             f"Of the areas in the publishers' files: {areas}.", *facts.caveats]))
     return found
