@@ -145,7 +145,7 @@ def terms(facts: Facts, *, published: bool) -> list[tuple[str, Sentence]]:
                   "errors for few {groups}; the jackknife leaves out one at a time.",
         "Measured coverage": "How often the margin of error was right when {groups} where nothing was done were taken "
                              "as treated in place of the treated ones. It should be close to 95%.",
-        "Clustered by": "Errors clustered by {group} allow for {units} of one {group} that move together. Clustered by "
+        "Clustered by": "Errors clustered by {group} allow for {units} of one {group} that move together; clustered by "
                         "{unit} they take {units} as independent, which with few treated {groups} promises too much."
         if level != "unit" else "Errors allow for months or years of one {unit} that move together.",
         "The figures": "A circle is an estimate and the bar through it its margin of error; the thick blue bar is our "
