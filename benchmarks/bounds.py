@@ -33,8 +33,8 @@ def tried(task: tuple[str, int]) -> dict[tuple[str, str, str], tuple[bool, float
     from did.diagnostics.sensitivity.relative_magnitudes import relative_magnitudes_interval
     from did.diagnostics.sensitivity.smoothness import Frontier
     from did.estimators import estimate
+    from did.inference.assignments import near_in_size
     from did.inference.clustered import clustered_covariance, labels_of
-    from did.inference.randomisation import near_in_size
     from did.inference.schemes import schemes
     from did.project.loading import load_evaluation
     from did.project.paths import Paths

@@ -12,7 +12,7 @@ from did.diagnostics import alternatives, heterogeneity
 from did.diagnostics.estimate_rows import estimate_rows
 from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
-from did.estimators import Panel, design_of, estimate
+from did.estimators import Panel, design_of, estimate, parts_of
 from did.estimators.aggregation import aggregate
 from did.inference.bias_reduced import bias_reduced
 from did.inference.change import Change
@@ -59,6 +59,26 @@ def test_rows_of_a_variant_are_the_estimates_of_its_panel(panel):
                 assert found[ours] == expected.loc[level, theirs], ours
     skipped = rows.loc[rows["status"] == "skipped"]
     assert len(skipped) == 4 and set(skipped["reason"]) == {"it cannot be"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("cohorts", [{8: 15}, {8: 10, 11: 8}])
+def test_parts_found_together_are_each_as_fitted_by_itself(seed, cohorts):
+    frame, _ = simulated(60, 16, cohorts, 3.0, seed=seed, frequency="Y", first="2001", units_per_system=4)
+    panel = Panel.from_frame(frame)
+    labels, generator = panel.clusters["system"], np.random.default_rng(seed)
+    masks = [labels != label for label in np.unique(labels)] + [panel.never_treated | (labels == label) for label in
+                                                                np.unique(labels[~panel.never_treated])]
+    masks += [generator.random(60) < share for share in (0.9, 0.6, 0.3)] + [~panel.never_treated]
+    variants = [(Change("part", part=str(number)), panel.keep(mask)) for number, mask in enumerate(masks)]
+    rows = estimate_rows("x", iter(variants), original=panel, **COMMON)
+    alone = pd.concat([estimate_rows("x", iter([each]), original=panel, **COMMON) for each in variants],
+                      ignore_index=True)
+    pd.testing.assert_frame_equal(rows, alone, check_dtype=False, rtol=1e-9, atol=1e-12)
+    for name in ("did", "ldv"):
+        together = parts_of(name, panel, np.stack(masks, axis=1), **OPTIONS.get(name, {}))
+        # ldv has no way to with cohorts that start later.
+        assert together is None if len(cohorts) > 1 and name == "ldv" else together.found.sum() >= len(masks) - 2
 
 
 def test_each_system_is_left_out_treated_ones_first(panel):

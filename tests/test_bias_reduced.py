@@ -9,7 +9,7 @@ import pytest
 from did.errors import DidError
 from did.estimators import Panel, did, estimate, event_study, ldv
 from did.estimators.design import Design
-from did.inference.bias_reduced import bias_reduced, bias_reduced_covariance
+from did.inference.bias_reduced import bias_reduced, leverages
 from golden_files import golden_file, golden_results
 
 SE, DF = 1e-9, 1e-7
@@ -153,7 +153,7 @@ def test_low_rank_equals_matrices_of_all_cells(model, options, kind):
         np.testing.assert_allclose(rows["estimate"], value, rtol=1e-8)
         np.testing.assert_allclose(rows["std_error"], np.sqrt(np.diag(covariance)), rtol=1e-7)
         np.testing.assert_allclose(rows["df"], df, rtol=1e-6)
-        np.testing.assert_allclose(bias_reduced_covariance(design, level, kind), covariance, rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(leverages(design, level).covariance(kind), covariance, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.parametrize("options", ["balanced", "weighted, unbalanced, doses"])
@@ -229,7 +229,8 @@ def test_errors_that_do_not_exist_are_missing_with_the_reason():
     rows = bias_reduced(twice, "unit")
     assert rows["std_error"].notna().tolist() == [False, False, True]
     assert rows["note"].tolist() == ["not identified: collinear with the others"] * 2 + [""]
-    assert np.isnan(bias_reduced_covariance(twice, "unit")).tolist() == [[True] * 3, [True] * 3, [True, True, False]]
+    covariance = leverages(twice, "unit").covariance("CR2")
+    assert np.isnan(covariance).tolist() == [[True] * 3, [True] * 3, [True, True, False]]
     exact = Design(**(vars(base) | {"outcome": 3 * base.regressors[:, :, 0]}))
     row = bias_reduced(exact, "unit").iloc[0]
     assert row["estimate"] == pytest.approx(3) and np.isnan(row["std_error"]) and "no variation" in row["note"]

@@ -10,13 +10,14 @@ from did.errors import DidError
 from did.estimators import design_of, estimate, overall
 from did.estimators.base import Panel
 from did.inference import few_clusters, placebo, refit
+from did.inference.assignments import near_in_size
 from did.inference.bias_reduced import bias_reduced
 from did.inference.calibration import Settings, calibrate
 from did.inference.clustered import small_sample_factor, summarise
 from did.inference.headline import headline, methods_by_rule
 from did.inference.methods import Question, infer
 from did.inference.names import METHODS
-from did.inference.randomisation import near_in_size, randomisation
+from did.inference.randomisation import randomisation
 from did.inference.schemes import schemes
 from did.inference.trials import Asked, GroupTimeTrial, RefitTrial
 from did.inference.wild import wild_bootstrap
@@ -63,14 +64,14 @@ def test_one_assignment_has_the_numbers_of_the_methods_themselves(estimator, lag
     unit = np.sqrt(factor["unit"]) * placebo.unit_spread(model, z, simple)[0]
     assert unit == pytest.approx(table.loc["unit", "std_error"], rel=1e-8)
     design = design_of(estimator, panel, **options)
-    corrected = placebo.leverage_corrected(compact, simple)
+    corrected = placebo.leverage_corrected(compact, z, simple, ["CR2", "CR3"])
     for kind in ("CR2", "CR3"):
         own = bias_reduced(design, "system", kind).iloc[0]
         assert corrected[kind][0][0] == pytest.approx(own["std_error"], rel=1e-7)
         assert corrected[kind][1][0] == pytest.approx(own["df"], rel=1e-6)
     signs = np.array([[1.0, *(1.0 - 2.0 * np.array(list(np.binary_repr(number, 9)), dtype=int))]
                       for number in range(2**9)])
-    drawn, _ = placebo.wild(placebo.on_clusters(compact), z, simple, signs, 0.95)
+    drawn, _ = placebo.wild(compact, z, simple, signs, 0.95)
     assert drawn[0] == pytest.approx(wild_bootstrap(design, "system").iloc[0]["p_value"], abs=1e-12)
     assert simple.t[0] / np.sqrt(factor["system"]) == pytest.approx(
         abs(randomisation(panel, estimator=estimator, **options).value), rel=1e-8)

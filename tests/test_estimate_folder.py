@@ -1,13 +1,23 @@
 """A folder of files summed to its cohorts gives what the same rows in one file give."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from did.cli.commands import main
 from did.errors import DidError
 from did.estimators.moments import Rows
+from did.readers import parquet_shards
 from did.readers.panel_columns import Columns
-from did.readers.parquet_folder import read_folder
+from did.readers.parquet_folder import BATCH_BYTES, batches, layout_of, read_folder, sum_file
 from did.stages import estimate, estimate_folder
 from did.stages.estimate import Outputs
 
@@ -108,3 +118,121 @@ def test_what_needs_each_unit_is_refused(tmp_path):
         estimate_folder.run(path, Columns("y", "id", "t", "g", weight="s"), **CHOSEN)
     with pytest.raises(DidError, match="found none"):
         estimate_folder.run(tmp_path / "parts" / "none", COLUMNS, **CHOSEN)
+
+
+# By jobs ----------------------------------------------------------------------------------------------------------
+
+WORDS = ["estimate", "parts", "--outcome", "y", "--unit", "id", "--period", "t", "--cohort", "g", "--cluster", "s",
+         "--estimator", "callaway_santanna", "--output", "estimates.csv"]
+
+
+# In each process a file is a batch, as large ones are.
+SMALL = [sys.executable, "-c", "import sys, did.readers.parquet_folder as folder; folder.BATCH_BYTES = 1; "
+         "from did.cli.commands import main; main(sys.argv[1:], prog_name='did')"]
+
+
+def did(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([*SMALL, *WORDS, *words], cwd=folder, capture_output=True, text=True, timeout=300,
+                          check=False)
+
+
+def shards(folder: Path) -> dict[str, int]:
+    """File summed by a job -> time of its table."""
+    work = folder / "data/interim/folders/parts"
+    return {path.stem: path.stat().st_mtime_ns for path in work.glob("shards/*.parquet")} | {
+        "total": (work / "total.parquet").stat().st_mtime_ns if (work / "total.parquet").exists() else 0}
+
+
+def test_a_shard_and_its_layout_come_back_as_they_were_written(tmp_path):
+    files, layout = layout_of(written(rows(), tmp_path), COLUMNS, "auto", 1)
+    again = parquet_shards.of_json(parquet_shards.as_json(layout))
+    assert again == layout and again.n_used == layout.n_used and again.firsts.tolist() == layout.firsts.tolist()
+    shard = sum_file(files[0], layout)
+    parquet_shards.write(shard, tmp_path / "shard.parquet")
+    found = parquet_shards.read(tmp_path / "shard.parquet", "did estimate")
+    assert found.counts == shard.counts and sum(found.counts.values()) == len(found.hashes) == 80
+    pairs = [(shard.hashes, found.hashes)]
+    for one, other in ((shard.moments, found.moments), (shard.groups["s"], found.groups["s"])):
+        pairs += [(value, getattr(other, name)) for name, value in vars(one).items()]
+    for one, other in pairs:
+        assert np.array_equal(one, other) and np.asarray(one).dtype == np.asarray(other).dtype
+        assert np.asarray(other).flags["C_CONTIGUOUS"]
+
+
+def test_small_files_are_one_batch_and_large_ones_each_their_own(tmp_path):
+    sizes = {"a": 10, "b": BATCH_BYTES - 10, "c": 1, "d": BATCH_BYTES + 1, "e": 1, "f": 1}
+    files = [tmp_path / name for name in sizes]
+    for file, size in zip(files, sizes.values(), strict=True):
+        with open(file, "wb") as handle:
+            handle.truncate(size)
+    assert [[file.name for file in batch] for batch in batches(files)] == [["a", "b"], ["c"], ["d"], ["e", "f"]]
+
+
+def test_jobs_give_every_byte_that_one_process_gives_and_only_what_changed_is_done_again(tmp_path):
+    written(rows(), tmp_path)
+    here = did(tmp_path)
+    one = (tmp_path / "estimates.csv").read_bytes()
+    there = did(tmp_path, "--cores", "2")
+    assert here.returncode == there.returncode == 0, there.stderr
+    assert here.stdout == there.stdout and (tmp_path / "estimates.csv").read_bytes() == one
+    before = shards(tmp_path)
+    assert len(before) == 4 and did(tmp_path, "--cores", "2").stdout == here.stdout and shards(tmp_path) == before
+    # One file is another, one table has another byte.
+    part = pd.read_parquet(tmp_path / "parts/b.parquet")
+    part.assign(y=part["y"] + 1).to_parquet(tmp_path / "parts/b.parquet", index=False)
+    spoilt = next(path for path in (tmp_path / "data/interim/folders/parts/shards").iterdir()
+                  if "more/c" in (path.parents[1] / "batches" / f"{path.stem}.json").read_text())
+    content = bytearray(spoilt.read_bytes())
+    content[len(content) // 2] ^= 1
+    spoilt.write_bytes(content)
+    changed_too = did(tmp_path, "--cores", "2")
+    after = shards(tmp_path)
+    assert changed_too.returncode == 0 and sum(before[name] == time for name, time in after.items()) == 1
+    by_jobs = (tmp_path / "estimates.csv").read_bytes()
+    assert did(tmp_path).returncode == 0 and (tmp_path / "estimates.csv").read_bytes() == by_jobs
+
+
+def test_a_killed_run_is_taken_up_again(tmp_path):
+    (tmp_path / "parts").mkdir()
+    for number in range(12):
+        frame = rows()
+        frame.assign(id=f"{number}" + frame["id"]).to_parquet(tmp_path / f"parts/{number}.parquet", index=False)
+    process = subprocess.Popen([*SMALL, *WORDS, "--cores", "1"], cwd=tmp_path, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(shards(tmp_path)) < 4:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = shards(tmp_path)
+    assert kept["total"] == 0
+    done = did(tmp_path, "--cores", "2")
+    by_jobs, after = (tmp_path / "estimates.csv").read_bytes(), shards(tmp_path)
+    assert done.returncode == 0 and len(after) == 13
+    assert sum(after[name] == time for name, time in kept.items()) >= len(kept) - 2, "but the one at work and the sum"
+    assert not list(tmp_path.rglob("*.part"))
+    assert did(tmp_path).returncode == 0 and (tmp_path / "estimates.csv").read_bytes() == by_jobs
+
+
+def test_a_mistake_in_a_file_is_told_and_the_others_are_kept(tmp_path):
+    path = written(rows(), tmp_path)
+    whole = (tmp_path / "parts/b.parquet").read_bytes()
+    part = pd.read_parquet(f"{path}/b.parquet")
+    part.assign(y="x").to_parquet(f"{path}/b.parquet", index=False)
+    done = did(tmp_path, "--cores", "2")
+    assert done.returncode == 1 and "Traceback" not in done.stderr and len(shards(tmp_path)) == 3
+    assert "error: parts/b.parquet: column 'y': expected finite numbers" in done.stderr
+    (tmp_path / "parts/b.parquet").write_bytes(whole)
+    assert did(tmp_path, "--cores", "2").returncode == 0
+    pd.concat([part, rows().query("id == 'u000'")]).to_parquet(f"{path}/b.parquet", index=False)
+    assert "found unit u000 in a.parquet, b.parquet" in did(tmp_path, "--cores", "2").stderr
+
+
+def test_one_file_is_no_folder_of_jobs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows().to_parquet("parts", index=False)
+    done = CliRunner().invoke(main, [*WORDS, "--cores", "2"])
+    assert done.exit_code == 1 and "--cores, --profile: expected a folder" in done.stderr
+    (tmp_path / "job.json").write_text("{}")
+    done = CliRunner().invoke(main, ["sum", "job.json", "out"])
+    assert done.exit_code == 1 and "job.json: expected what a job of a folder needs" in done.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from did.errors import DidError
-from did.estimators import Panel, Result, entries, entry, estimate
+from did.estimators import Panel, Result, entries, entry, estimate, estimates_of
 from did.estimators.neighbours import with_neighbours
 from did.estimators.within import within
 from did.inference.clustered import COLUMNS, clustered_covariance, small_sample_factor, summarise
@@ -375,3 +377,20 @@ def test_results_are_the_same_object_type_for_every_name_in_the_registry():
         assert result.influence.index.equals(panel.units)
         assert result.influence.shape == (14, len(result.parameters)) == result.treated.shape
         np.testing.assert_allclose(result.influence.sum(), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["did", "ldv"])
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_estimates_of_many_outcomes_are_those_of_each_fitted_by_itself(name, holes, weighted):
+    frame = random_frame(5, n_units=24, staggered=False)
+    frame["w"] = frame.groupby("unit")["outcome"].transform("mean").abs() + 1.0
+    panel = Panel.from_frame(frame, weight_column="w" if weighted else None)
+    outcomes = panel.outcome + np.random.default_rng(1).normal(size=(7, *panel.outcome.shape))
+    if holes:
+        outcomes[:, 2, 3] = outcomes[:, 20, 8] = np.nan
+        panel = dataclasses.replace(panel, outcome=outcomes[0])
+    one_by_one = [estimate(name, dataclasses.replace(panel, outcome=outcome), **OPTIONS[name]).estimate
+                  for outcome in outcomes]
+    assert entry(name).call_repeated(panel, outcomes, **OPTIONS[name]) is not None
+    np.testing.assert_allclose(estimates_of(name, panel, outcomes, **OPTIONS[name]), one_by_one, rtol=1e-11)

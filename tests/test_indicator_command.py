@@ -18,7 +18,7 @@ from did import readers
 from did.authoring.indicator_yaml import onset_rule
 from did.authoring.look import look
 from did.cli.commands import main
-from did.project.config import Indicator
+from did.project.indicator import Indicator
 from did.project.loading import load_evaluation
 from did.readers import RawFile
 from did.readers.periods import kind_of, read_period

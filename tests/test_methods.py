@@ -183,9 +183,9 @@ def test_a_combination_by_its_regression_is_that_of_the_coefficients():
         row = infer(method, question).iloc[0]
         assert row["estimand"] == "mean"
         assert row["estimate"] == pytest.approx(study.estimate @ factors, rel=1e-9)
-    from did.inference.bias_reduced import bias_reduced_covariance
+    from did.inference.bias_reduced import leverages
 
-    covariance = bias_reduced_covariance(design_of("event_study", panel), "system", "CR2")
+    covariance = leverages(design_of("event_study", panel), "system").covariance("CR2")
     weights = factors[~study.parameters["state"].eq("reference").to_numpy()]
     row = infer("CR2", question).iloc[0]
     assert row["std_error"] == pytest.approx(np.sqrt(weights @ covariance @ weights), rel=1e-8)

@@ -1,6 +1,7 @@
 """Effects and errors from moments of cohorts equal those from each unit's own changes."""
 
 import dataclasses
+import importlib
 
 import numpy as np
 import pandas as pd
@@ -156,3 +157,37 @@ def test_the_two_way_regression_of_cohorts_is_that_of_units(seed, n_units, n_per
         panel.units, fit.influence, ~panel.never_treated[:, None]))
     assert found.n_parameters == 1 + fit.n_periods and found.n_obs == fit.n_obs
     check_equal(found, expected, panel)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(8, 40), st.integers(4, 9), st.sampled_from([0.0, 1e6]), st.booleans(),
+       st.booleans(), st.sampled_from([None, "cohort", "unit"]), st.sampled_from([
+           ("event_study", {}), ("event_study", {"bin_width": 2}), ("event_study", {"reference": [-2, -1]}),
+           ("sun_abraham", {}), ("sun_abraham", {"reference": -2}), ("stacked", {"n_leads": 1, "n_lags": 1}),
+           ("stacked", {"static": True}), ("stacked", {"control_weights": "corrected", "n_leads": 2}),
+           ("stacked", {"control_group": "never_treated"})]))
+def test_regressions_of_cohorts_are_those_of_units(seed, n_units, n_periods, level, weighted, never, dosed, asked):
+    name, options = asked
+    generator = np.random.default_rng(seed)
+    panel = drawn(generator, n_units=n_units, n_periods=n_periods, level=level, weighted=weighted, never=never)
+    if dosed and name != "sun_abraham":
+        dose = panel.dose * (1.0 + panel.treated_from if dosed == "cohort" else generator.uniform(1.0, 2.0, n_units))
+        panel = dataclasses.replace(panel, dose=dose, treatment="intensity")
+    module = importlib.import_module(f"did.estimators.{name}")
+    found = []
+    for way in (module.by_cohort, lambda *_: None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "by_cohort", way)
+            try:
+                found.append(estimate(name, panel, **options))
+            except DidError as error:
+                found.append(str(error))
+    ours, theirs = found
+    if isinstance(ours, str) or isinstance(theirs, str):
+        assert ours == theirs
+        return
+    alike = all(len(set(panel.dose[panel.treated_from == first])) == 1 for first in panel.treated_from)
+    assert isinstance(ours.shares, CohortShares) or not alike
+    assert isinstance(theirs.shares, UnitShares)
+    assert (ours.n_obs, ours.n_parameters, ours.note) == (theirs.n_obs, theirs.n_parameters, theirs.note)
+    check_equal(ours, theirs, panel)

@@ -9,8 +9,8 @@ import pytest
 from did.areas import geography, waves
 from did.errors import DidError
 from did.panels import build as panels
-from did.project.config import Specification
 from did.project.loading import load_evaluation, load_indicator
+from did.project.specification import Specification
 from did.readers.reference import read_reference
 from did.store import tables
 

@@ -12,8 +12,9 @@ from scipy import stats
 
 from did.errors import DidError
 from did.estimators import Panel, estimate
+from did.inference.assignments import near_orders
 from did.inference.clustered import clustered_covariance, labels_of
-from did.inference.randomisation import _near, randomisation, randomisation_rows
+from did.inference.randomisation import randomisation, randomisation_rows
 from did.store import tables
 
 N_PERIODS, ONSET = 12, 7
@@ -312,9 +313,10 @@ def test_near_in_size_only_clusters_of_like_size_change_places():
     sizes = np.repeat([1, 4, 9], 6)
     observed = np.zeros(18, dtype=int)
     observed[[0, 6, 12]] = [1, 2, 3]
-    drawn = _near(observed, np.array([False, True, True, True]), sizes, 400, np.random.default_rng(2))
+    generator = np.random.default_rng(2)
+    drawn = near_orders(observed, np.array([False, True, True, True]), sizes, 400, generator)
     for label, size in ((1, 1), (2, 4), (3, 9)):
         assert (sizes[np.nonzero(drawn == label)[1]] == size).all()
     assert (np.sort(drawn, axis=1) == np.sort(observed)).all() and len(np.unique(drawn, axis=0)) > 80
     # Where clusters that are not treated differ in dose, size does not say whose place is taken.
-    assert _near(np.array([0, 1, 2]), np.array([False, False, True]), np.ones(3), 5, np.random.default_rng(2)) is None
+    assert near_orders(np.array([0, 1, 2]), np.array([False, False, True]), np.ones(3), 5, generator) is None

@@ -22,9 +22,9 @@ from python_calamine import CalamineWorkbook
 
 import small_project
 from did.project import slices
-from did.project.config import Specification
 from did.project.loading import load_evaluation
 from did.project.paths import Paths
+from did.project.specification import Specification
 from did.store import seals
 from did.workflow.plan import Plan
 from opened import opened

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -177,6 +178,29 @@ def test_a_sweep_comes_out_byte_for_byte_as_locally(tmp_path, environment):
         tables[name] = {path.name: path.read_bytes() for path in (folder / "results").rglob("*") if path.is_file()}
     assert len(tables["here"]) > 3 and tables["there"] == tables["here"]
     assert [job.split()[0] for job in jobs(environment)[before:]].count("rule_batch_wildcards_00000") == 1
+
+
+def test_a_folder_of_files_comes_out_byte_for_byte_as_by_one_process(tmp_path, environment):
+    folder, before = project(tmp_path / "project"), len(jobs(environment))
+    (folder / "parts").mkdir()
+    generator = np.random.default_rng(5)
+    for number in range(10):
+        unit = np.repeat(np.arange(200) + 200 * number, 6)
+        year = np.tile(np.arange(2001, 2007), 200)
+        first = np.where(unit % 3 == 0, 0, np.where(unit % 3 == 1, 2003, 2005))
+        pd.DataFrame({"id": unit, "t": year, "g": first, "s": unit % 40, "y": generator.normal(size=len(unit)) + (
+            first > 0) * (year >= first)}).to_parquet(folder / f"parts/{number}.parquet", index=False)
+    words = [DID, "estimate", "parts", "--outcome", "y", "--unit", "id", "--period", "t", "--cohort", "g", "--cluster",
+             "s", "--estimator", "callaway_santanna", "--output", "estimates.csv"]
+    found = []
+    for options in ([], ["--profile", PROFILE]):
+        done = subprocess.run([*words, *options], cwd=folder, env=environment, capture_output=True, text=True,
+                              check=False)
+        assert done.returncode == 0, done.stderr
+        found.append((done.stdout, (folder / "estimates.csv").read_bytes()))
+    assert found[0] == found[1] and found[0][1].count(b"\n") > 20
+    # The files are small: one job sums them all.
+    assert jobs(environment)[before:] == ["rule_sum_wildcards_00000 COMPLETED", "rule_add COMPLETED"]
 
 
 def test_the_profile_with_accounting_is_read(tmp_path, environment):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from did.api.errors import EstimationError, InferenceError, OptionError, raising
-from did.api.fit import Fit, fitted
+from did.api.fit import Fit
+from did.api.fitting import fitted
 from did.api.panel import Panel
 from did.errors import one_of
 from did.estimators import entries, entry

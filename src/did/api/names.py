@@ -13,7 +13,8 @@ from did.api.errors import EstimationError, InferenceError, OptionError, PanelEr
 from did.api.evidence import Evidence, evidence
 from did.api.example import example
 from did.api.findings import DIAGNOSTICS, Findings, diagnosed
-from did.api.fit import Fit, fitted
+from did.api.fit import Fit
+from did.api.fitting import fitted
 from did.api.panel import Panel
 from did.api.wald import Wald
 from did.errors import DidError, suggest

@@ -8,7 +8,9 @@ import pandas as pd
 
 from did.errors import DidError, suggest
 from did.estimators.labels import label
-from did.project.config import Indicator, Specification, period
+from did.project.config_parts import period
+from did.project.indicator import Indicator
+from did.project.specification import Specification
 
 # Read into every observation, so that no area is set aside for what its type is called.
 AREA_TYPE = "unit"

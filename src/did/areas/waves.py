@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.areas.geography import ChainAreas, UpperTier
+from did.areas.chain_areas import ChainAreas
+from did.areas.upper_tier import UpperTier
 from did.errors import DidError, one_of
-from did.project.config import Evaluation, Specification, Waves
+from did.project.config import Evaluation, Waves
+from did.project.specification import Specification
 from did.project.waves_table import read_table
 from did.readers.reference import read_reference
 

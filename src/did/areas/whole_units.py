@@ -3,7 +3,9 @@ one that stands alongside its own parts, or alongside the area it went into, wou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
+from itertools import groupby
 
 import pandas as pd
 
@@ -11,6 +13,7 @@ from did.errors import DidError, listed
 
 ADD = "add the row, with a mark of missing where there is no figure, or begin or end the window there"
 REMOVE = "leave one of the two out (key 'leave_out' of the indicator)"
+Editions = Mapping[str, list[set[str]]]
 _SAME = 1e-6   # shares that add up by rounding
 
 
@@ -31,33 +34,30 @@ def refuse_levels(frame: pd.DataFrame, parent_of: Mapping[str, str], names: Mapp
                        f"({names.get(row.area_code, row.area_code)}), so it would be counted twice{more}; {REMOVE}")
 
 
-def refuse_incomplete(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]], changes: pd.DataFrame,
-                      where: str) -> None:
+def refuse_incomplete(frame: pd.DataFrame, group: str, editions: Editions, where: str) -> None:
     """Raise DidError unless every group has, in every period that it is in, all its areas of one date.
 
-    ``frame``: area_code, period and the column ``group``. ``members``: group -> its area codes of any date.
-    ``changes``: date, old_code, new_code. Publishers change over later than the law does, so the areas of any
-    date will do.
+    ``frame``: area_code, period and the column ``group``. ``editions``: what `editions` returns. Publishers change over
+    later than the law does, so the areas of any date will do.
     """
-    for name, period, there, editions in _present(frame, group, members, changes):
-        if not any(codes <= there for codes in editions):
-            absent = min((codes - there for codes in editions), key=lambda codes: (len(codes), sorted(codes)))
+    for (name, period), there in _present(frame, group, editions).items():
+        if not any(there.keys() >= codes for codes in editions[name]):
+            absent = min((codes - there.keys() for codes in editions[name]),
+                         key=lambda codes: (len(codes), sorted(codes)))
             raise DidError(f"{where}: expected figures for every area of {name} in {period}; found none for "
                            f"{listed(sorted(absent))}; {ADD}")
 
 
-def refuse_both(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]], changes: pd.DataFrame,
-                where: str) -> None:
+def refuse_both(frame: pd.DataFrame, group: str, editions: Editions, where: str) -> None:
     """Raise DidError if a group has its areas of two dates side by side and their counts are the same sum throughout.
 
     As `refuse_incomplete`, with the column value. Rows of areas that are no more, with zeros, do no harm.
     """
-    values = frame.set_index([group, "period", "area_code"])["value"].sort_index()
     same: dict[str, list[tuple[bool, str, list[str]]]] = {}
-    for name, period, there, editions in _present(frame, group, members, changes):
-        whole = [codes for codes in editions if codes <= there]
+    for (name, period), there in _present(frame, group, editions).items():
+        whole = [codes for codes in editions[name] if there.keys() >= codes]
         if len(whole) > 1 and len(there) > 2:
-            sums = [values[name, period].loc[sorted(codes)].sum() for codes in whole[-2:]]
+            sums = [math.fsum(there[code] for code in codes if not math.isnan(there[code])) for codes in whole[-2:]]
             equal = sums[0] > 0 and abs(sums[0] - sums[1]) <= _SAME * sums[0]
             same.setdefault(name, []).append((equal, period, sorted(there)))
     for found in same.values():
@@ -67,22 +67,32 @@ def refuse_both(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]]
                            f"areas of two dates with the same sum, so that they would be counted twice; {REMOVE}")
 
 
-def _present(frame: pd.DataFrame, group: str, members: Mapping[str, set[str]],
-             changes: pd.DataFrame) -> Iterator[tuple[str, str, frozenset[str], list[set[str]]]]:
-    """Each group of more than one code, and period: the areas there, and those of each date."""
-    editions = {name: _editions(codes, changes) for name, codes in members.items() if len(codes) > 1}
-    found = frame.loc[frame[group].isin(editions)].groupby([group, "period"])["area_code"].agg(frozenset)
-    for (name, period), there in found.items():
-        yield name, period, there, editions[name]
+def _present(frame: pd.DataFrame, group: str, editions: Editions) -> dict[tuple[str, str], dict[str, float]]:
+    """The areas there in each group and period, with their figures, in order of group and period."""
+    rows = frame.loc[frame[group].isin(editions)].sort_values([group, "period"], kind="stable")
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for name, period, code, value in zip(rows[group], rows["period"], rows["area_code"], rows["value"], strict=True):
+        found.setdefault((name, period), {})[code] = value
+    return found
 
 
-def _editions(codes: set[str], changes: pd.DataFrame) -> list[set[str]]:
-    """The sets of areas that make a group at one time, in order of time."""
-    inside = changes.loc[changes["old_code"].isin(codes) | changes["new_code"].isin(codes)]
-    now = codes - set(inside["new_code"])
+def editions(members: Mapping[str, set[str]], changes: pd.DataFrame) -> Editions:
+    """Return, for each group of more than one code, the sets of areas that make it at one time, in order of time.
+
+    ``members``: group -> its area codes of any date. ``changes``: date, old_code, new_code.
+    """
+    steps = list(changes.sort_values("date", kind="stable")[["date", "old_code", "new_code"]]
+                 .itertuples(index=False, name=None))
+    return {name: _editions(codes, [step for step in steps if step[1] in codes or step[2] in codes])
+            for name, codes in members.items() if len(codes) > 1}
+
+
+def _editions(codes: set[str], steps: list[tuple[str, str, str]]) -> list[set[str]]:
+    now = codes - {new for _, _, new in steps}
     found = [now] if now else []
-    for _, steps in inside.groupby("date", sort=True):
-        now = (now - set(steps["old_code"])) | (set(steps["new_code"]) & codes)
+    for _, dated in groupby(steps, key=lambda step: step[0]):
+        same_day = list(dated)
+        now = (now - {old for _, old, _ in same_day}) | ({new for *_, new in same_day} & codes)
         if now and now not in found:
             found.append(now)
     return found

@@ -14,7 +14,8 @@ from did.errors import DidError
 from did.fetch.own_files import note_checksums
 from did.panels.build import Builder, neither
 from did.project import registry
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import DEFAULT_CONFIG, Paths
 from did.report.content.describe import measure

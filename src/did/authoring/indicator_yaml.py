@@ -13,7 +13,8 @@ import pandas as pd
 
 from did.authoring.look import Look
 from did.errors import DidError, one_of
-from did.project.config import Evaluation, first_treated
+from did.project.config import Evaluation
+from did.project.indicator import first_treated
 from did.project.paths import DEFAULT_CONFIG
 from did.readers.periods import FREQUENCY, as_written
 from did.store.provenance import sha256

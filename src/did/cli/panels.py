@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from did.cli.app import Command, State, cores_and_profile, data_option, main, names, say, without_option
+from did.errors import DidError
 
 
 class Estimators(Command):
@@ -91,6 +92,9 @@ def _click_option(options: list[Any], words: str) -> click.Option:
 @click.option("--decompose", is_flag=True, help="Also give the comparisons of two cohorts behind the two-way estimate.")
 @click.option("--plot", metavar="FILE.svg", help="Draw the effects there; .svg, .png or .pdf.")
 @click.option("--output", metavar="FILE.csv", help="Write every estimate there.")
+@click.option("--cores", type=click.IntRange(1), metavar="N", help="A folder: its files by jobs, so many at a time.")
+@click.option("--profile", metavar="FOLDER", help="A folder: its files by jobs on a cluster, by a Snakemake "
+              "profile: profiles/slurm, for instance.")
 @click.pass_obj
 def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], frequency: str, **given: Any) -> None:
     """Fit estimators to PANEL, a file with one row per unit and period: text with separators, Parquet, Excel or Stata,
@@ -105,22 +109,54 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     did estimate panel.csv --outcome y --unit id --period time --cohort g --bounds --plot effects.svg
     did estimate panel.csv --outcome y --unit id --period time --cohort g --inference CR2,wild_bootstrap --calibrate
     did estimate parts --outcome y --unit id --period time --cohort g --estimator callaway_santanna
+    did estimate parts --outcome y --unit id --period time --cohort g --estimator callaway_santanna --cores 4
     """
     from did.api.judged import Inference
     from did.stages import estimate as stage
-    from did.stages import estimate_folder
 
     inference = Inference(stage.parse_levels(given["cluster"]), tuple(stage.split(given.pop("inference"))),
                           **{name: given.pop(name) for name in ("confidence", "calibrate", "bands", "draws", "seed")})
     columns = stage.parse_columns({name: given.pop(name) for name in COLUMNS})
     as_json = state.output == "json"
     outputs = stage.Outputs(*(given.pop(name) for name in ("output", "plot", "bounds", "decompose")), as_json)
+    workers = {name: given.pop(name) for name in ("cores", "profile")}
+    workers = workers | {"output": state.output} if any(workers.values()) else None
     options = {name: value for name, value in given.items() if value is not None and value != ()}
     options = {name: stage.parse(name, value) for name, value in options.items()}
-    run = estimate_folder.run if Path(panel).is_dir() else stage.run
-    text = run(panel, columns, estimators=stage.split(estimators), frequency=frequency, outputs=outputs,
-               options=options, inference=inference)
+    asked = {"estimators": stage.split(estimators), "frequency": frequency, "outputs": outputs, "options": options,
+             "inference": inference}
+    text = stage.run(panel, columns, **asked) if workers is None and not Path(panel).is_dir() else (
+        _of_folder(panel, columns, workers, asked))
     say(text) if as_json else state.finish(text)
+
+
+def _of_folder(panel: str, columns: Any, workers: dict[str, Any] | None, asked: dict[str, Any]) -> str:
+    """The text of a folder; ``workers`` None = read by this process."""
+    from did.stages import estimate_folder
+
+    if workers is None:
+        return estimate_folder.run(panel, columns, **asked)
+    from did.stages.sum_folder import Workers
+
+    if not Path(panel).is_dir():
+        raise DidError(f"--cores, --profile: expected a folder of Parquet files, which jobs read; found {panel}; "
+                       "leave them out")
+    return estimate_folder.run(panel, columns, **asked, workers=Workers(**workers))
+
+
+@main.command(name="sum", hidden=True)
+@click.argument("job")
+@click.argument("output")
+@click.pass_obj
+def sum_folder(state: State, job: str, output: str) -> None:
+    """Do a JOB of did estimate FOLDER --cores, and write its table to OUTPUT.
+
+    \b
+    did sum data/interim/folders/parts/batches/00000.json data/interim/folders/parts/shards/00000.parquet
+    """
+    from did.stages import sum_folder as stage
+
+    state.finish(stage.run(job, output))
 
 
 # Columns and files of a panel, as every command on one takes them.

@@ -26,7 +26,8 @@ HEAD = "<!-- Written by `did schema --write`; change the code instead. -->\n\n"
 
 def models() -> dict[str, type[BaseModel]]:
     """The kinds of config file and their models."""
-    from did.project.config import Evaluation, Indicator
+    from did.project.config import Evaluation
+    from did.project.indicator import Indicator
     from did.project.registry import Source
 
     return {"evaluation": Evaluation, "indicator": Indicator, "source": Source}
@@ -155,7 +156,7 @@ def _command(name: str, command: click.Command, level: int) -> list[str]:
     if options:
         lines.append(_options(options))
     if isinstance(command, click.Group):
-        for each in sorted(command.commands):
+        for each in sorted(word for word, own in command.commands.items() if not own.hidden):
             lines += _command(f"{name} {each}", command.commands[each], level + 1 if level > 2 else 2)
     return lines
 

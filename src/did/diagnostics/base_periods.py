@@ -8,10 +8,18 @@ import pandas as pd
 from did.errors import DidError, one_of
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
-from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
-from did.estimators.callaway_santanna import CONTROL_GROUPS, Asked, cell_table, sample_of, whole_number, without_dose
+from did.estimators.base import PERIODS_PER_YEAR, Panel
+from did.estimators.callaway_santanna import (
+    CONTROL_GROUPS,
+    Asked,
+    first_weight,
+    sample_of,
+    whole_number,
+    without_dose,
+)
 from did.estimators.group_time import Cohort
 from did.estimators.group_time_moments import effects
+from did.estimators.shares import Averages, Shares
 from did.inference.change import Change
 from did.inference.clustered import by_cluster
 from did.inference.joint_test import COLUMNS as ROW
@@ -20,6 +28,8 @@ from did.inference.joint_test import diagnostic_row, skipped
 # Numbers of a row that is an estimate.
 KEPT = ["std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
         "n_treated_clusters"]
+# Numbers of units and cells together that are worked out at a time.
+BLOCK = 20_000_000
 COLUMNS = ["base_event_time", "estimate", "std_error", "n_units", "n_treated"]
 
 
@@ -57,21 +67,56 @@ def base_period_spread(
     scaled, unit = panel.scaled()
     kept, sample, firsts, _ = sample_of(scaled, Asked("base_period_spread", control_group, anticipation, (), trim=True))
     before = np.searchsorted(sample.positions, firsts - anticipation)
-    units, rows = scaled.units[kept], []
-    for back in range(1, int(before.min()) + 1):
+    positions = sample.positions
+    rows: list[tuple] = []
+    post = [np.flatnonzero(positions >= first) for first in firsts]
+    step = max(1, BLOCK // (kept.sum() * sum(len(period) for period in post)))
+    for start in range(1, int(before.min()) + 1, step):
+        backs = np.arange(start, min(start + step, int(before.min()) + 1))
         cohorts = []
-        for first, end in zip(firsts, before, strict=True):
-            period = np.flatnonzero(sample.positions >= first)
-            cohorts.append(Cohort(int(first), period, np.full(len(period), end - back),
-                                  sample.positions[period] + anticipation, np.zeros(len(period), dtype=bool)))
-        value, shares, reasons = effects(
-            sample, cohorts, units, never_treated_only=control_group == "never_treated", method="unconditional")
-        cells = Result("callaway_santanna", cell_table(scaled, sample, cohorts, reasons, shares.n_treated()), value,
-                       shares, sample.outcome.size, None, distribution="normal")
-        overall = aggregate(cells, scaled, "simple")
-        rows.append((int(sample.positions[before[0] - back] - firsts[0]), overall.estimate[0] * unit,
-                     float(overall.shares.spread()[0]) * unit, len(units), int(overall.shares.n_treated()[0])))
+        for first, end, period in zip(firsts, before, post, strict=True):
+            every = np.tile(period, len(backs))
+            cohorts.append(Cohort(int(first), every, np.repeat(end - backs, len(period)),
+                                  positions[every] + anticipation, np.zeros(len(every), dtype=bool)))
+        value, shares, _ = effects(sample, cohorts, scaled.units[kept],
+                                   never_treated_only=control_group == "never_treated", method="unconditional")
+        cohort = np.repeat(np.arange(len(firsts)), [len(one.period) for one in cohorts])
+        of_back = np.concatenate([np.repeat(np.arange(len(backs)), len(period)) for period in post])
+        overall, found = _averages(value, shares, (cohort, of_back), _sizes(scaled, kept, firsts))
+        rows += zip((positions[before[0] - backs] - firsts[0]).tolist(), overall * unit, found.spread() * unit,
+                    [int(kept.sum())] * len(backs), found.n_treated().tolist(), strict=True)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _sizes(panel: Panel, kept: np.ndarray, firsts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the cohorts ``firsts`` each unit kept is of (-1 none), and its weight."""
+    places = np.flatnonzero(kept)
+    number = np.full(panel.n_periods + 1, -1)
+    number[firsts] = np.arange(len(firsts))
+    return number[panel.treated_from[places]], first_weight(panel, places)
+
+
+def _averages(value: np.ndarray, shares: Shares, of: tuple[np.ndarray, np.ndarray],
+              units: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, Shares]:
+    """Return the means of (cells,) effects, cohorts by size, and their shares, as `aggregate` kind ``simple``; ``of``
+    has each cell's cohort and average, ``units`` each unit's cohort and weight."""
+    (cohort, average), (code, own) = of, units
+    size = np.bincount(code[code >= 0], own[code >= 0])
+    known = np.isfinite(value)
+    if not np.isin(average, average[known]).all():
+        raise DidError("base_period_spread: expected a cell at or after treatment with controls; found none")
+    n = int(average.max()) + 1
+    cohort, average = cohort[known], average[known]
+    weights = np.zeros((len(value), n))
+    weights[known, average] = size[cohort]
+    total = weights.sum(axis=0)
+    overall = np.nan_to_num(value) @ weights / total
+    spread, counted = np.zeros((len(size), n)), np.zeros((len(size), n), dtype=bool)
+    np.add.at(spread, (cohort, average), (value[known] - overall[average]) / total[average])
+    counted[cohort, average] = True
+    # An average of one cohort does not rest on its size; the sum would be rounding.
+    spread[:, counted.sum(axis=0) == 1] = 0.0
+    return overall, shares.averaged(Averages(weights / total, weights > 0, spread, code, own))
 
 
 def base_period_rows(panel: Panel, *, anticipation: int = 0) -> pd.DataFrame:

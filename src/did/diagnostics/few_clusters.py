@@ -10,7 +10,7 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators import design_of, entry, estimate
 from did.estimators.base import REFERENCE, Panel, Result
-from did.inference.bias_reduced import bias_reduced
+from did.inference.bias_reduced import leverages
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.wild import wild_bootstrap
 
@@ -40,8 +40,9 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
         base = {"estimator": estimator,
                 "n_obs": result.n_obs, "n_units": result.n_units, "n_treated": int(result.treated.any(axis=1).sum()),
                 "n_treated_clusters": _n_treated(result, panel, level)}
+        taken_apart = leverages(model, level)
         for kind, name in CORRECTED.items():
-            found = bias_reduced(model, level, kind).iloc[0]
+            found = taken_apart.rows(kind).iloc[0]
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {
                 "std_error": found["std_error"], "df_denominator": found["df"],
                 "statistic": found["estimate"] / found["std_error"]}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -148,24 +149,54 @@ def normal_box(
     probabilities weighs a point. The same arguments give the same answer, and nearby means nearby answers. Raises
     DidError if the covariance is not positive definite.
     """
-    from scipy.special import ndtr, ndtri
-    from scipy.stats import qmc
+    probability, inside = _box(_Numbers.of(mean, covariance, half_width), points, seed, with_mean=True)
+    return probability, inside.copy()
 
+
+@dataclasses.dataclass(frozen=True)
+class _Numbers:
+    """What a box depends on, to be looked up by."""
+
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    half_width: tuple[float, ...]
+
+    @classmethod
+    def of(cls, mean: np.ndarray, covariance: np.ndarray, half_width: np.ndarray) -> _Numbers:
+        return cls(tuple(mean.tolist()), tuple(map(tuple, covariance.tolist())), tuple(half_width.tolist()))
+
+
+@lru_cache(64)
+def _box(of: _Numbers, points: int, seed: int, *, with_mean: bool) -> tuple[float, np.ndarray]:
+    """`normal_box`, kept as the same is asked for again; the mean, which costs more, only where it is wanted."""
+    from scipy.special import ndtr, ndtri
+
+    mean, covariance, half_width = np.array(of.mean), np.array(of.covariance), np.array(of.half_width)
     scale = np.sqrt(np.diag(covariance))
     root = _cholesky(covariance / np.outer(scale, scale))
     low, high = (-half_width - mean) / scale, (half_width - mean) / scale
-    uniform = qmc.Sobol(len(mean), scramble=True, rng=np.random.default_rng(seed)).random(points)
-    draws, weight = np.zeros_like(uniform), np.ones(points)
+    uniform = _uniform(len(mean), points, seed)
+    draws, weight = np.zeros((len(mean), points)), np.ones(points)
     for k in range(len(mean)):
-        before = draws[:, :k] @ root[k, :k]
+        # The bounds of the first coordinate are the same in every draw.
+        before = root[k, :k] @ draws[:k] if k else np.zeros(1)
         below, above = ndtr((low[k] - before) / root[k, k]), ndtr((high[k] - before) / root[k, k])
         weight *= above - below
-        inside = np.clip(below + uniform[:, k] * (above - below), np.finfo(float).tiny, 1 - 1e-16)
-        draws[:, k] = ndtri(inside)
+        if with_mean or k < len(mean) - 1:
+            inside = np.clip(below + uniform[k] * (above - below), np.finfo(float).tiny, 1 - 1e-16)
+            draws[k] = ndtri(inside)
     probability = float(weight.mean())
-    if probability <= 0:
-        return 0.0, np.full(len(mean), np.nan)
-    return probability, mean + scale * (root @ (weight @ draws)) / weight.sum()
+    if not with_mean or probability <= 0:
+        return max(probability, 0.0), np.full(len(mean), np.nan)
+    return probability, mean + scale * (root @ (draws @ weight)) / weight.sum()
+
+
+@lru_cache(8)
+def _uniform(size: int, points: int, seed: int) -> np.ndarray:
+    """(size, points) scrambled Sobol points."""
+    from scipy.stats import qmc
+
+    return np.ascontiguousarray(qmc.Sobol(size, scramble=True, rng=np.random.default_rng(seed)).random(points).T)
 
 
 def slope_for_power(
@@ -194,7 +225,7 @@ def slope_for_power(
         raise DidError("pre-test power: trend: expected one that shows before the reference; found zeros; give another")
 
     def excess(slope: float) -> float:
-        passing, _ = normal_box(slope * unit, before, critical * spread, points=points, seed=seed)
+        passing, _ = _box(_Numbers.of(slope * unit, before, critical * spread), points, seed, with_mean=False)
         return 1 - passing - power
 
     if excess(0.0) >= 0:

@@ -10,8 +10,9 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators.base import Panel, join_notes
 from did.inference import group_time_sums
+from did.inference.assignments import enumerate_orders, n_orders
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
-from did.inference.randomisation import TIED, enumerate_orders, n_orders
+from did.inference.randomisation import TIED
 from did.inference.refit import carried, no_assignment
 
 DRAWS = 999

@@ -5,7 +5,10 @@ How to add one: `did.estimators.registry`.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from did.errors import DidError, one_of, suggest
 from did.estimators.base import Panel, Result, refuse_cross_sections
@@ -16,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from did.estimators.design import Design
+    from did.estimators.parts import Parts
 
 __all__ = ["Estimator", "Option", "Panel", "Result", "UnitShares", "Words", "design_of", "entries", "entry", "estimate",
-           "in_run", "names", "overall", "register"]
+           "estimates_of", "in_run", "names", "overall", "parts_of", "register"]
 Found = TypeVar("Found")
 
 
@@ -30,6 +34,30 @@ def estimate(name: str, panel: Panel, **options: object) -> Result:
     for an estimator and option that take such), and whatever the estimator raises.
     """
     return _called(name, entry(name).call, panel, options)
+
+
+def estimates_of(name: str, panel: Panel, outcomes: np.ndarray, **options: object) -> np.ndarray:
+    """Return the (outcomes, parameters) estimates that `estimate` gives for each of (outcomes, units, periods) in place
+    of the panel's own, missing where these are.
+
+    Raises as `estimate` does.
+    """
+    many = entry(name).call_repeated
+    found = None if many is None else _called(name, many, panel, {"outcomes": outcomes, **options})
+    if found is not None:
+        return found
+    return np.array([estimate(name, dataclasses.replace(panel, outcome=outcome), **options).estimate
+                     for outcome in outcomes])
+
+
+def parts_of(name: str, panel: Panel, kept: np.ndarray, **options: object) -> Parts | None:
+    """Return the one effect of the estimator ``name`` on each of the parts of ``panel`` that a column of ``kept``
+    (units, parts) keeps, found together; None if it has no way to, or none for such a panel.
+
+    Raises as `estimate` does of the whole panel.
+    """
+    many = entry(name).call_parts
+    return None if many is None else _called(name, many, panel, {"kept": kept, **options})
 
 
 def design_of(name: str, panel: Panel, **options: object) -> Design:

@@ -176,18 +176,19 @@ class Panel:
                            f"{sorted(frame['specification'].unique())}; choose one before estimating")
         frequency = panel_rows.single_frequency(frame["frequency"], where)
         rows = frame.reset_index(drop=True)
-        rows["cohort"] = panel_rows.cohort_labels(rows["cohort"])
-        unit_code, units = panel_rows.factorized(rows["unit"], "unit", where)
+        unit_code, labels = panel_rows.factorized(rows["unit"], "unit", where)
+        units = pd.Index(labels, dtype="str")
         first_period, period_code, periods = panel_rows.consecutive_periods(rows["period"], frequency, where)
-        panel_rows.refuse_duplicates(unit_code, period_code, units, periods, where)
+        cell = panel_rows.cells(unit_code, period_code, units, periods, where)
 
         def array(column: str) -> np.ndarray:
-            filled = np.full((len(units), len(periods)), np.nan)
-            filled[unit_code, period_code] = panel_rows.numbers(rows[column], rows, where)
-            return filled
+            filled = np.full(len(units) * len(periods), np.nan)
+            filled[cell] = panel_rows.numbers(rows[column], rows, where)
+            return filled.reshape(len(units), len(periods))
 
-        cohort = panel_rows.constant_within(rows["cohort"], unit_code, units, where)
-        treated_from = panel_rows.first_treated(cohort, units, first_period, periods, frequency, later_cohorts, where)
+        cohort, words = panel_rows.cohorts(rows["cohort"], unit_code, units, where)
+        treated_from = panel_rows.first_treated(cohort, words, units, first_period, periods, frequency, later_cohorts,
+                                                where)
         never = treated_from == len(periods)
         panel_rows.refuse_undefined_design(treated_from, units, periods, where)
         dose = np.where(never, 0.0, 1.0)
@@ -278,7 +279,7 @@ class Result:
 
     def only(self, estimand: str) -> Result:
         """Return the result with the parameters of one estimand. Raises DidError if it has none."""
-        kept = (self.parameters["estimand"] == estimand).to_numpy()
+        kept = np.asarray(self.parameters["estimand"].array == estimand)
         if not kept.any():
             raise DidError(f"{self.estimator}: expected an effect {estimand}; found "
                            f"{listed(self.parameters['estimand'].unique())}; take one of those")

@@ -11,6 +11,7 @@ from did.estimators.base import Panel, Result, join_notes, listed, parameter_tab
 from did.estimators.cohort_shares import CohortShares
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 from did.estimators.moments import Rows, rows_by_cohort
+from did.estimators.parts import Parts
 from did.estimators.shares import UnitShares
 from did.estimators.within import ROUNDING
 
@@ -67,6 +68,57 @@ def estimate(panel: Panel, *, covariates: Sequence[str] = ()) -> Result:
     )
 
 
+def repeated(panel: Panel, outcomes: np.ndarray, *, covariates: Sequence[str] = ()) -> np.ndarray | None:
+    """Return the (outcomes, 1) coefficients that `estimate` gives for each of (outcomes, units, periods) in place of
+    the panel's own, missing where these are: treatment, the effects taken out, is the same for all.
+
+    None with covariates, and for numbers of no ordinary size. Raises DidError as `estimate`.
+    """
+    if covariates or panel.scaled()[0] is not panel:
+        return None
+    model = design(panel)
+    treatment = model.without_effects(model.regressors[:, :, 0])
+    squares = float((model.weight * treatment**2).sum())
+    if not squares > ROUNDING**2 * float((model.weight * model.regressors[:, :, 0] ** 2).sum()):
+        raise _flat(int((model.weight > 0).sum()))
+    lever = (model.weight * treatment / squares).ravel()
+    used = lever != 0
+    return outcomes.reshape(len(outcomes), -1)[:, used] @ lever[used, None]
+
+
+def parts(panel: Panel, kept: np.ndarray, *, covariates: Sequence[str] = ()) -> Parts | None:
+    """Return what `estimate` finds on each part of the panel, the units in a column of ``kept`` (units, parts): from
+    means of cohorts as there, of all parts together.
+
+    None with covariates, where the outcomes by cohort do not say all, with units treated from the first period, and for
+    numbers of no ordinary size. Parts without variation of treatment are not found. Raises nothing.
+    """
+    rows = None if covariates or panel.always_treated.any() or panel.scaled()[0] is not panel else _rows(panel)
+    if rows is None:
+        return None
+    own = np.ones(panel.n_units) if rows.weight is None else rows.weight
+    outcome = panel.outcome - panel.outcome.mean(axis=1, keepdims=True)
+    weight = np.stack([own[places] @ kept[places] for places in rows.places], axis=1)[:, :, None]
+    mean = np.stack([(own[places, None] * kept[places]).T @ outcome[places] for places in rows.places], axis=1)
+    mean /= np.where(weight > 0, weight, 1.0)
+    treatment = _treatment(panel, rows)
+    free = treatment - treatment.mean(axis=1, keepdims=True)
+    total = np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    varied = free - (weight * free).sum(axis=1, keepdims=True) / total
+    squares = (weight * varied**2).sum(axis=(1, 2))
+    found = squares > ROUNDING**2 * (weight * treatment**2).sum(axis=(1, 2))
+    slopes = varied / np.where(found, squares, 1.0)[:, None, None]
+    means = mean - mean.mean(axis=2, keepdims=True)
+    means -= (weight * means).sum(axis=1, keepdims=True) / total
+    estimate = (weight * slopes * means).sum(axis=(1, 2))
+    constant = ((means - estimate[:, None, None] * varied - mean) * slopes).sum(axis=2)
+    influence = np.empty(kept.shape)
+    for cohort, places in enumerate(rows.places):
+        influence[places] = own[places, None] * (outcome[places] @ slopes[:, cohort].T + constant[:, cohort])
+    return Parts(kept, found, estimate, np.where(kept, influence, 0.0), kept.sum(axis=0) * panel.n_periods,
+                 1 + panel.n_periods, [""] * kept.shape[1])
+
+
 def _rows(panel: Panel) -> Rows | None:
     """Return the outcomes by cohort; None where these do not say all: some are missing, weights change over time, or
     units of a cohort differ in dose."""
@@ -81,11 +133,16 @@ def _of_first(values: np.ndarray, rows: Rows) -> np.ndarray:
     return values[[places[0] for places in rows.places]]
 
 
+def _treatment(panel: Panel, rows: Rows) -> np.ndarray:
+    """Return (cohorts, periods) the dose from onset on."""
+    first = _of_first(panel.treated_from, rows)
+    return np.where(np.arange(panel.n_periods) >= first[:, None], _of_first(panel.dose, rows)[:, None], 0.0)
+
+
 def _from_moments(panel: Panel, rows: Rows) -> Result:
     """Return what `estimate` does, from the moments of cohorts: the regression is then one of their means."""
     moments = rows.moments()
-    first = _of_first(panel.treated_from, rows)
-    treatment = np.where(np.arange(panel.n_periods) >= first[:, None], _of_first(panel.dose, rows)[:, None], 0.0)
+    treatment = _treatment(panel, rows)
     weight = moments.weight[:, None]
     varied = _without_effects(treatment, weight)
     squares = float((weight * varied**2).sum())
@@ -96,7 +153,7 @@ def _from_moments(panel: Panel, rows: Rows) -> Result:
     coefficient = float((weight * slopes * means).sum())
     constant = ((means - coefficient * varied) * slopes).sum(axis=1)
     shares = CohortShares(panel.units, moments, rows, None, slopes[:, :, None], constant[:, None],
-                          (first < panel.n_periods)[:, None])
+                          ~_of_first(panel.never_treated, rows)[:, None])
     return Result("did", parameter_table("overall"), np.array([coefficient]), shares, panel.outcome.size,
                   1 + panel.n_periods, _always_treated(panel))
 

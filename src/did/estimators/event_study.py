@@ -19,10 +19,11 @@ from did.estimators.base import (
     parameter_table,
     scale_free,
 )
+from did.estimators.cohort_panel import by_cohort
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 from did.estimators.indicator_fit import indicator_fit
-from did.estimators.shares import UnitShares
-from did.estimators.within import Fit
+from did.estimators.shares import Shares, UnitShares
+from did.estimators.within import Fit, within
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +90,10 @@ def estimate(
     and period effects, the event times or the covariates before it explain it.
     """
     leads = _leads_of(panel, bin_width, reference, covariates)
+    # Where a cohort's units differ in their outcomes only, the regression is that of the cohorts.
+    cohorts = None if covariates else by_cohort(leads.panel)
+    if cohorts is not None:
+        leads = _leads_of(cohorts.panel, bin_width, reference, ())
     used_panel, exposed, event_times = leads.panel, leads.exposed, leads.event_times
     if covariates:
         fit = design(panel, bin_width=bin_width, reference=reference, covariates=covariates).fit()
@@ -114,14 +119,21 @@ def estimate(
             _span(used_panel, exposed, leads.bins == e) if bin_width > 1 else "",
         ))
     behind = np.stack([(exposed & (leads.bins == e)).any(axis=1)[has_data] for e in event_times], axis=1)
-    units = used_panel.units[has_data]
+    if cohorts is None:
+        shares: Shares = UnitShares(used_panel.units[has_data], influence, behind)
+        n_obs = fit.n_obs
+    else:
+        slopes = np.zeros((*leads.bins.shape, len(event_times)))
+        slopes[:, :, np.isin(event_times, leads.estimated)] = _slopes(leads, fit)
+        shares = cohorts.shares(slopes, influence / cohorts.moments.weight[:, None], behind)
+        n_obs = cohorts.rows.outcome.size
     return Result(
         estimator="event_study",
         parameters=parameter_table(_estimand(bin_width), event_time=[int(e) for e in event_times], state=states,
                                    note=notes),
         estimate=value,
-        shares=UnitShares(units, influence, behind),
-        n_obs=fit.n_obs,
+        shares=shares,
+        n_obs=n_obs,
         n_parameters=int(fit.kept.sum()) + fit.n_periods,
         note=join_notes(left_out(used_panel, leads.weight, covariates), _left_out_units(panel)),
     )
@@ -133,6 +145,18 @@ def _indicators(leads: _Leads) -> Fit:
     found = (leads.estimated[at] == leads.bins) & ~leads.panel.never_treated[:, None]
     dose = np.broadcast_to(leads.panel.dose[:, None], leads.bins.shape)
     return indicator_fit(leads.panel.outcome, np.where(found, at, -1), dose, leads.weight, len(leads.estimated))
+
+
+def _slopes(leads: _Leads, fit: Fit) -> np.ndarray:
+    """Return (cohorts, periods, event times) what a unit of a cohort adds by each outcome, per unit of its weight. The
+    columns less the effects sum to 0 over the periods, so that the unit's own mean does not count."""
+    columns = (leads.bins[:, :, None] == leads.estimated) & ~leads.panel.never_treated[:, None, None]
+    free = within(columns * leads.panel.dose[:, None, None], leads.weight)[:, :, fit.kept]
+    slopes = np.zeros(columns.shape)
+    gram = np.einsum("ut,utk,utl->kl", leads.weight, free, free, optimize=True)
+    slopes[:, :, fit.kept] = free @ np.linalg.inv(gram)
+    slopes[:, :, ~fit.identified] = 0.0
+    return slopes
 
 
 def _leads_of(panel: Panel, bin_width: int, reference: int | Sequence[int], covariates: Sequence[str]) -> _Leads:

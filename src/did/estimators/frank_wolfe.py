@@ -8,6 +8,8 @@ import numpy as np
 COMPACT = 0.7
 # Target of a weight that stays 0: its gradient is then never the lowest.
 CLOSED = -1e200
+# Numbers that are kept up from step to step are made anew so often, and after a step that leaves less than half.
+REFRESHED, LONG = 32, 0.5
 
 
 def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, start: np.ndarray, *,
@@ -27,36 +29,49 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
     >>> x.round(4).tolist()
     [[0.75, 0.25]]
     """
+    closed = np.isinf(ridge)
+    r, c = np.where(closed, 0.0, ridge), np.where(closed, CLOSED, target)
     if len(start) == 1:
-        alone = _alone(gram if gram.ndim == 2 else gram[0], target[0], ridge[0], start[0], float(smallest[0]), rounds)
-        return alone[None]
-    result, at, rows = start.copy(), np.arange(len(start)), np.arange(len(start))
-    shared, closed = gram.ndim == 2, np.isinf(ridge)
-    x, r, limit, working = start.copy(), np.where(closed, 0.0, ridge), smallest, np.ones(len(start), dtype=bool)
-    c = np.where(closed, CLOSED, target)
+        return _alone(gram if gram.ndim == 2 else gram[0], c[0], r[0], start[0], float(smallest[0]), rounds)[None]
+    result, at, n = start.copy(), np.arange(len(start)), start.shape[1]
+    shared = gram.ndim == 2
+    x, limit, working, first = start.copy(), smallest, np.ones(len(start), dtype=bool), np.arange(len(start)) * n
     corner_squares = np.diagonal(gram, axis1=-2, axis2=-1) + r
     gradient = (x @ gram if shared else np.einsum("bn,bnm->bm", x, gram)) + r * x - c
-    at_target = np.einsum("bn,bn->b", x, c)
+    scale = np.ones(len(x))   # of x and its gradient, so that a step that shrinks them all is one number
     for step in range(1, rounds + 1):
+        if step % REFRESHED == 1:
+            x *= scale[:, None]
+            gradient *= scale[:, None]
+            scale = np.ones(len(x))
+            at_target = np.einsum("bn,bn->b", x, c)
+            squares = np.einsum("bn,bn->b", x, gradient) + at_target   # x'(G + R)x
         corner = gradient.argmin(axis=1)
-        place = (rows, corner)
-        steepest, c_corner, here = gradient[place], c[place], np.einsum("bn,bn->b", gradient, x)
-        slope = steepest - here
-        curvature = corner_squares[place] - 2 * (steepest + c_corner) + here + at_target
+        place = first + corner
+        c_corner, corner_square = c.take(place), corner_squares.take(place)
+        steepest = scale * gradient.take(place)
+        slope, across = steepest + at_target - squares, steepest + c_corner
+        curvature = corner_square - 2 * across + squares
         # One that has stopped stays where it is, so that no result depends on what else is in the batch.
         moves = working & (curvature > 0)
-        length = np.where(moves, np.minimum(np.maximum(-slope / np.where(moves, curvature, 1.0), 0.0), 1.0), 0.0)
+        length = np.minimum(np.divide(np.maximum(-slope, 0.0), curvature, out=np.zeros(len(x)), where=moves), 1.0)
         decrease = -length * (2 * slope + length * curvature)
-        rest, across = 1 - length, length[:, None]
-        x *= rest[:, None]
-        x[place] += length
+        rest = 1 - length
         at_target = rest * at_target + length * c_corner
-        change = gram.take(corner, axis=0) if shared else gram[at, corner]
+        squares = rest * (rest * squares + 2 * length * across) + length**2 * corner_square
+        scale = scale * rest
+        if rest.min() < LONG:
+            long = np.flatnonzero(rest < LONG)
+            x[long] *= scale[long, None]
+            gradient[long] *= scale[long, None]
+            scale[long] = 1.0
+        added = length / scale
+        x.reshape(-1)[place] += added
+        change = gram.take(corner, axis=0) if shared else gram.reshape(-1, n).take(at * n + corner, axis=0)
         change -= c
-        change *= across
-        gradient *= rest[:, None]
+        change *= added[:, None]
         gradient += change
-        gradient[place] += length * r[place]
+        gradient.reshape(-1)[place] += added * r.take(place)
         if step < 2:
             continue
         working = decrease > limit  # never true again: the decrease of a step of length 0 is 0
@@ -64,35 +79,41 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
         if not n_working:
             break
         if n_working <= COMPACT * len(x):
-            result[at[~working]] = x[~working]
-            at, x, c, r, limit, gradient, at_target, corner_squares = (
-                values[working] for values in (at, x, c, r, limit, gradient, at_target, corner_squares))
-            rows, working = np.arange(n_working), working[working]
-    result[at] = x
+            result[at[~working]] = x[~working] * scale[~working, None]
+            at, x, c, r, limit, gradient, at_target, squares, corner_squares, scale = (
+                values[working]
+                for values in (at, x, c, r, limit, gradient, at_target, squares, corner_squares, scale))
+            first, working = np.arange(n_working) * n, working[working]
+    result[at] = x * scale[:, None]
     return result
 
 
-def _alone(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, start: np.ndarray, smallest: float, rounds: int
+def _alone(gram: np.ndarray, c: np.ndarray, r: np.ndarray, start: np.ndarray, smallest: float, rounds: int
            ) -> np.ndarray:
-    """Return the (n,) weights of one problem: the same steps, without the cost of a batch, which is nine times that."""
-    closed = np.isinf(ridge)
-    x, r, c = start.copy(), np.where(closed, 0.0, ridge), np.where(closed, CLOSED, target)
-    corner_squares = np.diagonal(gram) + r
-    gradient, at_target = x @ gram + r * x - c, float(x @ c)
+    """Return the (n,) weights of one problem: the same steps, without the cost of a batch, which is many times that."""
+    from scipy.linalg.blas import daxpy
+
+    gradient, change = gram @ start + r * start - c, gram - c + np.diag(r)
+    x, changes, targets, corner_squares = start.tolist(), list(change), c.tolist(), (np.diagonal(gram) + r).tolist()
+    scale = 1.0
     for step in range(1, rounds + 1):
+        if step % REFRESHED == 1:
+            x, gradient, scale = [scale * each for each in x], scale * gradient, 1.0
+            at_target = float(np.dot(x, c))
+            squares = float(np.dot(x, gradient)) + at_target
         corner = int(gradient.argmin())
-        steepest, c_corner, here = float(gradient[corner]), float(c[corner]), float(gradient @ x)
-        slope = steepest - here
-        curvature = float(corner_squares[corner]) - 2 * (steepest + c_corner) + here + at_target
+        steepest, c_corner, corner_square = scale * gradient.item(corner), targets[corner], corner_squares[corner]
+        slope, across = steepest + at_target - squares, steepest + c_corner
+        curvature = corner_square - 2 * across + squares
         length = min(max(-slope / curvature, 0.0), 1.0) if curvature > 0 else 0.0
-        x *= 1 - length
-        x[corner] += length
-        at_target = (1 - length) * at_target + length * c_corner
-        change = gram[corner] - c
-        change *= length
-        gradient *= 1 - length
-        gradient += change
-        gradient[corner] += length * r[corner]
+        rest = 1 - length
+        at_target = rest * at_target + length * c_corner
+        squares = rest * (rest * squares + 2 * length * across) + length**2 * corner_square
+        scale *= rest
+        if rest < LONG:
+            x, gradient, scale = [scale * each for each in x], scale * gradient, 1.0
+        x[corner] += length / scale
+        daxpy(changes[corner], gradient, a=length / scale)
         if step >= 2 and -length * (2 * slope + length * curvature) <= smallest:
             break
-    return x
+    return scale * np.array(x)

@@ -11,10 +11,16 @@ import pandas as pd
 from did.errors import DidError, suggest
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, listed, parameter_table, scale_free
 from did.estimators.design import Design
-from did.estimators.shares import UnitShares
-from did.estimators.unit_means import unit_means
+from did.estimators.parts import Parts
+from did.estimators.shares import UnitShares, root_sum_squares
+from did.estimators.unit_means import UnitMeans, unit_means
+from did.estimators.within import ROUNDING
 
 LAGS = ("all", "last_N", "yearly_means")
+# What earlier columns must leave of a column's sum of squares to be well clear of collinear.
+CLEAR = 1e-8
+# What units left out must leave of every direction of the columns for coefficients without them to be near these.
+ALONE = 1e-4
 
 
 def design(panel: Panel, *, lags: str = "all") -> Design:
@@ -79,6 +85,83 @@ def estimate(panel: Panel, *, lags: str = "all") -> Result:
             "" if means is None else means.sentence(n_obs, n_parameters),
         ),
     )
+
+
+def repeated(panel: Panel, outcomes: np.ndarray, *, lags: str = "all") -> np.ndarray | None:
+    """Return the (outcomes, 1) coefficients that `estimate` gives for each of (outcomes, units, periods) in place of
+    the panel's own, missing where these are.
+
+    None unless the regression is one of unit means and no lag is near collinear with others, and for numbers of no
+    ordinary size. Raises DidError as `estimate`.
+    """
+    data = lagged(panel, lags)
+    model, used, n_outcomes = data.design, data.used, len(outcomes)
+    if model.outcome.shape[1] != 1 or panel.scaled()[0] is not panel:
+        return None
+    chosen = outcomes[:, panel.units.get_indexer(used.units)]
+    stacked = dataclasses.replace(used, outcome=chosen.reshape(-1, panel.n_periods))
+    before = lag_matrix(stacked, data.onset, lags)[0].reshape(n_outcomes, used.n_units, -1)
+    seen = data.onset + np.flatnonzero(np.isfinite(used.outcome[:, data.onset:]).all(axis=0))
+    treatment = np.broadcast_to(model.regressors[:, 0, -1], (n_outcomes, used.n_units))[:, :, None]
+    columns = np.concatenate([before, treatment, chosen[:, :, seen].mean(axis=2, keepdims=True)], axis=2)
+    weight = model.weight[:, 0]
+    for _ in range(2):
+        columns -= (weight / weight.sum() @ columns)[:, None, :]
+    columns *= np.sqrt(weight)[:, None]
+    # The last column of the triangle holds the outcome in terms of the others, of which treatment is the last.
+    triangle = np.asarray(np.linalg.qr(columns, mode="r"))
+    pivots = np.abs(np.diagonal(triangle, axis1=1, axis2=2))[:, :-1]
+    if not (pivots**2 > CLEAR * np.square(columns[:, :, :-1]).sum(axis=1)).all():
+        return None
+    return triangle[:, -2, -1:] / triangle[:, -2, -2:-1]
+
+
+def parts(panel: Panel, kept: np.ndarray, *, lags: str = "all") -> Parts | None:
+    """Return what `estimate` finds on each part of the panel, the units in a column of ``kept`` (units, parts): the
+    regression of all units, less what those left out add to it (Belsley, Kuh and Welsch 1980, Regression Diagnostics,
+    section 2.1, for groups of rows).
+
+    None unless the regression is one of unit means, every unit is in it and no lag is near collinear with others, and
+    for numbers of no ordinary size. A part is not found where it begins at another onset, has too few units, none of a
+    kind, or no coefficients without the units left out. Raises DidError as `estimate` does of the whole panel.
+    """
+    data = lagged(panel, lags)
+    model, used = data.design, data.used
+    if model.outcome.shape[1] != 1 or data.sample_note or panel.scaled()[0] is not panel:
+        return None
+    root, outcome = np.sqrt(model.weight[:, 0]), model.outcome[:, 0]
+    columns = model.without_effects(model.regressors)[:, 0] * root[:, None]
+    ours, triangle = np.linalg.qr(columns)
+    if not (np.diag(triangle) ** 2 > CLEAR * np.square(columns).sum(axis=0)).all():
+        return None
+    basis = np.column_stack([root / np.linalg.norm(root), ours])
+    hat = basis @ basis.T
+    centred = model.without_effects(model.outcome)[:, 0] * root
+    residual = centred - hat @ centred
+    lever = ours[:, -1] / triangle[-1, -1]   # the coefficient of treatment is its product with the outcomes
+    n_parts, n_lags = kept.shape[1], columns.shape[1] - 1
+    never, first = used.never_treated, np.where(kept, used.treated_from[:, None], used.n_periods).min(axis=0)
+    found = (first == data.onset) & (kept & never[:, None]).any(axis=0) & (kept.sum(axis=0) > n_lags + 2)
+    estimate, influence, note = np.full(n_parts, np.nan), np.zeros(kept.shape), [""] * n_parts
+    n_obs, n_parameters = kept.sum(axis=0) * data.n_post, n_lags + 1 + data.n_post
+    for part in np.flatnonzero(found).tolist():
+        stays, gone = np.flatnonzero(kept[:, part]), np.flatnonzero(~kept[:, part])
+        across = hat[np.ix_(stays, gone)]
+        own = np.eye(len(gone)) - hat[np.ix_(gone, gone)]
+        if len(gone) and np.linalg.eigvalsh(own)[0] < ALONE:
+            found[part] = False
+            continue
+        moved = np.linalg.solve(own, np.column_stack([residual[gone], lever[gone], across.T]))
+        left = residual[stays] + across @ moved[:, 0]
+        if root_sum_squares(left) <= ROUNDING * root_sum_squares(outcome[stays]):
+            found[part] = False
+            continue
+        estimate[part] = lever @ centred - lever[gone] @ moved[:, 0]
+        influence[stays, part] = (lever[stays] + across @ moved[:, 1]) * left
+        leverage = np.diag(hat)[stays] + np.einsum("sg,gs->s", across, moved[:, 2:])
+        means = UnitMeans(np.clip(leverage, 0.0, 1.0), len(stays) - n_lags - 2)
+        note[part] = join_notes(data.lag_note, means.sentence(int(n_obs[part]), n_parameters))
+    return Parts(kept, found, estimate, influence, n_obs, n_parameters, note)
 
 
 @dataclasses.dataclass(frozen=True)

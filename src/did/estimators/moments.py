@@ -9,8 +9,9 @@ cross-products are about the cohort's mean: those of large numbers would cancel.
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -114,10 +115,9 @@ class Rows:
         """Return the moments of all units, by cohort."""
         parts = []
         for places in self.places:
-            found = Moments.nothing(1, self.n_periods)
-            for at in self.blocks(places):
-                found += moments_of(self.outcome.take(at, axis=0), None if self.weight is None else self.weight[at])
-            parts.append(found)
+            blocks = (moments_of(self.outcome.take(at, axis=0), None if self.weight is None else self.weight[at])
+                      for at in self.blocks(places))
+            parts.append(reduce(operator.add, blocks) if len(places) else Moments.nothing(1, self.n_periods))
         return joined(parts)
 
 

@@ -6,38 +6,72 @@ function raises DidError for what it refuses, with the unit and period.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
 from did.errors import DidError, listed, one_of
-from did.estimators.labels import is_missing, is_never, label, same_number, two_ways
+from did.estimators.labels import MISSING, is_missing, is_never, label, same_number, two_ways
 
 PERIODS_PER_YEAR = {"M": 12, "Q": 4, "Y": 1}
+# How the periods of a frequency are written.
+WRITTEN = {frequency: re.compile(rf"([1-9]\d{{3}}){rest}", re.ASCII)
+           for frequency, rest in {"M": "-(0[1-9]|1[0-2])", "Q": "Q([1-4])", "Y": "()"}.items()}
+# Texts that are labels as they are, a line each.
+PLAIN = re.compile(r"([A-Za-z][\w-]*\n)*", re.ASCII)
+# Of the first rows, by which it is seen whether equal texts follow each other.
+FIRST_ROWS = 1000
+
+
+def coded(column: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Return what `pandas.factorize` does: (rows,) codes, -1 where missing, and distinct values in their order.
+
+    Of texts of Arrow's that come in runs, as labels of units do, one is looked at for each run.
+    """
+    if getattr(column.dtype, "storage", "") != "pyarrow" or not len(column):
+        return pd.factorize(column)
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = pa.array(column)
+    if isinstance(texts, pa.ChunkedArray):
+        texts = texts.combine_chunks()
+    first = texts[:FIRST_ROWS]
+    if 4 * len(pc.run_end_encode(first).values) > len(first):
+        return pd.factorize(column)
+    runs = pc.run_end_encode(texts)
+    codes, values = pd.factorize(pd.Series(pd.array(runs.values, dtype=column.dtype)))
+    return np.repeat(codes, np.diff(runs.run_ends.to_numpy(), prepend=0)), values
 
 
 def single_frequency(column: pd.Series, where: str) -> str:
     """Return the one frequency of the rows: M, Q or Y. DidError for several or another."""
-    found = column.unique()
-    if len(found) != 1:
-        raise DidError(f"{where}: column 'frequency': expected one frequency; found {listed(found)}; "
+    codes, found = coded(column)
+    if len(found) != 1 or (codes < 0).any():
+        raise DidError(f"{where}: column 'frequency': expected one frequency; found {listed(column.unique())}; "
                        "estimate each by itself")
     one_of(f"{where}: column 'frequency'", str(found[0]), PERIODS_PER_YEAR)
     return str(found[0])
 
 
-def factorized(column: pd.Series, name: str, where: str) -> tuple[np.ndarray, pd.Index]:
+def factorized(column: pd.Series, name: str, where: str) -> tuple[np.ndarray, list[str]]:
     """Return (rows,) codes into the sorted labels of a column, and these labels. DidError for an empty cell."""
-    if column.isna().any():
-        raise DidError(f"{where}: column '{name}', row {int(np.flatnonzero(column.isna())[0]) + 1}: expected "
+    codes, values = coded(column)
+    if (codes < 0).any():
+        raise DidError(f"{where}: column '{name}', row {int(np.flatnonzero(codes < 0)[0]) + 1}: expected "
                        "a label; found none; give every row one")
-    codes, found = pd.factorize(column, sort=True)
-    words = _labels(found, f"{where}: column '{name}'")
-    return codes, pd.Index(words, dtype="str")
+    rank, values = pd.factorize(values, sort=True)
+    return rank[codes], _labels(values, f"{where}: column '{name}'")
 
 
-def _labels(values: pd.Index, at: str) -> list[str]:
+def _labels(found: pd.Index, at: str) -> list[str]:
     """Return distinct values as `did.estimators.labels`; DidError, beginning with ``at``, at a number written in two
     ways, and at a text that says there is none."""
+    values = found.tolist()
+    if all(isinstance(value, str) for value in values) and PLAIN.fullmatch("\n".join([*values, ""])) and (
+            MISSING.isdisjoint(map(str.lower, values))):
+        return values
     twice = same_number(values)
     if twice is not None:
         raise DidError(f"{at}: {two_ways(values, twice, 'a label')}")
@@ -47,26 +81,51 @@ def _labels(values: pd.Index, at: str) -> list[str]:
     return [label(value) for value in values]
 
 
-def cohort_labels(column: pd.Series) -> pd.Series:
-    """Return cohorts as `did.estimators.labels`, missing where they say never treated."""
-    codes, values = pd.factorize(column)
-    words = np.array([*(None if is_never(value) else label(value) for value in values), None], dtype=object)
-    return pd.Series(words[codes], name=column.name)
+def cohorts(column: pd.Series, unit_code: np.ndarray, units: pd.Index, where: str) -> tuple[np.ndarray, list[str]]:
+    """Return (units,) codes into the labels of cohorts, -1 for the never treated, and these labels; DidError if a
+    unit's rows differ."""
+    codes, values = coded(column)
+    found = [None if is_never(value) else label(value) for value in values.tolist()]
+    words = list(dict.fromkeys(word for word in found if word is not None))
+    number = np.array([*(-1 if word is None else words.index(word) for word in found), -1])
+    return _one_per_unit(number[codes], words, str(column.name), unit_code, units, where), words
 
 
 def clusters(column: pd.Series, unit_code: np.ndarray, units: pd.Index, where: str) -> np.ndarray:
     """Return the cluster label of each unit."""
-    codes, values = pd.factorize(column)
-    words = np.array([*_labels(values, f"{where}: column '{column.name}'"), None], dtype=object)
-    found = constant_within(pd.Series(words[codes], name=column.name), unit_code, units, where)
-    if found.isna().any():
-        raise DidError(f"{where}: column '{column.name}', unit {units[found.isna().to_numpy()][0]}: expected a cluster "
+    codes, values = coded(column)
+    words = _labels(values, f"{where}: column '{column.name}'")
+    # Values that are one label, such as 12 and "12", are one.
+    names = list(dict.fromkeys(words))
+    place = {word: number for number, word in enumerate(names)}
+    number = np.array([*(place[word] for word in words), -1])
+    found = _one_per_unit(number[codes], names, str(column.name), unit_code, units, where)
+    if (found < 0).any():
+        raise DidError(f"{where}: column '{column.name}', unit {units[found < 0][0]}: expected a cluster "
                        "label; found none; give every unit one")
-    return found.to_numpy()
+    return np.array(names, dtype=object)[found]
+
+
+def _one_per_unit(codes: np.ndarray, words: list[str], name: str, unit_code: np.ndarray, units: pd.Index, where: str
+                  ) -> np.ndarray:
+    """Return (units,) the one code of each unit's rows, -1 = missing; DidError, in ``words``, if they differ."""
+    first = np.empty(len(units), dtype=codes.dtype)
+    first[unit_code[::-1]] = codes[::-1]
+    differs = codes != first[unit_code]
+    if differs.any():
+        unit = unit_code[int(np.flatnonzero(differs)[0])]
+        found = dict.fromkeys(codes[unit_code == unit].tolist())
+        values = listed("nan" if code < 0 else words[code] for code in found)
+        raise DidError(f"{where}: column '{name}', unit {units[unit]}: expected the same value in every "
+                       f"period; found {values}; give the unit one value")
+    return first
 
 
 def _ordinal(text: str, frequency: str, what: str) -> int:
     """Return the position of an ISO period on the calendar of its frequency (months since 1970, ...)."""
+    plain = WRITTEN[frequency].fullmatch(text)
+    if plain is not None:
+        return (int(plain[1]) - 1970) * PERIODS_PER_YEAR[frequency] + int(plain[2] or 1) - 1
     try:
         period = pd.Period(text, freq=frequency)
     except (ValueError, TypeError):
@@ -80,8 +139,9 @@ def _ordinal(text: str, frequency: str, what: str) -> int:
 
 def consecutive_periods(column: pd.Series, frequency: str, where: str) -> tuple[int, np.ndarray, pd.Index]:
     """Return the first period's place on the calendar, (rows,) codes, and ISO texts. DidError for a gap."""
-    codes, labels = factorized(column, "period", where)
-    ordinals = np.array([_ordinal(text, frequency, f"{where}: column 'period'") for text in labels])
+    codes, words = factorized(column, "period", where)
+    labels = np.array(words, dtype=object)
+    ordinals = np.array([_ordinal(text, frequency, f"{where}: column 'period'") for text in words])
     order = np.argsort(ordinals)
     gaps = np.flatnonzero(np.diff(ordinals[order]) != 1)
     if len(gaps):
@@ -91,53 +151,41 @@ def consecutive_periods(column: pd.Series, frequency: str, where: str) -> tuple[
                        f"{before} and {after}; add {missing} (with missing outcomes if none was published)")
     rank = np.empty(len(order), dtype=int)
     rank[order] = np.arange(len(order))
-    return int(ordinals.min()), rank[codes], pd.Index(labels[order])
+    return int(ordinals.min()), rank[codes], pd.Index(labels[order], dtype="str")
 
 
-def refuse_duplicates(unit_code: np.ndarray, period_code: np.ndarray, units: pd.Index, periods: pd.Index, where: str
-                      ) -> None:
-    """Raise DidError, naming the first, if a unit has two rows in one period."""
+def cells(unit_code: np.ndarray, period_code: np.ndarray, units: pd.Index, periods: pd.Index, where: str
+          ) -> np.ndarray:
+    """Return (rows,) places in (units, periods) written out. DidError, naming the first, if a unit has two rows in one
+    period."""
     cell = unit_code * len(periods) + period_code
-    if np.bincount(cell).max() > 1:
+    if not (cell[1:] > cell[:-1]).all() and np.bincount(cell).max() > 1:
         twice = int(pd.Series(cell)[pd.Series(cell).duplicated()].iloc[0])
         raise DidError(f"{where}: unit {units[twice // len(periods)]}, period "
                        f"{periods[twice % len(periods)]}: expected one row; found more than one; remove the "
                        "duplicate")
-
-
-def constant_within(column: pd.Series, unit_code: np.ndarray, units: pd.Index, where: str) -> pd.Series:
-    """Return a column's one value per unit (missing counts as a value); DidError if it varies in a unit."""
-    codes, labels = pd.factorize(column)
-    first = np.full(len(units), -2)
-    first[unit_code[::-1]] = codes[::-1]
-    differs = codes != first[unit_code]
-    if differs.any():
-        row = int(np.flatnonzero(differs)[0])
-        unit = units[unit_code[row]]
-        values = listed(column[unit_code == unit_code[row]].drop_duplicates())
-        raise DidError(f"{where}: column '{column.name}', unit {unit}: expected the same value in every "
-                       f"period; found {values}; give the unit one value")
-    return pd.Series(labels).reindex(first).set_axis(units)
+    return cell
 
 
 def first_treated(
-    cohort: pd.Series, units: pd.Index, first_period: int, periods: pd.Index, frequency: str, later_cohorts: str,
-    where: str
+    cohort: np.ndarray, words: list[str], units: pd.Index, first_period: int, periods: pd.Index, frequency: str,
+    later_cohorts: str, where: str
 ) -> np.ndarray:
-    """Return (units,) places of the first treated period; the number of periods for never. DidError otherwise."""
-    treated_from = np.full(len(units), len(periods))
-    for text in cohort.dropna().unique():
-        members = (cohort == text).fillna(False).to_numpy(dtype=bool)
-        what = f"{where}: column 'cohort', unit {units[members][0]}"
-        position = _ordinal(text, frequency, what) - first_period
+    """Return (units,) places of the first treated period; the number of periods for never. DidError otherwise.
+
+    (units,) ``cohort`` are codes of ``words``, -1 for never."""
+    place = np.full(len(words) + 1, len(periods))
+    for code in pd.unique(cohort[cohort >= 0]).tolist():
+        what = f"{where}: column 'cohort', unit {units[int(np.argmax(cohort == code))]}"
+        position = _ordinal(words[code], frequency, what) - first_period
         if position >= len(periods) and later_cohorts == "never_treated_in_window":
             continue
         if not 0 <= position < len(periods):
             raise DidError(f"{what}: expected a first treated period in {periods[0]} to {periods[-1]}, or "
-                           f"empty if never treated in the window; found {text}; fix the cohort or the "
+                           f"empty if never treated in the window; found {words[code]}; fix the cohort or the "
                            "window")
-        treated_from[members] = position
-    return treated_from
+        place[code] = position
+    return place[cohort]
 
 
 def refuse_undefined_design(treated_from: np.ndarray, units: pd.Index, periods: pd.Index, where: str) -> None:
@@ -172,8 +220,10 @@ def doses(rows: pd.DataFrame, column: str, unit_code: np.ndarray, units: pd.Inde
           ) -> np.ndarray:
     """Return (units,) doses, 0 for those never treated. DidError for one that varies, is missing or not positive."""
     numbers(rows[column], rows, where)
-    values = constant_within(rows[column], unit_code, units, where)
-    dose = np.where(never, 0.0, pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan))
+    codes, values = pd.factorize(rows[column])
+    found = _one_per_unit(codes, values.tolist(), column, unit_code, units, where)
+    each = np.append(pd.to_numeric(values).to_numpy(dtype=float, na_value=np.nan), np.nan)
+    dose = np.where(never, 0.0, each[found])
     wrong = ~never & ~(dose > 0)
     if wrong.any():
         raise DidError(f"{where}: column '{column}', unit {units[wrong][0]}: expected a positive {column} "

@@ -13,15 +13,19 @@ import dataclasses
 import importlib
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from did.errors import DidError, one_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from did.estimators.base import Panel, Result
     from did.estimators.design import Design
+    from did.estimators.parts import Parts
 
 # What a result holds: one effect; effects by event time (and perhaps their average); effects by cohort and period, of
 # which averages are made; or differences before treatment alone, which are no effects.
@@ -120,6 +124,11 @@ class Estimator:
     kind         what its result holds: see `Kind`
     fit          ``fit(panel, **options) -> Result``, or where it is, as ``module:function``
     design       ``design(panel, **options) -> Design`` or its place, where it is one regression; None elsewhere
+    repeated     ``repeated(panel, outcomes, **options)``, or where it is: the (outcomes, parameters) estimates for each
+                 of (outcomes, units, periods) in place of the panel's own, missing where that is; None where it cannot
+                 tell. For estimators that are much quicker that way
+    parts        ``parts(panel, kept, **options) -> Parts``, or where it is: the one effect on each part of the panel,
+                 the units in a column of ``kept`` (units, parts), or None; likewise
     own_options  what can be chosen, each a keyword of ``fit``, whose signature holds the defaults; choices about
                  averages need not be named
     needs        what it needs: see `Need`
@@ -143,6 +152,8 @@ class Estimator:
     kind: Kind
     fit: Place
     design: Place | None = None
+    repeated: Place | None = None
+    parts: Place | None = None
     own_options: tuple[Option, ...] = ()
     needs: tuple[Need, ...] = ()
     own_dates: bool = True
@@ -171,12 +182,22 @@ class Estimator:
         return _resolved(self.design)
 
     @property
+    def call_repeated(self) -> Callable[..., np.ndarray | None] | None:
+        """The function that gives its estimates for many outcomes, if it has one."""
+        return None if self.repeated is None else _resolved(self.repeated)
+
+    @property
+    def call_parts(self) -> Callable[..., Parts | None] | None:
+        """The function that gives its effect on many parts of a panel, if it has one."""
+        return None if self.parts is None else _resolved(self.parts)
+
+    @property
     def module(self) -> str:
         """The module that the fit function is in."""
         return self.fit.partition(":")[0] if isinstance(self.fit, str) else self.fit.__module__
 
     @property
-    def parameters(self) -> dict[str, object]:
+    def parameters(self) -> Mapping[str, object]:
         """The keywords of the fit function and their defaults."""
         return parameters(self.call)
 
@@ -277,7 +298,8 @@ def defaults_of(command: str) -> tuple[str, ...]:
     return tuple(name for name, each in entries().items() if command in each.defaults)
 
 
-def parameters(call: Callable[..., object]) -> dict[str, object]:
+@cache
+def parameters(call: Callable[..., object]) -> Mapping[str, object]:
     """Return the keywords of a fit or design function, and their defaults."""
     return {word: given.default for word, given in inspect.signature(call).parameters.items() if word != "panel"}
 

@@ -63,6 +63,7 @@ def _universal(panel: Panel, lags: str) -> list[dict[str, object]]:
 register(Estimator(
     name="did", label="Difference-in-differences (two-way fixed effects)", kind=ONE_EFFECT,
     fit="did.estimators.did:estimate", design="did.estimators.did:design",
+    repeated="did.estimators.did:repeated", parts="did.estimators.did:parts",
     own_options=(COVARIATES,), is_additive=True, defaults=("estimate", "sweep"),
     words=Words(
         summary="The outcome regressed on an effect of each {unit}, an effect of each period, and treatment. It takes "
@@ -75,6 +76,7 @@ register(Estimator(
 register(Estimator(
     name="ldv", label="Lagged dependent variable", kind=ONE_EFFECT,
     fit="did.estimators.ldv:estimate", design="did.estimators.ldv:design",
+    repeated="did.estimators.ldv:repeated", parts="did.estimators.ldv:parts",
     own_options=(LAGS_TAKEN,),
     needs=(LAGS,), own_dates=False, tests=("randomisation", "bias_reduced_cr2", "wild_bootstrap"), in_run=_with_lags,
     words=Words(

@@ -20,7 +20,8 @@ from did.estimators.base import (
     root_sum_squares,
     scale_free,
 )
-from did.estimators.shares import UnitShares
+from did.estimators.cohort_panel import by_cohort
+from did.estimators.shares import Shares, UnitShares
 from did.estimators.within import ROUNDING, identified_columns, independent_columns, within
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
@@ -73,7 +74,10 @@ def estimate(
     one_of("stacked: control_group", control_group, CONTROL_GROUPS)
     one_of("stacked: control_weights", control_weights, CONTROL_WEIGHTS)
     n_leads, n_lags = _window(panel, n_leads, n_lags)
-    stacks, note = _stacks(panel, n_leads, n_lags, control_group, static)
+    cohorts = by_cohort(panel)
+    # Where a cohort's units differ in their outcomes only, the regression is that of the cohorts.
+    rows = panel if cohorts is None else cohorts.panel
+    stacks, note = _stacks(rows, n_leads, n_lags, control_group, static)
     if control_weights == "corrected":
         stacks = _corrected(stacks)
     event_times = np.arange(-n_leads, n_lags + 1)
@@ -92,15 +96,24 @@ def estimate(
     lost = (combine[~fit.identified] != 0).any(axis=0)
     combine[:, lost] = 0.0
     value = np.where(lost, np.nan, np.where(fit.identified, fit.coefficient, 0.0) @ combine)
-    influence = np.zeros((panel.n_units, combine.shape[1]))
+    influence = np.zeros((rows.n_units, combine.shape[1]))
     for stack, part in zip(stacks, fit.influence, strict=True):
         influence[stack.rows] += part @ combine
+    behind = _behind(rows, stacks, parameters, event_times)
+    if cohorts is None:
+        shares: Shares = UnitShares(panel.units[used], influence[used], behind[used])
+    else:
+        own = cohorts.keep(np.isin(np.arange(rows.n_units), used))
+        weight = cohorts.moments.weight
+        slopes = _slopes(stacks, fit, combine, weight, panel.n_periods)
+        shares = own.shares(slopes[used], (influence / weight[:, None])[used], behind[used])
     return Result(
         estimator="stacked",
         parameters=parameters,
         estimate=value,
-        shares=UnitShares(panel.units[used], influence[used], _behind(panel, stacks, parameters, event_times)[used]),
-        n_obs=fit.n_obs,
+        shares=shares,
+        n_obs=fit.n_obs if cohorts is None else sum(
+            int(cohorts.moments.units[stack.rows].sum()) for stack in stacks) * len(event_times),
         n_parameters=int(fit.kept.sum()) + fit.n_periods,
         note=join_notes(f"{len(stacks)} {'stacks' if len(stacks) > 1 else 'stack'} of event times {-n_leads} to "
                         f"{n_lags}", note, _missing(stacks)),
@@ -109,8 +122,10 @@ def estimate(
 
 @dataclasses.dataclass(frozen=True)
 class _Stack:
-    """One cohort's data set: unit positions, (rows, window) outcome and weight, (rows,) dose, 0 for controls."""
+    """One cohort's data set: position of the window's first period, unit positions, (rows, window) outcome and weight,
+    (rows,) dose, 0 for controls."""
 
+    first: int
     rows: np.ndarray
     outcome: np.ndarray
     weight: np.ndarray
@@ -123,6 +138,8 @@ class _StackedFit:
     kept: np.ndarray
     identified: np.ndarray
     influence: list[np.ndarray]
+    columns: list[np.ndarray]
+    bread: np.ndarray
     n_obs: int
     n_periods: int
 
@@ -162,7 +179,7 @@ def _stacks(panel: Panel, n_leads: int, n_lags: int, control_group: str, static:
             adrift.append(name)
             continue
         rows = np.flatnonzero(cohort | clean)
-        stacks.append(_Stack(rows, panel.outcome[rows, window], weight[rows, window],
+        stacks.append(_Stack(first, rows, panel.outcome[rows, window], weight[rows, window],
                              np.where(cohort, panel.dose, 0.0)[rows]))
     note = join_notes(
         f"cohorts without the whole window, left out: {listed(outside)}" if outside else "",
@@ -218,8 +235,22 @@ def _fit(stacks: list[_Stack], event_times: np.ndarray, estimated: np.ndarray | 
     influence = [np.einsum("utk,ut->uk", x, w * r) @ bread
                  for x, w, r in zip(columns, weight, residual, strict=True)]
     identified = identified_columns(gram, kept, rounding)
-    return _StackedFit(coefficient, kept, identified, influence, sum(int((w > 0).sum()) for w in weight),
+    n_obs = sum(int((w > 0).sum()) for w in weight)
+    return _StackedFit(coefficient, kept, identified, influence, columns, bread, n_obs,
                        sum(int((w > 0).any(axis=0).sum()) for w in weight))
+
+
+def _slopes(stacks: list[_Stack], fit: _StackedFit, combine: np.ndarray, weight: np.ndarray, n_periods: int
+            ) -> np.ndarray:
+    """Return (cohorts, periods, parameters) what a unit of a cohort adds by each outcome, per unit of its weight;
+    ``weight`` (cohorts,) are their units' sums. The columns less the effects sum to 0 over a window, so that the unit's
+    own mean does not count."""
+    slopes = np.zeros((len(weight), n_periods, combine.shape[1]))
+    for stack, columns in zip(stacks, fit.columns, strict=True):
+        window = slice(stack.first, stack.first + columns.shape[1])
+        slopes[stack.rows, window] += (stack.weight[:, :1] / weight[stack.rows, None])[:, :, None] * (
+            columns @ (fit.bread @ combine))
+    return slopes
 
 
 def _event_study_parameters(event_times: np.ndarray, estimated: np.ndarray, identified: np.ndarray

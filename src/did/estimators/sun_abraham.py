@@ -21,7 +21,8 @@ from did.estimators.base import (
     scale_free,
 )
 from did.estimators.callaway_santanna import without_dose
-from did.estimators.shares import UnitShares
+from did.estimators.cohort_panel import by_cohort
+from did.estimators.shares import Shares, UnitShares
 from did.estimators.within import ROUNDING, independent_columns
 
 # A contrast of period effects outside what the data determine leaves a remainder of about 1; inside, rounding.
@@ -60,12 +61,15 @@ def estimate(panel: Panel, *, reference: int = -1, covariates: Sequence[str] | N
     for name in covariates:
         one_of("sun_abraham: covariates", name, panel.covariates)
     used, last, note = _controls(panel, reference)
+    # Where a cohort's units differ in their outcomes only, the regression is that of the cohorts.
+    cohorts = None if covariates else by_cohort(used, last)
+    units, used = used.units, used if cohorts is None else cohorts.panel
     weight = used.observed_weight.copy()
     weight[:, last:] = 0.0
     for name in covariates:
         weight[~np.isfinite(used.covariates[name])] = 0.0
     fits, kept = _fits(used.outcome, weight, np.minimum(used.treated_from, last),
-                       [used.covariates[name] for name in covariates])
+                       [used.covariates[name] for name in covariates], slopes=cohorts is not None)
     dropped = [name for name, has_slope in zip(covariates, kept, strict=True) if not has_slope]
     table, value, influence, lost = _cells(used, fits, weight, last, reference)
     if not (table["event_time"] >= 0).any():
@@ -81,14 +85,18 @@ def estimate(panel: Panel, *, reference: int = -1, covariates: Sequence[str] | N
     estimates, influences = value @ share, influence @ share
     at_reference = (observed & (used.event_time == reference)).any(axis=1) & (used.treated_from < last)
     names, estimates, influences, behind = _with_reference(
-        names, estimates, influences, behind, at_reference, reference, used)
-    units = used.units[has_data]
+        names, estimates, influences, behind, at_reference, reference, panel.periods)
+    if cohorts is None:
+        shares: Shares = UnitShares(units[has_data], influences[has_data], behind[has_data])
+    else:
+        n_obs = int(cohorts.moments.units.sum()) * last
+        shares = cohorts.shares(influences, np.zeros(behind.shape), behind)
     n_missing = int((~observed[:, :last]).sum())
     return Result(
         estimator="sun_abraham",
         parameters=names,
         estimate=estimates,
-        shares=UnitShares(units, influences[has_data], behind[has_data]),
+        shares=shares,
         n_obs=n_obs,
         n_parameters=len(table) + int(kept.sum()) + int(observed.any(axis=0).sum()),
         note=join_notes(
@@ -126,7 +134,7 @@ class _Fit:
     """Period effects of one cohort.
 
     effect      (periods,) in units of the outcome, up to a constant
-    influence   (all units, periods)
+    influence   (all units, periods); of cohorts, (all cohorts, periods, periods) what a unit adds by each outcome
     projection  (periods, periods) onto the contrasts of effects that the cohort's cells determine
     """
 
@@ -169,14 +177,14 @@ class _System:
 
 
 def _fits(
-    outcome: np.ndarray, weight: np.ndarray, cohort: np.ndarray, covariates: list[np.ndarray]
+    outcome: np.ndarray, weight: np.ndarray, cohort: np.ndarray, covariates: list[np.ndarray], *, slopes: bool = False
 ) -> tuple[dict[int, _Fit], np.ndarray]:
     """Return each cohort's period effects, net of covariates with one slope for all, and which have a slope.
 
-    cohort (units,) codes; covariates each (units, periods). The slope comes from residuals of the cohorts'
-    own effects (Frisch, Waugh and Lovell); its influence passes to the effects. A covariate that the effects
-    explain, such as one fixed over time, is dropped. The influence of a unit on a cohort's effects is
-    S^+ (w_i x residual_i), S the normal equations.
+    cohort (units,) codes; covariates each (units, periods). With ``slopes`` units are cohorts, each by itself. The
+    slope comes from residuals of the cohorts' own effects (Frisch, Waugh and Lovell); its influence passes to the
+    effects. A covariate that the effects explain, such as one fixed over time, is dropped. The influence of a unit on a
+    cohort's effects is S^+ (w_i x residual_i), S the normal equations.
     """
     systems = {int(code): _System.of(weight, cohort == code) for code in np.unique(cohort)}
     solved = {code: [one.solve(values) for values in (outcome, *covariates)] for code, one in systems.items()}
@@ -200,8 +208,12 @@ def _fits(
     for code, one in systems.items():
         x_effect = np.array([solved[code][1 + k][0] for k in np.flatnonzero(kept)]).reshape(
             len(slope), weight.shape[1])
-        influence = -of_slope @ x_effect if kept.any() else np.zeros(weight.shape)
-        influence[one.members] += (one.weight * residuals[code]) @ one.inverse
+        if slopes:
+            influence = np.zeros((*weight.shape, weight.shape[1]))
+            influence[one.members] = one.inverse
+        else:
+            influence = -of_slope @ x_effect if kept.any() else np.zeros(weight.shape)
+            influence[one.members] += (one.weight * residuals[code]) @ one.inverse
         fits[code] = _Fit(solved[code][0][0] - slope @ x_effect, influence, one.inverse @ one.matrix)
     return fits, kept
 
@@ -234,7 +246,7 @@ def _cells(
         rows.append(pd.DataFrame({"cohort": first, "period": period, "event_time": period - first, "size": size}))
         values.append((fit.effect - control.effect) @ padded)
         influences.append(influence)
-    return pd.concat(rows, ignore_index=True), np.concatenate(values), np.hstack(influences), lost
+    return pd.concat(rows, ignore_index=True), np.concatenate(values), np.concatenate(influences, axis=-1), lost
 
 
 def _averages(table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
@@ -255,7 +267,7 @@ def _averages(table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
 
 def _with_reference(
     names: pd.DataFrame, estimates: np.ndarray, influences: np.ndarray, behind: np.ndarray,
-    at_reference: np.ndarray, reference: int, panel: Panel,
+    at_reference: np.ndarray, reference: int, periods: pd.Index,
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
     """Put the row of the reference period in its place and label the rows."""
     times = names.loc[names["estimand"] == "event_time", "event_time"].to_numpy(dtype=int)
@@ -266,7 +278,7 @@ def _with_reference(
         parameter_table("event_time", event_time=ordered,
                         state=[REFERENCE if e == reference else ESTIMATED for e in ordered]),
         parameter_table("overall"),
-        parameter_table("cohort", cohort=panel.periods[cohorts]),
+        parameter_table("cohort", cohort=periods[cohorts]),
     ], ignore_index=True)
-    return (parameters, np.insert(estimates, at, 0.0), np.insert(influences, at, 0.0, axis=1),
+    return (parameters, np.insert(estimates, at, 0.0), np.insert(influences, at, 0.0, axis=-1),
             np.insert(behind, at, at_reference, axis=1))

@@ -47,12 +47,8 @@ def unit_means(design: Design, fit: Fit | None = None) -> UnitMeans | None:
     if design.outcome.shape[1] != 1 or design.effects != "period":
         return None
     fit = design.fit() if fit is None else fit
+    assert fit.leverage is not None   # of every fit with period effects
     used = np.isfinite(fit.residual[:, 0])
-    root = np.sqrt(design.weight[used, 0])
-    # Less their weighted means, so that a large level of the lags does not swamp what they differ by.
-    columns = design.without_effects(design.regressors[:, :, fit.kept])[used, 0] * root[:, None]
-    size = np.abs(columns).max(axis=0, initial=0.0)
-    basis = np.column_stack([root / np.linalg.norm(root), np.linalg.qr(columns / np.where(size > 0, size, 1.0))[0]])
-    leverage = np.zeros(len(used))
-    leverage[used] = np.clip((basis**2).sum(axis=1), 0.0, 1.0)
-    return UnitMeans(leverage, int(used.sum()) - basis.shape[1])
+    weight = np.where(used, design.weight[:, 0], 0.0)
+    leverage = np.clip(fit.leverage[:, 0] + weight / weight.sum(), 0.0, 1.0)
+    return UnitMeans(leverage, int(used.sum()) - int(fit.kept.sum()) - 1)

@@ -13,6 +13,7 @@ the regression with all dummies.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 
@@ -40,6 +41,8 @@ class Fit:
     n_obs        cells with a positive weight
     n_units      units with at least one such cell
     n_periods    periods with at least one such cell
+    leverage     (units, periods) how far a cell's own outcome moves its fit through the columns, the effects' part left
+                 out; 0 where the cell was not used; None if the fit did not find it
     """
 
     coefficient: np.ndarray
@@ -50,6 +53,7 @@ class Fit:
     n_obs: int
     n_units: int
     n_periods: int
+    leverage: np.ndarray | None = None
 
 
 def within(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -113,8 +117,6 @@ def period_effects_fit(outcome: np.ndarray, regressors: np.ndarray, weight: np.n
 
 
 def _fit(without_effects: Callable, outcome: np.ndarray, regressors: np.ndarray, weight: np.ndarray) -> Fit:
-    from statsmodels.regression.linear_model import WLS  # a second, which what fits nothing need not wait for
-
     weight = np.where(np.isfinite(outcome), weight, 0.0)
     raw_squares = np.einsum("ut,utk,utk->k", weight, regressors, regressors)
     used = weight > 0
@@ -126,25 +128,29 @@ def _fit(without_effects: Callable, outcome: np.ndarray, regressors: np.ndarray,
     identified = identified_columns(gram, kept, rounding)
     coefficient = np.full(regressors.shape[2], np.nan)
     influence = np.zeros((len(outcome), regressors.shape[2]))
+    leverage = np.zeros(outcome.shape)
     if kept.any():
         columns = x[:, kept] if not kept.all() else x
         # Columns of one size, so that a large unit of measure of one does not cost the others their digits.
         unit = np.ldexp(1.0, np.frexp(np.sqrt(np.diag(gram)[kept]))[1])
-        # The effects are out, so there is no constant to look for: looking would cost two decompositions.
         columns = columns / unit
-        fit = WLS(cells, columns, weights=w, hasconst=False).fit(method="qr")
-        coefficient[kept] = fit.params / unit
-        cells = np.asarray(fit.resid)
+        root = np.sqrt(w)
+        basis, triangle = np.linalg.qr(columns * root[:, None])
+        inverse = np.linalg.inv(triangle)
+        leverage[used] = np.einsum("ck,ck->c", basis, basis)
+        scaled = inverse @ (basis.T @ (root * cells))
+        coefficient[kept] = scaled / unit
+        cells = cells - columns @ scaled
         if root_sum_squares(cells) <= ROUNDING * root_sum_squares(outcome[used]):
             cells = np.zeros_like(cells)
         score = np.zeros((*weight.shape, int(kept.sum())))
         score[used] = columns * (w * cells)[:, None]
-        influence[:, kept] = score.sum(axis=1) @ fit.normalized_cov_params / unit
+        influence[:, kept] = score.sum(axis=1) @ (inverse @ inverse.T) / unit
     residual = np.full(outcome.shape, np.nan)
     residual[used] = cells
     coefficient[~identified], influence[:, ~identified] = np.nan, 0.0
     return Fit(coefficient, kept, identified, influence, residual, int(used.sum()), int(used.any(axis=1).sum()),
-               int(used.any(axis=0).sum()))
+               int(used.any(axis=0).sum()), leverage)
 
 
 def independent_columns(gram: np.ndarray, rounding: np.ndarray) -> np.ndarray:
@@ -153,6 +159,11 @@ def independent_columns(gram: np.ndarray, rounding: np.ndarray) -> np.ndarray:
     The effects are out of the columns, so a constant added to one changes nothing. ``rounding`` (columns,) are the
     sums of squares up to which a column is only what rounding left of one that lies in the effects.
     """
+    with contextlib.suppress(np.linalg.LinAlgError):
+        # As a rule every column is far from dropped, which one decomposition tells: its pivots are those below.
+        pivots = np.diag(np.linalg.cholesky(gram)) ** 2
+        if (pivots > 2 * np.maximum(COLLINEAR * np.diag(gram), rounding)).all():
+            return np.ones(len(gram), dtype=bool)
     left = gram.copy()
     kept = np.zeros(len(gram), dtype=bool)
     for column in range(len(gram)):

@@ -70,11 +70,11 @@ def _blocks(name: str, group: pd.DataFrame, frame: pd.DataFrame) -> Iterator[tup
 
 def _cells(frame: pd.DataFrame, dose: str) -> pd.DataFrame:
     """Unit, period counted from 0, outcome, event time (missing if never treated) and dose from treatment on."""
-    order = {period: place for place, period in enumerate(sorted(frame["period"].unique()))}
-    time = frame["period"].map(order).astype(int)
+    order = np.unique(frame["period"].to_numpy(object))
+    time = pd.Series(np.searchsorted(order, frame["period"].to_numpy(object)), frame.index)
     # A first treated period that is not in the window comes after the last before it.
-    first = frame["cohort"].map(lambda cohort: np.nan if pd.isna(cohort) else
-                                sum(period < cohort for period in order)).astype(float)
+    first = frame["cohort"].map({cohort: float(np.searchsorted(order, cohort))
+                                 for cohort in frame["cohort"].dropna().unique()}).astype(float)
     first = first.where(first < len(order))
     return pd.DataFrame({"unit": frame["unit"], "time": time, "outcome": frame["outcome"].astype(float),
                          "event_time": time - first, "dose": frame[dose].astype(float).where(first.notna(), 0.0)})
@@ -93,7 +93,8 @@ def _panel_ols(cells: pd.DataFrame, exog: pd.DataFrame) -> pd.Series:
     index = pd.MultiIndex.from_frame(cells.loc[seen, ["unit", "time"]])
     model = PanelOLS(cells.loc[seen, "outcome"].set_axis(index), exog.loc[seen].set_axis(index), entity_effects=True,
                      time_effects=True)
-    return model.fit().params
+    # Taking unit and period means out in turn ends at once where every cell is seen; elsewhere it would only come near.
+    return model.fit(low_memory=len(index) == index.levshape[0] * index.levshape[1], debiased=False).params
 
 
 def _did(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
@@ -112,7 +113,7 @@ def _event_study(frame: pd.DataFrame, dose: str, width: int, lags: str, ours: pd
 
 
 def _ldv(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
-    import statsmodels.api as sm
+    from statsmodels.regression.linear_model import OLS
 
     cells = _without_always_treated(_cells(frame, dose))
     wide = cells.pivot(index="unit", columns="time", values="outcome")
@@ -129,7 +130,7 @@ def _ldv(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFr
     periods = pd.get_dummies(after["time"], prefix="period", dtype=float)
     effect = after["dose"].where(after["event_time"] >= 0, 0.0).rename("effect")
     exog = pd.concat([effect, periods, before.loc[after["unit"]].set_index(after.index)], axis=1)
-    return {None: float(sm.OLS(after["outcome"], exog).fit().params["effect"])}
+    return {None: float(OLS(after["outcome"], exog).fit(method="qr").params["effect"])}
 
 
 def _yearly_means(before: pd.DataFrame, year: int) -> pd.DataFrame:

@@ -60,48 +60,119 @@ def bias_reduced(
     Raises DidError if ``kind`` or ``level`` is unknown, a column is not one of the design's, or coverage is not between
     0 and 1.
     """
-    from scipy import stats
-
+    one_of("bias_reduced: kind", kind, KINDS)
     if not 0 < coverage < 1:
         raise DidError(f"bias_reduced: coverage: expected a share between 0 and 1, such as 0.95; found {coverage}")
-    scaled, units = design.scaled()
-    parts = _parts(scaled, level, kind, columns)
-    fit, chosen = parts.fit, parts.columns
-    estimate, n_clusters = fit.coefficient[chosen] * units[chosen], len(parts.scores)
-    spread = np.sqrt((parts.scores**2).sum(axis=0)) * units[chosen]
-    rounding = rounding_error(scaled.outcome, scaled.exposure(chosen))
-    has_error = varies(fit.influence[:, chosen], parts.scores, rounding) & fit.identified[chosen] & (n_clusters > 1)
-    std_error = np.where(has_error, spread, np.nan)
-    df = np.where(has_error, parts.df, np.nan)
-    half_width = stats.t.ppf((1 + coverage) / 2, df) * std_error
-    return pd.DataFrame({
-        "name": [design.names[column] for column in chosen],
-        "estimate": estimate,
-        "std_error": std_error,
-        "df": df,
-        "p_value": 2 * stats.t.sf(np.abs(estimate) / std_error, df),
-        "ci_low": estimate - half_width,
-        "ci_high": estimate + half_width,
-        "n_clusters": n_clusters,
-        "note": [_note(identified, n_clusters, own_df, parts.leverage_one, lost, level)
-                 for identified, own_df, lost in zip(fit.identified[chosen], df, parts.lost, strict=True)],
-    })
+    return leverages(design, level, columns).rows(kind, coverage=coverage)
 
 
-def bias_reduced_covariance(
-    design: Design, level: str, kind: str = "CR2", columns: Sequence[int] | None = None
-) -> np.ndarray:
-    """Return the (columns, columns) covariance of coefficients behind `bias_reduced`, with its arguments and errors.
+def leverages(design: Design, level: str, columns: Sequence[int] | None = None) -> Leverages:
+    """Return what `bias_reduced` makes its errors of, whatever their kind, with its arguments and errors."""
+    one_of("bias_reduced: level", level, design.clusters)
+    chosen = list(design.wanted if columns is None else columns)
+    for column in chosen:
+        if column not in range(len(design.names)):
+            raise DidError(f"bias_reduced: columns: expected positions 0 to {len(design.names) - 1} of the regressors; "
+                           f"found {column}")
+    design, units = design.scaled()
+    fit = design.fit()
+    used = np.isfinite(fit.residual).any(axis=1)
+    cluster, labels = pd.factorize(design.clusters[level][used], sort=True)
+    weight = np.where(np.isfinite(fit.residual), design.weight, 0.0)[used]
+    basis = _basis(design, fit, used, weight)
+    directions = np.zeros((len(basis.directions), len(chosen)))
+    place = np.cumsum(fit.kept) - 1
+    for position, column in enumerate(chosen):
+        if fit.kept[column]:
+            directions[:, position] = basis.directions[:, place[column]]
+    of_cluster, shapes = _shapes(design.regressors[used], weight, cluster, len(labels))
+    moments = _moments(basis, np.where(weight > 0, fit.residual[used], 0.0), weight, cluster)
+    found = []
+    for one in shapes:
+        members = cluster == one
+        leverage, vectors = np.linalg.eigh(_gram(basis, weight[members], members, design.effects))
+        found.append((np.clip(leverage, 0.0, 1.0), vectors))
+    return Leverages(design, units, level, fit, chosen, moments, directions, of_cluster, tuple(found))
 
-    Rows and columns of collinear regressors are NaN; all are with fewer than two clusters.
+
+@dataclasses.dataclass(frozen=True)
+class Leverages:
+    """How much clusters pull the fit towards themselves: their part of the hat matrix, taken apart.
+
+    design      with numbers of ordinary size, and ``units`` (columns,) of its coefficients; ``fit`` its fit
+    level       of the clusters; ``columns`` the positions of the regressors asked for
+    moments     (clusters, basis) products of the basis and the residuals
+    directions  (basis, columns): a coefficient is the product of its direction and those of basis and outcome
+    of_cluster  (clusters,) which of ``shapes`` each has: (basis,) eigenvalues of its part and (basis, basis) vectors
     """
-    scaled, units = design.scaled()
-    parts = _parts(scaled, level, kind, columns)
-    scores = parts.scores * units[parts.columns]
-    covariance = scores.T @ scores
-    missing = ~parts.fit.identified[parts.columns] | (len(parts.scores) < 2)
-    covariance[missing, :] = covariance[:, missing] = np.nan
-    return covariance
+
+    design: Design
+    units: np.ndarray
+    level: str
+    fit: Fit
+    columns: list[int]
+    moments: np.ndarray
+    directions: np.ndarray
+    of_cluster: np.ndarray
+    shapes: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    def rows(self, kind: str, *, coverage: float = 0.95) -> pd.DataFrame:
+        """Return the rows of `bias_reduced`."""
+        from scipy import stats
+
+        parts, fit, chosen = self._parts(kind), self.fit, self.columns
+        estimate, n_clusters = fit.coefficient[chosen] * self.units[chosen], len(parts.scores)
+        spread = np.sqrt((parts.scores**2).sum(axis=0)) * self.units[chosen]
+        rounding = rounding_error(self.design.outcome, self.design.exposure(chosen))
+        has_error = varies(fit.influence[:, chosen], parts.scores, rounding) & fit.identified[chosen] & (n_clusters > 1)
+        std_error = np.where(has_error, spread, np.nan)
+        df = np.where(has_error, parts.df, np.nan)
+        half_width = stats.t.ppf((1 + coverage) / 2, df) * std_error
+        return pd.DataFrame({
+            "name": [self.design.names[column] for column in chosen],
+            "estimate": estimate,
+            "std_error": std_error,
+            "df": df,
+            "p_value": 2 * stats.t.sf(np.abs(estimate) / std_error, df),
+            "ci_low": estimate - half_width,
+            "ci_high": estimate + half_width,
+            "n_clusters": n_clusters,
+            "note": [_note(identified, n_clusters, own_df, parts.leverage_one, lost, self.level)
+                     for identified, own_df, lost in zip(fit.identified[chosen], df, parts.lost, strict=True)],
+        })
+
+    def covariance(self, kind: str) -> np.ndarray:
+        """Return the (columns, columns) covariance of coefficients behind `rows`.
+
+        Rows and columns of collinear regressors are NaN; all are with fewer than two clusters.
+        """
+        scores = self._parts(kind).scores * self.units[self.columns]
+        covariance = scores.T @ scores
+        missing = ~self.fit.identified[self.columns] | (len(scores) < 2)
+        covariance[missing, :] = covariance[:, missing] = np.nan
+        return covariance
+
+    def _parts(self, kind: str) -> _Parts:
+        directions, n_shapes, n_columns = self.directions, len(self.shapes), len(self.columns)
+        size = np.bincount(self.of_cluster)
+        scores = np.empty((len(self.of_cluster), n_columns))
+        products = np.empty((n_shapes, *directions.shape))
+        squares = np.empty((n_shapes, n_columns))
+        leverage_one, lost = 0, np.zeros(n_columns, dtype=int)
+        for shape, (leverage, vectors) in enumerate(self.shapes):
+            at_one = 1 - leverage < LEVERAGE_ONE
+            factor = np.zeros(len(leverage))
+            factor[~at_one] = (1 - leverage[~at_one]) ** (-0.5 if kind == "CR2" else -1.0)
+            turned = vectors.T @ directions
+            same = self.of_cluster == shape
+            scores[same] = self.moments[same] @ (directions + vectors @ ((factor - 1)[:, None] * turned))
+            products[shape] = vectors @ ((leverage * factor)[:, None] * turned)
+            squares[shape] = (leverage * factor**2) @ turned**2
+            leverage_one += int(at_one.any()) * size[shape]
+            lost += size[shape] * ((turned[at_one] ** 2).sum(axis=0) > LOST * (turned**2).sum(axis=0))
+        if kind == "CR3_jackknife":
+            scores *= np.sqrt((len(scores) - 1) / len(scores))
+        return _Parts(scores, _satterthwaite(products, squares, size), int(leverage_one), lost)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,8 +183,6 @@ class _Parts:
     coefficient.
     """
 
-    fit: Fit
-    columns: list[int]
     scores: np.ndarray
     df: np.ndarray
     leverage_one: int
@@ -132,50 +201,6 @@ class _Basis:
     columns: np.ndarray
     periods: np.ndarray
     directions: np.ndarray
-
-
-def _parts(design: Design, level: str, kind: str, columns: Sequence[int] | None) -> _Parts:
-    one_of("bias_reduced: kind", kind, KINDS)
-    one_of("bias_reduced: level", level, design.clusters)
-    chosen = list(design.wanted if columns is None else columns)
-    for column in chosen:
-        if column not in range(len(design.names)):
-            raise DidError(f"bias_reduced: columns: expected positions 0 to {len(design.names) - 1} of the regressors; "
-                           f"found {column}")
-    fit = design.fit()
-    used = np.isfinite(fit.residual).any(axis=1)
-    cluster, labels = pd.factorize(design.clusters[level][used], sort=True)
-    weight = np.where(np.isfinite(fit.residual), design.weight, 0.0)[used]
-    basis = _basis(design, fit, used, weight)
-    directions = np.zeros((len(basis.directions), len(chosen)))
-    place = np.cumsum(fit.kept) - 1
-    for position, column in enumerate(chosen):
-        if fit.kept[column]:
-            directions[:, position] = basis.directions[:, place[column]]
-    of_cluster, shapes = _shapes(design.regressors[used], weight, cluster, len(labels))
-    moments = _moments(basis, np.where(weight > 0, fit.residual[used], 0.0), weight, cluster)
-    size = np.bincount(of_cluster)
-    scores = np.empty((len(labels), len(chosen)))
-    products = np.empty((len(shapes), *directions.shape))
-    squares = np.empty((len(shapes), len(chosen)))
-    leverage_one, lost = 0, np.zeros(len(chosen), dtype=int)
-    for shape, one in enumerate(shapes):
-        members = cluster == one
-        leverage, vectors = np.linalg.eigh(_gram(basis, weight[members], members, design.effects))
-        leverage = np.clip(leverage, 0.0, 1.0)
-        at_one = 1 - leverage < LEVERAGE_ONE
-        factor = np.zeros(len(leverage))
-        factor[~at_one] = (1 - leverage[~at_one]) ** (-0.5 if kind == "CR2" else -1.0)
-        turned = vectors.T @ directions
-        same = of_cluster == shape
-        scores[same] = moments[same] @ (directions + vectors @ ((factor - 1)[:, None] * turned))
-        products[shape] = vectors @ ((leverage * factor)[:, None] * turned)
-        squares[shape] = (leverage * factor**2) @ turned**2
-        leverage_one += int(at_one.any()) * size[shape]
-        lost += size[shape] * ((turned[at_one] ** 2).sum(axis=0) > LOST * (turned**2).sum(axis=0))
-    if kind == "CR3_jackknife":
-        scores *= np.sqrt((len(labels) - 1) / len(labels))
-    return _Parts(fit, chosen, scores, _satterthwaite(products, squares, size), int(leverage_one), lost)
 
 
 def _basis(design: Design, fit: Fit, used: np.ndarray, weight: np.ndarray) -> _Basis:

@@ -20,9 +20,9 @@ from did.estimators import names as estimators_where
 from did.estimators.base import Panel
 from did.estimators.ldv import lag_matrix
 from did.estimators.registry import BINARY, LAGS
+from did.inference.assignments import near_in_size
 from did.inference.group_time_sums import is_plain
 from did.inference.names import METHODS, SCHEMES
-from did.inference.randomisation import near_in_size
 from did.inference.schemes import Scheme, schemes
 from did.inference.trials import (
     Asked,
@@ -45,7 +45,11 @@ MORE = 5
 # A method within this many simulation errors of where it begins to hold (`did.inference.headline`) is tried in this
 # many times as many further assignments.
 BORDER, AGAIN = 1.0, 3
-QUICK = ("clustered", "randomisation", "randomisation_estimate", "randomisation_near")
+DEALT = ("randomisation", "randomisation_estimate")
+QUICK = ("clustered", *DEALT, "randomisation_near")
+# Methods that give an estimate of two or more treated clusters a p-value whatever it is: not those by t, whose degrees
+# of freedom may be too few, nor reassignment, which needs clusters with one onset each.
+CERTAIN = ("wild_bootstrap", "jackknife")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,15 +206,16 @@ class _Tried:
 
     def _of(self, trial: Trial, draws: int, methods: Collection[str],
             generator: np.random.Generator) -> dict[str, Verdict]:
-        confidence, quick = self.settings.confidence, bool(set(QUICK) & set(methods))
+        confidence, quick = self.settings.confidence, set(QUICK) & set(methods)
         n = draws * (MORE if trial.cheap and quick else 1)
         chosen, found = near_in_size(trial.sizes, trial.available, n, generator), {}
         if quick:
             own = trial.quick(chosen)
-            anyone = np.argsort(generator.uniform(size=(draws, len(trial.available))), axis=1)[:, :len(trial.sizes)]
             found["clustered"] = by_t(own.estimate, own.error, own.df, confidence)
-            found |= _reassigned(own, trial.quick(anyone), confidence)
-            if "randomisation_near" in trial.methods:
+            if quick & set(DEALT):
+                anyone = np.argsort(generator.uniform(size=(draws, len(trial.available))), axis=1)[:, :len(trial.sizes)]
+                found |= _reassigned(own, trial.quick(anyone), confidence)
+            if "randomisation_near" in quick & set(trial.methods):
                 near = trial.quick(near_in_size(trial.sizes, trial.available, n, generator))
                 found["randomisation_near"] = _against(own.t, near.t, own.error, confidence)
             found = {method: verdict for method, verdict in found.items() if method in methods}
@@ -225,6 +230,12 @@ class _Tried:
         share = float(np.concatenate([each[0] for each in self.verdicts[method]]).mean())
         n = sum(len(each[0]) for each in self.verdicts[method])
         return 1 - share, float(np.sqrt(share * (1 - share) / n))
+
+    def beyond(self, method: str) -> tuple[float, float]:
+        """How far coverage, a simulation error further off than measured, is beyond the tolerance: the method holds where
+        this is not above zero. And the simulation error; NaN where it was not tried."""
+        coverage, error = self.coverage(method)
+        return abs(coverage - self.settings.confidence) + error - self.settings.tolerance, error
 
     def rows(self, scheme: str) -> pd.DataFrame:
         """The rows of the calibration table."""
@@ -256,19 +267,19 @@ def _against(value: np.ndarray, others: np.ndarray, unit: np.ndarray | float, co
 
 
 def _at_the_border(tried: list[_Tried], settings: Settings, generator: np.random.Generator) -> None:
-    """Try methods whose coverage is close to the limit in more assignments, in every scheme that can still be told."""
+    """Try methods whose coverage is close to the limit in more assignments, in every scheme that can still be told.
+
+    In the order in which one would lead, up to the first that will: nothing rests on those after it.
+    """
     for method in settings.order:
-        near: list[_Tried] = []
-        for one in tried:
-            coverage, error = one.coverage(method)
-            # It holds where this is not above zero.
-            beyond = abs(coverage - settings.confidence) + error - settings.tolerance
-            if np.isnan(beyond) or beyond > BORDER * error:   # not tried, or it fails whatever is added
-                near = []
-                break
-            near += [one] * (beyond > -BORDER * error)
-        for one in near:
-            one.measure([method], AGAIN, generator)
+        beyond = [one.beyond(method) for one in tried]
+        if any(np.isnan(limit) or limit > BORDER * error for limit, error in beyond):
+            continue   # not tried, or it fails whatever is added
+        for one, (limit, error) in zip(tried, beyond, strict=True):
+            if limit > -BORDER * error:
+                one.measure([method], AGAIN, generator)
+        if method in CERTAIN and all(one.beyond(method)[0] <= 0 for one in tried):
+            return
 
 
 def _skipped(scheme: str, reason: str, estimator: str) -> pd.DataFrame:

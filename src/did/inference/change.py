@@ -38,4 +38,4 @@ class Change:
 
     def columns(self) -> dict[str, object]:
         """Return the fields as columns of a row of the diagnostics table."""
-        return dataclasses.asdict(self)
+        return dict(vars(self))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -71,17 +68,19 @@ def rounding_error(outcome: np.ndarray, exposure: np.ndarray) -> np.ndarray:
     parameter rests on, 0 for others. A mean over these units of numbers that are off by `ROUNDING` of the root mean
     square outcome.
     """
-    return _rounding(outcome_size(outcome), root_sum_squares(exposure, axis=0))
+    return rounding_from(outcome_size(outcome), root_sum_squares(exposure, axis=0))
 
 
-def _rounding(size: float, total: np.ndarray) -> np.ndarray:
+def rounding_from(size: float | np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return (parameters,) `rounding_error` from the root mean square outcome, the same or one for each, and the roots
+    of the sums of squared exposures."""
     return ROUNDING * np.divide(size, total, out=np.zeros(len(total)), where=total > 0)
 
 
 def rounding_of(result: Result, panel: Panel) -> np.ndarray:
     """Return `rounding_error` of the parameters of ``result``, estimated on ``panel``."""
     places = result.places(panel)
-    return _rounding(result.shares.outcome_size(panel.outcome, places), result.shares.exposure(panel.dose[places]))
+    return rounding_from(result.shares.outcome_size(panel.outcome, places), result.shares.exposure(panel.dose[places]))
 
 
 def varies(influence: np.ndarray, sums: np.ndarray, rounding: np.ndarray) -> np.ndarray:
@@ -90,10 +89,11 @@ def varies(influence: np.ndarray, sums: np.ndarray, rounding: np.ndarray) -> np.
     Sums are nothing but cancellation below a share of the units' own influence, and nothing but rounding below
     ``rounding`` (parameters,) of `rounding_error`.
     """
-    return _is_variation(root_sum_squares(sums, axis=0), np.abs(influence).sum(axis=0), rounding)
+    return is_variation(root_sum_squares(sums, axis=0), np.abs(influence).sum(axis=0), rounding)
 
 
-def _is_variation(spread: np.ndarray, magnitude: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+def is_variation(spread: np.ndarray, magnitude: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Return (parameters,) `varies` from roots of sums of squared cluster sums and sums of the size of influences."""
     return (spread > CANCELLED * magnitude) & (spread > rounding)
 
 
@@ -106,10 +106,10 @@ def by_level(result: Result, panel: Panel, level: str, rounding: np.ndarray
     if level == "unit":
         n_clusters, spread, n_treated = result.n_units, shares.spread(), shares.n_treated()
     else:
-        codes, found = pd.factorize(labels_of(result, panel, level), sort=True)
+        codes, found = pd.factorize(labels_of(result, panel, level))
         n_clusters, n_treated = len(found), shares.n_treated_clusters(codes, len(found))
         spread = root_sum_squares(shares.sums(codes, n_clusters), axis=0)
-    return n_clusters, spread, _is_variation(spread, shares.magnitude(), rounding), n_treated
+    return n_clusters, spread, is_variation(spread, shares.magnitude(), rounding), n_treated
 
 
 def labels_of(result: Result, panel: Panel, level: str) -> np.ndarray:
@@ -178,14 +178,13 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
         n_clusters, spread, has_error, n_treated_clusters = by_level(result, panel, cluster, rounding)
         factor = small_sample_factor(n_clusters, result.n_obs, result.n_parameters)
         factor = 1.0 if normal and n_clusters > 1 else factor
-        reference = _reference(None if normal else max(n_clusters - 1, 1))
         own_errors = result.unit_errors if cluster == "unit" else None
         std_error = np.where(has_error, np.sqrt(factor) * spread, np.nan)
         df = np.repeat(np.nan if normal else float(max(n_clusters - 1, 0)), len(std_error))
         if own_errors is not None:
             std_error, df = np.where(own_errors[:, 0] > rounding, own_errors[:, 0], np.nan), own_errors[:, 1]
-            reference = _reference(df)
-        half_width = reference.ppf((1 + level) / 2) * std_error
+        of_t = None if normal and own_errors is None else df
+        half_width = quantile((1 + level) / 2, of_t) * std_error
         # An estimator that gives no influence says itself why there is no error.
         silent = shares.silent() | (own_errors is not None)
         known: dict[tuple, str] = {}
@@ -194,8 +193,8 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
                                                              silent.tolist(), strict=True):
             key = state, text, n_with, has_one, is_silent
             if key not in known:   # most parameters have the same
-                caveat = "" if is_silent else _caveat(state, n_clusters, factor, n_with, has_one, cluster)
-                known[key] = join_notes(said(state, text), caveat, result.note)
+                about = "" if is_silent else caveat(state, n_clusters, factor, n_with, has_one, cluster)
+                known[key] = join_notes(said(state, text), about, result.note)
             note.append(known[key])
         n = len(result.estimate)
         blocks.append({
@@ -204,7 +203,7 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
             "std_error": std_error,
             "ci_low": result.estimate - half_width,
             "ci_high": result.estimate + half_width,
-            "p_value": 2 * reference.sf(np.abs(result.estimate) / std_error),
+            "p_value": 2 * beyond(np.abs(result.estimate) / std_error, of_t),
             "n_treated": shares.n_treated(),
             "n_clusters": np.repeat(n_clusters, n),
             "n_treated_clusters": n_treated_clusters,
@@ -216,20 +215,21 @@ def by_cluster(result: Result, panel: Panel, level: float = 0.95) -> list[dict[s
     return blocks
 
 
-def _reference(df: int | np.ndarray | None) -> Any:
-    """Student's t with ``df`` degrees of freedom; the standard normal for None."""
-    if not isinstance(df, np.ndarray):
-        return _cached_reference(df)
-    from scipy import stats
+def quantile(probability: float, df: np.ndarray | None) -> np.ndarray:
+    """Return a quantile of Student's t with (parameters,) ``df`` degrees of freedom, missing where these are not above
+    0; of the standard normal for None."""
+    from scipy import special  # what scipy.stats calls in the end, after a hundred times as long
 
-    return stats.t(df)
+    return np.asarray(special.ndtri(probability) if df is None else
+                      special.stdtrit(np.where(df > 0, df, np.nan), probability))
 
 
-@cache
-def _cached_reference(df: int | None) -> Any:
-    from scipy import stats
+def beyond(statistic: np.ndarray, df: np.ndarray | None) -> np.ndarray:
+    """Return the probability of more than (parameters,) ``statistic`` under the same."""
+    from scipy import special
 
-    return stats.norm if df is None else stats.t(df)
+    return np.asarray(special.ndtr(-statistic) if df is None else
+                      special.stdtr(np.where(df > 0, df, np.nan), -statistic))
 
 
 def said(state: str, note: str) -> str:
@@ -239,9 +239,10 @@ def said(state: str, note: str) -> str:
     return f"not identified: {note}" if state == NOT_IDENTIFIED else note
 
 
-def _caveat(
+def caveat(
     state: str, n_clusters: int, factor: float, n_treated_clusters: int, has_error: bool, cluster: str
 ) -> str:
+    """Return what to say of a standard error, or of why there is none; empty if nothing."""
     if state != ESTIMATED:
         return ""
     if n_clusters < 2:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from did.estimators.base import Panel, Result, join_notes
 from did.inference import group_time_sums
+from did.inference.assignments import enumerate_orders, n_orders, near_in_size
 from did.inference.group_time_sums import NEVER
-from did.inference.randomisation import enumerate_orders, n_orders, near_in_size
 from did.inference.refit import COLUMNS, carried, keys, no_assignment, tested, without
 
 # Assignments compared at a time, and by default.

@@ -23,6 +23,8 @@ from did.estimators.registry import COHORT_PERIOD
 from did.inference.clustered import CANCELLED, rounding_error
 
 NEVER = -1
+# A sum over clusters less some of them is nothing where it is no more than this share of the whole.
+EMPTY = 1e-13
 # Options of the estimator with which its effects are differences of plain means.
 PLAIN = ("control_group", "base_period", "anticipation", "base_window", "unbalanced", "method")
 
@@ -45,6 +47,15 @@ class Sums:
     length: np.ndarray
     waiting: np.ndarray
     rounding: float
+
+    @property
+    def controls(self) -> np.ndarray:
+        """(spans, cohorts + 1) those among its controls; the last is never treated."""
+        return np.column_stack([self.waiting, np.ones(len(self.waiting), dtype=bool)])
+
+    def members(self, labels: np.ndarray) -> np.ndarray:
+        """(cohorts + 1, draws, clusters) 1 where a cluster is of a cohort; the last is never treated."""
+        return np.stack([labels == number for number in [*range(self.waiting.shape[1]), NEVER]]).astype(float)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,43 +152,33 @@ def averages(made: Sums, labels: np.ndarray, *, by_unit: bool = False) -> Averag
     Without ``by_unit`` the error by unit is NaN. Raises nothing: an assignment without treated or control clusters has
     NaN.
     """
-    of = [labels == number for number in range(made.waiting.shape[1])]
-    never = labels == NEVER
+    member, values = made.members(labels), np.column_stack([made.weight, made.spans])
+    within, reach = member @ values, member @ np.abs(made.spans)
+    n_draws, n_spans = len(labels), len(made.cohort)
+    # Influence of a unit of cluster c: weight x (constant + slopes . changes of its spans), alike in a cohort.
+    influence = np.zeros((len(member), n_draws, 1 + n_spans))
     with np.errstate(invalid="ignore", divide="ignore"):
-        size = np.stack([side @ made.weight for side in of], axis=1)
-        total = size[:, made.cohort] @ made.length
-        effect, sides = np.empty((len(labels), len(made.cohort))), []
-        for span, (number, row) in enumerate(zip(made.cohort, made.waiting, strict=True)):
-            controls = never
-            for other in np.flatnonzero(row):
-                controls = controls | of[other]
-            both = [(side, side @ made.spans[:, span], side @ made.weight) for side in (of[number], controls)]
-            means = [np.where(people > 0, value / people, np.nan) for _, value, people in both]
-            effect[:, span] = np.where(size[:, number] > 0, means[0] - means[1], 0.0)
-            sides.append([(side, np.nan_to_num(mean), np.where(people > 0, 1 / people, 0.0))
-                          for (side, _, people), mean in zip(both, means, strict=True)])
-        estimate = (size[:, made.cohort] * effect).sum(axis=1) / total
-        scores, magnitude = np.zeros(labels.shape), np.zeros(len(labels))
-        # Influence of a unit of cluster c: weight x (constant_c + slopes_c . changes of its spans).
-        constant, slopes = np.zeros(labels.shape), np.zeros((*labels.shape, len(sides) if by_unit else 0))
-        for span, (number, pair) in enumerate(zip(made.cohort, sides, strict=True)):
-            pull = size[:, number] / total
-            for sign, (side, middle, share) in zip((1.0, -1.0), pair, strict=True):
-                each = side * (sign * pull * share)[:, None]
-                scores += each * (made.spans[:, span] - middle[:, None] * made.weight)
-                magnitude += np.abs(each) @ np.abs(made.spans[:, span])
-                if by_unit:
-                    constant -= each * middle[:, None]
-                    slopes[:, :, span] += each
-            if len(of) > 1:
-                sized = of[number] * ((effect[:, span] - made.length[span] * estimate) / total)[:, None]
-                scores += sized * made.weight
-                constant += sized
-        spread, unit = root_sum_squares(scores, axis=1), np.full(len(labels), np.nan)
+        size = within[made.cohort, :, 0]
+        total, effect, magnitude = made.length @ size, np.empty((n_spans, n_draws)), np.zeros(n_draws)
+        for span, (number, row) in enumerate(zip(made.cohort, made.controls, strict=True)):
+            means = []
+            for sign, of in ((1.0, [number]), (-1.0, np.flatnonzero(row))):
+                people = within[of, :, 0].sum(axis=0)
+                means.append(np.where(people > 0, within[of, :, 1 + span].sum(axis=0) / people, np.nan))
+                pull = sign * size[span] / total * np.where(people > 0, 1 / people, 0.0)
+                influence[of, :, 0] -= pull * np.nan_to_num(means[-1])
+                influence[of, :, 1 + span] += pull
+                magnitude += np.abs(pull) * reach[of, :, span].sum(axis=0)
+            effect[span] = np.where(size[span] > 0, means[0] - means[1], 0.0)
+        estimate = (size * effect).sum(axis=0) / total
+        if len(member) > 2:   # the cohorts' weights are estimates, too
+            np.add.at(influence[:, :, 0], made.cohort, (effect - made.length[:, None] * estimate) / total)
+        scores = ((influence @ values.T) * member).sum(axis=0)
+        spread, unit = root_sum_squares(scores, axis=1), np.full(n_draws, np.nan)
         if by_unit:
-            every = np.concatenate([constant[:, :, None], slopes], axis=2)
-            unit = np.sqrt(np.maximum(np.einsum("dci,cij,dcj->d", every, made.squares, every, optimize=True), 0.0))
-        n_treated = np.sqrt(np.maximum((~never).sum(axis=1), 1))
+            squares = (member @ made.squares.reshape(len(values), -1)).reshape(*influence.shape, -1)
+            unit = np.sqrt(np.maximum(np.einsum("kdi,kdij,kdj->d", influence, squares, influence, optimize=True), 0.0))
+        n_treated = np.sqrt(np.maximum(member[:-1].sum(axis=(0, 2)), 1))
         varies = np.isfinite(estimate) & (spread > np.maximum(CANCELLED * magnitude, made.rounding / n_treated))
     return Averages(estimate, scores, spread, unit, varies)
 
@@ -195,24 +196,21 @@ def without_each(made: Sums, labels: np.ndarray, parts: np.ndarray) -> np.ndarra
     """Return (groups, draws) the average without each group of clusters; ``parts`` (clusters,) says of which group
     each is. Groups without units are not among them."""
     groups = np.unique(parts[made.weight > 0])
-    found = np.empty((len(groups), len(labels)))
-    for row, group in enumerate(groups):
-        kept = parts != group
-        found[row] = averages_of(dataclasses.replace(made, weight=made.weight * kept,
-                                                     spans=made.spans * kept[:, None]), labels)
-    return found
+    of_group, member = (parts[:, None] == groups).astype(float), made.members(labels)
 
+    def left(of: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """The sum of ``values`` over the clusters of some cohorts less those of each group, (draws, groups)."""
+        own = member[of].sum(axis=0) * values
+        whole = own.sum(axis=1, keepdims=True)
+        rest = whole - own @ of_group
+        return np.where(np.abs(rest) > EMPTY * np.abs(whole), rest, 0.0)
 
-def averages_of(made: Sums, labels: np.ndarray) -> np.ndarray:
-    """Return the estimates of `averages` alone."""
-    total, value = np.zeros(labels.shape[:-1]), np.zeros(labels.shape[:-1])
-    never = (labels == NEVER).astype(float)
-    of = [(labels == number).astype(float) for number in range(made.waiting.shape[1])]
+    total, value = np.zeros((2, len(labels), len(groups)))
     with np.errstate(invalid="ignore", divide="ignore"):
-        for span, (number, row) in enumerate(zip(made.cohort, made.waiting, strict=True)):
-            controls = never + sum((of[other] for other in np.flatnonzero(row)), np.zeros_like(never))
-            size = of[number] @ made.weight
-            mean = of[number] @ made.spans[:, span] / size - controls @ made.spans[:, span] / (controls @ made.weight)
-            value = value + np.where(size > 0, size * mean, 0.0)
-            total = total + size * made.length[span]
-        return value / total
+        for span, (number, row) in enumerate(zip(made.cohort, made.controls, strict=True)):
+            sides = [(left(of, made.weight), left(of, made.spans[:, span])) for of in ([number], np.flatnonzero(row))]
+            size = sides[0][0]
+            mean = sides[0][1] / size - sides[1][1] / sides[1][0]
+            value += np.where(size > 0, size * mean, 0.0)
+            total += size * made.length[span]
+        return (value / total).T

@@ -52,22 +52,19 @@ def methods_by_rule(calibration: pd.DataFrame, settings: Settings) -> list[Measu
     >>> [(each.method, each.holds) for each in methods_by_rule(table, Settings(order=("wild_bootstrap", "CR2")))]
     [('CR2', True), ('wild_bootstrap', False)]
     """
-    done = calibration.loc[calibration["status"].eq("done")]
-    names = done["method"].to_numpy(dtype=object)
-    draws, rejected, coverage = (done[name].to_numpy(dtype=float) for name in ("n_draws", "rejected", "coverage"))
+    done, method_of = calibration["status"].to_numpy() == "done", calibration["method"].to_numpy()
+    measured = calibration.reindex(columns=["coverage", "rejected", "n_draws"]).to_numpy(dtype=float)
     found = []
     for method in settings.order:
-        here = names == method
-        if not here.any():
+        coverage, rejected, draws = measured[done & (method_of == method)].T
+        if not len(draws):
             found.append(Measured(method, np.nan, np.nan, np.nan, np.nan, 0, False, False))
             continue
-        n_draws, each = int(draws[here].sum()), coverage[here]
-        share = 1 - rejected[here].sum() / n_draws
-        off = np.abs(each - settings.confidence)
-        error = np.sqrt(each * (1 - each) / draws[here])
+        share = 1 - rejected.sum() / draws.sum()
+        off, error = np.abs(coverage - settings.confidence), np.sqrt(coverage * (1 - coverage) / draws)
         found.append(Measured(
-            method, float(share), float(np.sqrt(share * (1 - share) / n_draws)), float(each.min()), float(each.max()),
-            n_draws, bool((off + error).max() <= settings.tolerance + 1e-9),
+            method, float(share), float(np.sqrt(share * (1 - share) / draws.sum())), float(coverage.min()),
+            float(coverage.max()), int(draws.sum()), bool((off + error).max() <= settings.tolerance + 1e-9),
             bool(off.max() <= settings.tolerance + 1e-9)))
     return sorted(found, key=lambda each: (
         not each.holds, not each.may_hold, 0.0 if each.may_hold else -np.nan_to_num(each.coverage)))

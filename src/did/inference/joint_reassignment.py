@@ -15,7 +15,7 @@ from did.errors import DidError
 from did.estimators import entry
 from did.estimators.base import Panel
 from did.inference import placebo
-from did.inference.randomisation import near_in_size
+from did.inference.assignments import near_in_size
 from did.inference.refit import carried, no_assignment
 
 DRAWS = 1999

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import estimate
+from did.estimators import estimate, estimates_of
 from did.estimators.base import Panel
 from did.inference.clustered import summarise
 
 DRAWS = 199
+# Outcomes drawn in one go.
+BLOCK = 4_000_000
 COLUMNS = ["estimand", "cohort", "period", "event_time", "estimate", "measurement_error", "std_error", "share"]
 
 
@@ -96,9 +98,10 @@ def measurement_error(panel: Panel, estimator: str, variance: np.ndarray, *,
     result = estimate(estimator, panel, **given)
     spread = np.where(seen, np.sqrt(np.where(seen, variance, 0.0)), 0.0)
     generator = np.random.default_rng(seed)
-    drawn = np.array([estimate(estimator, dataclasses.replace(
-        panel, outcome=panel.outcome + spread * generator.standard_normal(spread.shape)), **given).estimate
-        for _ in range(draws)])
+    step = max(1, BLOCK // spread.size)
+    drawn = np.concatenate([
+        estimates_of(estimator, panel, panel.outcome + spread * generator.standard_normal(
+            (min(step, draws - start), *spread.shape)), **given) for start in range(0, draws, step)])
     alone = dataclasses.replace(panel, clusters={"unit": panel.clusters["unit"]})
     rows = summarise(result, alone)
     own = np.sqrt(((drawn - result.estimate) ** 2).mean(axis=0))

@@ -51,7 +51,7 @@ class Question:
     most_fits    clusters that the jackknife leaves out by fitting again (`did.inference.refit.jackknife`)
     finish       what is made of the estimator's result, such as averages of group-time effects; None = the result
     combination  name and event time -> weight of a linear combination to be judged in place of the parameters
-    known        what was found of it already, by what was asked: estimates without each cluster, and calibrations
+    known        what was found of it already, by what was asked: rows, estimates without each cluster, calibrations
     """
 
     panel: Panel
@@ -105,7 +105,13 @@ class Question:
         return found
 
     def rows(self) -> pd.DataFrame:
-        """Return the estimates at ``level`` with clustered errors, `COLUMNS`; notes are the estimator's own."""
+        """Return the estimates at ``level`` with clustered errors, `COLUMNS`, made once; notes are the estimator's own."""
+        found: pd.DataFrame | None = self.known.get(("rows", self.level))
+        if found is None:
+            found = self.known["rows", self.level] = self._rows()
+        return found
+
+    def _rows(self) -> pd.DataFrame:
         panel = dataclasses.replace(self.panel, clusters={self.level: self.panel.clusters[self.level]})
         frames = []
         for result in self.results:

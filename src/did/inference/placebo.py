@@ -6,15 +6,16 @@ of it is a product of f, Q and the outcome y within clusters g:
 
     estimate b = f'y / f'f,    score_g = f_g'(y_g - b f_g),    leverage H_gg = Q_g Q_g' + f_g f_g' / f'f
 
-so no regression is fitted again. Rows of a cluster may be rotated, which changes none of these products and leaves as
-few rows as they have rank. Formulas: clustered errors `did.inference.clustered`, CR2 and CR3
-`did.inference.bias_reduced`, wild bootstrap `did.inference.wild`.
+so no regression is fitted again. Rows of a cluster may be rotated, which changes none of these products and leaves few
+(`compact`). Formulas: clustered errors `did.inference.clustered`, CR2 and CR3 `did.inference.bias_reduced`, wild
+bootstrap `did.inference.wild`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from functools import cache
+from collections.abc import Collection
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns
 from did.inference.bias_reduced import LEVERAGE_ONE
 from did.inference.clustered import CANCELLED
-from did.inference.randomisation import fewest_rows
+from did.inference.reassigned_cells import fewest_rows
 
 # Numbers that rows by columns of the regression may hold.
 LARGEST = 200_000_000
@@ -54,6 +55,37 @@ class Regression:
     n_obs: int
     n_parameters: int
 
+    @cached_property
+    def products(self) -> np.ndarray:
+        """(clusters, columns) of each column with the outcome, within each cluster."""
+        return _by(self.columns * self.outcome[:, None], self.starts)
+
+    @cached_property
+    def unit_products(self) -> np.ndarray:
+        """(units, columns) of each column with the outcome, within each unit."""
+        return _by(self.columns * self.outcome[:, None], self.unit_starts)
+
+    @cached_property
+    def on_basis(self) -> np.ndarray:
+        """(columns, clusters, k) of each column with the basis, within each cluster."""
+        return np.stack([_by(self.columns * self.basis[:, [at]], self.starts).T
+                         for at in range(self.basis.shape[1])], axis=2)
+
+    @cached_property
+    def basis_products(self) -> np.ndarray:
+        """(clusters, k) of the basis with the outcome, within each cluster."""
+        return _by(self.basis * self.outcome[:, None], self.starts)
+
+    @cached_property
+    def mixed(self) -> np.ndarray:
+        """(columns, clusters, clusters) of `on_basis` with each cluster's `basis_products`."""
+        return self.on_basis @ self.basis_products.T
+
+
+def _by(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Sums of the rows from each start to the next."""
+    return values if len(starts) == len(values) else np.add.reduceat(values, starts, axis=0)
+
 
 def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
                 onsets: np.ndarray) -> tuple[Regression, np.ndarray]:
@@ -66,7 +98,8 @@ def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
     outcome, weight, lagged = panel.outcome[np.ix_(order, periods)], weight[np.ix_(order, periods)], lagged[order]
     n_obs, n_periods = int((weight > 0).sum()), len(periods)
     after = periods[:, None] >= onsets
-    if (weight > 0).all() and (weight == weight[:, :1]).all():
+    steady = bool((weight > 0).all() and (weight == weight[:, :1]).all())
+    if steady:
         # Treatment is equal in all periods between two onsets: their means have the same coefficient.
         _, first, segment, length = np.unique(after.sum(axis=1), return_index=True, return_inverse=True,
                                               return_counts=True)
@@ -85,7 +118,11 @@ def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
     raw = np.einsum("ut,utk->k", weight, every**2)
     if estimator == "did":   # unit effects, which lie within clusters
         every = demean_periods(every.swapaxes(0, 1), weight.T).swapaxes(0, 1)
-    every = every[kept] * np.sqrt(weight[kept])[:, None]
+    every = every * np.sqrt(weight)[:, :, None]
+    if estimator == "did" and steady and weight.shape[1] > 1:   # less their mean, they have one dimension less
+        contrasts = np.linalg.qr(np.column_stack([np.sqrt(length), np.eye(len(length))]))[0][:, 1:]
+        every, kept = contrasts.T @ every, kept[:, 1:]
+    every = every[kept]
     # Period effects first, so that what is left of the lags does not depend on their level.
     n_effects, n_controls = weight.shape[1], weight.shape[1] + lagged.shape[1]
     basis, rest = _basis(every[:, :n_effects], every[:, n_effects:], raw[:n_effects])
@@ -128,22 +165,27 @@ def _basis(columns: np.ndarray, rest: np.ndarray, squares: np.ndarray) -> tuple[
 
 
 def compact(model: Regression) -> Regression:
-    """The same products within clusters in as few rows as they have rank."""
-    scale = np.linalg.norm(model.outcome) or 1.0
+    """The same products within clusters in few rows, in which Q_g Q_g' is diagonal."""
+    scale, k = np.linalg.norm(model.outcome) or 1.0, model.basis.shape[1]
     every = np.column_stack([model.basis, model.outcome / scale, model.columns])
-    blocks = [fewest_rows(block) for block in np.split(every, model.starts[1:])]
+    blocks = []
+    for block in np.split(every, model.starts[1:]):
+        few = fewest_rows(block)
+        turned = np.linalg.eigh(few[:, :k] @ few[:, :k].T)[1].T @ few
+        # Rows without treatment or basis are in none of the products.
+        size = np.linalg.norm(np.delete(turned, k, axis=1), axis=1)
+        blocks.append(turned[size > ROUNDING * size.max()])
     starts = np.cumsum([0] + [len(block) for block in blocks[:-1]])
-    every, k = np.concatenate(blocks), model.basis.shape[1]
+    every = np.concatenate(blocks)
     return dataclasses.replace(model, basis=every[:, :k], outcome=every[:, k] * scale, columns=every[:, k + 1:],
                                starts=starts)
 
 
 @dataclasses.dataclass(frozen=True)
 class Simple:
-    """Of each draw: treatment (rows, draws), its square, the estimate, the clusters' parts (clusters, draws) of both,
-    the clustered error without factor, |t| by it, and whether there is one."""
+    """Of each draw: the square of treatment, the estimate, the clusters' parts (clusters, draws) of both, the clustered
+    error without factor, |t| by it, and whether there is one."""
 
-    treatment: np.ndarray
     square: np.ndarray
     estimate: np.ndarray
     product: np.ndarray
@@ -152,87 +194,100 @@ class Simple:
     t: np.ndarray
     varies: np.ndarray
 
+    def of(self, draws: slice) -> Simple:
+        """Of some of the draws."""
+        return Simple(*(getattr(self, field.name)[..., draws] for field in dataclasses.fields(self)))
+
 
 def simple(model: Regression, z: np.ndarray) -> Simple:
-    treatment = model.columns @ z.T
-    product = np.add.reduceat(treatment * model.outcome[:, None], model.starts, axis=0)
-    own = np.add.reduceat(treatment**2, model.starts, axis=0)
+    product, own = model.products @ z.T, _by((model.columns @ z.T) ** 2, model.starts)
     square = own.sum(axis=0)
     identified = square > COLLINEAR * (model.squares @ z.T**2)
     square = np.where(identified, square, np.nan)
     estimate = product.sum(axis=0) / square
-    spread = np.sqrt(((product - estimate * own) ** 2).sum(axis=0)) / square
+    rest = product - estimate * own
+    spread = np.sqrt(np.einsum("gd,gd->d", rest, rest)) / square
     varies = identified & (spread * square > CANCELLED * (np.abs(product).sum(axis=0) + np.abs(estimate) * square))
-    return Simple(treatment, square, estimate, product, own, spread,
-                   np.abs(estimate) / np.where(varies, spread, np.nan), varies)
+    return Simple(square, estimate, product, own, spread, np.abs(estimate) / np.where(varies, spread, np.nan), varies)
 
 
 def unit_spread(model: Regression, z: np.ndarray, found: Simple) -> np.ndarray:
-    treatment = model.columns @ z.T
-    score = treatment * (model.outcome[:, None] - treatment * found.estimate)
-    return np.sqrt((np.add.reduceat(score, model.unit_starts, axis=0) ** 2).sum(axis=0)) / found.square
+    rest = model.unit_products @ z.T - found.estimate * _by((model.columns @ z.T) ** 2, model.unit_starts)
+    return np.sqrt(np.einsum("ud,ud->d", rest, rest)) / found.square
 
 
-def leverage_corrected(model: Regression, found: Simple) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Errors and degrees of freedom of each draw by CR2, CR3 and the jackknife over clusters.
+def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: Collection[str]
+                       ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Errors and degrees of freedom of each draw by those of ``kinds`` that are CR2, CR3 and the jackknife over
+    clusters; ``model`` is `compact`.
 
-    With Q_g Q_g' = V diag(1 - d) V' and h = V'f_g / sqrt(f'f), 1 - H_gg is diag(d) - hh' in the basis V: only d is the
-    same in all draws. `_weighed` has its inverse, or the root of that, times h without a decomposition for each draw.
+    With Q_g Q_g' = diag(1 - d) and h = f_g / sqrt(f'f), 1 - H_gg is diag(d) - hh': only d is the same in all draws.
+    `_weighed` has its inverse, or the root of that, times h without a decomposition for each draw.
     """
-    n_clusters, n_draws = len(model.starts), len(found.square)
-    ends = np.append(model.starts[1:], len(model.outcome))
+    powers = [kind for kind in ("CR2", "CR3") if kind in kinds or (kind == "CR3" and "jackknife" in kinds)]
+    n_clusters, n_draws, k = len(model.starts), len(z), model.basis.shape[1]
     root = np.where(found.square > 0, np.sqrt(found.square), np.inf)
-    score = {kind: np.zeros(n_draws) for kind in ("CR2", "CR3")}
-    own = {kind: np.empty((n_clusters, n_draws)) for kind in score}
-    lean = {kind: np.empty((n_draws, n_clusters, model.basis.shape[1] + 1)) for kind in score}
-    for g, (a, b) in enumerate(zip(model.starts, ends, strict=True)):
-        q = model.basis[a:b]
-        values, vectors = np.linalg.eigh(q @ q.T)
-        left, on_basis = np.clip(1 - values, 0.0, 1.0), vectors.T @ q
-        turned = found.treatment[a:b].T @ vectors
-        rest = model.outcome[a:b] @ vectors - found.estimate[:, None] * turned
-        for kind, weighed in _weighed(left, turned / root[:, None]).items():
-            weighed *= root[:, None]
-            score[kind] += np.einsum("di,di->d", weighed, rest) ** 2
-            own[kind][g] = np.einsum("di,di->d", weighed, weighed)
-            lean[kind][:, g, :-1] = weighed @ on_basis
-            lean[kind][:, g, -1] = np.einsum("di,di->d", weighed, turned) / root
+    treatment, left = model.columns @ z.T, np.clip(1 - (model.basis**2).sum(axis=1), 0.0, 1.0)
+    score = {kind: np.zeros(n_draws) for kind in powers}
+    own = {kind: np.empty((n_clusters, n_draws)) for kind in powers}
+    lean = {kind: np.empty((n_clusters, n_draws, k + 1)) for kind in powers}
+    n_rows = np.diff(np.append(model.starts, len(left)))
+    for size in np.unique(n_rows):   # clusters of as many rows at once
+        alike = np.flatnonzero(n_rows == size)
+        rows = model.starts[alike][:, None] + np.arange(size)
+        turned, basis = treatment[rows], model.basis[rows]
+        rest = model.outcome[rows][:, :, None] - found.estimate * turned
+        for kind, weighed in _weighed(left[rows], turned / root, powers).items():
+            weighed *= root
+            score[kind] += np.einsum("gd,gd->d", *2 * [np.einsum("gid,gid->gd", weighed, rest)])
+            own[kind][alike] = np.einsum("gid,gid->gd", weighed, weighed)
+            lean[kind][alike, :, :k] = weighed.swapaxes(1, 2) @ basis
+            lean[kind][alike, :, k] = np.einsum("gid,gid->gd", weighed, turned) / root
     corrected = {}
-    for kind in score:
-        overlap = lean[kind] @ lean[kind].swapaxes(1, 2)
-        hat = np.einsum("dgg->gd", overlap)
+    for kind in powers:
+        hat, by_draw = np.einsum("gdi,gdi->gd", lean[kind], lean[kind]), lean[kind].swapaxes(0, 1)
+        # The squares of LL' and L'L have one sum.
+        overlap = by_draw.swapaxes(1, 2) @ by_draw if k < n_clusters else by_draw @ by_draw.swapaxes(1, 2)
         trace = (own[kind] - hat).sum(axis=0)
-        spread = (own[kind] ** 2 - 2 * own[kind] * hat).sum(axis=0) + np.einsum("dgh,dgh->d", overlap, overlap)
+        spread = (own[kind] * (own[kind] - 2 * hat)).sum(axis=0) + np.einsum("dij,dij->d", overlap, overlap)
         corrected[kind] = (np.sqrt(score[kind]) / found.square, trace**2 / np.where(spread > 0, spread, np.nan))
-    corrected["jackknife"] = (corrected["CR3"][0] * np.sqrt((n_clusters - 1) / n_clusters),
-                              np.full(n_draws, n_clusters - 1.0))
-    return corrected
+    if "jackknife" in kinds:
+        corrected["jackknife"] = (corrected["CR3"][0] * np.sqrt((n_clusters - 1) / n_clusters),
+                                  np.full(n_draws, n_clusters - 1.0))
+    return {kind: value for kind, value in corrected.items() if kind in kinds}
 
 
-def _weighed(left: np.ndarray, h: np.ndarray) -> dict[str, np.ndarray]:
-    """M^(-1/2) h (CR2) and M^-1 h (CR3) of M = diag(left) - hh', (draws, rows) as ``h``.
+def _weighed(left: np.ndarray, h: np.ndarray, powers: Collection[str]) -> dict[str, np.ndarray]:
+    """M^(-1/2) h (CR2) and M^-1 h (CR3) of M = diag(left) - hh' of each cluster; left is (clusters, rows), the others
+    (clusters, rows, draws).
 
     The inverse is Sherman's and Morrison's. The root of it is the integral of (M + t^2)^-1 2 / pi over t > 0, each an
     inverse of the same kind, by the points of Hale, Higham and Trefethen (2008, SIAM Journal on Numerical Analysis
     46:2505-2523, method 3): exact to 1e-9 where no eigenvalue of M is below `SMALLEST`. Other draws are decomposed.
     """
     exists = left > LEVERAGE_ONE   # elsewhere h is zero: treatment has nothing in common with the basis
-    d, h = np.where(exists, left, 1.0), np.where(exists & np.isfinite(h), h, 0.0)
+    d, h = np.where(exists, left, 1.0), np.where(exists[:, :, None] & np.isfinite(h), h, 0.0)
     squares = h**2
-    remains = 1 - squares @ (1 / d)
-    well = remains * d.min() > SMALLEST
-    safe = np.where(well, remains, 1.0)[:, None]
-    points, weights = _root_points()
-    inverse = 1 / (d + points[:, None])
-    scaled = weights / (1 - np.where(well[:, None], squares, 0.0) @ inverse.T)
-    found = {"CR2": h * (scaled @ inverse), "CR3": h / d / safe}
-    ill = np.flatnonzero(~well)
+    remains = 1 - np.einsum("gi,gid->gd", 1 / d, squares)
+    well = remains * d.min(axis=1)[:, None] > SMALLEST
+    found = {}
+    if "CR2" in powers:
+        points, weights = _root_points()
+        inverse = 1 / (d[:, None, :] + points[:, None])
+        scaled = inverse @ np.where(well[:, None], squares, 0.0)
+        np.divide(weights[:, None], np.subtract(1, scaled, out=scaled), out=scaled)
+        found["CR2"] = h * (inverse.swapaxes(1, 2) @ scaled)
+    if "CR3" in powers:
+        found["CR3"] = h / d[:, :, None] / np.where(well, remains, 1.0)[:, None]
+    ill, draws = np.nonzero(~well)
     if len(ill):
-        values, vectors = np.linalg.eigh(np.diag(d) - h[ill, :, None] * h[ill, None, :])
-        along = (vectors.swapaxes(1, 2) @ h[ill, :, None])[:, :, 0]
+        own = h[ill, :, draws]
+        values, vectors = np.linalg.eigh(d[ill, :, None] * np.eye(d.shape[1]) - own[:, :, None] * own[:, None, :])
+        along = (vectors.swapaxes(1, 2) @ own[:, :, None])[:, :, 0]
         for kind, power in (("CR2", -0.5), ("CR3", -1.0)):
-            factor = np.where(values > LEVERAGE_ONE, np.maximum(values, LEVERAGE_ONE) ** power, 0.0)
-            found[kind][ill] = (vectors @ (factor * along)[:, :, None])[:, :, 0]
+            if kind in powers:
+                factor = np.where(values > LEVERAGE_ONE, np.maximum(values, LEVERAGE_ONE) ** power, 0.0)
+                found[kind][ill, :, draws] = (vectors @ (factor * along)[:, :, None])[:, :, 0]
     return found
 
 
@@ -247,38 +302,59 @@ def _root_points() -> tuple[np.ndarray, np.ndarray]:
     return (low * sn / cn) ** 2, 2 * whole * low / (np.pi * POINTS) * dn / cn**2
 
 
-def on_clusters(model: Regression) -> np.ndarray:
-    """What `wild` needs that is the same for all draws: of column c, what falls in cluster g of its products with the
-    basis, (columns, clusters, k), times each cluster's products of basis and outcome, (columns, clusters, clusters)."""
-    levers = np.stack([np.add.reduceat(model.columns * model.basis[:, [at]], model.starts, axis=0).T
-                       for at in range(model.basis.shape[1])], axis=2)
-    return levers @ np.add.reduceat(model.basis * model.outcome[:, None], model.starts, axis=0).T
-
-
-def wild(mixed: np.ndarray, z: np.ndarray, found: Simple, signs: np.ndarray,
+def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
          confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """P-values of the wild cluster bootstrap with the null imposed, and the critical values of |t|, of the draws ``z``
-    that ``found`` is of; ``mixed`` is that of `on_clusters`."""
-    product = found.product.T
-    # score*_g = sum_h A_gh v_h, A = diag(f_g'y_g) - (f_g'Q_g)(Q_h'y_h)' - f_g'f_g f_h'y_h / f'f
-    mixing = (z @ -mixed.reshape(len(mixed), -1)).reshape(len(z), *mixed.shape[1:])
-    mixing -= (found.own_square.T / found.square[:, None])[:, :, None] * product[:, None, :]
-    place = np.arange(product.shape[1])
-    mixing[:, place, place] += product
-    # sum_g score*_g^2 = v'A'A v, in which the products of two signs are the same for every assignment. Single
-    # precision: the order of |t| of two draws of signs is decided by more, but for those that are equal.
+    that ``found`` is of."""
+    # Single precision: the order of |t| of two draws of signs is decided by more, but for those that are equal.
     size = np.where(found.spread > 0, found.spread * found.square, 1.0)[:, None]
-    mixing = (mixing / size[:, :, None]).astype(signs.dtype)
-    square = mixing.swapaxes(1, 2) @ mixing
-    one, other = np.triu_indices(len(place), 1)
-    pairs = (2 * square[:, one, other]) @ (signs[:, one] * signs[:, other]).T
-    pairs += np.einsum("dgg->d", square)[:, None]
-    drawn = (product / size).astype(signs.dtype) @ signs.T
+    product, own = found.product.T / size, found.own_square.T / found.square[:, None]
+    drawn = product.astype(signs.dtype) @ signs.T
+    few = 3 * model.basis.shape[1] <= len(model.starts)
+    square = (_by_basis if few else _by_pairs)(model, z, (product, own, size), drawn, signs)
     drawn *= drawn
     with np.errstate(invalid="ignore", divide="ignore"):
-        drawn /= pairs
-    np.copyto(drawn, np.inf, where=~(pairs > 0))   # a draw without a statistic counts as larger
+        drawn /= square
+    np.copyto(drawn, np.inf, where=~(square > 0))   # a draw without a statistic counts as larger
     value = (found.estimate / found.spread) ** 2
     larger = drawn > (value * (1 + TIED[signs.dtype.itemsize])).astype(signs.dtype)[:, None]
     rank = min(int(np.ceil(confidence * drawn.shape[1])), drawn.shape[1] - 1)
     return larger.mean(axis=1), np.sqrt(np.partition(drawn, rank, axis=1)[:, rank])
+
+
+def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,
+              signs: np.ndarray) -> np.ndarray:
+    """sum_g score*_g^2 of each assignment and draw of signs v, where score*_g = sum_h A_gh v_h with
+    A = diag(p) - (f_g'Q_g)(Q_h'y_h)' - o p', p_g = f_g'y_g and o_g = f_g'f_g / f'f: it is v'A'A v, in which the
+    products of two signs are the same for every assignment."""
+    product, own, size = parts
+    mixing = (z @ -model.mixed.reshape(len(model.mixed), -1)).reshape(len(z), *model.mixed.shape[1:]) / size[:, :, None]
+    mixing -= own[:, :, None] * product[:, None, :]
+    place = np.arange(product.shape[1])
+    mixing[:, place, place] += product
+    mixing = mixing.astype(signs.dtype)
+    square = mixing.swapaxes(1, 2) @ mixing
+    one, other = np.triu_indices(len(place), 1)
+    found = (2 * square[:, one, other]) @ (signs[:, one] * signs[:, other]).T
+    return found + np.einsum("dgg->d", square)[:, None]
+
+
+def _by_basis(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,
+              signs: np.ndarray) -> np.ndarray:
+    """The same where the basis has few columns: with L_g = f_g'Q_g, u = sum_h Q_h'y_h v_h and n = p'v, which is
+    ``drawn``, score* = p v - L u - o n, whose square is made of products of p, L and o and those of v, u and n."""
+    product, own, size = parts
+    unit = np.abs(model.basis_products).max(initial=0.0) or 1.0
+    levers = (z @ model.on_basis.reshape(len(model.on_basis), -1)).reshape(len(z), *model.on_basis.shape[1:])
+    levers *= unit / size[:, :, None]
+    u = signs @ (model.basis_products / unit).astype(signs.dtype)
+    along = levers.swapaxes(1, 2)
+    constant, shared = (product**2).sum(axis=1), (along @ levers).reshape(len(z), -1)
+    crossed = (-2 * product[:, :, None] * levers).reshape(len(z), -1)
+    on_signs, on_basis = -2 * product * own, 2 * (along @ own[:, :, None])[:, :, 0]
+    coefficients = np.concatenate([constant[:, None], crossed, shared], axis=1).astype(signs.dtype)
+    of_signs = np.concatenate([np.ones_like(signs[:, :1]), (signs[:, :, None] * u[:, None, :]).reshape(len(signs), -1),
+                               (u[:, :, None] * u[:, None, :]).reshape(len(signs), -1)], axis=1)
+    with_n = np.concatenate([on_signs, on_basis], axis=1).astype(signs.dtype) @ np.concatenate([signs, u], axis=1).T
+    with_n += (own**2).sum(axis=1).astype(signs.dtype)[:, None] * drawn
+    return coefficients @ of_signs.T + with_n * drawn

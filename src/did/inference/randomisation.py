@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 from decimal import Decimal
-from itertools import combinations
-from math import factorial, prod
 from typing import Any
 
 import numpy as np
@@ -23,20 +21,16 @@ import pandas as pd
 from did.errors import DidError, listed, one_of
 from did.estimators import estimate as fit
 from did.estimators.base import Panel, Result, join_notes
-from did.estimators.ldv import lag_matrix
-from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
-from did.inference.clustered import CANCELLED, rounding_error, small_sample_factor
+from did.inference import reassigned_cells
+from did.inference.assignments import enumerate_orders, n_orders, near_orders
+from did.inference.clustered import small_sample_factor
 from did.inference.confidence_set import ConfidenceSet, accepted
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 
 ESTIMATORS = ("did", "ldv")
 STATISTICS = ("studentised", "estimate", "studentised_near")
-# Of ``studentised_near``: a cluster changes places with one of this many nearest to it in units.
-NEAREST = 5
 # Statistics closer than this share of the observed one are tied: they differ by rounding.
 TIED = 1e-8
-# Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws.
-LARGEST, BLOCK = 200_000_000, 4_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +151,7 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
     if len(labels) < 2:
         return _skip(asked, f"all {len(names)} clusters by {level} have one onset and dose: no other assignment")
     onsets = np.unique(labels[labels[:, 0] < panel.n_periods, 0]).astype(int)
-    cells = _cells(panel, rows, codes, onsets, estimator, lags)
+    cells = reassigned_cells.reduced(panel, rows, codes, onsets, estimator, lags)
     if cells is None:
         return _skip(asked, f"{len(rows)} units x {panel.n_periods} periods and {len(names)} clusters by {level} are "
                             "too many to hold; use fewer, or a complete panel")
@@ -165,14 +159,14 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
     near = statistic == "studentised_near"
     enumerated = n_assignments <= draws and not near
     generator = np.random.default_rng(seed)
-    assignments = (_near(observed, labels[:, 0] < panel.n_periods, np.bincount(codes), draws, generator) if near
+    assignments = (near_orders(observed, labels[:, 0] < panel.n_periods, np.bincount(codes), draws, generator) if near
                    else enumerate_orders(observed) if enumerated
                    else generator.permuted(np.broadcast_to(observed, (draws, len(observed))), axis=1))
     if assignments is None:
         return _skip(asked, "clusters never treated differ in dose: which of them another takes the place of is not "
                             "settled by size")
     doses = np.where(labels[:, [0]] == onsets, labels[:, [1]], 0.0)
-    sums = _sums(cells, doses, observed, assignments)
+    sums = reassigned_cells.sums(cells, doses, observed, assignments)
     factor = small_sample_factor(len(names), result.n_obs, result.n_parameters)
     value, others = _statistics(sums, statistic, factor)
     asked = dataclasses.replace(
@@ -266,184 +260,6 @@ def _labels(panel: Panel, rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarr
     pairs = np.column_stack([panel.treated_from[rows][first], panel.dose[rows][first]])
     labels, observed = np.unique(pairs, axis=0, return_inverse=True)
     return labels, observed.ravel()
-
-
-def n_orders(sizes: np.ndarray) -> int:
-    """Return the number of distinct orders of a list that holds each label ``sizes`` times."""
-    return factorial(int(sizes.sum())) // prod(factorial(int(size)) for size in sizes)
-
-
-def enumerate_orders(observed: np.ndarray) -> np.ndarray:
-    """Return (assignments, clusters) every distinct order of the (clusters,) label numbers, the observed included."""
-    sizes = np.bincount(observed)
-    filled = np.full((1, len(observed)), -1)
-    for label, size in enumerate(sizes):
-        free = np.nonzero(filled < 0)[1].reshape(len(filled), -1)
-        chosen = np.array(list(combinations(range(free.shape[1]), int(size))))
-        at = free[:, chosen]
-        filled = np.repeat(filled, len(chosen), axis=0)
-        filled[np.arange(len(filled))[:, None], at.reshape(len(filled), -1)] = label
-    return filled
-
-
-def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
-    """Return (draws, treated clusters) the cluster that takes the place of each treated one, near it in size.
-
-    ``sizes`` (treated clusters,) and ``available`` (clusters,) in units. The largest is replaced first, each by one
-    drawn from the five unused clusters nearest to it (fewer where fewer are left); there must be as many clusters as
-    places. Raises nothing.
-
-    >>> near_in_size(np.array([5, 1]), np.array([1, 5]), 2, np.random.default_rng(1)).shape
-    (2, 2)
-    """
-    chosen = np.empty((draws, len(sizes)), dtype=int)
-    free = np.ones((draws, len(available)), dtype=bool)
-    every = np.arange(draws)
-    for place in np.argsort(-sizes, kind="stable"):
-        distance = np.abs(available - sizes[place])
-        order = np.argsort(distance, kind="stable")
-        distance = distance[order]
-        rank = np.cumsum(free[:, order], axis=1, dtype=np.int16)   # of the unused, nearest first
-        near = np.minimum(NEAREST, rank[:, -1])
-        furthest = distance[(rank >= near[:, None]).argmax(axis=1)]
-        # Of those as far as the last of the near ones, as many are near as there is room for, whichever.
-        first, end = (np.searchsorted(distance, furthest, side) for side in ("left", "right"))
-        nearer = np.where(first > 0, rank[every, first - 1], 0)
-        pick = (generator.uniform(size=draws) * near).astype(int)
-        tied = nearer + (generator.uniform(size=draws) * (rank[every, end - 1] - nearer)).astype(int)
-        pick = np.where(pick < nearer, pick, tied)
-        chosen[:, place] = order[(rank > pick[:, None]).argmax(axis=1)]
-        free[every, chosen[:, place]] = False
-    return chosen
-
-
-def _near(observed: np.ndarray, treated: np.ndarray, sizes: np.ndarray, draws: int,
-          generator: np.random.Generator) -> np.ndarray | None:
-    """Return (draws, clusters) label numbers with those of treated clusters on others near in size; None where the
-    clusters that are not treated have no one label. ``treated`` says it of each label, ``sizes`` are units."""
-    rest = np.unique(observed[~treated[observed]])
-    if len(rest) != 1:
-        return None
-    places = np.flatnonzero(treated[observed])
-    assignments = np.full((draws, len(observed)), rest[0])
-    assignments[np.arange(draws)[:, None], near_in_size(sizes[places], sizes, draws, generator)] = observed[places]
-    return assignments
-
-
-@dataclasses.dataclass(frozen=True)
-class _Cells:
-    """A regression with its effects and lags taken out, in rows sorted by cluster.
-
-    columns  (rows, clusters x onsets) 1 in a cluster's cells from an onset on, before the effects are taken out
-    outcome  (rows,)
-    rounding size up to which the outcome of a row is nothing but rounding
-    starts   (clusters,) first row of each cluster
-    squares  (clusters x onsets,) sums of squares of the columns before the effects were taken out
-    """
-
-    columns: np.ndarray
-    outcome: np.ndarray
-    rounding: float
-    starts: np.ndarray
-    squares: np.ndarray
-
-
-def _cells(panel: Panel, rows: np.ndarray, codes: np.ndarray, onsets: np.ndarray, estimator: str, lags: str
-           ) -> _Cells | None:
-    """Return the reduced regression of the units ``rows``, None where it would not fit into memory."""
-    weight = panel.observed_weight[rows]
-    seen = (weight > 0).any(axis=0)
-    lagged: np.ndarray = np.empty((len(rows), 0))
-    if estimator == "ldv":
-        candidates = panel.keep(~panel.always_treated)
-        onset = int(candidates.treated_from.min())
-        lagged = lag_matrix(candidates, onset, lags)[0][candidates.units.get_indexer(panel.units[rows])]
-        seen &= np.arange(panel.n_periods) >= onset
-    periods = np.flatnonzero(seen)
-    rounding = float(rounding_error(panel.outcome[rows], np.ones((1, 1)))[0])
-    outcome, weight = panel.outcome[np.ix_(rows, periods)], weight[:, periods]
-    after = periods[:, None] >= onsets
-    if (weight > 0).all() and (weight == weight[:, :1]).all():
-        # Treatment is equal in all periods between two onsets and, without lags, in all units of a cluster. Their
-        # weighted means have the same coefficient and the same scores of clusters.
-        _, first, segment, length = np.unique(
-            after.sum(axis=1), return_index=True, return_inverse=True, return_counts=True)
-        outcome = outcome @ (np.eye(len(length)) / length)[segment]
-        weight, after = weight[:, :1] * length, after[first]
-        if estimator == "did":
-            member = np.eye(codes.max() + 1)[codes].T
-            outcome = (member @ (weight * outcome)) / (member @ weight)
-            weight, codes = member @ weight, np.arange(len(member))
-            lagged = np.empty((len(codes), 0))
-    n_clusters = int(codes.max()) + 1
-    if weight.size * n_clusters * len(onsets) > LARGEST:
-        return None
-    columns = np.zeros((*weight.shape, n_clusters, len(onsets)))
-    columns[np.arange(len(codes)), :, codes] = after
-    columns = columns.reshape(*weight.shape, -1)
-    squares = np.einsum("ut,utk->k", weight, columns)
-    lagged = np.broadcast_to(lagged[:, None, :], (*weight.shape, lagged.shape[1]))
-    every = np.concatenate([lagged, columns, outcome[:, :, None]], axis=2)
-    used = weight > 0
-    every = (within if estimator == "did" else demean_periods)(every, weight)[used] * np.sqrt(weight[used])[:, None]
-    controls, every = every[:, : lagged.shape[2]], every[:, lagged.shape[2] :]
-    if controls.shape[1]:
-        kept = independent_columns(controls.T @ controls, ROUNDING**2 * np.einsum("ut,utk->k", weight, lagged**2))
-        basis = np.linalg.qr(controls[:, kept])[0]
-        every = every - basis @ (basis.T @ every)
-    # Units of the outcome do not decide which rows are nothing but rounding.
-    scale = np.linalg.norm(every[:, -1]) or 1.0
-    every[:, -1] /= scale
-    owner = np.broadcast_to(codes[:, None], weight.shape)[used]
-    blocks = [fewest_rows(every[owner == code]) for code in range(n_clusters)]
-    starts = np.cumsum([0] + [len(block) for block in blocks[:-1]])
-    reduced = np.concatenate(blocks)
-    return _Cells(reduced[:, :-1], reduced[:, -1] * scale, rounding, starts, squares)
-
-
-def fewest_rows(block: np.ndarray) -> np.ndarray:
-    """Return a matrix with the inner products of the columns of ``block`` in as few rows as its rank, one at least."""
-    square = np.linalg.qr(block, mode="r") if len(block) > block.shape[1] else block
-    _, size, axes = np.linalg.svd(square, full_matrices=False)
-    n_rows = max(1, int((size > ROUNDING * size[0]).sum()))
-    return size[:n_rows, None] * axes[:n_rows]
-
-
-def _sums(cells: _Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.ndarray) -> pd.DataFrame:
-    """Return the sums every statistic is made of, one row per assignment after a first row for the observed one.
-
-    numerator f'y, denominator f'f, variance the sum of squared scores; ``own`` and v0 are numerator and variance for
-    the outcome less the observed estimate x observed treatment; overlap f'(observed f), and v1 and v2 such that a
-    further x of effect leaves the variance v0 - 2 v1 x + v2 x^2. ``identified``, ``varies``: estimate, error exist.
-    """
-    codes = np.concatenate([observed[None, :], assignments])
-    actual = cells.columns @ doses[observed].ravel()
-    estimate = actual @ cells.outcome / (actual @ actual)
-    step = max(1, BLOCK // max(cells.columns.shape))
-    blocks = []
-    for start in range(0, len(codes), step):
-        z = doses[codes[start : start + step]].reshape(-1, cells.columns.shape[1])
-        treatment = z @ cells.columns.T
-        product, square, cross = (np.add.reduceat(treatment * other, cells.starts, axis=1)
-                                  for other in (cells.outcome, treatment, actual))
-        denominator = square.sum(axis=1)
-        identified = denominator > COLLINEAR * (z**2 @ cells.squares)
-        safe = np.where(identified, denominator, 1.0)[:, None]
-        found = product.sum(axis=1, keepdims=True) / safe
-        score = product - found * square
-        centred = product - estimate * cross
-        score_left = centred - centred.sum(axis=1, keepdims=True) / safe * square
-        per_effect = cross - cross.sum(axis=1, keepdims=True) / safe * square
-        variance = (score**2).sum(axis=1)
-        size = np.abs(product).sum(axis=1) + np.abs(found[:, 0]) * denominator
-        blocks.append(pd.DataFrame({
-            "numerator": product.sum(axis=1), "denominator": denominator, "variance": variance,
-            "own": centred.sum(axis=1), "overlap": cross.sum(axis=1), "v0": (score_left**2).sum(axis=1),
-            "v1": (score_left * per_effect).sum(axis=1), "v2": (per_effect**2).sum(axis=1),
-            "identified": identified, "varies": identified & (
-                np.sqrt(variance) > np.maximum(CANCELLED * size, cells.rounding * np.sqrt(denominator))),
-        }))
-    return pd.concat(blocks, ignore_index=True)
 
 
 def _statistics(sums: pd.DataFrame, statistic: str, factor: float) -> tuple[float, np.ndarray]:

@@ -16,10 +16,11 @@ import pandas as pd
 
 from did.errors import DidError, listed, one_of
 from did.estimators.base import REFERENCE, Panel, Result, join_notes, root_sum_squares
+from did.inference.assignments import enumerate_orders, n_orders
 from did.inference.cells import by_cells
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
 from did.inference.confidence_set import accepted
-from did.inference.randomisation import TIED, enumerate_orders, n_orders
+from did.inference.randomisation import TIED
 
 Fitter = Callable[[Panel], Sequence[Result]]
 COLUMNS = ["estimate", "std_error", "df", "statistic", "p_value", "ci_low", "ci_high", "shape", "draws", "note"]

@@ -25,7 +25,7 @@ from did.estimators.synthetic_did import (
     observed_weights,
 )
 from did.estimators.synthetic_sample import Study, study
-from did.inference.randomisation import near_in_size
+from did.inference.assignments import near_in_size
 
 COLUMNS = ["method", "cluster", "estimand", "cohort", "period", "event_time", "estimate", "std_error", "ci_low",
            "ci_high", "p_value", "n_draws", "n_units", "n_treated", "n_clusters", "n_treated_clusters",

@@ -24,7 +24,7 @@ from did.inference.schemes import Scheme
 # Assignments that share their signs of the wild bootstrap, at most: signs have a simulation error in common, too.
 SHARED = 100
 # Numbers that one block of draws may hold: few enough to stay near the processor.
-BLOCK = 1_000_000
+BLOCK = 250_000
 
 # Of each assignment: whether a method rejects, and the width of its interval.
 Verdict = tuple[np.ndarray, np.ndarray]
@@ -123,24 +123,24 @@ class RegressionTrial:
 
     def others(self, chosen: np.ndarray, asked: Asked, generator: np.random.Generator) -> dict[str, Verdict]:
         z, n_clusters, parts = self.assigned(chosen), len(self.available), []
-        by_error = {"clustered_unit", "CR2", "CR3", "jackknife"} & set(asked.methods)
-        for block in _blocks(z, BLOCK // (n_clusters * (self.fewest.basis.shape[1] + 1))) if by_error else []:
-            own = placebo.simple(self.fewest, block)
-            found: dict[str, tuple[np.ndarray, np.ndarray | float]] = {}
-            if by_error - {"clustered_unit"}:
-                found |= placebo.leverage_corrected(self.fewest, own)
-            if "clustered_unit" in by_error:
-                n_units = len(self.model.unit_starts)
-                found["clustered_unit"] = (np.sqrt(self._factor(n_units)) * placebo.unit_spread(self.model, block, own),
-                                           n_units - 1.0)
-            parts.append({method: by_t(own.estimate, np.where(own.varies, error, np.nan), df, asked.confidence)
-                          for method, (error, df) in found.items() if method in by_error})
+        every = placebo.simple(self.fewest, z)
+        corrected = {"CR2", "CR3", "jackknife"} & set(asked.methods)
+        if corrected:
+            for block in _blocks(len(z), BLOCK // (n_clusters * (self.fewest.basis.shape[1] + placebo.POINTS))):
+                own = every.of(block)
+                parts.append({method: by_t(own.estimate, np.where(own.varies, error, np.nan), df, asked.confidence)
+                              for method, (error, df) in placebo.leverage_corrected(
+                                  self.fewest, z[block], own, corrected).items()})
+        if "clustered_unit" in asked.methods:
+            n_units = len(self.model.unit_starts)
+            error = np.sqrt(self._factor(n_units)) * placebo.unit_spread(self.model, z, every)
+            parts.append({"clustered_unit": by_t(every.estimate, np.where(every.varies, error, np.nan), n_units - 1.0,
+                                                 asked.confidence)})
         if "wild_bootstrap" in asked.methods:
-            mixed = placebo.on_clusters(self.fewest)
-            for block in _blocks(z, min(SHARED, BLOCK // n_clusters**2)):
-                own = placebo.simple(self.fewest, block)
+            for block in _blocks(len(z), min(SHARED, 4 * BLOCK // n_clusters**2)):
+                own = every.of(block)
                 signs = 2 * generator.integers(0, 2, size=(asked.wild_draws, n_clusters), dtype=np.int8) - 1
-                drawn, critical = placebo.wild(mixed, block, own, signs.astype(np.float32), asked.confidence)
+                drawn, critical = placebo.wild(self.fewest, z[block], own, signs.astype(np.float32), asked.confidence)
                 parts.append({"wild_bootstrap": (rejects(drawn, asked.confidence), 2 * critical * own.spread)})
         return {name: _joined([part[name] for part in parts if name in part])
                 for name in dict.fromkeys(name for part in parts for name in part)}
@@ -172,9 +172,8 @@ class GroupTimeTrial:
         return labels
 
     def _averages(self, chosen: np.ndarray, by_unit: bool = False) -> group_time_sums.Averages:
-        step = BLOCK // (10 * len(self.available))
-        parts = [group_time_sums.averages(self.sums, self.labels(block), by_unit=by_unit)
-                 for block in _blocks(chosen, step)]
+        parts = [group_time_sums.averages(self.sums, self.labels(chosen[block]), by_unit=by_unit)
+                 for block in _blocks(len(chosen), BLOCK // (4 * len(self.available)))]
         return group_time_sums.Averages(*(np.concatenate([getattr(part, field.name) for part in parts])
                                           for field in dataclasses.fields(group_time_sums.Averages)))
 
@@ -277,8 +276,8 @@ def rejects(p_value: np.ndarray, confidence: float) -> np.ndarray:
     return p_value < 1 - confidence + 1e-12
 
 
-def _blocks(rows: np.ndarray, step: int) -> list[np.ndarray]:
-    return [rows[first:first + max(step, 1)] for first in range(0, len(rows), max(step, 1))]
+def _blocks(n_rows: int, step: int) -> list[slice]:
+    return [slice(first, first + max(step, 1)) for first in range(0, n_rows, max(step, 1))]
 
 
 def _joined(parts: list[Verdict]) -> Verdict:

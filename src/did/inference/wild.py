@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from functools import cached_property
 from itertools import product
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -238,9 +240,46 @@ class _Draws:
         """Return (draws, nulls) where a draw has no t*."""
         return self.variance @ np.vander(z, 3, increasing=True).T <= 0
 
+    def counted(self, z: np.ndarray) -> np.ndarray:
+        """Return (nulls,) the number of draws with |t*(z)| > |z| or without a t*."""
+        larger = self.larger @ np.vander(z, 5, increasing=True).T > 0
+        if len(self.doubtful):
+            larger[self.doubtful] |= self.variance[self.doubtful] @ np.vander(z, 3, increasing=True).T <= 0
+        return np.count_nonzero(larger, axis=0)
+
     def p_value(self, z: np.ndarray) -> np.ndarray:
         """Return (nulls,) the share of draws with |t*(z)| > |z| or without a t*."""
-        return ((self.larger @ np.vander(z, 5, increasing=True).T > 0) | self.undefined(z)).mean(axis=0)
+        return self.counted(z) / len(self.larger)
+
+    @cached_property
+    def doubtful(self) -> np.ndarray:
+        """The draws that may have no t* at some z: all others have a variance without a root."""
+        constant, linear, square = self.variance.T
+        return np.flatnonzero(~((square > 0) & (linear**2 < 4 * constant * square)))
+
+    def between(self, first: float, last: float) -> tuple[int, _Draws]:
+        """Return how many draws are counted everywhere between two z, and those that are counted in places."""
+        # In Bernstein's basis a polynomial lies between its least and largest coefficient.
+        larger = self.larger @ _bernstein(first, last, 4)
+        always, never = (larger > 0).all(axis=1), (larger <= 0).all(axis=1)
+        if len(self.doubtful):
+            variance = self.variance[self.doubtful] @ _bernstein(first, last, 2)
+            always[self.doubtful] |= (variance <= 0).all(axis=1)
+            never[self.doubtful] &= (variance > 0).all(axis=1)
+        rest = ~(always | never)
+        return int(always.sum()), _Draws(self.larger[rest], self.variance[rest])
+
+
+def _bernstein(first: float, last: float, degree: int) -> np.ndarray:
+    """Return what (..., degree + 1) coefficients of powers are multiplied by to be those of Bernstein's polynomials
+    between two places (Farouki 2012, Computer Aided Geometric Design 29:379-419, section 3.5)."""
+    matrix = np.zeros((degree + 1, degree + 1))
+    for power in range(degree + 1):
+        # (first + (last - first) u)^power in powers of u, and those in Bernstein's basis.
+        for own in range(power + 1):
+            part = comb(power, own) * first ** (power - own) * (last - first) ** own
+            matrix[power, own:] += [part * comb(at, own) / comb(degree, own) for at in range(own, degree + 1)]
+    return matrix
 
 
 def _enumerates(weights: str, n_clusters: int) -> bool:
@@ -265,7 +304,7 @@ def _draw(kernels: dict[int, _Kernel], n_clusters: int, weights: str, draws: int
     for multipliers in blocks:
         for at in kernels:
             first, second = (multipliers @ part.T for part in scores[at])
-            squares = [(first**2).sum(axis=1), (first * second).sum(axis=1), (second**2).sum(axis=1)]
+            squares = [np.einsum("dg,dg->d", *pair) for pair in ((first, first), (first, second), (second, second))]
             parts[at].append(np.stack([*(numerators[at] @ multipliers.T), *squares]))
     return {at: _Draws.of(*np.concatenate(parts[at], axis=1), size=(scores[at] ** 2).sum(axis=(1, 2)))
             for at in kernels}
@@ -292,9 +331,10 @@ def _outermost(draws: _Draws, side: int, alpha: float) -> tuple[float, bool]:
     if kept[-1] == len(STEPS) - 1:
         return np.inf, gaps
     inside, outside = STEPS[kept[-1]], STEPS[kept[-1] + 1]
+    always, rest = draws.between(side * inside, side * outside)
     for _ in range(HALVINGS):
         middle = (inside + outside) / 2
-        accepted = draws.p_value(np.array([side * middle]))[0] > alpha
+        accepted = (always + rest.counted(np.array([side * middle]))[0]) / len(draws.larger) > alpha
         inside, outside = (middle, outside) if accepted else (inside, middle)
     return (inside + outside) / 2, gaps
 

@@ -6,8 +6,11 @@ import pandas as pd
 
 from did.areas import geography, plain_units, waves
 from did.errors import DidError, suggest
-from did.panels.outcomes import Observations, outcome
-from did.project.config import Evaluation, Indicator, Measure, Specification, period
+from did.panels.outcomes import Observations, Outcomes
+from did.project.config import Evaluation
+from did.project.config_parts import period
+from did.project.indicator import Indicator, Measure
+from did.project.specification import Specification
 from did.project.waves_table import read_table
 
 
@@ -53,6 +56,7 @@ class Builder:
                             for name, frame in observations.items()}
         self.indicator, self.evaluation = indicator, evaluation
         self.observations = _without(indicator, observations)
+        self._figures = Outcomes(indicator, self.observations)
         self._areas: dict[str, geography.UpperTier | geography.ChainAreas | plain_units.PlainUnits] = {}
         self._outcomes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame]] = {}
         self._members: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
@@ -104,8 +108,8 @@ class Builder:
         denominator = self.indicator.denominator_name(specification)
         key = (specification.window, specification.boundaries, denominator)
         if key not in self._outcomes:
-            self._outcomes[key] = outcome(self.indicator, denominator, self.observations, areas,
-                                          _periods(self.indicator, specification), where)
+            self._outcomes[key] = self._figures.outcome(denominator, areas, _periods(self.indicator, specification),
+                                                        where)
         return self._outcomes[key]
 
     def _areas_of(self, specification: Specification):

@@ -8,46 +8,76 @@ import pandas as pd
 
 from did.areas import geography
 from did.errors import DidError, listed
-from did.project.config import Counts, Indicator, Population, Rate
+from did.project.indicator import Counts, Indicator, Population, Rate
 from did.readers.fingertips_csv import time_period
 
 Observations = Mapping[str, pd.DataFrame]
 COLUMNS = ["unit", "period", "outcome", "numerator", "weight", "denominator_status"]
 
 
-def outcome(indicator: Indicator, denominator: str | None, observations: Observations, areas, periods: pd.Index,
-            where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the outcome of every unit and period, and what became of every area.
+class Outcomes:
+    """Outcomes of one indicator on any areas and periods; counts and populations that they share are made once."""
 
-    ``periods``: ISO texts wanted. The first frame has unit, period, outcome (numerator / weight x per),
-    numerator (the count; missing for rates), weight (the denominator, or the population that weighed a
-    rate) and denominator_status. The second is the area audit without indicator and specification.
+    def __init__(self, indicator: Indicator, observations: Observations) -> None:
+        """``observations``: source -> its observations table."""
+        self.indicator, self.observations = indicator, observations
+        self._made: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
+        self._people: dict[tuple, pd.DataFrame] = {}
 
-    Raises DidError for a measure or period without figures, figures of another frequency, areas that do not add up to
-    England, an unknown code, and a unit or period without a denominator.
-    """
-    _refuse_other_periods(indicator, observations, where)
-    if indicator.rate is not None:
-        return _rates(indicator.rate, observations, areas, periods, where)
-    chosen = indicator.denominators[denominator]
-    numerator, area_audit, alongside = _counts(indicator.numerator, observations, areas, periods, where)
-    numerator = numerator.rename(columns={"value": "numerator"})
-    if isinstance(chosen, Counts):
-        summed, *_ = _counts(chosen, observations, areas, periods, where)
-        panel = numerator.merge(summed.rename(columns={"value": "weight"}), on=["unit", "period"], how="left",
-                                validate="one_to_one").assign(denominator_status="ok")
-        lost = pd.DataFrame()
-    else:
-        people, lost = _population(chosen, observations, areas, periods, where)
-        panel = numerator.assign(year=numerator["period"].str[:4]).merge(people, on=["unit", "year"], how="left",
-                                                                         validate="many_to_one")
-    bare = panel.loc[~(panel["weight"] > 0) & panel["numerator"].notna()]
-    if len(bare):
-        row = bare.iloc[0]
-        raise DidError(f"{where}: unit {row.unit} has no denominator in {row.period}; expected more than 0; "
-                       f"found {row.weight:g}; correct it, or mark the figure as missing")
-    panel["outcome"] = panel["numerator"] / panel["weight"] * indicator.per
-    return panel[COLUMNS], _with_aside(area_audit, alongside, lost, panel)
+    def outcome(self, denominator: str | None, areas, periods: pd.Index,
+                where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the outcome of every unit and period, and what became of every area.
+
+        ``periods``: ISO texts wanted. The first frame has unit, period, outcome (numerator / weight x per),
+        numerator (the count; missing for rates), weight (the denominator, or the population that weighed a
+        rate) and denominator_status. The second is the area audit without indicator and specification.
+
+        Raises DidError for a measure or period without figures, figures of another frequency, areas that do not add
+        up to England, an unknown code, and a unit or period without a denominator.
+        """
+        indicator, observations = self.indicator, self.observations
+        _refuse_other_periods(indicator, observations, where)
+        if indicator.rate is not None:
+            return _rates(indicator.rate, observations, areas, periods, where)
+        chosen = indicator.denominators[denominator]
+        numerator, area_audit, alongside = self._counts("", indicator.numerator, areas, periods, where)
+        numerator = numerator.rename(columns={"value": "numerator"})
+        if isinstance(chosen, Counts):
+            summed, *_ = self._counts(denominator, chosen, areas, periods, where)
+            panel = numerator.merge(summed.rename(columns={"value": "weight"}), on=["unit", "period"], how="left",
+                                    validate="one_to_one").assign(denominator_status="ok")
+            lost = pd.DataFrame()
+        else:
+            people, lost = _population(chosen, lambda measure: self._by_year(chosen.source, measure, areas, where),
+                                       areas, periods, where)
+            panel = numerator.assign(year=numerator["period"].str[:4]).merge(people, on=["unit", "year"], how="left",
+                                                                             validate="many_to_one")
+        bare = panel.loc[~(panel["weight"] > 0) & panel["numerator"].notna()]
+        if len(bare):
+            row = bare.iloc[0]
+            raise DidError(f"{where}: unit {row.unit} has no denominator in {row.period}; expected more than 0; "
+                           f"found {row.weight:g}; correct it, or mark the figure as missing")
+        panel["outcome"] = panel["numerator"] / panel["weight"] * indicator.per
+        return panel[COLUMNS], _with_aside(area_audit, alongside, lost, panel)
+
+    def _counts(self, name: str, counts: Counts, areas, periods: pd.Index,
+                where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        key = (name, areas, *periods)
+        if key not in self._made:
+            self._made[key] = _counts(counts, self.observations, areas, periods, where)
+        return self._made[key]
+
+    def _by_year(self, source: str, measure: str, areas, where: str) -> pd.DataFrame:
+        """A measure of population by unit (rows) and year (columns)."""
+        key = (source, measure, areas)
+        if key not in self._people:
+            table = self.observations[source]
+            rows = table.loc[(table["measure"] == measure) & table["area_type"].isin(["lad", "county", "country"])]
+            if rows.empty:
+                found = listed(sorted(table["measure"].unique()), 40)
+                raise DidError(f"{where}: source {source} has no measure '{measure}'; found {found}")
+            self._people[key] = areas.population(rows, where).pivot(index="unit", columns="period", values="value")
+        return self._people[key]
 
 
 def _refuse_other_periods(indicator: Indicator, observations: Observations, where: str) -> None:
@@ -176,22 +206,14 @@ def _complete(summed: pd.DataFrame, periods: pd.Index, where: str) -> None:
                        "mark of missing where there is no figure, or choose another window")
 
 
-def _population(population: Population, observations: Observations, areas, periods: pd.Index,
+def _population(population: Population, wide: Callable[[str], pd.DataFrame], areas, periods: pd.Index,
                 where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Population by unit and calendar year, with how each year came about; and areas outside every unit.
 
-    Years before the first of the measure are estimated (_earlier). Years after the last take the last year's value.
+    ``wide`` gives a measure by unit and year. Years before the first of the measure are estimated (_earlier). Years
+    after the last take the last year's value.
     """
-    source = observations[population.source]
-
-    def wide(measure: str) -> pd.DataFrame:
-        rows = source.loc[(source["measure"] == measure) & source["area_type"].isin(["lad", "county", "country"])]
-        if rows.empty:
-            found = listed(sorted(source["measure"].unique()), 40)
-            raise DidError(f"{where}: source {population.source} has no measure '{measure}'; found {found}")
-        return areas.population(rows, where).pivot(index="unit", columns="period", values="value")
-
-    people = wide(population.measure)
+    people = wide(population.measure).copy()
     years = sorted({period[:4] for period in periods})
     first, last = people.columns.min(), people.columns.max()
     status = dict.fromkeys(people.columns, "ok")

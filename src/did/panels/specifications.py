@@ -17,7 +17,9 @@ from did.inference.clustered import by_cluster
 from did.panels import build as panels
 from did.panels.outcomes import Observations
 from did.panels.samples import kept
-from did.project.config import Evaluation, Indicator, Specification
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
+from did.project.specification import Specification
 
 # Choices that make a panel; the rest is up to the estimator.
 PANEL = ("window", "boundaries", "denominator", "membership", "metropolitan", "predecessors", "partial", "overlap",

@@ -12,7 +12,10 @@ import pandas as pd
 
 from did.errors import DidError, Mistakes, suggest
 from did.project import yaml_files
-from did.project.config import Evaluation, Indicator, Population, Specification, period
+from did.project.config import Evaluation
+from did.project.config_parts import period
+from did.project.indicator import Indicator, Population
+from did.project.specification import Specification
 
 # Choices of a specification that may be combined in a product.
 PRODUCT_CHOICES = ("window", "boundaries", "denominator", "lags", "metropolitan", "predecessors", "partial", "overlap",

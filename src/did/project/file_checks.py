@@ -11,7 +11,8 @@ from did.errors import DidError, Mistakes, suggest
 from did.project import yaml_files
 from did.project.checks import known_indicators
 from did.project.claims import load_claims
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.registry import load_named
 from did.readers.reference import read_reference
 

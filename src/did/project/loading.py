@@ -9,7 +9,9 @@ from pathlib import Path
 from did.errors import DidError, Mistakes, suggest
 from did.project import yaml_files
 from did.project.checks import check
-from did.project.config import Evaluation, Family, Indicator, period
+from did.project.config import Evaluation, Family
+from did.project.config_parts import period
+from did.project.indicator import Indicator
 
 AlsoCheck = Callable[[Path, Evaluation, list[Indicator], Mistakes], None]
 

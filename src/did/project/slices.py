@@ -12,7 +12,8 @@ from functools import cached_property
 
 from did.errors import one_of
 from did.project import result_files
-from did.project.config import Evaluation, Strict
+from did.project.config import Evaluation
+from did.project.config_parts import Strict
 from did.project.loading import load_indicator
 
 OF_INDICATOR = ("align", "fit", "calibrate", "diagnose", "specify", "compare", "check", "judge", "draw")

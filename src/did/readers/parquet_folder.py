@@ -1,12 +1,16 @@
 """A panel larger than memory: a folder of Parquet files, summed to the moments of its cohorts one file at a time.
 
 The rows of a unit are in one file, which is checked; files may come in any order and hold any number of units. What is
-kept of a unit is a number of eight bytes, by which one that is in two files is found.
+kept of a unit is a number of eight bytes, by which one that is in two files is found. What a file sums to is a `Shard`;
+shards add up, so that files may be read by one process or by many, which add in the same order: file by file within
+a batch, then batch by batch.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,64 @@ from did.readers.limits import beyond, limit
 from did.readers.panel_cohorts import cohort_notes
 from did.readers.panel_columns import Columns, level_of
 from did.readers.panel_periods import FINANCIAL, internal_frequency, period_labels
+
+# Files are one batch up to so many bytes: seconds of work, which a place in a cluster's queue costs.
+BATCH_BYTES = 2**27
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What the files of a folder have in common: by this any of them is summed without the others.
+
+    columns        names of the columns; ``frequency`` as of `did.readers.panel_file.load`
+    anticipation   periods before treatment that may have an effect
+    known          what the periods and cohorts of all files mean
+    """
+
+    columns: Columns
+    frequency: str
+    anticipation: int
+    known: Calendar
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Word of the cohort column -> position of the first treated period; the number of periods for the never
+        treated."""
+        known = self.known
+        return {word: known.n_periods if not place <= known.last else max(int(place) - known.first, 0)
+                for word, place in known.cohort.items()}
+
+    @cached_property
+    def firsts(self) -> np.ndarray:
+        """(cohorts,) positions of first treated periods, rising; the last is that of the never treated."""
+        return np.array(sorted({*self.places.values(), self.known.n_periods}))
+
+    @property
+    def n_used(self) -> int:
+        """Number of periods, from the first, in which a unit needs an outcome."""
+        last = max(self.places.values())
+        return self.known.n_periods if last == self.known.n_periods else max(last - self.anticipation, 1)
+
+    @property
+    def levels(self) -> dict[str, str]:
+        """Cluster level -> its column, but for the units."""
+        return {level_of(name, self.columns): name for name in self.columns.clusters if name != self.columns.unit}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """What a file, or several, sum to.
+
+    counts   word of the cohort column -> number of units
+    moments  of the units with an outcome in every period used, by cohort
+    groups   cluster level -> sums over its clusters
+    hashes   (units,) a number that stands for each unit
+    """
+
+    counts: dict[str, int]
+    moments: Moments
+    groups: dict[str, Groups]
+    hashes: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +106,12 @@ def read_folder(path: str | Path, columns: Columns, frequency: str = "auto", ant
     or of another type; a unit whose rows are in two files; a unit, period or cohort that is not plain (a number written
     in two ways, say).
     """
+    files, layout = layout_of(path, columns, frequency, anticipation)
+    return folder_of(path, layout, total(path, layout, files, (sum_batch(batch, layout) for batch in batches(files))))
+
+
+def layout_of(path: str | Path, columns: Columns, frequency: str, anticipation: int) -> tuple[list[Path], Layout]:
+    """Return the Parquet files of a folder, and what they have in common. Raises DidError as `read_folder`."""
     columns.check()
     for option, given in (("--treatment", columns.treatment), ("--weights", columns.weight), ("--dose", columns.dose),
                           ("--covariates", columns.covariates)):
@@ -53,44 +121,89 @@ def read_folder(path: str | Path, columns: Columns, frequency: str = "auto", ant
     files = sorted(Path(path).rglob("*.parquet"))
     if not files:
         raise DidError(f"{path}: expected Parquet files (.parquet) in the folder; found none; name another folder")
-    sources = [_source(file, columns) for file in files]
-    known = _calendar(str(path), sources, columns, frequency)
-    n_periods = known.n_periods
-    places = {word: n_periods if not place <= known.last else max(int(place) - known.first, 0)
-              for word, place in known.cohort.items()}
-    firsts = np.array(sorted({*places.values(), n_periods}))
-    n_used = n_periods if n_periods in places.values() else max(max(places.values()) - anticipation, 1)
-    total, counts = Moments.nothing(len(firsts), n_periods), dict.fromkeys(known.cohort, 0)
-    hashes: list[np.ndarray] = []
-    groups: dict[str, list[Groups]] = {level_of(name, columns): [] for name in columns.clusters if name != columns.unit}
-    for source in sources:
-        part = _Part.read(source, columns, known, places)
-        hashes.append(pd.util.hash_array(part.units.labels.to_numpy(zero_copy_only=False)))
-        for word, count in part.counts.items():
+    known = _calendar(str(path), [_source(file, columns) for file in files], columns, frequency)
+    return files, Layout(columns, frequency, anticipation, known)
+
+
+def batches(files: Sequence[Path]) -> list[list[Path]]:
+    """Return the files in batches of up to `BATCH_BYTES`, in their order; a larger file by itself."""
+    found: list[list[Path]] = []
+    size = BATCH_BYTES
+    for file in files:
+        own = file.stat().st_size
+        if size + own > BATCH_BYTES:
+            found.append([])
+            size = 0
+        found[-1].append(file)
+        size += own
+    return found
+
+
+def sum_batch(files: Iterable[Path], layout: Layout) -> Shard:
+    """Return what files sum to, read one at a time. Raises DidError as `read_folder`."""
+    return added(layout, (sum_file(file, layout) for file in files))
+
+
+def sum_file(file: str | Path, layout: Layout) -> Shard:
+    """Return what a file sums to. Raises DidError as `read_folder`."""
+    source = _source(Path(file), layout.columns)
+    part = _Part.read(source, layout)
+    hashes = _hashed(part.units)
+    whole = np.isfinite(part.outcome[:, :layout.n_used]).all(axis=1)
+    part.outcome[:, layout.n_used:] = part.outcome[:, :layout.n_used].mean(axis=1, keepdims=True)
+    rows = rows_by_cohort(part.outcome[whole], part.first[whole], None)
+    if rows is None or not whole.any():
+        return Shard(part.counts, _nothing(layout), {}, hashes)
+    firsts = layout.firsts
+    rows = dataclasses.replace(rows, cohort=np.searchsorted(firsts, part.first[whole]), n_cohorts=len(firsts))
+    groups = {}
+    for level, name in layout.levels.items():
+        labels = labels_of_clusters(source.pieces(name), part.units.codes, len(whole))
+        if labels is None:
+            raise DidError(f"{source.name}: column '{name}': expected a cluster label for each unit, the same in "
+                           "all its rows and written one way; found others; correct the column")
+        groups[level] = Groups.of(labels[whole], rows)
+    return Shard(part.counts, rows.moments(), groups, hashes)
+
+
+def added(layout: Layout, shards: Iterable[Shard]) -> Shard:
+    """Return the sum of shards, in their order."""
+    moments, counts = _nothing(layout), dict.fromkeys(layout.known.cohort, 0)
+    groups: dict[str, list[Groups]] = {level: [] for level in layout.levels}
+    hashes = [np.zeros(0, dtype=np.uint64)]
+    for shard in shards:
+        moments += shard.moments
+        hashes.append(shard.hashes)
+        for word, count in shard.counts.items():
             counts[word] += count
-        whole = np.isfinite(part.outcome[:, :n_used]).all(axis=1)
-        part.outcome[:, n_used:] = part.outcome[:, :n_used].mean(axis=1, keepdims=True)
-        rows = rows_by_cohort(part.outcome[whole], part.first[whole], None)
-        if rows is None or not whole.any():
-            continue
-        rows = dataclasses.replace(rows, cohort=np.searchsorted(firsts, part.first[whole]), n_cohorts=len(firsts))
-        total += rows.moments()
-        for name, level in ((name, level_of(name, columns)) for name in columns.clusters if name != columns.unit):
-            labels = labels_of_clusters(source.pieces(name), part.units.codes, len(whole))
-            if labels is None:
-                raise DidError(f"{source.name}: column '{name}': expected a cluster label for each unit, the same in "
-                               "all its rows and written one way; found others; correct the column")
-            groups[level].append(Groups.of(labels[whole], rows))
-    _refuse_in_two(str(path), sources, columns, hashes)
-    n_units = sum(map(len, hashes))
-    if not total.units.sum():
-        raise DidError(f"{path}: column '{columns.outcome}': expected units with an outcome in each of {n_periods} "
-                       f"periods; found none among {n_units:,}; take fewer periods")
+        for level, part in shard.groups.items():
+            groups[level].append(part)
+    return Shard(counts, moments, {level: Groups.joined(parts) for level, parts in groups.items() if parts},
+                 np.concatenate(hashes))
+
+
+def total(path: str | Path, layout: Layout, files: Sequence[Path], shards: Iterable[Shard]) -> Shard:
+    """Return the sum of the ``shards`` of all batches of a folder's ``files``, without hashes. Raises DidError if a
+    unit is in two files."""
+    found = added(layout, shards)
+    _refuse_in_two(str(path), files, layout.columns, found.hashes)
+    return dataclasses.replace(found, hashes=found.hashes[:0].copy())
+
+
+def folder_of(path: str | Path, layout: Layout, shard: Shard) -> Folder:
+    """Return the folder that sums to ``shard``. Raises DidError if no unit has an outcome in each period."""
+    known, n_units, n_whole = layout.known, sum(shard.counts.values()), int(shard.moments.units.sum())
+    if not n_whole:
+        raise DidError(f"{path}: column '{layout.columns.outcome}': expected units with an outcome in each of "
+                       f"{known.n_periods} periods; found none among {n_units:,}; take fewer periods")
     return Folder(
-        Summed(total, firsts, period_labels(known.kind, known.first, known.last),
-               internal_frequency(known.kind, frequency),
-               {level: Groups.joined(parts) for level, parts in groups.items()}),
-        n_units, _notes(known, counts, n_units, int(total.units.sum())))
+        Summed(shard.moments, layout.firsts, period_labels(known.kind, known.first, known.last),
+               internal_frequency(known.kind, layout.frequency), shard.groups),
+        n_units, _notes(known, shard.counts, n_units, n_whole))
+
+
+def _nothing(layout: Layout) -> Moments:
+    return Moments.nothing(len(layout.firsts), layout.known.n_periods)
 
 
 def _source(file: Path, columns: Columns) -> ParquetSource:
@@ -131,9 +244,9 @@ class _Part:
     counts: dict[str, int]
 
     @classmethod
-    def read(cls, source: ParquetSource, columns: Columns, known: Calendar, places: dict[str, int]) -> _Part:
+    def read(cls, source: ParquetSource, layout: Layout) -> _Part:
         """Read a file. Raises DidError as `read_folder`."""
-        at = source.name
+        at, columns, known, places = source.name, layout.columns, layout.known, layout.places
         units = units_of(source.pieces(columns.unit))
         if units is None:
             raise DidError(f"{at}: column '{columns.unit}': expected whole numbers or texts, one for every row, each "
@@ -163,18 +276,24 @@ class _Part:
         return cls(units, made[0], first, counts)
 
 
-def _refuse_in_two(path: str, sources: list[ParquetSource], columns: Columns, hashes: list[np.ndarray]) -> None:
+def _refuse_in_two(path: str, files: Sequence[Path], columns: Columns, hashes: np.ndarray) -> None:
     """Raise DidError if a unit is in two files."""
-    every = np.concatenate(hashes)
-    every.sort()
-    twice = every[1:][every[1:] == every[:-1]]
+    hashes.sort()
+    twice = hashes[1:][hashes[1:] == hashes[:-1]]
     if not len(twice):
         return
-    places = [at for at, own in enumerate(hashes) if (own == twice[0]).any()]
-    units = units_of(sources[places[0]].pieces(columns.unit))
-    name = "" if units is None else f"unit {units.labels[int(np.argmax(hashes[places[0]] == twice[0]))].as_py()} "
-    raise DidError(f"{path}: column '{columns.unit}': expected the rows of a unit in one file; found {name}in "
-                   f"{listed(Path(sources[place].name).name for place in places)}; write each unit's rows to one file")
+    unit, places = "", []
+    for file in files:
+        units = units_of(ParquetSource(file).pieces(columns.unit))
+        own = np.flatnonzero(_hashed(units) == twice[0]) if units is not None else []
+        if units is not None and len(own):
+            unit, places = units.labels[int(own[0])].as_py(), [*places, file.name]
+    raise DidError(f"{path}: column '{columns.unit}': expected the rows of a unit in one file; found unit {unit} in "
+                   f"{listed(places)}; write each unit's rows to one file")
+
+
+def _hashed(units: Units) -> np.ndarray:
+    return pd.util.hash_array(units.labels.to_numpy(zero_copy_only=False))
 
 
 def _notes(known: Calendar, counts: dict[str, int], n_units: int, n_whole: int) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 import pandas as pd
 
 from did.diagnostics.detectable import detectable_by_interval
 from did.errors import DidError
+from did.estimators import entry
 from did.inference.calibration import Settings, calibrate
 from did.inference.headline import headline
 from did.project.config import Evaluation
@@ -32,8 +35,11 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
         frame = panels.loc[panels["specification"] == name]
         if frame.empty:
             raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
+        panel_for = cache(partial(panel_of, frame, evaluation=evaluation))
         for sample, treatment, estimator in leading_cells(indicator, name, evaluation):
-            panel = panel_of(frame, sample, treatment, evaluation)
+            if not entry(estimator).overall:
+                continue
+            panel = panel_for(sample, treatment)
             if not has_headline(estimator, panel, specification.lags, evaluation):
                 continue
             options = options_of(estimator, panel, specification.lags)

@@ -37,7 +37,8 @@ from did.estimators.shipped import unobserved_before
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.randomisation import ESTIMATORS as REASSIGNED
 from did.inference.randomisation import randomisation_rows
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.result_files import staggered_specification
@@ -65,12 +66,15 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     synthetic = bool(panels["is_synthetic"].any())
     settings = load_indicator(indicator, evaluation.indicators_folder)
     frame = panels.loc[panels["specification"] == evaluation.default_specification]
+    claimed = claimed_cells(indicator, evaluation)
     found, trends = [], []
     for sample in evaluation.samples:
         keys = {"indicator": indicator, "specification": evaluation.default_specification, "sample": sample,
                 "is_synthetic": synthetic}
+        of_treatment = {treatment: panel_of(frame, sample, treatment, evaluation)
+                        for treatment in dict.fromkeys([*evaluation.treatments, "binary"])}
         for treatment in evaluation.treatments:
-            panel = panel_of(frame, sample, treatment, evaluation)
+            panel = of_treatment[treatment]
             rows = [pretrend_rows(panel, bin_width=PERIODS_PER_YEAR[panel.frequency])]
             if sample == evaluation.sample:
                 rows += _about_design(panel, evaluation)
@@ -81,12 +85,12 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                              _about_assumptions(panel, frame, evaluation),
                              _about_sampling(panel, frame, settings, evaluation),
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
-            names = [name for *cell, name in claimed_cells(indicator, evaluation) if cell == [sample, treatment]]
+            names = [name for *cell, name in claimed if cell == [sample, treatment]]
             if [sample, treatment] != [evaluation.sample, evaluation.treatments[0]]:
                 rows += _for_evidence(panel, frame, [name for name in names if entry(name).kind == ONE_EFFECT],
                                       settings, evaluation)
             found += [each.assign(**keys) for each in rows]
-        trends.append(group_trends(panel_of(frame, sample, "binary", evaluation)).assign(**keys))
+        trends.append(group_trends(of_treatment["binary"]).assign(**keys))
     staggered = staggered_specification(evaluation)
     if staggered:
         panel = panel_of(
@@ -98,7 +102,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
         about = _about_staggered(panel, evaluation.staggered_estimators, evaluation.seed)
         found += [rows.assign(indicator=indicator, specification=staggered, sample=evaluation.sample,
                               is_synthetic=synthetic) for rows in about]
-    diagnostics = pd.concat([rows.astype({"reason": "str"}) for rows in found if len(rows)], ignore_index=True)
+    diagnostics = pd.concat([rows for rows in found if len(rows)], ignore_index=True).astype({"reason": "str"})
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))
     tables.write("trends", pd.concat(trends, ignore_index=True), paths.trends(indicator))
     tables.write("weights", weights, paths.weights(indicator))

@@ -13,7 +13,8 @@ from did.errors import one_of
 from did.estimators.base import PERIODS_PER_YEAR
 from did.evidence import load_claims
 from did.project import result_files
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import margin_decimals

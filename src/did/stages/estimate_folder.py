@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,9 @@ from did.stages.estimate import Outputs, estimates_csv
 from did.store.json_lines import json_lines
 from did.store.provenance import write_text
 
+if TYPE_CHECKING:
+    from did.stages.sum_folder import Workers
+
 ESTIMATOR = "callaway_santanna"
 # What effects can be made of without each unit's outcomes.
 OPTIONS = ("control_group", "base_period", "anticipation", "base_window", "aggregation", *WINDOW)
@@ -31,12 +35,13 @@ OPTIONS = ("control_group", "base_period", "anticipation", "base_window", "aggre
 
 def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), frequency: str = "auto",
         outputs: Outputs | None = None, options: Mapping[str, object] | None = None,
-        inference: Inference | None = None) -> str:
+        inference: Inference | None = None, workers: Workers | None = None) -> str:
     """Estimate the effects by cohort and period of the panel in a folder of Parquet files, and their averages, with
     clustered errors; return the text for the screen, or lines of JSON, as `did.stages.estimate.run` does of a file.
 
     The estimator is ``callaway_santanna`` without covariates, weights and doses. Files are read one at a time
-    (`did.readers.parquet_folder`), so that memory does not grow with their number. Estimates and errors are those of
+    (`did.readers.parquet_folder`), so that memory does not grow with their number; with ``workers`` by
+    jobs (`did.stages.sum_folder`), which give the same to the last bit. Estimates and errors are those of
     the same rows in one file, to rounding; units without an outcome in some period are left out.
 
     Raises DidError for what `read_folder` and the estimator raise, another estimator, and whatever needs each unit's
@@ -46,7 +51,13 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     _refuse(path, estimators, given, outputs, asked)
     levels = [level_of(column, columns) for column in asked.levels or columns.clusters or (columns.unit,)]
     keywords = {name: value for name, value in given.items() if name not in ("aggregation", *WINDOW)}
-    folder = read_folder(path, columns, frequency, int(str(keywords.get("anticipation", 0))))
+    anticipation = int(str(keywords.get("anticipation", 0)))
+    if workers is None:
+        folder = read_folder(path, columns, frequency, anticipation)
+    else:
+        from did.stages.sum_folder import read_by_jobs
+
+        folder = read_by_jobs(path, columns, frequency, anticipation, workers)
     found = group_time_effects(folder.summed, **keywords)
     window = {name: given[name] for name in WINDOW if name in given}
     results = [found.result if kind == GROUP_TIME_KIND else aggregate(found.result, found.panel, kind, **window)

@@ -9,7 +9,8 @@ import pandas as pd
 from did.errors import one_of
 from did.evidence import load_claims
 from did.project import result_files
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import effect_unit, source_line, sources_of, subtitle

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from did.errors import DidError, suggest
-from did.project.config import Evaluation, Indicator, Population, Specification
+from did.project.config import Evaluation
+from did.project.indicator import Indicator, Population
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.project.specification import Specification
 from did.store import tables
 from did.store.provenance import read_sealed, sha256
 from did.words import count, listed, number, plural, short_decimals

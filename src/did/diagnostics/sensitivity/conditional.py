@@ -29,9 +29,11 @@ from did.diagnostics.sensitivity.path import EventPath
 # Share of the size given to the first stage (the least-favourable test), as in R's HonestDiD.
 FIRST_STAGE = 0.1
 ANGLES = 720
-NEWTON_STEPS = 12
+# Newton steps at most, and the share of a number below which a step is rounding.
+NEWTON_STEPS, CLOSE = 12, 1e-15
 GRID = 201
-HALVINGS = 50
+# An end is looked for among so many values at a time, so often: as far as a number goes.
+SPLITS, ROUNDS = 32, 10
 SAME = 1e-9
 
 
@@ -101,7 +103,7 @@ class Inequalities:
         """Return the least and the greatest accepted value; NaN twice if every value is rejected.
 
         A set's first stage accepts an interval known in closed form; its ends are approached on a grid of `GRID`
-        values inside it and then by halving. Values rejected in between are not told apart.
+        values inside it and then on finer ones. Values rejected in between are not told apart.
         """
         up, down = self.coefficient[:, 0, 0], -self.coefficient[:, 1, 0]
         slack = -self.bound * self.coefficient[:, 0, 1] / up
@@ -114,19 +116,25 @@ class Inequalities:
         rows = np.flatnonzero(inside.any(axis=1))
         if not len(rows):
             return np.nan, np.nan
-        kept = dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in
-                                            ("bound", "coefficient", "covariance", "critical")})
         first, last = inside[rows].argmax(axis=1), GRID - 1 - inside[rows][:, ::-1].argmax(axis=1)
-        lowest = kept._edge(theta[rows, first], theta[rows, np.maximum(first - 1, 0)])
-        highest = kept._edge(theta[rows, last], theta[rows, np.minimum(last + 1, GRID - 1)])
-        return float(lowest.min()), float(highest.max())
+        ends = self._sets(np.concatenate([rows, rows]))._edge(
+            np.concatenate([theta[rows, first], theta[rows, last]]),
+            np.concatenate([theta[rows, np.maximum(first - 1, 0)], theta[rows, np.minimum(last + 1, GRID - 1)]]))
+        return float(ends[:len(rows)].min()), float(ends[len(rows):].max())
+
+    def _sets(self, rows: np.ndarray) -> Inequalities:
+        return dataclasses.replace(self, bound=self.bound[rows], coefficient=self.coefficient[rows],
+                                   covariance=self.covariance[rows], critical=self.critical[rows])
 
     def _edge(self, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
         """Return the (sets,) last accepted values between ``inside`` (accepted) and ``outside``."""
-        for _ in range(HALVINGS):
-            middle = (inside + outside) / 2
-            accepted = self.accepted(middle[:, None])[:, 0]
-            inside, outside = np.where(accepted, middle, inside), np.where(accepted, outside, middle)
+        share, sets = np.arange(SPLITS + 1) / SPLITS, np.arange(len(inside))
+        for _ in range(ROUNDS):
+            values = inside[:, None] + share * (outside - inside)[:, None]
+            accepted = self.accepted(values[:, 1:-1])
+            # The first that is not accepted ends the search; the value before it is.
+            ends = np.concatenate([~accepted, np.ones((len(sets), 1), dtype=bool)], axis=1).argmax(axis=1) + 1
+            inside, outside = values[sets, ends - 1], values[sets, ends]
         return inside
 
 
@@ -160,7 +168,10 @@ def least_favourable(factor: np.ndarray, size: float) -> np.ndarray:
         part = positive * np.exp(-square[:, None] * excess)
         total = part.sum(axis=1)
         exceedance = np.log(total / ANGLES) - square * least
-        square = square + (exceedance - np.log(size)) / (least + (part * excess).sum(axis=1) / total)
+        step = (exceedance - np.log(size)) / (least + (part * excess).sum(axis=1) / total)
+        square = square + step
+        if (np.abs(step) <= CLOSE * square).all():
+            break
     return np.sqrt(square)
 
 

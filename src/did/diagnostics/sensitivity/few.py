@@ -7,7 +7,7 @@ import numpy as np
 from did.errors import DidError
 from did.estimators import design_of
 from did.estimators.base import Panel, Result
-from did.inference.bias_reduced import bias_reduced, bias_reduced_covariance
+from did.inference.bias_reduced import leverages
 from did.inference.clustered import cluster_sums
 
 # Coefficients of a regression made again are those of the result up to this share of the largest.
@@ -36,13 +36,13 @@ def corrected(result: Result, panel: Panel, level: str, kept: np.ndarray) -> tup
     if None in wanted:
         return None
     columns = [place for place in wanted if place is not None]
-    rows = bias_reduced(design, level, "CR2", columns)
+    found = leverages(design, level, columns)
+    rows = found.rows("CR2")
     size = float(np.abs(result.estimate[kept]).max())
     df = float(rows["df"].median())
     if np.abs(rows["estimate"].to_numpy() - result.estimate[kept]).max() > SAME * size or not np.isfinite(df):
         return None
-    covariance = bias_reduced_covariance(design, level, "CR2", columns)
-    return covariance * (stats.t.ppf(0.975, df) / stats.norm.ppf(0.975)) ** 2, df
+    return found.covariance("CR2") * (stats.t.ppf(0.975, df) / stats.norm.ppf(0.975)) ** 2, df
 
 
 def working(covariance: np.ndarray, influence: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from functools import cached_property
 
 import numpy as np
 
-from did.diagnostics.sensitivity.conditional import HALVINGS, SAME, Inequalities, rejected
+from did.diagnostics.sensitivity.conditional import SAME, Inequalities, rejected
 from did.diagnostics.sensitivity.path import EventPath
 from did.errors import DidError
 
 MOST_CORNERS = 50
+HALVINGS = 50
+ROOT_TWO = math.sqrt(2)
 # Relative gains in length below this are rounding.
 SHORTER = 1e-12
 
@@ -60,31 +64,60 @@ class Frontier:
         the one that this makes shortest, and the length is by the covariance itself. Raises DidError if ``m`` is
         negative or not a number.
         """
-        from scipy.optimize import minimize_scalar
+        from scipy.optimize import brentq
 
         if not (np.isfinite(m) and m >= 0):
             raise DidError(f"sensitivity: m: expected a number, 0 or more; found {m}; choose another")
-        chosen_by = self.path.covariance if self.path.working is None else self.path.working
 
-        def half_length(position: float, covariance: np.ndarray = chosen_by) -> float:
-            c = self._at(position)
-            weights = self.origin + self.spread @ c
-            sd = np.sqrt(weights @ covariance @ weights)
-            return sd * folded_normal_quantile(m * (self.fixed + np.abs(c).sum()) / sd, confidence)
+        def length(position: float, segments: list[list[float]], knot: int) -> tuple[float, float]:
+            """Half-length at a position between a corner and the next, and its slope there."""
+            # Weights are linear in the position, so their variance is quadratic; no entry of c changes its sign, so the
+            # worst bias is linear too.
+            here, across, there, bias, next_bias = segments[knot]
+            share = position - knot
+            rest = 1 - share
+            sd = math.sqrt(rest * rest * here + 2 * rest * share * across + share * share * there)
+            worst = m * (self.fixed + rest * bias + share * next_bias)
+            quantile = folded_normal_quantile(worst / sd, confidence)
+            # The quantile rises with its shift by tanh(quantile x shift).
+            rise = math.tanh(quantile * worst / sd)
+            sd_rise = (share * there - rest * here + (rest - share) * across) / sd
+            return sd * quantile, sd_rise * (quantile - worst / sd * rise) + m * (next_bias - bias) * rise
 
-        lengths = [half_length(knot) for knot in range(len(self.knots))]
+        segments = self._of_chosen
+        lengths = [length(knot, segments, knot)[0] for knot in range(len(segments))]
         best = int(np.argmin(lengths))
-        position, half = float(best), float(lengths[best])
-        for start in range(max(best - 1, 0), min(best + 1, len(self.knots) - 1)):
-            found = minimize_scalar(half_length, bounds=(start, start + 1), method="bounded",
-                                    options={"xatol": 1e-10})
-            # A gain within rounding would only blur the corner.
-            if found.fun < half * (1 - SHORTER):
-                position, half = float(found.x), float(found.fun)
+        position, half, knot = float(best), lengths[best], best
+        for start in range(max(best - 1, 0), min(best + 1, len(segments) - 1)):
+            ends = [length(end, segments, start)[1] for end in (start, start + 1)]
+            if ends[0] < 0 < ends[1]:
+                found = brentq(lambda at, start=start: length(at, segments, start)[1], start, start + 1, xtol=1e-14)
+                shorter = length(found, segments, start)[0]
+                # A gain within rounding would only blur the corner.
+                if shorter < half * (1 - SHORTER):
+                    position, half, knot = found, shorter, start
         if self.path.working is not None:
-            half = half_length(position, self.path.covariance)
+            half = length(position, self._of_covariance, knot)[0]
         centre = float((self.origin + self.spread @ self._at(position)) @ self.path.estimate)
         return centre - half, centre + half
+
+    @cached_property
+    def _of_chosen(self) -> list[list[float]]:
+        return self._segments(self.path.covariance if self.path.working is None else self.path.working)
+
+    @cached_property
+    def _of_covariance(self) -> list[list[float]]:
+        return self._segments(self.path.covariance)
+
+    def _segments(self, covariance: np.ndarray) -> list[list[float]]:
+        """Return for each corner the variance there, the covariance with the next corner, the variance at that, and the
+        worst bias per unit of M, less `fixed`, at both."""
+        weights = self.origin + self.knots @ self.spread.T
+        after = np.minimum(np.arange(len(weights)) + 1, len(weights) - 1)
+        cross, bias = weights @ covariance @ weights.T, np.abs(self.knots).sum(axis=1)
+        variance = np.diag(cross)
+        return np.column_stack([variance, cross[np.arange(len(weights)), after], variance[after], bias,
+                                bias[after]]).tolist()
 
     def _at(self, position: float) -> np.ndarray:
         """Return c at a place on the path: knot number and share of the way to the next one."""
@@ -135,18 +168,19 @@ def _where(possible: np.ndarray, numerator: np.ndarray, denominator: np.ndarray)
 
 def folded_normal_quantile(shift: float, confidence: float) -> float:
     """Return the ``confidence`` quantile of |N(shift, 1)|, by Newton steps on its distribution function."""
-    from scipy.special import ndtr, ndtri
+    from scipy.special import ndtri
 
     # The upper tail alone gives a lower bound, from where on the function is concave: the steps do not overshoot.
-    quantile = float(shift + ndtri(confidence))
+    quantile = shift + float(ndtri(confidence))
     for _ in range(HALVINGS):
-        excess = ndtr(quantile - shift) - ndtr(-quantile - shift) - confidence
-        density = (np.exp(-((quantile - shift) ** 2) / 2) + np.exp(-((quantile + shift) ** 2) / 2)) / np.sqrt(2 * np.pi)
+        below, above = quantile - shift, quantile + shift
+        excess = (math.erfc(-below / ROOT_TWO) - math.erfc(above / ROOT_TWO)) / 2 - confidence
+        density = (math.exp(-below * below / 2) + math.exp(-above * above / 2)) / math.sqrt(2 * math.pi)
         step = excess / density
         quantile -= step
         if abs(step) < 1e-13 * quantile:
             break
-    return float(quantile)
+    return quantile
 
 
 def smoothness_conditional_interval(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from did.project import registry
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.words import period_name
 
 WEIGHTED = "The rate of an area that merged is the mean of its parts', weighted by population."

@@ -11,7 +11,8 @@ from did.areas import waves
 from did.estimators import entry
 from did.fetch.availability import reason
 from did.project import result_files
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, Names, answer

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pandera.pandas as pa
 
-from did.project.config import Specification
+from did.project.specification import Specification
 from did.store.columns import CODE, COLUMNS, COUNT, EFFECT, NEVER, TEXT, described
 from did.store.tables import SCHEMAS
 

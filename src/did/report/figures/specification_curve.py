@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from did.errors import DidError
-from did.project.config import Indicator, Specification
+from did.project.indicator import Indicator
+from did.project.specification import Specification
 from did.report.content.choice_words import NONE, key_words, value_words
 from did.report.content.facts import SAMPLES, averaged_by, short_name
 from did.report.content.robustness_rows import leaves_out_zero

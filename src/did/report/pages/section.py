@@ -9,7 +9,8 @@ import pandas as pd
 
 from did.estimators import entries
 from did.project import result_files
-from did.project.config import Evaluation, Indicator
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
 from did.project.paths import Paths
 from did.project.registry import Source
 from did.report.content.describe import used

@@ -15,7 +15,9 @@ from did.inference.calibration import Settings
 from did.inference.headline import methods_by_rule
 from did.inference.names import METHODS
 from did.panels.specifications import design
-from did.project.config import Evaluation, Indicator, Specification
+from did.project.config import Evaluation
+from did.project.indicator import Indicator
+from did.project.specification import Specification
 from did.report.content.answer import MADE_UP
 from did.report.content.describe import effect_unit
 from did.report.content.facts import METHODS as CALLED

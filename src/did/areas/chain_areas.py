@@ -1,0 +1,134 @@
+"""Areas of one configuration of a chain of successions, such as CCGs: figures of any earlier one moved to it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from did.areas.area_audit import OR_LEAVE_OUT, area_audit_of, more_codes
+from did.areas.whole_units import refuse_uncovered
+from did.errors import DidError
+
+
+class ChainAreas:
+    """Areas of one configuration of a chain, such as the CCGs of April 2020 (``ccg_2020``)."""
+
+    def __init__(self, geography: str, folder: str | Path) -> None:
+        """Read and check the chain that ``geography`` names; raises DidError as did.areas.succession.load does."""
+        from did.areas import succession
+
+        self.geography = geography
+        self.chain, self.date = succession.load(geography, folder)
+        self._mappings: dict[str, pd.DataFrame] = {}
+        self.districts = None
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """unit, unit_name; the region comes with the table of systems."""
+        used = self.chain.codes_at(self.date)
+        return pd.DataFrame({"unit": used["code"], "unit_name": used["name"]})
+
+    @cached_property
+    def unit_of(self) -> pd.Series:
+        """Unit of every area code, ODS and GSS, of the configuration's own date and before.
+
+        Areas that were split have no one unit and are not in it.
+        """
+        found = {}
+        for start in [date for date in self.chain.configurations() if date <= self.date]:
+            mapping = self._mapping(start)
+            whole = mapping.loc[~mapping["old"].duplicated(keep=False)].set_index("old")["new"]
+            gss = self.chain.codes_at(start).set_index("code")["gss_code"]
+            found |= whole.to_dict() | {gss[old]: new for old, new in whole.items() if gss[old]}
+        return pd.Series(found)
+
+    def _mapping(self, date: str) -> pd.DataFrame:
+        """Where each area of ``date`` lies in the target configuration; kept, because it is asked for often."""
+        if date not in self._mappings:
+            self._mappings[date] = self.chain.mapping(date, self.date)
+        return self._mappings[date]
+
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Sum counts by area, of any earlier configuration, to counts by unit.
+
+        ``frame`` and results as UpperTier.counts. A code is placed by what it is, whatever its period; where its
+        ``area_type`` names a configuration (``ccg_2020``), for figures that the publisher has put on later areas, by
+        what it is in that one. A missing count (suppressed) makes its unit's count missing in that period; it is
+        never left out of a sum. Of an area that was split each unit gets its share. Raises DidError for a code that no
+        configuration up to this one has, a unit of which an area is absent in some period, and an area alongside others
+        that it is the sum of.
+        """
+        keys = [column for column in ("area_code", "period", "area_type") if column in frame]
+        placement = self._placement(frame[keys].drop_duplicates(["area_code", "period"]), where)
+        placed = frame.merge(placement, on=["area_code", "period"])
+        self._refuse_uncovered(placed, where)
+        placed["value"] = placed["value"] * placed["share"]
+        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
+        area_audit = area_audit_of(placed.sort_values(["area_code", "share"], ascending=[True, False]))
+        names = self.units.set_index("unit")["unit_name"]
+        parts = placed.groupby("area_code")["unit"].nunique()
+        split = area_audit["area_code"].map(parts) > 1
+        into = area_audit["unit"].map(names) + " (" + area_audit["unit"] + ")"
+        same = area_audit["reason"].isin(["Same boundary throughout"])
+        merged = ~same & (area_audit["area_code"] != area_audit["unit"])
+        area_audit.loc[merged, "fate"] = "merged"
+        area_audit.loc[split, "fate"] = "imputed"
+        area_audit.loc[split, "reason"] += "; most of it in " + into
+        return summed, area_audit
+
+    def _placement(self, pairs: pd.DataFrame, where: str) -> pd.DataFrame:
+        """Where each code lies, by period: area_code, old (its ODS code), day, period, unit, share, reason.
+
+        A code is taken as it was on the date that its area type names; without one, as it was on 1 April of the
+        period's year, or on the nearest day it was in use.
+        """
+        from did.areas.succession import configuration, foreign
+
+        codes = self.chain.codes
+        ods = dict(zip(codes["gss_code"], codes["code"], strict=True)) | dict(zip(codes["code"], codes["code"],
+                                                                                  strict=True))
+        life = codes.groupby("code").agg(opened=("open_date", "min"), closed=("close_date", "max"))
+        life = life.loc[life["opened"] <= self.date]
+        pairs = pairs.assign(old=pairs["area_code"].map(ods))
+        unknown = pairs.loc[~pairs["old"].isin(life.index)]
+        if len(unknown):
+            code = unknown["area_code"].iloc[0]
+            raise DidError(foreign(where, code, self.chain.describe(code), self.date, life.index)
+                           + f"; {OR_LEAVE_OUT}{more_codes(unknown['area_code'])}")
+        day = pairs["period"].str[:4] + "-04-01"
+        opened, closed = pairs["old"].map(life["opened"]), pairs["old"].map(life["closed"])
+        day = day.where(day >= opened, opened)
+        day = day.where(day <= closed, closed)
+        pairs["day"] = day.where(day <= self.date, self.date)
+        if "area_type" in pairs:
+            dated = pairs["area_type"].map(lambda area_type: configuration(area_type)[1]).astype(object)
+            pairs["day"] = pairs["day"].where(dated.isna(), dated)
+            absent = pairs.loc[dated.notna() & ((opened > pairs["day"]) | (closed < pairs["day"]))]
+            if len(absent):
+                row = absent.iloc[0]
+                raise DidError(foreign(where, row.area_code, self.chain.describe(row.area_code), row.day, life.index))
+        parts = [group.merge(self._mapping(date)[["old", "new", "share", "reason"]], on="old")
+                 for date, group in pairs.groupby("day")]
+        columns = ["area_code", "old", "day", "period", "unit", "share", "reason"]
+        return pd.concat(parts).rename(columns={"new": "unit"})[columns]
+
+    def _refuse_uncovered(self, placed: pd.DataFrame, where: str) -> None:
+        """Raise DidError unless the areas of every unit that has any are all there in every period, each once."""
+        first = self.chain.configurations()[0]
+        atoms = [self.chain.mapping(first, day)[["old", "new", "share"]].assign(day=day)
+                 for day in sorted(placed["day"].unique())]
+        atoms = pd.concat(atoms).rename(columns={"old": "atom", "new": "old", "share": "part"})
+        expected = self._mapping(first).rename(columns={"old": "atom", "new": "unit", "share": "part"})
+        refuse_uncovered(placed, atoms, expected[["atom", "unit", "part"]], where)
+
+    def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Combine rates by area to rates by unit with weights; see did.areas.boundaries.align.
+
+        Returns (unit, period, value, weight, status) and the area_audit.
+        """
+        from did.areas.boundaries import align
+
+        moved, area_audit = align(frame, self.chain, self.date, where=where, weights=weights)
+        return moved.rename(columns={"area_code": "unit"}), area_audit

@@ -1,0 +1,78 @@
+"""Ways of handing the onsets and doses of some clusters to others: all of them, or among clusters near in size."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import factorial, prod
+
+import numpy as np
+
+# A cluster changes places with one of this many nearest to it in units.
+NEAREST = 5
+
+
+def n_orders(sizes: np.ndarray) -> int:
+    """Return the number of distinct orders of a list that holds each label ``sizes`` times."""
+    return factorial(int(sizes.sum())) // prod(factorial(int(size)) for size in sizes)
+
+
+def enumerate_orders(observed: np.ndarray) -> np.ndarray:
+    """Return (assignments, clusters) every distinct order of the (clusters,) label numbers, the observed included."""
+    sizes = np.bincount(observed)
+    filled = np.full((1, len(observed)), -1)
+    for label, size in enumerate(sizes):
+        free = np.nonzero(filled < 0)[1].reshape(len(filled), -1)
+        chosen = np.array(list(combinations(range(free.shape[1]), int(size))))
+        at = free[:, chosen]
+        filled = np.repeat(filled, len(chosen), axis=0)
+        filled[np.arange(len(filled))[:, None], at.reshape(len(filled), -1)] = label
+    return filled
+
+
+def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
+    """Return (draws, treated clusters) the cluster that takes the place of each treated one, near it in size.
+
+    ``sizes`` (treated clusters,) and ``available`` (clusters,) in units. The largest is replaced first, each by one
+    drawn from the five unused clusters nearest to it (fewer where fewer are left); there must be as many clusters as
+    places. Raises nothing.
+
+    >>> near_in_size(np.array([5, 1]), np.array([1, 5]), 2, np.random.default_rng(1)).shape
+    (2, 2)
+    """
+    chosen = np.empty((draws, len(sizes)), dtype=int)
+    # A row for each cluster, in small numbers: what is done to all draws at once is then done many to an instruction.
+    free, count = np.ones((len(available), draws), dtype=bool), np.min_scalar_type(-len(available))
+    every = np.arange(draws)
+    for used, place in enumerate(np.argsort(-sizes, kind="stable")):
+        distance = np.abs(available - sizes[place])
+        order = np.argsort(distance, kind="stable")
+        # No more are taken than have been replaced, so that those further away are never needed.
+        reach = np.searchsorted(distance[order], distance[order][min(NEAREST + used, len(order)) - 1], "right")
+        order, distance = order[:reach], distance[order[:reach]]
+        rank = np.zeros((reach + 1, draws), dtype=count)   # of the unused, nearest first; after none
+        for at, cluster in enumerate(order):
+            np.add(rank[at], free[cluster], out=rank[at + 1])
+        near = np.minimum(NEAREST, rank[-1])
+        furthest = (rank[1:] < near).sum(axis=0, dtype=count)
+        # Of those as far as the last of the near ones, as many are near as there is room for, whichever.
+        first, end = (np.searchsorted(distance, distance, side)[furthest] for side in ("left", "right"))
+        nearer = rank[first, every]
+        pick = (generator.uniform(size=draws) * near).astype(count)
+        tied = nearer + (generator.uniform(size=draws) * (rank[end, every] - nearer)).astype(count)
+        pick = np.where(pick < nearer, pick, tied)
+        chosen[:, place] = order[(rank[1:] <= pick).sum(axis=0, dtype=count)]
+        free[chosen[:, place], every] = False
+    return chosen
+
+
+def near_orders(observed: np.ndarray, treated: np.ndarray, sizes: np.ndarray, draws: int,
+          generator: np.random.Generator) -> np.ndarray | None:
+    """Return (draws, clusters) label numbers with those of treated clusters on others near in size; None where the
+    clusters that are not treated have no one label. ``treated`` says it of each label, ``sizes`` are units."""
+    rest = np.unique(observed[~treated[observed]])
+    if len(rest) != 1:
+        return None
+    places = np.flatnonzero(treated[observed])
+    assignments = np.full((draws, len(observed)), rest[0])
+    assignments[np.arange(draws)[:, None], near_in_size(sizes[places], sizes, draws, generator)] = observed[places]
+    return assignments
