@@ -35,7 +35,7 @@ def outcome(kind: str, indicator: str) -> tuple[str, float, float, int]:
     lags = evaluation.specifications[evaluation.default_specification].lags
     began, processor, tried = time.perf_counter(), time.process_time(), 0
     for treatment in evaluation.treatments:
-        panel = panel_of(frame, evaluation.samples[0], treatment, evaluation)
+        panel = panel_of(frame, evaluation.sample, treatment, evaluation)
         for estimator in REGRESSIONS:
             table = calibrate(panel, estimator=estimator, options=options_of(estimator, panel, lags),
                               level=evaluation.clusters[-1], settings=settings_of(evaluation))

@@ -111,9 +111,10 @@ def calibrate(panel: Panel, *, estimator: str = "did", options: Mapping[str, obj
     handing the onsets and doses to the clusters at hand, whatever their size, as many as the draws;
     ``randomisation_near`` against assignments drawn like those that it is tried in, so that here it can err by
     simulation alone. These and ``clustered`` have five times as many assignments as the draws asked for; a method of
-    the order that lies within two simulation errors of the limit is tried in three times as many more, so that chance
-    seldom decides which one leads. Assignments without a statistic count as not rejected. An estimator that
-    `is_quick` denies is fitted again for each assignment, ``refits`` of them, without more at the border.
+    the order that lies within a simulation error of the limit is tried in three times as many more, so that chance
+    seldom decides which one leads; not so a method that comes after the wild bootstrap where this holds, since
+    it cannot lead. Assignments without a statistic count as not rejected. An estimator that `is_quick` denies is fitted
+    again for each assignment, ``refits`` of them, without more at the border.
 
     A scheme that the panel is too small for, or too large, and an estimator with ``refits`` 0 have rows with status
     ``skipped`` and the reason. Raises DidError for an unknown estimator, level, scheme or option, one that has no one

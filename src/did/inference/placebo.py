@@ -211,14 +211,6 @@ class Simple:
         """Of some of the draws."""
         return Simple(*(getattr(self, field.name)[..., draws] for field in dataclasses.fields(self)))
 
-    @staticmethod
-    def joined(parts: list[Simple]) -> Simple:
-        """Of the draws of all parts."""
-        if len(parts) == 1:
-            return parts[0]
-        return Simple(*(np.concatenate([getattr(part, field.name) for part in parts], axis=-1)
-                        for field in dataclasses.fields(Simple)))
-
 
 def simple(model: Regression, z: np.ndarray) -> Simple:
     product, own = model.products @ z.T, by_cluster((model.columns @ z.T) ** 2, model.starts)

@@ -43,8 +43,8 @@ ENUMERATED = 12
 TIED = 1e-8
 # A draw has no statistic when its variance is below this share of what the clusters' products add up to.
 VANISHED = 1e-14
-# Numbers of one block of draws.
-BLOCK = 4_000_000
+# Numbers of one block of draws, few enough to stay near the processor.
+BLOCK = 100_000
 # Where the ends of an interval are looked for, in standard errors from the estimate, and how often the step is halved.
 STEPS = np.concatenate([np.arange(0.0, 10.0, 0.5), np.geomspace(10.0, 10_000.0, 11)])
 HALVINGS = 30
