@@ -65,7 +65,7 @@ def test_words_are_the_numbers_without_stars(made):
     assert not any("*" in cell for table in made for row in table.texts() for cell in row)
     frames = tables()
     assert [first[name] for name in ("Headline 95% interval (p)", "Method", "Measured coverage")] == [
-        "4.0 to 19.0 (0.012)", "the wild cluster bootstrap", "94.4%"]
+        "4.0 to 19.0 (0.012)", "wild cluster bootstrap", "94.4%"]
     order = [column.heading for column in made[0].shown]
     assert order.index("Headline 95% interval (p)") < order.index("95% interval by area (p)")
     assert family_table(frames["estimates"], frames["headline"], FACTS, UNITS).rows["effect_unit"].nunique() == 4

@@ -26,7 +26,6 @@ from did.report.content.published import (
     observations_table,
     ranking_table,
 )
-from did.report.content.reproduction_text import printed_words, specification_words
 from did.store.evidence_tables import NUMBERS, VERDICTS
 from did.store.tables import check
 
@@ -391,7 +390,7 @@ def test_the_annex_says_which_specifications_give_the_number(tmp_path):
     assert tally["by area", "numbers: exact"] == "1" and tally["by area", "numbers: differs"] == "1"
     observed = found["observations"].iloc[0]
     assert observed[["Printed", "Cells", "Default"]].tolist() == ["4,917", "D1", "4,917"]
-    assert "window long (5,000)" in observed["These do not"]
+    assert "Period: long (5,000)" in observed["These do not"]
     number = found["numbers"].set_index("Cell").loc["D1"]
     assert number[["Specifications", "Give the number", "Sign and band too", "Observations too"]].tolist() == [
         "7", "1", "1", "1"]
@@ -400,16 +399,9 @@ def test_the_annex_says_which_specifications_give_the_number(tmp_path):
     band = found["bands"].iloc[0]
     assert band[["Cell", "Printed", "Agree", "The default"]].tolist() == [
         "D2", "sign minus, not significant", "3", "does not agree"]
-    assert band["Which"] == "lags few, lags one and (window long, lags one)"
-    moved = found["choices-that-move"].set_index("Choice").loc["window long"]
+    assert band["Which"] == "Lags: few, Lags: one and (Period: long; lags: one)"
+    moved = found["choices-that-move"].set_index("Choice").loc["Period: long"]
     assert moved.tolist() == ["D1", "+5.0", "+5.0", "5.0 to 5.0", "3"]
     assert found["ranking-a"].iloc[0][["Rank", "Specification", "Facts satisfied", "Not satisfied"]].tolist() == [
         "1", "default", "5", "D2 sign"]
     assert found["claims"].set_index("Cell").loc["D1", "Number by area"] == "exact"
-
-
-def test_words():
-    assert specification_words("") == "default"
-    assert specification_words("window=to_2019_12; lags=last_24") == "window to 2019-12, lags last 24"
-    assert printed_words(different(CLAIM, value="0.50", rounding="about")) == "about +0.50"
-    assert printed_words(different(CLAIM, value="-0.3")) == "\N{MINUS SIGN}0.3"

@@ -90,4 +90,4 @@ def test_choices_of_a_specification_are_named_in_words(monkeypatch):
             for name, value in choices_of(specification, total).items()]
     assert not [text for text in said if "_" in text]
     assert choice_words("lags=last_12; partial=any_part") == "Lags: the last 12; areas partly in: count in full"
-    assert choice_words("") == ""
+    assert choice_words("") == "default"

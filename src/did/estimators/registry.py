@@ -98,7 +98,6 @@ class Words:
     running    its name within a sentence; by default the same
     own_dates  its name among estimators that treat each cohort from its own date; by default the label
     whom       whom the treated are compared with, after "was 3 days higher"
-    instead    what it assumes in place of parallel trends, after "assumes instead that"; "" if it assumes these
     cells      the unit-periods it counts, where they are not all, after "by LDV"
     """
 
@@ -108,7 +107,6 @@ class Words:
     running: str = ""
     own_dates: str = ""
     whom: str = "than that of comparison {units}"
-    instead: str = ""
     cells: str = ""
 
 

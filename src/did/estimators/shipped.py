@@ -81,11 +81,10 @@ register(Estimator(
     needs=(LAGS,), own_dates=False, tests=("randomisation", "bias_reduced_cr2", "wild_bootstrap"), in_run=_with_lags,
     words=Words(
         summary="The outcome after onset regressed on all outcomes before it, an effect of each period, and treatment. "
-        "It takes {units} with the same past to have gone on alike.",
+        "It takes {units} with the same past to have gone on alike, which these data cannot test.",
         source="O'Neill, Kreif, Grieve, Sutton and Sekhon 2016, Health Serv. Outcomes Res. Method. 16:1-21",
         short="LDV", running="lagged dependent variable",
         whom="than that of comparison {units} with the same outcomes before then",
-        instead="{units} with the same past would have gone on alike, which cannot be tested with these data",
         cells="those from the onset on")))
 
 register(Estimator(
@@ -99,12 +98,12 @@ register(Estimator(
     needs=(LAGS,), own_dates=False, tests=("randomisation", "jackknife"), in_run=_with_lags,
     words=Words(
         summary="As the lagged dependent variable, with the outcomes before onset shrunk towards their mean by as much "
-        "as predicts best before onset. It takes {units} with much the same past to have gone on alike.",
+        "as predicts best before onset. It takes {units} with much the same past to have gone on alike, which these "
+        "data cannot test.",
         source="Hoerl and Kennard 1970, Technometrics 12:55-67; O'Neill, Kreif, Grieve, Sutton and Sekhon 2016, Health "
         "Serv. Outcomes Res. Method. 16:1-21",
         short="LDV, ridge", running="lagged dependent variable with shrunken lags",
         whom="than that of comparison {units} with much the same outcomes before then",
-        instead="{units} with much the same past would have gone on alike, which cannot be tested with these data",
         cells="those from the onset on")))
 
 register(Estimator(

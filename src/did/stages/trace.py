@@ -95,6 +95,7 @@ def traces(indicators: Collection[str], estimates: pd.DataFrame, evaluation: Eva
     ``estimates`` is that table. Raises DidError for another table that is missing.
     """
     verdicts, files, found = tables.read("verdicts", paths.answers), Files(paths, is_hashed=False), []
+    estimates = estimates.loc[estimates["estimand"].eq("overall") & estimates["cluster"].eq(evaluation.clusters[0])]
     for name in indicators:
         indicator = load_indicator(name, evaluation.indicators_folder)
         rows = estimates.loc[estimates["indicator"].eq(name)]

@@ -20,7 +20,7 @@ from did.words import decimals_for, listed, number, short_decimals, singular
 NUMBER = {
     "exact": "We get the same number.",
     "close": "We get nearly the same number.",
-    "differs": "We get a different number.",
+    "differs": "We get another number.",
     "agrees": "We find what was printed.",
     "not_printed": "",
     "cannot_run": "",
@@ -47,8 +47,8 @@ AGAIN = {"not_shown": ("", "It is not shown to be an effect", " either{and_but}.
 # Code of what decides, or of what a step found -> what is said of it after "but" or "and".
 CHECKS = {
     "rests_on": "without {rests_on} it is {without}",
-    "detrended_turns_round": "it turns round once earlier trends are allowed for",
-    "detrended_holds_zero": "it fades once earlier trends are allowed for",
+    "detrended_turns_round": "without earlier trends it turns round",
+    "detrended_holds_zero": "without earlier trends it fades",
     "placebo_onsets_as_large": "changes as large happened before anything was done",
     "estimators_differ_in_sign": "methods that give each wave its own date differ on its direction",
     "intervals_hold_zero": "it fades where each wave has its own date",
@@ -58,8 +58,8 @@ CHECKS = {
 # Why something cannot be run or judged.
 NOT_RUN = REASONS | {"not_calibrated": "no method of inference could be tried on it",
                      "no_method_gives_an_interval": "no method gives it an interval"}
-NOT_SHOWN = "“Not shown” is not “no effect”: it could be chance."
-PRINTED = "“Printed” is as published, “ours” from the publishers' own files; plus means a rise."
+NOT_SHOWN = "“Not shown” is not “no effect”."
+PRINTED = "“Printed” is as published, “ours” from publishers' files; plus means a rise."
 # Verdict -> what is counted under it, one and many; every other counts as not shown.
 COUNTED = {"holds": ("holds", "hold"), "fragile": ("is fragile", "are fragile"),
            "contradicted": ("is contradicted", "are contradicted"),

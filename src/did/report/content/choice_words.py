@@ -42,11 +42,11 @@ def value_words(key: str, value: str, known: Mapping[str, Mapping[str, str]] = V
 
 
 def choice_words(choices: str) -> str:
-    """Return choices (``key=value; key=value``) in words: ``Areas partly in: by population``; "" without any.
+    """Return choices (``key=value; key=value``) in words: ``Areas partly in: by population``; without any, ``default``.
 
     >>> choice_words("lags=last_12; window=to_2019_12")
     'Lags: the last 12; period: to 2019-12'
     """
     parts = [part.split("=", 1) for part in choices.split("; ") if part]
     said = [f"{key_words(key)}: {value_words(key, value)}" for key, value in parts]
-    return "; ".join([*said[:1], *(f"{text[:1].lower()}{text[1:]}" for text in said[1:])])
+    return "; ".join([*said[:1], *(f"{text[:1].lower()}{text[1:]}" for text in said[1:])]) or "default"

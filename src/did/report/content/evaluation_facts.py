@@ -42,7 +42,7 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
         total=headline.id,
         parts=shown.parts if set(shown.parts) <= set(by_name) else (),
         sum_to_zero=shown.sum_to_zero if set(shown.sum_to_zero) <= set(by_name) else (),
-        measure=_measures(members, evaluation),
+        measure="",
         first="",
         last="",
         onset="",
@@ -64,7 +64,6 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
             *([OWN_DATES] if evaluation.waves.table else []),
             *(fact.text for fact in publication.context if family in (fact.families or [])),
         ],
-        caveats=_caveats(members),
         samples=samples_of(evaluation),
         treatments=treatments_of(evaluation),
         clusters=levels(evaluation),
@@ -75,8 +74,8 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
 def outcome_facts(facts: Facts, indicator: Indicator, evaluation: Evaluation) -> Facts:
     """Return the facts of one outcome alone: those of its family, with this outcome as the headline."""
     alone = replace(
-        facts, outcomes={indicator.id: indicator.label}, total=indicator.id, measure=measure(indicator, evaluation),
-        parts=(), sum_to_zero=(), directions={indicator.id: indicator.direction}, caveats=indicator.caveats)
+        facts, outcomes={indicator.id: indicator.label}, total=indicator.id, parts=(), sum_to_zero=(),
+        directions={indicator.id: indicator.direction})
     return _about(indicator, alone, evaluation)
 
 
@@ -85,7 +84,8 @@ def _about(indicator: Indicator, facts: Facts, evaluation: Evaluation) -> Facts:
     first, last = span(indicator, evaluation)
     others = [name for name in evaluation.estimators
               if entry(name).overall and name != indicator.published_estimator]
-    return replace(facts, effect=effect_unit(indicator, evaluation), first=first, last=last,
+    return replace(facts, measure=measure(indicator, evaluation), caveats=indicator.caveats,
+                   effect=effect_unit(indicator, evaluation), first=first, last=last,
                    onset=onset(indicator, evaluation), frequency=indicator.frequency,
                    estimator=indicator.published_estimator,
                    other_estimator=others[0] if others else indicator.published_estimator)
@@ -196,23 +196,3 @@ def _counted(evaluation: Evaluation) -> str:
     """When the dose was counted, as a sentence; "" if that is not said."""
     when = evaluation.dose_counted
     return f"The dose was counted {when}, after the effects it is to explain." if when else ""
-
-
-def _caveats(members: Sequence[Indicator]) -> list[str]:
-    """The indicators' caveats, each once; one that does not concern all begins with those it does."""
-    found: dict[str, list[str]] = {}
-    for each in members:
-        for caveat in each.caveats:
-            found.setdefault(caveat, []).append(each.label)
-    return [caveat if len(labels) == len(members) else f"{listed(labels)}: {caveat}"
-            for caveat, labels in found.items()]
-
-
-def _measures(members: Sequence[Indicator], evaluation: Evaluation) -> str:
-    """Unit of a family's outcomes; where they differ, each with the outcomes it is of."""
-    units: dict[str, list[str]] = {}
-    for each in members:
-        units.setdefault(measure(each, evaluation), []).append(each.label)
-    if len(units) == 1:
-        return next(iter(units))
-    return "; ".join(f"{unit} ({listed(labels)})" for unit, labels in units.items())

@@ -21,10 +21,9 @@ SAMPLES = {"full": "full sample", "wave_two_removed": "wave two removed"}
 TREATMENTS = {"binary": "Binary", "intensity": "Intensity"}
 # Methods of inference in running text.
 METHODS = {name: known.label for name, known in REGISTERED.items()} | {
-           "wild_bootstrap": "the wild cluster bootstrap", "CR2": "CR2", "CR3": "CR3",
-           "randomisation": "randomisation of whole clusters by t",
-           "randomisation_estimate": "randomisation of whole clusters by the estimate",
-           "randomisation_near": "randomisation of whole clusters near in size by t", "clustered": "clustered errors",
+           "wild_bootstrap": "wild cluster bootstrap", "CR2": "CR2", "CR3": "CR3",
+           "randomisation": "randomisation by t", "randomisation_estimate": "randomisation by the estimate",
+           "randomisation_near": "randomisation by t, near in size", "clustered": "clustered errors",
            "clustered_unit": "errors clustered by unit"}
 # How long a period of each frequency is called.
 PERIODS = {"M": "month", "Q": "quarter", "Y": "year"}

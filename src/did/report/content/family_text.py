@@ -15,8 +15,8 @@ from did.words import count, listed, p_value, period_name, plural, short_decimal
 EFFECT = ("From {onset} on, the outcome of the {treated} treated {units}{within} was {size} {unit} {way} {whom} "
           "({others} of them). This is by {estimator}{published}.")
 MARGIN = "The margin of error runs from {span} (95% interval, {p}), found by {method}{coverage}. {so}{direction}"
-COVERAGE = ": tried on these very data where nothing was done, such intervals were right {share}% of the time"
-NONE_HOLDS = ", which is too far from 95%, as is every other method here"
+COVERAGE = ", which on these data was right {share}% of the time where nothing was done"
+NONE_HOLDS = ": too far from 95%, as is every other method here"
 UNKNOWN = "; how often such intervals are right could not be measured here ({why})"
 # Method of inference -> how it finds the margin; others by their names.
 FOUND_BY = {
@@ -31,8 +31,8 @@ FOUND_BY = {
 HOLDS_ZERO = "It includes zero: the difference could be chance."
 LEAVES_OUT = "It leaves out zero: the difference is unlikely to be chance alone."
 NO_MARGIN = "No method gives it a margin of error: {why}."
-TREND = ("Before {onset} the treated {units} already moved away from the others, by {slope} each {period} ({tests}); "
-         "difference-in-differences takes this to be none{other}.")
+TREND = ("Before {onset} the treated {units} moved away from the others by {slope} each {period} ({p}, errors "
+         "clustered {by}); difference-in-differences takes this to be none.")
 DIRECTIONS = {"higher_better": " More is better.", "lower_better": " More is worse."}
 DOSE = ("The largest dose ({dose}) is that of {systems}: {n} of the {all} treated {units} ({share}%), which weigh "
         "accordingly.")
@@ -99,23 +99,18 @@ def _groups(facts: Facts) -> dict[str, str]:
 
 def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[Sentence]:
     """Return what the linear trend test of the headline outcome says; none without one."""
-    rows = [only(diagnostics, indicator=facts.total, specification=facts.specification,
-                 sample=next(iter(facts.samples)), diagnostic="linear_pretrend",
-                 treatment=next(iter(facts.treatments)), cluster=cluster) for cluster in facts.clusters]
-    tests = [(row, name) for row, name in zip(rows, facts.clusters.values(), strict=True)
-             if row is not None and row["status"] == "done"]
+    cell = {"indicator": facts.total, "specification": facts.specification, "sample": next(iter(facts.samples)),
+            "treatment": next(iter(facts.treatments)), "diagnostic": "linear_pretrend"}
+    rows = [(only(diagnostics, **cell, cluster=cluster), by) for cluster, by in facts.clusters.items()]
+    tests = [(row, by) for row, by in rows if row is not None and row["status"] == "done"]
     if not tests:
         return []
-    slope = tests[0][0]
+    slope, by = tests[-1]
     error = abs(slope["value"]) / slope["statistic"] ** 0.5 if slope["statistic"] > 0 else None
     decimals = row_decimals(pd.DataFrame({"estimate": [slope["value"]], "std_error": [error]}))[0]
-    named = [entry(name) for name in dict.fromkeys([facts.estimator, facts.other_estimator]) if name]
-    other = "".join(f", and {each.running} that {each.words.instead.format(units=facts.units)}"
-                    for each in named if each.words.instead)
     return [Sentence(TREND, {
         "onset": period_name(facts.onset), "units": facts.units, "slope": Amount(slope["value"], decimals, signed=True),
-        "period": PERIODS[facts.frequency], "other": other,
-        "tests": listed(f"{p_value(row['p_value'])} with errors clustered {name}" for row, name in tests)})]
+        "period": PERIODS[facts.frequency], "p": p_value(slope["p_value"]), "by": by})]
 
 
 def dose_sentences(facts: Facts) -> list[Sentence]:
@@ -146,11 +141,11 @@ def terms(facts: Facts, *, published: bool) -> list[tuple[str, Sentence]]:
                            "difference could be chance, which does not show that there was no effect. p is how often "
                            "chance alone gives a difference as large.",
         "Method": "How the margin is found. A bootstrap draws the data again by whole {groups}; randomisation gives "
-                  "the treatment to other {groups} and sees how large a difference comes of it; CR2 and CR3 correct "
-                  "clustered errors for few {groups}; the jackknife leaves out one of the {groups} at a time.",
+                  "the treatment to others and sees how large a difference comes of it; CR2 and CR3 correct clustered "
+                  "errors for few {groups}; the jackknife leaves out one at a time.",
         "Measured coverage": "How often the margin of error was right when {groups} where nothing was done were taken "
                              "as treated in place of the treated ones. It should be close to 95%.",
-        "Clustered by": "Errors clustered by {group} allow for {units} of one {group} that move together. Clustered by "
+        "Clustered by": "Errors clustered by {group} allow for {units} of one {group} that move together; clustered by "
                         "{unit} they take {units} as independent, which with few treated {groups} promises too much."
         if level != "unit" else "Errors allow for months or years of one {unit} that move together.",
         "The figures": "A circle is an estimate and the bar through it its margin of error; the thick blue bar is our "

@@ -10,9 +10,9 @@ import pandas as pd
 from did.estimators.registry import TWO_WAY
 from did.evidence.comparison import REASONS
 from did.evidence.ranking import never_satisfied
-from did.project.claims import rounds_to
+from did.project.claims import printed_range, rounds_to
+from did.report.content.choice_words import choice_words
 from did.report.content.facts import PERIODS, Facts, Front, short_name
-from did.report.content.reproduction_text import printed_range_of, specification_words
 from did.report.content.sentence import Amount, Sentence, Span
 from did.report.content.table import Column, Table, interval_of, row_decimals, side_by_side, text_table
 from did.words import count, decimals_for, listed, number, period_name, short_decimals
@@ -227,13 +227,13 @@ def numbers_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
         decimals = max(decimals_for(row.std_error), short_decimals(row.published_value))
         nearest = cell.loc[(cell["estimate"] - row.published_value).abs().idxmin()]
         lines.append({
-            "Cell": row.claim, "Printed": row.as_printed, "Stands for": printed_range_of(text, row.rounding),
+            "Cell": row.claim, "Printed": row.as_printed, "Stands for": _range(text, row.rounding),
             "Ours": number(row.estimate, decimals, signed=True), "Specifications": len(cell),
             "Give the number": int(value.sum()), "Sign and band too": int(band.sum()),
             "Observations too": int(whole.sum()), "Were it exact": int(exact.sum()),
             "Which": _names(cell.loc[best]) if value.any() else "none",
             "Nearest": f"{number(nearest['estimate'], decimals, signed=True)}: "
-                       f"{specification_words(nearest['choices'])}",
+                       f"{choice_words(nearest['choices'])}",
             "All lie from": str(Span(cell["estimate"].min(), cell["estimate"].max(), decimals))})
     return text_table("numbers", "Printed numbers, and how many specifications give them", lines, right=[
         "Specifications", "Give the number", "Sign and band too", "Observations too", "Were it exact"],
@@ -292,7 +292,7 @@ def observations_table(reproduction: pd.DataFrame, varied: Varied, families: Map
                                                      ""),
             "Default": "" if default is None else count(default["n_obs"]), "Specifications": len(own),
             "Give it": int(gives.sum()), "Among choices of rows, these give it": _names(own.loc[gives & deciding]),
-            "These do not": listed(f"{specification_words(row.choices)} ({count(row.n_obs)})"
+            "These do not": listed(f"{choice_words(row.choices)} ({count(row.n_obs)})"
                                    for row in own.loc[~gives & deciding].itertuples())})
     return text_table("observations", "Which specifications give the printed number of observations", lines,
                       right=["Specifications", "Give it"], file="tables/specifications.csv")
@@ -315,7 +315,7 @@ def ranking_table(part: pd.DataFrame, facts: Facts) -> Table:
                *(Column(name, heading, "count") for name, heading in (
                    ("facts_satisfied", "Facts satisfied"), ("facts_printed", "Facts printed"), ("values", "Values"),
                    ("signs", "Signs"), ("bands", "Bands"), ("ns", "Observations"))), Column("lost", "Not satisfied")]
-    shown = shown.assign(words=shown["choices"].map(specification_words),
+    shown = shown.assign(words=shown["choices"].map(choice_words),
                          lost=shown["not_satisfied"].str.replace("significance", "band"))
     never = [fact.replace("significance", "band") for fact in never_satisfied(part)]
     best = int(part["rank"].eq(1).sum())
@@ -339,7 +339,7 @@ def choices_table(moved: pd.DataFrame, varied: Varied) -> Table:
         largest = rows.assign(size=rows["difference"].abs()).groupby(["choice", "value"], sort=False)["size"].max()
         for (choice, value), _ in largest.sort_values(ascending=False, kind="stable").head(TOP).items():
             here = rows.loc[rows["choice"].eq(choice) & rows["value"].eq(value)].set_index("design")
-            line = {"Cell": claim, "Choice": specification_words(f"{choice}={value}"), "Alone": "",
+            line = {"Cell": claim, "Choice": choice_words(f"{choice}={value}"), "Alone": "",
                     "Mean over the product": "", "Smallest to largest": "", "Pairs": None}
             if "one_at_a_time" in here.index:
                 line["Alone"] = number(here.loc["one_at_a_time", "difference"], decimals, signed=True)
@@ -353,8 +353,14 @@ def choices_table(moved: pd.DataFrame, varied: Varied) -> Table:
                       file="tables/choices.csv")
 
 
+def _range(value: str, rounding: str) -> str:
+    """What a printed number stands for: ``35 to 45``."""
+    low, high = (float(end) for end in printed_range(value, rounding))
+    return f"{number(low, short_decimals(low))} to {number(high, short_decimals(high))}"
+
+
 def _names(cell: pd.DataFrame) -> str:
     """Specifications in words, those with the fewest choices first."""
     keys = [name for name in ("n_choices", "specification") if name in cell]
-    words = [specification_words(text) for text in cell.sort_values(keys, kind="stable")["choices"]]
-    return listed((f"({word})" if ", " in word else word for word in words), at_most=LISTED) if words else "none"
+    words = [choice_words(text) for text in cell.sort_values(keys, kind="stable")["choices"]]
+    return listed((f"({word})" if "; " in word else word for word in words), at_most=LISTED) if words else "none"

@@ -26,6 +26,9 @@ ESTIMATE = Column("estimate", "Estimate", "signed", "unit of the row", "estimate
 NOTE = Column("note", "Remarks")
 HOW = [Column("method", "Method", explained="method", empty="[x]"),
        Column("coverage", "Measured coverage", "share", "share, 0 to 1", "coverage", empty="[x]")]
+# Columns of the diagnostics that no words are made of.
+UNWORDED = ["specification", "sample", "value", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units",
+            "n_treated", "n_clusters", "n_treated_clusters", "is_synthetic"]
 OBSERVATIONS = Column("n_obs", "Observations", "count", "number", "observations")
 # Estimates that a table of overall effects has, and what each is an average over.
 OVER = {"overall": "", "overall_cohort": ", average over cohorts", "overall_calendar": ", average over periods",
@@ -169,7 +172,8 @@ def calendar_table(estimates: pd.DataFrame, names: Names) -> Table:
 
 def diagnostics_table(diagnostics: pd.DataFrame, names: Names) -> Table:
     """Return a row per diagnostic, those that were skipped with the reason."""
-    rows, records = diagnostics, diagnostics.to_dict("records")
+    rows = diagnostics
+    records = rows.drop(columns=UNWORDED).to_dict("records")
     words = [name.replace("_", " ") for name in rows["diagnostic"]]
     shown = names.named(rows).assign(
         of=[item(row, treatment=False, clusters=names.clusters) for row in records],

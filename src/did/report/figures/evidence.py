@@ -12,8 +12,8 @@ from did.report.figures.forest import draw_forest
 from did.report.figures.style import Frame
 
 NOTHING = "No estimate has an interval to judge it by."
-SIMPLER = ("Lines are 95% margins of error. Those of the checks are found in the usual way, which makes them too "
-           "narrow where few groups took part.")
+SIMPLER = ("Lines are 95% margins of error; those of the checks, found in the usual way, are too narrow where few "
+           "groups took part.")
 
 
 @style.drawing

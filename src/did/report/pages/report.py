@@ -88,7 +88,8 @@ def report_html(report: Report) -> str:
         families=[_family(report, family) for family in families],
         waves=replace(picture(report.paths, f"timing_{first.total}", caption="Who is treated when"),
                       id="figure-timing"),
-        sources=background.sources_table(report.sources, manifests), data=_data(report, families),
+        sources=background.sources_table(report.sources, manifests).slim(keep={"Source", "Publisher", "Licence"}),
+        data=_data(report, families),
         methods=background.methods(shown, evaluation, "Estimators"),
         others=background.methods([name for name in estimators if name not in shown], evaluation,
                                   "Other estimators"),
@@ -139,7 +140,7 @@ def _data(report: Report, families: Mapping[str, Facts]) -> list[tuple[str, list
         kept = fates(report.tables["area_audit"], facts)
         areas = ", ".join(f"{n:,} {words}" for words, n in kept)
         found.append((facts.title, [
-            f"{facts.measure[:1].upper()}{facts.measure[1:]}, {period_name(facts.first)} to "
+            f"{facts.outcomes[facts.total]}: {facts.measure}, {period_name(facts.first)} to "
             f"{period_name(facts.last)}.", str(panel_sentence(report.tables["estimates"], facts)),
             f"Of the areas in the publishers' files: {areas}.", *facts.caveats]))
     return found
