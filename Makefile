@@ -3,8 +3,9 @@
 # make test                     every test
 # make run PROFILE=profiles/slurm       the same on a cluster (docs/cluster.md)
 # make cluster-test             the demonstration through a real one-node Slurm, byte for byte as here
-# make bench                    time and memory of everything, into docs/benchmarks.md (a quarter of an hour, its own
-#                               .bench-venv); one part: make bench ARGS="--only scaling"
+# make bench                    time and memory of everything, into docs/benchmarks.md (ten minutes, its own .bench-venv);
+#                               one part: make bench ARGS="--only scaling"; what got slower than at a commit:
+#                               make bench ARGS="--against main"; a folder through Slurm: ARGS="--only cluster"
 # make fault-test               kills, full disks, changed bytes and other faults; writes docs/reliability.md (half an hour)
 # make docs                     the docs as a site in site/ (its own .docs-venv); two minutes, as it runs their code
 # make audit                    known vulnerabilities of the pinned packages (needs the network)

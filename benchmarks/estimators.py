@@ -34,7 +34,7 @@ import peers
 import pyarrow as pa
 from peers import Case, Contender, Data
 
-SECONDS, GIGABYTES = 60, 8
+SECONDS, GIGABYTES = 30, 8
 # Calls slower than this (s) are not repeated, in a whole run and a quick one.
 REPEATED, REPEATED_QUICK = 5.0, 0.3
 ERROR_TOLERANCE = 1e-6
@@ -71,11 +71,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class Times:
-    """How many times faster than the fastest peer a case of a size is to be, in one run."""
+    """How many times faster than the fastest peer a case of a size is to be, in one run; ``reading`` with our time from
+    a table to a Panel."""
 
     size: str
     case: str
     least: float
+    reading: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,14 @@ def dtoc() -> Data:
 
 
 SIZES = (
-    Size("149 x 107", dtoc, ALL, "3 cohorts of 41, 41 and 31 units", 2.0),
-    Size("500 x 60", lambda: peers.made(500, 60, {20: 60, 30: 60, 40: 60}), ALL, "3 cohorts of 60 units", 2.0),
+    Size("149 x 107", dtoc, ALL, "3 cohorts of 41, 41 and 31 units", 1.0),
+    Size("500 x 60", lambda: peers.made(500, 60, {20: 60, 30: 60, 40: 60}), ALL, "3 cohorts of 60 units", 1.0),
     Size("5,000 x 120", lambda: peers.made(5_000, 120, {30: 600, 48: 600, 66: 600, 84: 600, 102: 600}), LARGE,
-         "5 cohorts of 600 units", 6.0),
+         "5 cohorts of 600 units", 2.0),
     Size("7,000 x 120", lambda: peers.made(7_000, 120, {30: 840, 48: 840, 66: 840, 84: 840, 102: 840}), OURS,
-         "5 cohorts of 840 units; ours alone", 4.0),
+         "5 cohorts of 840 units; ours alone", 1.0),
     Size("50,000 x 60", lambda: peers.made(50_000, 60, {12: 6_000, 21: 6_000, 30: 6_000, 39: 6_000, 48: 6_000}),
-         (peers.READING, *peers.GROUP_TIME, *OURS_LARGE), "5 cohorts of 6,000 units; some by ours alone", 6.0),
+         (peers.READING, *peers.GROUP_TIME, *OURS_LARGE), "5 cohorts of 6,000 units; some by ours alone", 3.0),
 )
 QUICK = ("149 x 107", "500 x 60")
 BUDGETS = (
@@ -144,6 +146,8 @@ TIMES = (
     Times("50,000 x 60", "group-time effects", 20), *(
         Times(size, case, 5) for case in ("two-way", "two-way event study", "Sun and Abraham", "imputation", "stacked")
         for size in ("149 x 107", "5,000 x 120")),
+    *(Times(size, "group-time effects", 3, reading=True)
+      for size in ("149 x 107", "500 x 60", "5,000 x 120", "50,000 x 60")),
 )
 
 
@@ -337,8 +341,10 @@ def times(measured: Mapping[str, list[Measured]]) -> list[str]:
         if ours is None or not peers_of:
             continue
         fastest = min(peers_of, key=lambda row: row.seconds)
-        found = fastest.seconds / ours.seconds
-        lines.append(f"| {wanted.case} | {wanted.size} | {fastest.contender.who} | {found:.1f} | {wanted.least:g} | "
+        reading = next(row.seconds for row in measured[wanted.size] if row.case == peers.READING.name)
+        found = fastest.seconds / (ours.seconds + reading * wanted.reading)
+        what = f"{wanted.case}, reading included" if wanted.reading else wanted.case
+        lines.append(f"| {what} | {wanted.size} | {fastest.contender.who} | {found:.1f} | {wanted.least:g} | "
                      f"{'met' if found >= wanted.least else '**not met**'} |")
     return lines
 

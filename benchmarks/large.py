@@ -26,6 +26,9 @@ PERIODS = np.arange(2001, 2011)
 COHORTS = {2004: 0.2, 2006: 0.2, 2008: 0.2}
 MEMORY_MB, SECONDS = 2_000, 3_000
 COLUMNS = ("--outcome", "y", "--unit", "id", "--period", "t", "--cohort", "g", "--estimator", "callaway_santanna")
+# What the command imports.
+IMPORTS = ("import did.cli.panels, did.stages.estimate, did.stages.estimate_folder, pyarrow.parquet, scipy.stats, "
+           "did.diagnostics.group_time_pretest, did.estimators.callaway_santanna; did.cli.panels.estimator_options()")
 
 
 def write(folder: Path, n_units: int, n_files: int) -> None:
@@ -79,6 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
             (folder / "tenth" / part.name).symlink_to(part)
         parquet.write_table(pa.concat_tables([parquet.read_table(part) for part in tenth]), folder / "tenth.parquet")
         tables = {}
+        imports = run([sys.executable, "-c", IMPORTS], folder, SECONDS)
         for name, source, n in (("one file", folder / "tenth.parquet", n_units // 10),
                                 ("the same as a folder", folder / "tenth", n_units // 10),
                                 ("the whole folder", folder / "parts", n_units)):
@@ -87,6 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
             megabytes = n * len(PERIODS) * 8 / 1e6
             rows.append([name, f"{n:,}", number(megabytes), used.failure or number(used.seconds),
                          number(used.processor), number(used.megabytes),
+                         number((used.megabytes - imports.megabytes) * 2**20 / 1e6 / megabytes, 2)
+                         if name == "one file" else "",
                          "" if found is None else number(from_truth(found))])
             wrong |= found is None or from_truth(found) > 5
             wrong |= name == "the whole folder" and not used.megabytes < MEMORY_MB
@@ -102,9 +108,9 @@ def main(arguments: list[str] | None = None) -> int:
         "of a fifth of the units, effects known. `did estimate`, from the start of the program to the table on the "
         "screen and in a file: group-time effects, all averages, errors by unit. A folder is read one file at a time "
         "and summed to the moments of its cohorts, so that memory grows with the largest file, and by eight bytes a "
-        "unit.", "",
+        f"unit. Imports alone hold {number(imports.megabytes)} MB.", "",
         *table(["", "units", "outcomes, MB", "seconds", "processor time, s", "largest process, MB",
-                "standard errors from the truth, at most"], rows), "",
+                "above its imports, times the outcomes", "standard errors from the truth, at most"], rows), "",
         f"One file and the same rows as a folder differ by {gap:.0e} standard errors at most."]))
     return int(wrong)
 

@@ -3,6 +3,7 @@
     make bench                                     # builds .bench-venv, then measures everything
     make bench ARGS="--only scaling --only floor"  # these parts; the page keeps what it had of the others
     make bench ARGS="--quick"                      # small sizes, to the screen only
+    make bench ARGS="--against main"               # what got slower than at that commit, to the screen only
 
 A part that fails or takes too long is written into the page as such. Exits with 1 if one did, or found something over
 its budget or beyond its tolerance.
@@ -26,8 +27,10 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 # Part -> the longest it may take, s; in the order of the page. Each is a script alongside this one that prints
 # Markdown.
-PARTS = {"estimators": 900, "large": 300, "floor": 120, "scaling": 400, "stages": 400, "dag": 500, "sweep": 600,
-         "calibration": 120}
+PARTS = {"estimators": 900, "large": 300, "cluster": 1_800, "floor": 120, "scaling": 400, "stages": 400, "dag": 500,
+         "sweep": 600, "calibration": 120}
+# Measured when asked for, with what their environment has besides: a Slurm, which `make cluster-test` installs.
+ASKED = {"cluster": {"PYTHONPATH": str(HERE.parent / ".cluster")}}
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "RAYON")}
 
 
@@ -41,8 +44,8 @@ def measured(part: str, seconds: float, *, quick: bool) -> tuple[str, bool]:
     """Return the Markdown of a part, and whether it ended well within ``seconds``."""
     words = [sys.executable, str(HERE / f"{part}.py"), *(["--quick"] if quick else [])]
     began = time.monotonic()
-    process = subprocess.Popen(words, env=os.environ | THREADS, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, start_new_session=True)
+    process = subprocess.Popen(words, env=os.environ | THREADS | ASKED.get(part, {}), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         text, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -80,9 +83,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", choices=list(PARTS), help="a part; may be given again")
     parser.add_argument("--quick", action="store_true", help="small sizes, to the screen only")
+    parser.add_argument("--against", metavar="COMMIT", help="what got slower than at that commit, to the screen only")
     given = parser.parse_args(arguments)
+    if given.against:
+        words = [sys.executable, str(HERE / "against.py"), given.against, *(["--quick"] if given.quick else [])]
+        return subprocess.run(words, env=os.environ | THREADS, check=False).returncode
     failed = []
-    for part in given.only or PARTS:
+    for part in given.only or [part for part in PARTS if part not in ASKED]:
         began = time.monotonic()
         text, well = measured(part, PARTS[part], quick=given.quick)
         failed += [] if well else [part]

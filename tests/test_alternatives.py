@@ -119,6 +119,15 @@ def test_years_and_ends_leave_out_outcomes_only(panel):
     assert "nothing to leave out" in nothing
 
 
+def test_a_panel_without_a_year_is_fitted_as_the_regression_it_is(panel):
+    for _, kept in alternatives.without_each_year(panel):
+        fit, found = design_of("did", kept).fit(), estimate("did", kept)
+        assert found.estimate[0] == pytest.approx(fit.coefficient[0], rel=1e-11)
+        np.testing.assert_allclose(found.influence, fit.influence, rtol=1e-8, atol=1e-12)
+        assert (found.n_obs, found.n_parameters) == (fit.n_obs, 1 + fit.n_periods) == (60 * 15, 16)
+        assert found.note == "60 of 960 unit-periods have no outcome or no weight and are left out"
+
+
 def test_placebos_see_nothing_after_onset(panel):
     variants = list(alternatives.placebo_onsets(panel))
     assert [what.period for what, _ in variants] == [str(year) for year in range(2008, 2002, -1)]

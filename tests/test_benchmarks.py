@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import against  # noqa: E402
 import dag  # noqa: E402
 import measuring  # noqa: E402
 import stages  # noqa: E402
@@ -72,3 +73,14 @@ def test_every_stage_has_a_job_in_the_demonstration_run(tmp_path):
     jobs = stages.commands(stages.project(tmp_path))
     assert all(jobs[stage] for stage in stages.STAGES)
     assert "dtoc_total" in stages.one_of(jobs["fit"]) and "nhs_england_dtoc" in stages.one_of(jobs["observe"])
+
+
+def test_what_got_slower_or_larger_is_found_and_noise_is_not():
+    theirs = {"same": [[1.0, 50], [2.0, 50], [1.5, 50]], "slower": [[1.0, 50]] * 3, "larger": [[1.0, 50]] * 3,
+              "small": [[1.0, 1]] * 3, "gone": [[1.0, 1]] * 3}
+    ours = {"same": [[1.2, 51], [2.0, 51], [1.9, 51]], "slower": [[1.2, 50], [1.3, 50], [1.15, 50]],
+            "larger": [[0.5, 60]] * 3, "small": [[1.0, 2]] * 3, "new": [[1.0, 1]] * 3}
+    rows, bad = against.compared(ours, theirs)
+    assert bad == ["slower: slower", "larger: larger"]
+    assert [row[0] for row in rows] == ["same", "slower", "larger", "small", "new", "gone"]
+    assert rows[1][1:4] == ["1,000", "1,200", "1.2"] and rows[4][-1] == "not there before"

@@ -87,6 +87,37 @@ def test_places_are_taken_by_clusters_near_in_size_and_each_once():
     assert len({tuple(row) for row in chosen.tolist()}) > 50
 
 
+def test_a_place_is_taken_by_one_of_the_five_nearest_that_are_left():
+    """Of unequal sizes with ties; written out draw by draw."""
+    available, sizes = np.array([1, 9, 4, 4, 4, 6, 2, 2, 7, 4, 4, 3]), np.array([3, 8, 4, 4, 1])
+    chosen = near_in_size(sizes, available, 400, np.random.default_rng(3))
+    for row in chosen:
+        left = set(range(len(available)))
+        for place in np.argsort(-sizes, kind="stable"):
+            nearest = sorted(abs(available[one] - sizes[place]) for one in left)[:5]
+            assert row[place] in left and abs(available[row[place]] - sizes[place]) <= nearest[-1]
+            left.remove(row[place])
+    # Five are as near to the last place as any: each is as likely, whichever has been taken before.
+    share = np.bincount(near_in_size(np.array([4]), available, 20_000, np.random.default_rng(4))[:, 0]) / 20_000
+    assert share[[2, 3, 4, 9, 10]] == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize("estimator", ["did", "ldv"])
+def test_a_bootstrap_from_the_basis_is_that_from_pairs_of_signs(estimator):
+    panel = panel_of(3, sizes=(5, 4, 3, *([3] * 20)), dose=True)
+    model, available = placebo.regression(panel, pd.factorize(panel.clusters["system"])[0], estimator, "last_3",
+                                          np.array([48]))
+    compact, generator = placebo.compact(model), np.random.default_rng(1)
+    z = np.where(generator.uniform(size=(20, len(available))) < 0.2, 1.5, 0.0)
+    z[:, 0] = 1.0
+    found = placebo.simple(compact, z)
+    v = 1.0 - 2.0 * generator.integers(0, 2, size=(len(available), 99))
+    size = (found.spread * found.square)[:, None]
+    parts = found.product.T / size, found.own_square.T / found.square[:, None], size
+    assert placebo._by_basis(compact, z, parts, parts[0] @ v, v) == pytest.approx(
+        placebo._by_pairs(compact, z, parts, parts[0] @ v, v), rel=1e-9)
+
+
 def test_methods_that_hold_their_level_are_told_from_those_that_do_not():
     """Strong common shocks: errors by unit must fail and the wild bootstrap must not (500 panels in one)."""
     panel = panel_of(11, sizes=(6, 4, 4, 3, 3, *([4] * 15), *([3] * 15)), n_treated=5, shared=0.7)
@@ -169,6 +200,19 @@ def test_methods_near_the_limit_are_tried_in_more_assignments():
     more = table["n_draws"] > np.where(table["method"].str.startswith(("random", "clustered")), 995, 199)
     assert more.any() and not more[table["method"].eq("clustered_unit")].any()   # it fails whatever is added
     assert error[more].max() < 0.013 and (off + error)[~more].notna().all()
+
+
+def test_nothing_after_a_bootstrap_that_holds_is_tried_again():
+    panel = panel_of(11, sizes=(6, 4, 4, 3, 3, *([4] * 15), *([3] * 15)), n_treated=5, shared=0.7)
+    few = Settings(draws=199, wild_draws=99, order=("wild_bootstrap", "CR2", "CR3", "jackknife"))
+    found = {tolerance: calibrate(panel, only=["never_treated"], settings=dataclasses.replace(few, tolerance=tolerance))
+             .set_index("method")["n_draws"] for tolerance in (0.9, 0.001)}
+    assert (found[0.9] == found[0.001]).all() and found[0.9]["CR2"] == 199   # all hold, none can
+    table = calibrate(panel, only=["never_treated"], settings=dataclasses.replace(few, tolerance=0.03))
+    bootstrap, *others = table.set_index("method").loc[list(few.order), ["coverage", "simulation_error", "n_draws"]
+                                                       ].itertuples(index=False)
+    assert abs(bootstrap.coverage - 0.95) + bootstrap.simulation_error <= 0.03
+    assert {other.n_draws for other in others} == {199}
 
 
 def test_a_method_with_too_few_degrees_of_freedom_is_passed_over():

@@ -165,7 +165,8 @@ def test_the_two_way_regression_of_cohorts_is_that_of_units(seed, n_units, n_per
            ("event_study", {}), ("event_study", {"bin_width": 2}), ("event_study", {"reference": [-2, -1]}),
            ("sun_abraham", {}), ("sun_abraham", {"reference": -2}), ("stacked", {"n_leads": 1, "n_lags": 1}),
            ("stacked", {"static": True}), ("stacked", {"control_weights": "corrected", "n_leads": 2}),
-           ("stacked", {"control_group": "never_treated"})]))
+           ("stacked", {"control_group": "never_treated"}), ("imputation", {}),
+           ("imputation", {"estimands": ["overall", "event_time", "cohort", "calendar"]})]))
 def test_regressions_of_cohorts_are_those_of_units(seed, n_units, n_periods, level, weighted, never, dosed, asked):
     name, options = asked
     generator = np.random.default_rng(seed)

@@ -121,3 +121,15 @@ def test_a_short_panel_is_skipped_with_its_reason():
 def test_an_estimator_that_fails_says_why():
     rows = placebo_in_time(panel_of(walks(), [9] * 4 + [12] * 5), ["ldv"], {"ldv": {"lags": "last_5"}})
     assert rows["status"].eq("skipped").all() and rows["reason"].str.contains("last_5").all()
+
+
+@pytest.mark.parametrize("starts", [[9] * 4 + [12] * 5, [8] * 2 + [9] * 3 + [12] * 4])
+@pytest.mark.parametrize("name", ["did", "ldv"])
+def test_every_onset_is_estimated_as_by_itself(name, starts):
+    panel, options = panel_of(walks(), starts), {"lags": "last_2"} if name == "ldv" else {}
+    rows = placebo_in_time(panel, [name], {name: options})
+    rows = rows[rows["diagnostic"] == "placebo_in_time"]
+    alone = [estimate(name, moved, **options) for _, moved in windows(panel)][1:]
+    np.testing.assert_allclose(rows["value"].astype(float), [one.estimate[0] for one in alone], rtol=1e-11)
+    assert rows["n_obs"].tolist() == [one.n_obs for one in alone]
+    assert rows["n_units"].tolist() == [one.n_units for one in alone]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import imputation
+from did.estimators import imputation_leads as leads
 from did.estimators.base import ESTIMATED, Panel, Result
 from did.inference.clustered import labels_of, rounding_of
 from did.inference.joint_test import (
@@ -21,7 +21,7 @@ from did.inference.joint_test import (
 
 
 def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> pd.DataFrame:
-    """Test that all leads of `did.estimators.imputation.leads` are zero, by an F test at each cluster level.
+    """Test that all leads of `did.estimators.imputation_leads` are zero, by an F test at each cluster level.
 
     ``n_leads`` and ``bin_width`` as there: few leads against all earlier periods give the test its power and
     its size. Rows of the diagnostics table (`joint_test.COLUMNS`), diagnostic ``imputation_leads``
@@ -40,7 +40,7 @@ def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int
         if number is not None and (not isinstance(number, int) or number < 1):
             raise DidError(f"imputation_leads: {name}: expected a whole number, 1 or more; found {number}")
     try:
-        result = imputation.leads(panel, n_leads=n_leads, bin_width=bin_width)
+        result = leads.estimate(panel, n_leads=n_leads, bin_width=bin_width)
     except DidError as error:
         rows = [skipped(diagnostic_row(diagnostic, panel, level), str(error)) for level in panel.clusters]
         return pd.DataFrame(rows, columns=COLUMNS)

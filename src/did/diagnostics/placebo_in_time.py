@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import entry, overall
+from did.estimators import entry, estimates_of, overall
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
 from did.inference.change import Change
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
@@ -98,17 +98,22 @@ def _rows(panel: Panel, every: list[Panel], name: str, options: dict) -> list[di
         return [skipped(share, str(error))]
     size = float(real.estimate[0])
     rows, found, starts = [], [], []
-    for moved in earlier:
+    together = _together(earlier, name, options)
+    for number, moved in enumerate(earlier):
         row = diagnostic_row("placebo_in_time", panel, "") | Change("placebo_onset", period=_onset(moved)).columns() | {
             "estimator": name}
-        try:
-            result = overall(name, moved, **options)
-        except DidError as error:
-            rows.append(skipped(row, str(error)))
-            continue
-        found.append(float(result.estimate[0]))
+        if together is None:
+            try:
+                result = overall(name, moved, **options)
+            except DidError as error:
+                rows.append(skipped(row, str(error)))
+                continue
+            value, counts = float(result.estimate[0]), _counts(result)
+        else:
+            value, counts = float(together[0][number]), together[1]
+        found.append(value)
         starts.append(moved)
-        rows.append(row | {"value": found[-1], **_counts(result)})
+        rows.append(row | {"value": value, **counts})
     if not found:
         return [*rows, skipped(share, f"no earlier onset could be estimated: {rows[0]['reason']}")]
     as_large = np.abs(found) >= abs(size) * (1 - TIED)
@@ -117,8 +122,24 @@ def _rows(panel: Panel, every: list[Panel], name: str, options: dict) -> list[di
         **_counts(real)}]
 
 
+def _together(every: list[Panel], name: str, options: dict) -> tuple[np.ndarray, dict[str, int]] | None:
+    """Return the effects at all onsets and their counts, of an estimator that takes many outcomes of one panel at once;
+    None if the windows differ in more than their outcomes, or one of them cannot be estimated."""
+    first, *others = every
+    seen = np.isfinite(first.outcome)
+    if entry(name).repeated is None or first.weight is not None or not all(
+            np.array_equal(one.treated_from, first.treated_from) and np.array_equal(np.isfinite(one.outcome), seen)
+            for one in others):
+        return None
+    try:
+        outcomes = np.stack([one.outcome for one in every])
+        return estimates_of(name, first, outcomes, **options)[:, 0], _counts(overall(name, first, **options))
+    except DidError:
+        return None
+
+
 def _counts(result: Result) -> dict[str, int]:
-    return {"n_obs": result.n_obs, "n_units": result.n_units, "n_treated": int(result.treated.any(axis=1).sum())}
+    return {"n_obs": result.n_obs, "n_units": result.n_units, "n_treated": int(result.shares.behind_any().sum())}
 
 
 def _onset(panel: Panel) -> str:

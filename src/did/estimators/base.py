@@ -327,7 +327,7 @@ def parameter_table(
     """
     columns = {"cohort": cohort, "period": period, "event_time": event_time, "state": state, "note": note}
     if isinstance(estimand, str) and all(values is None for values in columns.values()):
-        return _one_parameter(estimand).copy()  # asked for by the thousand
+        return _one_parameter(estimand).copy(deep=False)  # asked for by the thousand
     return _parameters(estimand, columns)
 
 

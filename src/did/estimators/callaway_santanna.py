@@ -362,7 +362,7 @@ def first_weight(panel: Panel, places: np.ndarray) -> np.ndarray:
     """Return the sampling weight of the units at ``places`` of the panel in the first period each is observed (1 if
     unweighted)."""
     if panel.weight is None:
-        return np.ones(len(places))
+        return np.broadcast_to(1.0, len(places))
     weight = panel.observed_weight[places]
     return weight[np.arange(len(places)), (weight > 0).argmax(axis=1)]
 

@@ -204,7 +204,7 @@ class CohortShares(Shares):
         return np.asarray(((there @ kinds.astype(np.float32)) > 0).sum(axis=0)[member.ravel()])
 
     def exposure(self, dose: np.ndarray) -> np.ndarray:
-        return np.sqrt(np.bincount(self.rows.cohort, dose**2, len(self.behind)) @ self.behind)
+        return np.sqrt(np.array([dose[places] @ dose[places] for places in self.rows.places]) @ self.behind)
 
     def outcome_size(self, outcome: np.ndarray, places: np.ndarray) -> float:
         return float(self.unit * np.sqrt(self.moments.squares / max(len(self.units) * self.moments.n_periods, 1)))

@@ -48,8 +48,10 @@ def estimate(panel: Panel, *, covariates: Sequence[str] = ()) -> Result:
     unknown, or a covariate has no coefficient because unit and period effects, treatment or the covariates before it
     explain it.
     """
-    if not covariates and (rows := _rows(panel)) is not None:
-        return _from_moments(panel, rows)
+    # A period that no unit has takes no part.
+    seen = np.arange(panel.n_periods) if panel.is_complete else np.flatnonzero(np.isfinite(panel.outcome).any(axis=0))
+    if not covariates and (rows := _rows(panel, seen)) is not None:
+        return _from_moments(panel, rows, seen)
     model = design(panel, covariates=covariates)
     fit = model.fit()
     if not fit.kept[0]:
@@ -93,7 +95,8 @@ def parts(panel: Panel, kept: np.ndarray, *, covariates: Sequence[str] = ()) -> 
     None with covariates, where the outcomes by cohort do not say all, with units treated from the first period, and for
     numbers of no ordinary size. Parts without variation of treatment are not found. Raises nothing.
     """
-    rows = None if covariates or panel.always_treated.any() or panel.scaled()[0] is not panel else _rows(panel)
+    every = np.arange(panel.n_periods)
+    rows = None if covariates or panel.always_treated.any() or panel.scaled()[0] is not panel else _rows(panel, every)
     if rows is None:
         return None
     own = np.ones(panel.n_units) if rows.weight is None else rows.weight
@@ -119,12 +122,19 @@ def parts(panel: Panel, kept: np.ndarray, *, covariates: Sequence[str] = ()) -> 
                  1 + panel.n_periods, [""] * kept.shape[1])
 
 
-def _rows(panel: Panel) -> Rows | None:
-    """Return the outcomes by cohort; None where these do not say all: some are missing, weights change over time, or
-    units of a cohort differ in dose."""
-    if not panel.is_complete or (panel.weight is not None and not (panel.weight > 0).all()):
+def _rows(panel: Panel, seen: np.ndarray) -> Rows | None:
+    """Return the outcomes of the periods ``seen`` by cohort; None where these do not say all: some are missing, weights
+    change over time, or units of a cohort differ in dose."""
+    outcome, weight = panel.outcome, panel.weight
+    if len(seen) < panel.n_periods:
+        outcome, weight = outcome[:, seen], None if weight is None else weight[:, seen]
+        if len(seen) < 2 or not np.isfinite(outcome).all():
+            return None
+    elif not panel.is_complete:
         return None
-    rows = rows_by_cohort(panel.outcome, np.clip(panel.treated_from, 0, panel.n_periods), panel.weight)
+    if weight is not None and not (weight > 0).all():
+        return None
+    rows = rows_by_cohort(outcome, np.clip(panel.treated_from, 0, panel.n_periods), weight)
     return rows if rows is not None and (panel.dose == _of_first(panel.dose, rows)[rows.cohort]).all() else None
 
 
@@ -139,23 +149,24 @@ def _treatment(panel: Panel, rows: Rows) -> np.ndarray:
     return np.where(np.arange(panel.n_periods) >= first[:, None], _of_first(panel.dose, rows)[:, None], 0.0)
 
 
-def _from_moments(panel: Panel, rows: Rows) -> Result:
+def _from_moments(panel: Panel, rows: Rows, seen: np.ndarray) -> Result:
     """Return what `estimate` does, from the moments of cohorts: the regression is then one of their means."""
     moments = rows.moments()
-    treatment = _treatment(panel, rows)
+    treatment = _treatment(panel, rows)[:, seen]
     weight = moments.weight[:, None]
     varied = _without_effects(treatment, weight)
     squares = float((weight * varied**2).sum())
     if not squares > ROUNDING**2 * float((weight * treatment**2).sum()):
-        raise _flat(panel.outcome.size)
+        raise _flat(rows.outcome.size)
     slopes = varied / squares
     means = _without_effects(moments.mean, weight)
     coefficient = float((weight * slopes * means).sum())
     constant = ((means - coefficient * varied) * slopes).sum(axis=1)
     shares = CohortShares(panel.units, moments, rows, None, slopes[:, :, None], constant[:, None],
                           ~_of_first(panel.never_treated, rows)[:, None])
-    return Result("did", parameter_table("overall"), np.array([coefficient]), shares, panel.outcome.size,
-                  1 + panel.n_periods, _always_treated(panel))
+    lacking = "" if len(seen) == panel.n_periods else left_out(panel, panel.observed_weight)
+    return Result("did", parameter_table("overall"), np.array([coefficient]), shares, rows.outcome.size,
+                  1 + len(seen), join_notes(lacking, _always_treated(panel)))
 
 
 def _without_effects(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

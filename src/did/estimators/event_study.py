@@ -23,7 +23,7 @@ from did.estimators.cohort_panel import by_cohort
 from did.estimators.design import Design, covariate_columns, left_out, refuse_collinear
 from did.estimators.indicator_fit import indicator_fit
 from did.estimators.shares import Shares, UnitShares
-from did.estimators.within import Fit, within
+from did.estimators.within import Fit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,10 +151,13 @@ def _slopes(leads: _Leads, fit: Fit) -> np.ndarray:
     """Return (cohorts, periods, event times) what a unit of a cohort adds by each outcome, per unit of its weight. The
     columns less the effects sum to 0 over the periods, so that the unit's own mean does not count."""
     columns = (leads.bins[:, :, None] == leads.estimated) & ~leads.panel.never_treated[:, None, None]
-    free = within(columns * leads.panel.dose[:, None, None], leads.weight)[:, :, fit.kept]
+    free = columns[:, :, fit.kept] * leads.panel.dose[:, None, None]
+    weight = leads.weight[:, :1, None]   # the same over time, so that means are the effects
+    free -= free.mean(axis=1, keepdims=True)
+    free -= (weight * free).sum(axis=0) / weight.sum()
+    cells = free.reshape(-1, free.shape[2])
     slopes = np.zeros(columns.shape)
-    gram = np.einsum("ut,utk,utl->kl", leads.weight, free, free, optimize=True)
-    slopes[:, :, fit.kept] = free @ np.linalg.inv(gram)
+    slopes[:, :, fit.kept] = free @ np.linalg.inv(cells.T @ (weight * free).reshape(cells.shape))
     slopes[:, :, ~fit.identified] = 0.0
     return slopes
 

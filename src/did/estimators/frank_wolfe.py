@@ -10,6 +10,8 @@ COMPACT = 0.7
 CLOSED = -1e200
 # Numbers that are kept up from step to step are made anew so often, and after a step that leaves less than half.
 REFRESHED, LONG = 32, 0.5
+# No ridge left beside the matrix.
+ZERO = np.zeros(())
 
 
 def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, start: np.ndarray, *,
@@ -30,36 +32,41 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
     [[0.75, 0.25]]
     """
     closed = np.isinf(ridge)
-    r, c = np.where(closed, 0.0, ridge), np.where(closed, CLOSED, target)
+    # A problem's numbers next to each other: what is asked for may be columns of something larger.
+    r, c = (np.ascontiguousarray(np.where(closed, fill, each)) for fill, each in ((0.0, ridge), (CLOSED, target)))
     if len(start) == 1:
         return _alone(gram if gram.ndim == 2 else gram[0], c[0], r[0], start[0], float(smallest[0]), rounds)[None]
+    gram, r = _with_ridge(gram, r, closed)
     result, at, n = start.copy(), np.arange(len(start)), start.shape[1]
     shared = gram.ndim == 2
     x, limit, working, first = start.copy(), smallest, np.ones(len(start), dtype=bool), np.arange(len(start)) * n
-    corner_squares = np.diagonal(gram, axis1=-2, axis2=-1) + r
+    squares = np.broadcast_to(np.diagonal(gram, axis1=-2, axis2=-1), x.shape) + r   # of corners
     gradient = (x @ gram if shared else np.einsum("bn,bnm->bm", x, gram)) + r * x - c
+    changes = gram if shared else gram - c[:, None, :]
     scale = np.ones(len(x))   # of x and its gradient, so that a step that shrinks them all is one number
     for step in range(1, rounds + 1):
         if step % REFRESHED == 1:
             x *= scale[:, None]
             gradient *= scale[:, None]
             scale = np.ones(len(x))
-            at_target = np.einsum("bn,bn->b", x, c)
-            squares = np.einsum("bn,bn->b", x, gradient) + at_target   # x'(G + R)x
+            on_target = np.einsum("bn,bn->b", x, c)
+            square = np.einsum("bn,bn->b", x, gradient) + on_target   # x'(G + R)x
         corner = gradient.argmin(axis=1)
         place = first + corner
-        c_corner, corner_square = c.take(place), corner_squares.take(place)
-        steepest = scale * gradient.take(place)
-        slope, across = steepest + at_target - squares, steepest + c_corner
-        curvature = corner_square - 2 * across + squares
+        c_corner = c.take(place)
+        # What a step of length one would change in x'(G + R)x and x'c, half of it or all, but for its curvature.
+        across = scale * gradient.take(place) + c_corner
+        of_square, of_target = across - square, c_corner - on_target
+        curvature = squares.take(place) - across - of_square
         # One that has stopped stays where it is, so that no result depends on what else is in the batch.
-        moves = working & (curvature > 0)
-        length = np.minimum(np.divide(np.maximum(-slope, 0.0), curvature, out=np.zeros(len(x)), where=moves), 1.0)
-        decrease = -length * (2 * slope + length * curvature)
+        divisor = np.where(working & (curvature > 0), curvature, np.inf)
+        length = np.minimum(np.maximum(of_target - of_square, 0.0) / divisor, 1.0)
+        square_change = length * (of_square + of_square + length * curvature)
+        target_change = length * of_target
+        square += square_change
+        on_target += target_change
         rest = 1 - length
-        at_target = rest * at_target + length * c_corner
-        squares = rest * (rest * squares + 2 * length * across) + length**2 * corner_square
-        scale = scale * rest
+        scale *= rest
         if rest.min() < LONG:
             long = np.flatnonzero(rest < LONG)
             x[long] *= scale[long, None]
@@ -67,25 +74,39 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
             scale[long] = 1.0
         added = length / scale
         x.reshape(-1)[place] += added
-        change = gram.take(corner, axis=0) if shared else gram.reshape(-1, n).take(at * n + corner, axis=0)
-        change -= c
+        if shared:
+            change = changes.take(corner, axis=0)
+            change -= c
+        else:
+            change = changes.reshape(-1, n).take(at * n + corner, axis=0)
         change *= added[:, None]
         gradient += change
-        gradient.reshape(-1)[place] += added * r.take(place)
+        if r is not ZERO:
+            gradient.reshape(-1)[place] += added * r.take(place)
         if step < 2:
             continue
-        working = decrease > limit  # never true again: the decrease of a step of length 0 is 0
+        # Never true again for one that stops: the decrease of a step of length 0 is 0.
+        working = target_change + target_change - square_change > limit
         n_working = np.count_nonzero(working)
         if not n_working:
             break
         if n_working <= COMPACT * len(x):
             result[at[~working]] = x[~working] * scale[~working, None]
-            at, x, c, r, limit, gradient, at_target, squares, corner_squares, scale = (
-                values[working]
-                for values in (at, x, c, r, limit, gradient, at_target, squares, corner_squares, scale))
+            at, x, c, limit, gradient, on_target, square, squares, scale = (
+                values[working] for values in (at, x, c, limit, gradient, on_target, square, squares, scale))
+            r = r if r is ZERO else r[working]
             first, working = np.arange(n_working) * n, working[working]
     result[at] = x * scale[:, None]
     return result
+
+
+def _with_ridge(gram: np.ndarray, r: np.ndarray, closed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matrices with the ridge on their diagonal, and `ZERO` in place of it; both as they are where problems
+    that share a matrix differ in the ridge of weights that are not ``closed``."""
+    if gram.ndim == 3:
+        return gram + r[:, :, None] * np.eye(r.shape[1]), ZERO
+    open_ = r[~closed]
+    return (gram + open_[0] * np.eye(r.shape[1]), ZERO) if (open_ == open_[0]).all() else (gram, r)
 
 
 def _alone(gram: np.ndarray, c: np.ndarray, r: np.ndarray, start: np.ndarray, smallest: float, rounds: int

@@ -11,9 +11,9 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from did.errors import DidError, one_of
-from did.estimators import event_study
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, root_sum_squares, scale_free
-from did.estimators.shares import UnitShares
+from did.estimators.cohort_panel import CohortPanel, by_cohort
+from did.estimators.shares import Shares, UnitShares
 from did.estimators.within import ROUNDING, independent_columns
 
 ESTIMANDS = ("overall", "event_time", "cohort", "calendar")
@@ -37,7 +37,8 @@ def estimate(
     over the treated cells of an estimand, w the panel's weights: the mean effect where every dose is 1, else mean
     effect over mean dose (intensity or shares of exposure), so per unit of dose. ``estimands`` are any of ``overall``,
     ``event_time`` (e >= 0), ``cohort`` and ``calendar``. X holds the panel's
-    ``covariates`` named, if any; they must vary over time. Leads are another regression: `leads`.
+    ``covariates`` named, if any; they must vary over time. Leads are another regression:
+    `did.estimators.imputation_leads`.
 
     The influence of unit i is sum_t v_it e_it, v the weight of the cell in the estimate: w / sum w dose where
     treated; -w_it Z_it (Z'wZ)^-1 Z_1'v where not, Z the unit and period dummies. e_it is the residual, or
@@ -62,9 +63,14 @@ def estimate(
     one_of("imputation: error_weights", error_weights, ERROR_WEIGHTS)
     for name in covariates:
         one_of("imputation: covariates", name, panel.covariates)
-    cells = cells_of(panel, list(covariates))
+    # Where a cohort's units differ in their outcomes only, what is imputed are the cohorts' means.
+    cohorts = None if covariates or error_weights != "exact" else by_cohort(panel)
+    if cohorts is not None:
+        cohorts = cohorts.keep(~cohorts.panel.always_treated)
+    cells = cells_of(panel if cohorts is None else cohorts.panel, list(covariates))
     used = cells.panel
     untreated, target = cells.untreated, cells.target
+    count = np.ones(used.n_units, dtype=int) if cohorts is None else cohorts.moments.units
     parts = [_groups(used, target, name) for name in chosen]
     tables, groups = [table for table, _ in parts], [group for _, group in parts]
     dose = np.broadcast_to(used.dose[:, None], target.shape)
@@ -72,18 +78,24 @@ def estimate(
     effects = imputed(cells, dose, cohort)
     found = [averages(cells, effects, group, dose, error_weights) for group in groups]
     parameters = pd.concat(tables, ignore_index=True)
-    parameters["note"] = _alone(used, target, groups, tables)
-    has_data = ((untreated + target) > 0).any(axis=1)
-    units = used.units[has_data]
+    parameters["note"] = _alone(used, target, groups, tables, count)
+    observed = (untreated + target) > 0
+    has_data = observed.any(axis=1)
+    influence, behind = (np.hstack([getattr(each, name) for each in found]) for name in ("influence", "behind"))
+    note = cells.note
+    if cohorts is None:
+        shares: Shares = UnitShares(used.units[has_data], influence[has_data], behind[has_data])
+    else:
+        shares = _by_cohort(cohorts, cells, groups, influence, behind)
+        note = _note(used, panel.units[panel.always_treated], target, [], count)
     return Result(
         estimator="imputation",
         parameters=parameters,
         estimate=np.concatenate([each.value for each in found]),
-        shares=UnitShares(units, np.hstack([each.influence for each in found])[has_data],
-                          np.hstack([each.behind for each in found])[has_data]),
-        n_obs=int(((untreated + target) > 0).sum()),
+        shares=shares,
+        n_obs=int(observed.sum(axis=1) @ count),
         n_parameters=None,
-        note=cells.note,
+        note=note,
         distribution="normal",
     )
 
@@ -130,53 +142,6 @@ def averages(cells: Cells, effects: Imputed, group: np.ndarray, dose: np.ndarray
     return Averages(value, influence, _by_group(cells.target, group, n_groups) > 0)
 
 
-@scale_free
-def leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> Result:
-    """Return differences between treated and control units before treatment, from untreated cells alone.
-
-        Y_it = alpha_i + gamma_t + sum over leads e of delta_e dose_i 1[t - g_i = e] + e_it,    t < g_i
-
-    so that effects of treatment cannot leak into them (Borusyak, Jaravel and Spiess 2024; R
-    ``did_imputation(pretrends = )``). ``n_leads`` counts back from -1 and measures each against all earlier
-    periods; None takes every lead, measured against -1, and keeps that row with the note ``reference``.
-    ``bin_width`` above 1 pools event times as in `event_study`, and ``n_leads`` then counts bins.
-
-    One parameter per lead, estimand ``event_time`` (or ``event_bin_<width>``), in units of the outcome per
-    unit of dose. Units treated from the first period are left out and named. Influence and n_parameters are
-    those of the regression, so the clustered error has its small-sample factor, as in R.
-
-    Raises DidError if bin_width or n_leads is not a positive whole number, or no lead is left alongside its
-    reference.
-    """
-    for name, number in (("bin_width", bin_width), ("n_leads", n_leads)):
-        if not (number is None and name == "n_leads") and (not isinstance(number, int) or number < 1):
-            raise DidError(f"imputation_leads: {name}: expected a whole number, 1 or more; found {number}")
-    before = _untreated_part(panel)
-    members = (before.observed_weight > 0) & ~before.never_treated[:, None]
-    found = np.unique(np.floor_divide(before.event_time, bin_width)[members])
-    reference = [-1] if n_leads is None else [int(e) for e in found if e < -n_leads]
-    estimated = [e for e in found if e not in reference]
-    if not estimated or not set(reference) & set(found.tolist()):
-        wanted = "periods before the last" if n_leads is None else f"periods before the {n_leads} leads"
-        raise DidError(f"imputation_leads: expected treated units observed in {wanted} and in the reference; "
-                       f"found event times {listed(found) or 'none'} in bins of {bin_width}; add earlier "
-                       "periods or ask for fewer leads")
-    if before.never_treated.sum() == 0 and len(np.unique(before.treated_from)) == 1:
-        raise DidError("imputation_leads: expected control units; found one cohort and none untreated; add "
-                       "controls")
-    fitted = event_study.estimate(before, bin_width=bin_width, reference=reference)
-    shown = np.array([n_leads is None or e not in reference for e in fitted.parameters["event_time"]])
-    against = "" if n_leads is None else "measured against all earlier periods"
-    return dataclasses.replace(
-        fitted,
-        estimator="imputation_leads",
-        parameters=fitted.parameters[shown].reset_index(drop=True),
-        estimate=fitted.estimate[shown],
-        shares=fitted.shares.columns(shown),
-        note=join_notes("untreated observations only", against, _missing(panel), _always(panel)),
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class Cells:
     """The cells an imputation uses: weights where untreated, weights where imputed, outcome, 0 elsewhere.
@@ -216,7 +181,7 @@ def cells_of(panel: Panel, names: list[str]) -> Cells:
     for column, name in enumerate(names):
         covariates[:, :, column] = _less_unit_means(used.covariates[name], weight, untreated)
     outcome = _less_unit_means(used.outcome, weight, untreated)
-    note = _note(panel, without, used, treated, target, names)
+    note = _note(used, panel.units[without], target, names, np.ones(used.n_units, dtype=int))
     cells = Cells(used, outcome, covariates, untreated, target, note)
     _refuse_collinear(cells, names)
     return cells
@@ -267,18 +232,43 @@ def _residual(cells: Cells) -> np.ndarray:
     return residual - x @ slope
 
 
-def _note(panel: Panel, without: np.ndarray, used: Panel, treated: np.ndarray, target: np.ndarray, names: list[str]
-          ) -> str:
-    lost = (treated > 0) & (target <= 0)
+def _note(used: Panel, without: pd.Index, target: np.ndarray, names: list[str], count: np.ndarray) -> str:
+    """Return what was left out; rows of ``used`` are ``count`` (rows,) units each."""
+    lost = used.treated & (used.observed_weight > 0) & (target <= 0)
     n_missing = int((used.observed_weight <= 0).sum())
     what = "no outcome, weight or covariate" if names else "no outcome or no weight"
     return join_notes(
         f"{n_missing} of {used.outcome.size} unit-periods have {what} and are left out"
         if n_missing else "",
-        f"no untreated observation, left out: {listed(panel.units[without])}" if without.any() else "",
-        f"{int(lost.sum())} treated unit-periods without a comparison are left out, in "
+        f"no untreated observation, left out: {listed(without)}" if len(without) else "",
+        f"{int(lost.sum(axis=1) @ count)} treated unit-periods without a comparison are left out, in "
         f"{listed(used.periods[lost.any(axis=0)])}" if lost.any() else "",
     )
+
+
+def _by_cohort(cohorts: CohortPanel, cells: Cells, groups: list[np.ndarray], influence: np.ndarray, behind: np.ndarray
+               ) -> Shares:
+    """Return the shares of units from ``cells`` whose units are the ``cohorts``; ``groups`` of the cells by estimand,
+    ``influence`` and ``behind`` (cohorts, parameters) as `averages` gives them.
+
+    With one weight for all its periods, a unit's residuals are its outcomes less their untreated mean, its own effects
+    these less the cohort's, by squared weight, and what it adds to the first stage its untreated ones, by period.
+    """
+    untreated = cells.untreated > 0
+    share = (untreated / untreated.sum(axis=1, keepdims=True))[:, :, None]
+    own, first = [], []
+    for group in groups:
+        n_groups = int(group.max()) + 1
+        size = _by_group(cells.target * cells.panel.dose[:, None], group, n_groups).sum(axis=0)
+        by_unit, by_period = (_by_group(cells.target, group, n_groups, axis) / size for axis in (0, 1))
+        own.append((group[:, :, None] == np.arange(n_groups)) / size)
+        first.append(untreated[:, :, None] * _solve(cells.untreated, by_unit, by_period)[1])
+    of_effects, of_first = (each - share * each.sum(axis=1, keepdims=True)
+                            for each in (np.concatenate(own, axis=2), np.concatenate(first, axis=2)))
+    cross = cohorts.moments.cross[:, 0]
+    constant = influence / cohorts.moments.weight[:, None] - np.einsum(
+        "ct,ctk->ck", cross[:, 1:] / cross[:, :1], of_effects)
+    return cohorts.shares(of_effects - of_first, constant, behind)
 
 
 def _linked(untreated: np.ndarray) -> np.ndarray:
@@ -385,35 +375,21 @@ def _first_stage(cells: Cells, scores: np.ndarray, group: np.ndarray, size: np.n
     return influence
 
 
-def _alone(panel: Panel, target: np.ndarray, groups: list[np.ndarray], tables: list[pd.DataFrame]) -> list[str]:
-    """Return a note per parameter that rests on units alone in their cohort in some period."""
+def _alone(panel: Panel, target: np.ndarray, groups: list[np.ndarray], tables: list[pd.DataFrame], count: np.ndarray
+           ) -> list[str]:
+    """Return a note per parameter that rests on units alone in their cohort in some period; a row is ``count`` (rows,)
+    units."""
     alone = np.zeros(target.shape, dtype=bool)
     for start in np.unique(panel.treated_from[~panel.never_treated]):
         members = panel.treated_from == start
         present = target[members] > 0
-        alone[members] = present & (present.sum(axis=0) == 1)
+        alone[members] = present & (count[members] @ present == 1)
     notes = []
     for group, table in zip(groups, tables, strict=True):
-        every = _by_group((target > 0).astype(float), group, len(table)).sum(axis=0)
+        every = count @ _by_group((target > 0).astype(float), group, len(table))
         single = _by_group(alone.astype(float), group, len(table)).sum(axis=0)
         notes += [
             f"{int(s)} of {int(n)} effects are of a unit alone in its cohort: standard error too small" if s else ""
             for s, n in zip(single, every, strict=True)
         ]
     return notes
-
-
-def _untreated_part(panel: Panel) -> Panel:
-    """Return the panel with weight 0 in treated cells, less units treated from the first period."""
-    kept = panel.keep(~panel.always_treated) if panel.always_treated.any() else panel
-    return dataclasses.replace(kept, weight=np.where(kept.treated, 0.0, kept.observed_weight))
-
-
-def _missing(panel: Panel) -> str:
-    n_missing = int(((panel.observed_weight <= 0) & ~panel.treated).sum())
-    return f"{n_missing} untreated unit-periods have no outcome or no weight and are left out" if n_missing else ""
-
-
-def _always(panel: Panel) -> str:
-    always = panel.units[panel.always_treated]
-    return f"treated from the first period, left out: {listed(always)}" if len(always) else ""

@@ -102,7 +102,7 @@ class Rows:
     def places(self) -> list[np.ndarray]:
         """The places of each cohort's units."""
         small = self.cohort.astype(np.int16) if self.n_cohorts < 2**15 else self.cohort
-        order = np.argsort(small, kind="stable")
+        order = np.argsort(small, kind="stable").astype(np.int32)
         return np.split(order, np.cumsum(np.bincount(self.cohort, minlength=self.n_cohorts))[:-1])
 
     def blocks(self, places: np.ndarray) -> Iterator[np.ndarray]:
@@ -127,7 +127,8 @@ def rows_by_cohort(outcome: np.ndarray, first: np.ndarray, weight: np.ndarray | 
     if weight is not None and not (weight == weight[:, :1]).all():
         return None
     there = np.bincount(first) > 0
-    return Rows(outcome, None if weight is None else weight[:, 0], (np.cumsum(there) - 1)[first], int(there.sum()))
+    return Rows(outcome, None if weight is None else weight[:, 0], (np.cumsum(there) - 1).astype(np.int32)[first],
+                int(there.sum()))
 
 
 def joined(parts: Sequence[Moments]) -> Moments:

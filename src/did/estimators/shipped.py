@@ -163,7 +163,8 @@ register(Estimator(
         source="Borusyak, Jaravel and Spiess 2024, Rev. Econ. Stud. 91:3253-3285", running="imputation"), base="all"))
 
 register(Estimator(
-    name="imputation_leads", label="Imputation, leads alone", kind=BEFORE, fit="did.estimators.imputation:leads",
+    name="imputation_leads", label="Imputation, leads alone", kind=BEFORE,
+    fit="did.estimators.imputation_leads:estimate",
     own_options=(Option("leads", int, "how many leads, against all earlier periods", keyword="n_leads", at_least=1,
                         metavar="K"), BIN_WIDTH),
     overall=False,

@@ -25,6 +25,8 @@ from did.inference.group_time_sums import is_plain
 from did.inference.names import METHODS, SCHEMES
 from did.inference.schemes import Scheme, schemes
 from did.inference.trials import (
+    DEALT,
+    QUICK,
     Asked,
     GroupTimeTrial,
     Quick,
@@ -45,8 +47,6 @@ MORE = 5
 # A method within this many simulation errors of where it begins to hold (`did.inference.headline`) is tried in this
 # many times as many further assignments.
 BORDER, AGAIN = 1.0, 3
-DEALT = ("randomisation", "randomisation_estimate")
-QUICK = ("clustered", *DEALT, "randomisation_near")
 # Methods that give an estimate of two or more treated clusters a p-value whatever it is: not those by t, whose degrees
 # of freedom may be too few, nor reassignment, which needs clusters with one onset each.
 CERTAIN = ("wild_bootstrap", "jackknife")
@@ -232,8 +232,8 @@ class _Tried:
         return 1 - share, float(np.sqrt(share * (1 - share) / n))
 
     def beyond(self, method: str) -> tuple[float, float]:
-        """How far coverage, a simulation error further off than measured, is beyond the tolerance: the method holds where
-        this is not above zero. And the simulation error; NaN where it was not tried."""
+        """How far coverage, a simulation error further off than measured, is beyond the tolerance: the method holds
+        where this is not above zero. And the simulation error; NaN where it was not tried."""
         coverage, error = self.coverage(method)
         return abs(coverage - self.settings.confidence) + error - self.settings.tolerance, error
 
@@ -263,7 +263,8 @@ def _against(value: np.ndarray, others: np.ndarray, unit: np.ndarray | float, co
     known = np.sort(np.where(np.isnan(others), np.inf, others))
     larger = len(known) - np.searchsorted(known, value * (1 - 1e-8))
     rejected = rejects((1 + larger) / (1 + len(known)), confidence) & ~np.isnan(value)
-    return rejected, 2 * np.quantile(known, confidence, method="inverted_cdf") * unit * np.ones(len(value))
+    critical = known[max(int(np.ceil(len(known) * confidence - 1)), 0)]
+    return rejected, 2 * critical * unit * np.ones(len(value))
 
 
 def _at_the_border(tried: list[_Tried], settings: Settings, generator: np.random.Generator) -> None:

@@ -78,12 +78,24 @@ def _real_roots(powers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, of even degree."""
     degree = powers.shape[1] - 1
     leading = np.where(np.abs(powers[:, -1]) > 1e-14, powers[:, -1], np.where(powers[:, -1] > 0, 1e-14, -1e-14))
-    companion = np.zeros((len(powers), degree, degree))
-    companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1.0
-    companion[:, :, -1] = -powers[:, :-1] / leading[:, None]
-    found = np.linalg.eigvals(companion)
-    real = np.where(found.imag == 0, found.real, np.inf)
+    if degree == 2:
+        real = _quadratic(powers[:, 0], powers[:, 1], leading)
+    else:
+        companion = np.zeros((len(powers), degree, degree))
+        companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1.0
+        companion[:, :, -1] = -powers[:, :-1] / leading[:, None]
+        found = np.linalg.eigvals(companion)
+        real = np.where(found.imag == 0, found.real, np.inf)
     # Every root left out on the left turns the sign of what lies left of the first root kept.
     opens = (leading > 0) ^ ((real < -FAR).sum(axis=1) % 2 == 1)
     real[np.abs(real) > FAR] = np.inf
     return np.sort(real, axis=1), opens
+
+
+def _quadratic(constant: np.ndarray, linear: np.ndarray, leading: np.ndarray) -> np.ndarray:
+    """Return the (rows, 2) real roots, infinite where there are none, in the form that loses no digits."""
+    square = linear**2 - 4 * constant * leading
+    half = -(linear + np.copysign(np.sqrt(np.maximum(square, 0.0)), linear)) / 2
+    roots = np.stack([half / leading, np.divide(constant, half, out=np.zeros(len(half)), where=half != 0)], axis=1)
+    roots[square < 0] = np.inf
+    return roots

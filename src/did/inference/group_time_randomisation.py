@@ -11,10 +11,10 @@ from did.estimators.base import Panel, Result, join_notes
 from did.inference import group_time_sums
 from did.inference.assignments import enumerate_orders, n_orders, near_in_size
 from did.inference.group_time_sums import NEVER
-from did.inference.refit import COLUMNS, carried, keys, no_assignment, tested, without
+from did.inference.refit import COLUMNS, Parts, carried, keys, no_assignment, tested, without
 
 # Assignments compared at a time, and by default.
-BLOCK, DRAWS = 2_000, 9999
+BLOCK, DRAWS = 1_000, 9999
 
 
 def serves(results: list[Result], estimator: str, options: dict, panel: Panel) -> bool:
@@ -89,10 +89,9 @@ def left_out(panel: Panel, result: Result, options: dict, level: str) -> dict[ob
     return {label: {name: float(value)} for label, value in zip(names, values, strict=True)}
 
 
-def _parts(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict, labels: np.ndarray) -> list[tuple]:
+def _parts(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict, labels: np.ndarray) -> Parts:
     """Of each assignment the estimate, the clusters' summed influence, and whether it has an error."""
-    made, found = group_time_sums.sums(panel, codes, onsets, options), []
-    for start in range(0, len(labels), BLOCK):
-        part = group_time_sums.averages(made, labels[start:start + BLOCK])
-        found += list(zip(part.estimate, part.scores, part.varies, strict=True))
-    return found
+    made = group_time_sums.sums(panel, codes, onsets, options)
+    found = [group_time_sums.averages(made, labels[start:start + BLOCK]) for start in range(0, len(labels), BLOCK)]
+    names = ("estimate", "scores", "varies")
+    return Parts(*(np.concatenate([getattr(part, name) for part in found]) for name in names))

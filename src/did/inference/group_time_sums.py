@@ -173,7 +173,9 @@ def averages(made: Sums, labels: np.ndarray, *, by_unit: bool = False) -> Averag
         estimate = (size * effect).sum(axis=0) / total
         if len(member) > 2:   # the cohorts' weights are estimates, too
             np.add.at(influence[:, :, 0], made.cohort, (effect - made.length[:, None] * estimate) / total)
-        scores = ((influence @ values.T) * member).sum(axis=0)
+        scores = np.zeros(labels.shape)
+        for of, one in zip(member, influence, strict=True):
+            scores += of * (one @ values.T)
         spread, unit = root_sum_squares(scores, axis=1), np.full(n_draws, np.nan)
         if by_unit:
             squares = (member @ made.squares.reshape(len(values), -1)).reshape(*influence.shape, -1)
@@ -196,21 +198,24 @@ def without_each(made: Sums, labels: np.ndarray, parts: np.ndarray) -> np.ndarra
     """Return (groups, draws) the average without each group of clusters; ``parts`` (clusters,) says of which group
     each is. Groups without units are not among them."""
     groups = np.unique(parts[made.weight > 0])
-    of_group, member = (parts[:, None] == groups).astype(float), made.members(labels)
+    of_group, alone = (parts[:, None] == groups).astype(float), np.array_equal(groups, parts)
+    member = made.members(labels)
 
-    def left(of: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """The sum of ``values`` over the clusters of some cohorts less those of each group, (draws, groups)."""
-        own = member[of].sum(axis=0) * values
+    def left(side: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """The sum of ``values`` over the clusters of a side less those of each group, (draws, groups)."""
+        own = side * values
         whole = own.sum(axis=1, keepdims=True)
+        if alone:
+            return np.subtract(whole, own, out=own)
         rest = whole - own @ of_group
         return np.where(np.abs(rest) > EMPTY * np.abs(whole), rest, 0.0)
 
     total, value = np.zeros((2, len(labels), len(groups)))
     with np.errstate(invalid="ignore", divide="ignore"):
         for span, (number, row) in enumerate(zip(made.cohort, made.controls, strict=True)):
-            sides = [(left(of, made.weight), left(of, made.spans[:, span])) for of in ([number], np.flatnonzero(row))]
-            size = sides[0][0]
-            mean = sides[0][1] / size - sides[1][1] / sides[1][0]
-            value += np.where(size > 0, size * mean, 0.0)
+            (size, treated), (people, control) = (
+                (left(side, made.weight), left(side, made.spans[:, span]))
+                for side in (member[number], member[row].sum(axis=0)))
+            value += np.where(size > 0, treated - size * (control / people), 0.0)
             total += size * made.length[span]
         return (value / total).T

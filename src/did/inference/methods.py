@@ -105,7 +105,8 @@ class Question:
         return found
 
     def rows(self) -> pd.DataFrame:
-        """Return the estimates at ``level`` with clustered errors, `COLUMNS`, made once; notes are the estimator's own."""
+        """Return the estimates at ``level`` with clustered errors, `COLUMNS`, made once; notes are the estimator's own.
+        """
         found: pd.DataFrame | None = self.known.get(("rows", self.level))
         if found is None:
             found = self.known["rows", self.level] = self._rows()

@@ -25,12 +25,16 @@ from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns
 from did.inference.bias_reduced import LEVERAGE_ONE
 from did.inference.clustered import CANCELLED
-from did.inference.reassigned_cells import fewest_rows
+from did.inference.reassigned_cells import by_cluster, fewest_rows
 
 # Numbers that rows by columns of the regression may hold.
 LARGEST = 200_000_000
 # Roots of inverses are by quadrature where no eigenvalue is smaller, with so many points.
 SMALLEST, POINTS = 1e-5, 20
+# Of 1 - H_gg.
+POWERS = {"CR2": -0.5, "CR3": -1.0}
+# A row has no treatment and no basis where their sum of squares is below this share of the largest one's.
+VANISHED = 1e-24
 # Squares of t, in numbers of so many bytes, that differ by less than this share are tied.
 TIED = {4: 1e-4, 8: 2e-8}
 
@@ -44,6 +48,8 @@ class Regression:
     starts   (clusters,) first row of each cluster; unit_starts (units,) of each unit
     squares  (clusters x onsets,) sums of squares of the columns before
     n_obs, n_parameters   N and K of the small-sample factor
+    share    (units,) root of each unit's share of its cluster's weight, where units of a cluster have as many rows and
+             differ in these by no more than weight and outcome; None elsewhere
     """
 
     basis: np.ndarray
@@ -54,37 +60,33 @@ class Regression:
     squares: np.ndarray
     n_obs: int
     n_parameters: int
+    share: np.ndarray | None = None
 
     @cached_property
     def products(self) -> np.ndarray:
         """(clusters, columns) of each column with the outcome, within each cluster."""
-        return _by(self.columns * self.outcome[:, None], self.starts)
+        return by_cluster(self.columns * self.outcome[:, None], self.starts)
 
     @cached_property
     def unit_products(self) -> np.ndarray:
         """(units, columns) of each column with the outcome, within each unit."""
-        return _by(self.columns * self.outcome[:, None], self.unit_starts)
+        return by_cluster(self.columns * self.outcome[:, None], self.unit_starts)
 
     @cached_property
     def on_basis(self) -> np.ndarray:
         """(columns, clusters, k) of each column with the basis, within each cluster."""
-        return np.stack([_by(self.columns * self.basis[:, [at]], self.starts).T
+        return np.stack([by_cluster(self.columns * self.basis[:, [at]], self.starts).T
                          for at in range(self.basis.shape[1])], axis=2)
 
     @cached_property
     def basis_products(self) -> np.ndarray:
         """(clusters, k) of the basis with the outcome, within each cluster."""
-        return _by(self.basis * self.outcome[:, None], self.starts)
+        return by_cluster(self.basis * self.outcome[:, None], self.starts)
 
     @cached_property
     def mixed(self) -> np.ndarray:
         """(columns, clusters, clusters) of `on_basis` with each cluster's `basis_products`."""
         return self.on_basis @ self.basis_products.T
-
-
-def _by(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Sums of the rows from each start to the next."""
-    return values if len(starts) == len(values) else np.add.reduceat(values, starts, axis=0)
 
 
 def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
@@ -134,6 +136,9 @@ def regression(panel: Panel, codes: np.ndarray, estimator: str, lags: str,
         basis, rest[:, -1], rest[:, :-1], np.searchsorted(owner, np.arange(n_clusters)),
         np.cumsum(n_rows) - n_rows, raw[n_controls:-1], n_obs,
         1 + n_periods + basis.shape[1] - n_effects + int(estimator == "did"))
+    if estimator == "did" and steady:
+        share = np.sqrt(weight[:, 0] / np.bincount(codes, weight[:, 0])[codes])
+        model = dataclasses.replace(model, share=share)
     return model, np.bincount(codes)
 
 
@@ -166,19 +171,27 @@ def _basis(columns: np.ndarray, rest: np.ndarray, squares: np.ndarray) -> tuple[
 
 def compact(model: Regression) -> Regression:
     """The same products within clusters in few rows, in which Q_g Q_g' is diagonal."""
-    scale, k = np.linalg.norm(model.outcome) or 1.0, model.basis.shape[1]
+    scale, k, n_clusters = np.linalg.norm(model.outcome) or 1.0, model.basis.shape[1], len(model.starts)
     every = np.column_stack([model.basis, model.outcome / scale, model.columns])
-    blocks = []
-    for block in np.split(every, model.starts[1:]):
-        few = fewest_rows(block)
-        turned = np.linalg.eigh(few[:, :k] @ few[:, :k].T)[1].T @ few
-        # Rows without treatment or basis are in none of the products.
-        size = np.linalg.norm(np.delete(turned, k, axis=1), axis=1)
-        blocks.append(turned[size > ROUNDING * size.max()])
-    starts = np.cumsum([0] + [len(block) for block in blocks[:-1]])
-    every = np.concatenate(blocks)
+    if model.share is not None:   # what is alike is in one row for a cluster's units
+        by_unit = every.reshape(len(model.share), -1, every.shape[1]) * model.share[:, None, None]
+        every = by_cluster(by_unit, np.searchsorted(model.unit_starts, model.starts)).reshape(-1, every.shape[1])
+        n_rows = np.repeat(by_unit.shape[1], n_clusters)
+    else:
+        blocks = [block if len(block) <= k + 1 else fewest_rows(block) for block in np.split(every, model.starts[1:])]
+        every, n_rows = np.concatenate(blocks), np.array([len(block) for block in blocks])
+    starts = np.cumsum(n_rows) - n_rows
+    for size in np.unique(n_rows):
+        rows = starts[n_rows == size][:, None] + np.arange(size)
+        basis = every[rows, :k]
+        every[rows] = np.linalg.eigh(basis @ basis.swapaxes(1, 2))[1].swapaxes(1, 2) @ every[rows]
+    # Rows without treatment or basis are in none of the products.
+    size = np.einsum("ij,ij->i", every, every) - every[:, k] ** 2
+    kept = size > VANISHED * np.repeat(np.maximum.reduceat(size, starts), n_rows)
+    n_rows = np.add.reduceat(kept, starts, dtype=int)
+    every = every[kept]
     return dataclasses.replace(model, basis=every[:, :k], outcome=every[:, k] * scale, columns=every[:, k + 1:],
-                               starts=starts)
+                               starts=np.cumsum(n_rows) - n_rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,9 +211,17 @@ class Simple:
         """Of some of the draws."""
         return Simple(*(getattr(self, field.name)[..., draws] for field in dataclasses.fields(self)))
 
+    @staticmethod
+    def joined(parts: list[Simple]) -> Simple:
+        """Of the draws of all parts."""
+        if len(parts) == 1:
+            return parts[0]
+        return Simple(*(np.concatenate([getattr(part, field.name) for part in parts], axis=-1)
+                        for field in dataclasses.fields(Simple)))
+
 
 def simple(model: Regression, z: np.ndarray) -> Simple:
-    product, own = model.products @ z.T, _by((model.columns @ z.T) ** 2, model.starts)
+    product, own = model.products @ z.T, by_cluster((model.columns @ z.T) ** 2, model.starts)
     square = own.sum(axis=0)
     identified = square > COLLINEAR * (model.squares @ z.T**2)
     square = np.where(identified, square, np.nan)
@@ -212,7 +233,7 @@ def simple(model: Regression, z: np.ndarray) -> Simple:
 
 
 def unit_spread(model: Regression, z: np.ndarray, found: Simple) -> np.ndarray:
-    rest = model.unit_products @ z.T - found.estimate * _by((model.columns @ z.T) ** 2, model.unit_starts)
+    rest = model.unit_products @ z.T - found.estimate * by_cluster((model.columns @ z.T) ** 2, model.unit_starts)
     return np.sqrt(np.einsum("ud,ud->d", rest, rest)) / found.square
 
 
@@ -224,7 +245,7 @@ def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: C
     With Q_g Q_g' = diag(1 - d) and h = f_g / sqrt(f'f), 1 - H_gg is diag(d) - hh': only d is the same in all draws.
     `_weighed` has its inverse, or the root of that, times h without a decomposition for each draw.
     """
-    powers = [kind for kind in ("CR2", "CR3") if kind in kinds or (kind == "CR3" and "jackknife" in kinds)]
+    powers = [kind for kind in POWERS if kind in kinds or (kind == "CR3" and "jackknife" in kinds)]
     n_clusters, n_draws, k = len(model.starts), len(z), model.basis.shape[1]
     root = np.where(found.square > 0, np.sqrt(found.square), np.inf)
     treatment, left = model.columns @ z.T, np.clip(1 - (model.basis**2).sum(axis=1), 0.0, 1.0)
@@ -268,6 +289,8 @@ def _weighed(left: np.ndarray, h: np.ndarray, powers: Collection[str]) -> dict[s
     exists = left > LEVERAGE_ONE   # elsewhere h is zero: treatment has nothing in common with the basis
     d, h = np.where(exists, left, 1.0), np.where(exists[:, :, None] & np.isfinite(h), h, 0.0)
     squares = h**2
+    if d.shape[1] == 1:
+        return {kind: h * _power(d[:, :, None] - squares, power) for kind, power in POWERS.items() if kind in powers}
     remains = 1 - np.einsum("gi,gid->gd", 1 / d, squares)
     well = remains * d.min(axis=1)[:, None] > SMALLEST
     found = {}
@@ -284,11 +307,14 @@ def _weighed(left: np.ndarray, h: np.ndarray, powers: Collection[str]) -> dict[s
         own = h[ill, :, draws]
         values, vectors = np.linalg.eigh(d[ill, :, None] * np.eye(d.shape[1]) - own[:, :, None] * own[:, None, :])
         along = (vectors.swapaxes(1, 2) @ own[:, :, None])[:, :, 0]
-        for kind, power in (("CR2", -0.5), ("CR3", -1.0)):
-            if kind in powers:
-                factor = np.where(values > LEVERAGE_ONE, np.maximum(values, LEVERAGE_ONE) ** power, 0.0)
-                found[kind][ill, :, draws] = (vectors @ (factor * along)[:, :, None])[:, :, 0]
+        for kind, one in found.items():
+            one[ill, :, draws] = (vectors @ (_power(values, POWERS[kind]) * along)[:, :, None])[:, :, 0]
     return found
+
+
+def _power(values: np.ndarray, power: float) -> np.ndarray:
+    """A power of eigenvalues, of the generalised inverse where the leverage is one."""
+    return np.where(values > LEVERAGE_ONE, np.maximum(values, LEVERAGE_ONE) ** power, 0.0)
 
 
 @cache
@@ -309,9 +335,10 @@ def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
     # Single precision: the order of |t| of two draws of signs is decided by more, but for those that are equal.
     size = np.where(found.spread > 0, found.spread * found.square, 1.0)[:, None]
     product, own = found.product.T / size, found.own_square.T / found.square[:, None]
-    drawn = product.astype(signs.dtype) @ signs.T
+    v = np.ascontiguousarray(signs.T)
+    drawn = product.astype(v.dtype) @ v
     few = 3 * model.basis.shape[1] <= len(model.starts)
-    square = (_by_basis if few else _by_pairs)(model, z, (product, own, size), drawn, signs)
+    square = (_by_basis if few else _by_pairs)(model, z, (product, own, size), drawn, v)
     drawn *= drawn
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn /= square
@@ -323,8 +350,8 @@ def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
 
 
 def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,
-              signs: np.ndarray) -> np.ndarray:
-    """sum_g score*_g^2 of each assignment and draw of signs v, where score*_g = sum_h A_gh v_h with
+              v: np.ndarray) -> np.ndarray:
+    """sum_g score*_g^2 of each assignment and draw of signs, a column of v, where score*_g = sum_h A_gh v_h with
     A = diag(p) - (f_g'Q_g)(Q_h'y_h)' - o p', p_g = f_g'y_g and o_g = f_g'f_g / f'f: it is v'A'A v, in which the
     products of two signs are the same for every assignment."""
     product, own, size = parts
@@ -332,29 +359,25 @@ def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndar
     mixing -= own[:, :, None] * product[:, None, :]
     place = np.arange(product.shape[1])
     mixing[:, place, place] += product
-    mixing = mixing.astype(signs.dtype)
+    mixing = mixing.astype(v.dtype)
     square = mixing.swapaxes(1, 2) @ mixing
     one, other = np.triu_indices(len(place), 1)
-    found = (2 * square[:, one, other]) @ (signs[:, one] * signs[:, other]).T
+    found = (2 * square[:, one, other]) @ (v[one] * v[other])
     return found + np.einsum("dgg->d", square)[:, None]
 
 
 def _by_basis(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,
-              signs: np.ndarray) -> np.ndarray:
+              v: np.ndarray) -> np.ndarray:
     """The same where the basis has few columns: with L_g = f_g'Q_g, u = sum_h Q_h'y_h v_h and n = p'v, which is
     ``drawn``, score* = p v - L u - o n, whose square is made of products of p, L and o and those of v, u and n."""
     product, own, size = parts
     unit = np.abs(model.basis_products).max(initial=0.0) or 1.0
     levers = (z @ model.on_basis.reshape(len(model.on_basis), -1)).reshape(len(z), *model.on_basis.shape[1:])
     levers *= unit / size[:, :, None]
-    u = signs @ (model.basis_products / unit).astype(signs.dtype)
-    along = levers.swapaxes(1, 2)
-    constant, shared = (product**2).sum(axis=1), (along @ levers).reshape(len(z), -1)
-    crossed = (-2 * product[:, :, None] * levers).reshape(len(z), -1)
-    on_signs, on_basis = -2 * product * own, 2 * (along @ own[:, :, None])[:, :, 0]
-    coefficients = np.concatenate([constant[:, None], crossed, shared], axis=1).astype(signs.dtype)
-    of_signs = np.concatenate([np.ones_like(signs[:, :1]), (signs[:, :, None] * u[:, None, :]).reshape(len(signs), -1),
-                               (u[:, :, None] * u[:, None, :]).reshape(len(signs), -1)], axis=1)
-    with_n = np.concatenate([on_signs, on_basis], axis=1).astype(signs.dtype) @ np.concatenate([signs, u], axis=1).T
-    with_n += (own**2).sum(axis=1).astype(signs.dtype)[:, None] * drawn
-    return coefficients @ of_signs.T + with_n * drawn
+    along, u = levers.swapaxes(1, 2), (model.basis_products / unit).T.astype(v.dtype) @ v
+    of_assignment = [(product**2).sum(axis=1)[:, None], (-2 * product[:, :, None] * levers).reshape(len(z), -1),
+                     (along @ levers).reshape(len(z), -1)]
+    of_signs = [np.ones_like(v[:1]), (v[:, None] * u).reshape(-1, v.shape[1]), (u[:, None] * u).reshape(-1, v.shape[1])]
+    with_n = np.concatenate([-2 * product * own, 2 * (along @ own[:, :, None])[:, :, 0]], axis=1).astype(v.dtype)
+    with_n = with_n @ np.concatenate([v, u]) + (own**2).sum(axis=1).astype(v.dtype)[:, None] * drawn
+    return np.concatenate(of_assignment, axis=1).astype(v.dtype) @ np.concatenate(of_signs) + with_n * drawn

@@ -12,8 +12,8 @@ so a draw is a row of a matrix product and nothing is fitted again.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,24 +117,26 @@ def randomisation(
     statistic does not exist, or the panel is unbalanced and too large. Raises DidError for an unknown estimator,
     statistic or level, ``draws`` below 1, a ``coverage`` outside 0 to 1, and whatever the estimator raises.
     """
-    one_of("randomisation: estimator", estimator, ESTIMATORS)
-    one_of("randomisation: statistic", statistic, STATISTICS)
-    one_of("randomisation: level", level, panel.clusters)
-    if draws < 1:
-        raise DidError(f"randomisation: draws: expected 1 or more; found {draws}; ask for more")
+    _refuse(panel, estimator, statistic, level, draws)
     if not 0 < coverage < 1:
         raise DidError(f"randomisation: coverage: expected a share between 0 and 1; found {coverage}; use 0.95")
+    return _tests(panel, estimator, [statistic], level, draws, seed, lags, coverage)[0]
+
+
+def _tests(panel: Panel, estimator: str, statistics: Sequence[str], level: str, draws: int, seed: int, lags: str,
+           coverage: float) -> list[Randomisation]:
+    """`randomisation` by several statistics, its arguments checked: the same assignments and sums serve all."""
     panel, unit = panel.scaled()
-    test = _test(panel, estimator, statistic, level, draws, seed, lags, coverage)
-    return dataclasses.replace(test, estimate=test.estimate * unit, ci_low=test.ci_low * unit,
-                               ci_high=test.ci_high * unit,
-                               value=test.value * (unit if statistic == "estimate" else 1.0))
+    return [dataclasses.replace(test, estimate=test.estimate * unit, ci_low=test.ci_low * unit,
+                                ci_high=test.ci_high * unit,
+                                value=test.value * (unit if test.statistic == "estimate" else 1.0))
+            for test in _tests_of_scaled(panel, estimator, statistics, level, draws, seed, lags, coverage)]
 
 
-def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, seed: int, lags: str,
-          coverage: float) -> Randomisation:
-    """`randomisation` of a panel in units whose squares are numbers, its arguments checked."""
-    asked = Randomisation(panel.treatment, estimator, statistic, level)
+def _tests_of_scaled(panel: Panel, estimator: str, statistics: Sequence[str], level: str, draws: int, seed: int,
+                     lags: str, coverage: float) -> list[Randomisation]:
+    """`_tests` of a panel in units whose squares are numbers."""
+    asked = [Randomisation(panel.treatment, estimator, statistic, level) for statistic in statistics]
     options = {"lags": lags} if estimator == "ldv" else {}
     result = fit(estimator, panel, **options)
     rows = panel.units.get_indexer(result.units)
@@ -144,44 +146,56 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
     if mixed is not None:
         dates = [*panel.periods, "never"]
         onsets_of = [dates[at] for at in np.unique(panel.treated_from[rows][codes == mixed])]
-        return _skip(asked, f"{level} {names[mixed]} is mixed, its units first treated in {listed(onsets_of)}: whole "
-                            "clusters cannot change places")
+        return _skipped(asked, f"{level} {names[mixed]} is mixed, its units first treated in {listed(onsets_of)}: "
+                               "whole clusters cannot change places")
     panel, result, dose_note = _mean_doses(panel, result, rows, codes, names, options)
     labels, observed = _labels(panel, rows, codes)
     if len(labels) < 2:
-        return _skip(asked, f"all {len(names)} clusters by {level} have one onset and dose: no other assignment")
+        return _skipped(asked, f"all {len(names)} clusters by {level} have one onset and dose: no other assignment")
     onsets = np.unique(labels[labels[:, 0] < panel.n_periods, 0]).astype(int)
     cells = reassigned_cells.reduced(panel, rows, codes, onsets, estimator, lags)
     if cells is None:
-        return _skip(asked, f"{len(rows)} units x {panel.n_periods} periods and {len(names)} clusters by {level} are "
-                            "too many to hold; use fewer, or a complete panel")
+        return _skipped(asked, f"{len(rows)} units x {panel.n_periods} periods and {len(names)} clusters by {level} "
+                               "are too many to hold; use fewer, or a complete panel")
     n_assignments = n_orders(np.bincount(observed))
-    near = statistic == "studentised_near"
+    near = "studentised_near" in statistics
     enumerated = n_assignments <= draws and not near
     generator = np.random.default_rng(seed)
     assignments = (near_orders(observed, labels[:, 0] < panel.n_periods, np.bincount(codes), draws, generator) if near
                    else enumerate_orders(observed) if enumerated
                    else generator.permuted(np.broadcast_to(observed, (draws, len(observed))), axis=1))
     if assignments is None:
-        return _skip(asked, "clusters never treated differ in dose: which of them another takes the place of is not "
-                            "settled by size")
+        return _skipped(asked, "clusters never treated differ in dose: which of them another takes the place of is not "
+                               "settled by size")
     doses = np.where(labels[:, [0]] == onsets, labels[:, [1]], 0.0)
     sums = reassigned_cells.sums(cells, doses, observed, assignments)
     factor = small_sample_factor(len(names), result.n_obs, result.n_parameters)
-    value, others = _statistics(sums, statistic, factor)
-    asked = dataclasses.replace(
-        asked, estimate=float(result.estimate[0]), n_assignments=n_assignments, n_clusters=len(names),
-        n_treated_clusters=int((labels[observed, 0] < panel.n_periods).sum()))
+    about = [dataclasses.replace(
+        one, n_assignments=n_assignments, n_clusters=len(names), enumerated=enumerated,
+        n_treated_clusters=int((labels[observed, 0] < panel.n_periods).sum()), estimate=float(result.estimate[0]))
+        for one in asked]
+    said = (f"all {n_assignments} assignments" if enumerated
+            else f"{draws} draws of {Decimal(n_assignments):.2e} assignments",
+            "among clusters near in size" if near else "", dose_note)
+    return [_judged(one, sums, factor, 1 - coverage, (*said, result.note)) for one in about]
+
+
+def _judged(asked: Randomisation, sums: pd.DataFrame, factor: float, alpha: float, said: tuple[str, ...]
+            ) -> Randomisation:
+    """The test by one statistic, from the sums of all assignments; ``said`` are notes on assignments, doses and the
+    estimate."""
+    value, others = _statistics(sums, asked.statistic, factor)
     if not np.isfinite(value):
-        return _skip(asked, f"the observed assignment has no clustered standard error by {level} "
-                            f"({len(names)} clusters): use the statistic 'estimate'")
+        return _skip(dataclasses.replace(asked, enumerated=False),
+                     f"the observed assignment has no clustered standard error by {asked.level} "
+                     f"({asked.n_clusters} clusters): use the statistic 'estimate'")
     n_undefined = int(np.isinf(others).sum())
-    plus = 0 if enumerated else 1
+    plus = 0 if asked.enumerated else 1
 
     def p_of(size: float) -> float:
         return float((plus + (others >= size * (1 - TIED)).sum()) / (plus + len(others)))
 
-    found = _interval(sums, statistic, 1 - coverage, plus)
+    found = _interval(sums, asked.statistic, alpha, plus)
     return dataclasses.replace(
         asked,
         value=float(value),
@@ -190,39 +204,57 @@ def _test(panel: Panel, estimator: str, statistic: str, level: str, draws: int, 
         ci_high=found.high,
         shape=found.shape,
         draws=len(others),
-        enumerated=enumerated,
-        smallest_p=p_of(others[np.isfinite(others)].max()) if enumerated else 1 / (1 + draws),
+        smallest_p=p_of(others[np.isfinite(others)].max()) if asked.enumerated else 1 / (1 + len(others)),
         note=join_notes(
-            f"all {n_assignments} assignments" if enumerated
-            else f"{draws} draws of {Decimal(n_assignments):.2e} assignments",
-            "among clusters near in size" if near else "",
-            dose_note,
+            *said[:-1],
             f"{n_undefined} assignments without a statistic count as extreme" if n_undefined else "",
-            f"interval of constant effects not rejected at {1 - coverage:.2g}",
+            f"interval of constant effects not rejected at {alpha:.2g}",
             "" if np.isfinite([found.low, found.high]).all()
             else "unbounded: too many assignments are as extreme at any effect",
             "effects within the interval are rejected too: the set has gaps" if found.shape.endswith("gaps") else "",
-            result.note,
+            said[-1],
         ),
     )
 
 
-def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS, **options: Any) -> pd.DataFrame:
+def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS,
+                       statistics: Mapping[str, str] | None = None, level: str = "system", draws: int = 9999,
+                       seed: int = 20170601, lags: str = "all") -> pd.DataFrame:
     """Return `randomisation` of each estimator as rows of the diagnostics table (`did.inference.joint_test.COLUMNS`).
 
-    value is the estimate, statistic the observed statistic, the reason of a test that is done its note; an infinite end
-    of the interval is missing. ``options`` and errors as `randomisation`; ``lags`` matters to ldv only.
+    ``statistics`` maps the name of a diagnostic to its statistic, by default ``randomisation`` to ``studentised``; of
+    each the rows of all estimators. They share their assignments, so ``studentised_near`` is asked for alone. value is
+    the estimate, statistic the observed statistic, the reason of a test that is done its note; an infinite end of the
+    interval is missing. Other arguments and errors as `randomisation`; ``lags`` matters to ldv only.
     """
-    rows = []
+    named = dict(statistics or {"randomisation": STATISTICS[0]})
     for estimator in estimators:
-        test = randomisation(panel, estimator=estimator, **options)
-        row = diagnostic_row("randomisation", panel, test.level, value=test.estimate) | {
-            "estimator": estimator}
-        low, high = (end if np.isfinite(end) else np.nan for end in (test.ci_low, test.ci_high))
-        rows.append(skipped(row, test.reason) if test.status == "skipped" else row | {
-            "statistic": test.value, "p_value": test.p_value, "ci_low": low, "ci_high": high, "reason": test.note,
-            "n_clusters": test.n_clusters, "n_treated_clusters": test.n_treated_clusters})
+        for statistic in named.values():
+            _refuse(panel, estimator, statistic, level, draws)
+    tests = {estimator: _tests(panel, estimator, list(named.values()), level, draws, seed, lags, 0.95)
+             for estimator in estimators}
+    rows = []
+    for place, diagnostic in enumerate(named):
+        for estimator in estimators:
+            test = tests[estimator][place]
+            row = diagnostic_row(diagnostic, panel, level, value=test.estimate) | {"estimator": estimator}
+            low, high = (end if np.isfinite(end) else np.nan for end in (test.ci_low, test.ci_high))
+            rows.append(skipped(row, test.reason) if test.status == "skipped" else row | {
+                "statistic": test.value, "p_value": test.p_value, "ci_low": low, "ci_high": high, "reason": test.note,
+                "n_clusters": test.n_clusters, "n_treated_clusters": test.n_treated_clusters})
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _refuse(panel: Panel, estimator: str, statistic: str, level: str, draws: int) -> None:
+    one_of("randomisation: estimator", estimator, ESTIMATORS)
+    one_of("randomisation: statistic", statistic, STATISTICS)
+    one_of("randomisation: level", level, panel.clusters)
+    if draws < 1:
+        raise DidError(f"randomisation: draws: expected 1 or more; found {draws}; ask for more")
+
+
+def _skipped(asked: Sequence[Randomisation], reason: str) -> list[Randomisation]:
+    return [_skip(one, reason) for one in asked]
 
 
 def _skip(asked: Randomisation, reason: str) -> Randomisation:

@@ -12,8 +12,8 @@ from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
 from did.inference.clustered import CANCELLED, rounding_error
 
-# Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws, few enough to stay
-# near the processor.
+# Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws, few enough to
+# stay near the processor.
 LARGEST, BLOCK = 200_000_000, 50_000
 
 
@@ -106,29 +106,39 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
     codes = np.concatenate([observed[None, :], assignments])
     actual = cells.columns @ doses[observed].ravel()
     estimate = actual @ cells.outcome / (actual @ actual)
-    on_outcome, on_actual = (np.add.reduceat(cells.columns * other[:, None], cells.starts, axis=0).T
+    on_outcome, on_actual = (by_cluster(cells.columns * other[:, None], cells.starts)
                              for other in (cells.outcome, actual))
     step = max(1, BLOCK // max(cells.columns.shape))
     blocks = []
     for start in range(0, len(codes), step):
-        z = doses[codes[start : start + step]].reshape(-1, cells.columns.shape[1])
-        product, cross = z @ on_outcome, z @ on_actual
-        square = np.add.reduceat((z @ cells.columns.T) ** 2, cells.starts, axis=1)
-        denominator = square.sum(axis=1)
-        identified = denominator > COLLINEAR * (z**2 @ cells.squares)
-        safe = np.where(identified, denominator, 1.0)[:, None]
-        found = product.sum(axis=1, keepdims=True) / safe
+        z = doses[codes[start : start + step]].reshape(-1, cells.columns.shape[1]).T
+        product, cross, square = on_outcome @ z, on_actual @ z, by_cluster((cells.columns @ z) ** 2, cells.starts)
+        denominator = square.sum(axis=0)
+        identified = denominator > COLLINEAR * (cells.squares @ z**2)
+        safe = np.where(identified, denominator, 1.0)
+        found = product.sum(axis=0) / safe
         score = product - found * square
         centred = product - estimate * cross
-        score_left = centred - centred.sum(axis=1, keepdims=True) / safe * square
-        per_effect = cross - cross.sum(axis=1, keepdims=True) / safe * square
-        variance = (score**2).sum(axis=1)
-        size = np.abs(product).sum(axis=1) + np.abs(found[:, 0]) * denominator
+        score_left = centred - centred.sum(axis=0) / safe * square
+        per_effect = cross - cross.sum(axis=0) / safe * square
+        variance = (score**2).sum(axis=0)
+        size = np.abs(product).sum(axis=0) + np.abs(found) * denominator
         blocks.append(pd.DataFrame({
-            "numerator": product.sum(axis=1), "denominator": denominator, "variance": variance,
-            "own": centred.sum(axis=1), "overlap": cross.sum(axis=1), "v0": (score_left**2).sum(axis=1),
-            "v1": (score_left * per_effect).sum(axis=1), "v2": (per_effect**2).sum(axis=1),
+            "numerator": product.sum(axis=0), "denominator": denominator, "variance": variance,
+            "own": centred.sum(axis=0), "overlap": cross.sum(axis=0), "v0": (score_left**2).sum(axis=0),
+            "v1": (score_left * per_effect).sum(axis=0), "v2": (per_effect**2).sum(axis=0),
             "identified": identified, "varies": identified & (
                 np.sqrt(variance) > np.maximum(CANCELLED * size, cells.rounding * np.sqrt(denominator))),
         }))
     return pd.concat(blocks, ignore_index=True)
+
+
+def by_cluster(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the sums of the rows from each start to the next; for rows that are long, where `np.add.reduceat` is slow.
+    """
+    if len(starts) == len(rows):
+        return rows
+    sums = np.empty((len(starts), *rows.shape[1:]))
+    for place, (first, end) in enumerate(zip(starts, [*starts[1:], len(rows)], strict=True)):
+        np.add.reduce(rows[first:end], axis=0, out=sums[place])
+    return sums

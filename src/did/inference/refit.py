@@ -192,8 +192,7 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
                       for one in ((panel, dosed) if is_linear else (panel,))])
     rows = []
     for place, value in enumerate(full):
-        on_outcome, on_dose = ([(estimate, scale[place] * sums, has_error) for estimate, sums, has_error in (
-            part[which][place] for part in parts)] for which in (0, -1))
+        on_outcome, on_dose = (Parts.of([part[which][place] for part in parts], scale[place]) for which in (0, -1))
         test = tested(on_outcome, on_dose, statistic, 0 if enumerated else 1, 1 - coverage, is_linear)
         rows.append(dict.fromkeys(COLUMNS, np.nan) | {"shape": "", "estimate": value} | test | {"draws": len(orders)})
     count = (f"all {n_assignments} assignments of clusters by {level}" if enumerated else
@@ -261,18 +260,34 @@ def _parts(fit: Fitter, panel: Panel, level: str, names: list[tuple]) -> list[tu
     return [found.get(name, missing) for name in names]
 
 
-def tested(on_outcome: list, on_dose: list, statistic: str, plus: int, alpha: float,
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """Of one parameter in each assignment: (assignments,) estimates, the clusters' sums of influence (assignments,
+    clusters), and whether it has an error."""
+
+    estimate: np.ndarray
+    sums: np.ndarray
+    varies: np.ndarray
+
+    @classmethod
+    def of(cls, parts: list[tuple], scale: float) -> Parts:
+        """The parts of each assignment, sums times ``scale``."""
+        estimate, sums, varies = zip(*parts, strict=True)
+        return cls(np.array(estimate, dtype=float), scale * np.array(sums), np.array(varies, dtype=bool))
+
+
+def tested(on_outcome: Parts, on_dose: Parts, statistic: str, plus: int, alpha: float,
            is_linear: bool = True) -> dict:
     """P-value and set of one parameter from its parts in the observed assignment, the first, and all others."""
-    estimate, moved = (np.array([part[0] for part in parts], dtype=float) for parts in (on_outcome, on_dose))
+    estimate, moved = on_outcome.estimate, on_dose.estimate
     if statistic == "estimate":
         exists = np.isfinite(estimate)
         own = dosed = None
         size = np.abs(estimate)
         level_0 = np.ones(len(estimate))
     else:
-        own, dosed = (np.array([part[1] for part in parts]) for parts in (on_outcome, on_dose))
-        exists = np.isfinite(estimate) & np.array([bool(part[2]) for part in on_outcome]) & np.isfinite(own).all(axis=1)
+        own, dosed = on_outcome.sums, on_dose.sums
+        exists = np.isfinite(estimate) & on_outcome.varies & np.isfinite(own).all(axis=1)
         level_0 = np.where(exists, root_sum_squares(own, axis=1), np.nan)
         size = np.abs(estimate) / np.where(level_0 > 0, level_0, np.nan)
         exists &= np.isfinite(size)
@@ -339,15 +354,15 @@ def carried(panel: Panel, level: str) -> tuple[Panel, str]:
 
 def no_assignment(panel: Panel, level: str) -> str:
     """Why clusters cannot change places; empty if they can."""
-    onsets = pd.Series(panel.treated_from).groupby(panel.clusters[level]).unique()
-    mixed = onsets[onsets.map(len) > 1]
+    codes, names = pd.factorize(panel.clusters[level], sort=True)
+    first = np.unique(codes, return_index=True)[1]
+    mixed = codes[panel.treated_from != panel.treated_from[first][codes]]
     if len(mixed):
-        dates = [*panel.periods, "never"]
-        return (f"{level} {mixed.index[0]} is mixed, its units first treated in "
-                f"{listed([dates[at] for at in sorted(mixed.iloc[0])])}")
-    doses = pd.Series(panel.dose).groupby(panel.clusters[level]).first()
-    if len(set(zip(onsets.map(lambda one: one[0]), doses, strict=True))) < 2:
-        return f"all {len(onsets)} clusters by {level} have one onset and dose"
+        dates, one = [*panel.periods, "never"], mixed.min()
+        return (f"{level} {names[one]} is mixed, its units first treated in "
+                f"{listed([dates[at] for at in np.unique(panel.treated_from[codes == one])])}")
+    if len(set(zip(panel.treated_from[first], panel.dose[first], strict=True))) < 2:
+        return f"all {len(names)} clusters by {level} have one onset and dose"
     return ""
 
 

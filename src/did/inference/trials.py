@@ -26,6 +26,10 @@ SHARED = 100
 # Numbers that one block of draws may hold: few enough to stay near the processor.
 BLOCK = 250_000
 
+# Methods that need no more than estimates and errors clustered at the level of assignment.
+DEALT = ("randomisation", "randomisation_estimate")
+QUICK = ("clustered", *DEALT, "randomisation_near")
+
 # Of each assignment: whether a method rejects, and the width of its interval.
 Verdict = tuple[np.ndarray, np.ndarray]
 
@@ -116,14 +120,20 @@ class RegressionTrial:
     def _factor(self, n_clusters: int) -> float:
         return small_sample_factor(n_clusters, self.model.n_obs, self.model.n_parameters)
 
+    def _simple(self, z: np.ndarray) -> placebo.Simple:
+        return placebo.Simple.joined([placebo.simple(self.fewest, z[block])
+                                      for block in _blocks(len(z), BLOCK // (4 * len(self.available)))])
+
     def quick(self, chosen: np.ndarray) -> Quick:
-        found, n_clusters = placebo.simple(self.fewest, self.assigned(chosen)), len(self.available)
+        found, n_clusters = self._simple(self.assigned(chosen)), len(self.available)
         error = np.where(found.varies, np.sqrt(self._factor(n_clusters)) * found.spread, np.nan)
         return Quick(found.estimate, error, n_clusters - 1.0)
 
     def others(self, chosen: np.ndarray, asked: Asked, generator: np.random.Generator) -> dict[str, Verdict]:
+        if not set(asked.methods) - set(QUICK):
+            return {}
         z, n_clusters, parts = self.assigned(chosen), len(self.available), []
-        every = placebo.simple(self.fewest, z)
+        every = self._simple(z)
         corrected = {"CR2", "CR3", "jackknife"} & set(asked.methods)
         if corrected:
             for block in _blocks(len(z), BLOCK // (n_clusters * (self.fewest.basis.shape[1] + placebo.POINTS))):

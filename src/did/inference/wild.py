@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from math import comb
 
@@ -293,6 +293,8 @@ def _draw(kernels: dict[int, _Kernel], n_clusters: int, weights: str, draws: int
     blocks: Iterable[np.ndarray]
     if _enumerates(weights, n_clusters):
         blocks = [np.array([(1.0, *signs) for signs in product((1.0, -1.0), repeat=n_clusters - 1)])]
+    elif draws * n_clusters <= BLOCK:
+        blocks = [_same_multipliers(draws, n_clusters, weights, seed)]
     else:
         generator, step = np.random.default_rng(seed), max(1, BLOCK // n_clusters)
         blocks = (_multipliers(generator, (min(step, draws - start), n_clusters), weights)
@@ -308,6 +310,12 @@ def _draw(kernels: dict[int, _Kernel], n_clusters: int, weights: str, draws: int
             parts[at].append(np.stack([*(numerators[at] @ multipliers.T), *squares]))
     return {at: _Draws.of(*np.concatenate(parts[at], axis=1), size=(scores[at] ** 2).sum(axis=(1, 2)))
             for at in kernels}
+
+
+@lru_cache(2)
+def _same_multipliers(draws: int, n_clusters: int, weights: str, seed: int) -> np.ndarray:
+    """One block of multipliers, the same for every estimator of a panel."""
+    return _multipliers(np.random.default_rng(seed), (draws, n_clusters), weights)
 
 
 def _multipliers(generator: np.random.Generator, shape: tuple[int, int], weights: str) -> np.ndarray:

@@ -131,24 +131,33 @@ def units_of(column: Iterable[pa.Array]) -> Units | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    parts = []
+    parts, dictionaries = [], []
     for piece in column:
-        parts.append(_encoded(piece))
-        if piece.null_count or parts[-1].dictionary.null_count:
+        encoded = _encoded(piece)
+        if piece.null_count or encoded.dictionary.null_count:
             return None
+        parts.append(encoded.indices.to_numpy(zero_copy_only=False))
+        dictionaries.append(encoded.dictionary)
     if not parts:
         return None
-    kind = parts[0].dictionary.type
+    kind = dictionaries[0].type
     if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return None
-    whole = pa.chunked_array(parts).unify_dictionaries()
-    words = whole.chunk(0).dictionary.cast(pa.string())
-    del parts
-    codes = np.empty(len(whole), dtype=np.int32)
-    np.concatenate([part.indices.to_numpy(zero_copy_only=False) for part in whole.chunks], out=codes, casting="unsafe")
-    del whole
+    whole = pa.chunked_array(dictionaries).combine_chunks().dictionary_encode()
+    words = whole.dictionary.cast(pa.string())
     if not pa.types.is_integer(kind) and not _plain(words):
         return None
+    number = whole.indices.to_numpy(zero_copy_only=False)
+    ends = np.cumsum([len(each) for each in dictionaries])
+    del dictionaries, whole
+    pa.default_memory_pool().release_unused()   # what looking for equal ones took
+    codes = np.empty(sum(map(len, parts)), dtype=np.int32)
+    end = len(codes)
+    while parts:   # from the last on, each given back when it is done with
+        part, last = parts.pop(), ends[len(parts)]
+        own = number[(ends[len(parts) - 1] if parts else 0):last]
+        end -= len(part)
+        np.take(own, part, out=codes[end:end + len(part)], mode="clip")   # none is outside
     there = np.zeros(len(words), dtype=bool)
     there[codes] = True
     order = pc.array_sort_indices(words).to_numpy()

@@ -132,7 +132,7 @@ def of_source(source: Source, columns: Columns, frequency: str) -> Found | None:
     first, varies = one_per_unit(cohort.codes, units.codes, shape[0])
     if shape[0] * shape[1] > limit("PANEL_CELLS") or varies is not None:
         return None
-    place = np.array([known.period[word] for word in period.words], dtype=np.int32)[period.codes]
+    place = np.array([known.period[word] for word in period.words], dtype=period.codes.dtype)[period.codes]
     onset_place = np.array([known.cohort[word] for word in cohort.words])[first]
     del period, cohort
     clusters = {level_of(name, columns): labels_of_clusters(source.pieces(name), units.codes, shape[0])
@@ -145,13 +145,15 @@ def of_source(source: Source, columns: Columns, frequency: str) -> Found | None:
     gone = made[columns.outcome][1]
     if len(gone) == len(units.codes):
         return None
-    n_rows, names = len(units.codes), pd.Index(pd.array(units.labels, dtype="str"))
+    n_rows, labels = len(units.codes), units.labels
     del units, place
+    names = pd.Index(pd.array(labels, dtype="str"))
     position, notes = treated_from(source.name, columns.cohort, onset_place, known.kind, names,
                                    (known.first, known.last))
     notes += outcome_notes(f"{source.name}, row {source.place(gone[0])}, column '{columns.outcome}'" if len(gone) else
                            "", len(gone), n_rows, shape[0] * shape[1])
     onset = np.where(np.isfinite(position), position, shape[1]).astype(int)
+    del position, onset_place, first
     panel = Panel(arrays[columns.outcome], names, period_labels(known.kind, known.first, known.last),
                   internal_frequency(known.kind, frequency), onset, (onset < shape[1]).astype(float), "binary",
                   {"unit": names.to_numpy()} | clusters, None, {name: arrays[name] for name in columns.covariates})

@@ -267,7 +267,7 @@ class _Part:
         word[units.codes] = cohort.codes
         counts = dict(zip(cohort.words.tolist(), np.bincount(word, minlength=len(cohort.words)).tolist(), strict=True))
         period = coded(source.pieces(columns.period))
-        place = np.array([known.period[word] for word in period.words], dtype=np.int32)[period.codes]
+        place = np.array([known.period[word] for word in period.words], dtype=period.codes.dtype)[period.codes]
         del period, cohort
         made = matrix(source.pieces(columns.outcome), units.codes, place, shape)
         if made is None:

@@ -152,10 +152,11 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
     reassigned = tuple(name for name in names if name in REASSIGNED)
     rows = [few_cluster_rows(panel, level, estimators=names, options=options, draws=evaluation.draws,
                              seed=evaluation.seed)]
-    for diagnostic, statistic in (("randomisation", "studentised"), ("randomisation_estimate", "estimate")):
-        rows.append(randomisation_rows(panel, estimators=reassigned, level=level, statistic=statistic,
-                                       draws=evaluation.draws, seed=evaluation.seed, lags=lags)
-                    .assign(diagnostic=diagnostic))
+    statistics = {"randomisation": "studentised", "randomisation_estimate": "estimate"}
+    found = randomisation_rows(panel, estimators=reassigned, statistics=statistics, level=level, draws=evaluation.draws,
+                               seed=evaluation.seed, lags=lags)
+    for diagnostic in statistics:
+        rows.append(found.loc[found["diagnostic"] == diagnostic])
         rows.append(pd.DataFrame([
             skipped(diagnostic_row(diagnostic, panel, level) | {"estimator": name},
                     f"only for {', '.join(REASSIGNED)}") for name in names if name not in REASSIGNED], columns=COLUMNS))

@@ -287,8 +287,3 @@ def parse(option: str, given: Any) -> Any:
     if not numbers:
         raise DidError(f"--{flag(option)}: expected whole numbers such as -1 or -1,-5; found '{given}'; write those")
     return numbers[0] if len(numbers) == 1 else numbers
-
-
-def parse_window(text: str) -> int | str:
-    """Return the base window of a command line: a number of periods, or the word as it is."""
-    return int(text) if text.strip().lstrip("+-").isdecimal() else text

@@ -109,18 +109,20 @@ class Inequalities:
         slack = -self.bound * self.coefficient[:, 0, 1] / up
         low = self.centre - slack - self.critical / up
         high = self.centre + slack + self.critical / down
-        possible = low <= high
         share = np.linspace(0, 1, GRID)
         theta = low[:, None] + share * (high - low)[:, None]
-        inside = self.accepted(theta) & possible[:, None]
-        rows = np.flatnonzero(inside.any(axis=1))
+        kept = self.accepted(theta) & (low <= high)[:, None]
+        rows = np.flatnonzero(kept.any(axis=1))
         if not len(rows):
             return np.nan, np.nan
-        first, last = inside[rows].argmax(axis=1), GRID - 1 - inside[rows][:, ::-1].argmax(axis=1)
-        ends = self._sets(np.concatenate([rows, rows]))._edge(
-            np.concatenate([theta[rows, first], theta[rows, last]]),
-            np.concatenate([theta[rows, np.maximum(first - 1, 0)], theta[rows, np.minimum(last + 1, GRID - 1)]]))
-        return float(ends[:len(rows)].min()), float(ends[len(rows):].max())
+        first, last = kept[rows].argmax(axis=1), GRID - 1 - kept[rows][:, ::-1].argmax(axis=1)
+        inside, below = theta[rows, first], theta[rows, np.maximum(first - 1, 0)]
+        still, above = theta[rows, last], theta[rows, np.minimum(last + 1, GRID - 1)]
+        # Only the sets that may reach further than another is known to.
+        low, high = np.flatnonzero(below <= inside.min()), np.flatnonzero(above >= still.max())
+        ends = self._sets(np.concatenate([rows[low], rows[high]]))._edge(
+            np.concatenate([inside[low], still[high]]), np.concatenate([below[low], above[high]]))
+        return float(ends[:len(low)].min()), float(ends[len(low):].max())
 
     def _sets(self, rows: np.ndarray) -> Inequalities:
         return dataclasses.replace(self, bound=self.bound[rows], coefficient=self.coefficient[rows],
