@@ -24,7 +24,8 @@ LIMIT, REPEATS = 20, 3
 
 def contenders() -> dict[str, peers.Contender]:
     """Return name -> our way to fit."""
-    found = {case.contenders[0].how: case.contenders[0] for case in (peers.READING, *peers.OTHERS)}
+    found = {case.contenders[0].how: case.contenders[0] for case in (peers.READING, *peers.OTHERS)
+             if case.name not in estimators.SMALL}
     found |= {"callaway_santanna": peers.GROUP_TIME[0].contenders[0],
               "callaway_santanna, a covariate, dr": peers.GROUP_TIME[2].contenders[0]}
     return found
