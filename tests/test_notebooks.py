@@ -70,7 +70,7 @@ def test_the_gallery_has_a_picture_for_each_call():
                           lambda name, content: names.append(name) or name)
     n_blocks = len(run_code.BLOCK.findall((ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")))
     assert len(names) == n_blocks - 1 and page.count("![") == len(names)   # the first makes the panel
-    assert "![SYNTHETIC: Weights of the clinics]" in page
+    assert "![SYNTHETIC: Visits to the clinics]" in page
 
 
 def test_a_block_that_fails_stops_the_page_and_pictures_are_the_same_twice():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -192,8 +193,8 @@ def test_what_cannot_be_had_is_skipped_with_its_reason():
     systems = pretest_power_rows(event_study.estimate(panel), panel, "system").set_index("diagnostic")
     assert "12 treated clusters for 12 leads" in systems.loc["pretest_bias_passed_80", "reason"]
     assert systems.loc["pretest_slope_80", "status"] == "done"
-    regions = Panel(**{**panel.__dict__, "clusters": {"unit": panel.units.to_numpy(),
-                                                      "region": np.arange(panel.n_units) % 8}})
+    regions = dataclasses.replace(panel, clusters={"unit": panel.units.to_numpy(),
+                                                   "region": np.arange(panel.n_units) % 8})
     rank = pretest_power_rows(event_study.estimate(regions), regions, "region")
     assert (rank["status"] == "skipped").all() and rank["reason"].str.contains("rank 7 for 12 leads with 8").all()
     static = pretest_power_rows(did.estimate(panel), panel, "unit")

@@ -166,12 +166,13 @@ def test_files_of_the_published_evaluation(published_evaluation):
     assert one["gpps"] == survey[:1] and one["dtoc"] == families["dtoc"]
 
 
-def test_caveats_and_units_say_which_outcomes_they_concern(published_evaluation):
+def test_caveats_and_units_of_a_family_are_those_of_its_headline(published_evaluation):
     names = result_files.families(published_evaluation)["gpps"]
-    members = [load_indicator(name, "config/indicators") for name in names]
-    text = evaluation_facts._measures(members, published_evaluation)
-    assert "% of patients (Good overall experience)" in text
-    caveats = evaluation_facts._caveats(members)
-    assert len(caveats) == len(set(caveats))
-    assert any(caveat.startswith("Good overall experience: ") for caveat in caveats)
-    assert {effect_unit(each, published_evaluation) for each in members} == {"percentage points"}
+    members = {name: load_indicator(name, "config/indicators") for name in names}
+    facts = evaluation_facts.family_facts("gpps", published_evaluation, without=[])
+    assert facts.total == "gpps_preferred_sometimes" and facts.caveats == members[facts.total].caveats
+    assert facts.measure == "% of patients with a preferred GP"
+    # The others' are with them in the annex.
+    alone = evaluation_facts.outcome_facts(facts, members["gpps_overall_good"], published_evaluation)
+    assert alone.caveats == members["gpps_overall_good"].caveats != facts.caveats
+    assert {effect_unit(each, published_evaluation) for each in members.values()} == {"percentage points"}

@@ -41,6 +41,12 @@ def estimates_of(name: str, panel: Panel, outcomes: np.ndarray, **options: objec
     of the panel's own, missing where these are.
 
     Raises as `estimate` does.
+
+    >>> from did.simulate.panels import panel
+    >>> data = Panel.from_frame(panel(20, 8, {5: 6}, 3.0, seed=1)[0])
+    >>> found = estimates_of("did", data, np.stack([data.outcome, 2 * data.outcome]))
+    >>> found.shape, bool(np.isclose(found[1, 0], 2 * estimate("did", data).estimate[0]))
+    ((2, 1), True)
     """
     many = entry(name).call_repeated
     found = None if many is None else _called(name, many, panel, {"outcomes": outcomes, **options})
@@ -55,6 +61,13 @@ def parts_of(name: str, panel: Panel, kept: np.ndarray, **options: object) -> Pa
     (units, parts) keeps, found together; None if it has no way to, or none for such a panel.
 
     Raises as `estimate` does of the whole panel.
+
+    >>> from did.simulate.panels import panel
+    >>> data = Panel.from_frame(panel(20, 8, {5: 6}, 3.0, seed=1)[0])
+    >>> found = parts_of("did", data, ~np.eye(20, dtype=bool))   # without each unit
+    >>> without = data.keep(np.arange(20) > 0)
+    >>> bool(np.isclose(found.estimate[0], estimate("did", without).estimate[0]))
+    True
     """
     many = entry(name).call_parts
     return None if many is None else _called(name, many, panel, {"kept": kept, **options})

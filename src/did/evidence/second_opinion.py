@@ -94,7 +94,7 @@ def _panel_ols(cells: pd.DataFrame, exog: pd.DataFrame) -> pd.Series:
     model = PanelOLS(cells.loc[seen, "outcome"].set_axis(index), exog.loc[seen].set_axis(index), entity_effects=True,
                      time_effects=True)
     # Taking unit and period means out in turn ends at once where every cell is seen; elsewhere it would only come near.
-    return model.fit(low_memory=len(index) == index.levshape[0] * index.levshape[1], debiased=False).params
+    return model.fit(low_memory=len(index) == index.levshape[0] * index.levshape[1]).params
 
 
 def _did(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:

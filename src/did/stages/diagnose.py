@@ -89,7 +89,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             if [sample, treatment] != [evaluation.sample, evaluation.treatments[0]]:
                 rows += _for_evidence(panel, frame, [name for name in names if entry(name).kind == ONE_EFFECT],
                                       settings, evaluation)
-            found += [each.assign(**keys) for each in rows]
+            found.append(_one_table(rows).assign(**keys))
         trends.append(group_trends(of_treatment["binary"]).assign(**keys))
     staggered = staggered_specification(evaluation)
     if staggered:
@@ -100,14 +100,18 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             evaluation,
         )
         about = _about_staggered(panel, evaluation.staggered_estimators, evaluation.seed)
-        found += [rows.assign(indicator=indicator, specification=staggered, sample=evaluation.sample,
-                              is_synthetic=synthetic) for rows in about]
-    diagnostics = pd.concat([rows for rows in found if len(rows)], ignore_index=True).astype({"reason": "str"})
+        found.append(_one_table(about).assign(indicator=indicator, specification=staggered, sample=evaluation.sample,
+                                              is_synthetic=synthetic))
+    diagnostics = _one_table(found)
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))
     tables.write("trends", pd.concat(trends, ignore_index=True), paths.trends(indicator))
     tables.write("weights", weights, paths.weights(indicator))
     n_skipped = int((diagnostics["status"] == "skipped").sum())
     return f"{indicator}: {len(diagnostics)} diagnostics, {n_skipped} of them skipped with a reason"
+
+
+def _one_table(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat([rows for rows in found if len(rows)], ignore_index=True).astype({"reason": "str"})
 
 
 def _for_evidence(panel: Panel, frame: pd.DataFrame, names: Sequence[str], indicator: Indicator,

@@ -21,7 +21,7 @@ from did.report.content.answer import margin_decimals
 from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, span, subtitle
 from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables
 from did.report.content.evidence_rows import evidence_rows, leading
-from did.report.content.facts import PERIODS, estimator_name, only, own_dates_names, samples_of, select
+from did.report.content.facts import PERIODS, estimator_name, only, own_dates_names, samples_of
 from did.report.figures.event_study import TimeAxis, event_study
 from did.report.figures.evidence import evidence_figure
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
@@ -172,12 +172,13 @@ def _series(outcome: Outcome) -> None:
 
 def _event_studies(outcome: Outcome) -> None:
     names = result_files.event_studies(outcome.evaluation, outcome.indicator.id)
+    rows = outcome.estimates
+    rows = rows.loc[rows["estimand"].eq("event_time") & rows["specification"].eq(outcome.cell["specification"])]
     for place, (estimator, name) in enumerate(names.items()):
-        rows = select(outcome.estimates.loc[outcome.estimates["estimand"].eq("event_time")], **outcome.cell,
-                      estimator=estimator)
         by = f", {estimator_name(estimator)}" if place else ""
         frame = outcome.effects(result_files.EVENT_STUDY, f"effects by time since onset{by}")
-        event_study(rows, replace(frame, stem=outcome.paths.drawn / name), axis=outcome.time_axis)
+        event_study(rows.loc[rows["estimator"].eq(estimator)], replace(frame, stem=outcome.paths.drawn / name),
+                    axis=outcome.time_axis)
 
 
 def _estimators(outcome: Outcome) -> None:

@@ -176,22 +176,6 @@ def few_treated_note(flags: Iterable[object], units: str) -> str:
     return f"{DAGGER} Rests on fewer treated {units} than the minimum set for the outcome."
 
 
-def select(estimates: pd.DataFrame, **where: object) -> pd.DataFrame:
-    """Return the rows of the estimates table in which every named column equals the given value.
-
-    Raises DidError, naming the values there are in the first column that leaves nothing, if no row is left.
-    """
-    rows = estimates
-    for column, value in where.items():
-        left = rows[rows[column] == value]
-        if left.empty:
-            found = listed(sorted(rows[column].dropna().astype(str).unique()))
-            raise DidError(f"estimates table: no row has {column} '{value}' for this figure or page; found "
-                           f"{found}; run the fit stage with it, or leave it out of the outputs")
-        rows = left
-    return rows
-
-
 def estimator_name(name: str) -> str:
     """Return what an estimator is called in running text; of one that is not registered, its name in words."""
     known = entries().get(name)

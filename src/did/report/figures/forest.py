@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from did.report.content.evidence_rows import AS_PUBLISHED, OURS, PRINTED, RANGE
+from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
 from did.report.figures.style import Frame
 from did.words import interval, number, short_decimals
@@ -123,11 +124,6 @@ def _key(rows: pd.DataFrame) -> list[key.Entry]:
     if rows["kind"].eq(RANGE).any():
         found.append(([{"color": OTHER, "linewidth": 5}], BAR))
     return found
-
-
-def leaves_out_zero(rows: pd.DataFrame) -> pd.Series:
-    """Whether each interval leaves out zero; one that is not there does not."""
-    return rows["ci_low"].gt(0) | rows["ci_high"].lt(0)
 
 
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:

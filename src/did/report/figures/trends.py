@@ -55,10 +55,12 @@ def parallel_trends(group_trends: pd.DataFrame, frame: Frame, *, onset: str, sam
     test : row of the diagnostics table with the linear trend test for these groups; written into the subtitle.
     frame : see ``style.Frame``.
 
-    Returns the paths written. Raises DidError if a column is missing, a group has no row, a period is there twice, or
-    the onset is outside the periods.
+    Returns the paths written. Raises DidError if the onset is outside the periods.
     """
-    every = _checked(group_trends, onset, groups)
+    every = group_trends[group_trends["group"].isin(list(groups))].sort_values(["sample", "group", "period"])
+    if onset not in set(every["period"]):
+        raise DidError(f"group trends: expected the onset '{onset}' among the periods {every['period'].min()} to "
+                       f"{every['period'].max()}; found it outside; correct the onset or the window")
     rows = every[every["sample"] == sample]
     if test is not None:
         by = singular(frame.units) if test["cluster"] == "unit" else test["cluster"]
@@ -77,25 +79,6 @@ def parallel_trends(group_trends: pd.DataFrame, frame: Frame, *, onset: str, sam
         sentences.append(f"{groups[group]}: mean of the observed periods {before} before {period_name(onset)} and "
                          f"{after} from then on ({frame.unit}).")
     return style.save(figure, frame, " ".join(sentences), every[COLUMNS])
-
-
-def _checked(frame: pd.DataFrame, onset: str, groups: Mapping[str, str]) -> pd.DataFrame:
-    missing = [column for column in COLUMNS if column not in frame.columns]
-    if missing:
-        raise DidError(f"group trends: expected columns {COLUMNS}; missing {missing}; run the diagnose stage")
-    frame = frame[frame["group"].isin(list(groups))].sort_values(["sample", "group", "period"]).reset_index(drop=True)
-    for group in groups:
-        if not (frame["group"] == group).any():
-            raise DidError(f"group trends: expected rows of group '{group}'; found none; check the names given")
-    twice = frame[frame.duplicated(["sample", "group", "period"])]
-    if len(twice):
-        raise DidError(f"group trends: expected one row per group and period; found "
-                       f"{twice[['group', 'period']].iloc[0].tolist()} more than once")
-    if onset not in set(frame["period"]):
-        raise DidError(f"group trends: expected the onset '{onset}' among the periods "
-                       f"{frame['period'].min()} to {frame['period'].max()}; found it outside; correct the onset "
-                       "or the window")
-    return frame
 
 
 def wave_means(panel: pd.DataFrame, onsets: Mapping[int, str] | None = None) -> pd.DataFrame:
