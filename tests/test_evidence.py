@@ -318,8 +318,8 @@ def test_a_line_says_printed_ours_and_what_to_make_of_it():
 @pytest.mark.parametrize(("printed", "led", "changes", "said"), [
     ({}, {}, {}, "We get the same number. The effect holds: it is unlikely to be chance, and no check undoes it."),
     ({}, {}, {"detrended": (-3.0, -9.0, 3.0), "date1": (-1.0, -9.0, 7.0)},
-     "We get the same number. It is unlikely to be chance, but it is fragile: without earlier trends it "
-     "turns round and methods that give each wave its own date differ on its direction."),
+     "We get the same number. It is unlikely to be chance, but it is fragile: allowing for earlier trends "
+     "it reverses and methods that give each wave its own date differ on its direction."),
     ({"published_significance": "not significant"}, {"ci_low": -5.0}, {},
      "We get the same number. The authors found no clear effect; nor do we."),
     ({"number": "differs", "reasons": "band_differs"}, {"ci_low": -5.0}, {},

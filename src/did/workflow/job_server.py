@@ -22,17 +22,16 @@ VARIABLE = "DID_JOB_SERVER"
 # page.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 # In the order they are asked for; among them what libraries import when they are first used, not when imported.
-PRELOAD = ["did.stages.fetch", "did.stages.observe", "did.project.checks", "pyarrow.parquet", "pyarrow.dataset",
-           "did.stages.align", "did.areas.succession", "pandera.backends.pandas.container",
-           "pandera.backends.pandas.builtin_checks", "did.estimators.did", "scipy.stats",
-           "statsmodels.regression.linear_model", "did.stages.fit",
-           "did.estimators.sun_abraham", "did.estimators.stacked", "did.estimators.etwfe", "did.estimators.ldv_ridge",
-           "did.estimators.rolling", "did.stages.specify", "did.stages.diagnose",
-           "did.stages.compare", "did.stages.check", "linearmodels.panel", "did.stages.judge", "did.stages.calibrate",
-           "did.stages.adjust", "did.stages.reproduce", "did.stages.draw",
-           "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "PIL.JpegImagePlugin",
-           "did.stages.family", "did.stages.tabulate", "did.stages.workbook", "xlsxwriter", "did.stages.report",
-           "did.stages.manifest"]
+PRELOAD = ["did.cli.commands", "did.stages.fetch", "did.stages.observe", "did.project.checks", "pyarrow.parquet",
+           "pyarrow.dataset", "did.stages.align", "did.areas.succession", "pandera.backends.pandas.container",
+           "pandera.backends.pandas.builtin_checks", "did.estimators.did", "scipy.stats", "did.stages.fit",
+           "did.estimators.sun_abraham", "did.estimators.stacked", "did.estimators.etwfe",
+           "did.estimators.ldv_ridge", "did.estimators.rolling", "did.stages.specify", "did.stages.diagnose",
+           "did.stages.compare", "did.stages.check", "statsmodels.regression.linear_model", "linearmodels.panel",
+           "did.stages.judge", "did.stages.calibrate", "did.stages.adjust", "did.stages.reproduce",
+           "did.stages.draw", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg",
+           "PIL.JpegImagePlugin", "did.stages.family", "did.stages.tabulate", "did.stages.workbook", "xlsxwriter",
+           "did.stages.report", "did.stages.manifest"]
 
 
 def hand_over(arguments: list[str]) -> int | None:

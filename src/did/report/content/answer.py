@@ -20,7 +20,7 @@ from did.words import decimals_for, listed, number, short_decimals, singular
 NUMBER = {
     "exact": "We get the same number.",
     "close": "We get nearly the same number.",
-    "differs": "We get another number.",
+    "differs": "We get a different number.",
     "agrees": "We find what was printed.",
     "not_printed": "",
     "cannot_run": "",
@@ -47,12 +47,12 @@ AGAIN = {"not_shown": ("", "It is not shown to be an effect", " either{and_but}.
 # Code of what decides, or of what a step found -> what is said of it after "but" or "and".
 CHECKS = {
     "rests_on": "without {rests_on} it is {without}",
-    "detrended_turns_round": "without earlier trends it turns round",
-    "detrended_holds_zero": "without earlier trends it fades",
+    "detrended_turns_round": "allowing for earlier trends it reverses",
+    "detrended_holds_zero": "allowing for earlier trends it fades",
     "placebo_onsets_as_large": "changes as large happened before anything was done",
     "estimators_differ_in_sign": "methods that give each wave its own date differ on its direction",
     "intervals_hold_zero": "it fades where each wave has its own date",
-    "sign_turns_round": "it turns round when other choices are made",
+    "sign_turns_round": "it reverses when other choices are made",
     "intervals_change": "it comes and goes with the choices that are made",
 }
 # Why something cannot be run or judged.

@@ -98,4 +98,4 @@ def in_words(rows: pd.DataFrame) -> str:
     turned = checks.loc[np.sign(checks["estimate"]) != np.sign(ours.iloc[0]), "words"]
     out = ((checks["ci_low"] > 0) | (checks["ci_high"] < 0)).sum()
     said = f"Of {len(checks)} checks {len(checks) - len(turned)} keep its sign and {out} leave out zero."
-    return f"{said} It turns round: {listed(turned.str.lower())}." if len(turned) else said
+    return f"{said} It reverses: {listed(turned.str.lower())}." if len(turned) else said
