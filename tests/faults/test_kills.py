@@ -11,6 +11,7 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import disturbed
+from did.workflow.launch import end_apart
 from disturbed import KILLED, RIGHT, ROOT, tried
 
 KILLS = int(os.environ.get("DID_FAULT_KILLS", "3"))
@@ -81,6 +83,25 @@ def test_a_run_that_is_asked_to_end_does_so_without_a_traceback(finished, right,
             shutil.rmtree(project)
             disturbed.make(project)
     disturbed.plain_rerun(what, project, right)
+
+
+def test_a_request_to_end_is_heard_while_the_scheduler_holds_its_lock():
+    """Signals are handled in the main thread, in the midst of what it does: to wait for its lock there never ends."""
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    class Scheduler(JobScheduler):
+        def __init__(self):
+            self._lock, self._open_jobs, self._user_kill = threading.Lock(), threading.Semaphore(0), None
+
+    end_apart(Scheduler)
+    scheduler = Scheduler()
+    before = signal.signal(signal.SIGTERM, scheduler.exit_gracefully)
+    try:
+        with scheduler._lock:
+            signal.raise_signal(signal.SIGTERM)
+        assert scheduler._open_jobs.acquire(timeout=30) and scheduler._user_kill == "graceful"
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_the_whole_demonstration_killed(tmp_path):

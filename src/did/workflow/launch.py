@@ -13,14 +13,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from did.errors import DidError, printable
 from did.project import shipped
 from did.workflow import job_server
+
+if TYPE_CHECKING:
+    from snakemake.scheduling.job_scheduler import JobScheduler
 
 CORES = 2
 LOCAL = "local"
@@ -159,7 +163,9 @@ def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: b
     try:
         os.environ.update(environment)
         from snakemake.cli import args_to_api, parse_args
+        from snakemake.scheduling.job_scheduler import JobScheduler
 
+        end_apart(JobScheduler)
         parser, settings = parse_args(arguments)
         if at_once:
             # With a limit, each look for jobs to start leaves a timer that looks again every second: after n jobs the
@@ -176,6 +182,17 @@ def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: b
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def end_apart(scheduler: type[JobScheduler]) -> None:
+    """Let a request to end be dealt with in a thread of its own: the scheduler's handler takes a lock, and waits for
+    ever if the signal comes while the main thread, which it interrupts, holds it."""
+    asked = scheduler.exit_gracefully
+
+    def apart(self: JobScheduler, *_: object) -> None:
+        threading.Thread(target=asked, args=(self,), daemon=True).start()
+
+    scheduler.exit_gracefully = apart
 
 
 def _wait(process: int) -> int:
