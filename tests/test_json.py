@@ -26,6 +26,7 @@ ESTIMATE = ["estimate", str(ROOT / "docs/example_panel.csv"), "--outcome", "visi
             "year", "--cohort", "first_year", "--estimator", "did"]
 PRESCRIPTIONS = ["--file", "items.csv", "--numerator-column", "items", "--denominator-column", "residents", "--unit",
                  "per 100"]
+FOLDER = "data/interim/folders/parts/batches/00000.json"
 # Command -> arguments that work after a run, and arguments with a mistake in the data or config.
 CASES = {
     "run": ([*ELSEWHERE, "run"], ["run", "config/gone.yaml"]),
@@ -49,6 +50,7 @@ CASES = {
                       [*ELSEWHERE, "indicator", "new", "other", "--file", "gone.csv"]),
     "indicator check": ([*ELSEWHERE, "indicator", "check", "visits"], [*ELSEWHERE, "indicator", "check", "gone"]),
     "estimate": (ESTIMATE, ["estimate", "gone.csv", *ESTIMATE[2:]]),
+    "sum": (["sum", FOLDER, "sum.parquet"], ["sum", "gone.json", "sum.parquet"]),
     "sweep": (["sweep", "indicators.csv", "--waves", "waves.csv"], ["sweep", "gone.csv", "--waves", "waves.csv"]),
 }
 
@@ -70,10 +72,15 @@ def project(tmp_path_factory) -> Path:
     frame = panel(24, 10, {5: 6, 7: 6}, 3.0, seed=1)[0].rename(columns={"outcome": "value", "cohort": "first_treated"})
     frame[["unit", "period", "value"]].to_csv(folder / "figures.csv", index=False)
     frame.drop_duplicates("unit")[["unit", "first_treated"]].to_csv(folder / "waves.csv", index=False)
+    (folder / "parts").mkdir()
+    frame[["unit", "period", "value", "first_treated"]].to_parquet(folder / "parts/one.parquet")
     (folder / "indicators.csv").write_text("id,file\nfirst,figures.csv\n", encoding="utf-8")
     (folder / "survey.csv").write_text(gpps_files.text("2019", [gpps_files.practice("A00001", "001")]))
-    done = said(folder, CASES["run"][0])
-    assert done[0] == 0, done
+    by_jobs = ["estimate", "parts", "--outcome", "value", "--unit", "unit", "--period", "period", "--cohort",
+               "first_treated", "--estimator", "callaway_santanna", "--cores", "2"]
+    for arguments in (CASES["run"][0], by_jobs):
+        done = said(folder, arguments)
+        assert done[0] == 0, done
     return folder
 
 
@@ -82,7 +89,7 @@ def said(folder: Path, arguments: list[str]) -> tuple[int, list[dict]]:
 
     Those that start processes, whose output is theirs, run in a process of their own.
     """
-    if "run" in arguments or "sweep" in arguments:
+    if {"run", "sweep", "--cores"} & set(arguments):
         done = subprocess.run([sys.executable, "-c", "from did.cli.entry import main; main()", *arguments, "--json"],
                               cwd=folder, env=environment(ROOT), capture_output=True, text=True)
         code, out, err = done.returncode, done.stdout, done.stderr
