@@ -97,22 +97,26 @@ class UpperTier:
         upper = frame.drop_duplicates("own_code").set_index("own_code")["area_code"]
         area_audit = area_audit_of(placed.assign(reason="", area_code=placed["own_code"]))
         upper = area_audit["area_code"].map(upper)
-        moved = area_audit["unit"].isin(self.reorganised)
         change = upper.map(self.authorities.set_index("area_code")["change"])
         area_audit["reason"] = change.where(change != "", "Same boundary throughout")
         district = upper != area_audit["area_code"]
         names = upper.map(self.authorities.set_index("area_code")["area_name"])
         area_audit.loc[district, "reason"] = "District of " + names + ", summed to it. " + change
         area_audit.loc[district, "fate"] = "merged"
+        self._mark_reorganised(area_audit, change)
         if self.boundaries == "dropped":
-            area_audit.loc[moved, "fate"] = "excluded"
-            area_audit.loc[moved, "reason"] = "Specification boundaries=dropped. " + change[moved]
-            area_audit["unit"] = area_audit["unit"].where(~moved)
             placed = placed.loc[~placed["unit"].isin(self.reorganised)]
-        else:
-            area_audit.loc[moved, "fate"] = "merged"
         summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
         return summed, pd.concat([area_audit, outside], ignore_index=True)
+
+    def _mark_reorganised(self, area_audit: pd.DataFrame, change: pd.Series) -> None:
+        """Say of the areas of reorganised units that they were merged, or left out; ``change`` is each area's own."""
+        hit = area_audit["unit"].isin(self.reorganised)
+        area_audit.loc[hit, "fate"] = "merged"
+        if self.boundaries == "dropped":
+            area_audit.loc[hit, "fate"] = "excluded"
+            area_audit.loc[hit, "reason"] = "Specification boundaries=dropped. " + change[hit]
+            area_audit["unit"] = area_audit["unit"].where(~hit)
 
     def _inside(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The rows of areas that lie in a unit or are unknown, and the area audit of the others: authorities that the
@@ -182,14 +186,10 @@ class UpperTier:
         moved["value"] = (moved["product"] / moved["weight"]).where(moved["n"] > 1, moved["first"])
         moved["status"] = moved["rank"].map(WEIGHT_STATUS.__getitem__)
         area_audit = area_audit_of(placed.assign(reason="")).assign(total=float("nan"))
-        merged = area_audit["unit"].isin(self.reorganised)
         change = area_audit["area_code"].map(self.authorities.set_index("area_code")["change"])
         area_audit["reason"] = change.where(change != "", "Same boundary throughout")
-        area_audit.loc[merged, "fate"] = "merged"
+        self._mark_reorganised(area_audit, change)
         if self.boundaries == "dropped":
-            area_audit.loc[merged, "fate"] = "excluded"
-            area_audit.loc[merged, "reason"] = "Specification boundaries=dropped. " + change[merged]
-            area_audit["unit"] = area_audit["unit"].where(~merged)
             moved = moved.loc[~moved["unit"].isin(self.reorganised)]
         columns = ["unit", "period", "value", "weight", "status"]
         return moved[columns].reset_index(drop=True), pd.concat([area_audit, outside], ignore_index=True)
