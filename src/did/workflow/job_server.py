@@ -72,8 +72,13 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
 
     with tempfile.TemporaryDirectory(prefix="did-") as folder:
         address = os.path.join(folder, "socket")
-        process = subprocess.Popen([sys.executable, "-m", "did.cli.serve_jobs", address, str(os.getpid()), config],
-                                   env=environment | MEMORY, stdin=subprocess.DEVNULL)
+        # A Ctrl-C is held back until `serve` ignores it: the start of its interpreter would answer with a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process = subprocess.Popen([sys.executable, "-m", "did.cli.serve_jobs", address, str(os.getpid()), config],
+                                       env=environment | MEMORY, stdin=subprocess.DEVNULL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         try:
             yield environment | {VARIABLE: address}
         finally:
@@ -100,6 +105,7 @@ def serve(run: Callable[[list[str]], None], address: str, parent: int, config: s
     listener.listen(64)
     listener.settimeout(0.0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)   # it ends with the process that started it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the system: their answer is the exit code
     if config:
         with contextlib.suppress(DidError):   # each job says what is wrong with it

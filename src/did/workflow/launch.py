@@ -16,6 +16,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,6 +25,7 @@ from did.project import shipped
 from did.workflow import job_server
 
 if TYPE_CHECKING:
+    from snakemake.executors.local import Executor
     from snakemake.scheduling.job_scheduler import JobScheduler
 
 CORES = 2
@@ -163,9 +165,11 @@ def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: b
     try:
         os.environ.update(environment)
         from snakemake.cli import args_to_api, parse_args
+        from snakemake.executors.local import Executor
         from snakemake.scheduling.job_scheduler import JobScheduler
 
         end_apart(JobScheduler)
+        start_shielded(Executor)
         parser, settings = parse_args(arguments)
         if at_once:
             # With a limit, each look for jobs to start leaves a timer that looks again every second: after n jobs the
@@ -193,6 +197,22 @@ def end_apart(scheduler: type[JobScheduler]) -> None:
         threading.Thread(target=asked, args=(self,), daemon=True).start()
 
     scheduler.exit_gracefully = apart
+
+
+def start_shielded(executor: type[Executor]) -> None:
+    """Let jobs start with SIGINT held back: a Ctrl-C while an interpreter starts is a traceback that none of our code
+    can prevent. `did.cli.entry` lets it through as soon as it may end the job without one.
+
+    A process takes this over from the thread that starts it.
+    """
+    begun = executor.__post_init__
+
+    def shielded(self: Executor) -> None:
+        begun(self)
+        self.pool = ThreadPoolExecutor(self.workers, initializer=signal.pthread_sigmask,
+                                       initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
+
+    executor.__post_init__ = shielded
 
 
 def _wait(process: int) -> int:
