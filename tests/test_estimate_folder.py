@@ -232,7 +232,9 @@ def test_one_file_is_no_folder_of_jobs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows().to_parquet("parts", index=False)
     done = CliRunner().invoke(main, [*WORDS, "--cores", "2"])
-    assert done.exit_code == 1 and "--cores, --profile: expected a folder" in done.stderr
+    assert done.exit_code == 1 and "--cores and --profile: expected a folder" in done.stderr
+    done = CliRunner().invoke(main, ["estimate", "nowhere", *WORDS[2:], "--cores", "2"])
+    assert done.exit_code == 1 and done.stderr.startswith("error: nowhere: expected a folder of Parquet files")
     (tmp_path / "job.json").write_text("{}")
     done = CliRunner().invoke(main, ["sum", "job.json", "out"])
     assert done.exit_code == 1 and "job.json: expected what a job of a folder needs" in done.stderr

@@ -138,9 +138,11 @@ def _of_folder(panel: str, columns: Any, workers: dict[str, Any] | None, asked: 
         return estimate_folder.run(panel, columns, **asked)
     from did.stages.sum_folder import Workers
 
+    if not Path(panel).exists():
+        raise DidError(f"{panel}: expected a folder of Parquet files; found none there; correct the path")
     if not Path(panel).is_dir():
-        raise DidError(f"--cores, --profile: expected a folder of Parquet files, which jobs read; found {panel}; "
-                       "leave them out")
+        raise DidError(f"{panel}: --cores and --profile: expected a folder of Parquet files, which jobs read; found a "
+                       "file, which one process reads; leave them out")
     return estimate_folder.run(panel, columns, **asked, workers=Workers(**workers))
 
 

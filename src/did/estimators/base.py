@@ -48,7 +48,7 @@ class Panel:
     treated_from: np.ndarray
     dose: np.ndarray
     treatment: str
-    clusters: dict[str, np.ndarray]
+    clusters: dict[str, np.ndarray | pd.api.extensions.ExtensionArray]
     weight: np.ndarray | None = None
     covariates: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     neighbours: tuple[tuple[str, str], ...] = ()

@@ -154,9 +154,11 @@ def of_source(source: Source, columns: Columns, frequency: str) -> Found | None:
                            "", len(gone), n_rows, shape[0] * shape[1])
     onset = np.where(np.isfinite(position), position, shape[1]).astype(int)
     del position, onset_place, first
+    # The index's own array, not its texts as objects, which would take as much as the outcome.
+    own = {"unit": names.array}
     panel = Panel(arrays[columns.outcome], names, period_labels(known.kind, known.first, known.last),
                   internal_frequency(known.kind, frequency), onset, (onset < shape[1]).astype(float), "binary",
-                  {"unit": names.to_numpy()} | clusters, None, {name: arrays[name] for name in columns.covariates})
+                  own | clusters, None, {name: arrays[name] for name in columns.covariates})
     return Found(panel, [*([FINANCIAL] if known.kind == "FY" else []), *notes], known.kind)
 
 
