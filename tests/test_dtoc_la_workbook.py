@@ -13,7 +13,8 @@ import pytest
 from did import readers
 from did.errors import DidError
 from did.readers import RawFile
-from did.readers.spreadsheet import cell_name, iso_period
+from did.readers.periods import read_period
+from did.readers.spreadsheet import cell_name
 from did.store import tables
 from workbooks import AREAS, DORSET, DORSET_UA, LAYOUTS, layout_of, write_dtoc
 
@@ -293,7 +294,7 @@ def real() -> pd.DataFrame:
 @NEEDS_SHARED
 def test_every_month_has_every_authority(real):
     counts = real[(real["measure"] == "total") & (real["area_type"] == "utla")].groupby("period").size()
-    assert list(counts.index) == [iso_period(str(month), "M") for month in
+    assert list(counts.index) == [read_period(str(month), "M") for month in
                                   pd.period_range("2011-04", "2019-12", freq="M")]
     assert counts.loc[:"2019-04"].eq(151).all() and counts.loc["2019-05":].eq(150).all()
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from did.errors import DidError, listed, suggest
 from did.readers import RawFile
+from did.readers.periods import read_period
 from did.readers.spreadsheet import (
     LAYOUT,
     Sheet,
@@ -25,7 +26,6 @@ from did.readers.spreadsheet import (
     fault,
     fold,
     header_row,
-    iso_period,
     plain,
     raise_first,
     read_csv,
@@ -207,7 +207,7 @@ def _period(sheet: Sheet, header: Header, raw: RawFile, problems: list[str]) -> 
         column = labels.index("period:") + 1
         at, found = sheet.cell(place, column), plain(row[column])
         try:
-            period = iso_period(row[column], "M")
+            period = read_period(row[column], "M")
         except ValueError:
             raise DidError(fault(at, "the month, such as 'April 2011'", f"'{found}'")) from None
         if raw.period not in (None, period):

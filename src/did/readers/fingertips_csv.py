@@ -15,7 +15,8 @@ import pandas as pd
 from did.errors import DidError, listed, one_of, suggest
 from did.readers import RawFile
 from did.readers.figures import Figures, differ_in, told_apart
-from did.readers.spreadsheet import fault, iso_period, plain, raise_first, read_csv
+from did.readers.periods import read_period
+from did.readers.spreadsheet import fault, plain, raise_first, read_csv
 
 OPTIONS = {
     "indicator_id": "number of the indicator, as in column Indicator ID",
@@ -198,7 +199,7 @@ def time_period(text: str, *, last: bool = False) -> tuple[str, str]:
         start, quarter = _next_year(found[1], found[2]), int(found[3])
         return "quarter", f"{start + quarter // 4}Q{quarter % 4 + 1}"
     if re.fullmatch(r"\d{4}[ -]?Q[1-4]", text):
-        return "quarter", iso_period(text, "Q")
+        return "quarter", read_period(text, "Q")
     if found := re.fullmatch(r"(\d{4})/(\d{2})", text):
         start = _next_year(found[1], found[2])
         return "financial_year", str(start + last)
@@ -208,7 +209,7 @@ def time_period(text: str, *, last: bool = False) -> tuple[str, str]:
     if found := re.fullmatch(r"(\d{4}) ?[-\u2013] ?(?:\d{2})?(\d{2})", text):
         start, end = int(found[1]), int(found[1][:2] + found[2])
         return _several(start, end, "years", end if last else start, True)
-    return "month", iso_period(text, "M")
+    return "month", read_period(text, "M")
 
 
 def _next_year(year: str, following: str) -> int:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from did.readers.spreadsheet import MONTHS, iso_period, plain
+from did.readers.spreadsheet import plain
+from did.words import MONTHS
 
 # Kind of period -> how a message describes it, and the frequency of its observations.
 KINDS = {"M": "a month such as 2017-06",
@@ -48,7 +49,9 @@ def read_period(cell: Any, kind: str) -> str:
     if len(text) > 40 or not all(letter.isascii() or letter in "\u2013\u2019" for letter in text):
         raise wrong
     if kind == "Y":
-        return iso_period(text, "Y")
+        if not re.fullmatch(r"\d{4}", text, re.ASCII):
+            raise wrong
+        return text
     if kind == "FY":
         year = _financial(text)
         if year is None:
@@ -98,7 +101,7 @@ def _month(text: str) -> str | None:
         if found := form.fullmatch(text):
             groups = found.groupdict()
             month = int(groups["month"]) if groups.get("month") else [each[:3] for each in MONTHS].index(
-                groups["name"][:3].casefold()) + 1
+                groups["name"][:3].capitalize()) + 1
             return f"{_whole_year(groups['year'])}-{month:02d}"
     return None
 

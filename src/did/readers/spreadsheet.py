@@ -1,9 +1,8 @@
-"""What the readers share: opening sheets and CSV files, naming cells, and reading numbers and periods."""
+"""What the readers share: opening sheets and CSV files, naming cells, and reading numbers."""
 
 from __future__ import annotations
 
 import csv
-import datetime
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -17,10 +16,6 @@ from did.readers.workbook import opened
 
 Grid = list[list[Any]]
 
-# Spelt out because the calendar module follows the machine's language.
-MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-          "november", "december")
-FREQUENCIES = {"M": "a month such as 2017-06", "Q": "a quarter such as 2017 Q2", "Y": "a year such as 2017"}
 AGAIN = "fetch the file again or ask the publisher"
 LAYOUT = "fetch the file again, or check whether its layout has changed"
 _HEADER_WITHIN = 40
@@ -167,41 +162,6 @@ def number(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"'{text}', too large a number")
     return value
-
-
-def iso_period(cell: Any, frequency: str) -> str:
-    """Return the period written in a cell as ISO text: ``2017-06`` (M), ``2017Q2`` (Q) or ``2017`` (Y).
-
-    Months may be written 2017-06, 2017-06-01, Jun-17, June 2017; quarters 2017 Q2, 2017-Q2, 2017Q2; years
-    2017. Two-digit years are of this century. ValueError for anything else.
-    """
-    if isinstance(cell, (datetime.datetime, datetime.date)):
-        cell = cell.isoformat()[:10]
-    text = plain(cell)
-    if frequency == "M":
-        return _iso_month(text)
-    pattern = {"Q": r"(\d{4})[ -]?Q([1-4])", "Y": r"(\d{4})"}[frequency]
-    found = re.fullmatch(pattern, text, re.IGNORECASE | re.ASCII)
-    if not found:
-        raise ValueError(f"'{text}' is not {FREQUENCIES[frequency]}")
-    return "Q".join(found.groups())
-
-
-def _iso_month(text: str) -> str:
-    wrong = ValueError(f"'{text}' is not {FREQUENCIES['M']}")
-    if found := re.fullmatch(r"(\d{4})-(\d{2})(-\d{2})?", text, re.ASCII):
-        try:
-            datetime.date.fromisoformat(text if found[3] else f"{text}-01")
-        except ValueError:
-            raise wrong from None
-        return text[:7]
-    found = re.fullmatch(r"([A-Za-z]{3,9})[ -](\d{4}|\d{2})", text, re.ASCII)
-    word = found[1].casefold() if found else ""
-    months = [place for place, month in enumerate(MONTHS, 1) if word in (month, month[:3])]
-    if not months:
-        raise wrong
-    year = found[2] if len(found[2]) == 4 else f"20{found[2]}"
-    return f"{year}-{months[0]:02d}"
 
 
 def raise_first(problems: Sequence[str]) -> None:

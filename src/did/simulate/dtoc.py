@@ -18,11 +18,11 @@ import pandas as pd
 
 from did.project.registry import RawFileEntry, Source
 from did.readers.reference import read_reference
-from did.readers.spreadsheet import MONTHS
 from did.simulate import FileWriter, population, unknown_layout
 from did.simulate.panels import shared_noise
 from did.simulate.sheets import SYNTHETIC, Grid, put, save, save_csv
 from did.simulate.truth import PARTS, Demo, path_of, stream, waves_of
+from did.words import MONTHS
 
 SHEET = "LA - by responsible org"
 BLOCK = ["NHS", "Social Care", "Both", "Total"]
@@ -323,4 +323,4 @@ def _preamble(period: str, title: str) -> Grid:
 
 def month_name(period: str) -> str:
     """Return an ISO month as the publisher writes it: ``April 2011``."""
-    return f"{MONTHS[int(period[5:]) - 1].capitalize()} {period[:4]}"
+    return f"{MONTHS[int(period[5:]) - 1]} {period[:4]}"
