@@ -160,14 +160,17 @@ def tabulated(found: Sequence[tuple[Result, Panel, list[dict[str, np.ndarray]]]]
     """Return one frame of `summarise` from what `by_cluster`, or `did.inference.multiplier.banded`, gave of each result
     and panel, in their order. Raises nothing; there is one result at least."""
     blocks = [(result, panel, block) for result, panel, of in found for block in of]
-    lengths = [len(result.estimate) for result, _, _ in blocks]
+    lengths = [len(result.estimate) for result, *_ in blocks]
     columns = {name: np.concatenate([block[name] for *_, block in blocks]) for name in blocks[0][2]}
-    parameters = [result.parameters for result, *_ in blocks]
-    for name in ("estimand", "cohort", "period", "event_time", "state"):
-        own = [of[name] for of in parameters]
-        columns[name] = own[0].array if len(own) == 1 else pd.concat(own).array
+    parameters = pd.concat([result.parameters for result, *_ in found], ignore_index=True)
+    first = np.cumsum([0] + [len(result.estimate) for result, *_ in found[:-1]])
+    rows = np.concatenate([np.tile(np.arange(len(result.estimate)) + start, len(of))
+                           for start, (result, _, of) in zip(first, found, strict=True)])
+    columns |= {name: parameters[name].array.take(rows)
+                for name in ("estimand", "cohort", "period", "event_time", "state")}
     missing = np.full(sum(lengths), np.nan)
-    columns = {"band_low": missing, "band_high": missing, "p_adjusted": missing} | columns | {
+    columns = {"band_low": missing, "band_high": missing, "p_adjusted": missing} | columns
+    columns |= {
         "n_parameters": pd.array(np.repeat(np.array([one.n_parameters for one, *_ in blocks], dtype=object), lengths),
                                  dtype="Int64"),
         "treatment": pd.array(np.repeat([panel.treatment for _, panel, _ in blocks], lengths), dtype="str"),
