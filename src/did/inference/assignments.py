@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Mapping
+from functools import lru_cache
 from itertools import combinations
 from math import factorial, prod
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +43,17 @@ def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator
     >>> near_in_size(np.array([5, 1]), np.array([1, 5]), 2, np.random.default_rng(1)).shape
     (2, 2)
     """
+    chosen, generator.bit_generator.state = _near_in_size(
+        tuple(sizes.tolist()), tuple(available.tolist()), draws, pickle.dumps(generator))
+    return chosen
+
+
+@lru_cache(64)
+def _near_in_size(sized: tuple[int, ...], availed: tuple[int, ...], draws: int, pickled: bytes
+                  ) -> tuple[np.ndarray, Mapping[str, Any]]:
+    """The same, read only, and the state of the generator after it: the estimators and doses of a panel are tried in
+    the same draws, which begin in the same state."""
+    sizes, available, generator = np.array(sized), np.array(availed), pickle.loads(pickled)
     chosen = np.empty((draws, len(sizes)), dtype=int)
     # A row for each cluster, in small numbers: what is done to all draws at once is then done many to an instruction.
     free, count = np.ones((len(available), draws), dtype=bool), np.min_scalar_type(-len(available))
@@ -62,7 +77,8 @@ def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator
         pick = np.where(pick < nearer, pick, tied)
         chosen[:, place] = order[(rank[1:] <= pick).sum(axis=0, dtype=count)]
         free[chosen[:, place], every] = False
-    return chosen
+    chosen.flags.writeable = False
+    return chosen, generator.bit_generator.state
 
 
 def near_orders(observed: np.ndarray, treated: np.ndarray, sizes: np.ndarray, draws: int,

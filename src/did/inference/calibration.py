@@ -261,11 +261,15 @@ def _reassigned(own: Quick, dealt: Quick, confidence: float) -> dict[str, Verdic
 
 def _against(value: np.ndarray, others: np.ndarray, unit: np.ndarray | float, confidence: float) -> Verdict:
     """The verdict on each statistic against those of other assignments, of which one without counts as larger."""
-    known = np.sort(np.where(np.isnan(others), np.inf, others))
-    larger = len(known) - np.searchsorted(known, value * (1 - 1e-8))
-    rejected = rejects((1 + larger) / (1 + len(known)), confidence) & ~np.isnan(value)
-    critical = known[max(int(np.ceil(len(known) * confidence - 1)), 0)]
-    return rejected, 2 * critical * unit * np.ones(len(value))
+    n = len(others)
+    rank = max(int(np.ceil(n * confidence - 1)), 0)
+    # How many may be as large as a statistic that is rejected; -1: none is, whatever it is.
+    most = int(np.count_nonzero(rejects((1 + np.arange(n + 1)) / (1 + n), confidence))) - 1
+    limit = n - 1 - max(most, 0)
+    known = np.partition(np.where(np.isnan(others), np.inf, others), [rank, limit])
+    with np.errstate(invalid="ignore"):
+        rejected = (value * (1 - 1e-8) > known[limit]) & (most >= 0)
+    return rejected, 2 * known[rank] * unit * np.ones(len(value))
 
 
 def _at_the_border(tried: list[_Tried], settings: Settings, generator: np.random.Generator) -> None:
