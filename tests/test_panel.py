@@ -12,7 +12,7 @@ from did.panels import build as panels
 from did.project.loading import load_evaluation, load_indicator
 from did.project.specification import Specification
 from did.readers.reference import read_reference
-from did.store import tables
+from did.store import seals, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M")]
@@ -372,3 +372,17 @@ def test_the_record_tables_agree_with_the_waves(areas):
             zip(listed["wave"], listed["system_name"], strict=True))
         if everyone:
             assert everyone <= set(table["area_code"].map(areas.unit_of).fillna(table["area_code"]))
+
+
+def test_a_table_of_many_rows_is_read_as_it_was_written(tmp_path, monkeypatch):
+    frame = pd.DataFrame({"text": ["a", None, "b", "a"], "none": pd.array([None] * 4, dtype="str"),
+                          "number": [1.0, np.nan, 2.0, 3.0], "count": pd.array([1, None, 2, 3], dtype="Int64")})
+    frame = frame.astype({"text": "str"})
+    path = tmp_path / "table.parquet"
+    seals.write(frame, path, {b"about": b"this"})
+    few = seals.read(path, "again")
+    monkeypatch.setattr(seals, "MANY", 1)
+    many = seals.read(path, "again")
+    pd.testing.assert_frame_equal(many[0], few[0])
+    pd.testing.assert_frame_equal(many[0], frame)
+    assert many[1] == few[1] and many[1][b"about"] == b"this"

@@ -14,6 +14,7 @@ from did.errors import DidError
 from did.estimators import Panel, estimate
 from did.inference.assignments import near_orders
 from did.inference.clustered import clustered_covariance, labels_of
+from did.inference.quartics import real_roots
 from did.inference.randomisation import randomisation, randomisation_rows
 from did.store import tables
 
@@ -320,3 +321,23 @@ def test_near_in_size_only_clusters_of_like_size_change_places():
     assert (np.sort(drawn, axis=1) == np.sort(observed)).all() and len(np.unique(drawn, axis=0)) > 80
     # Where clusters that are not treated differ in dose, size does not say whose place is taken.
     assert near_orders(np.array([0, 1, 2]), np.array([False, False, True]), np.ones(3), 5, generator) is None
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e6])
+def test_real_roots_of_quartics_are_those_of_the_companion_matrix(scale):
+    generator = np.random.default_rng(3)
+    apart = generator.normal(size=(400, 4))
+    near = np.column_stack([apart[:, 0], apart[:, 0] * (1 + 1e-7), apart[:, 2], 1e5 * apart[:, 3]])
+    even = np.column_stack([apart[:, :2], -apart[:, :2]])
+    powers = np.array([np.poly(scale * roots)[::-1] for roots in (*apart, *near, *even)])
+    powers = np.concatenate([powers, generator.normal(size=(400, 5)) * 10.0 ** generator.integers(-9, 1, (400, 5))])
+    found = np.sort(real_roots(powers), axis=1)
+    for own, one in zip(found, powers, strict=True):
+        roots = np.roots(one[::-1])
+        expected = np.sort(roots[roots.imag == 0].real)
+        own = own[np.isfinite(own)]
+        if len(own) == len(expected):
+            np.testing.assert_allclose(own, expected, rtol=1e-4 if len(own) == 4 else 1e-9,
+                                       atol=1e-14 * np.abs(roots).max())
+        else:   # two roots that are equal but for rounding are there or not
+            assert np.abs(roots.imag).max() <= 1e-5 * np.abs(roots).max()

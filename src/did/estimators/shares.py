@@ -14,6 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+# Sums of squares in between have lost nothing to numbers that are too large or too small.
+SQUARES = (1e-200, 1e200)
+
 
 class Shares(ABC):
     """The shares (units, parameters) of a result, and which treated units each parameter rests on.
@@ -196,6 +199,10 @@ def outcome_size(outcome: np.ndarray) -> float:
 
 def root_sum_squares(values: np.ndarray, axis: int | None = None) -> np.ndarray:
     """Return the root of the sum of squares over ``axis`` (None = all), of numbers of any size."""
+    with np.errstate(over="ignore", under="ignore"):
+        total = np.square(values).sum(axis=axis)
+    if np.all((total > SQUARES[0]) & (total < SQUARES[1])):
+        return np.sqrt(total)
     peak = np.abs(values).max(axis=axis, keepdims=True, initial=0.0)
     # A power of two, so that dividing is exact.
     unit = np.ldexp(1.0, np.frexp(np.where(peak > 0, peak, 1.0))[1] - 1)

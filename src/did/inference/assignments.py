@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Mapping
+from functools import lru_cache
 from itertools import combinations
 from math import factorial, prod
+from typing import Any
 
 import numpy as np
 
@@ -39,30 +43,44 @@ def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator
     >>> near_in_size(np.array([5, 1]), np.array([1, 5]), 2, np.random.default_rng(1)).shape
     (2, 2)
     """
+    chosen, generator.bit_generator.state = _near_in_size(
+        tuple(sizes.tolist()), tuple(available.tolist()), draws, pickle.dumps(generator))
+    return chosen
+
+
+@lru_cache(64)
+def _near_in_size(sized: tuple[int, ...], availed: tuple[int, ...], draws: int, pickled: bytes
+                  ) -> tuple[np.ndarray, Mapping[str, Any]]:
+    """The same, read only, and the state of the generator after it: the estimators and doses of a panel are tried in
+    the same draws, which begin in the same state."""
+    sizes, available, generator = np.array(sized), np.array(availed), pickle.loads(pickled)
     chosen = np.empty((draws, len(sizes)), dtype=int)
     # A row for each cluster, in small numbers: what is done to all draws at once is then done many to an instruction.
-    free, count = np.ones((len(available), draws), dtype=bool), np.min_scalar_type(-len(available))
-    every = np.arange(draws)
+    count = np.min_scalar_type(-len(available))
+    free, every = np.ones((len(available), draws), dtype=count), np.arange(draws)
     for used, place in enumerate(np.argsort(-sizes, kind="stable")):
         distance = np.abs(available - sizes[place])
         order = np.argsort(distance, kind="stable")
         # No more are taken than have been replaced, so that those further away are never needed.
-        reach = np.searchsorted(distance[order], distance[order][min(NEAREST + used, len(order)) - 1], "right")
-        order, distance = order[:reach], distance[order[:reach]]
-        rank = np.zeros((reach + 1, draws), dtype=count)   # of the unused, nearest first; after none
+        distance = distance[order]
+        order = order[:np.searchsorted(distance, distance[min(NEAREST + used, len(order)) - 1], "right")]
+        rank = np.zeros((len(order) + 1, draws), dtype=count)   # of the unused, nearest first; after none
         for at, cluster in enumerate(order):
             np.add(rank[at], free[cluster], out=rank[at + 1])
         near = np.minimum(NEAREST, rank[-1])
-        furthest = (rank[1:] < near).sum(axis=0, dtype=count)
         # Of those as far as the last of the near ones, as many are near as there is room for, whichever.
-        first, end = (np.searchsorted(distance, distance, side)[furthest] for side in ("left", "right"))
-        nearer = rank[first, every]
-        pick = (generator.uniform(size=draws) * near).astype(count)
-        tied = nearer + (generator.uniform(size=draws) * (rank[end, every] - nearer)).astype(count)
+        ties = np.append(np.flatnonzero(np.diff(distance[:len(order)])) + 1, len(order))
+        nearer, reached = rank[0], rank[ties[0]]
+        for end in ties[1:]:
+            further = reached < near
+            nearer, reached = np.where(further, reached, nearer), np.where(further, rank[end], reached)
+        pick = (generator.random(draws) * near).astype(count)
+        tied = nearer + (generator.random(draws) * (reached - nearer)).astype(count)
         pick = np.where(pick < nearer, pick, tied)
-        chosen[:, place] = order[(rank[1:] <= pick).sum(axis=0, dtype=count)]
-        free[chosen[:, place], every] = False
-    return chosen
+        chosen[:, place] = order[(rank[1:] <= pick).view(np.int8).sum(axis=0, dtype=count)]
+        free.reshape(-1)[chosen[:, place] * draws + every] = 0
+    chosen.flags.writeable = False
+    return chosen, generator.bit_generator.state
 
 
 def near_orders(observed: np.ndarray, treated: np.ndarray, sizes: np.ndarray, draws: int,

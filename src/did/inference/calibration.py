@@ -142,10 +142,9 @@ def calibrate(panel: Panel, *, estimator: str = "did", options: Mapping[str, obj
         one.measure(METHODS, 1, generator)
     if done and done[0].trials[0].cheap:
         _at_the_border(done, settings, generator)
-    found = [one.rows(scheme) if isinstance(one, _Tried) else _skipped(scheme, one, estimator)
-             for scheme, one in tried.items()]
-    table = pd.concat(found, ignore_index=True)
-    return table.assign(mean_width=table["mean_width"] * unit)
+    rows = [row for scheme, one in tried.items() for row in (
+        one.rows(scheme, unit) if isinstance(one, _Tried) else _skipped(scheme, one, estimator))]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _check(panel: Panel, estimator: str, options: dict, level: str, only: Sequence[str], settings: Settings) -> None:
@@ -238,8 +237,8 @@ class _Tried:
         coverage, error = self.coverage(method)
         return abs(coverage - self.settings.confidence) + error - self.settings.tolerance, error
 
-    def rows(self, scheme: str) -> pd.DataFrame:
-        """The rows of the calibration table."""
+    def rows(self, scheme: str, unit: float) -> list[dict[str, object]]:
+        """The rows of the calibration table, widths in units of the outcome."""
         rows = []
         for method, parts in self.verdicts.items():
             rejected, width = (np.concatenate([part[which] for part in parts]) for which in (0, 1))
@@ -247,11 +246,11 @@ class _Tried:
             rows.append({
                 "scheme": scheme, "method": method, "n_draws": len(rejected), "rejected": int(rejected.sum()),
                 "coverage": coverage, "simulation_error": error,
-                "mean_width": float(np.nanmean(width)) if np.isfinite(width).any() else np.nan,
+                "mean_width": float(np.nanmean(width)) * unit if np.isfinite(width).any() else np.nan,
                 "n_clusters": len(self.trials[0].available), "n_treated_clusters": len(self.trials[0].sizes),
                 "n_treated": float(np.mean(self.n_treated)), "size_mismatch": float(np.mean(self.mismatch)),
                 "n_onsets": len(self.trials), "status": "done", "reason": ""})
-        return pd.DataFrame(rows, columns=COLUMNS)
+        return rows
 
 
 def _reassigned(own: Quick, dealt: Quick, confidence: float) -> dict[str, Verdict]:
@@ -261,11 +260,15 @@ def _reassigned(own: Quick, dealt: Quick, confidence: float) -> dict[str, Verdic
 
 def _against(value: np.ndarray, others: np.ndarray, unit: np.ndarray | float, confidence: float) -> Verdict:
     """The verdict on each statistic against those of other assignments, of which one without counts as larger."""
-    known = np.sort(np.where(np.isnan(others), np.inf, others))
-    larger = len(known) - np.searchsorted(known, value * (1 - 1e-8))
-    rejected = rejects((1 + larger) / (1 + len(known)), confidence) & ~np.isnan(value)
-    critical = known[max(int(np.ceil(len(known) * confidence - 1)), 0)]
-    return rejected, 2 * critical * unit * np.ones(len(value))
+    n = len(others)
+    rank = max(int(np.ceil(n * confidence - 1)), 0)
+    # How many may be as large as a statistic that is rejected; -1: none is, whatever it is.
+    most = int(np.count_nonzero(rejects((1 + np.arange(n + 1)) / (1 + n), confidence))) - 1
+    limit = n - 1 - max(most, 0)
+    known = np.partition(np.where(np.isnan(others), np.inf, others), [rank, limit])
+    with np.errstate(invalid="ignore"):
+        rejected = (value * (1 - 1e-8) > known[limit]) & (most >= 0)
+    return rejected, 2 * known[rank] * unit * np.ones(len(value))
 
 
 def _at_the_border(tried: list[_Tried], settings: Settings, generator: np.random.Generator) -> None:
@@ -284,8 +287,7 @@ def _at_the_border(tried: list[_Tried], settings: Settings, generator: np.random
             return
 
 
-def _skipped(scheme: str, reason: str, estimator: str) -> pd.DataFrame:
+def _skipped(scheme: str, reason: str, estimator: str) -> list[dict[str, object]]:
     methods = RegressionTrial.methods if estimator in REGRESSIONS else RefitTrial.methods
     empty = {"scheme": scheme, "n_draws": 0, "rejected": 0, "status": "skipped", "reason": reason}
-    return pd.DataFrame([dict.fromkeys(COLUMNS, np.nan) | empty | {"method": method} for method in methods],
-                        columns=COLUMNS)
+    return [dict.fromkeys(COLUMNS, np.nan) | empty | {"method": method} for method in methods]

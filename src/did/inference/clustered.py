@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -151,16 +153,29 @@ def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame
     degrees of freedom stand in place of these where the estimator gives them. A row that rests on one treated
     cluster keeps its error and says so in the note.
     """
-    blocks = by_cluster(result, panel, level)
-    n_rows = len(blocks) * len(result.estimate)
-    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]} | {
-        name: pd.concat([result.parameters[name]] * len(blocks)).array if len(blocks) > 1 else
-        result.parameters[name].array for name in ("estimand", "cohort", "period", "event_time", "state")
-    } | {
-        "n_parameters": pd.array([result.n_parameters] * n_rows, dtype="Int64"),
-    } | {name: pd.array([word] * n_rows, dtype="str")
-         for name, word in (("treatment", panel.treatment), ("estimator", result.estimator))}
-    columns |= {name: np.full(n_rows, np.nan) for name in ("band_low", "band_high", "p_adjusted")}
+    return tabulated([(result, panel, by_cluster(result, panel, level))])
+
+
+def tabulated(found: Sequence[tuple[Result, Panel, list[dict[str, np.ndarray]]]]) -> pd.DataFrame:
+    """Return one frame of `summarise` from what `by_cluster`, or `did.inference.multiplier.banded`, gave of each result
+    and panel, in their order. Raises nothing; there is one result at least."""
+    blocks = [(result, panel, block) for result, panel, of in found for block in of]
+    lengths = [len(result.estimate) for result, *_ in blocks]
+    columns = {name: np.concatenate([block[name] for *_, block in blocks]) for name in blocks[0][2]}
+    parameters = pd.concat([result.parameters for result, *_ in found], ignore_index=True)
+    first = np.cumsum([0] + [len(result.estimate) for result, *_ in found[:-1]])
+    rows = np.concatenate([np.tile(np.arange(len(result.estimate)) + start, len(of))
+                           for start, (result, _, of) in zip(first, found, strict=True)])
+    columns |= {name: parameters[name].array.take(rows)
+                for name in ("estimand", "cohort", "period", "event_time", "state")}
+    missing = np.full(sum(lengths), np.nan)
+    columns = {"band_low": missing, "band_high": missing, "p_adjusted": missing} | columns
+    columns |= {
+        "n_parameters": pd.array(np.repeat(np.array([one.n_parameters for one, *_ in blocks], dtype=object), lengths),
+                                 dtype="Int64"),
+        "treatment": pd.array(np.repeat([panel.treatment for _, panel, _ in blocks], lengths), dtype="str"),
+        "estimator": pd.array(np.repeat([one.estimator for one, *_ in blocks], lengths), dtype="str"),
+    }
     return pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
 
 

@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from did.inference import quartics
+
 # A polynomial whose coefficients are all this small alongside its terms is zero: the draw is tied with what was
 # observed.
 TIED = 1e-8
@@ -45,7 +47,7 @@ def shape_of(low: float, high: float, *, gaps: bool = False) -> str:
 def accepted(powers: np.ndarray, always: int, total: int, alpha: float, centre: float, unit: float) -> ConfidenceSet:
     """Return the set of effects centre + unit x with p above ``alpha``.
 
-    ``powers`` (draws, degree + 1) are polynomials in x from the constant up, of even degree, each divided by the size
+    ``powers`` (draws, degree + 1) are polynomials in x from the constant up, of degree 2 or 4, each divided by the size
     of its terms: a draw is as extreme as what was observed where its polynomial is not negative. p is the share of
     ``total`` draws that are, with ``always`` more that are at every effect. Polynomials that are zero count among
     these. Raises nothing; no draw at all gives the whole line.
@@ -55,11 +57,10 @@ def accepted(powers: np.ndarray, always: int, total: int, alpha: float, centre: 
     """
     free = np.abs(powers).max(axis=1, initial=0.0) > TIED
     roots, opens = _real_roots(powers[free])
-    turns = np.argsort(roots, axis=None, kind="stable")
-    order = np.arange(roots.shape[1]) % 2
-    change = np.where((order == 0) ^ opens[:, None], 1, -1).ravel()[turns]
-    at = roots.ravel()[turns]
-    change, at = change[np.isfinite(at)], at[np.isfinite(at)]
+    exists, order = np.isfinite(roots), np.arange(roots.shape[1]) % 2
+    change, at = np.where((order == 0) ^ opens[:, None], 1, -1)[exists], roots[exists]
+    turns = np.argsort(at, kind="stable")
+    change, at = change[turns], at[turns]
     extreme = always + int((~free).sum()) + int(opens.sum()) + np.concatenate([[0], np.cumsum(change)])
     inside = extreme / total > alpha
     kept = np.flatnonzero(inside)
@@ -75,17 +76,12 @@ def accepted(powers: np.ndarray, always: int, total: int, alpha: float, centre: 
 
 def _real_roots(powers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the (rows, degree) sorted real roots of polynomials, infinite where there are fewer, and (rows,) whether
-    the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, of even degree."""
-    degree = powers.shape[1] - 1
+    the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, degree 2 or 4."""
     leading = np.where(np.abs(powers[:, -1]) > 1e-14, powers[:, -1], np.where(powers[:, -1] > 0, 1e-14, -1e-14))
-    if degree == 2:
+    if powers.shape[1] == 3:
         real = _quadratic(powers[:, 0], powers[:, 1], leading)
     else:
-        companion = np.zeros((len(powers), degree, degree))
-        companion[:, np.arange(1, degree), np.arange(degree - 1)] = 1.0
-        companion[:, :, -1] = -powers[:, :-1] / leading[:, None]
-        found = np.linalg.eigvals(companion)
-        real = np.where(found.imag == 0, found.real, np.inf)
+        real = quartics.real_roots(np.column_stack([powers[:, :-1], leading]))
     # Every root left out on the left turns the sign of what lies left of the first root kept.
     opens = (leading > 0) ^ ((real < -FAR).sum(axis=1) % 2 == 1)
     real[np.abs(real) > FAR] = np.inf

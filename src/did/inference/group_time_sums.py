@@ -12,6 +12,7 @@ and the average and the clusters' influence follow, formulas as in `did.estimato
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 
@@ -152,37 +153,40 @@ def averages(made: Sums, labels: np.ndarray, *, by_unit: bool = False) -> Averag
     Without ``by_unit`` the error by unit is NaN. Raises nothing: an assignment without treated or control clusters has
     NaN.
     """
-    member, values = made.members(labels), np.column_stack([made.weight, made.spans])
-    within, reach = member @ values, member @ np.abs(made.spans)
-    n_draws, n_spans = len(labels), len(made.cohort)
-    # Influence of a unit of cluster c: weight x (constant + slopes . changes of its spans), alike in a cohort.
-    influence = np.zeros((len(member), n_draws, 1 + n_spans))
+    n_spans, values = len(made.cohort), np.column_stack([made.weight, made.spans])
+    member = made.members(labels).swapaxes(1, 2)
+    # Of each cohort and assignment the clusters, their weight, and the sums of spans and of their sizes.
+    within = np.column_stack([np.ones(len(values)), values, np.abs(made.spans)]).T @ member
+    span, own = np.arange(n_spans), np.zeros((len(member), n_spans))
+    own[made.cohort, span] = 1.0
+    sides = np.stack([own, made.controls.T])   # of each span its cohort and its controls, 0 or 1
     with np.errstate(invalid="ignore", divide="ignore"):
-        size = within[made.cohort, :, 0]
-        total, effect, magnitude = made.length @ size, np.empty((n_spans, n_draws)), np.zeros(n_draws)
-        for span, (number, row) in enumerate(zip(made.cohort, made.controls, strict=True)):
-            means = []
-            for sign, of in ((1.0, [number]), (-1.0, np.flatnonzero(row))):
-                people = within[of, :, 0].sum(axis=0)
-                means.append(np.where(people > 0, within[of, :, 1 + span].sum(axis=0) / people, np.nan))
-                pull = sign * size[span] / total * np.where(people > 0, 1 / people, 0.0)
-                influence[of, :, 0] -= pull * np.nan_to_num(means[-1])
-                influence[of, :, 1 + span] += pull
-                magnitude += np.abs(pull) * reach[of, :, span].sum(axis=0)
-            effect[span] = np.where(size[span] > 0, means[0] - means[1], 0.0)
+        size = within[made.cohort, 1]
+        people = sides.swapaxes(1, 2) @ within[:, 1]
+        spans, reach = (np.einsum("aks,ksn->asn", sides, part)
+                        for part in (within[:, 2:2 + n_spans], within[:, 2 + n_spans:]))
+        total, exists = made.length @ size, people > 0
+        mean = np.where(exists, spans / people, np.nan)
+        # What one unit of weight moves the average by, times its changes less their mean.
+        pull = np.array([1.0, -1.0])[:, None, None] * (size / total) * np.where(exists, 1 / people, 0.0)
+        effect = np.where(size > 0, mean[0] - mean[1], 0.0)
         estimate = (size * effect).sum(axis=0) / total
+        magnitude = (np.abs(pull) * reach).sum(axis=(0, 1))
+        # Influence of a unit of cluster c: weight x (constant + slopes . changes of its spans), alike in a cohort.
+        influence = np.empty((len(member), 1 + n_spans, len(labels)))
+        influence[:, 1:] = np.einsum("aks,asn->ksn", sides, pull)
+        influence[:, 0] = -np.einsum("aks,asn->kn", sides, pull * np.nan_to_num(mean))
         if len(member) > 2:   # the cohorts' weights are estimates, too
-            np.add.at(influence[:, :, 0], made.cohort, (effect - made.length[:, None] * estimate) / total)
-        scores = np.zeros(labels.shape)
-        for of, one in zip(member, influence, strict=True):
-            scores += of * (one @ values.T)
-        spread, unit = root_sum_squares(scores, axis=1), np.full(n_draws, np.nan)
+            np.add.at(influence[:, 0], made.cohort, (effect - made.length[:, None] * estimate) / total)
+        scores = np.einsum("kcn,kcn->cn", values @ influence, member)
+        spread, unit = root_sum_squares(scores, axis=0), np.full(len(labels), np.nan)
         if by_unit:
-            squares = (member @ made.squares.reshape(len(values), -1)).reshape(*influence.shape, -1)
-            unit = np.sqrt(np.maximum(np.einsum("kdi,kdij,kdj->d", influence, squares, influence, optimize=True), 0.0))
-        n_treated = np.sqrt(np.maximum(member[:-1].sum(axis=(0, 2)), 1))
+            squares = made.squares.reshape(len(values), -1).T @ member
+            squares = squares.reshape(len(member), 1 + n_spans, 1 + n_spans, -1)
+            unit = np.sqrt(np.maximum(np.einsum("kid,kijd,kjd->d", influence, squares, influence), 0.0))
+        n_treated = np.sqrt(np.maximum(within[:-1, 0].sum(axis=0), 1))
         varies = np.isfinite(estimate) & (spread > np.maximum(CANCELLED * magnitude, made.rounding / n_treated))
-    return Averages(estimate, scores, spread, unit, varies)
+    return Averages(estimate, scores.T, spread, unit, varies)
 
 
 def jackknife(made: Sums, labels: np.ndarray, estimate: np.ndarray) -> np.ndarray:
@@ -197,25 +201,35 @@ def jackknife(made: Sums, labels: np.ndarray, estimate: np.ndarray) -> np.ndarra
 def without_each(made: Sums, labels: np.ndarray, parts: np.ndarray) -> np.ndarray:
     """Return (groups, draws) the average without each group of clusters; ``parts`` (clusters,) says of which group
     each is. Groups without units are not among them."""
-    groups = np.unique(parts[made.weight > 0])
+    seen = made.weight > 0
+    parts, labels, weight, spans = parts[seen], labels[:, seen], made.weight[seen], made.spans[seen]
+    groups = np.unique(parts)
     of_group, alone = (parts[:, None] == groups).astype(float), np.array_equal(groups, parts)
     member = made.members(labels)
 
     def left(side: np.ndarray, values: np.ndarray) -> np.ndarray:
         """The sum of ``values`` over the clusters of a side less those of each group, (draws, groups)."""
+        if alone:
+            return (side @ values)[:, None] - side * values
         own = side * values
         whole = own.sum(axis=1, keepdims=True)
-        if alone:
-            return np.subtract(whole, own, out=own)
         rest = whole - own @ of_group
         return np.where(np.abs(rest) > EMPTY * np.abs(whole), rest, 0.0)
+
+    @cache
+    def of(members: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Those of these cohorts, and the weight of them that is left."""
+        side = member[members[0]] if len(members) == 1 else member[list(members)].sum(axis=0)
+        return side, left(side, weight)
 
     total, value = np.zeros((2, len(labels), len(groups)))
     with np.errstate(invalid="ignore", divide="ignore"):
         for span, (number, row) in enumerate(zip(made.cohort, made.controls, strict=True)):
-            (size, treated), (people, control) = (
-                (left(side, made.weight), left(side, made.spans[:, span]))
-                for side in (member[number], member[row].sum(axis=0)))
-            value += np.where(size > 0, treated - size * (control / people), 0.0)
+            (of_cohort, size), (of_controls, people) = of((number,)), of(tuple(np.flatnonzero(row).tolist()))
+            control = left(of_controls, spans[:, span])
+            control /= people
+            control *= size
+            moved = np.subtract(left(of_cohort, spans[:, span]), control, out=control)
+            value += np.where(size > 0, moved, 0.0)
             total += size * made.length[span]
         return (value / total).T

@@ -191,7 +191,8 @@ def infer(method: str, question: Question) -> pd.DataFrame:
     if method not in names:
         raise DidError(f"--inference {method}: expected a method for {question.estimator}: {', '.join(names)}; found "
                        f"{method}; choose one of these")
-    found = METHODS[method].ask(question).drop(columns="own").assign(inference=method)
+    found = METHODS[method].ask(question)
+    found["inference"] = method
     return found[COLUMNS]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, root_sum_squares
-from did.inference.clustered import cluster_sums, labels_of, rounding_of, varies
+from did.inference.clustered import by_cluster, cluster_sums, labels_of, rounding_of, varies
 
 MULTIPLIERS = ("rademacher", "mammen")
 
@@ -30,10 +30,14 @@ def multiplier_draws(
     same draws whatever the labels are called, as long as their sorted order is the same. In units of the
     outcome. Raises DidError if ``draws`` is below 1 or ``multiplier`` unknown.
     """
+    return _drawn(cluster_sums(np.asarray(influence, dtype=float), labels), draws, seed, multiplier)
+
+
+def _drawn(sums: np.ndarray, draws: int, seed: int, multiplier: str) -> np.ndarray:
+    """`multiplier_draws` from the clusters' sums."""
     one_of("bootstrap: multiplier", multiplier, MULTIPLIERS)
     if draws < 1:
         raise DidError(f"bootstrap: draws: expected 1 or more; found {draws}")
-    sums = cluster_sums(np.asarray(influence, dtype=float), labels)
     return _points(multiplier, draws, len(sums), seed) @ sums
 
 
@@ -73,33 +77,50 @@ def add_bands(
     seed: int = 20170601,
     multiplier: str = "rademacher",
 ) -> pd.DataFrame:
-    """Return ``rows`` of `did.inference.clustered.summarise` with band_low and band_high filled in.
+    """Return ``rows`` of `did.inference.clustered.summarise` at ``level`` with the bands of `banded` filled in.
+
+    ``rows`` is not changed. Raises DidError as `multiplier_draws`.
+    """
+    blocks = banded(result, panel, level=level, draws=draws, seed=seed, multiplier=multiplier)
+    return rows.assign(**{end: np.concatenate([block[end] for block in blocks]) for end in ("band_low", "band_high")})
+
+
+def banded(
+    result: Result,
+    panel: Panel,
+    *,
+    level: float = 0.95,
+    draws: int = 999,
+    seed: int = 20170601,
+    multiplier: str = "rademacher",
+) -> list[dict[str, np.ndarray]]:
+    """Return `did.inference.clustered.by_cluster` with band_low and band_high.
 
     The band estimate -/+ c x std_error covers all parameters of one estimand at once with probability
     ``level``, at each cluster level: c from `uniform_critical_value` over its parameters, and at least the
     pointwise critical value, as in R's did. One scale throughout: draws are divided by the analytic errors that c
     multiplies (R's did does both with bootstrap errors); the small-sample factor scales draws and errors alike.
-    Estimands of a single parameter, reference rows and rows without an error have no band. ``rows`` is not
-    changed. Raises DidError as `multiplier_draws`.
+    Estimands of a single parameter, reference rows and rows without an error have no band, NaN. Raises DidError as
+    `multiplier_draws`.
     """
-    filled = rows.copy()
-    estimand = result.parameters["estimand"].to_numpy()
+    blocks = by_cluster(result, panel, level)
+    estimand = result.parameters["estimand"].to_numpy(dtype=object)
+    for block in blocks:
+        block["band_low"], block["band_high"] = np.full((2, len(estimand)), np.nan)
+    several = [name for name in dict.fromkeys(estimand) if (estimand == name).sum() > 1]
+    if not several:
+        return blocks
     influence, rounding = result.influence.to_numpy(), rounding_of(result, panel)
-    for cluster in panel.clusters:
-        labels = labels_of(result, panel, cluster)
-        sums = cluster_sums(influence, labels)
+    for cluster, block in zip(panel.clusters, blocks, strict=True):
+        sums = cluster_sums(influence, labels_of(result, panel, cluster))
         has_error, spread = varies(influence, sums, rounding), root_sum_squares(sums, axis=0)
-        at_cluster = np.flatnonzero(rows["cluster"] == cluster)
-        for name in np.unique(estimand.astype(str)):
+        for name in several:
             chosen = np.flatnonzero((estimand == name) & has_error)
-            if len(chosen) < 2 or len(np.unique(labels)) < 2:
+            if len(chosen) < 2 or len(sums) < 2:
                 continue
-            deviations = multiplier_draws(influence[:, chosen], labels, draws=draws, seed=seed,
-                                          multiplier=multiplier)
-            critical = uniform_critical_value(deviations, spread[chosen], level)
-            where = filled.index[at_cluster[chosen]]
-            half = critical * filled.loc[where, "std_error"]
-            value = filled.loc[where, "estimate"]
-            filled.loc[where, "band_low"] = np.fmin(value - half, filled.loc[where, "ci_low"])
-            filled.loc[where, "band_high"] = np.fmax(value + half, filled.loc[where, "ci_high"])
-    return filled
+            deviations = _drawn(sums[:, chosen], draws, seed, multiplier)
+            half = uniform_critical_value(deviations, spread[chosen], level) * block["std_error"][chosen]
+            value = block["estimate"][chosen]
+            block["band_low"][chosen] = np.fmin(value - half, block["ci_low"][chosen])
+            block["band_high"][chosen] = np.fmax(value + half, block["ci_high"][chosen])
+    return blocks

@@ -338,7 +338,9 @@ def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
     value = (found.estimate / found.spread) ** 2
     larger = drawn > (value * (1 + TIED[signs.dtype.itemsize])).astype(signs.dtype)[:, None]
     rank = min(int(np.ceil(confidence * drawn.shape[1])), drawn.shape[1] - 1)
-    return larger.mean(axis=1), np.sqrt(np.partition(drawn, rank, axis=1)[:, rank])
+    drawn.partition(rank, axis=1)
+    share = (larger.astype(v.dtype) @ np.ones(larger.shape[1], dtype=v.dtype)).astype(float) / larger.shape[1]
+    return share, np.sqrt(drawn[:, rank])
 
 
 def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,

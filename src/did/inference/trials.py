@@ -179,24 +179,30 @@ class GroupTimeTrial:
         labels[np.arange(len(chosen))[:, None], chosen] = self.number
         return labels
 
-    def _averages(self, chosen: np.ndarray, by_unit: bool = False) -> group_time_sums.Averages:
-        parts = [group_time_sums.averages(self.sums, self.labels(chosen[block]), by_unit=by_unit)
-                 for block in _blocks(len(chosen), BLOCK // (4 * len(self.available)))]
-        return group_time_sums.Averages(*(np.concatenate([getattr(part, field.name) for part in parts])
-                                          for field in dataclasses.fields(group_time_sums.Averages)))
+    def _averages(self, chosen: np.ndarray, by_unit: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Estimates and errors by cluster and by unit, NaN where there are none."""
+        parts = []
+        for block in _blocks(len(chosen), BLOCK // (4 * len(self.available))):
+            found = group_time_sums.averages(self.sums, self.labels(chosen[block]), by_unit=by_unit)
+            errors = (np.where(found.varies, error, np.nan) for error in (found.spread, found.unit_spread))
+            parts.append((found.estimate, *errors))
+        estimate, error, unit_error = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return estimate, error, unit_error
 
     def quick(self, chosen: np.ndarray) -> Quick:
-        found = self._averages(chosen)
-        return Quick(found.estimate, np.where(found.varies, found.spread, np.nan), np.inf)
+        estimate, error, _ = self._averages(chosen)
+        return Quick(estimate, error, np.inf)
 
     def others(self, chosen: np.ndarray, asked: Asked, generator: np.random.Generator) -> dict[str, Verdict]:
-        found, verdicts = self._averages(chosen, "clustered_unit" in asked.methods), {}
-        if "clustered_unit" in asked.methods:
-            verdicts["clustered_unit"] = by_t(found.estimate, np.where(found.varies, found.unit_spread, np.nan), np.inf,
-                                              asked.confidence)
+        by_unit, verdicts = "clustered_unit" in asked.methods, {}
+        if not by_unit and "jackknife" not in asked.methods:
+            return {}
+        estimate, error, unit_error = self._averages(chosen, by_unit)
+        if by_unit:
+            verdicts["clustered_unit"] = by_t(estimate, unit_error, np.inf, asked.confidence)
         if "jackknife" in asked.methods:
-            error = group_time_sums.jackknife(self.sums, self.labels(chosen), found.estimate)
-            verdicts["jackknife"] = by_t(found.estimate, np.where(found.varies, error, np.nan),
+            left = group_time_sums.jackknife(self.sums, self.labels(chosen), estimate)
+            verdicts["jackknife"] = by_t(estimate, np.where(np.isfinite(error), left, np.nan),
                                          float((self.sums.weight > 0).sum() - 1), asked.confidence)
         return verdicts
 

@@ -12,8 +12,8 @@ from did.estimators import entry, estimate, in_run
 from did.estimators.base import Panel, Result
 from did.estimators.registry import TWO_WAY
 from did.inference.calibration import is_quick
-from did.inference.clustered import cluster_shares, summarise
-from did.inference.multiplier import add_bands
+from did.inference.clustered import cluster_shares, tabulated
+from did.inference.multiplier import banded
 from did.panels.samples import kept
 from did.project.claims import judged_cells, load_claims
 from did.project.config import Evaluation
@@ -33,7 +33,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     settings = load_indicator(indicator, evaluation.indicators_folder)
     specifications = {name: specification for name, specification in evaluation.specifications_of(settings).items()
                 if specification.staggered or name == evaluation.default_specification}
-    frames, shares = {}, {}
+    found, keys = [], []
+    shares: dict[tuple[str, str, str, str], pd.DataFrame] = {}
     for name, specification in specifications.items():
         frame = panels.loc[panels["specification"] == name]
         if frame.empty:
@@ -46,17 +47,22 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                     leads = (sample, treatment, estimator) in leading and has_headline(
                         estimator, panel, specification.lags, evaluation)
                     for result in in_run(estimator, panel, specification.lags):
-                        rows = add_bands(summarise(result, panel), result, panel, seed=evaluation.seed)
-                        frames[indicator, name, sample, len(frames)] = rows.assign(
-                            headline=leads & rows["estimand"].eq("overall"))
+                        found.append((result, panel, banded(result, panel, seed=evaluation.seed)))
+                        keys.append((indicator, name, sample, leads))
                         if not staggered and result.parameters["estimand"].eq("overall").any():
                             shares[indicator, sample, treatment, estimator] = cluster_shares(
                                 result.only("overall"), panel)
                 if treatment == "intensity":
                     for result, within in within_treated(panel):
-                        frames[indicator, name, sample, len(frames)] = summarise(result, within).assign(headline=False)
+                        found.append((result, within, banded(result, within)))
+                        keys.append((indicator, name, sample, False))
                         shares[indicator, sample, within.treatment, TWO_WAY] = cluster_shares(result, within)
-    table = pd.concat(frames, names=["indicator", "specification", "sample", "fit"]).reset_index(level=[0, 1, 2])
+    n_rows = [len(blocks) * len(result.estimate) for result, _, blocks in found]
+    table = tabulated(found)
+    for column, values in zip(("indicator", "specification", "sample", "headline"), zip(*keys, strict=True),
+                              strict=True):
+        table[column] = np.repeat(values, n_rows)
+    table["headline"] &= table["estimand"].eq("overall")
     table["minimum_treated"] = settings.minimum_treated
     table["few_treated"] = table["n_treated"] < settings.minimum_treated
     table["is_synthetic"] = bool(panels["is_synthetic"].any())

@@ -16,6 +16,8 @@ from did.store.provenance import atomic, versions
 SEAL = b"sha256 of this file with zeros here: "
 UNSEALED = b"0" * 64
 MADE_BY = b"did made by"
+# Rows from which texts are read each once.
+MANY = 10_000
 
 
 def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
@@ -63,7 +65,20 @@ def read(path: str | Path, again: str) -> tuple[pd.DataFrame, Mapping[bytes, byt
     if not _is_sealed(content):
         raise DidError(f"{path}: expected the table as it was written; found bytes that were changed since; run again: "
                        f"{again} makes it again")
-    return pd.read_parquet(io.BytesIO(content)), parquet.read_schema(io.BytesIO(content)).metadata or {}
+    about = parquet.read_metadata(io.BytesIO(content))
+    frame = _of_many_rows(content) if about.num_rows > MANY else pd.read_parquet(io.BytesIO(content))
+    return frame, about.schema.to_arrow_schema().metadata or {}
+
+
+def _of_many_rows(content: bytes) -> pd.DataFrame:
+    """What `pandas.read_parquet` gives, with one Python object for all cells of a column that hold the same text: an
+    object for each cell would take longer than all else."""
+    import pyarrow
+    from pyarrow import parquet
+
+    texts = [field.name for field in parquet.read_schema(io.BytesIO(content)) if pyarrow.types.is_string(field.type)]
+    frame = parquet.read_table(io.BytesIO(content), read_dictionary=texts).to_pandas()
+    return frame.astype(dict.fromkeys(texts, "str"))
 
 
 def _is_sealed(content: bytes) -> bool:

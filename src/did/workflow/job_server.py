@@ -24,8 +24,10 @@ MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2*
 # In the order they are asked for; among them what libraries import when they are first used, not when imported.
 PRELOAD = ["did.cli.commands", "did.stages.fetch", "did.stages.observe", "did.project.checks", "pyarrow.parquet",
            "pyarrow.dataset", "did.stages.align", "did.areas.succession", "pandera.backends.pandas.container",
-           "pandera.backends.pandas.builtin_checks", "did.estimators.did", "scipy.stats", "did.stages.fit",
-           "did.estimators.sun_abraham", "did.estimators.stacked", "did.estimators.etwfe",
+           "pandera.backends.pandas.builtin_checks", "pandera.backends.pandas.register",
+           "pandera.backends.pandas.builtin_hypotheses", "pandera.accessors.pandas_accessor", "pandera.api.geopandas",
+           "pandas.core.arrays.arrow.extension_types", "did.estimators.did", "scipy.stats", "did.stages.fit",
+           "did.estimators.imputation", "did.estimators.sun_abraham", "did.estimators.stacked", "did.estimators.etwfe",
            "did.estimators.ldv_ridge", "did.estimators.rolling", "did.stages.specify", "did.stages.diagnose",
            "did.stages.compare", "did.stages.check", "statsmodels.regression.linear_model", "linearmodels.panel",
            "did.stages.judge", "did.stages.calibrate", "did.stages.adjust", "did.stages.reproduce",
