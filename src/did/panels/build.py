@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from did.areas import geography, plain_units, waves
 from did.errors import DidError, suggest
-from did.panels.outcomes import Observations, Outcomes
+from did.panels.outcomes import Observations, Outcome, Outcomes
 from did.project.config import Evaluation
 from did.project.config_parts import period
 from did.project.indicator import Indicator, Measure
@@ -58,7 +59,7 @@ class Builder:
         self.observations = _without(indicator, observations)
         self._figures = Outcomes(indicator, self.observations)
         self._areas: dict[str, geography.UpperTier | geography.ChainAreas | plain_units.PlainUnits] = {}
-        self._outcomes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame]] = {}
+        self._outcomes: dict[tuple, tuple[Outcome, pd.DataFrame]] = {}
         self._members: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
         self._attributes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
 
@@ -66,8 +67,7 @@ class Builder:
         """The panel and area_audit tables under a named specification; see `build`."""
         specification = self.evaluation.specifications[name]
         where = f"indicator {self.indicator.id}, specification {name}"
-        panel = self._aligned(specification, where).sort_values(["unit", "period"], ignore_index=True)
-        return panel.assign(frequency=self.indicator.frequency, **self._keys(name)), self.area_audit(name)
+        return self._aligned(specification, where).assign(**self._keys(name)), self.area_audit(name)
 
     def area_audit(self, name: str) -> pd.DataFrame:
         """The area audit table under a named specification; see `build`."""
@@ -91,20 +91,30 @@ class Builder:
 
     def panel(self, specification: Specification) -> pd.DataFrame:
         """The panel under any specification, without the columns indicator, specification and is_synthetic."""
-        panel = self._aligned(specification, f"indicator {self.indicator.id}")
-        return panel.assign(frequency=self.indicator.frequency)
+        return self._aligned(specification, f"indicator {self.indicator.id}")
+
+    def arrays(self, specification: Specification) -> tuple[Outcome, pd.DataFrame]:
+        """The outcome under any specification, on arrays that others share, and the attributes of each of its units."""
+        return self._parts(specification, f"indicator {self.indicator.id}")
 
     def _aligned(self, specification: Specification, where: str) -> pd.DataFrame:
+        outcome, units = self._parts(specification, where)
+        rows = units.iloc[np.repeat(np.arange(len(units)), len(outcome.periods))]
+        return pd.concat([outcome.frame(), rows.reset_index(drop=True)], axis=1).assign(
+            frequency=self.indicator.frequency)
+
+    def _parts(self, specification: Specification, where: str) -> tuple[Outcome, pd.DataFrame]:
         indicator, areas = self.indicator, self._areas_of(specification)
-        panel = self._outcome(specification, areas, where)[0].copy()
+        outcome = self._outcome(specification, areas, where)[0]
         units, _, excluded = self._units(specification, areas, where)
         dropped = _dropped(indicator, specification, _periods(indicator, specification))
         dropped += neither(indicator, self.evaluation)
-        panel.loc[panel["period"].isin(dropped), ["outcome", "numerator"]] = float("nan")
-        panel = panel.loc[~panel["unit"].isin(excluded["unit"])]
-        return panel.merge(units, on="unit", how="left", validate="many_to_one")
+        kept = ~outcome.units.isin(excluded["unit"])
+        if len(dropped) or not kept.all():
+            outcome = outcome.less(kept, outcome.periods.isin(dropped))
+        return outcome, units.set_index("unit").reindex(outcome.units)
 
-    def _outcome(self, specification: Specification, areas, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _outcome(self, specification: Specification, areas, where: str) -> tuple[Outcome, pd.DataFrame]:
         denominator = self.indicator.denominator_name(specification)
         key = (specification.window, specification.boundaries, denominator)
         if key not in self._outcomes:
