@@ -228,4 +228,4 @@ def _with_aside(kept: pd.DataFrame, alongside: pd.DataFrame, lost: pd.DataFrame,
             hit = area_audit["unit"].isin(outcome.units[of_this.any(axis=1)])
             area_audit.loc[hit, "reason"] += f"; denominator of {years[0]}" + (
                 f" to {years[-1]}" if len(years) > 1 else "") + f" {words}"
-    return area_audit
+    return area_audit.sort_values("area_code", ignore_index=True)
