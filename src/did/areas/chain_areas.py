@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
@@ -38,10 +39,12 @@ class ChainAreas:
         """
         found = {}
         for start in [date for date in self.chain.configurations() if date <= self.date]:
-            mapping = self._mapping(start)
-            whole = mapping.loc[~mapping["old"].duplicated(keep=False)].set_index("old")["new"]
-            gss = self.chain.codes_at(start).set_index("code")["gss_code"]
-            found |= whole.to_dict() | {gss[old]: new for old, new in whole.items() if gss[old]}
+            moved = self.chain.moved(start, self.date)
+            parts = Counter(old for old, _ in moved)
+            whole = {old: new for old, new in moved if parts[old] == 1}
+            used = self.chain.codes_at(start)
+            gss = dict(zip(used["code"], used["gss_code"], strict=True))
+            found |= whole | {gss[old]: new for old, new in whole.items() if gss[old]}
         return pd.Series(found)
 
     def _mapping(self, date: str) -> pd.DataFrame:
@@ -109,19 +112,19 @@ class ChainAreas:
             if len(absent):
                 row = absent.iloc[0]
                 raise DidError(foreign(where, row.area_code, self.chain.describe(row.area_code), row.day, life.index))
-        parts = [group.merge(self._mapping(date)[["old", "new", "share", "reason"]], on="old")
-                 for date, group in pairs.groupby("day")]
+        lies = pd.concat([self._mapping(date)[["old", "new", "share", "reason"]].assign(day=date)
+                          for date in pairs["day"].unique()])
         columns = ["area_code", "old", "day", "period", "unit", "share", "reason"]
-        return pd.concat(parts).rename(columns={"new": "unit"})[columns]
+        return pairs.merge(lies, on=["day", "old"]).rename(columns={"new": "unit"})[columns]
 
     def _refuse_uncovered(self, placed: pd.DataFrame, where: str) -> None:
         """Raise DidError unless the areas of every unit that has any are all there in every period, each once."""
         first = self.chain.configurations()[0]
-        atoms = [self.chain.mapping(first, day)[["old", "new", "share"]].assign(day=day)
-                 for day in sorted(placed["day"].unique())]
-        atoms = pd.concat(atoms).rename(columns={"old": "atom", "new": "old", "share": "part"})
-        expected = self._mapping(first).rename(columns={"old": "atom", "new": "unit", "share": "part"})
-        refuse_uncovered(placed, atoms, expected[["atom", "unit", "part"]], where)
+        atoms = [(new, day, old, share) for day in placed["day"].unique()
+                 for (old, new), (share, _) in self.chain.moved(first, day).items()]
+        expected = [(old, new, share) for (old, new), (share, _) in self.chain.moved(first, self.date).items()]
+        refuse_uncovered(placed, pd.DataFrame(atoms, columns=["old", "day", "atom", "part"]),
+                         pd.DataFrame(expected, columns=["atom", "unit", "part"]), where)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Combine rates by area to rates by unit with weights; see did.areas.boundaries.align.

@@ -10,7 +10,8 @@ boundary moved, and is translated. The word ``ccg_2020`` names the configuration
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from did.readers.reference import read_reference
 
 OPEN = "9999-12-31"
 _DAY = pd.Timedelta(days=1)
+Moved = dict[tuple[str, str], tuple[float, str]]   # old and new area -> share, date of the last change ("": none)
 
 
 class Shared(dict):
@@ -49,10 +51,12 @@ class Chain:
 
         Raises DidError for a date before the first of the chain.
         """
-        used = self.codes.loc[(self.codes["open_date"] <= date) & (date <= self.codes["close_date"])]
-        if used.empty:
-            raise DidError(f"{self.name}: expected a date from {self.codes['open_date'].min()} on; found {date}")
-        return used[["code", "gss_code", "name"]].sort_values("code", ignore_index=True)
+        if date not in self._used:
+            used = self.codes.loc[(self.codes["open_date"] <= date) & (date <= self.codes["close_date"])]
+            if used.empty:
+                raise DidError(f"{self.name}: expected a date from {self.codes['open_date'].min()} on; found {date}")
+            self._used[date] = used[["code", "gss_code", "name"]].sort_values("code", ignore_index=True)
+        return self._used[date].copy()
 
     def configurations(self) -> list[str]:
         """Return the dates on which the set of areas changed, the first day among them."""
@@ -69,40 +73,52 @@ class Chain:
         if to_date < from_date:
             raise DidError(f"{self.name}: areas of {from_date} cannot be moved back to {to_date}; expected a "
                            "later date, or figures on the earlier areas")
-        before, after = self.codes_at(from_date).set_index("code"), self.codes_at(to_date).set_index("code")
-        moved = self._moved(from_date, to_date).copy()
-        moved["old_name"] = moved["old"].map(before["name"])
-        moved["new_name"] = moved["new"].map(after["name"])
-        boundary = moved["old"].map(before["gss_code"]) != moved["old"].map(after["gss_code"])
-        moved["reason"] = _reasons(moved, boundary & moved["old"].isin(after.index))
-        moved.attrs = {"from": from_date, "to": to_date, "codes": self._described}
-        return moved[["old", "old_name", "new", "new_name", "share", "reason"]]
+        before, after = ({code: (gss, name) for code, gss, name in self.codes_at(date).itertuples(index=False)}
+                         for date in (from_date, to_date))
+        moved = self.moved(from_date, to_date)
+        frame = pd.DataFrame({
+            "old": [old for old, _ in moved], "old_name": [before[old][1] for old, _ in moved],
+            "new": [new for _, new in moved], "new_name": [after[new][1] for _, new in moved],
+            "share": [share for share, _ in moved.values()], "reason": _reasons(moved, before, after)})
+        frame.attrs = {"from": from_date, "to": to_date, "codes": self._described}
+        return frame
 
-    def _moved(self, from_date: str, to_date: str) -> pd.DataFrame:
-        """Return `mapping` in codes: old, new, share, date (of the last change, "" without one). Each is the first step
-        from its date and then the mapping from there on, kept because those from earlier dates go through it."""
+    def moved(self, from_date: str, to_date: str) -> Moved:
+        """Return `mapping` in codes. Each is the first step from its date and then the mapping from there on, kept
+        because those from earlier dates go through it."""
         if (from_date, to_date) in self._kept:
             return self._kept[from_date, to_date]
-        codes = self.codes_at(from_date)["code"]
-        moved = pd.DataFrame({"old": codes, "new": codes, "share": 1.0, "date": ""})
-        first = min((date for date in self.successions["date"].unique() if from_date < date <= to_date), default=None)
+        codes = self.codes_at(from_date)["code"].to_list()
+        first = min((date for date in self._steps if from_date < date <= to_date), default=None)
+        found: Moved = {(code, code): (1.0, "") for code in codes}
         if first is not None:
-            step = self.successions.loc[self.successions["date"] == first]
-            moved = moved.merge(step.drop(columns="date").rename(columns={"share": "part"}), how="left",
-                                left_on="new", right_on="old_code")
-            hit = moved["new_code"].notna()
-            here = pd.DataFrame({"old": moved["old"], "at": moved["new_code"].where(hit, moved["new"]),
-                                 "part": moved["part"].fillna(1.0), "on": hit.map({True: first, False: ""})})
-            moved = here.merge(self._moved(first, to_date), how="left", left_on="at", right_on="old",
-                               suffixes=("", "_then"))
-            moved["share"] = moved["share"] * moved["part"]
-            moved["date"] = moved["date"].where(moved["date"] != "", moved["on"])
-            moved = moved.groupby(["old", "new"], as_index=False).agg(share=("share", "sum"), date=("date", "max"))
-        self._kept[from_date, to_date] = moved
-        return moved
+            step, onward = self._steps[first], defaultdict(list)
+            for (at, new), (share, date) in self.moved(first, to_date).items():
+                onward[at].append((new, share, date))
+            found = {}
+            for old in codes:
+                for at, part in step.get(old, [(old, 1.0)]):
+                    for new, share, date in onward[at]:
+                        before, last = found.get((old, new), (0.0, ""))
+                        found[old, new] = before + share * part, max(last, date or (first if old in step else ""))
+            found = dict(sorted(found.items()))
+        self._kept[from_date, to_date] = found
+        return found
 
     @cached_property
-    def _kept(self) -> dict[tuple[str, str], pd.DataFrame]:
+    def _steps(self) -> dict[str, dict[str, list[tuple[str, float]]]]:
+        """On each date, which areas every area that changed went into, with its share."""
+        found: dict[str, dict[str, list[tuple[str, float]]]] = {}
+        for date, old, new, share in self.successions[["date", "old_code", "new_code", "share"]].itertuples(index=False):
+            found.setdefault(date, {}).setdefault(old, []).append((new, share))
+        return found
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str], Moved]:
+        return {}
+
+    @cached_property
+    def _used(self) -> dict[str, pd.DataFrame]:
         return {}
 
     def to_ods(self, codes: Iterable[str], date: str, where: str = "") -> pd.Series:
@@ -165,20 +181,19 @@ class Chain:
         return date
 
 
-def _reasons(moved: pd.DataFrame, adjusted: pd.Series) -> list[str]:
-    """Say in words what became of each old area in each new one."""
-    many = moved.groupby("new")["old"].transform("nunique") > 1
-    parts = moved.groupby("old")["new"].transform("nunique") > 1
+def _reasons(moved: Moved, before: Mapping[str, tuple[str, str]], after: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Say in words what became of each old area in each new one; GSS code and name of every code before and after."""
+    into, of = Counter(old for old, _ in moved), Counter(new for _, new in moved)
     words = []
-    for row, joined, split, changed in zip(moved.itertuples(), many, parts, adjusted, strict=True):
-        name = f"{row.new_name} ({row.new})"
-        if split:
-            words.append(f"{row.share:.1%} to {name} on {row.date}, by share of residents")
-        elif joined or row.old != row.new:
-            words.append(f"Merged into {name} on {row.date}" if row.old != row.new
+    for (old, new), (share, date) in moved.items():
+        name = f"{after[new][1]} ({new})"
+        if into[old] > 1:
+            words.append(f"{share:.1%} to {name} on {date}, by share of residents")
+        elif of[new] > 1 or old != new:
+            words.append(f"Merged into {name} on {date}" if old != new
                          else f"Joined in {name} by other areas or parts of them")
         else:
-            words.append("Same organisation; boundary adjusted, new GSS code" if changed
+            words.append("Same organisation; boundary adjusted, new GSS code" if before[old][0] != after[old][0]
                          else "Same boundary throughout")
     return words
 
