@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from did.areas import chain_checks
+from did.areas.chain_checks import OPEN
 from did.errors import DidError, suggest
 from did.readers.reference import read_reference
 
-OPEN = "9999-12-31"
-_DAY = pd.Timedelta(days=1)
 Moved = dict[tuple[str, str], tuple[float, str]]   # old and new area -> share, date of the last change ("": none)
 
 
@@ -109,7 +109,8 @@ class Chain:
     def _steps(self) -> dict[str, dict[str, list[tuple[str, float]]]]:
         """On each date, which areas every area that changed went into, with its share."""
         found: dict[str, dict[str, list[tuple[str, float]]]] = {}
-        for date, old, new, share in self.successions[["date", "old_code", "new_code", "share"]].itertuples(index=False):
+        columns = [self.successions[name] for name in ("date", "old_code", "new_code", "share")]
+        for date, old, new, share in zip(*columns, strict=True):
             found.setdefault(date, {}).setdefault(old, []).append((new, share))
         return found
 
@@ -247,115 +248,20 @@ def load_chain(codes_path: str | Path, successions_path: str | Path) -> Chain:
     codes = read_reference(codes_path, ["ods_code", "gss_code", "name", "open_date", "close_date"],
                            ["ods_code", "open_date"]).rename(columns={"ods_code": "code"})
     codes["close_date"] = codes["close_date"].replace("", OPEN)
-    _check_dates(codes, ["open_date", "close_date"], codes_path)
-    _check_editions(codes, codes_path)
+    chain_checks.dates(codes, ["open_date", "close_date"], codes_path)
+    lives = chain_checks.editions(codes, codes_path)
     steps = read_reference(successions_path, ["date", "old_code", "new_code", "share"],
                            ["date", "old_code", "new_code"])
-    _check_dates(steps, ["date"], successions_path)
-    life = codes.groupby("code").agg(opened=("open_date", "min"), closed=("close_date", "max"))
+    chain_checks.dates(steps, ["date"], successions_path)
     for column in ("old_code", "new_code"):
-        unknown = steps.loc[~steps[column].isin(life.index)]
+        unknown = steps.loc[~steps[column].isin(codes["code"])]
         if len(unknown):
             row = unknown.iloc[0]
             raise DidError(f"{successions_path}: {column} of {row.old_code} to {row.new_code} on {row.date}: "
                            f"expected a code of {codes_path.name}; found '{row[column]}'"
-                           f"{suggest(row[column], life.index)}; correct it or add the area there")
-    steps["share"] = _shares(steps, successions_path)
-    _check_cycles(steps, successions_path)
-    _check_lives(steps, life, successions_path)
+                           f"{suggest(row[column], sorted(set(codes['code'])))}; correct it or add the area there")
+    steps["share"] = chain_checks.shares(steps, successions_path)
+    chain_checks.cycles(steps, successions_path)
+    chain_checks.lives(steps, lives, successions_path)
     return Chain(codes=codes[["code", "gss_code", "name", "open_date", "close_date"]],
                  successions=steps[["date", "old_code", "new_code", "share"]], name=str(successions_path))
-
-
-def _check_dates(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
-    for column in columns:
-        wrong = pd.to_datetime(frame[column].replace(OPEN, "2100-01-01"), format="%Y-%m-%d", errors="coerce").isna()
-        if wrong.any():
-            row = frame.loc[wrong].iloc[0]
-            raise DidError(f"{path}: column '{column}' of {row.iloc[1] if 'code' not in row else row['code']}: "
-                           f"expected a date such as 2020-04-01; found '{row[column]}'; correct it")
-
-
-def _next_day(date: str) -> str:
-    return str((pd.Timestamp(date) + _DAY).date())
-
-
-def _check_editions(codes: pd.DataFrame, path: Path) -> None:
-    """Editions of one code must follow each other day by day, and a GSS code must be of one edition."""
-    given = codes.loc[codes["gss_code"] != ""]
-    twice = given.loc[given["gss_code"].duplicated()]
-    if len(twice):
-        raise DidError(f"{path}: gss_code must be unique; found {twice['gss_code'].iloc[0]} twice; remove one row")
-    for code, editions in codes.sort_values("open_date").groupby("code", sort=True):
-        opens, closes = editions["open_date"].to_list(), editions["close_date"].to_list()
-        for opened, closed in zip(opens, closes, strict=True):
-            if closed < opened:
-                raise DidError(f"{path}: {code} must close after it opens on {opened}; found {closed}; correct it")
-        for closed, opened in zip(closes[:-1], opens[1:], strict=True):
-            if closed == OPEN or _next_day(closed) != opened:
-                raise DidError(f"{path}: editions of {code} must follow each other day by day; found one to "
-                               f"{'no end' if closed == OPEN else closed} and the next from {opened}; correct them")
-
-
-def _shares(steps: pd.DataFrame, path: Path) -> pd.Series:
-    """Shares as numbers; DidError for a split without them or one that does not add up to 1."""
-    shares = pd.to_numeric(steps["share"].replace("", None), errors="coerce")
-    wrong = ((steps["share"] != "") & ~shares.between(0, 1, inclusive="right"))
-    if wrong.any():
-        row = steps.loc[wrong].iloc[0]
-        raise DidError(f"{path}: share of {row.old_code} to {row.new_code} on {row.date}: expected a number above "
-                       f"0 and up to 1, or nothing; found '{row.share}'; correct it")
-    for (date, old), group in steps.groupby(["date", "old_code"], sort=True):
-        to = ", ".join(group["new_code"])
-        given = shares.loc[group.index]
-        if len(group) > 1 and given.isna().any():
-            raise DidError(f"{path}: {old} has {len(group)} successors on {date} ({to}): expected one, or a share "
-                           "for each; found none; remove the wrong row or give shares")
-        if abs(given.fillna(1.0).sum() - 1) > 1e-6:
-            raise DidError(f"{path}: shares of {old} on {date} ({to}) must add up to 1; found {given.sum():g}; "
-                           "correct them")
-    return shares.fillna(1.0)
-
-
-def _check_cycles(steps: pd.DataFrame, path: Path) -> None:
-    """An area can only go into others that do not come back to it; a split may leave it a part of itself."""
-    onward = steps.loc[steps["old_code"] != steps["new_code"]].groupby("old_code")["new_code"].agg(list).to_dict()
-    done: set[str] = set()
-
-    def walk(code: str, trail: list[str]) -> None:
-        if code in trail:
-            raise DidError(f"{path}: expected no cycle of successors; found "
-                           f"{' to '.join([*trail[trail.index(code):], code])}; remove the wrong row")
-        if code not in done:
-            for new in onward.get(code, []):
-                walk(new, [*trail, code])
-            done.add(code)
-
-    for code in sorted(onward):
-        walk(code, [])
-
-
-def _check_lives(steps: pd.DataFrame, life: pd.DataFrame, path: Path) -> None:
-    """Successions must agree with the days on which areas open and close, in both directions."""
-    partly = {(row.date, row.old_code) for row in steps.itertuples() if row.old_code == row.new_code}
-    for row in steps.itertuples():
-        old, new = life.loc[row.old_code], life.loc[row.new_code]
-        what = f"{path}: {row.old_code} to {row.new_code} on {row.date}"
-        stays = (row.date, row.old_code) in partly
-        if not stays and (old.closed == OPEN or _next_day(old.closed) != row.date):
-            raise DidError(f"{what}: expected {row.old_code} to close the day before; found "
-                           f"{'that it stays open' if old.closed == OPEN else f'closing date {old.closed}'}; "
-                           "correct the date or the code")
-        if not new.opened <= row.date <= new.closed:
-            raise DidError(f"{what}: expected {row.new_code} to be open on that date; found opening date "
-                           f"{new.opened}; correct the date or the code")
-    first = life["opened"].min()
-    leaving = set(zip(steps["date"], steps["old_code"], strict=True))
-    arriving = set(zip(steps["date"], steps["new_code"], strict=True))
-    for code, dates in life.sort_index().iterrows():
-        if dates.closed != OPEN and (_next_day(dates.closed), code) not in leaving:
-            raise DidError(f"{path}: {code} closes on {dates.closed}: expected its successor on "
-                           f"{_next_day(dates.closed)}; found none; add the row")
-        if dates.opened > first and (dates.opened, code) not in arriving:
-            raise DidError(f"{path}: {code} opens on {dates.opened}: expected its predecessor on that date; "
-                           "found none; add the row")

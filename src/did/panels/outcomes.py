@@ -12,7 +12,7 @@ from did.areas import geography
 from did.errors import DidError, listed
 from did.panels import population
 from did.panels.figures import Figures, matrices, refuse_absent, rows_of
-from did.project.indicator import Counts, Indicator, Population, Rate
+from did.project.indicator import Counts, Indicator, Rate
 from did.readers.fingertips_csv import time_period
 
 Observations = Mapping[str, pd.DataFrame]
