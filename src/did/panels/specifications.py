@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import entry, overall
+from did.estimators import entry, overall, panel_rows
 from did.estimators.base import Panel, join_notes
 from did.estimators.registry import LAGS
 from did.inference.clustered import by_cluster
 from did.panels import build as panels
-from did.panels.outcomes import Observations
+from did.panels.outcomes import Observations, Outcome
 from did.panels.samples import kept
 from did.project.config import Evaluation
 from did.project.indicator import Indicator
@@ -108,8 +108,8 @@ class _Made:
     def __init__(self, indicator: Indicator, evaluation: Evaluation, observations: Observations) -> None:
         self.indicator, self.evaluation = indicator, evaluation
         self.builder = panels.Builder(indicator, evaluation, observations)
-        self.frames: dict[tuple, pd.DataFrame] = {}
-        self.panels: dict[tuple, tuple[Panel, np.ndarray, dict[str, np.ndarray]]] = {}
+        self.arrays: dict[tuple, tuple[Outcome, pd.DataFrame]] = {}
+        self.panels: dict[tuple, Panel] = {}
         self.rows: dict[tuple, list[dict]] = {}
 
     def fitted(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
@@ -125,8 +125,8 @@ class _Made:
         # What is wrong with the data stops the stage; what a specification leaves an estimator without is said in its
         # row.
         key, cell = _key(specification), {"treatment": treatment, "estimator": estimator}
-        if key not in self.frames:
-            self.frames[key] = self.builder.panel(specification)
+        if key not in self.arrays:
+            self.arrays[key] = self.builder.arrays(specification)
         try:
             plain = self._panel(key, treatment, sample)
             panel = on_scale(self._weighed(plain, key, specification), specification.scale)
@@ -146,9 +146,9 @@ class _Made:
         if self.indicator.rate is not None and not self.indicator.rate.is_weighted:
             raise DidError("weights: expected a denominator; found a rate without one; name the key 'weights' of its "
                            "rate, or write weights: equal")
-        frame = self.frames[key]
-        early = frame["period"].isin(panel.periods[:int(panel.treated_from.min())])
-        weight = frame.loc[early].groupby("unit")["weight"].mean().reindex(panel.units).to_numpy(dtype=float)
+        outcome, _ = self.arrays[key]
+        early = outcome.weight[outcome.units.get_indexer(panel.units), :int(panel.treated_from.min())]
+        weight = np.array([each[~np.isnan(each)].mean() if not np.isnan(each).all() else np.nan for each in early])
         if not (weight > 0).all():
             unit = panel.units[int(np.argmin(weight > 0))]
             raise DidError(f"weights: expected a denominator of every unit before the first onset; found none for "
@@ -157,18 +157,34 @@ class _Made:
             np.isfinite(panel.outcome), (weight / weight.mean())[:, None], 0.0))
 
     def _panel(self, key: tuple, treatment: str, sample: str) -> Panel:
-        if key not in self.panels:
-            frame = self.frames[key]
-            arrays = Panel.from_frame(frame, exposure_column="exposure", where=f"indicator {self.indicator.id}",
-                                      cluster_columns=[c for c in self.evaluation.clusters if c != "unit"])
-            units = frame.drop_duplicates("unit").set_index("unit", drop=False).loc[arrays.units]
-            self.panels[key] = arrays, units["intensity"].to_numpy(), {
-                name: kept(units, each) for name, each in self.evaluation.samples.items()}
-        arrays, intensity, samples = self.panels[key]
-        if treatment == "intensity":
-            arrays = dataclasses.replace(arrays, treatment="intensity",
-                                         dose=np.where(arrays.never_treated, 0.0, intensity))
-        return arrays if samples[sample].all() else arrays.keep(samples[sample])
+        if (key, treatment, sample) not in self.panels:
+            outcome, units = self.arrays[key]
+            if (key, "binary", "") not in self.panels:
+                self.panels[key, "binary", ""] = panel_of(outcome, units, self.indicator, [
+                    level for level in self.evaluation.clusters if level != "unit"])
+            panel = self.panels[key, "binary", ""]
+            if treatment == "intensity":
+                panel = dataclasses.replace(panel, treatment="intensity",
+                                            dose=np.where(panel.never_treated, 0.0, units["intensity"]))
+            there = kept(units.reset_index(names="unit"), self.evaluation.samples[sample])
+            self.panels[key, treatment, sample] = panel if there.all() else panel.keep(there)
+        return self.panels[key, treatment, sample]
+
+
+def panel_of(outcome: Outcome, units: pd.DataFrame, indicator: Indicator, clusters: list[str]) -> Panel:
+    """Return what `Panel.from_frame` makes of a row per unit and period, from the arrays and a row of ``units`` (cohort,
+    exposure, clusters) for each unit of them. Raises DidError as it does."""
+    where = f"indicator {indicator.id}"
+    code, labels = panel_rows.factorized(outcome.units.to_series(), "unit", where)
+    names = pd.Index(labels, dtype="str")
+    first, _, periods = panel_rows.consecutive_periods(outcome.periods.to_series(), indicator.frequency, where)
+    cohort, words = panel_rows.cohorts(units["cohort"], code, names, where)
+    treated_from = panel_rows.first_treated(cohort, words, names, first, periods, indicator.frequency, "error", where)
+    panel_rows.refuse_undefined_design(treated_from, names, periods, where)
+    dose = panel_rows.doses(units, "exposure", code, names, treated_from == len(periods), where)
+    return Panel(outcome.outcome, names, periods, indicator.frequency, treated_from, dose, "binary", {
+        "unit": names.to_numpy(), **{level: panel_rows.clusters(units[level], code, names, where)
+                                     for level in clusters}})
 
 
 def on_scale(panel: Panel, scale: str) -> Panel:
