@@ -172,8 +172,8 @@ class _Made:
 
 
 def panel_of(outcome: Outcome, units: pd.DataFrame, indicator: Indicator, clusters: list[str]) -> Panel:
-    """Return what `Panel.from_frame` makes of a row per unit and period, from the arrays and a row of ``units`` (cohort,
-    exposure, clusters) for each unit of them. Raises DidError as it does."""
+    """Return what `Panel.from_frame` makes of a row per unit and period, from the arrays and, of each of their units in
+    ``units``, its cohort, exposure and clusters. Raises DidError as it does."""
     where = f"indicator {indicator.id}"
     code, labels = panel_rows.factorized(outcome.units.to_series(), "unit", where)
     names = pd.Index(labels, dtype="str")
