@@ -20,13 +20,23 @@ def put(grid: Grid, row: int, column: int, values: Sequence[Any]) -> None:
 def save(path: Path, sheets: Mapping[str, Mapping[tuple[int, int], Any]]) -> None:
     """Save grids as the sheets of an .xls workbook; None is an empty cell. Equal cells give equal bytes."""
     import xlwt
+    from xlwt.Cell import NumberCell, StrCell
 
     book = xlwt.Workbook()
+    plain = book.add_style(xlwt.Style.default_style)
     for title, grid in sheets.items():
         sheet = book.add_sheet(title)
-        for (row, column), value in grid.items():
-            if value is not None:
+        cells = [(row, column, value) for (row, column), value in grid.items() if value is not None]
+        ends: dict[int, tuple[int, int]] = {}
+        for row, column, _ in cells:
+            first, last = ends.get(row, (column, column))
+            ends[row] = min(first, column), max(last, column)
+        for row, column, value in cells:
+            if column in ends[row]:   # a row knows its ends from them
                 sheet.write(row, column, value)
+            else:
+                sheet.row(row).insert_cell(column, StrCell(row, column, plain, book.add_str(value))
+                                           if isinstance(value, str) else NumberCell(row, column, plain, value))
     book.save(str(path))
 
 
