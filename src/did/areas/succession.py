@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from did.areas import chain_checks
-from did.areas.chain_checks import OPEN
+from did.areas.chain_checks import OPEN, Lives
 from did.errors import DidError, suggest
 from did.readers.reference import read_reference
 
@@ -104,6 +104,16 @@ class Chain:
             found = dict(sorted(found.items()))
         self._kept[from_date, to_date] = found
         return found
+
+    @cached_property
+    def lives(self) -> Lives:
+        """First and last day on which each code was in use, in any edition."""
+        found: Lives = {}
+        rows = zip(self.codes["code"], self.codes["open_date"], self.codes["close_date"], strict=True)
+        for code, opened, closed in rows:
+            first, last = found.get(code, (opened, closed))
+            found[code] = min(first, opened), max(last, closed)
+        return dict(sorted(found.items()))
 
     @cached_property
     def _steps(self) -> dict[str, dict[str, list[tuple[str, float]]]]:
