@@ -3,6 +3,7 @@ share."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 
@@ -10,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import entry, overall, panel_rows
+from did.estimators import doses_of, entry, overall, panel_rows
 from did.estimators.base import Panel, join_notes
 from did.estimators.registry import LAGS
 from did.inference.clustered import by_cluster
+from did.inference.parts import by_cluster_of_parts
 from did.panels import build as panels
 from did.panels.outcomes import Observations, Outcome
 from did.panels.samples import kept
@@ -89,16 +91,16 @@ def specify(indicator: Indicator, evaluation: Evaluation, observations: Observat
     wanted = [cell for cell in every if cell[0] == indicator.published_estimator] if claimed is None else [
         cell for cell in every if ((claimed["estimator"] == cell[0]) & (claimed["treatment"] == cell[1])
                                    & (claimed["sample"] == cell[2])).any()]
+    cells = [(variant, *cell) for variant in design(evaluation, indicator)
+             for cell in (every if variant.design == "one_at_a_time" else wanted)
+             if cell[1] != "intensity" or variant.specification.membership == "published"]
     made = _Made(indicator, evaluation, observations)
+    made.fit_together([(variant.specification, *cell) for variant, *cell in cells])
     rows = []
-    for variant in design(evaluation, indicator):
-        cells = every if variant.design == "one_at_a_time" else wanted
-        for estimator, treatment, sample in cells:
-            if treatment == "intensity" and variant.specification.membership != "published":
-                continue
-            about = {"specification": variant.name, "design": variant.design, "choices": "; ".join(variant.choices),
-                     "n_choices": len(variant.choices), "sample": sample}
-            rows += [about | row for row in made.fitted(variant.specification, estimator, treatment, sample)]
+    for variant, estimator, treatment, sample in cells:
+        about = {"specification": variant.name, "design": variant.design, "choices": "; ".join(variant.choices),
+                 "n_choices": len(variant.choices), "sample": sample}
+        rows += [about | row for row in made.fitted(variant.specification, estimator, treatment, sample)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -114,19 +116,54 @@ class _Made:
 
     def fitted(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
         """Rows of one cell, one per cluster level."""
-        key = (*_key(specification), estimator, treatment, sample,
-               specification.lags if LAGS in entry(estimator).needs else "", specification.weights,
-               specification.scale)
+        key = _row_key(specification, estimator, treatment, sample)
         if key not in self.rows:
             self.rows[key] = self._fit(specification, estimator, treatment, sample)
         return self.rows[key]
+
+    def fit_together(self, cells: list[tuple[Specification, str, str, str]]) -> None:
+        """Fit cells (specification, estimator, treatment, sample) that differ in who was treated, or how strongly,
+        alone, by estimators that have a way to."""
+        groups: dict[tuple, dict[tuple, Panel]] = {}
+        for specification, estimator, treatment, sample in cells:
+            if entry(estimator).doses is None or (specification.weights, specification.scale) != ("equal", "level"):
+                continue
+            outcome, _ = self._arrays(specification)
+            with contextlib.suppress(DidError):   # said where it is fitted
+                panel = self._panel(_key(specification), treatment, sample)
+                treated = np.unique(panel.treated_from[~panel.never_treated])
+                if len(treated) == 1 and np.array_equal(panel.dose > 0, ~panel.never_treated):
+                    # Equal units of one array have equal outcomes.
+                    same = (estimator, specification.lags, treated[0], id(outcome.outcome),
+                            *(tuple(labels) for labels in panel.clusters.values()))
+                    groups.setdefault(same, {})[_row_key(specification, estimator, treatment, sample)] = panel
+        for (estimator, lags, *_), panels_ in groups.items():
+            if len(panels_) > 1:
+                self._fit_doses(estimator, lags, panels_)
+
+    def _fit_doses(self, estimator: str, lags: str, panels_: dict[tuple, Panel]) -> None:
+        panel = next(iter(panels_.values()))
+        with contextlib.suppress(DidError):
+            parts = doses_of(estimator, panel, np.column_stack([each.dose for each in panels_.values()]),
+                             **entry(estimator).in_run(panel, lags)[0])
+            blocks = [] if parts is None else by_cluster_of_parts(parts, panel)
+            for place, (key, each) in enumerate(panels_.items()):
+                if parts is not None and parts.found[place]:
+                    cell = {"treatment": each.treatment, "estimator": estimator}
+                    self.rows[key] = [cell | {name: column[place] for name, column in block.items()}
+                                      for block in blocks]
+
+    def _arrays(self, specification: Specification) -> tuple[Outcome, pd.DataFrame]:
+        key = _key(specification)
+        if key not in self.arrays:
+            self.arrays[key] = self.builder.arrays(specification)
+        return self.arrays[key]
 
     def _fit(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
         # What is wrong with the data stops the stage; what a specification leaves an estimator without is said in its
         # row.
         key, cell = _key(specification), {"treatment": treatment, "estimator": estimator}
-        if key not in self.arrays:
-            self.arrays[key] = self.builder.arrays(specification)
+        self._arrays(specification)
         try:
             plain = self._panel(key, treatment, sample)
             panel = on_scale(self._weighed(plain, key, specification), specification.scale)
@@ -159,15 +196,17 @@ class _Made:
     def _panel(self, key: tuple, treatment: str, sample: str) -> Panel:
         if (key, treatment, sample) not in self.panels:
             outcome, units = self.arrays[key]
-            if (key, "binary", "") not in self.panels:
-                self.panels[key, "binary", ""] = panel_of(outcome, units, self.indicator, [
-                    level for level in self.evaluation.clusters if level != "unit"])
-            panel = self.panels[key, "binary", ""]
+            if (key, "binary", sample) not in self.panels:
+                if (key, "binary", "") not in self.panels:
+                    self.panels[key, "binary", ""] = panel_of(outcome, units, self.indicator, [
+                        level for level in self.evaluation.clusters if level != "unit"])
+                self.panels[key, "binary", sample] = self.panels[key, "binary", ""].keep(
+                    kept(units.reset_index(names="unit"), self.evaluation.samples[sample]))
             if treatment == "intensity":
-                panel = dataclasses.replace(panel, treatment="intensity",
-                                            dose=np.where(panel.never_treated, 0.0, units["intensity"]))
-            there = kept(units.reset_index(names="unit"), self.evaluation.samples[sample])
-            self.panels[key, treatment, sample] = panel if there.all() else panel.keep(there)
+                panel = self.panels[key, "binary", sample]
+                dose = units["intensity"].reindex(panel.units).to_numpy()
+                self.panels[key, treatment, sample] = dataclasses.replace(
+                    panel, treatment="intensity", dose=np.where(panel.never_treated, 0.0, dose))
         return self.panels[key, treatment, sample]
 
 
@@ -235,3 +274,8 @@ def in_levels(row: dict, panel: Panel) -> dict:
 
 def _key(specification: Specification) -> tuple:
     return *(getattr(specification, field) for field in PANEL), *specification.drop_periods
+
+
+def _row_key(specification: Specification, estimator: str, treatment: str, sample: str) -> tuple:
+    lags = specification.lags if LAGS in entry(estimator).needs else ""
+    return *_key(specification), estimator, treatment, sample, lags, specification.weights, specification.scale
