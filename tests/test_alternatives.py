@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -12,12 +13,13 @@ from did.diagnostics import alternatives, heterogeneity
 from did.diagnostics.estimate_rows import estimate_rows
 from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
-from did.estimators import Panel, design_of, estimate, parts_of
+from did.estimators import Panel, design_of, doses_of, estimate, parts_of
 from did.estimators.aggregation import aggregate
 from did.inference.bias_reduced import bias_reduced
 from did.inference.change import Change
-from did.inference.clustered import summarise
+from did.inference.clustered import by_cluster, summarise
 from did.inference.joint_test import COLUMNS
+from did.inference.parts import by_cluster_of_parts
 from did.report.content.notes import change
 from did.simulate.panels import panel as simulated
 from did.store import tables
@@ -79,6 +81,30 @@ def test_parts_found_together_are_each_as_fitted_by_itself(seed, cohorts):
         together = parts_of(name, panel, np.stack(masks, axis=1), **OPTIONS.get(name, {}))
         # ldv has no way to with cohorts that start later.
         assert together is None if len(cohorts) > 1 and name == "ldv" else together.found.sum() >= len(masks) - 2
+
+
+def test_treatments_found_together_are_each_as_fitted_by_itself():
+    frame, _ = simulated(60, 16, {8: 15}, 3.0, seed=3, frequency="Y", first="2001", units_per_system=4)
+    panel, generator = Panel.from_frame(frame), np.random.default_rng(3)
+    dose = np.column_stack([panel.dose, np.where(generator.random(60) < 0.3, generator.uniform(1, 5, 60), 0.0),
+                            panel.dose * generator.integers(1, 4, 60)])
+    columns = np.column_stack([dose, np.ones(60), np.zeros(60), panel.outcome[:, 2]])
+    options = {"lags": "last_3"}
+    together = doses_of("ldv", panel, columns, **options)
+    assert together.found.tolist() == [True, True, True, False, False, True]
+    assert not doses_of("ldv", panel, columns, lags="all").found[5]   # a lag itself
+    blocks = by_cluster_of_parts(together, panel)
+    for place, each in enumerate(dose.T):
+        own = dataclasses.replace(panel, dose=each, treatment="intensity", treated_from=np.where(each > 0, 8, 16))
+        for block, alone in zip(blocks, by_cluster(estimate("ldv", own, **options), own), strict=True):
+            assert block.keys() == alone.keys()
+            for name, column in alone.items():
+                found, known = block[name][place], column[0]
+                assert found == (known if isinstance(known, str) else pytest.approx(known, rel=1e-9)), name
+    late = dataclasses.replace(panel, treated_from=np.where(panel.units == panel.units[panel.never_treated][0], 12,
+                                                            panel.treated_from))
+    assert doses_of("ldv", late, dose, **options) is None   # its treatment changes after the first onset
+    assert doses_of("ldv", panel, dose * 1e40, **options) is None and doses_of("did", panel, dose) is None
 
 
 def test_each_system_is_left_out_treated_ones_first(panel):

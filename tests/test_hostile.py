@@ -31,7 +31,7 @@ from did.fetch.supply import Limits
 from did.project.claims import CLAIM_COLUMNS, load_claims
 from did.project.loading import load_evaluation
 from did.project.registry import RawFileEntry, Source, load_source
-from did.readers import RawFile
+from did.readers import RawFile, workbook
 from did.readers.csv_table import read_table
 from did.readers.limits import DEFAULTS, MEANT, limit, refuse_bomb, refuse_large
 from did.readers.panel_columns import Columns
@@ -181,6 +181,28 @@ def test_old_workbooks_with_absurd_cells(tmp_path):
     content = content.replace(struct.pack("<HHHH", 0x27E, 10, 65535, 255),
                               struct.pack("<HHHH", 0x27E, 10, 65535, 65535))
     refused("Absurd dimensions", _open(tmp_path, content, "book.xls"))
+
+
+def test_workbooks_share_a_process_until_one_breaks_it(tmp_path, monkeypatch):
+    good, broken = tmp_path / "good.xlsx", tmp_path / "broken.xlsx"
+    good.write_bytes(xlsx(sheet(BOTH)))
+    broken.write_bytes(xlsx(sheet(BOTH + f"<row r='1048576'>{cell('XFD1048576', 'x')}</row>")))
+    started, start = [], workbook._started
+    monkeypatch.setattr(workbook, "_started", lambda: started.append(start()) or started[-1])
+
+    def read(path: Path) -> bool:
+        return read_sheet(path, path.name, lambda name: True, "Data").grid == [["code", "value"]]
+
+    with workbook.one_process():
+        assert read(good) and read(good) and len(started) == 1
+        with pytest.raises(DidError, match="broken.xlsx"):
+            read(broken)
+        assert started[0].returncode is not None   # it is at an end, and the next workbook has another
+        assert read(good) and len(started) == 2
+        monkeypatch.setattr(workbook, "KEPT_CELLS", 1)
+        assert read(good) and started[1].returncode is not None   # a large one may keep its memory
+        assert read(good) and len(started) == 3
+    assert all(process.returncode is not None for process in started)
 
 
 def test_what_breaks_a_parser_has_no_outline_for_the_changed_edition(tmp_path):

@@ -238,7 +238,8 @@ def test_a_missing_count_is_not_taken_for_zero(evaluation, observations):
 def test_every_row_of_table_a1_is_used_or_listed(evaluation, areas):
     people = pd.DataFrame({"area_code": areas.districts["lad_code"], "value": 1000.0})
     specification = Specification(denominator="adults", metropolitan="unmatched", partial="majority")
-    units, unused, _ = waves.membership(evaluation.waves, specification, areas, "upper_tier", people, "data/reference")
+    rows = waves.listed(evaluation.waves, "published", areas, "upper_tier", lambda: people, "data/reference")
+    units, unused, _ = waves.membership(rows, evaluation.waves, specification)
     table = read_reference("data/reference/table_a1_upper_tier.csv", waves.MEMBERSHIP,
                                      ["wave", "system", "area_code"])
     used = set(table["area_code"].map(areas.authorities.set_index("area_code")["unit"])) & set(units["unit"])

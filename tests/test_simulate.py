@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xlwt
 from scipy import stats
 
 from did import readers
@@ -22,7 +23,7 @@ from did.project.loading import load_evaluation, load_indicator
 from did.project.registry import RawFileEntry, load_named
 from did.readers import RawFile
 from did.readers.gpps_practice_csv import OUTCOMES
-from did.simulate import WRITERS, write_source
+from did.simulate import WRITERS, sheets, write_source
 from did.simulate.panels import ar1, shared_noise
 from did.simulate.panels import panel as made_up
 from did.simulate.truth import DERIVED, load_demo, planted, waves_of
@@ -469,3 +470,20 @@ def test_did_and_ldv_fail_where_trends_diverge_and_the_test_says_so():
     found = covered(diverging=1.5)
     assert found["did"].mean() < 0.5 and found["ldv"].mean() < 0.5
     assert found["flagged"].mean() > 0.8
+
+
+def test_a_saved_workbook_has_the_bytes_of_one_written_cell_by_cell(tmp_path):
+    values = [0, 7, -3, 2**29 - 1, 2**29, -2**29, 5_368_709.11, 5_368_709.12, 1.25, -0.01, 1 / 3, 1e300, "-", "Region",
+              "ü", "Name", None]
+    drawn = np.random.default_rng(5).integers(len(values), size=(2, 40, 9))
+    grids = {f"Sheet {number}": {(row, column + 2): values[each[row, column]] for row in (7, *range(5, 40), 3)
+                                 for column in range(9)} for number, each in enumerate(drawn)}
+    book = xlwt.Workbook()
+    for title, grid in grids.items():
+        sheet = book.add_sheet(title, cell_overwrite_ok=True)
+        for (row, column), value in grid.items():
+            if value is not None:
+                sheet.write(row, column, value)
+    book.save(str(tmp_path / "cell by cell.xls"))
+    sheets.save(tmp_path / "saved.xls", grids)
+    assert (tmp_path / "saved.xls").read_bytes() == (tmp_path / "cell by cell.xls").read_bytes()

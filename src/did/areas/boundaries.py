@@ -33,6 +33,11 @@ def move_counts(frame: pd.DataFrame, mapping: pd.DataFrame, where: str = "") -> 
     twice, a missing count (which is not zero), and a period in which only some of the areas that make
     up a new one are there.
     """
+    return _summed(frame, mapping, where)[0], _area_audit(frame, mapping, totals=True)
+
+
+def _summed(frame: pd.DataFrame, mapping: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The sums of `move_counts`, in order of area and period, and the rows in them, each with its new area."""
     _check(frame, mapping, where)
     gaps = frame.loc[frame["value"].isna()]
     if len(gaps):
@@ -43,7 +48,7 @@ def move_counts(frame: pd.DataFrame, mapping: pd.DataFrame, where: str = "") -> 
     moved = (placed.assign(value=placed["value"] * placed["share"])
              .groupby(["new", "period"], as_index=False)["value"].sum().rename(columns={"new": "area_code"}))
     _preserved(frame.groupby("period")["value"].sum(), moved.groupby("period")["value"].sum(), where)
-    return moved, _area_audit(frame, mapping, totals=True)
+    return moved, placed
 
 
 def move_rates(frame: pd.DataFrame, mapping: pd.DataFrame, weights: pd.DataFrame,
@@ -75,9 +80,9 @@ def move_rates(frame: pd.DataFrame, mapping: pd.DataFrame, weights: pd.DataFrame
     placed["weight"] = placed["weight"] * placed["share"]
     placed["product"] = placed["value"] * placed["weight"]
     placed["rank"] = placed["status"].map(STATUSES.index)
-    moved = placed.groupby(["new", "period"], as_index=False).agg(
-        product=("product", lambda products: products.sum(skipna=False)), weight=("weight", "sum"),
-        rank=("rank", "max"))
+    groups = placed.groupby(["new", "period"])
+    moved = pd.concat([groups["product"].sum(skipna=False), groups["weight"].sum(), groups["rank"].max()],
+                      axis=1).reset_index()
     _preserved(joined.groupby("period")["weight"].sum(), moved.groupby("period")["weight"].sum(), where)
     # An area that is only renamed keeps its rate to the last digit, which a product and quotient would not.
     alone = placed.loc[~placed.duplicated(["new", "period"], keep=False)].set_index(["new", "period"])["value"]
@@ -214,10 +219,12 @@ def _area_audit(frame: pd.DataFrame, mapping: pd.DataFrame, totals: bool) -> pd.
 def _combine(area_audit: pd.DataFrame) -> pd.DataFrame:
     """One row per code that several configurations share: periods and totals add up, the strongest fate holds."""
     ranked = area_audit.assign(rank=area_audit["fate"].map(FATES.index))
-    combined = ranked.groupby("area_code", as_index=False).agg(
-        area_name=("area_name", "last"), rank=("rank", "max"), unit=("unit", "last"),
-        n_periods=("n_periods", "sum"), total=("total", lambda totals: totals.sum(min_count=1)),
+    groups = ranked.groupby("area_code")
+    combined = groups.agg(
+        area_name=("area_name", "last"), rank=("rank", "max"), unit=("unit", "last"), n_periods=("n_periods", "sum"),
         reason=("reason", lambda reasons: "; ".join(dict.fromkeys(reasons))))
+    combined["total"] = groups["total"].sum(min_count=1)
+    combined = combined.reset_index()
     combined["fate"] = combined["rank"].map(FATES.__getitem__)
     return combined[list(area_audit.columns)]
 
@@ -248,9 +255,6 @@ def _on_one_configuration(weights: pd.DataFrame, chain: Chain, where: str) -> tu
 
 def _moved_weights(weights: pd.DataFrame, mapping: pd.DataFrame, where: str) -> pd.DataFrame:
     """Weights summed to the configuration of the rates, each with the worst status of its parts."""
-    moved, _ = move_counts(weights.rename(columns={"weight": "value"}), mapping, f"{where}, weights")
-    placed = weights.merge(mapping[["old", "new"]], left_on="area_code", right_on="old")
-    rank = placed.assign(rank=placed["status"].map(STATUSES.index)).groupby(["new", "period"])["rank"].max()
-    key = pd.MultiIndex.from_frame(moved[["area_code", "period"]])
-    status = [STATUSES[int(place)] for place in rank.reindex(key)]
-    return moved.rename(columns={"value": "weight"}).assign(status=status)
+    moved, placed = _summed(weights.rename(columns={"weight": "value"}), mapping, f"{where}, weights")
+    rank = placed["status"].map(STATUSES.index).groupby([placed["new"], placed["period"]]).max()
+    return moved.rename(columns={"value": "weight"}).assign(status=rank.map(STATUSES.__getitem__).to_numpy())

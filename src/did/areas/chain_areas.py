@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class ChainAreas:
 
         self.geography = geography
         self.chain, self.date = succession.load(geography, folder)
-        self._mappings: dict[str, pd.DataFrame] = {}
+        self._kept: dict[str, dict[str, list[tuple[str, float, str]]]] = {}
         self.districts = None
 
     @cached_property
@@ -38,17 +39,24 @@ class ChainAreas:
         """
         found = {}
         for start in [date for date in self.chain.configurations() if date <= self.date]:
-            mapping = self._mapping(start)
-            whole = mapping.loc[~mapping["old"].duplicated(keep=False)].set_index("old")["new"]
-            gss = self.chain.codes_at(start).set_index("code")["gss_code"]
-            found |= whole.to_dict() | {gss[old]: new for old, new in whole.items() if gss[old]}
+            moved = self.chain.moved(start, self.date)
+            parts = Counter(old for old, _ in moved)
+            whole = {old: new for old, new in moved if parts[old] == 1}
+            used = self.chain.codes_at(start)
+            gss = dict(zip(used["code"], used["gss_code"], strict=True))
+            found |= whole | {gss[old]: new for old, new in whole.items() if gss[old]}
         return pd.Series(found)
 
-    def _mapping(self, date: str) -> pd.DataFrame:
-        """Where each area of ``date`` lies in the target configuration; kept, because it is asked for often."""
-        if date not in self._mappings:
-            self._mappings[date] = self.chain.mapping(date, self.date)
-        return self._mappings[date]
+    def _lies(self, date: str) -> dict[str, list[tuple[str, float, str]]]:
+        """In which units each area of ``date`` lies, with its share and the reason; kept, because it is asked for
+        often."""
+        if date not in self._kept:
+            found: dict[str, list[tuple[str, float, str]]] = {}
+            mapping = self.chain.mapping(date, self.date)
+            for old, *there in zip(*(mapping[name] for name in ("old", "new", "share", "reason")), strict=True):
+                found.setdefault(old, []).append(tuple(there))
+            self._kept[date] = found
+        return self._kept[date]
 
     def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Sum counts by area, of any earlier configuration, to counts by unit.
@@ -89,39 +97,32 @@ class ChainAreas:
         codes = self.chain.codes
         ods = dict(zip(codes["gss_code"], codes["code"], strict=True)) | dict(zip(codes["code"], codes["code"],
                                                                                   strict=True))
-        life = codes.groupby("code").agg(opened=("open_date", "min"), closed=("close_date", "max"))
-        life = life.loc[life["opened"] <= self.date]
-        pairs = pairs.assign(old=pairs["area_code"].map(ods))
-        unknown = pairs.loc[~pairs["old"].isin(life.index)]
-        if len(unknown):
-            code = unknown["area_code"].iloc[0]
-            raise DidError(foreign(where, code, self.chain.describe(code), self.date, life.index)
-                           + f"; {OR_LEAVE_OUT}{more_codes(unknown['area_code'])}")
-        day = pairs["period"].str[:4] + "-04-01"
-        opened, closed = pairs["old"].map(life["opened"]), pairs["old"].map(life["closed"])
-        day = day.where(day >= opened, opened)
-        day = day.where(day <= closed, closed)
-        pairs["day"] = day.where(day <= self.date, self.date)
-        if "area_type" in pairs:
-            dated = pairs["area_type"].map(lambda area_type: configuration(area_type)[1]).astype(object)
-            pairs["day"] = pairs["day"].where(dated.isna(), dated)
-            absent = pairs.loc[dated.notna() & ((opened > pairs["day"]) | (closed < pairs["day"]))]
-            if len(absent):
-                row = absent.iloc[0]
-                raise DidError(foreign(where, row.area_code, self.chain.describe(row.area_code), row.day, life.index))
-        parts = [group.merge(self._mapping(date)[["old", "new", "share", "reason"]], on="old")
-                 for date, group in pairs.groupby("day")]
-        columns = ["area_code", "old", "day", "period", "unit", "share", "reason"]
-        return pd.concat(parts).rename(columns={"new": "unit"})[columns]
+        lives = {code: days for code, days in self.chain.lives.items() if days[0] <= self.date}
+        unknown = [code for code in pairs["area_code"] if ods.get(code) not in lives]
+        if unknown:
+            raise DidError(foreign(where, unknown[0], self.chain.describe(unknown[0]), self.date, lives)
+                           + f"; {OR_LEAVE_OUT}{more_codes(unknown)}")
+        kinds = pairs["area_type"] if "area_type" in pairs else [""] * len(pairs)
+        named = {kind: configuration(kind)[1] for kind in set(kinds)}
+        placed = []
+        for code, period, kind in zip(pairs["area_code"], pairs["period"], kinds, strict=True):
+            old, day = ods[code], named[kind]
+            opened, closed = lives[old]
+            if day is None:
+                day = min(max(f"{period[:4]}-04-01", opened), closed, self.date)
+            elif not opened <= day <= closed:
+                raise DidError(foreign(where, code, self.chain.describe(code), day, lives))
+            placed += [(code, old, day, period, *there) for there in self._lies(day).get(old, ())]
+        return pd.DataFrame(placed, columns=["area_code", "old", "day", "period", "unit", "share", "reason"])
 
     def _refuse_uncovered(self, placed: pd.DataFrame, where: str) -> None:
         """Raise DidError unless the areas of every unit that has any are all there in every period, each once."""
         first = self.chain.configurations()[0]
-        atoms = [self.chain.mapping(first, day)[["old", "new", "share"]].assign(day=day)
-                 for day in sorted(placed["day"].unique())]
-        atoms = pd.concat(atoms).rename(columns={"old": "atom", "new": "old", "share": "part"})
-        expected = self._mapping(first).rename(columns={"old": "atom", "new": "unit", "share": "part"})
-        refuse_uncovered(placed, atoms, expected[["atom", "unit", "part"]], where)
+        atoms = [(new, day, old, share) for day in placed["day"].unique()
+                 for (old, new), (share, _) in self.chain.moved(first, day).items()]
+        expected = [(old, new, share) for (old, new), (share, _) in self.chain.moved(first, self.date).items()]
+        refuse_uncovered(placed, pd.DataFrame(atoms, columns=["old", "day", "atom", "part"]),
+                         pd.DataFrame(expected, columns=["atom", "unit", "part"]), where)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Combine rates by area to rates by unit with weights; see did.areas.boundaries.align.

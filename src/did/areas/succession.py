@@ -10,18 +10,20 @@ boundary moved, and is translated. The word ``ccg_2020`` names the configuration
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from did.areas import chain_checks
+from did.areas.chain_checks import OPEN, Lives
 from did.errors import DidError, suggest
 from did.readers.reference import read_reference
 
-OPEN = "9999-12-31"
-_DAY = pd.Timedelta(days=1)
+Moved = dict[tuple[str, str], tuple[float, str]]   # old and new area -> share, date of the last change ("": none)
 
 
 class Shared(dict):
@@ -49,10 +51,12 @@ class Chain:
 
         Raises DidError for a date before the first of the chain.
         """
-        used = self.codes.loc[(self.codes["open_date"] <= date) & (date <= self.codes["close_date"])]
-        if used.empty:
-            raise DidError(f"{self.name}: expected a date from {self.codes['open_date'].min()} on; found {date}")
-        return used[["code", "gss_code", "name"]].sort_values("code", ignore_index=True)
+        if date not in self._used:
+            used = self.codes.loc[(self.codes["open_date"] <= date) & (date <= self.codes["close_date"])]
+            if used.empty:
+                raise DidError(f"{self.name}: expected a date from {self.codes['open_date'].min()} on; found {date}")
+            self._used[date] = used[["code", "gss_code", "name"]].sort_values("code", ignore_index=True)
+        return self._used[date].copy()
 
     def configurations(self) -> list[str]:
         """Return the dates on which the set of areas changed, the first day among them."""
@@ -69,40 +73,63 @@ class Chain:
         if to_date < from_date:
             raise DidError(f"{self.name}: areas of {from_date} cannot be moved back to {to_date}; expected a "
                            "later date, or figures on the earlier areas")
-        before, after = self.codes_at(from_date).set_index("code"), self.codes_at(to_date).set_index("code")
-        moved = self._moved(from_date, to_date).copy()
-        moved["old_name"] = moved["old"].map(before["name"])
-        moved["new_name"] = moved["new"].map(after["name"])
-        boundary = moved["old"].map(before["gss_code"]) != moved["old"].map(after["gss_code"])
-        moved["reason"] = _reasons(moved, boundary & moved["old"].isin(after.index))
-        moved.attrs = {"from": from_date, "to": to_date, "codes": self._described}
-        return moved[["old", "old_name", "new", "new_name", "share", "reason"]]
+        before, after = ({code: (gss, name) for code, gss, name in self.codes_at(date).itertuples(index=False)}
+                         for date in (from_date, to_date))
+        moved = self.moved(from_date, to_date)
+        frame = pd.DataFrame({
+            "old": [old for old, _ in moved], "old_name": [before[old][1] for old, _ in moved],
+            "new": [new for _, new in moved], "new_name": [after[new][1] for _, new in moved],
+            "share": [share for share, _ in moved.values()], "reason": _reasons(moved, before, after)})
+        frame.attrs = {"from": from_date, "to": to_date, "codes": self._described}
+        return frame
 
-    def _moved(self, from_date: str, to_date: str) -> pd.DataFrame:
-        """Return `mapping` in codes: old, new, share, date (of the last change, "" without one). Each is the first step
-        from its date and then the mapping from there on, kept because those from earlier dates go through it."""
+    def moved(self, from_date: str, to_date: str) -> Moved:
+        """Return `mapping` in codes. Each is the first step from its date and then the mapping from there on, kept
+        because those from earlier dates go through it."""
         if (from_date, to_date) in self._kept:
             return self._kept[from_date, to_date]
-        codes = self.codes_at(from_date)["code"]
-        moved = pd.DataFrame({"old": codes, "new": codes, "share": 1.0, "date": ""})
-        first = min((date for date in self.successions["date"].unique() if from_date < date <= to_date), default=None)
+        codes = self.codes_at(from_date)["code"].to_list()
+        first = min((date for date in self._steps if from_date < date <= to_date), default=None)
+        found: Moved = {(code, code): (1.0, "") for code in codes}
         if first is not None:
-            step = self.successions.loc[self.successions["date"] == first]
-            moved = moved.merge(step.drop(columns="date").rename(columns={"share": "part"}), how="left",
-                                left_on="new", right_on="old_code")
-            hit = moved["new_code"].notna()
-            here = pd.DataFrame({"old": moved["old"], "at": moved["new_code"].where(hit, moved["new"]),
-                                 "part": moved["part"].fillna(1.0), "on": hit.map({True: first, False: ""})})
-            moved = here.merge(self._moved(first, to_date), how="left", left_on="at", right_on="old",
-                               suffixes=("", "_then"))
-            moved["share"] = moved["share"] * moved["part"]
-            moved["date"] = moved["date"].where(moved["date"] != "", moved["on"])
-            moved = moved.groupby(["old", "new"], as_index=False).agg(share=("share", "sum"), date=("date", "max"))
-        self._kept[from_date, to_date] = moved
-        return moved
+            step, onward = self._steps[first], defaultdict(list)
+            for (at, new), (share, date) in self.moved(first, to_date).items():
+                onward[at].append((new, share, date))
+            found = {}
+            for old in codes:
+                for at, part in step.get(old, [(old, 1.0)]):
+                    for new, share, date in onward[at]:
+                        before, last = found.get((old, new), (0.0, ""))
+                        found[old, new] = before + share * part, max(last, date or (first if old in step else ""))
+            found = dict(sorted(found.items()))
+        self._kept[from_date, to_date] = found
+        return found
 
     @cached_property
-    def _kept(self) -> dict[tuple[str, str], pd.DataFrame]:
+    def lives(self) -> Lives:
+        """First and last day on which each code was in use, in any edition."""
+        found: Lives = {}
+        rows = zip(self.codes["code"], self.codes["open_date"], self.codes["close_date"], strict=True)
+        for code, opened, closed in rows:
+            first, last = found.get(code, (opened, closed))
+            found[code] = min(first, opened), max(last, closed)
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def _steps(self) -> dict[str, dict[str, list[tuple[str, float]]]]:
+        """On each date, which areas every area that changed went into, with its share."""
+        found: dict[str, dict[str, list[tuple[str, float]]]] = {}
+        columns = [self.successions[name] for name in ("date", "old_code", "new_code", "share")]
+        for date, old, new, share in zip(*columns, strict=True):
+            found.setdefault(date, {}).setdefault(old, []).append((new, share))
+        return found
+
+    @cached_property
+    def _kept(self) -> dict[tuple[str, str], Moved]:
+        return {}
+
+    @cached_property
+    def _used(self) -> dict[str, pd.DataFrame]:
         return {}
 
     def to_ods(self, codes: Iterable[str], date: str, where: str = "") -> pd.Series:
@@ -165,20 +192,19 @@ class Chain:
         return date
 
 
-def _reasons(moved: pd.DataFrame, adjusted: pd.Series) -> list[str]:
-    """Say in words what became of each old area in each new one."""
-    many = moved.groupby("new")["old"].transform("nunique") > 1
-    parts = moved.groupby("old")["new"].transform("nunique") > 1
+def _reasons(moved: Moved, before: Mapping[str, tuple[str, str]], after: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Say in words what became of each old area in each new one; GSS code and name of every code before and after."""
+    into, of = Counter(old for old, _ in moved), Counter(new for _, new in moved)
     words = []
-    for row, joined, split, changed in zip(moved.itertuples(), many, parts, adjusted, strict=True):
-        name = f"{row.new_name} ({row.new})"
-        if split:
-            words.append(f"{row.share:.1%} to {name} on {row.date}, by share of residents")
-        elif joined or row.old != row.new:
-            words.append(f"Merged into {name} on {row.date}" if row.old != row.new
+    for (old, new), (share, date) in moved.items():
+        name = f"{after[new][1]} ({new})"
+        if into[old] > 1:
+            words.append(f"{share:.1%} to {name} on {date}, by share of residents")
+        elif of[new] > 1 or old != new:
+            words.append(f"Merged into {name} on {date}" if old != new
                          else f"Joined in {name} by other areas or parts of them")
         else:
-            words.append("Same organisation; boundary adjusted, new GSS code" if changed
+            words.append("Same organisation; boundary adjusted, new GSS code" if before[old][0] != after[old][0]
                          else "Same boundary throughout")
     return words
 
@@ -232,115 +258,20 @@ def load_chain(codes_path: str | Path, successions_path: str | Path) -> Chain:
     codes = read_reference(codes_path, ["ods_code", "gss_code", "name", "open_date", "close_date"],
                            ["ods_code", "open_date"]).rename(columns={"ods_code": "code"})
     codes["close_date"] = codes["close_date"].replace("", OPEN)
-    _check_dates(codes, ["open_date", "close_date"], codes_path)
-    _check_editions(codes, codes_path)
+    chain_checks.dates(codes, ["open_date", "close_date"], codes_path)
+    lives = chain_checks.editions(codes, codes_path)
     steps = read_reference(successions_path, ["date", "old_code", "new_code", "share"],
                            ["date", "old_code", "new_code"])
-    _check_dates(steps, ["date"], successions_path)
-    life = codes.groupby("code").agg(opened=("open_date", "min"), closed=("close_date", "max"))
+    chain_checks.dates(steps, ["date"], successions_path)
     for column in ("old_code", "new_code"):
-        unknown = steps.loc[~steps[column].isin(life.index)]
+        unknown = steps.loc[~steps[column].isin(codes["code"])]
         if len(unknown):
             row = unknown.iloc[0]
             raise DidError(f"{successions_path}: {column} of {row.old_code} to {row.new_code} on {row.date}: "
                            f"expected a code of {codes_path.name}; found '{row[column]}'"
-                           f"{suggest(row[column], life.index)}; correct it or add the area there")
-    steps["share"] = _shares(steps, successions_path)
-    _check_cycles(steps, successions_path)
-    _check_lives(steps, life, successions_path)
+                           f"{suggest(row[column], sorted(set(codes['code'])))}; correct it or add the area there")
+    steps["share"] = chain_checks.shares(steps, successions_path)
+    chain_checks.cycles(steps, successions_path)
+    chain_checks.lives(steps, lives, successions_path)
     return Chain(codes=codes[["code", "gss_code", "name", "open_date", "close_date"]],
                  successions=steps[["date", "old_code", "new_code", "share"]], name=str(successions_path))
-
-
-def _check_dates(frame: pd.DataFrame, columns: list[str], path: Path) -> None:
-    for column in columns:
-        wrong = pd.to_datetime(frame[column].replace(OPEN, "2100-01-01"), format="%Y-%m-%d", errors="coerce").isna()
-        if wrong.any():
-            row = frame.loc[wrong].iloc[0]
-            raise DidError(f"{path}: column '{column}' of {row.iloc[1] if 'code' not in row else row['code']}: "
-                           f"expected a date such as 2020-04-01; found '{row[column]}'; correct it")
-
-
-def _next_day(date: str) -> str:
-    return str((pd.Timestamp(date) + _DAY).date())
-
-
-def _check_editions(codes: pd.DataFrame, path: Path) -> None:
-    """Editions of one code must follow each other day by day, and a GSS code must be of one edition."""
-    given = codes.loc[codes["gss_code"] != ""]
-    twice = given.loc[given["gss_code"].duplicated()]
-    if len(twice):
-        raise DidError(f"{path}: gss_code must be unique; found {twice['gss_code'].iloc[0]} twice; remove one row")
-    for code, editions in codes.sort_values("open_date").groupby("code", sort=True):
-        opens, closes = editions["open_date"].to_list(), editions["close_date"].to_list()
-        for opened, closed in zip(opens, closes, strict=True):
-            if closed < opened:
-                raise DidError(f"{path}: {code} must close after it opens on {opened}; found {closed}; correct it")
-        for closed, opened in zip(closes[:-1], opens[1:], strict=True):
-            if closed == OPEN or _next_day(closed) != opened:
-                raise DidError(f"{path}: editions of {code} must follow each other day by day; found one to "
-                               f"{'no end' if closed == OPEN else closed} and the next from {opened}; correct them")
-
-
-def _shares(steps: pd.DataFrame, path: Path) -> pd.Series:
-    """Shares as numbers; DidError for a split without them or one that does not add up to 1."""
-    shares = pd.to_numeric(steps["share"].replace("", None), errors="coerce")
-    wrong = ((steps["share"] != "") & ~shares.between(0, 1, inclusive="right"))
-    if wrong.any():
-        row = steps.loc[wrong].iloc[0]
-        raise DidError(f"{path}: share of {row.old_code} to {row.new_code} on {row.date}: expected a number above "
-                       f"0 and up to 1, or nothing; found '{row.share}'; correct it")
-    for (date, old), group in steps.groupby(["date", "old_code"], sort=True):
-        to = ", ".join(group["new_code"])
-        given = shares.loc[group.index]
-        if len(group) > 1 and given.isna().any():
-            raise DidError(f"{path}: {old} has {len(group)} successors on {date} ({to}): expected one, or a share "
-                           "for each; found none; remove the wrong row or give shares")
-        if abs(given.fillna(1.0).sum() - 1) > 1e-6:
-            raise DidError(f"{path}: shares of {old} on {date} ({to}) must add up to 1; found {given.sum():g}; "
-                           "correct them")
-    return shares.fillna(1.0)
-
-
-def _check_cycles(steps: pd.DataFrame, path: Path) -> None:
-    """An area can only go into others that do not come back to it; a split may leave it a part of itself."""
-    onward = steps.loc[steps["old_code"] != steps["new_code"]].groupby("old_code")["new_code"].agg(list).to_dict()
-    done: set[str] = set()
-
-    def walk(code: str, trail: list[str]) -> None:
-        if code in trail:
-            raise DidError(f"{path}: expected no cycle of successors; found "
-                           f"{' to '.join([*trail[trail.index(code):], code])}; remove the wrong row")
-        if code not in done:
-            for new in onward.get(code, []):
-                walk(new, [*trail, code])
-            done.add(code)
-
-    for code in sorted(onward):
-        walk(code, [])
-
-
-def _check_lives(steps: pd.DataFrame, life: pd.DataFrame, path: Path) -> None:
-    """Successions must agree with the days on which areas open and close, in both directions."""
-    partly = {(row.date, row.old_code) for row in steps.itertuples() if row.old_code == row.new_code}
-    for row in steps.itertuples():
-        old, new = life.loc[row.old_code], life.loc[row.new_code]
-        what = f"{path}: {row.old_code} to {row.new_code} on {row.date}"
-        stays = (row.date, row.old_code) in partly
-        if not stays and (old.closed == OPEN or _next_day(old.closed) != row.date):
-            raise DidError(f"{what}: expected {row.old_code} to close the day before; found "
-                           f"{'that it stays open' if old.closed == OPEN else f'closing date {old.closed}'}; "
-                           "correct the date or the code")
-        if not new.opened <= row.date <= new.closed:
-            raise DidError(f"{what}: expected {row.new_code} to be open on that date; found opening date "
-                           f"{new.opened}; correct the date or the code")
-    first = life["opened"].min()
-    leaving = set(zip(steps["date"], steps["old_code"], strict=True))
-    arriving = set(zip(steps["date"], steps["new_code"], strict=True))
-    for code, dates in life.sort_index().iterrows():
-        if dates.closed != OPEN and (_next_day(dates.closed), code) not in leaving:
-            raise DidError(f"{path}: {code} closes on {dates.closed}: expected its successor on "
-                           f"{_next_day(dates.closed)}; found none; add the row")
-        if dates.opened > first and (dates.opened, code) not in arriving:
-            raise DidError(f"{path}: {code} opens on {dates.opened}: expected its predecessor on that date; "
-                           "found none; add the row")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.areas.area_audit import OR_LEAVE_OUT, area_audit_of, more_codes
+from did.areas.area_audit import OR_LEAVE_OUT, area_audit_of, more_codes, summed
 from did.areas.whole_units import (
     Editions,
     editions,
+    present,
     refuse_both,
     refuse_incomplete,
     refuse_levels,
@@ -76,27 +77,27 @@ class UpperTier:
         unit or authority of which an area is absent in some period; ``where`` names the indicator and specification.
         """
         frame, outside = self._inside(frame)
-        frame["own_code"] = frame["area_code"]
-        below = frame["area_code"].isin(self.districts["lad_code"]) & ~frame["area_code"].isin(self.unit_of.index)
-        frame["area_code"] = frame["area_code"].mask(below, frame["area_code"].map(
-            self.districts.set_index("lad_code")["area_code"]))
-        unknown = sorted(set(frame["area_code"].unique()) - set(self.unit_of.index))
+        code, own = pd.factorize(frame["area_code"])   # what is known of an area is looked up once, not for each row
+        authority = self._authority_of(own)
+        unknown = sorted(set(authority) - set(self.unit_of.index))
         if unknown:
-            row = frame.loc[frame["area_code"] == unknown[0]].iloc[0]
+            row = frame.loc[(authority == unknown[0]).to_numpy()[code]].iloc[0]
             raise DidError(f"{where}: area code '{unknown[0]}' ({row.area_name}, {row.period}) is not an upper-tier "
                            f"authority in upper_tier_authorities.csv{more_codes(unknown)}; correct the code, or add it "
                            f"there with the unit it belongs to; {OR_LEAVE_OUT}")
-        own = frame.assign(authority=frame["area_code"], area_code=frame["own_code"])
-        refuse_levels(own, self._county_of, self._names, where)
-        own = own.loc[own["area_code"].isin(self.districts["lad_code"])]
-        authorities = frame.assign(unit=frame["area_code"].map(self.unit_of))
-        for rows, group, dated in ((own, "authority", self._districts_of), (authorities, "unit", self._areas_of)):
-            refuse_incomplete(rows, group, dated, where)
-            refuse_both(rows, group, dated, where)
-        placed = frame.assign(unit=frame["area_code"].map(self.unit_of))
-        upper = frame.drop_duplicates("own_code").set_index("own_code")["area_code"]
-        area_audit = area_audit_of(placed.assign(reason="", area_code=placed["own_code"]))
-        upper = area_audit["area_code"].map(upper)
+        refuse_levels(frame, self._county_of, self._names, where)
+        unit = authority.map(self.unit_of)
+        for parts, group, dated in ((own, authority.where(own.isin(self.districts["lad_code"])), self._districts_of),
+                                    (authority, unit, self._areas_of)):
+            hit = group.isin(dated).to_numpy()[code]
+            areas = code[hit]
+            there = present(pd.DataFrame({"group": group.array[areas], "area_code": parts.array[areas],
+                                          "period": frame["period"].array[hit], "value": frame["value"].array[hit]}))
+            refuse_incomplete(there, dated, where)
+            refuse_both(there, dated, where)
+        placed = frame.assign(unit=unit.array[code], reason="")
+        area_audit = area_audit_of(placed)
+        upper = area_audit["area_code"].map(pd.Series(authority.array, index=own))
         change = upper.map(self.authorities.set_index("area_code")["change"])
         area_audit["reason"] = change.where(change != "", "Same boundary throughout")
         district = upper != area_audit["area_code"]
@@ -105,9 +106,14 @@ class UpperTier:
         area_audit.loc[district, "fate"] = "merged"
         self._mark_reorganised(area_audit, change)
         if self.boundaries == "dropped":
-            placed = placed.loc[~placed["unit"].isin(self.reorganised)]
-        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
-        return summed, pd.concat([area_audit, outside], ignore_index=True)
+            placed = placed.loc[~unit.isin(self.reorganised).to_numpy()[code]]
+        return summed(placed), pd.concat([area_audit, outside], ignore_index=True)
+
+    def _authority_of(self, codes: pd.Index) -> pd.Series:
+        """The upper-tier authority that each code is or, of a district, lies in."""
+        codes = codes.to_series(index=range(len(codes)))
+        below = codes.isin(self.districts["lad_code"]) & ~codes.isin(self.unit_of.index)
+        return codes.mask(below, codes.map(self.districts.set_index("lad_code")["area_code"]))
 
     def _mark_reorganised(self, area_audit: pd.DataFrame, change: pd.Series) -> None:
         """Say of the areas of reorganised units that they were merged, or left out; ``change`` is each area's own."""
@@ -121,10 +127,11 @@ class UpperTier:
     def _inside(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The rows of areas that lie in a unit or are unknown, and the area audit of the others: authorities that the
         reference knows and no unit holds, such as the Isles of Scilly."""
-        parent = frame["area_code"].map(self.districts.set_index("lad_code")["area_code"])
-        hit = (parent.notna() & ~parent.isin(self.unit_of.index)).to_numpy()
+        code, areas = pd.factorize(frame["area_code"])
+        parent = areas.to_series().map(self.districts.set_index("lad_code")["area_code"])
+        hit = (parent.notna() & ~parent.isin(self.unit_of.index)).to_numpy()[code]
         outside = area_audit_of(frame.loc[hit].assign(unit=None, reason="In no unit of the panel: left out"))
-        return frame.loc[~hit].copy(), outside.assign(fate="excluded")
+        return frame.loc[~hit], outside.assign(fate="excluded")
 
     @cached_property
     def _county_of(self) -> dict[str, str]:
@@ -171,7 +178,8 @@ class UpperTier:
                            "its counts (numerator and denominator) to be summed to one: correct the code or give "
                            "counts; "
                            f"{OR_LEAVE_OUT}")
-        refuse_incomplete(frame.assign(unit=frame["area_code"].map(self.unit_of)), "unit", self._areas_of, where)
+        group = frame["area_code"].map(self.unit_of)
+        refuse_incomplete(present(frame.assign(group=group).loc[group.isin(self._areas_of)]), self._areas_of, where)
         upper = weights["area_code"].map(self.districts.set_index("lad_code")["area_code"]).fillna(weights["area_code"])
         people = (weights.assign(area_code=upper).groupby(["area_code", "period"], as_index=False)["value"]
                   .sum(skipna=False).rename(columns={"value": "weight"}))

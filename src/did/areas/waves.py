@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -19,84 +21,106 @@ MEMBERSHIP = ["wave", "ics", "system", "authority_as_printed", "kind", "area_cod
               "partner_organisations", "coverage"]
 
 
-def membership(waves: Waves, specification: Specification, areas: UpperTier | ChainAreas, geography: str,
-               people: pd.DataFrame | None, folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Resolve the membership table of a geography to units under the rules of one specification.
+class Listed(NamedTuple):
+    """A row of a membership table: an area that a system of a wave has, and the share of its residents inside."""
 
-    ``people``: district populations of the last mid-year before the onset (area_code, value), needed where an
-    area is only partly covered. Returns two frames. The first, one row per unit named by the table: ``wave``
-    (int), ``system`` (code of the listed system that holds most of the unit), ``intensity`` (partner
-    organisations; 0 for waves that are not treated), ``exposure`` (1, or the share of residents inside under
-    ``population_share``), ``note``. The second lists every row of the table that was not used, with its reason:
-    area_code, area_name, ics, reason. The third, (unit, reason), lists units that joined a system in a month that is
-    not known (``kind`` undated) and are in no other row: neither treated nor untreated.
+    area_code: str
+    area_name: str
+    ics: str
+    kind: str
+    wave: int
+    system: str
+    unit: str
+    partner_organisations: float
+    share: float
 
-    Rules: ``membership`` chooses the table; ``metropolitan`` expands metropolitan counties to their districts or
-    leaves them unmatched;
-    ``predecessors`` resolves members printed under a successor's name, or joins on the printed name only;
-    ``partial`` takes a partly covered unit as treated if any part is inside, if most residents are, or by
-    their share; ``overlap`` sets the intensity of a unit under two systems of one wave. A unit under two
-    waves takes the earlier.
+
+def listed(waves: Waves, membership: str, areas: UpperTier | ChainAreas, geography: str,
+           people: Callable[[], pd.DataFrame], folder: str | Path) -> list[Listed]:
+    """Return the rows of the membership table of a geography, each with its unit and how much of it is inside.
+
+    ``membership``: published, or one of the records. ``people`` gives district populations of the last mid-year before
+    the onset (area_code, value), asked for where an area is only partly covered.
 
     Raises DidError for a wave or number of organisations that is not a number, an unknown area code, a
     partly covered area without listed districts, and a district without population.
     """
     folder = Path(folder)
-    path = folder / _table(waves, specification, geography)
+    path = folder / _table(waves, membership, geography)
     table = read_reference(path, MEMBERSHIP, ["wave", "system", "area_code"])
     table["wave"] = _numbers(table, "wave", path).astype(int)
     table["partner_organisations"] = _numbers(table, "partner_organisations", path)
     unknown = table.loc[~table["area_code"].isin(areas.unit_of.index)]
     if len(unknown):
         row = unknown.iloc[0]
-        raise DidError(f"{path}: area code '{row.area_code}' ({row.area_name}) is not an area of {geography} or one "
-                       "that became part of it; correct the code")
+        raise DidError(f"{path}: area code '{row.area_code}' ({row.area_name}) is not an area of {geography} or "
+                       "one that became part of it; correct the code")
     table["unit"] = table["area_code"].map(areas.unit_of)
     table["share"] = 1.0
     if (table["coverage"] == "part").any():
-        table["share"] = _shares(table, areas, people, folder / waves.partial_districts[geography])
+        table["share"] = _shares(table, areas, people(), folder / waves.partial_districts[geography])
+    return [Listed(*row) for row in table[list(Listed._fields)].itertuples(index=False, name=None)]
 
-    undated = table.loc[table["kind"] == "undated"]
-    table = table.loc[table["kind"] != "undated"]
-    unknown_date = undated.loc[~undated["unit"].isin(table["unit"]), ["unit", "ics"]].drop_duplicates("unit")
-    unknown_date["reason"] = "Joined " + unknown_date.pop("ics") + " in a month that is not on the record"
 
-    unused = []
-    left_out = {"metropolitan county": (specification.metropolitan == "unmatched", "Specification "
-        "metropolitan=unmatched: printed "
-                                        "as a metropolitan county, which is not an upper-tier authority"),
-                "ccg predecessor": (specification.predecessors == "as_printed", "Specification "
-                    "predecessors=as_printed: the "
-                                    "printed name is of a successor that did not exist in the panel's year")}
-    for kind, (leave, reason) in left_out.items():
-        hit = leave & (table["kind"] == kind)
-        unused.append(table.loc[hit].assign(reason=reason))
-        table = table.loc[~hit]
-    inside = table.drop_duplicates(["unit", "wave", "system"]).groupby(["unit", "wave"])["share"].sum()
-    table = table.merge(inside.rename("inside").reset_index(), on=["unit", "wave"])
+def membership(rows: list[Listed], waves: Waves, specification: Specification
+               ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Resolve the `listed` rows of a membership table to units under the rules of one specification.
+
+    Returns three frames. The first, one row per unit named by the table: ``wave``
+    (int), ``system`` (code of the listed system that holds most of the unit), ``intensity`` (partner
+    organisations; 0 for waves that are not treated), ``exposure`` (1, or the share of residents inside under
+    ``population_share``), ``note``. The second lists every row of the table that was not used, with its reason:
+    area_code, area_name, ics, reason. The third, (unit, reason), lists units that joined a system in a month that is
+    not known (``kind`` undated) and are in no other row: neither treated nor untreated.
+
+    Rules: ``metropolitan`` expands metropolitan counties to their districts or leaves them unmatched;
+    ``predecessors`` resolves members printed under a successor's name, or joins on the printed name only;
+    ``partial`` takes a partly covered unit as treated if any part is inside, if most residents are, or by
+    their share; ``overlap`` sets the intensity of a unit under two systems of one wave. A unit under two
+    waves takes the earlier.
+    """
+    undated, rows = [row for row in rows if row.kind == "undated"], [row for row in rows if row.kind != "undated"]
+    named = {row.unit for row in rows}
+    unknown_date = {row.unit: f"Joined {row.ics} in a month that is not on the record"
+                    for row in reversed(undated) if row.unit not in named}
+    unused: list[tuple[Listed, str]] = []
+
+    def without(leave: Callable[[Listed], bool], reason: str) -> list[Listed]:
+        unused.extend((row, reason) for row in rows if leave(row))
+        return [row for row in rows if not leave(row)]
+
+    if specification.metropolitan == "unmatched":
+        rows = without(lambda row: row.kind == "metropolitan county", "Specification metropolitan=unmatched: printed "
+                       "as a metropolitan county, which is not an upper-tier authority")
+    if specification.predecessors == "as_printed":
+        rows = without(lambda row: row.kind == "ccg predecessor", "Specification predecessors=as_printed: the printed "
+                       "name is of a successor that did not exist in the panel's year")
+    inside: dict[tuple[str, int], float] = {}
+    for row in {(row.unit, row.wave, row.system): row for row in reversed(rows)}.values():
+        inside[row.unit, row.wave] = inside.get((row.unit, row.wave), 0.0) + row.share
     if specification.partial == "majority":
-        minor = table["inside"] < 0.5
-        unused.append(table.loc[minor].assign(reason="Specification partial=majority: fewer than half of residents are "
-                                              "inside"))
-        table = table.loc[~minor]
-    earliest = table.groupby("unit")["wave"].transform("min")
-    unused.append(table.loc[table["wave"] > earliest].assign(reason="The unit is already in an earlier wave"))
-    table = table.loc[table["wave"] == earliest]
-    table = table.drop_duplicates(["unit", "system"]).sort_values(["unit", "share", "system"],
-                                                                  ascending=[True, False, True])
-    rows = [_resolve(unit, list(group), waves, specification)
-            for unit, group in groupby(table.itertuples(index=False), key=lambda row: row.unit)]
-    columns = ["unit", "wave", "system", "intensity", "exposure", "note"]
-    dropped = pd.concat(unused)[["area_code", "area_name", "ics", "reason"]]
-    return pd.DataFrame(rows, columns=columns), dropped.reset_index(drop=True), unknown_date.reset_index(drop=True)
+        rows = without(lambda row: inside[row.unit, row.wave] < 0.5, "Specification partial=majority: fewer than half "
+                       "of residents are inside")
+    earliest: dict[str, int] = {}
+    for row in rows:
+        earliest[row.unit] = min(row.wave, earliest.get(row.unit, row.wave))
+    rows = without(lambda row: row.wave > earliest[row.unit], "The unit is already in an earlier wave")
+    once = {(row.unit, row.system): row for row in reversed(rows)}
+    ranked = sorted(once.values(), key=lambda row: (row.unit, -row.share, row.system))
+    members = [_resolve(list(group), inside[unit, earliest[unit]], waves, specification)
+               for unit, group in groupby(ranked, key=lambda row: row.unit)]
+    return (pd.DataFrame(members, columns=["unit", "wave", "system", "intensity", "exposure", "note"]),
+            pd.DataFrame([(row.area_code, row.area_name, row.ics, reason) for row, reason in unused],
+                         columns=["area_code", "area_name", "ics", "reason"], dtype="str"),
+            pd.DataFrame({"unit": list(unknown_date), "reason": list(unknown_date.values())}, dtype="str"))
 
 
-def _table(waves: Waves, specification: Specification, geography: str) -> str:
-    """File name of the membership table of a geography under a specification."""
-    if specification.membership == "published":
+def _table(waves: Waves, membership: str, geography: str) -> str:
+    """File name of the membership table of a geography, as published or of a record."""
+    if membership == "published":
         return waves.membership[geography]
-    one_of("specification: membership", specification.membership, ["published", *waves.records])
-    return waves.records[specification.membership][geography]
+    one_of("specification: membership", membership, ["published", *waves.records])
+    return waves.records[membership][geography]
 
 
 def _numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
@@ -116,30 +140,29 @@ def _shares(table: pd.DataFrame, areas: UpperTier, people: pd.DataFrame, path: P
     totals = residents.groupby(residents.index.map(parent)).sum()
     shares = pd.Series(1.0, index=table.index)
     for index, row in table.loc[table["coverage"] == "part"].iterrows():
-        listed = parts.loc[(parts["system"] == row.system) & (parts["area_code"] == row.area_code), "lad_code"]
-        if listed.empty:
+        inside = parts.loc[(parts["system"] == row.system) & (parts["area_code"] == row.area_code), "lad_code"]
+        if inside.empty:
             raise DidError(f"{path}: expected the districts of {row.area_name} that are in {row.ics} "
                            f"({row.system}); found none; list them")
-        missing = sorted(set(listed) - set(residents.index))
+        missing = sorted(set(inside) - set(residents.index))
         if missing:
             raise DidError(f"{path}: district '{missing[0]}' of {row.area_name} has no population in the last "
                            "mid-year before the onset; expected a district code of that year")
-        shares[index] = residents[listed].sum() / totals[row.area_code]
+        shares[index] = residents[inside].sum() / totals[row.area_code]
     return shares
 
 
-def _resolve(unit: str, rows: list, waves: Waves, specification: Specification) -> tuple:
+def _resolve(rows: list[Listed], inside: float, waves: Waves, specification: Specification) -> tuple:
     """One unit's wave, system, intensity and exposure from the rows that name it, the largest share first."""
-    wave = int(rows[0].wave)
+    unit, wave = rows[0].unit, rows[0].wave
     treated = wave in waves.treated_waves
     organisations = [0.0 if pd.isna(row.partner_organisations) else row.partner_organisations for row in rows]
     rule = {"larger_share": organisations[0], "min": min(organisations), "max": max(organisations),
             "mean": sum(organisations) / len(organisations)}
-    exposure = min(float(rows[0].inside), 1.0) if specification.partial == "population_share" else 1.0
+    exposure = min(inside, 1.0) if specification.partial == "population_share" else 1.0
     notes = []
     if any(row.share < 1 for row in rows):
-        listed = " and ".join(f"{row.ics} ({row.share:.0%} of residents)" for row in rows)
-        notes.append(f"Partly in {listed}")
+        notes.append("Partly in " + " and ".join(f"{row.ics} ({row.share:.0%} of residents)" for row in rows))
     if len(rows) > 1:
         notes.append(f"intensity by rule overlap={specification.overlap}")
     intensity = float(rule[specification.overlap]) * exposure if treated else 0.0

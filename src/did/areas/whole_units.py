@@ -14,6 +14,7 @@ from did.errors import DidError, listed
 ADD = "add the row, with a mark of missing where there is no figure, or begin or end the window there"
 REMOVE = "leave one of the two out (key 'leave_out' of the indicator)"
 Editions = Mapping[str, list[set[str]]]
+Present = Mapping[tuple[str, str], Mapping[str, float]]   # group and period -> area -> its figure
 _SAME = 1e-6   # shares that add up by rounding
 
 
@@ -22,7 +23,11 @@ def refuse_levels(frame: pd.DataFrame, parent_of: Mapping[str, str], names: Mapp
 
     ``frame``: area_code, period. ``parent_of``: code -> code of the area it is part of, if it is.
     """
-    parts = frame.assign(parent=frame["area_code"].map(parent_of)).dropna(subset=["parent"])
+    there = set(frame["area_code"].unique())
+    inside = {code: parent for code in there if (parent := parent_of.get(code)) in there}
+    if not inside:   # as a rule the codes alone settle it
+        return
+    parts = frame.assign(parent=frame["area_code"].map(inside)).dropna(subset=["parent"])
     both = parts.merge(frame[["area_code", "period"]], left_on=["parent", "period"], right_on=["area_code", "period"],
                        suffixes=("", "_whole"))
     if len(both):
@@ -34,13 +39,13 @@ def refuse_levels(frame: pd.DataFrame, parent_of: Mapping[str, str], names: Mapp
                        f"({names.get(row.area_code, row.area_code)}), so it would be counted twice{more}; {REMOVE}")
 
 
-def refuse_incomplete(frame: pd.DataFrame, group: str, editions: Editions, where: str) -> None:
+def refuse_incomplete(present: Present, editions: Editions, where: str) -> None:
     """Raise DidError unless every group has, in every period that it is in, all its areas of one date.
 
-    ``frame``: area_code, period and the column ``group``. ``editions``: what `editions` returns. Publishers change over
+    ``present``: what `present` returns of the groups in ``editions``, which `editions` returns. Publishers change over
     later than the law does, so the areas of any date will do.
     """
-    for (name, period), there in _present(frame, group, editions).items():
+    for (name, period), there in present.items():
         if not any(there.keys() >= codes for codes in editions[name]):
             absent = min((codes - there.keys() for codes in editions[name]),
                          key=lambda codes: (len(codes), sorted(codes)))
@@ -48,13 +53,13 @@ def refuse_incomplete(frame: pd.DataFrame, group: str, editions: Editions, where
                            f"{listed(sorted(absent))}; {ADD}")
 
 
-def refuse_both(frame: pd.DataFrame, group: str, editions: Editions, where: str) -> None:
+def refuse_both(present: Present, editions: Editions, where: str) -> None:
     """Raise DidError if a group has its areas of two dates side by side and their counts are the same sum throughout.
 
-    As `refuse_incomplete`, with the column value. Rows of areas that are no more, with zeros, do no harm.
+    As `refuse_incomplete`. Rows of areas that are no more, with zeros, do no harm.
     """
     same: dict[str, list[tuple[bool, str, list[str]]]] = {}
-    for (name, period), there in _present(frame, group, editions).items():
+    for (name, period), there in present.items():
         whole = [codes for codes in editions[name] if there.keys() >= codes]
         if len(whole) > 1 and len(there) > 2:
             sums = [math.fsum(there[code] for code in codes if not math.isnan(there[code])) for codes in whole[-2:]]
@@ -67,11 +72,14 @@ def refuse_both(frame: pd.DataFrame, group: str, editions: Editions, where: str)
                            f"areas of two dates with the same sum, so that they would be counted twice; {REMOVE}")
 
 
-def _present(frame: pd.DataFrame, group: str, editions: Editions) -> dict[tuple[str, str], dict[str, float]]:
-    """The areas there in each group and period, with their figures, in order of group and period."""
-    rows = frame.loc[frame[group].isin(editions)].sort_values([group, "period"], kind="stable")
+def present(frame: pd.DataFrame) -> Present:
+    """Return the areas there in each group and period, with their figures, in order of group and period.
+
+    ``frame``: group, period, area_code, value.
+    """
+    rows = frame.sort_values(["group", "period"], kind="stable")
     found: dict[tuple[str, str], dict[str, float]] = {}
-    for name, period, code, value in zip(rows[group], rows["period"], rows["area_code"], rows["value"], strict=True):
+    for name, period, code, value in zip(rows["group"], rows["period"], rows["area_code"], rows["value"], strict=True):
         found.setdefault((name, period), {})[code] = value
     return found
 

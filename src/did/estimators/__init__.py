@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from did.estimators.design import Design
     from did.estimators.parts import Parts
 
-__all__ = ["Estimator", "Option", "Panel", "Result", "UnitShares", "Words", "design_of", "entries", "entry", "estimate",
-           "estimates_of", "in_run", "names", "overall", "parts_of", "register"]
+__all__ = ["Estimator", "Option", "Panel", "Result", "UnitShares", "Words", "design_of", "doses_of", "entries", "entry",
+           "estimate", "estimates_of", "in_run", "names", "overall", "parts_of", "register"]
 Found = TypeVar("Found")
 
 
@@ -71,6 +71,23 @@ def parts_of(name: str, panel: Panel, kept: np.ndarray, **options: object) -> Pa
     """
     many = entry(name).call_parts
     return None if many is None else _called(name, many, panel, {"kept": kept, **options})
+
+
+def doses_of(name: str, panel: Panel, dose: np.ndarray, **options: object) -> Parts | None:
+    """Return the one effect of the estimator ``name`` of each of several treatments in place of the panel's own, found
+    together: the units' doses in a column of ``dose`` (units, treatments), 0 for those never treated, all from the
+    panel's onset on. None if it has no way to, or none for such a panel.
+
+    Raises as `estimate` does of the panel's own.
+
+    >>> from did.simulate.panels import panel
+    >>> data = Panel.from_frame(panel(20, 8, {5: 6}, 3.0, seed=1)[0])
+    >>> found = doses_of("ldv", data, np.column_stack([data.dose, 2 * data.dose]))
+    >>> bool(np.isclose(found.estimate[1], found.estimate[0] / 2))
+    True
+    """
+    many = entry(name).call_doses
+    return None if many is None else _called(name, many, panel, {"dose": dose, **options})
 
 
 def design_of(name: str, panel: Panel, **options: object) -> Design:

@@ -96,6 +96,8 @@ class Panel:
 
     def keep(self, units: np.ndarray) -> Panel:
         """Return the panel of the units where the (units,) mask ``units`` is True."""
+        if units.dtype == bool and units.all():
+            return self
         return dataclasses.replace(
             self,
             outcome=self.outcome[units],

@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError, suggest
-from did.estimators.base import PERIODS_PER_YEAR, Panel, Result, join_notes, listed, parameter_table, scale_free
+from did.estimators.base import (
+    PERIODS_PER_YEAR,
+    Panel,
+    Result,
+    join_notes,
+    listed,
+    parameter_table,
+    scale_free,
+    unit_of,
+)
 from did.estimators.design import Design
 from did.estimators.parts import Parts
 from did.estimators.shares import UnitShares, root_sum_squares
@@ -162,6 +171,44 @@ def parts(panel: Panel, kept: np.ndarray, *, lags: str = "all") -> Parts | None:
         means = UnitMeans(np.clip(leverage, 0.0, 1.0), len(stays) - n_lags - 2)
         note[part] = join_notes(data.lag_note, means.sentence(int(n_obs[part]), n_parameters))
     return Parts(kept, found, estimate, influence, n_obs, n_parameters, note)
+
+
+def doses(panel: Panel, dose: np.ndarray, *, lags: str = "all") -> Parts | None:
+    """Return what `estimate` finds with each of several treatments in place of the panel's own, the units' doses in a
+    column of ``dose`` (units, treatments), 0 for those never treated, all from the panel's onset on. The regression on
+    the lags is made once: a treatment's coefficient is that of what they leave of it (Lovell 1963, Journal of the
+    American Statistical Association 58:993-1010).
+
+    None unless the regression is one of unit means, every unit is in it and no lag is near collinear with others, and
+    for numbers of no ordinary size. A treatment that the lags nearly explain, or that leaves no residual, is not found.
+    Raises DidError as `estimate` does of the panel's own.
+    """
+    data = lagged(panel, lags)
+    model, outcome = data.design, data.design.outcome
+    if outcome.shape[1] != 1 or data.sample_note or panel.scaled()[0] is not panel or unit_of(dose) != 1:
+        return None
+    root = np.sqrt(model.weight)
+    columns = model.without_effects(model.regressors[:, :, :-1])[:, 0] * root
+    ours, triangle = np.linalg.qr(columns)
+    if not (np.diag(triangle) ** 2 > CLEAR * np.square(columns).sum(axis=0)).all():
+        return None
+    left = model.without_effects(np.column_stack([dose, outcome])[:, None])[:, 0] * root
+    for _ in range(2):   # the second round takes out the rounding of the first
+        left = left - ours @ (ours.T @ left)
+    treatment, square = left[:, :-1], np.square(left[:, :-1]).sum(axis=0)
+    found = square > CLEAR * np.square(dose * root).sum(axis=0)
+    square = np.where(found, square, 1.0)
+    estimate = left[:, -1] @ treatment / square
+    residual = left[:, -1:] - treatment * estimate
+    found &= root_sum_squares(residual, axis=0) > ROUNDING * root_sum_squares(outcome)
+    leverage = root**2 / np.square(root).sum() + np.square(ours).sum(axis=1, keepdims=True) + treatment**2 / square
+    n_units, n_lags = columns.shape
+    n_obs, n_parameters = n_units * data.n_post, n_lags + 1 + data.n_post
+    return Parts(
+        kept=np.ones(dose.shape, dtype=bool), found=found, estimate=estimate, influence=treatment * residual / square,
+        n_obs=np.full(len(found), n_obs), n_parameters=n_parameters, dose=dose, note=[
+            join_notes(data.lag_note, UnitMeans(each, n_units - n_lags - 2).sentence(n_obs, n_parameters))
+            for each in np.clip(leverage, 0.0, 1.0).T])
 
 
 @dataclasses.dataclass(frozen=True)

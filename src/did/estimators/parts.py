@@ -1,4 +1,5 @@
-"""The one effect of an estimator on many parts of a panel, found together: some units kept, the others left out."""
+"""The one effect of an estimator on many parts of a panel, some units kept and the others left out, or of many
+treatments of all its units, found together."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """The one effect, estimand ``overall``, on each of several parts of a panel.
+    """The one effect, estimand ``overall``, on each of several parts of a panel, or of several treatments.
 
     kept         (units, parts) True for the units of a part
     found        (parts,) False for a part that has to be fitted by itself; what follows says nothing of it
@@ -18,6 +19,7 @@ class Parts:
     n_obs        (parts,) outcome cells used, each of one of the kept units
     n_parameters K of the small-sample factor, the same for all
     note         (parts,) as of a result
+    dose         (units, parts) doses of the treated, 0 for the never treated; None where they are the panel's own
     """
 
     kept: np.ndarray
@@ -27,3 +29,4 @@ class Parts:
     n_obs: np.ndarray
     n_parameters: int
     note: list[str]
+    dose: np.ndarray | None = None

@@ -129,6 +129,9 @@ class Estimator:
                  tell. For estimators that are much quicker that way
     parts        ``parts(panel, kept, **options) -> Parts``, or where it is: the one effect on each part of the panel,
                  the units in a column of ``kept`` (units, parts), or None; likewise
+    doses        ``doses(panel, dose, **options) -> Parts``, or where it is: the one effect of each treatment in place
+                 of the panel's own, doses in a column of ``dose`` (units, treatments) from its onset on, or None;
+                 likewise
     own_options  what can be chosen, each a keyword of ``fit``, whose signature holds the defaults; choices about
                  averages need not be named
     needs        what it needs: see `Need`
@@ -154,6 +157,7 @@ class Estimator:
     design: Place | None = None
     repeated: Place | None = None
     parts: Place | None = None
+    doses: Place | None = None
     own_options: tuple[Option, ...] = ()
     needs: tuple[Need, ...] = ()
     own_dates: bool = True
@@ -190,6 +194,11 @@ class Estimator:
     def call_parts(self) -> Callable[..., Parts | None] | None:
         """The function that gives its effect on many parts of a panel, if it has one."""
         return None if self.parts is None else _resolved(self.parts)
+
+    @property
+    def call_doses(self) -> Callable[..., Parts | None] | None:
+        """The function that gives its effect of many treatments, if it has one."""
+        return None if self.doses is None else _resolved(self.doses)
 
     @property
     def module(self) -> str:

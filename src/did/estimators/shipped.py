@@ -76,7 +76,7 @@ register(Estimator(
 register(Estimator(
     name="ldv", label="Lagged dependent variable", kind=ONE_EFFECT,
     fit="did.estimators.ldv:estimate", design="did.estimators.ldv:design",
-    repeated="did.estimators.ldv:repeated", parts="did.estimators.ldv:parts",
+    repeated="did.estimators.ldv:repeated", parts="did.estimators.ldv:parts", doses="did.estimators.ldv:doses",
     own_options=(LAGS_TAKEN,),
     needs=(LAGS,), own_dates=False, tests=("randomisation", "bias_reduced_cr2", "wild_bootstrap"), in_run=_with_lags,
     words=Words(

@@ -14,11 +14,12 @@ from did.inference.clustered import beyond, caveat, is_variation, quantile, roun
 def by_cluster_of_parts(parts: Parts, panel: Panel, level: float = 0.95) -> list[dict[str, np.ndarray]]:
     """Return what `did.inference.clustered.by_cluster` does of each part's result and panel, with a part for a
     parameter: a dict of (parts,) columns per cluster level. ``panel`` is the whole one. Raises nothing."""
-    kept, treated = parts.kept, ~panel.never_treated[:, None] & parts.kept
+    kept, dose = parts.kept, panel.dose[:, None] if parts.dose is None else parts.dose
+    treated = kept & (~panel.never_treated[:, None] if parts.dose is None else dose > 0)
     n_units = kept.sum(axis=0)
     seen = np.isfinite(panel.outcome)
     squares, n_seen = np.where(seen, panel.outcome**2, 0.0).sum(axis=1) @ kept, seen.sum(axis=1) @ kept
-    rounding = rounding_from(np.sqrt(squares / np.maximum(n_seen, 1)), np.sqrt(panel.dose**2 @ treated))
+    rounding = rounding_from(np.sqrt(squares / np.maximum(n_seen, 1)), np.sqrt((dose**2 * treated).sum(axis=0)))
     magnitude = np.abs(parts.influence).sum(axis=0)
     blocks = []
     for cluster, labels in panel.clusters.items():

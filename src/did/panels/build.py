@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from did.areas import geography, plain_units, waves
 from did.errors import DidError, suggest
-from did.panels.outcomes import Observations, Outcomes
+from did.panels.outcomes import Observations, Outcome, Outcomes
 from did.project.config import Evaluation
 from did.project.config_parts import period
 from did.project.indicator import Indicator, Measure
@@ -58,7 +59,9 @@ class Builder:
         self.observations = _without(indicator, observations)
         self._figures = Outcomes(indicator, self.observations)
         self._areas: dict[str, geography.UpperTier | geography.ChainAreas | plain_units.PlainUnits] = {}
-        self._outcomes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame]] = {}
+        self._outcomes: dict[tuple, tuple[Outcome, pd.DataFrame]] = {}
+        self._named: pd.DataFrame | None = None
+        self._lists: dict[str, list[waves.Listed]] = {}
         self._members: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
         self._attributes: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
 
@@ -66,23 +69,23 @@ class Builder:
         """The panel and area_audit tables under a named specification; see `build`."""
         specification = self.evaluation.specifications[name]
         where = f"indicator {self.indicator.id}, specification {name}"
-        panel = self._aligned(specification, where).sort_values(["unit", "period"], ignore_index=True)
-        return panel.assign(frequency=self.indicator.frequency, **self._keys(name)), self.area_audit(name)
+        return self._aligned(specification, where).assign(**self._keys(name)), self.area_audit(name)
 
     def area_audit(self, name: str) -> pd.DataFrame:
         """The area audit table under a named specification; see `build`."""
         specification = self.evaluation.specifications[name]
         where = f"indicator {self.indicator.id}, specification {name}"
         areas = self._areas_of(specification)
-        area_audit = self._outcome(specification, areas, where)[1].copy()
+        area_audit = self._outcome(specification, areas, where)[1]
         _, unused, excluded = self._units(specification, areas, where)
         reasons = area_audit["unit"].map(excluded.set_index("unit")["reason"])
-        area_audit.loc[reasons.notna(), "fate"] = "excluded"
-        area_audit["reason"] = reasons.where(reasons.notna(), area_audit["reason"])
+        left_out, reason = reasons.notna(), reasons.where(reasons.notna(), area_audit["reason"])
+        more: dict[str, str] = {}
         for row in unused.itertuples():
-            hit = area_audit["area_code"] == row.area_code
-            area_audit.loc[hit, "reason"] += f"; not treated by {row.ics}: {row.reason}"
-        return area_audit.sort_values("area_code", ignore_index=True).assign(**self._keys(name))
+            more[row.area_code] = more.get(row.area_code, "") + f"; not treated by {row.ics}: {row.reason}"
+        if more:
+            reason += area_audit["area_code"].map(more).fillna("")
+        return area_audit.assign(fate=area_audit["fate"].mask(left_out, "excluded"), reason=reason, **self._keys(name))
 
     def _keys(self, name: str) -> dict:
         used = [self.observations[source] for source in self.indicator.sources]
@@ -91,20 +94,30 @@ class Builder:
 
     def panel(self, specification: Specification) -> pd.DataFrame:
         """The panel under any specification, without the columns indicator, specification and is_synthetic."""
-        panel = self._aligned(specification, f"indicator {self.indicator.id}")
-        return panel.assign(frequency=self.indicator.frequency)
+        return self._aligned(specification, f"indicator {self.indicator.id}")
+
+    def arrays(self, specification: Specification) -> tuple[Outcome, pd.DataFrame]:
+        """The outcome under any specification, on arrays that others share, and the attributes of each of its units."""
+        return self._parts(specification, f"indicator {self.indicator.id}")
 
     def _aligned(self, specification: Specification, where: str) -> pd.DataFrame:
+        outcome, units = self._parts(specification, where)
+        rows = units.iloc[np.repeat(np.arange(len(units)), len(outcome.periods))]
+        return pd.concat([outcome.frame(), rows.reset_index(drop=True)], axis=1).assign(
+            frequency=self.indicator.frequency)
+
+    def _parts(self, specification: Specification, where: str) -> tuple[Outcome, pd.DataFrame]:
         indicator, areas = self.indicator, self._areas_of(specification)
-        panel = self._outcome(specification, areas, where)[0].copy()
+        outcome = self._outcome(specification, areas, where)[0]
         units, _, excluded = self._units(specification, areas, where)
         dropped = _dropped(indicator, specification, _periods(indicator, specification))
         dropped += neither(indicator, self.evaluation)
-        panel.loc[panel["period"].isin(dropped), ["outcome", "numerator"]] = float("nan")
-        panel = panel.loc[~panel["unit"].isin(excluded["unit"])]
-        return panel.merge(units, on="unit", how="left", validate="many_to_one")
+        kept = ~outcome.units.isin(excluded["unit"])
+        if len(dropped) or not kept.all():
+            outcome = outcome.less(kept, outcome.periods.isin(dropped))
+        return outcome, units.reindex(outcome.units)
 
-    def _outcome(self, specification: Specification, areas, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _outcome(self, specification: Specification, areas, where: str) -> tuple[Outcome, pd.DataFrame]:
         denominator = self.indicator.denominator_name(specification)
         key = (specification.window, specification.boundaries, denominator)
         if key not in self._outcomes:
@@ -127,20 +140,27 @@ class Builder:
                where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         if isinstance(areas, plain_units.PlainUnits):
             units, excluded = plain_units.attributes(areas, self.indicator, specification, where)
-            return units, pd.DataFrame({"area_code": []}), excluded
-        key = (specification.boundaries, indicator_members(specification))
+            return units.set_index("unit"), pd.DataFrame({"area_code": []}), excluded
+        # Which unit an area lies in is the same on any boundaries.
+        key = indicator_members(specification)
         if key not in self._members:
-            people = None
-            population = self.indicator.population(specification)
-            if population is not None:
-                people = _residents(population, self.evaluation, self.observations, where)
-            self._members[key] = waves.membership(self.evaluation.waves, specification, areas, self.indicator.geography,
-                                                  people, self.evaluation.reference)
+            self._members[key] = waves.membership(self._listed(specification, areas, where), self.evaluation.waves,
+                                                  specification)
         onsets = (*key, specification.window, specification.cohorts, specification.controls)
         if onsets not in self._attributes:
-            self._attributes[onsets] = _units(self.indicator, self.evaluation, specification, areas, self._members[key],
-                                              where)
+            if self._named is None:
+                self._named = _named(self.indicator, self.evaluation, areas)
+            self._attributes[onsets] = _units(self.indicator, self.evaluation, specification, self._named,
+                                              self._members[key], where)
         return self._attributes[onsets]
+
+    def _listed(self, specification: Specification, areas, where: str) -> list[waves.Listed]:
+        evaluation, population = self.evaluation, self.indicator.population(specification)
+        if specification.membership not in self._lists:
+            self._lists[specification.membership] = waves.listed(
+                evaluation.waves, specification.membership, areas, self.indicator.geography,
+                lambda: _residents(population, evaluation, self.observations, where), evaluation.reference)
+        return self._lists[specification.membership]
 
 
 def _without(indicator: Indicator, observations: Observations) -> Observations:
@@ -198,39 +218,43 @@ def _dropped(indicator: Indicator, specification: Specification, periods: pd.Ind
     return found
 
 
-def _units(indicator: Indicator, evaluation: Evaluation, specification: Specification, areas, membership: tuple,
-           where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Attributes of every unit (name, region, system, wave, cohort, intensity, exposure), the rows of the
-    membership table that were not used, and the units that the specification leaves out, with the reason."""
-    members, unused, excluded = membership
+def _named(indicator: Indicator, evaluation: Evaluation, areas) -> pd.DataFrame:
+    """Name, region and system of every unit, by unit, whether or not a membership table names it."""
     systems = waves.systems(evaluation, indicator.geography)
     columns = ["unit", "system"] if "region" in areas.units else ["unit", "system", "region"]
-    units = areas.units.merge(systems[columns], on="unit", how="left")
-    units = units.merge(members.drop(columns="note"), on="unit", how="left", suffixes=("", "_listed"))
-    units["system"] = units["system_listed"].fillna(units["system"])
-    lost = units.loc[units["system"].isna()]
+    return areas.units.merge(systems[columns], on="unit", how="left").set_index("unit")
+
+
+def _units(indicator: Indicator, evaluation: Evaluation, specification: Specification, named: pd.DataFrame,
+           membership: tuple, where: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Attributes by unit (name, region, system, wave, cohort, intensity, exposure), the rows of the
+    membership table that were not used, and the units that the specification leaves out, with the reason."""
+    members, unused, excluded = membership
+    found = members.set_index("unit").reindex(named.index)
+    wave, system = found["wave"].to_numpy(), found["system"].where(found["system"].notna(), named["system"])
+    lost = named.loc[system.isna()]
     if len(lost):
-        raise DidError(f"{where}: unit {lost['unit'].iloc[0]} ({lost['unit_name'].iloc[0]}) has no system in "
+        raise DidError(f"{where}: unit {lost.index[0]} ({lost['unit_name'].iloc[0]}) has no system in "
                        f"{evaluation.waves.systems[indicator.geography]}; add it")
+    last = period(indicator.windows[specification.window].last, indicator.frequency, "window")
     onsets = _first_periods(indicator, evaluation, specification)
-    units["cohort"] = units["wave"].map(onsets)
+    first = [onsets.get(each) for each in wave]
     if specification.cohorts == "by_system":
         own = {system: indicator.onset(month) for system, month in evaluation.waves.system_onsets.items()}
-        treated = units["cohort"].notna() & units["system"].isin(own)
-        units["cohort"] = units["cohort"].where(~treated, units["system"].map(own))
-    last = period(indicator.windows[specification.window].last, indicator.frequency, "window")
-    units["cohort"] = units["cohort"].where(units["cohort"] <= last).astype("str")
+        first = [own.get(name, onset) if onset is not None else None for name, onset in zip(system, first, strict=True)]
+    cohort = [str(onset) if onset is not None and onset <= last else None for onset in first]
     if specification.controls == "never_treated":
         reached = {wave: month for wave, month in evaluation.waves.onsets.items() if indicator.onset(month) <= last}
-        others = units.loc[units["cohort"].isna() & units["wave"].isin(reached)]
-        excluded = pd.concat([excluded, pd.DataFrame({
-            "unit": others["unit"], "reason": "Specification controls=never_treated: wave " + others["wave"].astype(int)
-            .astype(str) + " was treated from " + others["wave"].map(reached)})])
-    units[["intensity", "exposure"]] = units[["intensity", "exposure"]].fillna(0.0)
+        others = [(unit, f"Specification controls=never_treated: wave {int(each)} was treated from {reached[each]}")
+                  for unit, each, onset in zip(named.index, wave, cohort, strict=True)
+                  if onset is None and each in reached]
+        excluded = pd.concat([excluded, pd.DataFrame(others, columns=["unit", "reason"], dtype="str")])
+    intensity, exposure = (found[column].fillna(0.0).to_numpy() for column in ("intensity", "exposure"))
     # A wave that the membership rules leave untreated has no exposure of its own; treated by date, it has all.
-    units["exposure"] = units["exposure"].where(units["cohort"].isna() | (units["exposure"] > 0), 1.0)
-    units["wave"] = units["wave"].astype("Int64")
-    return units.drop(columns="system_listed"), unused, excluded
+    untreated = np.array([onset is None for onset in cohort])
+    return named.assign(system=system, wave=pd.array(wave, dtype="Int64"), cohort=pd.array(cohort, dtype="str"),
+                        intensity=intensity, exposure=np.where(untreated | (exposure > 0), exposure, 1.0)
+                        ), unused, excluded
 
 
 def _first_periods(indicator: Indicator, evaluation: Evaluation, specification: Specification) -> dict[int, pd.Period]:
@@ -238,7 +262,8 @@ def _first_periods(indicator: Indicator, evaluation: Evaluation, specification: 
     months = dict.fromkeys(evaluation.waves.treated_waves, evaluation.waves.onset)
     if specification.staggered:
         months = evaluation.waves.onsets
-    return {wave: indicator.onset(month) for wave, month in months.items()}
+    of = {month: indicator.onset(month) for month in set(months.values())}
+    return {wave: of[month] for wave, month in months.items()}
 
 
 def _residents(population: Measure, evaluation: Evaluation, observations: Observations,

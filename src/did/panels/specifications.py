@@ -3,6 +3,7 @@ share."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 
@@ -10,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import entry, overall
+from did.estimators import doses_of, entry, overall, panel_rows
 from did.estimators.base import Panel, join_notes
 from did.estimators.registry import LAGS
 from did.inference.clustered import by_cluster
+from did.inference.parts import by_cluster_of_parts
 from did.panels import build as panels
-from did.panels.outcomes import Observations
+from did.panels.outcomes import Observations, Outcome
 from did.panels.samples import kept
 from did.project.config import Evaluation
 from did.project.indicator import Indicator
@@ -89,16 +91,16 @@ def specify(indicator: Indicator, evaluation: Evaluation, observations: Observat
     wanted = [cell for cell in every if cell[0] == indicator.published_estimator] if claimed is None else [
         cell for cell in every if ((claimed["estimator"] == cell[0]) & (claimed["treatment"] == cell[1])
                                    & (claimed["sample"] == cell[2])).any()]
+    cells = [(variant, *cell) for variant in design(evaluation, indicator)
+             for cell in (every if variant.design == "one_at_a_time" else wanted)
+             if cell[1] != "intensity" or variant.specification.membership == "published"]
     made = _Made(indicator, evaluation, observations)
+    made.fit_together([(variant.specification, *cell) for variant, *cell in cells])
     rows = []
-    for variant in design(evaluation, indicator):
-        cells = every if variant.design == "one_at_a_time" else wanted
-        for estimator, treatment, sample in cells:
-            if treatment == "intensity" and variant.specification.membership != "published":
-                continue
-            about = {"specification": variant.name, "design": variant.design, "choices": "; ".join(variant.choices),
-                     "n_choices": len(variant.choices), "sample": sample}
-            rows += [about | row for row in made.fitted(variant.specification, estimator, treatment, sample)]
+    for variant, estimator, treatment, sample in cells:
+        about = {"specification": variant.name, "design": variant.design, "choices": "; ".join(variant.choices),
+                 "n_choices": len(variant.choices), "sample": sample}
+        rows += [about | row for row in made.fitted(variant.specification, estimator, treatment, sample)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -108,25 +110,60 @@ class _Made:
     def __init__(self, indicator: Indicator, evaluation: Evaluation, observations: Observations) -> None:
         self.indicator, self.evaluation = indicator, evaluation
         self.builder = panels.Builder(indicator, evaluation, observations)
-        self.frames: dict[tuple, pd.DataFrame] = {}
-        self.panels: dict[tuple, tuple[Panel, np.ndarray, dict[str, np.ndarray]]] = {}
+        self.arrays: dict[tuple, tuple[Outcome, pd.DataFrame]] = {}
+        self.panels: dict[tuple, Panel] = {}
         self.rows: dict[tuple, list[dict]] = {}
 
     def fitted(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
         """Rows of one cell, one per cluster level."""
-        key = (*_key(specification), estimator, treatment, sample,
-               specification.lags if LAGS in entry(estimator).needs else "", specification.weights,
-               specification.scale)
+        key = _row_key(specification, estimator, treatment, sample)
         if key not in self.rows:
             self.rows[key] = self._fit(specification, estimator, treatment, sample)
         return self.rows[key]
+
+    def fit_together(self, cells: list[tuple[Specification, str, str, str]]) -> None:
+        """Fit cells (specification, estimator, treatment, sample) that differ in who was treated, or how strongly,
+        alone, by estimators that have a way to."""
+        groups: dict[tuple, dict[tuple, Panel]] = {}
+        for specification, estimator, treatment, sample in cells:
+            if entry(estimator).doses is None or (specification.weights, specification.scale) != ("equal", "level"):
+                continue
+            outcome, _ = self._arrays(specification)
+            with contextlib.suppress(DidError):   # said where it is fitted
+                panel = self._panel(_key(specification), treatment, sample)
+                treated = np.unique(panel.treated_from[~panel.never_treated])
+                if len(treated) == 1 and np.array_equal(panel.dose > 0, ~panel.never_treated):
+                    # Equal units of one array have equal outcomes.
+                    same = (estimator, specification.lags, treated[0], id(outcome.outcome),
+                            *(tuple(labels) for labels in panel.clusters.values()))
+                    groups.setdefault(same, {})[_row_key(specification, estimator, treatment, sample)] = panel
+        for (estimator, lags, *_), panels_ in groups.items():
+            if len(panels_) > 1:
+                self._fit_doses(estimator, lags, panels_)
+
+    def _fit_doses(self, estimator: str, lags: str, panels_: dict[tuple, Panel]) -> None:
+        panel = next(iter(panels_.values()))
+        with contextlib.suppress(DidError):
+            parts = doses_of(estimator, panel, np.column_stack([each.dose for each in panels_.values()]),
+                             **entry(estimator).in_run(panel, lags)[0])
+            blocks = [] if parts is None else by_cluster_of_parts(parts, panel)
+            for place, (key, each) in enumerate(panels_.items()):
+                if parts is not None and parts.found[place]:
+                    cell = {"treatment": each.treatment, "estimator": estimator}
+                    self.rows[key] = [cell | {name: column[place] for name, column in block.items()}
+                                      for block in blocks]
+
+    def _arrays(self, specification: Specification) -> tuple[Outcome, pd.DataFrame]:
+        key = _key(specification)
+        if key not in self.arrays:
+            self.arrays[key] = self.builder.arrays(specification)
+        return self.arrays[key]
 
     def _fit(self, specification: Specification, estimator: str, treatment: str, sample: str) -> list[dict]:
         # What is wrong with the data stops the stage; what a specification leaves an estimator without is said in its
         # row.
         key, cell = _key(specification), {"treatment": treatment, "estimator": estimator}
-        if key not in self.frames:
-            self.frames[key] = self.builder.panel(specification)
+        self._arrays(specification)
         try:
             plain = self._panel(key, treatment, sample)
             panel = on_scale(self._weighed(plain, key, specification), specification.scale)
@@ -146,9 +183,9 @@ class _Made:
         if self.indicator.rate is not None and not self.indicator.rate.is_weighted:
             raise DidError("weights: expected a denominator; found a rate without one; name the key 'weights' of its "
                            "rate, or write weights: equal")
-        frame = self.frames[key]
-        early = frame["period"].isin(panel.periods[:int(panel.treated_from.min())])
-        weight = frame.loc[early].groupby("unit")["weight"].mean().reindex(panel.units).to_numpy(dtype=float)
+        outcome, _ = self.arrays[key]
+        early = outcome.weight[outcome.units.get_indexer(panel.units), :int(panel.treated_from.min())]
+        weight = np.array([each[~np.isnan(each)].mean() if not np.isnan(each).all() else np.nan for each in early])
         if not (weight > 0).all():
             unit = panel.units[int(np.argmin(weight > 0))]
             raise DidError(f"weights: expected a denominator of every unit before the first onset; found none for "
@@ -157,18 +194,36 @@ class _Made:
             np.isfinite(panel.outcome), (weight / weight.mean())[:, None], 0.0))
 
     def _panel(self, key: tuple, treatment: str, sample: str) -> Panel:
-        if key not in self.panels:
-            frame = self.frames[key]
-            arrays = Panel.from_frame(frame, exposure_column="exposure", where=f"indicator {self.indicator.id}",
-                                      cluster_columns=[c for c in self.evaluation.clusters if c != "unit"])
-            units = frame.drop_duplicates("unit").set_index("unit", drop=False).loc[arrays.units]
-            self.panels[key] = arrays, units["intensity"].to_numpy(), {
-                name: kept(units, each) for name, each in self.evaluation.samples.items()}
-        arrays, intensity, samples = self.panels[key]
-        if treatment == "intensity":
-            arrays = dataclasses.replace(arrays, treatment="intensity",
-                                         dose=np.where(arrays.never_treated, 0.0, intensity))
-        return arrays if samples[sample].all() else arrays.keep(samples[sample])
+        if (key, treatment, sample) not in self.panels:
+            outcome, units = self.arrays[key]
+            if (key, "binary", sample) not in self.panels:
+                if (key, "binary", "") not in self.panels:
+                    self.panels[key, "binary", ""] = panel_of(outcome, units, self.indicator, [
+                        level for level in self.evaluation.clusters if level != "unit"])
+                self.panels[key, "binary", sample] = self.panels[key, "binary", ""].keep(
+                    kept(units.reset_index(names="unit"), self.evaluation.samples[sample]))
+            if treatment == "intensity":
+                panel = self.panels[key, "binary", sample]
+                dose = units["intensity"].reindex(panel.units).to_numpy()
+                self.panels[key, treatment, sample] = dataclasses.replace(
+                    panel, treatment="intensity", dose=np.where(panel.never_treated, 0.0, dose))
+        return self.panels[key, treatment, sample]
+
+
+def panel_of(outcome: Outcome, units: pd.DataFrame, indicator: Indicator, clusters: list[str]) -> Panel:
+    """Return what `Panel.from_frame` makes of a row per unit and period, from the arrays and, of each of their units in
+    ``units``, its cohort, exposure and clusters. Raises DidError as it does."""
+    where = f"indicator {indicator.id}"
+    code, labels = panel_rows.factorized(outcome.units.to_series(), "unit", where)
+    names = pd.Index(labels, dtype="str")
+    first, _, periods = panel_rows.consecutive_periods(outcome.periods.to_series(), indicator.frequency, where)
+    cohort, words = panel_rows.cohorts(units["cohort"], code, names, where)
+    treated_from = panel_rows.first_treated(cohort, words, names, first, periods, indicator.frequency, "error", where)
+    panel_rows.refuse_undefined_design(treated_from, names, periods, where)
+    dose = panel_rows.doses(units, "exposure", code, names, treated_from == len(periods), where)
+    return Panel(outcome.outcome, names, periods, indicator.frequency, treated_from, dose, "binary", {
+        "unit": names.to_numpy(), **{level: panel_rows.clusters(units[level], code, names, where)
+                                     for level in clusters}})
 
 
 def on_scale(panel: Panel, scale: str) -> Panel:
@@ -219,3 +274,8 @@ def in_levels(row: dict, panel: Panel) -> dict:
 
 def _key(specification: Specification) -> tuple:
     return *(getattr(specification, field) for field in PANEL), *specification.drop_periods
+
+
+def _row_key(specification: Specification, estimator: str, treatment: str, sample: str) -> tuple:
+    lags = specification.lags if LAGS in entry(estimator).needs else ""
+    return *_key(specification), estimator, treatment, sample, lags, specification.weights, specification.scale

@@ -51,6 +51,7 @@ def read(reader: str, source_id: str, files: list[RawFile],
     of the file. Raises DidError for an unknown reader or option, for no files, for anything the reader
     refuses, and if two files give the same source, measure, area and period.
     """
+    from did.readers.workbook import one_process
     from did.store import tables
 
     one_of(f"source {source_id}: reader", reader, READERS)
@@ -60,7 +61,8 @@ def read(reader: str, source_id: str, files: list[RawFile],
     if not files:
         raise DidError(f"source {source_id}: expected at least one file for reader {reader}; found none; "
                        "run `did fetch` first")
-    frame = module.read(source_id, files, options)
+    with one_process():
+        frame = module.read(source_id, files, options)
     if "period_published" not in frame:   # readers of one layout have no other way to write a period
         frame = frame.assign(period_published="")
     # A text file has no sheets; a figure that is a sum of several rows has no row.

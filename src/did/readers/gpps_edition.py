@@ -199,9 +199,11 @@ def _check_codes(raw: RawFile, names: pd.DataFrame, layout: Layout, problems: li
 def _numbers(raw: RawFile, cells: pd.DataFrame, places: dict[str, int], columns: dict[str, str],
              problems: list[str]) -> pd.DataFrame:
     """Return columns of text as numbers, an empty cell as NaN; add a problem for each that is neither."""
-    text = cells[list(places.values())].set_axis(list(places), axis="columns").apply(lambda c: c.str.strip())
+    text = cells[list(places.values())].set_axis(list(places), axis="columns")
     values = text.apply(pd.to_numeric, errors="coerce").astype(float)
     for line, measure, word in _where(text, ~np.isfinite(values) & (text != "")):
+        if not word.strip():
+            continue
         try:
             values.loc[line, measure] = number(word)
         except ValueError as found:

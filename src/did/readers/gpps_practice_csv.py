@@ -10,7 +10,8 @@ Source: https://gp-patient.co.uk/surveysandreports
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -176,31 +177,32 @@ def _observations(edition: Edition) -> Iterator[pd.DataFrame]:
 
 def _summed(practices: pd.DataFrame, measures: list[str], names: pd.Series) -> pd.DataFrame:
     """Return one question's counts summed by ``ccg_code``, long, with status and note."""
-    counts, area = practices[measures], practices["ccg_code"]
+    counts = practices[measures].to_numpy()
+    area, areas = pd.factorize(practices["ccg_code"], sort=True)
     suppressed = (counts < 0).any(axis=1)
-    empty = counts.isna().any(axis=1) & ~suppressed
+    empty = np.isnan(counts).any(axis=1) & ~suppressed
     used = ~(suppressed | empty)
-    sums = counts.loc[used].groupby(area.loc[used]).sum().reindex(sorted(area.unique()))
-    n = pd.DataFrame({"all": 1, "suppressed": suppressed, "empty": empty}).groupby(area).sum()
-    status = pd.Series("ok", index=sums.index).where(sums[measures[0]].notna(), "missing")
-    status = status.where(sums[measures[0]].notna() | (n["suppressed"] == 0), "suppressed")
-    placed = practices.loc[practices["placed_by"] != ""].groupby(["ccg_code", "placed_by"]).size()
-    from_another = n.index.isin(placed.index.get_level_values(0))
-    noted = n.index[n["suppressed"].gt(0) | n["empty"].gt(0) | from_another]
-    note = pd.Series({code: _note(n.loc[code], placed.get(code)) for code in noted}, dtype=object)
+    n, n_suppressed, n_empty, n_used = (np.bincount(area[which], minlength=len(areas))
+                                        for which in (slice(None), suppressed, empty, used))
+    sums = np.stack([np.bincount(area[used], column, len(areas)) for column in counts[used].T], axis=1)
+    sums = np.where(n_used[:, None] > 0, sums, np.nan)
+    status = np.where(n_used > 0, "ok", np.where(n_suppressed > 0, "suppressed", "missing"))
+    placed: dict[int, Counter[str]] = {}
+    for place in np.flatnonzero(practices["placed_by"] != "").tolist():
+        placed.setdefault(area[place], Counter())[practices["placed_by"].iat[place]] += 1
+    note = [_note(*of_area, placed.get(place, {})) for place, of_area in enumerate(
+        zip(n.tolist(), n_suppressed.tolist(), n_empty.tolist(), strict=True))]
     # The code stands in for an area the file gives no name.
-    named = names.reindex(sums.index).where(lambda name: name != "", sums.index.to_series())
-    note = note.reindex(sums.index, fill_value="")
-    about = pd.DataFrame({"area_name": named, "status": status, "note": note}).rename_axis("area_code")
-    long = sums.rename_axis(index="area_code", columns="measure").stack(future_stack=True).rename("value")
-    return long.reset_index().merge(about.reset_index(), on="area_code", validate="many_to_one")
+    named = names.reindex(areas).to_numpy(dtype=object)
+    about = pd.DataFrame({"area_code": areas, "area_name": np.where(named == "", areas, named), "status": status,
+                          "note": note})
+    long = about.loc[about.index.repeat(len(measures))].reset_index(drop=True)
+    return long.assign(measure=np.tile(np.array(measures, dtype=object), len(areas)), value=sums.ravel())
 
 
-def _note(n: pd.Series, placed: pd.Series | None) -> str:
+def _note(n: int, n_suppressed: int, n_empty: int, placed: Mapping[str, int]) -> str:
     """Return what to know of an area's sum: practices suppressed, empty, or placed by another year."""
-    parts = [f"{n[key]} of {n['all']} practices {word}"
-             for key, word in (("suppressed", "suppressed"), ("empty", "with an empty cell")) if n[key]]
-    if placed is not None:
-        parts += [f"{count} of {n['all']} practices placed by the {year} file"
-                  for year, count in placed.items()]
-    return "; ".join(parts)
+    parts = [f"{number} of {n} practices {word}"
+             for number, word in ((n_suppressed, "suppressed"), (n_empty, "with an empty cell")) if number]
+    return "; ".join([*parts, *(f"{number} of {n} practices placed by the {year} file"
+                                for year, number in sorted(placed.items()))])

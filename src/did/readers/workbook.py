@@ -1,7 +1,8 @@
 """Workbooks opened in a process of their own: one that is made to break its parser breaks only that process.
 
 A sheet with cells at A1 and XFD1048576 makes the parser ask for half a terabyte, and a parser that gets none ends its
-process. Starting one takes some 15 ms.
+process. Starting one takes longer than reading most workbooks, so that the files of a source can share one: see
+`one_process`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,19 @@ from did.errors import DidError
 from did.readers import workbook_process
 from did.readers.limits import beyond, limit, refuse_bomb, refuse_large
 
+# Cells of a workbook after which its process, which may not give back the memory, is not kept for the next.
+KEPT_CELLS = 200_000
+_shared: ContextVar[list[subprocess.Popen] | None] = ContextVar("shared", default=None)
+
 
 class Workbook:
     """An open workbook (.xls, .xlsx, .ods): ``names`` of its sheets, and each sheet's cells. See `opened`."""
 
-    def __init__(self, process: subprocess.Popen, name: str) -> None:
+    def __init__(self, process: subprocess.Popen, path: Path, name: str) -> None:
         self._process = process
         self._name = name
+        self.n_cells = 0
+        self._send(str(Path(path).absolute()))
         self.names: list[str] = self._received()
 
     def _received(self) -> Any:
@@ -44,14 +52,18 @@ class Workbook:
                          f"{what[0]:,} rows x {what[1]:,} columns", "delete the empty rows and columns")
         return what
 
-    def _ask(self, sheet: str, *, with_cells: bool, as_shown: bool = False) -> None:
+    def _send(self, what: object) -> None:
         with contextlib.suppress(BrokenPipeError):  # what broke is reported when the answer is read
-            pickle.dump((sheet, with_cells, as_shown), self._process.stdin)
+            pickle.dump(what, self._process.stdin)
             self._process.stdin.flush()
+
+    def close(self) -> None:
+        """Let the process go on to another workbook."""
+        self._send(None)
 
     def last_cell(self, sheet: str) -> tuple[int, int] | None:
         """Return row and column of the sheet's last cell in use, counted from 0; None if it is empty."""
-        self._ask(sheet, with_cells=False)
+        self._send((sheet, False, False))
         return self._received()
 
     def cells(self, sheet: str, *, as_shown: bool = False) -> list[list[Any]]:
@@ -59,9 +71,11 @@ class Workbook:
 
         With ``as_shown`` a number of an .xlsx sheet that is formatted as a percentage is text: 0.65 is ``65%``.
         """
-        self._ask(sheet, with_cells=True, as_shown=as_shown)
+        self._send((sheet, True, as_shown))
         self._received()
-        return self._received()
+        rows = self._received()
+        self.n_cells += sum(map(len, rows))
+        return rows
 
 
 @contextlib.contextmanager
@@ -74,17 +88,46 @@ def opened(path: Path, name: str) -> Iterator[Workbook]:
     """
     refuse_large(path, name)
     refuse_bomb(path, name)
+    kept = _shared.get()
+    process = kept.pop() if kept else _started()
+    again = False
+    try:
+        workbook = Workbook(process, path, name)
+        yield workbook
+        again = kept is not None and workbook.n_cells <= KEPT_CELLS
+        if again:
+            workbook.close()
+            kept.append(process)
+    finally:
+        if not again:
+            _end(process)
+
+
+@contextlib.contextmanager
+def one_process() -> Iterator[None]:
+    """Let workbooks that are opened one after the other share a process, until one breaks it or is large; the limits
+    are those of each."""
+    kept: list[subprocess.Popen] = []
+    before = _shared.set(kept)
+    try:
+        yield
+    finally:
+        _shared.reset(before)
+        for process in kept:
+            _end(process)
+
+
+def _started() -> subprocess.Popen:
     numbers = [limit("WORKBOOK_MEMORY_MB") * 1_000_000, limit("WORKBOOK_SECONDS"), limit("SHEET_CELLS")]
     # Without the site's start-up files it starts in half the time; it needs one package only.
     packages = str(Path(importlib.util.find_spec("python_calamine").origin).parents[1])
-    process = subprocess.Popen([sys.executable, "-I", "-S", workbook_process.__file__, packages,
-                                str(Path(path).absolute()), *map(str, numbers)],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        yield Workbook(process, name)
-    finally:
-        process.kill()
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-        process.stdout.close()
-        process.wait()
+    return subprocess.Popen([sys.executable, "-I", "-S", workbook_process.__file__, packages, *map(str, numbers)],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.kill()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    process.stdout.close()
+    process.wait()

@@ -1,8 +1,9 @@
-"""Opens one workbook, run as a process of its own by `did.readers.workbook`, within limits on memory and time.
+"""Opens workbooks, run as a process of its own by `did.readers.workbook`, within limits on memory and time.
 
-Arguments: folder of the parser's package, path, bytes of memory, seconds of processor time, most cells. It writes the
-sheets' names, reads the name of one, and writes its last cell (counted from 0, None if empty) and, if asked for, its
-cells, in which, if that is wanted, a number formatted as a percentage is text such as 65%; then the next name.
+Arguments: folder of the parser's package, bytes of memory, seconds of processor time for each workbook, most cells. It
+reads the path of a workbook, writes its sheets' names, reads the name of one, and writes its last cell (counted from 0,
+None if empty) and, if asked for, its cells, in which, if that is wanted, a number formatted as a percentage is text
+such as 65%; then the next name. None in place of a name ends with a workbook, and the next path comes.
 All are pickled; an error ends it as ("error", words).
 """
 
@@ -14,10 +15,13 @@ from xml.etree import ElementTree
 
 
 def _limited(memory: int, seconds: int) -> None:
+    """Set the limits, the one on time from now on."""
     try:
         import resource
     except ImportError:  # no such limits on this system
         return
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    seconds += int(spent.ru_utime + spent.ru_stime)
     for kind, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(kind)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -89,24 +93,32 @@ def _with_percentages(cells: list, places: set[tuple[int, int]]) -> list:
     return cells
 
 
-def main(path: str, memory: int, seconds: int, most_cells: int) -> None:
-    from python_calamine import CalamineError, CalamineWorkbook
+def _serve(path: str, most_cells: int) -> None:
+    from python_calamine import CalamineWorkbook
 
-    _limited(memory, seconds)
+    book = CalamineWorkbook.from_path(path)
+    _send("names", book.sheet_names)
+    while (asked := pickle.load(sys.stdin.buffer)) is not None:
+        name, with_cells, as_shown = asked
+        sheet = book.get_sheet_by_name(name)
+        _send("end", sheet.end)
+        if with_cells:
+            rows, columns = (place + 1 for place in sheet.end or (-1, -1))
+            if rows * columns > most_cells:
+                _send("size", (rows, columns))
+            else:
+                cells = sheet.to_python(skip_empty_area=False)
+                _send("cells", _with_percentages(cells, _percentages(path, name)) if as_shown else cells)
+
+
+def main(memory: int, seconds: int, most_cells: int) -> None:
+    from python_calamine import CalamineError
+
     try:
-        book = CalamineWorkbook.from_path(path)
-        _send("names", book.sheet_names)
         while True:
-            name, with_cells, as_shown = pickle.load(sys.stdin.buffer)
-            sheet = book.get_sheet_by_name(name)
-            _send("end", sheet.end)
-            if with_cells:
-                rows, columns = (place + 1 for place in sheet.end or (-1, -1))
-                if rows * columns > most_cells:
-                    _send("size", (rows, columns))
-                else:
-                    cells = sheet.to_python(skip_empty_area=False)
-                    _send("cells", _with_percentages(cells, _percentages(path, name)) if as_shown else cells)
+            path = pickle.load(sys.stdin.buffer)
+            _limited(memory, seconds)
+            _serve(path, most_cells)
     except EOFError:
         return
     except (CalamineError, OSError, ValueError, zipfile.BadZipFile, ElementTree.ParseError) as error:
@@ -115,4 +127,4 @@ def main(path: str, memory: int, seconds: int, most_cells: int) -> None:
 
 if __name__ == "__main__":
     sys.path.append(sys.argv[1])
-    main(sys.argv[2], *(int(word) for word in sys.argv[3:6]))
+    main(*(int(word) for word in sys.argv[2:5]))

@@ -99,10 +99,11 @@ def _practices(demo: Demo, chain: Chain, years: Sequence[str]) -> pd.DataFrame:
 
 def _successors(chain: Chain, home: np.ndarray, rank: np.ndarray, date: str) -> list[str]:
     """Return where a practice of CCG ``home`` is on a date: the successor whose share its ``rank`` falls in."""
-    mapping = chain.mapping(FIRST_CHAIN, date)
-    to = {old: (rows["share"].cumsum().to_numpy(), rows["new"].to_numpy())
-          for old, rows in mapping.groupby("old", sort=True)}
-    return [str(to[old][1][min(np.searchsorted(to[old][0], at), len(to[old][1]) - 1)])
+    to: dict[str, list[tuple[float, str]]] = {}
+    for (old, new), (share, _) in chain.moved(FIRST_CHAIN, date).items():
+        parts = to.setdefault(old, [])
+        parts.append((share + (parts[-1][0] if parts else 0.0), new))
+    return [next((new for upper, new in to[old] if at <= upper), to[old][-1][1])
             for old, at in zip(home, rank, strict=True)]
 
 
