@@ -62,7 +62,9 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     estimators for waves from their own dates is under the first specification that has them. A diagnostic that does not
     apply is a row with status ``skipped`` and its reason. Raises DidError for a panel the tests cannot use at all.
     """
-    panels = tables.read("panel", paths.panel(indicator))
+    staggered = staggered_specification(evaluation)
+    panels = tables.read("panel", paths.panel(indicator),
+                         specification=[evaluation.default_specification, *([staggered] if staggered else [])])
     synthetic = bool(panels["is_synthetic"].any())
     settings = load_indicator(indicator, evaluation.indicators_folder)
     frame = panels.loc[panels["specification"] == evaluation.default_specification]
@@ -91,7 +93,6 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                                       settings, evaluation)
             found.append(_one_table(rows).assign(**keys))
         trends.append(group_trends(of_treatment["binary"]).assign(**keys))
-    staggered = staggered_specification(evaluation)
     if staggered:
         panel = panel_of(
             panels.loc[panels["specification"] == staggered],
