@@ -75,8 +75,9 @@ def _cells(frame: pd.DataFrame, dose: str) -> pd.DataFrame:
     first = frame["cohort"].map({cohort: float(np.searchsorted(order, cohort))
                                  for cohort in frame["cohort"].dropna().unique()}).astype(float)
     first = first.where(first < len(order))
-    return pd.DataFrame({"unit": pd.factorize(frame["unit"])[0], "time": time, "outcome": frame["outcome"].astype(float),
-                         "event_time": time - first, "dose": frame[dose].astype(float).where(first.notna(), 0.0)})
+    return pd.DataFrame({"unit": pd.factorize(frame["unit"])[0], "time": time,
+                         "outcome": frame["outcome"].astype(float), "event_time": time - first,
+                         "dose": frame[dose].astype(float).where(first.notna(), 0.0)})
 
 
 def _without_always_treated(cells: pd.DataFrame) -> pd.DataFrame:

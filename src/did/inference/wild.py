@@ -303,7 +303,7 @@ def _draw(kernels: dict[int, _Kernel], n_clusters: int, weights: str, draws: int
     parts: dict[int, list[np.ndarray]] = {at: [] for at in kernels}
     for multipliers in blocks:
         for at in kernels:
-            first, second = (multipliers @ part.T for part in scores[at])
+            first, second = np.hsplit(multipliers @ scores[at].reshape(-1, scores[at].shape[-1]).T, 2)
             squares = [np.einsum("dg,dg->d", *pair) for pair in ((first, first), (first, second), (second, second))]
             parts[at].append(np.stack([*(numerators[at] @ multipliers.T), *squares]))
     return {at: _Draws.of(*np.concatenate(parts[at], axis=1), size=(scores[at] ** 2).sum(axis=(1, 2)))
