@@ -11,7 +11,7 @@ from did.diagnostics.pretest_power import result_row
 from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, root_sum_squares
 from did.estimators.within import COLLINEAR, two_way_fit, within
-from did.inference.clustered import cluster_sums, small_sample_factor, summarise
+from did.inference.clustered import by_cluster, cluster_sums, quantile, small_sample_factor
 from did.inference.joint_test import COLUMNS, skipped
 
 POWER_ESTIMATORS = ("did",)
@@ -26,13 +26,11 @@ def minimum_detectable(std_error: float, df: float, *, power: float = 0.8, alpha
     t with ``df`` degrees of freedom, or the standard normal where ``df`` is missing: then 2.80 errors. NaN if std_error
     is. Raises DidError if power or alpha is not between 0 and 1.
     """
-    from scipy import stats
-
     for name, value in (("power", power), ("alpha", alpha)):
         if not 0 < value < 1:
             raise DidError(f"minimum detectable effect: {name}: expected a probability between 0 and 1; found {value}")
-    reference = stats.t(df) if np.isfinite(df) else stats.norm()
-    return float((reference.ppf(1 - alpha / 2) + reference.ppf(power)) * std_error)
+    of_t = np.array(df) if np.isfinite(df) else None
+    return float((quantile(1 - alpha / 2, of_t) + quantile(power, of_t)) * std_error)
 
 
 def detectable_by_interval(low: float, high: float, df: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
@@ -51,11 +49,8 @@ def detectable_by_interval(low: float, high: float, df: float, *, power: float =
     """
     if not (np.isfinite(low) and np.isfinite(high)):
         return float("nan")
-    from scipy import stats
-
     together = minimum_detectable(1.0, df, power=power, alpha=alpha)
-    reference = stats.t(df) if np.isfinite(df) else stats.norm()
-    return float((high - low) / 2 * together / reference.ppf(1 - alpha / 2))
+    return float((high - low) / 2 * together / quantile(1 - alpha / 2, np.array(df) if np.isfinite(df) else None))
 
 
 def minimum_detectable_rows(result: Result, panel: Panel) -> pd.DataFrame:
@@ -74,17 +69,17 @@ def minimum_detectable_rows(result: Result, panel: Panel) -> pd.DataFrame:
         rows = [skipped(result_row(name, result, panel, level), reason) for level in panel.clusters
                 for name in ("minimum_detectable", "minimum_detectable_share")]
         return pd.DataFrame(rows, columns=COLUMNS)
-    estimates = summarise(result, panel)
-    estimates = estimates.loc[estimates["estimand"] == "overall"].set_index("cluster")
+    place = int(np.flatnonzero(overall)[0])
     before, mean_dose = _before_onset(panel, result.units)
     at_dose = f", at mean dose {mean_dose:.4g}" if panel.treatment == "intensity" else ""
     rows = []
-    for level, found in estimates.iterrows():
+    for block in by_cluster(result, panel):
+        found = {name: values[place] for name, values in block.items()}
         effect = minimum_detectable(found["std_error"], found["df"])
         about = f"{found['n_treated_clusters']} treated of {found['n_clusters']} clusters"
         error = {"std_error": found["std_error"], "df_denominator": found["df"]}
-        row = result_row("minimum_detectable", result, panel, level) | error | {"value": effect}
-        share = result_row("minimum_detectable_share", result, panel, level) | error | {"std_error": np.nan}
+        row = result_row("minimum_detectable", result, panel, found["cluster"]) | error | {"value": effect}
+        share = row | {"diagnostic": "minimum_detectable_share", "value": np.nan, "std_error": np.nan}
         if not np.isfinite(effect):
             rows += [skipped(one, found["note"] or "no standard error") for one in (row, share)]
             continue

@@ -91,7 +91,8 @@ def equivalence_rows(
     path = event_path(result, panel, level)
     names = ["leads_maximum", "leads_root_mean_square", "equivalence_smallest_margin", "equivalence_effect"]
     names += ["equivalence_stated"] if margin is not None else []
-    rows = {name: result_row(name + path.suffix, result, panel, level) for name in names}
+    row = result_row("", result, panel, level)
+    rows = {name: row | {"diagnostic": name + path.suffix} for name in names}
     if path.problem:
         return pd.DataFrame([skipped(row, path.problem) for row in rows.values()], columns=COLUMNS)
     leads = path.estimate[path.leads]

@@ -11,7 +11,7 @@ import pandas as pd
 from did.diagnostics.estimate_rows import KEPT
 from did.errors import DidError
 from did.estimators import estimate, overall_of
-from did.estimators.base import Panel
+from did.estimators.base import Panel, Result
 from did.inference.change import Change
 from did.inference.clustered import by_cluster
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
@@ -22,8 +22,8 @@ DIAGNOSTIC = "other_assumptions"
 SYNTHETIC, RIDGE, COUNTS = "synthetic_did", "ldv_ridge", "etwfe"
 
 
-def other_assumption_rows(panel: Panel, counts: Panel | None, *, lags: str = "all", seed: int = 20170601
-                          ) -> pd.DataFrame:
+def other_assumption_rows(panel: Panel, counts: Panel | None, *, lags: str = "all", seed: int = 20170601,
+                          synthetic: Result | None = None) -> pd.DataFrame:
     """Return the overall effect by estimators that take something other than parallel trends for granted.
 
     Rows of the diagnostics table, diagnostic ``other_assumptions``, value in units of the outcome with error, interval
@@ -37,7 +37,7 @@ def other_assumption_rows(panel: Panel, counts: Panel | None, *, lags: str = "al
                         the log ratio in percent
 
     Skipped, with the reason: what cannot be estimated, a dose (but for `ldv_ridge`), and counts that there are none of
-    (``counts`` None).
+    (``counts`` None). ``synthetic`` of `synthetic_result`, where that is known.
 
     >>> from did.simulate.panels import panel
     >>> data = Panel.from_frame(panel(40, 12, {8: 10}, 50.0, seed=2, units_per_system=2)[0])
@@ -46,9 +46,9 @@ def other_assumption_rows(panel: Panel, counts: Panel | None, *, lags: str = "al
     [True, True, True, True]
     """
     level = list(panel.clusters)[-1]
-    rows = [_synthetic(panel, "synthetic_units", level, "unit", seed)]
+    rows = [_synthetic(panel, "synthetic_units", level, "unit", seed, synthetic if level == "unit" else None)]
     if level != "unit":
-        rows.append(_synthetic(panel, "synthetic_clusters", level, level, seed))
+        rows.append(_synthetic(panel, "synthetic_clusters", level, level, seed, synthetic))
     rows += _estimated(panel, "shrunken_lags", RIDGE, {"lags": lags})
     if counts is None:
         rows += [skipped(_row(panel, each, "counts_offset", COUNTS), "published without counts")
@@ -59,25 +59,32 @@ def other_assumption_rows(panel: Panel, counts: Panel | None, *, lags: str = "al
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def donor_weights(panel: Panel) -> pd.DataFrame:
-    """Return whom `synthetic_did` compares the treated with: its weights of clusters of the last level and of periods.
+def synthetic_result(panel: Panel) -> Result | None:
+    """Return the overall effect by `synthetic_did` of the clusters of the last level; None where it does not apply, as
+    for a dose: `other_assumption_rows` has the reason. Raises nothing."""
+    with contextlib.suppress(DidError):
+        return estimate(SYNTHETIC, panel, estimands=["overall"], level=list(panel.clusters)[-1])
+    return None
+
+
+def donor_weights(panel: Panel, synthetic: Result | None) -> pd.DataFrame:
+    """Return whom `synthetic_did` compares the treated with, from the `synthetic_result` of ``panel``: its weights of
+    clusters of the last level and of periods.
 
     Columns level (the cluster level; ``unit`` where there is no other), cohort, kind (``unit`` or ``time``), label (of
-    the cluster, or the ISO period) and weight, a share of 1 for each cohort and kind. No row where the estimator does
-    not apply, as for a dose; `other_assumption_rows` has the reason. Raises nothing.
+    the cluster, or the ISO period) and weight, a share of 1 for each cohort and kind. No row without a result. Raises
+    nothing.
 
     >>> from did.simulate.panels import panel
     >>> data = Panel.from_frame(panel(40, 12, {8: 10}, 50.0, seed=2, units_per_system=2)[0])
-    >>> donor_weights(data).groupby(["level", "kind"])["weight"].agg(["size", "sum"]).round(6).values.tolist()
+    >>> found = donor_weights(data, synthetic_result(data))
+    >>> found.groupby(["level", "kind"])["weight"].agg(["size", "sum"]).round(6).values.tolist()
     [[8.0, 1.0], [15.0, 1.0]]
     """
-    level = list(panel.clusters)[-1]
-    found = None
-    with contextlib.suppress(DidError):
-        found = estimate(SYNTHETIC, panel, estimands=["overall"], level=level).weights
+    found = None if synthetic is None else synthetic.weights
     if found is None:
         found = pd.DataFrame(columns=["cohort", "kind", "label", "weight"])
-    return found.assign(level=level)[["level", "cohort", "kind", "label", "weight"]].astype(
+    return found.assign(level=list(panel.clusters)[-1])[["level", "cohort", "kind", "label", "weight"]].astype(
         {"weight": float, **dict.fromkeys(("level", "cohort", "kind", "label"), str)})
 
 
@@ -85,11 +92,11 @@ def _row(panel: Panel, level: str, variant: str, estimator: str) -> dict:
     return diagnostic_row(DIAGNOSTIC, panel, level) | Change(variant).columns() | {"estimator": estimator}
 
 
-def _synthetic(panel: Panel, variant: str, level: str, of: str, seed: int) -> dict:
+def _synthetic(panel: Panel, variant: str, level: str, of: str, seed: int, fitted: Result | None) -> dict:
     row = _row(panel, level, variant, SYNTHETIC)
     try:
         found = synthetic_errors(panel, "placebo", level=level, seed=seed,
-                                 options={"estimands": ["overall"], "level": of}).iloc[0]
+                                 options={"estimands": ["overall"], "level": of}, fitted=fitted).iloc[0]
     except DidError as error:
         return skipped(row, str(error))
     if found["status"] == "skipped":

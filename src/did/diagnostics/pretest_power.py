@@ -304,7 +304,8 @@ def pretest_power_rows(result: Result, panel: Panel, level: str) -> pd.DataFrame
     path = event_path(result, panel, level)
     names = [f"pretest_{kind}_{round(100 * power)}" for power in POWERS for kind in ("slope", "bias", "bias_passed")]
     names += ["pretest_size", "pretest_slope_effect", "pretest_power_effect"]
-    rows = {name: result_row(name + path.suffix, result, panel, level) for name in names}
+    row = result_row("", result, panel, level)
+    rows = {name: row | {"diagnostic": name + path.suffix} for name in names}
     n_leads = int(path.leads.sum())
     problem = path.problem
     reference = path.reference

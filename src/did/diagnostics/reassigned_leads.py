@@ -10,7 +10,7 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators.base import Panel, join_notes
 from did.inference import group_time_sums
-from did.inference.assignments import enumerate_orders, n_orders
+from did.inference.assignments import drawn_orders, enumerate_orders, n_orders
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
 from did.inference.randomisation import TIED
 from did.inference.refit import carried, no_assignment
@@ -86,8 +86,7 @@ def _statistics(panel: Panel, dose_note: str, level: str, width: int,
     waves, observed = np.unique(pairs, axis=0, return_inverse=True)
     observed = observed.ravel()
     total = n_orders(np.bincount(observed))
-    orders = enumerate_orders(observed) if total <= draws else np.random.default_rng(seed).permuted(
-        np.broadcast_to(observed, (draws, len(observed))), axis=1)
+    orders = enumerate_orders(observed) if total <= draws else drawn_orders(observed, draws, seed)
     labels = np.concatenate([observed[None], orders])
     onsets = np.unique(waves[waves[:, 0] < panel.n_periods, 0]).astype(int)
     if not (panel.treated_from >= panel.n_periods).any():

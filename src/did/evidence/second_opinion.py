@@ -32,15 +32,16 @@ def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, l
     rows = []
     # Centred and scaled, which changes an effect by the scale alone: figures far from zero cost digits in a plain fit.
     middle, unit = frame["outcome"].mean(), frame["outcome"].std() or 1.0
-    frame = frame.assign(outcome=(frame["outcome"] - middle) / unit)
+    cells = _cells(frame.assign(outcome=(frame["outcome"] - middle) / unit), dose)
+    year = PERIODS_PER_YEAR[frame["frequency"].iloc[0]] if len(frame) else 1
     for name, group in estimates.groupby("estimator", sort=False):
         if name not in PROGRAMS:
             continue
-        for width, ours in _blocks(name, group, frame):
+        for width, ours in _blocks(name, group, year):
             program = PROGRAMS[name]
             about = {"estimator": name, "bin_width": width, "program": f"{program} {metadata.version(program)}"}
             try:
-                fitted = _FITS[name](frame, dose, width, lags, ours)
+                fitted = _FITS[name](cells, ours, width, lags, year)
             except (ValueError, np.linalg.LinAlgError) as error:
                 rows.append(about | {"status": "skipped", "reason": " ".join(str(error).split())[:200]})
                 continue
@@ -56,12 +57,11 @@ def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, l
     return pd.DataFrame(rows, columns=COLUMNS).astype({"event_time": "Int64", "bin_width": "Int64"})
 
 
-def _blocks(name: str, group: pd.DataFrame, frame: pd.DataFrame) -> Iterator[tuple[int | None, pd.DataFrame]]:
+def _blocks(name: str, group: pd.DataFrame, year: int) -> Iterator[tuple[int | None, pd.DataFrame]]:
     """Our rows of one fit: the overall effect, or effects by event time, by year where figures are by month."""
     if name != "event_study":
         yield None, group.loc[group["estimand"].eq("overall") & group["estimate"].notna()]
         return
-    year = PERIODS_PER_YEAR[frame["frequency"].iloc[0]]
     estimand, width = (f"event_bin_{year}", year) if year > 1 else ("event_time", 1)
     rows = group.loc[group["estimand"].eq(estimand) & group["state"].isin(["estimated", "reference"])]
     if len(rows):
@@ -69,15 +69,15 @@ def _blocks(name: str, group: pd.DataFrame, frame: pd.DataFrame) -> Iterator[tup
 
 
 def _cells(frame: pd.DataFrame, dose: str) -> pd.DataFrame:
-    """Unit, period counted from 0, outcome, event time (missing if never treated) and dose from treatment on."""
-    order = np.unique(frame["period"].to_numpy(object))
-    time = pd.Series(np.searchsorted(order, frame["period"].to_numpy(object)), frame.index)
+    """Unit and period counted from 0, outcome, event time (missing if never treated) and dose from treatment on."""
+    time, order = pd.factorize(frame["period"].to_numpy(object), sort=True)
     # A first treated period that is not in the window comes after the last before it.
     first = frame["cohort"].map({cohort: float(np.searchsorted(order, cohort))
                                  for cohort in frame["cohort"].dropna().unique()}).astype(float)
     first = first.where(first < len(order))
-    return pd.DataFrame({"unit": frame["unit"], "time": time, "outcome": frame["outcome"].astype(float),
-                         "event_time": time - first, "dose": frame[dose].astype(float).where(first.notna(), 0.0)})
+    return pd.DataFrame({"unit": pd.factorize(frame["unit"])[0], "time": time,
+                         "outcome": frame["outcome"].astype(float), "event_time": time - first,
+                         "dose": frame[dose].astype(float).where(first.notna(), 0.0)})
 
 
 def _without_always_treated(cells: pd.DataFrame) -> pd.DataFrame:
@@ -97,14 +97,13 @@ def _panel_ols(cells: pd.DataFrame, exog: pd.DataFrame) -> pd.Series:
     return model.fit(low_memory=len(index) == index.levshape[0] * index.levshape[1]).params
 
 
-def _did(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
-    cells = _cells(frame, dose)
+def _did(cells: pd.DataFrame, ours: pd.DataFrame, width: None, lags: str, year: int) -> dict[int | None, float]:
     effect = cells["dose"].where(cells["event_time"] >= 0, 0.0)
     return {None: float(_panel_ols(cells, pd.DataFrame({"effect": effect})).iloc[0])}
 
 
-def _event_study(frame: pd.DataFrame, dose: str, width: int, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
-    cells = _without_always_treated(_cells(frame, dose))
+def _event_study(cells: pd.DataFrame, ours: pd.DataFrame, width: int, lags: str, year: int) -> dict[int | None, float]:
+    cells = _without_always_treated(cells)
     place = np.floor_divide(cells["event_time"], width)
     at = {int(event): f"at {event}" for event in ours.loc[ours["state"].eq("estimated"), "event_time"]}
     exog = pd.DataFrame({name: cells["dose"].where(place.eq(event), 0.0) for event, name in at.items()})
@@ -112,17 +111,17 @@ def _event_study(frame: pd.DataFrame, dose: str, width: int, lags: str, ours: pd
     return {event: float(found[name]) for event, name in at.items()}
 
 
-def _ldv(frame: pd.DataFrame, dose: str, width: None, lags: str, ours: pd.DataFrame) -> dict[int | None, float]:
+def _ldv(cells: pd.DataFrame, ours: pd.DataFrame, width: None, lags: str, year: int) -> dict[int | None, float]:
     from statsmodels.regression.linear_model import OLS
 
-    cells = _without_always_treated(_cells(frame, dose))
+    cells = _without_always_treated(cells)
     wide = cells.pivot(index="unit", columns="time", values="outcome")
     onset = int((cells["time"] - cells["event_time"]).min())
     before = wide.loc[:, : onset - 1]
     if lags.startswith("last_"):
         before = before.iloc[:, -int(lags.removeprefix("last_")):]
     elif lags == "yearly_means":
-        before = _yearly_means(before, PERIODS_PER_YEAR[frame["frequency"].iloc[0]])
+        before = _yearly_means(before, year)
     # Periods that no unit has are nothing to wait for; a unit without one that others have is left out.
     complete = pd.concat([before, wide.loc[:, onset:]], axis=1).dropna(axis=1, how="all").notna().all(axis=1)
     before = before.loc[complete].dropna(axis=1, how="all").add_prefix("before ")

@@ -33,6 +33,19 @@ def enumerate_orders(observed: np.ndarray) -> np.ndarray:
     return filled
 
 
+def drawn_orders(observed: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Return (draws, clusters) random orders of the (clusters,) label numbers, not to be written to; the same arguments
+    give the same."""
+    return _drawn_orders(tuple(observed.tolist()), draws, seed)
+
+
+@lru_cache(2)   # the same for every estimator of a panel
+def _drawn_orders(observed: tuple[int, ...], draws: int, seed: int) -> np.ndarray:
+    orders = np.random.default_rng(seed).permuted(np.broadcast_to(observed, (draws, len(observed))), axis=1)
+    orders.flags.writeable = False
+    return orders
+
+
 def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
     """Return (draws, treated clusters) the cluster that takes the place of each treated one, near it in size.
 

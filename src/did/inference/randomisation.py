@@ -22,7 +22,7 @@ from did.errors import DidError, listed, one_of
 from did.estimators import estimate as fit
 from did.estimators.base import Panel, Result, join_notes
 from did.inference import reassigned_cells
-from did.inference.assignments import enumerate_orders, n_orders, near_orders
+from did.inference.assignments import drawn_orders, enumerate_orders, n_orders, near_orders
 from did.inference.clustered import small_sample_factor
 from did.inference.confidence_set import ConfidenceSet, accepted
 from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
@@ -160,10 +160,9 @@ def _tests_of_scaled(panel: Panel, estimator: str, statistics: Sequence[str], le
     n_assignments = n_orders(np.bincount(observed))
     near = "studentised_near" in statistics
     enumerated = n_assignments <= draws and not near
-    generator = np.random.default_rng(seed)
-    assignments = (near_orders(observed, labels[:, 0] < panel.n_periods, np.bincount(codes), draws, generator) if near
-                   else enumerate_orders(observed) if enumerated
-                   else generator.permuted(np.broadcast_to(observed, (draws, len(observed))), axis=1))
+    assignments = (near_orders(observed, labels[:, 0] < panel.n_periods, np.bincount(codes), draws,
+                               np.random.default_rng(seed)) if near
+                   else enumerate_orders(observed) if enumerated else drawn_orders(observed, draws, seed))
     if assignments is None:
         return _skipped(asked, "clusters never treated differ in dose: which of them another takes the place of is not "
                                "settled by size")
@@ -180,7 +179,7 @@ def _tests_of_scaled(panel: Panel, estimator: str, statistics: Sequence[str], le
     return [_judged(one, sums, factor, 1 - coverage, (*said, result.note)) for one in about]
 
 
-def _judged(asked: Randomisation, sums: pd.DataFrame, factor: float, alpha: float, said: tuple[str, ...]
+def _judged(asked: Randomisation, sums: Mapping[str, np.ndarray], factor: float, alpha: float, said: tuple[str, ...]
             ) -> Randomisation:
     """The test by one statistic, from the sums of all assignments; ``said`` are notes on assignments, doses and the
     estimate."""
@@ -263,8 +262,8 @@ def _skip(asked: Randomisation, reason: str) -> Randomisation:
 
 def _first_mixed(values: np.ndarray, codes: np.ndarray) -> int | None:
     """Return the first cluster in which the (units,) values differ, None if there is none."""
-    frame = pd.Series(values).groupby(codes)
-    differs = np.flatnonzero((frame.min() != frame.max()).to_numpy())
+    first = values[np.unique(codes, return_index=True)[1]]
+    differs = np.unique(codes[values != first[codes]])
     return int(differs[0]) if len(differs) else None
 
 
@@ -294,25 +293,25 @@ def _labels(panel: Panel, rows: np.ndarray, codes: np.ndarray) -> tuple[np.ndarr
     return labels, observed.ravel()
 
 
-def _statistics(sums: pd.DataFrame, statistic: str, factor: float) -> tuple[float, np.ndarray]:
+def _statistics(sums: Mapping[str, np.ndarray], statistic: str, factor: float) -> tuple[float, np.ndarray]:
     """Return the observed statistic (NaN if it does not exist) and the sizes of the others (infinite if not)."""
     spread = sums["denominator"] if statistic == "estimate" else np.sqrt(factor * sums["variance"])
     exists = sums["identified"] if statistic == "estimate" else sums["varies"] & np.isfinite(factor)
-    value = (sums["numerator"] / spread.where(exists)).to_numpy()
-    return value[0], np.where(exists[1:], np.abs(value[1:]), np.inf)
+    value = sums["numerator"] / np.where(exists, spread, np.nan)
+    return float(value[0]), np.where(exists[1:], np.abs(value[1:]), np.inf)
 
 
-def _interval(sums: pd.DataFrame, statistic: str, alpha: float, plus: int) -> ConfidenceSet:
+def _interval(sums: Mapping[str, np.ndarray], statistic: str, alpha: float, plus: int) -> ConfidenceSet:
     """Return the constant effects with p above ``alpha``.
 
     At the effect b = estimate + unit x, an assignment is as extreme as the observed one where a polynomial in x, of
     degree 2 for the estimate and 4 if studentised, is not negative. ``plus`` is 1 if assignments were drawn.
     """
-    observed, others = sums.iloc[0], sums.iloc[1:]
+    observed, others = ({name: values[part] for name, values in sums.items()} for part in (0, slice(1, None)))
     estimate = observed["numerator"] / observed["denominator"]
-    exists = others["identified" if statistic == "estimate" else "varies"].to_numpy()
+    exists = others["identified" if statistic == "estimate" else "varies"]
     own, overlap, v0, v1, v2, denominator = (
-        others.loc[exists, name].to_numpy() for name in ("own", "overlap", "v0", "v1", "v2", "denominator"))
+        others[name][exists] for name in ("own", "overlap", "v0", "v1", "v2", "denominator"))
     if statistic == "estimate":
         own, overlap = own / denominator, overlap / denominator
         unit = float(np.abs(own).max(initial=0.0)) or 1.0
@@ -325,4 +324,4 @@ def _interval(sums: pd.DataFrame, statistic: str, alpha: float, plus: int) -> Co
     polynomials = np.column_stack(powers) / np.where(scale > 0, scale, 1.0)[:, None]
     # The observed assignment, and its mirror image where there is one, are tied at every effect.
     always = plus + int((~exists).sum())
-    return accepted(polynomials, always, len(others) + plus, alpha, float(estimate), float(unit))
+    return accepted(polynomials, always, len(exists) + plus, alpha, float(estimate), float(unit))

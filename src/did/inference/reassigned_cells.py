@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pandas as pd
 
 from did.estimators.base import Panel
 from did.estimators.ldv import lag_matrix
@@ -96,8 +95,8 @@ def fewest_rows(block: np.ndarray) -> np.ndarray:
     return size[:n_rows, None] * axes[:n_rows]
 
 
-def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.ndarray) -> pd.DataFrame:
-    """Return the sums every statistic is made of, one row per assignment after a first row for the observed one.
+def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the sums every statistic is made of, (assignments + 1,) each, the first of the observed one.
 
     numerator f'y, denominator f'f, variance the sum of squared scores; ``own`` and v0 are numerator and variance for
     the outcome less the observed estimate x observed treatment; overlap f'(observed f), and v1 and v2 such that a
@@ -121,16 +120,16 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
         centred = product - estimate * cross
         score_left = centred - centred.sum(axis=0) / safe * square
         per_effect = cross - cross.sum(axis=0) / safe * square
-        variance = (score**2).sum(axis=0)
+        variance, v0, v1, v2 = (np.einsum("cd,cd->d", *pair) for pair in (
+            (score, score), (score_left, score_left), (score_left, per_effect), (per_effect, per_effect)))
         size = np.abs(product).sum(axis=0) + np.abs(found) * denominator
         blocks.append({
             "numerator": product.sum(axis=0), "denominator": denominator, "variance": variance,
-            "own": centred.sum(axis=0), "overlap": cross.sum(axis=0), "v0": (score_left**2).sum(axis=0),
-            "v1": (score_left * per_effect).sum(axis=0), "v2": (per_effect**2).sum(axis=0),
+            "own": centred.sum(axis=0), "overlap": cross.sum(axis=0), "v0": v0, "v1": v1, "v2": v2,
             "identified": identified, "varies": identified & (
                 np.sqrt(variance) > np.maximum(CANCELLED * size, cells.rounding * np.sqrt(denominator))),
         })
-    return pd.DataFrame({name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}, copy=False)
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 def by_cluster(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -68,11 +68,13 @@ class _Found:
 
 
 def synthetic_errors(panel: Panel, method: str, *, level: str = "unit", draws: int = 199, seed: int = 20170601,
-                     confidence: float = 0.95, options: Mapping[str, object] | None = None) -> pd.DataFrame:
+                     confidence: float = 0.95, options: Mapping[str, object] | None = None,
+                     fitted: Result | None = None) -> pd.DataFrame:
     """Return the estimates of `did.estimators.synthetic_did` with errors by ``method``, one row for each parameter.
 
-    ``options`` are keyword arguments of its `estimate` (variant, estimands, covariates, level, combine); clusters of
-    ``level`` are drawn, left out or given the places of others as a whole. Methods:
+    ``options`` are keyword arguments of its `estimate` (variant, estimands, covariates, level, combine), ``fitted``
+    what it gave with them, where that is known; clusters of ``level`` are drawn, left out or given the places of others
+    as a whole. Methods:
 
     - ``placebo``: never-treated clusters take the places of the treated ones, each near in size
       (`did.inference.calibration.near_in_size`), with their onsets, against the never-treated units that are left;
@@ -104,9 +106,10 @@ def synthetic_errors(panel: Panel, method: str, *, level: str = "unit", draws: i
         raise DidError(f"synthetic errors: draws: expected 19 or more; found {draws}; ask for more")
     if not 0 < confidence < 1:
         raise DidError(f"synthetic errors: confidence: expected a share between 0 and 1; found {confidence}; use 0.95")
-    panel, unit = panel.scaled()
     given: dict[str, Any] = dict(options or {})
-    result = estimate(panel, **given)
+    result = estimate(panel, **given) if fitted is None else fitted
+    panel, unit = panel.scaled()
+    result = dataclasses.replace(result, estimate=result.estimate / unit)   # a power of two: nothing is rounded
     data = study(panel, given.get("variant", "synthetic_did"), given.get("level", "unit"),
                  given.get("combine", "mean"), list(given.get("covariates", ())))
     estimands = result.parameters["estimand"].unique().tolist()

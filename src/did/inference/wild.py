@@ -17,7 +17,7 @@ needs no further fit. Inner products are weighted by the regression weights thro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from itertools import product
 from math import comb
@@ -43,8 +43,8 @@ ENUMERATED = 12
 TIED = 1e-8
 # A draw has no statistic when its variance is below this share of what the clusters' products add up to.
 VANISHED = 1e-14
-# Numbers of one block of draws, few enough to stay near the processor.
-BLOCK = 100_000
+# Numbers of one block of draws, few enough to stay near the processor, and of all that are kept for the next estimator.
+BLOCK, KEPT = 100_000, 1_000_000
 # Where the ends of an interval are looked for, in standard errors from the estimate, and how often the step is halved.
 STEPS = np.concatenate([np.arange(0.0, 10.0, 0.5), np.geomspace(10.0, 10_000.0, 11)])
 HALVINGS = 30
@@ -293,19 +293,17 @@ def _draw(kernels: dict[int, _Kernel], n_clusters: int, weights: str, draws: int
     blocks: Iterable[np.ndarray]
     if _enumerates(weights, n_clusters):
         blocks = [np.array([(1.0, *signs) for signs in product((1.0, -1.0), repeat=n_clusters - 1)])]
-    elif draws * n_clusters <= BLOCK:
-        blocks = [_same_multipliers(draws, n_clusters, weights, seed)]
+    elif draws * n_clusters <= KEPT:
+        blocks = _same_blocks(draws, n_clusters, weights, seed)
     else:
-        generator, step = np.random.default_rng(seed), max(1, BLOCK // n_clusters)
-        blocks = (_multipliers(generator, (min(step, draws - start), n_clusters), weights)
-                  for start in range(0, draws, step))
+        blocks = _blocks(draws, n_clusters, weights, seed)
     # From units of the coefficient to standard errors.
     numerators = {at: kernel.numerator / [[kernel.spread], [1.0]] for at, kernel in kernels.items()}
     scores = {at: kernel.scores / [[[kernel.spread]], [[1.0]]] for at, kernel in kernels.items()}
     parts: dict[int, list[np.ndarray]] = {at: [] for at in kernels}
     for multipliers in blocks:
         for at in kernels:
-            first, second = (multipliers @ part.T for part in scores[at])
+            first, second = np.hsplit(multipliers @ scores[at].reshape(-1, scores[at].shape[-1]).T, 2)
             squares = [np.einsum("dg,dg->d", *pair) for pair in ((first, first), (first, second), (second, second))]
             parts[at].append(np.stack([*(numerators[at] @ multipliers.T), *squares]))
     return {at: _Draws.of(*np.concatenate(parts[at], axis=1), size=(scores[at] ** 2).sum(axis=(1, 2)))
@@ -313,9 +311,16 @@ def _draw(kernels: dict[int, _Kernel], n_clusters: int, weights: str, draws: int
 
 
 @lru_cache(2)
-def _same_multipliers(draws: int, n_clusters: int, weights: str, seed: int) -> np.ndarray:
-    """One block of multipliers, the same for every estimator of a panel."""
-    return _multipliers(np.random.default_rng(seed), (draws, n_clusters), weights)
+def _same_blocks(draws: int, n_clusters: int, weights: str, seed: int) -> list[np.ndarray]:
+    """`_blocks`, the same for every estimator of a panel."""
+    return list(_blocks(draws, n_clusters, weights, seed))
+
+
+def _blocks(draws: int, n_clusters: int, weights: str, seed: int) -> Iterator[np.ndarray]:
+    """Yield the multipliers of all draws, a block at a time."""
+    generator, step = np.random.default_rng(seed), max(1, BLOCK // n_clusters)
+    for start in range(0, draws, step):
+        yield _multipliers(generator, (min(step, draws - start), n_clusters), weights)
 
 
 def _multipliers(generator: np.random.Generator, shape: tuple[int, int], weights: str) -> np.ndarray:

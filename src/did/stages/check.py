@@ -23,11 +23,10 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     sample. Raises DidError for a mistake in the claims file, a table that is missing, and an estimate that differs from
     that of the second program by more than `evidence.second_program` of the evaluation, naming it.
     """
-    panels = tables.read("panel", paths.panel(indicator))
-    estimates = tables.read("estimates", paths.estimates(indicator))
     specification = evaluation.default_specification
-    frame = panels.loc[panels["specification"] == specification]
-    ours = estimates.loc[estimates["specification"].eq(specification) & estimates["cluster"].eq(evaluation.clusters[0])]
+    frame = tables.read("panel", paths.panel(indicator), specification=[specification])
+    ours = tables.read("estimates", paths.estimates(indicator), specification=[specification],
+                       cluster=[evaluation.clusters[0]])
     keys = {"indicator": indicator, "specification": specification}
     cells = dict.fromkeys(cell[:2] for cell in leading_cells(indicator, specification, evaluation))
     found = [second_opinion(of_sample(frame, sample, evaluation),
@@ -36,7 +35,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
              .assign(**keys, sample=sample, treatment=treatment) for sample, treatment in cells]
     table = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
     table = table.reindex(columns=list(tables.SCHEMAS["second_opinion"].columns))
-    table["is_synthetic"] = bool(panels["is_synthetic"].any())
+    table["is_synthetic"] = bool(frame["is_synthetic"].any())
     tables.write("second_opinion", table, paths.second_opinion(indicator))
     done = table.loc[table["status"].eq("done")]
     if done.empty:

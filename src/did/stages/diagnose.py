@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from did.areas import waves
@@ -19,7 +20,7 @@ from did.diagnostics.few_clusters import event_wild_rows, few_cluster_rows
 from did.diagnostics.group_time_pretest import pretest
 from did.diagnostics.group_trends import group_trends
 from did.diagnostics.imputation_leads import imputation_leads
-from did.diagnostics.other_assumptions import donor_weights, other_assumption_rows
+from did.diagnostics.other_assumptions import donor_weights, other_assumption_rows, synthetic_result
 from did.diagnostics.placebo_in_time import placebo_in_time
 from did.diagnostics.pretest_power import pretest_power_rows
 from did.diagnostics.pretrends import leads_of, pretrend_rows, recommendation
@@ -30,7 +31,7 @@ from did.diagnostics.spillovers import spillover_rows
 from did.errors import DidError
 from did.estimators import entry, estimate
 from did.estimators.aggregation import aggregate
-from did.estimators.base import PERIODS_PER_YEAR, Panel
+from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
 from did.estimators.decomposition import decompose, shares
 from did.estimators.registry import COHORT_PERIOD, EVENT_TIME, LAGS, ONE_EFFECT
 from did.estimators.shipped import unobserved_before
@@ -62,12 +63,14 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     estimators for waves from their own dates is under the first specification that has them. A diagnostic that does not
     apply is a row with status ``skipped`` and its reason. Raises DidError for a panel the tests cannot use at all.
     """
-    panels = tables.read("panel", paths.panel(indicator))
+    staggered = staggered_specification(evaluation)
+    panels = tables.read("panel", paths.panel(indicator),
+                         specification=[evaluation.default_specification, *([staggered] if staggered else [])])
     synthetic = bool(panels["is_synthetic"].any())
     settings = load_indicator(indicator, evaluation.indicators_folder)
     frame = panels.loc[panels["specification"] == evaluation.default_specification]
     claimed = claimed_cells(indicator, evaluation)
-    found, trends = [], []
+    found, trends = [], []   # of `found` each part with what is the same in all its rows
     for sample in evaluation.samples:
         keys = {"indicator": indicator, "specification": evaluation.default_specification, "sample": sample,
                 "is_synthetic": synthetic}
@@ -79,19 +82,19 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             if sample == evaluation.sample:
                 rows += _about_design(panel, evaluation)
                 if treatment == evaluation.treatments[0]:
-                    weights = donor_weights(panel).assign(**keys)
+                    weighted = synthetic_result(panel)
+                    weights = donor_weights(panel, weighted).assign(**keys)
                     rows += [recommendation(rows[0], panel, settings.published_estimator),
                              *([bracketing_rows(panel, seed=evaluation.seed)] if _has_lags(evaluation) else []),
-                             _about_assumptions(panel, frame, evaluation),
+                             _about_assumptions(panel, frame, evaluation, weighted),
                              _about_sampling(panel, frame, settings, evaluation),
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
             names = [name for *cell, name in claimed if cell == [sample, treatment]]
             if [sample, treatment] != [evaluation.sample, evaluation.treatments[0]]:
                 rows += _for_evidence(panel, frame, [name for name in names if entry(name).kind == ONE_EFFECT],
                                       settings, evaluation)
-            found.append(_one_table(rows).assign(**keys))
+            found += [(keys, each) for each in rows]
         trends.append(group_trends(of_treatment["binary"]).assign(**keys))
-    staggered = staggered_specification(evaluation)
     if staggered:
         panel = panel_of(
             panels.loc[panels["specification"] == staggered],
@@ -100,8 +103,9 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             evaluation,
         )
         about = _about_staggered(panel, evaluation.staggered_estimators, evaluation.seed)
-        found.append(_one_table(about).assign(indicator=indicator, specification=staggered, sample=evaluation.sample,
-                                              is_synthetic=synthetic))
+        keys = {"indicator": indicator, "specification": staggered, "sample": evaluation.sample,
+                "is_synthetic": synthetic}
+        found += [(keys, each) for each in about]
     diagnostics = _one_table(found)
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))
     tables.write("trends", pd.concat(trends, ignore_index=True), paths.trends(indicator))
@@ -110,8 +114,11 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     return f"{indicator}: {len(diagnostics)} diagnostics, {n_skipped} of them skipped with a reason"
 
 
-def _one_table(found: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([rows for rows in found if len(rows)], ignore_index=True).astype({"reason": "str"})
+def _one_table(found: Sequence[tuple[Mapping[str, object], pd.DataFrame]]) -> pd.DataFrame:
+    parts = [(keys, rows) for keys, rows in found if len(rows)]
+    lengths = [len(rows) for _, rows in parts]
+    same = {name: np.repeat([keys[name] for keys, _ in parts], lengths) for name in parts[0][0]}
+    return pd.concat([rows for _, rows in parts], ignore_index=True).assign(**same)
 
 
 def _for_evidence(panel: Panel, frame: pd.DataFrame, names: Sequence[str], indicator: Indicator,
@@ -170,14 +177,15 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
     return rows
 
 
-def _about_assumptions(panel: Panel, frame: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
+def _about_assumptions(panel: Panel, frame: pd.DataFrame, evaluation: Evaluation,
+                       weighted: Result | None) -> pd.DataFrame:
     """The estimate under other assumptions; as counts where the outcome was published with them."""
     counts = None
     if frame["numerator"].notna().all() and frame["weight"].notna().all():
         counts = panel_of(frame.assign(outcome=frame["numerator"]), evaluation.sample, "binary", evaluation,
                           weight="weight")
     lags = evaluation.specifications[evaluation.default_specification].lags
-    return other_assumption_rows(panel, counts, lags=lags, seed=evaluation.seed)
+    return other_assumption_rows(panel, counts, lags=lags, seed=evaluation.seed, synthetic=weighted)
 
 
 def _about_sampling(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> pd.DataFrame:

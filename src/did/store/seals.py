@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -16,8 +16,6 @@ from did.store.provenance import atomic, versions
 SEAL = b"sha256 of this file with zeros here: "
 UNSEALED = b"0" * 64
 MADE_BY = b"did made by"
-# Rows from which texts are read each once.
-MANY = 10_000
 
 
 def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
@@ -54,31 +52,26 @@ def made_by(path: str | Path) -> dict[str, str]:
     return json.loads((parquet.read_schema(path).metadata or {}).get(MADE_BY, b"{}"))
 
 
-def read(path: str | Path, again: str) -> tuple[pd.DataFrame, Mapping[bytes, bytes]]:
-    """Return the frame at ``path`` and its metadata.
+def read(path: str | Path, again: str, only: Mapping[str, Collection[str]] = MappingProxyType({})
+         ) -> tuple[pd.DataFrame, Mapping[bytes, bytes]]:
+    """Return the frame at ``path``, of its rows those with one of the texts ``only`` of a column, and its metadata.
 
     Raises DidError if a single byte is not as it was written; ``again`` says what makes the file again.
     """
-    from pyarrow import parquet
+    import pyarrow
+    from pyarrow import compute, parquet
 
     content = Path(path).read_bytes()
     if not _is_sealed(content):
         raise DidError(f"{path}: expected the table as it was written; found bytes that were changed since; run again: "
                        f"{again} makes it again")
-    about = parquet.read_metadata(io.BytesIO(content))
-    frame = _of_many_rows(content) if about.num_rows > MANY else pd.read_parquet(io.BytesIO(content))
-    return frame, about.schema.to_arrow_schema().metadata or {}
-
-
-def _of_many_rows(content: bytes) -> pd.DataFrame:
-    """What `pandas.read_parquet` gives, with one Python object for all cells of a column that hold the same text: an
-    object for each cell would take longer than all else."""
-    import pyarrow
-    from pyarrow import parquet
-
-    texts = [field.name for field in parquet.read_schema(io.BytesIO(content)) if pyarrow.types.is_string(field.type)]
-    frame = parquet.read_table(io.BytesIO(content), read_dictionary=texts).to_pandas()
-    return frame.astype(dict.fromkeys(texts, "str"))
+    schema = parquet.read_schema(pyarrow.BufferReader(content))
+    # Each different text is read once, and those of rows that are not wanted not at all.
+    numbered = [field.name for field in schema if pyarrow.types.is_string(field.type)]
+    table = parquet.ParquetFile(pyarrow.BufferReader(content), read_dictionary=numbered).read(use_threads=False)
+    for name, values in only.items():
+        table = table.filter(compute.is_in(table[name], pyarrow.array(values)))
+    return table.cast(schema).to_pandas(use_threads=False), schema.metadata or {}
 
 
 def _is_sealed(content: bytes) -> bool:

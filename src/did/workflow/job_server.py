@@ -98,6 +98,7 @@ def serve(run: Callable[[list[str]], None], address: str, parent: int, config: s
     import importlib
 
     from did.errors import DidError
+    from did.project.claims import load_claims
     from did.project.loading import load_evaluation, load_indicator
     from did.store.provenance import versions
 
@@ -114,6 +115,7 @@ def serve(run: Callable[[list[str]], None], address: str, parent: int, config: s
             evaluation = load_evaluation(config)
             geographies = {load_indicator(name, evaluation.indicators_folder).geography: evaluation.reference
                            for name in evaluation.indicators}
+            load_claims(evaluation.published)
     for name in PRELOAD:
         if os.getppid() != parent:
             return

@@ -32,8 +32,8 @@ ANGLES = 720
 # Newton steps at most, and the share of a number below which a step is rounding.
 NEWTON_STEPS, CLOSE = 12, 1e-15
 GRID = 201
-# An end is looked for among so many values at a time, so often: as far as a number goes.
-SPLITS, ROUNDS = 32, 10
+# An end is looked for among so many values at a time, so often: to 1e-12 of the first stage's interval.
+SPLITS, ROUNDS = 32, 7
 SAME = 1e-9
 
 
