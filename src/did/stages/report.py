@@ -16,7 +16,7 @@ from did.report.content.describe import effect_unit, source_line, sources_of
 from did.report.content.evaluation_facts import front_facts, largest_dose, members, run_answer, stage_tables
 from did.report.content.evidence_rows import evidence_rows
 from did.report.content.facts import only
-from did.report.figures.evidence import evidence_figure
+from did.report.figures.forest import evidence_figure
 from did.report.figures.style import Frame
 from did.report.pages.report import Report, report_html
 from did.report.writers.figure_files import gather

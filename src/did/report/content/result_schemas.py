@@ -66,21 +66,18 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
         "a coefficient drawn", "treatment sample indicator cluster unit group kind words estimate ci_low ci_high "
         "smallest largest is_synthetic", _LINE),
     "tables/figures.csv: event_study_*": (
-        "an effect at an event time", "indicator specification sample treatment estimator event_time cluster estimate "
-        f"{ERRORS} band_low band_high p_value {SIZES} state few_treated note is_synthetic", {}),
-    "tables/figures.csv: estimators_*": (
-        "an effect at an event time, or their average, with waves by date", "indicator specification estimator "
-                                                                            "estimand "
-        f"event_time cluster estimate {ERRORS} band_low band_high published_value {SIZES} note is_synthetic", {}),
+        "an effect at an event time, or their average", "indicator specification sample treatment estimator estimand "
+        f"event_time cluster estimate {ERRORS} band_low band_high p_value {SIZES} state few_treated note "
+        "published_value is_synthetic", {}),
     "tables/figures.csv: trends_*": (
-        "a group's mean in a period", "sample period group observed_mean linear_trend n_units is_synthetic", {
-            "observed_mean": ("mean outcome of the group", "unit of the outcome", "no figure in the period"),
-            "linear_trend": ("its fit by the linear-trends model", "unit of the outcome", "no fit")}),
-    "tables/figures.csv: series_*": (
-        "a wave's mean in a period", "period wave first_treated counts_as mean n_units is_synthetic", {
+        "a group's or a wave's mean in a period",
+        "series sample line wave first_treated counts_as period mean n_units is_synthetic", {
+            "series": ("observed, linear_trend (its fit by that model) or wave", CODE, NEVER),
+            "sample": ("the evaluation's sample that the mean is of", CODE, "the row is of waves"),
+            "line": ("treated or comparison: the lines of a pane", CODE, NEVER),
             "wave": ("wave; units of one wave with different dates are separate", COUNT, "units in no wave"),
-            "first_treated": ("its first treated period", "ISO period", "never, or no date is known"),
-            "counts_as": ("treated or comparison under the reported specification", CODE, NEVER),
+            "first_treated": ("first treated period of the wave, or of all", "ISO period", "never, or none is known"),
+            "counts_as": ("treated or comparison under the reported specification", CODE, "the row is of no wave"),
             "mean": ("mean outcome of its units", "unit of the outcome", "no figure in the period"),
             "n_units": ("units observed in the period", COUNT, NEVER)}),
     **dict.fromkeys(("tables/figures.csv: evidence_*", "tables/figures.csv: answer"), (

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from did.errors import DidError
 from did.report.figures import key, style
-from did.report.figures.over_time import time_axis
+from did.report.figures.means import time_axis
 from did.report.figures.style import Frame
 from did.words import count, period_name, plural
 
@@ -80,24 +80,24 @@ def timing(rows: pd.DataFrame, frame: Frame, *, periods: list[str]) -> list[Path
     figure, bottom = style.page(deep + 0.75 + len(entries) * key.ROW, frame)
     axes = style.add_axes(figure, left, bottom + 0.35, width, deep)
     axes.set(xlim=(-0.5, len(periods) - 0.5), ylim=(deep, 0), yticks=[])
-    first = pd.Period(periods[0])
+    times = [pd.Period(period) for period in periods]
     key.draw_key(figure, entries, bottom + 0.35 + deep + 0.35)
-    _write(axes, width + right, -0.12, units, width, bold=True)
+    style.write_beside(axes, width + right, -0.12, units, right=True, bold=True)
     y = 0.0
     for ((role, _, _), block), each, head in zip(blocks, lines, heads, strict=True):
-        _write(axes, -left + style.EDGE, y + 0.62 * BETWEEN, head, width, bold=True, right=False)
+        style.write_beside(axes, style.EDGE - left, y + 0.62 * BETWEEN, head, bold=True)
         y += BETWEEN
         at = block["first"].iloc[0]
-        start = len(periods) if pd.isna(at) else min(max(pd.Period(at).ordinal - first.ordinal, 0), len(periods))
+        start = len(periods) if pd.isna(at) else min(max(pd.Period(at).ordinal - times[0].ordinal, 0), len(periods))
         for name, n in each:
             for begin, end, colour in ((0, start, "before" if role == TREATED else COMPARED),
                                        (start, len(periods), role)):
                 axes.broken_barh([(begin - 0.5, end - begin)], (y + 0.16 * ROW, 0.68 * ROW),
                                  facecolor=STRETCHES[colour][0], edgecolor="none")
-            _write(axes, -0.1, y + ROW / 2, style.shortened(name, NAMES), width)
-            _write(axes, width + right, y + ROW / 2, count(n), width)
+            style.write_beside(axes, -0.1, y + ROW / 2, style.shortened(name, NAMES), right=True)
+            style.write_beside(axes, width + right, y + ROW / 2, count(n), right=True)
             y += ROW
-    time_axis(axes, periods, start=first.ordinal)
+    time_axis(axes, times, start=times[0].ordinal)
     said = [f"{head}: {', '.join(f'{name} ({count(n)})' for name, n in each)}." for head, each in zip(heads, lines,
                                                                                                     strict=True)]
     return style.save(figure, frame, f"Bars of who is treated when, with the number of {frame.units}. {frame.title}. "
@@ -127,9 +127,3 @@ def _stretches(rows: pd.DataFrame, periods: list[str]) -> list[str]:
     there = {TREATED: (rows["role"].eq(TREATED) & inside).any(), "before": rows["role"].eq(TREATED).any(),
              LATER: (rows["role"].eq(LATER) & inside).any(), COMPARED: rows["role"].isin([LATER, COMPARED]).any()}
     return [name for name in STRETCHES if there[name]]
-
-
-def _write(axes: Axes, x: float, y: float, text: str, width: float, *, bold: bool = False, right: bool = True) -> None:
-    """Write ``text`` at ``x`` inches from the left of the axes and at height ``y`` of its scale."""
-    axes.text(x / width, y, text, transform=axes.get_yaxis_transform(), va="center", ha="right" if right else "left",
-              fontproperties=style.font(bold=bold))

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pandas as pd
 
-from did.estimators import entries
 from did.project import result_files
 from did.project.config import Evaluation
 from did.project.indicator import Indicator
@@ -38,10 +37,8 @@ from did.words import listed
 # Figures of an outcome by the beginning of their names, in the order shown, and what they show.
 FIGURES = {
     "evidence": "The evidence at a glance",
-    "trends": "Means of the treated and the comparison {units}",
-    "series": "Means of each wave",
-    result_files.EVENT_STUDY: "By time since onset",
-    "estimators": "Estimators side by side",
+    "trends": "Means of the treated, the comparison and each wave",
+    result_files.EVENT_STUDY: "By time since onset, estimators side by side",
     "specification": "Every specification",
     "timing": "Who is treated when",
 }
@@ -60,9 +57,8 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     verdicts = tables["verdicts"]
     judged = set(verdicts.loc[verdicts["estimate"].notna(), "target"])
     # The evidence on a family's headline is before the annex.
-    shown = [(each, _caption(each, prefix, facts)) for prefix in FIGURES for each in figures
-             if each == f"{prefix}_{name}" or (each.startswith(f"{prefix}_{name}_") and
-                                               each.removeprefix(f"{prefix}_{name}_") in {*facts.samples, *entries()})]
+    first, *more = [picture(paths, f"{prefix}_{name}", caption=f"{facts.outcomes[facts.total]}. {words}")
+                    for prefix, words in FIGURES.items() if f"{prefix}_{name}" in figures]
     files = listed(f"{source.title} ({source.publisher})" for source in used([indicator], sources))
     return html_of(
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
@@ -70,8 +66,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
         evidence=evidence_tables(facts, tables).items(), claims=_claims(claims, facts, judged),
         groups=outcome_tables(facts, {**tables, "reproduction": claims}),
         panel=panel_sentence(tables["estimates"], facts),
-        first=[picture(paths, each, caption=caption) for each, caption in shown[:1] if not is_headline],
-        pictures=[picture(paths, each, caption=caption) for each, caption in shown[1:]],
+        first=[] if is_headline else [first], pictures=more,
         area_audit=area_audit_table(tables["area_audit"], facts),
         comes_from=Sentence("The figures come from {files}. In the tables its rows have the indicator {indicator}; "
                             "the command did trace {indicator} goes from a number down to a cell of a file.",
@@ -86,13 +81,6 @@ def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> Table 
     return replace(table, name=f"claims-{facts.total}", links=[
         f"#trace-{claim}" if claim in judged else "" for claim in table.rows["claim"]],
         caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")
-
-
-def _caption(name: str, prefix: str, facts: Facts) -> str:
-    words = f"{facts.outcomes[facts.total]}. {FIGURES[prefix].format(units=facts.units)}"
-    called = dict(facts.samples) | {estimator: each.running for estimator, each in entries().items()}
-    of = called.get(name.removeprefix(f"{prefix}_{facts.total}_"), "")
-    return f"{words}, {of}" if of else words
 
 
 def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, Facts], *, reproduction: pd.DataFrame,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from did.project.registry import Source
+from did.report.content.describe import source_lines
 from did.report.content.facts import Facts, Front
 from did.report.content.names import Names
 from did.report.content.published import NUMBERS, claims_table
@@ -107,14 +108,13 @@ def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source]
     """Return the cover: what the workbook is, the dates of its data, whose they are, and what the notes say."""
     periods = [f"{facts.title}: {period_name(facts.first)} to {period_name(facts.last)}; treated from "
                f"{period_name(facts.onset)}." for facts in pages]
-    known = [f"{each.title}: {each.publisher}, {each.licence}, {each.landing_page}" for each in sources.values()]
     lost = [f"{title}: {outcomes}. {why}" for title, outcomes, why in front.unavailable]
     sections = {
         "What this is": [front.question, "Estimates by difference-in-differences and related methods for "
                          f"{front.place}, treated from {period_name(front.onset)}, with their diagnostics"
                          f"{', alongside what was published' if front.n_published else ''}."],
         "Dates of the data": periods,
-        "Sources": known,
+        "Sources": source_lines(sources.values()),
         "Published evaluation": [front.citation or "None is named."],
         **({"Not available in this run": lost} if lost else {}),
         "How to read it": [
