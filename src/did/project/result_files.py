@@ -72,10 +72,10 @@ def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str,
 def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
     """Names of an indicator's figures, without folder and ending, in the order of its section in the report: the
     evidence, means over time, effects by time since onset where an estimator has them and, if it is one of the
-    ``headlines``, the specification curve and who was treated when."""
+    ``headlines``, the specification curve."""
     over_time = staggered_specification(evaluation) or any(entry(name).over_time for name in evaluation.estimators)
     names = ["evidence", "trends", *([EVENT_STUDY] if over_time else []),
-             *(["specification", "timing"] if indicator in headlines else [])]
+             *(["specification"] if indicator in headlines else [])]
     return [f"{name}_{indicator}" for name in names]
 
 

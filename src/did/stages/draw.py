@@ -8,7 +8,6 @@ from functools import cached_property
 
 import pandas as pd
 
-from did.areas import waves
 from did.errors import one_of
 from did.estimators import entry
 from did.estimators.base import PERIODS_PER_YEAR
@@ -19,8 +18,16 @@ from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import margin_decimals
-from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, span, subtitle
-from did.report.content.evaluation_facts import family_facts, outcome_facts, stage_tables
+from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
+from did.report.content.evaluation_facts import (
+    family_facts,
+    later_onsets,
+    outcome_facts,
+    panel_of,
+    stage_tables,
+    systems_of,
+    timing,
+)
 from did.report.content.evidence_rows import evidence_rows, leading
 from did.report.content.facts import PERIODS, averaged_by, estimator_name, only, own_dates_names, samples_of
 from did.report.figures.event_time import effects_by_event_time, treated_words
@@ -29,11 +36,10 @@ from did.report.figures.key import Published
 from did.report.figures.means import means_over_time, trend_rows, trend_words, wave_rows
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
 from did.report.figures.style import Frame
-from did.report.figures.timing import timing, timing_rows
 from did.report.pages.section import section_html
 from did.store import tables
 from did.store.provenance import write_text
-from did.words import count, period_name, plural, singular
+from did.words import plural, singular
 
 READ = ("estimates", "diagnostics", "area_audit", "specifications", "trends", "weights", "headline", "verdicts",
         "evidence", "evidence_items")
@@ -60,11 +66,11 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     facts = family_facts(indicator.family, evaluation, without=without)
     weights = frames["weights"]
     frames["weights"] = weights.assign(label=weights["label"].mask(
-        weights["level"].eq("system"), weights["label"].replace(outcome.systems)))
+        weights["level"].eq("system"), weights["label"].replace(systems_of(indicator, evaluation))))
     write_text(paths.section(name), section_html(
         indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
         tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
-        is_headline=facts.total == name))
+        timing=timing(indicator, evaluation, outcome.panel) if facts.total == name else None))
     return f"{name}: {plural(len(figures), 'figure')}"
 
 
@@ -92,26 +98,14 @@ class Outcome:
     @cached_property
     def panel(self) -> pd.DataFrame:
         """The panel under the reported specification."""
-        panel = tables.read("panel", self.paths.panel(self.indicator.id))
-        return panel.loc[panel["specification"].eq(self.evaluation.default_specification)]
+        return panel_of(self.indicator, self.evaluation, self.paths)
 
-    @cached_property
-    def systems(self) -> dict[str, str]:
-        """System -> its name."""
-        table = waves.systems(self.evaluation, self.indicator.geography)
-        return dict(zip(table["system"], table["system_name"], strict=True))
-
-    def later_onsets(self) -> dict[int, str]:
-        """Wave -> its first treated period, of every wave with a date."""
-        return {wave: str(self.indicator.onset(month)) for wave, month in self.evaluation.waves.onsets.items()}
-
-    def frame(self, stem: str, words: str, *, unit: str | None = None, about: str = "") -> Frame:
-        """Around a figure of effects, or of values in ``unit``, whose title goes on with ``words``; ``about``: a
-        subtitle other than measure, place and period."""
+    def frame(self, stem: str, words: str, unit: str = "") -> Frame:
+        """Around a figure of effects, or of values in ``unit``, whose title goes on with ``words``."""
         indicator, evaluation = self.indicator, self.evaluation
-        unit = effect_unit(indicator, evaluation) if unit is None else unit
+        unit = unit or effect_unit(indicator, evaluation)
         return Frame(self.paths.drawn / f"{stem}_{indicator.id}", f"{indicator.title}: {words}",
-                     about or subtitle(unit, indicator, evaluation), self.source, evaluation.units, unit,
+                     subtitle(unit, indicator, evaluation), self.source, evaluation.units, unit,
                      pictures=self.paths.pictures)
 
     def published(self, frame: Frame) -> tuple[Published | None, Frame]:
@@ -142,13 +136,13 @@ def _trends(outcome: Outcome) -> None:
     since = onset(indicator, evaluation)
     trends = outcome.tables["trends"]
     test = only(outcome.leading("diagnostics"), sample=sample, diagnostic="linear_pretrend", treatment="binary")
-    frame = outcome.frame("trends", "means over time", unit=measure(indicator, evaluation)).marked(trends)
+    frame = outcome.frame("trends", "means over time", measure(indicator, evaluation)).marked(trends)
     if test is not None:
         level = evaluation.clusters[-1]
         frame = frame.saying(trend_words(test, since, singular(evaluation.units) if level == "unit" else level))
     rows = [trend_rows(trends, since)]
     if result_files.staggered_specification(evaluation):
-        rows.append(wave_rows(outcome.panel, outcome.later_onsets()))
+        rows.append(wave_rows(outcome.panel, later_onsets(indicator, evaluation)))
     means_over_time(pd.concat(rows, ignore_index=True), frame, sample=sample)
 
 
@@ -196,20 +190,6 @@ def _specifications(outcome: Outcome) -> None:
                         reported=reported | {"estimator": indicator.published_estimator})
 
 
-def _timing(outcome: Outcome) -> None:
-    """Who is treated when under the reported specification, and how much of the panel is missing."""
-    evaluation, indicator, panel = outcome.evaluation, outcome.indicator, outcome.panel
-    periods = [str(period) for period in pd.period_range(*span(indicator, evaluation), freq=indicator.frequency)]
-    cells = panel["unit"].nunique() * len(periods)
-    lost = cells - int(panel["outcome"].notna().sum())
-    each = f"{singular(evaluation.units)} and {PERIODS[indicator.frequency]}"
-    said = (f"No figure for {count(lost)} of {count(cells)} pairs of {each}." if lost
-            else f"There is a figure for every {each}.")
-    about = f"{evaluation.place}, {period_name(periods[0])} to {period_name(periods[-1])}. {said}"
-    timing(timing_rows(panel, outcome.later_onsets(), outcome.systems),
-           outcome.frame("timing", "who is treated when", unit="", about=about).marked(panel), periods=periods)
-
-
 # Beginning of the names of figures -> what draws them.
 DRAWN = {"evidence": _evidence, "trends": _trends, result_files.EVENT_STUDY: _event_study,
-         "specification": _specifications, "timing": _timing}
+         "specification": _specifications}

@@ -13,7 +13,15 @@ from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, margin_decimals
 from did.report.content.describe import effect_unit, source_line, sources_of
-from did.report.content.evaluation_facts import front_facts, largest_dose, members, run_answer, stage_tables
+from did.report.content.evaluation_facts import (
+    front_facts,
+    largest_dose,
+    members,
+    panel_of,
+    run_answer,
+    stage_tables,
+    timing,
+)
 from did.report.content.evidence_rows import evidence_rows
 from did.report.content.facts import only
 from did.report.figures.forest import evidence_figure
@@ -43,7 +51,9 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     frames["estimates"] = frames["estimates"].loc[frames["estimates"]["estimand"].eq("overall")]
     frames["reproduction"] = tables.read("reproduction", paths.reproduction)
     front = replace(front_facts(evaluation, without=without, paths=paths), contact=evaluation.contact)
-    families = {family: replace(facts, largest_dose=largest_dose(facts.total, evaluation, paths))
+    panels = {facts.total: panel_of(indicators[facts.total], evaluation, paths) for facts in front.families}
+    families = {family: replace(facts, largest_dose=largest_dose(indicators[facts.total], evaluation,
+                                                                 panels[facts.total]))
                 for family, facts in zip(result_files.families(evaluation, without), front.families, strict=True)}
     answer = run_answer(evaluation, paths, without)
     _draw(answer, evaluation, paths)
@@ -53,10 +63,12 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
         "summary.md.j2", front=front, first=answer.texts, synthetic=synthetic, purposes=result_files.PURPOSES))
     computed = together(seals.made_by(getattr(paths, table)(name)) for name in indicators
                         for table in ("estimates", "diagnostics", "headline"))
+    first = min(front.families, key=lambda facts: answer.place(facts.outcomes)).total
     page = report_html(Report(
         evaluation=evaluation, front=front, families=families, sources=sources_of(indicators.values(), evaluation),
         units={name: effect_unit(each, evaluation) for name, each in indicators.items()}, tables=frames,
         versions=computed, paths=paths, answer=answer, links=LINKS,
+        timing=timing(indicators[first], evaluation, panels[first]),
         traces=traces(indicators, frames["estimates"], evaluation, paths)))
     write_text(paths.results / result_files.REPORT, page)
     return f"{paths.results / result_files.REPORT}: {len(page.encode()) / 1e6:.1f} MB"

@@ -20,6 +20,8 @@ from did.report.content.answer import Answer, Names, answer
 from did.report.content.describe import effect_unit, measure, onset, source_lines, sources_of, span, used
 from did.report.content.facts import Facts, Front, LargestDose, levels, samples_of, treatments_of
 from did.report.content.notes import annotated
+from did.report.content.table import Table
+from did.report.content.timing import timing_table
 from did.store import tables
 from did.words import listed
 
@@ -116,19 +118,37 @@ def run_answer(evaluation: Evaluation, paths: Paths, without: Collection[str] = 
     return answer(tables.read("verdicts", paths.answers), evidence, answer_names(evaluation, without))
 
 
-def largest_dose(indicator: str, evaluation: Evaluation, paths: Paths) -> LargestDose | None:
-    """Return the systems with the largest dose of an indicator's treated units under the reported specification.
+def panel_of(indicator: Indicator, evaluation: Evaluation, paths: Paths) -> pd.DataFrame:
+    """Return the panel under the reported specification. Raises DidError if it is missing."""
+    panel = tables.read("panel", paths.panel(indicator.id))
+    return panel.loc[panel["specification"].eq(evaluation.default_specification)]
 
-    None if no treated unit has a dose. Raises DidError if the panel is missing.
-    """
-    panel = tables.read("panel", paths.panel(indicator))
-    treated = panel.loc[(panel["specification"] == evaluation.default_specification) & panel["cohort"].notna()
-                        & (panel["intensity"] > 0)].drop_duplicates("unit")
+
+def later_onsets(indicator: Indicator, evaluation: Evaluation) -> dict[int, str]:
+    """Return wave -> its first treated period, of every wave with a date."""
+    return {wave: str(indicator.onset(month)) for wave, month in evaluation.waves.onsets.items()}
+
+
+def systems_of(indicator: Indicator, evaluation: Evaluation) -> dict[str, str]:
+    """Return system -> its name."""
+    table = waves.systems(evaluation, indicator.geography)
+    return dict(zip(table["system"], table["system_name"], strict=True))
+
+
+def timing(indicator: Indicator, evaluation: Evaluation, panel: pd.DataFrame) -> Table:
+    """Return who is treated when, of an outcome's ``panel`` under the reported specification."""
+    periods = len(pd.period_range(*span(indicator, evaluation), freq=indicator.frequency))
+    return timing_table(panel, later_onsets(indicator, evaluation), systems_of(indicator, evaluation),
+                        units=evaluation.units, periods=periods)
+
+
+def largest_dose(indicator: Indicator, evaluation: Evaluation, panel: pd.DataFrame) -> LargestDose | None:
+    """Return the systems with the largest dose of the treated units of a ``panel``; None if no treated unit has a
+    dose."""
+    treated = panel.loc[panel["cohort"].notna() & (panel["intensity"] > 0)].drop_duplicates("unit")
     if treated.empty:
         return None
-    most = treated.loc[treated["intensity"] == treated["intensity"].max()]
-    names = waves.systems(evaluation, load_indicator(indicator, evaluation.indicators_folder).geography)
-    names = names.drop_duplicates("system").set_index("system")["system_name"]
+    most, names = treated.loc[treated["intensity"].eq(treated["intensity"].max())], systems_of(indicator, evaluation)
     return LargestDose(systems=[names.get(system, system) for system in sorted(set(most["system"]))],
                        dose=float(most["intensity"].iloc[0]), n_units=len(most), n_treated=len(treated))
 

@@ -89,13 +89,6 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
         f"estimate {ERRORS} p_value {SIZES} {' '.join(CHOICES)} same_as note published_value is_synthetic", {
             "place": ("place on the horizontal axis", COUNT, "not drawn"),
             "same_as": ("specification with the same settings that is drawn in its place", CODE, "none")}),
-    "tables/figures.csv: timing_*": (
-        "a system and when it was treated", "role wave first system name n_units is_synthetic", {
-            "role": ("treated, later (joined, but counted in the comparison) or compared", CODE, NEVER),
-            "wave": ("wave that it joined in", COUNT, "in no wave"),
-            "first": ("its first treated period", "ISO period", "never, or no date is known"),
-            "system": ("system; where there is none, the unit", CODE, NEVER), "name": ("its name", TEXT, NEVER),
-            "n_units": ("its units in the panel", COUNT, NEVER)}),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +30,7 @@ from did.report.content.names import Names
 from did.report.content.outcome_tables import fates, panel_sentence
 from did.report.content.published import layout_table
 from did.report.content.result_tables import headline_table
+from did.report.content.table import Table
 from did.report.writers.html import TEMPLATES, html_of, picture
 from did.words import period_name
 
@@ -46,7 +47,7 @@ class Report:
     ``tables`` are the overall estimates (with the notes of the indicators' settings), the diagnostics, the headlines,
     the audits of areas and the second opinions of every available outcome, and reproduction (one row per claim and
     clustering). ``families`` are the facts by family; ``units`` those of the indicators' effects; ``answer`` is the
-    first screen, ``traces`` the ways from its numbers to the publishers' files (`did.stages.trace.Trace`). The sections
+    first screen, ``timing`` says who is treated when, ``traces`` are the ways from its numbers to the publishers' files (`did.stages.trace.Trace`). The sections
     of the annex are those that other stages wrote.
     """
 
@@ -59,6 +60,7 @@ class Report:
     versions: Mapping[str, str]
     paths: Paths
     answer: Answer
+    timing: Table
     traces: Sequence[object] = ()
     links: Sequence[tuple[str, str]] = ()
 
@@ -86,8 +88,7 @@ def report_html(report: Report) -> str:
         checked=background.checked(report.tables["second_opinion"]),
         terms=terms(first, published=bool(front.n_published)),
         families=[_family(report, family) for family in families],
-        waves=replace(picture(report.paths, f"timing_{first.total}", caption="Who is treated when"),
-                      id="figure-timing"),
+        waves=report.timing,
         sources=background.sources_table(report.sources, manifests).slim(keep={"Source", "Publisher", "Licence"}),
         data=_data(report, families),
         methods=background.methods(shown, evaluation, "Estimators"),

@@ -40,16 +40,15 @@ FIGURES = {
     "trends": "Means of the treated, the comparison and each wave",
     result_files.EVENT_STUDY: "By time since onset, estimators side by side",
     "specification": "Every specification",
-    "timing": "Who is treated when",
 }
 
 
 def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, sources: Mapping[str, Source],
-                 tables: Mapping[str, pd.DataFrame], figures: Sequence[str], paths: Paths, is_headline: bool) -> str:
+                 tables: Mapping[str, pd.DataFrame], figures: Sequence[str], paths: Paths, timing: Table | None) -> str:
     """Return one outcome's section as text, ending in one line break.
 
-    ``facts`` are of this outcome alone, ``figures`` the names of its figures; ``is_headline``: its family is answered
-    by it, so that its evidence is drawn before the annex; ``tables`` its rows of the stages'
+    ``facts`` are of this outcome alone, ``figures`` the names of its figures; ``timing`` says who is treated when, if
+    its family is answered by it, so that its evidence is drawn before the annex; ``tables`` are its rows of the stages'
     tables and, as ``reproduction``, its claims alongside ours. Made-up data are said if any row is synthetic. All text
     is escaped by the template. Raises DidError if a table lacks the specification or a figure is missing.
     """
@@ -66,8 +65,9 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
         evidence=evidence_tables(facts, tables).items(), claims=_claims(claims, facts, judged),
         groups=outcome_tables(facts, {**tables, "reproduction": claims}),
         panel=panel_sentence(tables["estimates"], facts),
-        first=[] if is_headline else [first], pictures=more,
-        area_audit=area_audit_table(tables["area_audit"], facts),
+        first=[] if timing else [first], pictures=more,
+        data=[*([replace(timing, name=f"timing-{name}")] if timing else []),
+              area_audit_table(tables["area_audit"], facts)],
         comes_from=Sentence("The figures come from {files}. In the tables its rows have the indicator {indicator}; "
                             "the command did trace {indicator} goes from a number down to a cell of a file.",
                             {"files": files, "indicator": name}))
