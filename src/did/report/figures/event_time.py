@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from did.errors import DidError
@@ -16,16 +15,15 @@ from did.estimators.base import REFERENCE
 from did.report.content.facts import DAGGER, few_treated_note
 from did.report.figures import key, style
 from did.report.figures.key import Published
+from did.report.figures.panes import grid
 from did.report.figures.style import Frame
-from did.words import decimals_for, interval, listed, number, plural, singular
+from did.words import decimals_for, interval, listed, number, plural
 
 NUMBERS = ["indicator", "specification", "sample", "treatment", "estimator", "estimand", "event_time", "cluster",
            "estimate", "std_error", "ci_low", "ci_high", "band_low", "band_high", "p_value", "n_obs", "n_units",
            "n_treated", "n_clusters", "n_treated_clusters", "state", "few_treated", "note"]
 MANY = 40  # event times from which on a line with bands is drawn, not points with whiskers
-# Inches: a pane, and one that is alone; what stands over it, from one row of panes to the next, under the last row,
-# between two panes, left of each.
-PANE, ALONE, HEAD, BETWEEN, FOOT, GAP, LEFT = 1.9, 3.4, 0.75, 0.3, 1.15, 0.25, 0.75
+PANE, ALONE, FOOT = 1.9, 3.4, 1.15  # inches: a pane, and one that is alone; under the last row
 COLOUR = style.PALETTE[0]
 SHADES = {"band": 0.12, "ci": 0.25}  # uniform bands and intervals, by the beginning of their columns
 NO_LEADS = "not estimated\nbefore onset"
@@ -63,22 +61,13 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
                        for place, path in enumerate(paths.values())], keys=list(paths))
     frame, footnote = frame.marked(drawn), few_treated_note(drawn["few_treated"], frame.units)
     as_line = drawn["event_time"].nunique() > MANY
-    entries = key.key_rows(_key(drawn, frame.units, as_line, published))
-    columns = min(2, len(paths))
-    lines, high = -(-len(paths) // columns), PANE if len(paths) > 1 else ALONE
-    width = (style.WIDTH - columns * LEFT - (columns - 1) * GAP - style.EDGE) / columns
-    deep = lines * (high + HEAD) + (lines - 1) * BETWEEN
-    said = 0.3 if frame.axis_unit else 0.0
-    figure, bottom = style.page(deep + FOOT + len(entries) * key.ROW + said + 0.1, frame, footnote=footnote)
-    key.draw_key(figure, entries, bottom + FOOT + deep + 0.1)
-    if said:
-        style.write(figure, style.EDGE, bottom + FOOT + deep + 0.25 + len(entries) * key.ROW, frame.axis_unit)
     low, top = _limits(drawn, published)
-    for place, (name, path) in enumerate(paths.items()):
-        row, column = divmod(place, columns)
-        is_lowest = place + columns >= len(paths)
-        axes = style.add_axes(figure, LEFT + column * (width + LEFT + GAP),
-                              bottom + FOOT + deep - (row + 1) * (high + HEAD) - row * BETWEEN, width, high)
+    figure, found = grid(
+        frame, [(name, _average(path, overall[name])) for name, path in paths.items()],
+        _key(drawn, frame.units, as_line, published), high=PANE if len(paths) > 1 else ALONE, foot=FOOT,
+        footnote=footnote)
+    for place, (axes, (name, path)) in enumerate(zip(found, paths.items(), strict=True)):
+        is_lowest = place + 2 >= len(paths)
         _draw_path(axes, drawn.loc[name], as_line=as_line)
         _axis(axes, drawn["event_time"], per_year, label if is_lowest else "")
         axes.set_ylim(low, top)
@@ -88,7 +77,6 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
                       va="center", fontproperties=style.font(), bbox=style.CLEAR)
         if published:
             axes.plot([-0.5, axes.get_xlim()[1]], [published.value] * 2, **key.PUBLISHED, zorder=4.5)
-        _heading(figure, axes, (_average(path, overall[name]), name), width)
     _counts_under(axes, drawn[drawn["specification"].eq(path["specification"].iloc[0])], frame.units)
     alt_text = (f"Chart of effects by event time, {plural(len(paths), 'pane')}. {frame.title}. {frame.subtitle} {label}."
                 f" {f'{published.words}. ' if published else ''}"
@@ -208,15 +196,6 @@ def _in_words(path: pd.DataFrame, name: str, overall: pd.DataFrame, frame: Frame
                               if len(lost) else [])])
 
 
-def _heading(figure: Figure, axes: Axes, lines: tuple[str, str], width: float) -> None:
-    """Over a pane, from below: its average effect with the interval, and in bold the estimator."""
-    across, up = figure.get_size_inches()
-    box = axes.get_position()
-    for place, (words, bold) in enumerate(zip(lines, (False, True), strict=True)):
-        style.write(figure, box.x0 * across - LEFT + style.EDGE, box.y1 * up + 0.13 + place * style.line_height(),
-                    style.shortened(words, width + LEFT - style.EDGE, bold=bold), bold=bold, va="bottom")
-
-
 def _counts_under(axes: Axes, rows: pd.DataFrame, units: str) -> None:
     """Under the axis of a pane: how many treated clusters each ticked event time rests on."""
     counts = rows.groupby("event_time")["n_treated_clusters"].max()
@@ -226,5 +205,5 @@ def _counts_under(axes: Axes, rows: pd.DataFrame, units: str) -> None:
         if int(tick) in counts.index:
             axes.annotate(f"{counts[int(tick)]:,}{DAGGER if tick in few else ''}", (tick, 0), ha="center",
                           xycoords=("data", "axes fraction"), xytext=(0, -62), **words)
-    axes.annotate(f"Treated {singular(key.clustered(rows, units))}s at each tick", (0, 0), xycoords="axes fraction",
+    axes.annotate(f"Treated {key.clustered(rows, units)}s at each tick", (0, 0), xycoords="axes fraction",
                   xytext=(0, -44), **words)

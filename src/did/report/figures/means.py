@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
 from did.errors import DidError
-from did.report.figures import key, style
+from did.report.figures import style
+from did.report.figures.panes import grid
 from did.report.figures.style import Frame
 from did.words import count, decimals_for, number, p_value, period_name
 
@@ -23,8 +24,8 @@ OBSERVED, MODEL, WAVE = "observed", "linear_trend", "wave"
 # Colour, line and marker of each line: never told apart by colour alone.
 LOOKS = {TREATED: {"color": style.PALETTE[0], "linestyle": "-", "marker": "o", "linewidth": 2},
          COMPARISON: {"color": style.PALETTE[3], "linestyle": (0, (5, 2)), "marker": "^", "linewidth": 2}}
-# Inches: a pane, what stands above, under, alongside and left of it.
-PANE, HEAD, FOOT, GAP, LEFT = 2.4, 0.45, 0.5, 0.45, 0.75
+NAMES = {TREATED: "Treated, or the wave named", COMPARISON: "Comparison, or those in no wave"}
+PANE, FOOT = 2.2, 0.5  # inches: a pane, and what is free under the last ones
 FEW = 24  # periods with a marker each
 MOST = 8  # panes of waves
 
@@ -113,7 +114,17 @@ def means_over_time(rows: pd.DataFrame, frame: Frame, *, sample: str = "full") -
     decimals = decimals_for(float(np.nanstd(rows["mean"])) / 10)
     said = [f"{pane.heading}. {_in_words(pane, decimals)}" for pane in panes]
     about = f"Line charts of mean outcomes in {frame.unit}. {frame.title}. {frame.subtitle} {' '.join(said)}"
-    return style.save(_drawn(panes, frame), frame, about, rows[COLUMNS])
+    times = {period: pd.Period(period) for period in sorted({
+        period for pane in panes for line in pane.lines.values() for period in line["period"]})}
+    figure, found = grid(frame, [(pane.heading, "") for pane in panes], [
+        ([look], NAMES[name]) for name, look in LOOKS.items() if any(name in pane.lines for pane in panes)],
+        high=PANE, foot=FOOT)
+    values = np.concatenate([line["mean"].to_numpy(float) for pane in panes for line in pane.lines.values()])
+    low, high = np.nanmin(values), np.nanmax(values)
+    for axes, pane in zip(found, panes, strict=True):
+        axes.set_ylim(low - 0.06 * (high - low or 1), high + 0.22 * (high - low or 1))
+        _draw(axes, pane, times)
+    return style.save(figure, frame, about, rows[COLUMNS])
 
 
 def _groups(rows: pd.DataFrame, units: str) -> Iterator[Pane]:
@@ -154,36 +165,6 @@ def _in_words(pane: Pane, decimals: int) -> str:
     return " ".join(said)
 
 
-def _drawn(panes: Sequence[Pane], frame: Frame) -> style.Figure:
-    """The figure of the panes on common axes, two in a row."""
-    times = {period: pd.Period(period) for period in sorted({
-        period for pane in panes for line in pane.lines.values() for period in line["period"]})}
-    names = {TREATED: "Treated, or the wave named", COMPARISON: "Comparison, or those in no wave"}
-    entries = key.key_rows([([look], names[name]) for name, look in LOOKS.items()
-                            if any(name in pane.lines for pane in panes)])
-    columns = min(2, len(panes))
-    count_rows = -(-len(panes) // columns)
-    heads = [style.wrap(pane.heading, style.WIDTH / columns - LEFT, bold=True) for pane in panes]
-    head = HEAD + (max(map(len, heads)) - 1) * style.line_height()
-    tall = count_rows * (PANE + head + FOOT)
-    said = 0.3 if frame.axis_unit else 0.0
-    figure, bottom = style.page(tall + len(entries) * key.ROW + said, frame)
-    style.write(figure, style.EDGE, bottom + tall + 0.1, frame.axis_unit)
-    key.draw_key(figure, entries, bottom + tall + said)
-    width = (style.WIDTH - LEFT - style.EDGE - (columns - 1) * GAP) / columns
-    values = np.concatenate([line["mean"].to_numpy(float) for pane in panes for line in pane.lines.values()])
-    low, high = np.nanmin(values), np.nanmax(values)
-    for place, (pane, heading) in enumerate(zip(panes, heads, strict=True)):
-        row, column = divmod(place, columns)
-        axes = style.add_axes(figure, LEFT + column * (width + GAP),
-                              bottom + (count_rows - 1 - row) * (PANE + head + FOOT) + FOOT, width, PANE)
-        axes.set_ylim(low - 0.06 * (high - low or 1), high + 0.22 * (high - low or 1))
-        _draw(axes, pane, times)
-        axes.set_title("\n".join(heading), loc="left", pad=9, fontproperties=style.font(bold=True))
-        axes.tick_params(axis="y", labelleft=column == 0)
-    return figure
-
-
 def _draw(axes: Axes, pane: Pane, times: Mapping[str, pd.Period]) -> None:
     ends = list(times.values())
     first, last = ends[0].ordinal, ends[-1].ordinal
@@ -206,22 +187,21 @@ def _draw(axes: Axes, pane: Pane, times: Mapping[str, pd.Period]) -> None:
                       ha="left" if rightward else "right", fontproperties=style.font(), bbox=style.CLEAR)
     edge = 0.02 * (last - first) + 0.5
     axes.set_xlim(first - edge, last + edge)
-    time_axis(axes, ends)
+    _time_axis(axes, ends)
     style.value_axis(axes, 5)
 
 
-def time_axis(axes: Axes, periods: Sequence[pd.Period], start: int = 0) -> None:
+def _time_axis(axes: Axes, periods: Sequence[pd.Period]) -> None:
     """Put a tick at the start of each year, or of every second or fifth year where the axis has no room for all.
 
-    Without two starts of a year in the window, the first and last periods are ticked. The axis counts periods from the
-    one numbered ``start``.
+    Without two starts of a year in the window, the first and last periods are ticked.
     """
     firsts = [period for period in periods if period.start_time.month == 1]
     room = axes.get_position().width * axes.figure.get_size_inches()[0] / 0.55
     every = next(step for step in (1, 2, 5, 10, 10**4) if len(firsts) / step <= room)
     kept = [period for period in firsts if (period.year - firsts[0].year) % every == 0]
-    names = {period.ordinal - start: str(period.year) for period in kept}
+    names = {period.ordinal: str(period.year) for period in kept}
     if len(kept) < 2:
-        names = {period.ordinal - start: str(period) for period in (periods[0], periods[-1])}
+        names = {period.ordinal: str(period) for period in (periods[0], periods[-1])}
     axes.xaxis.set_major_locator(FixedLocator(list(names)))
     axes.xaxis.set_major_formatter(lambda value, _: names.get(round(value), ""))

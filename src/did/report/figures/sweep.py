@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from did.errors import one_of
 from did.estimators import entries, entry
 from did.report.figures import key, style
+from did.report.figures.panes import grid
 from did.report.figures.style import Frame
 from did.words import MINUS, count, number, plural
 
 CLUSTERS = {"unit": "clustered by unit", "system": "clustered by system"}
-# Inches: a pane, its heading, its foot with axis and label, the column of the axis' numbers, room between panes.
-PANE, HEAD, FOOT, LEFT, GAP = 2.5, 0.62, 0.62, 1.0, 0.45
+PANE = 2.5  # inches
 UP = f"{MINUS}log10 p"
 HIGHEST = 16.0  # -log10 p: below the resolution of a p-value in double precision
 FILLED = {"marker": "o", "s": 26, "facecolor": style.PALETTE[0], "edgecolor": "white", "linewidth": 0.5, "zorder": 3}
@@ -48,30 +48,22 @@ def volcano(table: pd.DataFrame, frame: Frame, *, level: float, estimators: Sequ
     rows = rows.assign(within_false_discovery_rate=rows["p_benjamini_hochberg"] <= level,
                        is_drawn=np.isfinite(rows["minus_log10_p"]) & np.isfinite(rows["estimate_in_sd"]))
     drawn = rows[rows["is_drawn"]]
-    height = len(estimators) * (PANE + HEAD + FOOT)
     clipped = int((drawn["p_value"] < 10.0**-HIGHEST).sum())
-    footnote = f"{plural(clipped, 'p-value')} below 1e-16 drawn at 16." if clipped else ""
-    figure, foot = style.page(height + key.ROW, frame, footnote=footnote)
-    width = (style.WIDTH - LEFT - style.EDGE - GAP * (len(levels) - 1)) / len(levels)
-    # Half the width and the height of every pane, the same in all, so that panes can be compared.
+    cells = {(estimator, cluster): f"{entry(estimator).label}, {CLUSTERS[cluster]}"
+             for estimator in estimators for cluster in levels}
+    figure, panes = grid(
+        frame, [(name, UP) for name in cells.values()], _key(level), high=PANE, foot=0.62, columns=len(levels),
+        footnote=f"{plural(clipped, 'p-value')} below 1e-16 drawn at 16." if clipped else "")
+    # Half the width and the height of every pane are the same in all, so that panes can be compared.
     wide = 1.08 * max(1e-6, *drawn["estimate_in_sd"].abs()) if len(drawn) else 1.0
-    top, sentences = foot + height + key.ROW, []
-    for estimator in estimators:
-        for column, cluster in enumerate(levels):
-            here = rows[(rows["estimator"] == estimator) & (rows["cluster"] == cluster)]
-            edge = threshold(here["p_value"], here["p_benjamini_hochberg"], level)
-            name, left = f"{entry(estimator).label}, {CLUSTERS[cluster]}", LEFT + column * (width + GAP)
-            axes = style.add_axes(figure, left, top - HEAD - PANE, width, PANE)
-            axes.set(xlim=(-wide, wide), ylim=(0, 1.12 * max([2.0, *drawn["minus_log10_p"]])))
-            axes.set_xlabel("Estimate, standard deviations", fontproperties=style.font())
-            _pane(axes, here, edge)
-            for place, line in enumerate(reversed(style.wrap(name, width, bold=True))):
-                style.write(figure, left, top - HEAD + 0.1 + place * style.line_height(), line, va="bottom", bold=True)
-            if column == 0:
-                style.write(figure, style.EDGE, top - HEAD + 0.1, UP, va="bottom")
-            sentences.append(f"{name}: {_words(here, level, edge)}.")
-        top -= HEAD + PANE + FOOT
-    key.draw_key(figure, [_key(level)], foot)
+    sentences = []
+    for axes, ((estimator, cluster), name) in zip(panes, cells.items(), strict=True):
+        here = rows[(rows["estimator"] == estimator) & (rows["cluster"] == cluster)]
+        edge = threshold(here["p_value"], here["p_benjamini_hochberg"], level)
+        axes.set(xlim=(-wide, wide), ylim=(0, 1.12 * max([2.0, *drawn["minus_log10_p"]])))
+        axes.set_xlabel("Estimate, standard deviations", fontproperties=style.font())
+        _pane(axes, here, edge)
+        sentences.append(f"{name}: {_words(here, level, edge)}.")
     alt_text = (f"Volcano-style chart in {plural(len(sentences), 'pane')}: estimate in standard deviations across, "
                 f"minus log10 of the p-value up. {' '.join(sentences)}")
     return style.save(figure, frame, alt_text, drawn[[*NUMBERS, "within_false_discovery_rate"]].assign(
