@@ -19,7 +19,6 @@ from did.report.content.result_tables import (
     over_time_table,
 )
 from did.report.content.robustness_rows import counts_table
-from did.report.content.sentence import Sentence
 from did.report.content.table import Table, text_table
 from did.words import count, period_name, plural
 
@@ -131,7 +130,7 @@ def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> dict[st
     return found
 
 
-def panel_sentence(estimates: pd.DataFrame, facts: Facts) -> Sentence:
+def panel_sentence(estimates: pd.DataFrame, facts: Facts) -> str:
     """Return the size of the panel, how much of it is missing, and how much of it is after the onset."""
     cell = {"indicator": facts.total, "treatment": next(iter(facts.treatments)), "estimand": "overall",
             "sample": next(iter(facts.samples)), "cluster": next(iter(facts.clusters)),
@@ -140,17 +139,14 @@ def panel_sentence(estimates: pd.DataFrame, facts: Facts) -> Sentence:
             for name in dict.fromkeys([facts.estimator, facts.other_estimator])]
     rows = sorted((row for row in rows if row is not None), key=lambda row: row["n_obs"])
     if not rows:
-        return Sentence("")
+        return ""
     whole = rows[-1]
     first, last, onset = (pd.Period(each).ordinal for each in (facts.first, facts.last, facts.onset))
-    word = PERIODS[facts.frequency]
     missing = int(whole["n_units"]) * (last - first + 1) - int(whole["n_obs"])
-    return Sentence("The panel has {units} {word} and {periods}, {later} of them from the onset on: {rows} figures"
-                    "{missing}.", {
-                        "units": count(whole["n_units"]), "word": facts.units,
-                        "periods": plural(last - first + 1, word),
-                        "later": count(last - onset + 1), "rows": count(whole["n_obs"]),
-                        "missing": f", {count(missing)} missing" if missing > 0 and len(rows) > 1 else ""})
+    lost = f", {count(missing)} missing" if missing > 0 and len(rows) > 1 else ""
+    return (f"The panel has {count(whole['n_units'])} {facts.units} and "
+            f"{plural(last - first + 1, PERIODS[facts.frequency])}, {count(last - onset + 1)} of them from the onset "
+            f"on: {count(whole['n_obs'])} figures{lost}.")
 
 
 def fates(area_audit: pd.DataFrame, facts: Facts) -> list[tuple[str, int]]:

@@ -78,8 +78,8 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
         if published:
             axes.plot([-0.5, axes.get_xlim()[1]], [published.value] * 2, **key.PUBLISHED, zorder=4.5)
     _counts_under(axes, drawn[drawn["specification"].eq(path["specification"].iloc[0])], frame.units)
-    alt_text = (f"Chart of effects by event time, {plural(len(paths), 'pane')}. {frame.title}. {frame.subtitle} {label}."
-                f" {f'{published.words}. ' if published else ''}"
+    alt_text = (f"Chart of effects by event time, {plural(len(paths), 'pane')}. {frame.title}. {frame.subtitle} "
+                f"{label}. {f'{published.words}. ' if published else ''}"
                 + " ".join(_in_words(path, name, overall[name], frame) for name, path in paths.items()))
     numbers = pd.concat([*paths.values(), *overall.values()])[NUMBERS]
     return style.save(figure, frame, f"{alt_text} {footnote}", numbers.assign(

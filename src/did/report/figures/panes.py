@@ -24,7 +24,8 @@ def grid(frame: Frame, heads: Sequence[tuple[str, str]], entries: Sequence[key.E
     columns = min(columns, len(heads))
     width = (style.WIDTH - columns * LEFT - (columns - 1) * GAP - style.EDGE) / columns
     lines = [[*((line, True) for line in style.wrap(words, width + LEFT - style.EDGE, bold=True)),
-              *([(style.shortened(under, width + LEFT - style.EDGE), False)] if under else [])] for words, under in heads]
+              *([(style.shortened(under, width + LEFT - style.EDGE), False)] if under else [])]
+             for words, under in heads]
     head = OVER + max(map(len, lines)) * style.line_height()
     rows, key_rows = -(-len(heads) // columns), key.key_rows(entries)
     deep = rows * (high + head) + (rows - 1) * BETWEEN

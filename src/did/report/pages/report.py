@@ -47,8 +47,8 @@ class Report:
     ``tables`` are the overall estimates (with the notes of the indicators' settings), the diagnostics, the headlines,
     the audits of areas and the second opinions of every available outcome, and reproduction (one row per claim and
     clustering). ``families`` are the facts by family; ``units`` those of the indicators' effects; ``answer`` is the
-    first screen, ``timing`` says who is treated when, ``traces`` are the ways from its numbers to the publishers' files (`did.stages.trace.Trace`). The sections
-    of the annex are those that other stages wrote.
+    first screen, ``timing`` says who is treated when, ``traces`` are the ways from its numbers to the publishers' files
+    (`did.stages.trace.Trace`). The sections of the annex are those that other stages wrote.
     """
 
     evaluation: Evaluation
@@ -86,7 +86,7 @@ def report_html(report: Report) -> str:
         answer=report.answer, made_up=MADE_UP, links=report.links, traces=report.traces,
         glance=picture(report.paths, result_files.ANSWER, caption=f"{about}: what the checks make of it"),
         checked=background.checked(report.tables["second_opinion"]),
-        terms=terms(first, published=bool(front.n_published)),
+        words=terms(first, published=bool(front.n_published)),
         families=[_family(report, family) for family in families],
         waves=report.timing,
         sources=background.sources_table(report.sources, manifests).slim(keep={"Source", "Publisher", "Licence"}),
@@ -142,7 +142,7 @@ def _data(report: Report, families: Mapping[str, Facts]) -> list[tuple[str, list
         areas = ", ".join(f"{n:,} {words}" for words, n in kept)
         found.append((facts.title, [
             f"{facts.outcomes[facts.total]}: {facts.measure}, {period_name(facts.first)} to "
-            f"{period_name(facts.last)}.", str(panel_sentence(report.tables["estimates"], facts)),
+            f"{period_name(facts.last)}.", panel_sentence(report.tables["estimates"], facts),
             f"Of the areas in the publishers' files: {areas}.", *facts.caveats]))
     return found
 

@@ -29,7 +29,6 @@ from did.report.content.published import (
     ranking_table,
     reasons_of,
 )
-from did.report.content.sentence import Sentence
 from did.report.content.table import Table
 from did.report.writers.html import html_of, picture
 from did.words import listed
@@ -62,25 +61,23 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     return html_of(
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
         synthetic=any(bool(table["is_synthetic"].any()) for table in tables.values()),
-        evidence=evidence_tables(facts, tables).items(), claims=_claims(claims, facts, judged),
-        groups=outcome_tables(facts, {**tables, "reproduction": claims}),
+        evidence=evidence_tables(facts, tables).items(),
+        groups=[("What was published", _claims(claims, facts, judged)),
+                *outcome_tables(facts, {**tables, "reproduction": claims})][0 if len(claims) else 1:],
         panel=panel_sentence(tables["estimates"], facts),
         first=[] if timing else [first], pictures=more,
         data=[*([replace(timing, name=f"timing-{name}")] if timing else []),
               area_audit_table(tables["area_audit"], facts)],
-        comes_from=Sentence("The figures come from {files}. In the tables its rows have the indicator {indicator}; "
-                            "the command did trace {indicator} goes from a number down to a cell of a file.",
-                            {"files": files, "indicator": name}))
+        comes_from=f"The figures come from {files}. In the tables its rows have the indicator {name}; the command did "
+                   f"trace {name} goes from a number down to a cell of a file.")
 
 
-def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> Table | None:
+def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> list[Table]:
     """What was published on one outcome, the claims that are ``judged`` linked to the way from them to a file."""
-    if rows.empty:
-        return None
     table = claims_table(rows, facts).slim(keep={"Cell"})
-    return replace(table, name=f"claims-{facts.total}", links=[
+    return [replace(table, name=f"claims-{facts.total}", links=[
         f"#trace-{claim}" if claim in judged else "" for claim in table.rows["claim"]],
-        caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")
+        caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")]
 
 
 def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, Facts], *, reproduction: pd.DataFrame,
@@ -95,17 +92,18 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
         return ""
     rows = reported(reproduction, front)
     indicators = {name for each in families.values() for name in each.outcomes}
-    varied = Varied(specifications, front.specification, evaluation.clusters[0],
+    level = evaluation.clusters[0]
+    varied = Varied(specifications.loc[specifications["cluster"].eq(level)], front.specification,
                     result_files.numeric_claims(evaluation, indicators))
+    own = rows.loc[rows["cluster"].eq(level)]
     boundaries = evaluation.specifications[front.specification].boundaries
-    default = rows.loc[rows["cluster"].eq(varied.level) & rows["n_units"].notna()].drop_duplicates("indicator")
-    units = default.set_index("indicator")["n_units"].to_dict()
+    units = own.dropna(subset="n_units").drop_duplicates("indicator").set_index("indicator")["n_units"].to_dict()
     return html_of(
         "published.html.j2", front=front, synthetic=bool(reproduction["is_synthetic"].any()),
         claims=claims_table(rows, front).slim(keep={"Cell"}), facts=[*printed_facts(rows, front), *lost_lines(rows)],
-        reasons=reasons_of(rows), tables=[table for table in (
-            agreement_table(rows, front), observations_table(rows, varied, families), numbers_table(rows, varied),
-            bands_table(rows, varied), *(ranking_table(part, families[family]) for family, part in ranked.groupby(
-                "family", sort=False) if family in families), choices_table(moved, varied)) if table],
+        reasons=reasons_of(rows), those=[
+            agreement_table(rows, front), observations_table(own, varied, families.values()), numbers_table(own, varied),
+            bands_table(own, varied), *(ranking_table(part, families[family]) for family, part in ranked.groupby(
+                "family", sort=False) if family in families), choices_table(moved, varied)],
         defaults=[default_words(each, boundaries, denominators[name], units[each.total])
                   for name, each in families.items() if each.total in units and boundaries])
