@@ -35,7 +35,8 @@ def timing_table(panel: pd.DataFrame, onsets: Mapping[int, str], names: Mapping[
         first=each["cohort"].astype("string").fillna(later).fillna(""),
         place=(~treated).astype(int) + (~treated & later.isna()),
         wave=each["wave"].astype("Int64").where(treated | later.notna()).astype("string").fillna(""),
-        name=each["system"].map(names).fillna(each["system"]).fillna(each["unit_name"]))
+        name=[unit if pd.isna(system) else names.get(system, system)
+              for system, unit in zip(each["system"], each["unit_name"], strict=True)])
     lines = []
     for (place, first, wave), rows in each.groupby(["place", "first", "wave"]):
         sizes = rows.groupby("name").size()

@@ -43,8 +43,7 @@ def coefficients(rows: pd.DataFrame, frame: Frame, *, called: Mapping[str, Mappi
     drawn = rows[rows["cluster"].ne(PRINTED) | rows["estimate"].notna()]
     for column in PLACE:
         drawn = drawn[drawn[column].isin(list(called[column]))]
-    printed = drawn["cluster"].eq(PRINTED)
-    if printed.all():
+    if drawn["cluster"].eq(PRINTED).all():
         raise DidError(f"estimates table: no estimate of {', '.join(called['indicator'])}; run the fit stage for them")
     twice = drawn[drawn.duplicated(PLACE)]
     if len(twice):
@@ -52,8 +51,9 @@ def coefficients(rows: pd.DataFrame, frame: Frame, *, called: Mapping[str, Mappi
                        f"{twice[PLACE].iloc[0].tolist()}; pass one estimator and estimand only, and correct the "
                        "published table")
     drawn = drawn.sort_values(PLACE, key=lambda column: column.map(list(called[column.name]).index))
+    ours = drawn[drawn["cluster"].ne(PRINTED)]
     heads = {cell: f"{called['treatment'][cell[0]]}, {called['sample'][cell[1]]}: {_counted(part, frame.units)}"
-             for cell, part in drawn[~printed].groupby(["treatment", "sample"])}
+             for cell, part in ours.groupby(["treatment", "sample"])}
     lines = drawn.assign(
         unit=drawn["treatment"].map(units),
         group=[heads.get(cell, "") for cell in zip(drawn["treatment"], drawn["sample"], strict=True)],
@@ -62,7 +62,7 @@ def coefficients(rows: pd.DataFrame, frame: Frame, *, called: Mapping[str, Mappi
                f"{DAGGER if rests_on_few(row.few_treated) else ''}" for row in drawn.itertuples()])
     decimals = drawn.groupby(PLACE[:-1])["std_error"].transform("min").map(decimals_for)
     note = " ".join(filter(None, (few_treated_note(drawn["few_treated"], frame.units), footnote)))
-    return draw_forest(lines.reindex(columns=COLUMNS), frame.marked(drawn[~printed]), decimals=decimals.to_numpy(),
+    return draw_forest(lines.reindex(columns=COLUMNS), frame.marked(ours), decimals=decimals.to_numpy(),
                        footnote=note, about=f"Chart of {plural(len(lines), 'line')} by treatment and sample. {note}")
 
 

@@ -102,8 +102,9 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
         "published.html.j2", front=front, synthetic=bool(reproduction["is_synthetic"].any()),
         claims=claims_table(rows, front).slim(keep={"Cell"}), facts=[*printed_facts(rows, front), *lost_lines(rows)],
         reasons=reasons_of(rows), those=[
-            agreement_table(rows, front), observations_table(own, varied, families.values()), numbers_table(own, varied),
-            bands_table(own, varied), *(ranking_table(part, families[family]) for family, part in ranked.groupby(
-                "family", sort=False) if family in families), choices_table(moved, varied)],
+            agreement_table(rows, front), observations_table(own, varied, families.values()),
+            numbers_table(own, varied), bands_table(own, varied),
+            *(ranking_table(part, families[name]) for name, part in ranked.groupby("family", sort=False)
+              if name in families), choices_table(moved, varied)],
         defaults=[default_words(each, boundaries, denominators[name], units[each.total])
                   for name, each in families.items() if each.total in units and boundaries])
