@@ -95,8 +95,7 @@ def report_html(report: Report) -> str:
         others=background.methods([name for name in estimators if name not in shown], evaluation,
                                   "Other estimators"),
         choices=background.choices(evaluation), order=", ".join(evaluation.inference.order).replace("_", " "),
-        files=[background.files_table(name, source, manifests[name], report.paths.raw(name))
-               for name, source in report.sources.items() if manifests[name]["files"]],
+        files=background.files_table(report.sources, manifests),
         purposes=result_files.PURPOSES, versions=report.versions, published=_section(report.paths.published_section),
         citation=background.citation(evaluation, report.versions, manifests))
     size = len(page.encode())
