@@ -12,7 +12,7 @@ from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, margin_decimals
-from did.report.content.describe import effect_unit, source_line, sources_of
+from did.report.content.describe import source_line, sources_of
 from did.report.content.evaluation_facts import (
     front_facts,
     largest_dose,
@@ -35,8 +35,6 @@ from did.store.provenance import together, write_text
 
 # What the report reads of each outcome.
 TABLES = ("estimates", "diagnostics", "headline", "area_audit", "second_opinion")
-# Other files of the results that the report's contents lead to: address and words.
-LINKS = [(result_files.WORKBENCH, "Workbench: every choice"), (result_files.WORKBOOK, "Workbook of all tables")]
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
@@ -66,8 +64,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     first = min(front.families, key=lambda facts: answer.place(facts.outcomes)).total
     page = report_html(Report(
         evaluation=evaluation, front=front, families=families, sources=sources_of(indicators.values(), evaluation),
-        units={name: effect_unit(each, evaluation) for name, each in indicators.items()}, tables=frames,
-        versions=computed, paths=paths, answer=answer, links=LINKS,
+        tables=frames, versions=computed, paths=paths, answer=answer,
         timing=timing(indicators[first], evaluation, panels[first]),
         traces=traces(indicators, frames["estimates"], evaluation, paths)))
     write_text(paths.results / result_files.REPORT, page)
@@ -76,16 +73,14 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
 
 def _draw(answer: Answer, evaluation: Evaluation, paths: Paths) -> None:
     """Draw the figure of the first screen, of the first line's estimate."""
-    stem, own, decimals, about = paths.drawn / result_files.ANSWER, None, 0, None
-    made = {name: pd.DataFrame() for name in ("verdicts", "evidence", "evidence_items")}
-    if answer.lines:
-        about = answer.lines[0]
-        made = {name: tables.read(name, getattr(paths, name)(about.indicator)) for name in made}
-        own = only(made["verdicts"], target=about.target)
-        decimals = margin_decimals(own)
-    indicator = load_indicator(about.indicator if about else evaluation.indicators[0], evaluation.indicators_folder)
-    rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units, brief=True)
-    frame = Frame(stem, f"{about.heading if about else evaluation.title}: does it hold?", "",
-                  source_line([indicator], sources_of([indicator], evaluation)), evaluation.units,
+    names = ("verdicts", "evidence", "evidence_items")
+    about = answer.lines[0] if answer.lines else None
+    name = about.indicator if about else evaluation.indicators[0]
+    made = [tables.read(each, getattr(paths, each)(name)) if about else pd.DataFrame() for each in names]
+    own = only(made[0], target=about.target) if about else None
+    indicator = load_indicator(name, evaluation.indicators_folder)
+    frame = Frame(paths.drawn / result_files.ANSWER, f"{about.heading if about else evaluation.title}: does it hold?",
+                  "", source_line([indicator], sources_of([indicator], evaluation)), evaluation.units,
                   about.unit if about else "", width=6.0, pictures=paths.pictures)
-    evidence_figure(rows, frame, decimals=decimals)
+    evidence_figure(evidence_rows(own, *made[1:], units=evaluation.units, brief=True), frame,
+                    decimals=0 if own is None else margin_decimals(own))

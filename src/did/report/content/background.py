@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -60,27 +59,19 @@ def raw_manifests(sources: Mapping[str, Source], paths: Paths) -> dict[str, dict
 
 
 def sources_table(sources: Mapping[str, Source], manifests: Mapping[str, dict]) -> Table:
-    """Return one row per source: publisher, licence, where it is published, when and how its files were obtained."""
+    """Return one row per source: publisher, licence, where it is published, when and how its files were obtained
+    (``demo, no date recorded`` or ``live, 2024-01-02 to 2024-01-05``)."""
     lines = []
     for name, source in sources.items():
         files = list(manifests[name]["files"].values())
         licences = listed(dict.fromkeys([source.licence, *(file["licence"] for file in files if file["licence"])]))
+        dates = sorted(file["retrieved_at"][:10] for file in files if file.get("retrieved_at"))
+        when = " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "no date recorded"
         lines.append({"Source": source.title, "Publisher": source.publisher, "Licence": licences,
-                      "Obtained": _obtained(files), "Files": len(files),
-                      "Bytes": sum(file["bytes"] for file in files)})
+                      "Obtained": f"{listed(dict.fromkeys(file['how'] for file in files))}, {when}" if files else
+                      "no record of its files", "Files": len(files), "Bytes": sum(file["bytes"] for file in files)})
     return text_table("sources", "Sources, and when their files were obtained", lines, right=["Files", "Bytes"],
                       links=[source.landing_page for source in sources.values()], file="manifest.json")
-
-
-def _obtained(files) -> str:
-    """``demo, no date`` or ``live, 2024-01-02 to 2024-01-05``: how the files came, and from when to when."""
-    if not files:
-        return "no record of its files"
-    how = listed(dict.fromkeys(file["how"] for file in files))
-    dates = sorted(file["retrieved_at"][:10] for file in files if file.get("retrieved_at"))
-    if not dates:
-        return f"{how}, no date recorded"
-    return f"{how}, {dates[0]}" + ("" if dates[0] == dates[-1] else f" to {dates[-1]}")
 
 
 def files_table(sources: Mapping[str, Source], manifests: Mapping[str, dict]) -> Table:
@@ -99,8 +90,8 @@ def files_table(sources: Mapping[str, Source], manifests: Mapping[str, dict]) ->
                Column("address", "Address of the file", in_text=False, empty="[x]"),
                Column("page", "Publisher's page", in_text=False),
                Column("sha256", "Checksum", explained="checksum", empty="[x]")]
-    return Table("files", "Files of the sources", columns,
-                 pd.DataFrame(lines, columns=[column.names[0] for column in columns]), about="One row per file as used.",
+    rows = pd.DataFrame(lines, columns=[column.names[0] for column in columns])
+    return Table("files", "Files of the sources", columns, rows, about="One row per file as used.",
                  file="manifest.json")
 
 

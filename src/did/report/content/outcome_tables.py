@@ -106,13 +106,12 @@ def weights_table(weights: pd.DataFrame) -> Table:
     together; weights of nothing are counted among the others."""
     lines = []
     for (cohort, kind), rows in weights.groupby(["cohort", "kind"], sort=False):
-        rows = rows.sort_values("weight", ascending=False, kind="stable")
-        own, others = rows.head(HEAVIEST), rows.iloc[HEAVIEST:]
-        level = "period" if kind == "time" else own["level"].iloc[0]
-        shares = [*zip(own["label"], own["weight"], strict=True),
-                  *([(f"{len(others)} others", others["weight"].sum())] if len(others) else [])]
-        lines += [{"Treated from": period_name(cohort), "What": level, "Name": name, "Weight": f"{100 * share:.1f}%"}
-                  for name, share in shares]
+        rows = rows.sort_values("weight", ascending=False, kind="stable").set_index("label")
+        shares = rows["weight"].head(HEAVIEST).to_dict()
+        if more := len(rows) - HEAVIEST if len(rows) > HEAVIEST else 0:
+            shares[f"{more} others"] = rows["weight"].iloc[HEAVIEST:].sum()
+        lines += [{"Treated from": period_name(cohort), "What": "period" if kind == "time" else rows["level"].iloc[0],
+                   "Name": name, "Weight": f"{100 * share:.1f}%"} for name, share in shares.items()]
     return text_table("weights", "Weights of the comparison", lines, file="tables/weights.csv")
 
 

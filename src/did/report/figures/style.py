@@ -167,7 +167,7 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
 
     The plot area is ``plot_height`` inches high and as wide as the figure; the figure is made as much higher
     as the wrapped texts need. A ``footnote`` stands above the source line. Of synthetic data title, subtitle
-    and source line say so and the watermark is drawn.
+    and source line say so, and SYNTHETIC stands across the figure, behind text and marks.
     """
     title, subtitle, source = frame.title, frame.subtitle, frame.source
     if frame.is_synthetic:
@@ -189,8 +189,10 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
         top -= line_height(size)
     for position, line in enumerate(reversed(feet)):
         write(figure, EDGE, EDGE + position * line_height(), line, va="bottom")
-    if frame.is_synthetic:
-        watermark(figure)
+    # A figure much higher than wide has it twice, so that no part cut out of it is without.
+    for at in ([0.5] if height < 1.1 * frame.width else [0.27, 0.73]) if frame.is_synthetic else []:
+        figure.text(0.5, at, SYNTHETIC, ha="center", va="center", rotation=30, alpha=0.22, color="#9A9A9A", zorder=-1,
+                    gid="synthetic", fontproperties=font(92, bold=True))
     return figure, foot
 
 
@@ -229,34 +231,18 @@ def write_beside(axes: Axes, x: float, y: float, text: str, *, right: bool = Fal
               fontproperties=font(bold=bold), **settings)
 
 
-def watermark(figure: Figure) -> None:
-    """Write SYNTHETIC across the figure, behind text and marks, once however often it is called.
-
-    A figure much higher than wide has it twice, so that no part cut out of it is without.
-    """
-    if any(text.get_gid() == "synthetic" for text in figure.texts):
-        return
-    across, up = figure.get_size_inches()
-    for height in [0.5] if up < 1.1 * across else [0.27, 0.73]:
-        figure.text(0.5, height, SYNTHETIC, ha="center", va="center", rotation=30, alpha=0.22, color="#9A9A9A",
-                    zorder=-1, gid="synthetic", fontproperties=font(92, bold=True))
-
-
 def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> list[Path]:
     """Write the frame's ``stem.svg`` (in ``pictures``, if it has that), ``.csv`` (the numbers), ``.txt`` (alternative
     text); return the paths.
 
     Each is written whole or not at all, and equal figures give equal bytes. ``numbers`` is any tidy frame of
-    what is drawn; missing values become empty cells. Of synthetic data the watermark is drawn if it is not
-    there yet, the alternative text says so first, and every row of the numbers is marked.
+    what is drawn; missing values become empty cells. Of synthetic data the alternative text says so first, and every
+    row of the numbers is marked.
     """
     stem = Path(frame.stem)
     paths = [(frame.pictures or stem.parent) / f"{stem.name}.svg",
              *(stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "txt"))]
-    if frame.is_synthetic:
-        watermark(figure)
-        alt_text = f"{NOT_REAL} {alt_text}"
-    alt_text = " ".join(alt_text.split())
+    alt_text = " ".join(f"{NOT_REAL if frame.is_synthetic else ''} {alt_text}".split())
     with atomic(paths[0]) as part:
         figure.savefig(part, format="svg", metadata={"Title": figure.get_label(), "Description": alt_text,
                                                      "Date": None, "Creator": "did"})

@@ -26,15 +26,16 @@ from did.report.content.answer import MADE_UP, Answer
 from did.report.content.facts import Facts, Front, estimator_name, reported
 from did.report.content.family_text import dose_sentences, headline_sentences, terms
 from did.report.content.identities import identity_tables
-from did.report.content.names import Names
 from did.report.content.outcome_tables import fates, panel_sentence
 from did.report.content.published import layout_table
-from did.report.content.result_tables import headline_table
+from did.report.content.result_tables import headline_table, one_outcome
 from did.report.content.table import Table
 from did.report.writers.html import TEMPLATES, html_of, picture
 from did.words import period_name
 
 MOST_BYTES = 5_000_000
+# Other files of the results that the report's contents lead to: address and words.
+LINKS = [(result_files.WORKBENCH, "Workbench: every choice"), (result_files.WORKBOOK, "Workbook of all tables")]
 # Columns of the headline table that the ten pages have.
 HEADLINE = ("Treatment", "Estimator", "Estimate", "95% interval (p)", "Method", "Measured coverage",
             "Smallest effect that would be found")
@@ -46,15 +47,14 @@ class Report:
 
     ``tables`` are the overall estimates (with the notes of the indicators' settings), the diagnostics, the headlines,
     the audits of areas and the second opinions of every available outcome, and reproduction (one row per claim and
-    clustering). ``families`` are the facts by family; ``units`` those of the indicators' effects; ``answer`` is the
-    first screen, ``timing`` says who is treated when, ``traces`` are the ways from its numbers to the publishers' files
-    (`did.stages.trace.Trace`). The sections of the annex are those that other stages wrote.
+    clustering). ``families`` are the facts by family, ``answer`` is the first screen, ``timing`` says who is treated
+    when, ``traces`` are the ways from the answer's numbers to the publishers' files (`did.stages.trace.Trace`). The
+    sections of the annex are those that other stages wrote.
     """
 
     evaluation: Evaluation
     front: Front
     families: Mapping[str, Facts]
-    units: Mapping[str, str]
     sources: Mapping[str, Source]
     tables: Mapping[str, pd.DataFrame]
     versions: Mapping[str, str]
@@ -62,7 +62,6 @@ class Report:
     answer: Answer
     timing: Table
     traces: Sequence[object] = ()
-    links: Sequence[tuple[str, str]] = ()
 
 
 def report_html(report: Report) -> str:
@@ -83,7 +82,7 @@ def report_html(report: Report) -> str:
         "report.html.j2", front=front, evaluation=evaluation, onset=period_name(front.onset),
         synthetic=any(bool(table["is_synthetic"].any()) for table in report.tables.values()),
         style=Markup(style), script=Markup(script), hashes={"style": _hash(style), "script": _hash(script)},
-        answer=report.answer, made_up=MADE_UP, links=report.links, traces=report.traces,
+        answer=report.answer, made_up=MADE_UP, links=LINKS, traces=report.traces,
         glance=picture(report.paths, result_files.ANSWER, caption=f"{about}: what the checks make of it"),
         checked=background.checked(report.tables["second_opinion"]),
         words=terms(first, published=bool(front.n_published)),
@@ -107,20 +106,18 @@ def report_html(report: Report) -> str:
 def _family(report: Report, family: str) -> dict:
     """What the template says of one family: half a page, and what the annex has of it."""
     facts, tables, evaluation = report.families[family], report.tables, report.evaluation
-    names = Names([facts], report.units)
     own = {name: table.loc[table["indicator"].isin(list(facts.outcomes))] for name, table in tables.items()}
-    claims = own["reproduction"]
     rows = own["headline"]
     rows = rows.loc[rows["indicator"].eq(facts.total) & rows["sample"].eq(next(iter(facts.samples)))
                     & rows["specification"].eq(facts.specification)]
-    headline = headline_table(rows, names, own["diagnostics"]).slim(keep=HEADLINE)
+    headline = headline_table(rows, one_outcome(facts, facts.effect_unit), own["diagnostics"]).slim(keep=HEADLINE)
     ours = own["estimates"].loc[own["estimates"]["specification"].eq(facts.specification)]
     figures = result_files.family_figures(evaluation, family)
     return {
         "id": family, "facts": facts, "said": headline_sentences(facts, tables),
         "headline": headline.only(HEADLINE, name=f"headline-{family}", notes=(),
                                   caption=f"{facts.outcomes[facts.total]}: the headline estimates"),
-        "layout": layout_table(ours, reported(claims, facts), facts),
+        "layout": layout_table(ours, reported(own["reproduction"], facts), facts),
         "evidence": picture(report.paths, f"evidence_{facts.total}",
                             caption=f"{facts.outcomes[facts.total]}: the evidence at a glance"),
         # What concerns every family is said once.
