@@ -59,9 +59,9 @@ def evidence_rows(verdict: pd.Series | None, evidence: pd.DataFrame, items: pd.D
             rows += [{"kind": RANGE, "words": RANGES[kind].format(n=len(items)), "smallest": items["estimate"].min(),
                       "largest": items["estimate"].max()}] if len(items) else []
         else:
-            rows += [{"kind": kind, "words": WORDS[kind].format(
-                called=item["called"] or item["label"], estimator=called.get(item["estimator"], item["estimator"])),
-                **{name: item[name] for name in ("estimate", "ci_low", "ci_high")}} for item in items.to_dict("records")]
+            rows += [item | {"kind": kind, "words": WORDS[kind].format(
+                called=item["called"] or item["label"], estimator=called.get(item["estimator"], item["estimator"]))}
+                for item in items.to_dict("records")]
     frame = pd.DataFrame(rows).reindex(columns=COLUMNS)
     return frame.assign(target=target, is_synthetic=bool(verdict["is_synthetic"]))
 

@@ -78,8 +78,9 @@ def _numbers(row: Mapping, decimals: int) -> str:
 
     said = []
     if pd.notna(row["estimate"]) and row["step"] != 0:
-        span = interval(row["ci_low"], row["ci_high"], decimals)
-        said.append(f"{shown(row['estimate'])}{f' ({span})' if pd.notna([row['ci_low'], row['ci_high']]).all() else ''}")
+        is_known = pd.notna(row["ci_low"]) and pd.notna(row["ci_high"])
+        span = f" ({interval(row['ci_low'], row['ci_high'], decimals)})" if is_known else ""
+        said.append(f"{shown(row['estimate'])}{span}")
     if pd.notna(row["smallest"]):
         said.append(f"{shown(row['smallest'])} to {shown(row['largest'])}")
     if row["step"] == 0 and pd.notna(row["share"]):

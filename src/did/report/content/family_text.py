@@ -53,40 +53,30 @@ def headline_sentences(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list
 
 
 def _effect(row: pd.Series, facts: Facts) -> str:
-    level = row["cluster"]
-    within = ("" if level == "unit" else
-              f", in {count(row['n_treated_clusters'])} of {plural(int(row['n_clusters']), level)},")
-    decimals = row_decimals(row.to_frame().T)[0]
-    return EFFECT.format_map({
-        "onset": period_name(facts.onset), "treated": count(row["n_treated"]), "units": facts.units, "within": within,
-        "size": number(abs(row["estimate"]), _shown(row["estimate"], max(decimals - 1, 0))), "unit": facts.effect_unit,
-        "way": "higher" if row["estimate"] >= 0 else "lower",
-        "whom": entry(facts.estimator).words.whom.format(units=facts.units),
-        "others": count(row["n_units"] - row["n_treated"]), "estimator": estimator_name(facts.estimator),
-        "published": ", as published" if facts.n_published else ""})
-
-
-def _shown(value: float, decimals: int) -> int:
-    """So many decimals that the number does not read as nothing."""
-    return next((more for more in range(decimals, 6) if round(value, more)), decimals)
+    decimals = max(row_decimals(row.to_frame().T)[0] - 1, 0)
+    # So many decimals that the number does not read as nothing.
+    decimals = next((more for more in range(decimals, 6) if round(row["estimate"], more)), decimals)
+    within = ("" if row["cluster"] == "unit" else
+              f", in {count(row['n_treated_clusters'])} of {plural(int(row['n_clusters']), row['cluster'])},")
+    return EFFECT.format(
+        onset=period_name(facts.onset), treated=count(row["n_treated"]), units=facts.units, within=within,
+        size=number(abs(row["estimate"]), decimals), unit=facts.effect_unit,
+        way="higher" if row["estimate"] >= 0 else "lower",
+        whom=entry(facts.estimator).words.whom.format(units=facts.units),
+        others=count(row["n_units"] - row["n_treated"]), estimator=estimator_name(facts.estimator),
+        published=", as published" if facts.n_published else "")
 
 
 def _margin(row: pd.Series, facts: Facts) -> str:
     if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
-        return NO_MARGIN.format_map({"why": row["note"] or "none could be made"})
-    decimals = max(row_decimals(row.to_frame().T)[0] - 1, 0)
-    if pd.isna(row["coverage"]):
-        coverage = UNKNOWN.format_map({"why": row["note"]})
-    else:
-        text = COVERAGE if row["holds"] else COVERAGE + NONE_HOLDS
-        coverage = text.format_map({"share": number(100 * row["coverage"], 1)})
-    out = row["ci_low"] > 0 or row["ci_high"] < 0
-    return MARGIN.format_map({
-        "span": interval(row["ci_low"], row["ci_high"], decimals), "p": p_value(row["p_value"]),
-        "method": FOUND_BY.get(row["method"], METHODS.get(row["method"], row["method"])).format(**_groups(facts)),
-        "coverage": coverage,
-        "so": LEAVES_OUT if out else HOLDS_ZERO,
-        "direction": DIRECTIONS.get(facts.directions.get(facts.total, ""), "")})
+        return NO_MARGIN.format(why=row["note"] or "none could be made")
+    known = COVERAGE.format(share=number(100 * row["coverage"], 1)) + ("" if row["holds"] else NONE_HOLDS)
+    return MARGIN.format(
+        span=interval(row["ci_low"], row["ci_high"], max(row_decimals(row.to_frame().T)[0] - 1, 0)),
+        p=p_value(row["p_value"]), coverage=UNKNOWN.format(why=row["note"]) if pd.isna(row["coverage"]) else known,
+        method=FOUND_BY.get(row["method"], METHODS.get(row["method"], row["method"])).format(**_groups(facts)),
+        so=LEAVES_OUT if row["ci_low"] > 0 or row["ci_high"] < 0 else HOLDS_ZERO,
+        direction=DIRECTIONS.get(facts.directions.get(facts.total, ""), ""))
 
 
 def _groups(facts: Facts) -> dict[str, str]:
@@ -107,9 +97,8 @@ def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
     slope, by = tests[-1]
     error = abs(slope["value"]) / slope["statistic"] ** 0.5 if slope["statistic"] > 0 else None
     decimals = row_decimals(pd.DataFrame({"estimate": [slope["value"]], "std_error": [error]}))[0]
-    return [TREND.format_map({
-        "onset": period_name(facts.onset), "units": facts.units, "slope": number(slope["value"], decimals, signed=True),
-        "period": PERIODS[facts.frequency], "p": p_value(slope["p_value"]), "by": by})]
+    return [TREND.format(onset=period_name(facts.onset), units=facts.units, p=p_value(slope["p_value"]), by=by,
+                         slope=number(slope["value"], decimals, signed=True), period=PERIODS[facts.frequency])]
 
 
 def dose_sentences(facts: Facts) -> list[str]:
@@ -117,11 +106,10 @@ def dose_sentences(facts: Facts) -> list[str]:
     found = [facts.dose_counted] if facts.dose_counted else []
     if facts.largest_dose is not None:
         most = facts.largest_dose
-        found.append(DOSE.format_map({
-            "dose": number(most.dose, short_decimals(most.dose)), "systems": listed(most.systems),
-            "n": count(most.n_units), "all": count(most.n_treated), "units": facts.units,
-            "share": number(100 * most.n_units / most.n_treated, 0)}))
-    return [*found, DOSE_ASSUMES.format_map({"units": facts.units})]
+        found.append(DOSE.format(
+            dose=number(most.dose, short_decimals(most.dose)), systems=listed(most.systems), n=count(most.n_units),
+            all=count(most.n_treated), units=facts.units, share=number(100 * most.n_units / most.n_treated, 0)))
+    return [*found, DOSE_ASSUMES.format(units=facts.units)]
 
 
 def terms(facts: Facts, *, published: bool) -> list[tuple[str, str]]:

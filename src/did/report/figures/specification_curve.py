@@ -22,7 +22,7 @@ from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
 from did.report.figures.key import Published, clustered
 from did.report.figures.style import Frame
-from did.words import decimals_for, interval, number, plural
+from did.words import decimals_for, interval, listed, number, plural
 
 IDENTITY = ["indicator", "specification", "sample", "treatment", "estimator"]
 VALUES = ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
@@ -180,26 +180,21 @@ def _draw_grid(axes: Axes, lines: Sequence[tuple[str, dict]], deep: float) -> No
 def _counted(rows: pd.DataFrame, points: pd.DataFrame) -> str:
     """How many specifications are drawn, and how many are not because they repeat another or were not fitted."""
     lost, same = int(rows["estimate"].isna().sum()), int(rows["same_as"].ne("").sum())
-    text = f"{plural(len(points), 'specification')}, sorted"
-    parts = ([f"{same} more give the same number as one of them"] if same else []) + (
-        [f"{lost} could not be fitted"] if lost else [])
-    return f"{text}; {' and '.join(parts)}." if parts else f"{text}."
+    parts = [*([f"{same} more give the same number as one of them"] if same else []),
+             *([f"{lost} could not be fitted"] if lost else [])]
+    return f"{plural(len(points), 'specification')}, sorted{f'; {listed(parts)}' if parts else ''}."
 
 
 def _alt_text(frame: Frame, points: pd.DataFrame, reported: pd.DataFrame, published: Published | None) -> str:
-    decimals = decimals_for(points["std_error"].median())
+    decimals, n = decimals_for(points["std_error"].median()), len(points)
     estimates = points["estimate"]
     low, high, median = (number(value, decimals) for value in estimates.agg(["min", "max", "median"]))
-    sentences = [f"Specification curve: estimates sorted, over a grid of the choices each makes. {frame.title}. "
-                 f"{frame.subtitle} In {frame.unit}: from {low} to {high}, median {median}; "
-                 f"{int((estimates > 0).sum())} of {len(points)} above zero.",
-                 f"Clustered by {clustered(points, frame.units)}, {int(leaves_out_zero(points).sum())} of "
-                 f"{len(points)} intervals leave out zero."]
-    if len(reported):
-        row = reported.iloc[0]
-        sentences.append(f"Ours: {number(row['estimate'], decimals)} (95% interval "
-                         f"{interval(row['ci_low'], row['ci_high'], decimals)}), number {row['place'] + 1} from below.")
-    if published:
-        sentences.append(f"{published.words}: {int((estimates < published.value).sum())} of {len(points)} estimates "
-                         "are below it.")
-    return " ".join(sentences)
+    ours = "".join(f" Ours: {number(row.estimate, decimals)} (95% interval "
+                   f"{interval(row.ci_low, row.ci_high, decimals)}), number {row.place + 1} from below."
+                   for row in reported.head(1).itertuples())
+    below = f" {published.words}: {int((estimates < published.value).sum())} of {n} estimates are below it." if (
+        published) else ""
+    return (f"Specification curve: estimates sorted, over a grid of the choices each makes. {frame.title}. "
+            f"{frame.subtitle} In {frame.unit}: from {low} to {high}, median {median}; {int((estimates > 0).sum())} of "
+            f"{n} above zero. Clustered by {clustered(points, frame.units)}, {int(leaves_out_zero(points).sum())} of "
+            f"{n} intervals leave out zero.{ours}{below}")
