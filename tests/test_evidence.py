@@ -21,7 +21,7 @@ from did.report.content.answer import PRINTED as ABOUT_PRINTED
 from did.report.content.evidence_rows import OURS, PRINTED, RANGE, evidence_rows
 from did.report.content.evidence_words import QUESTIONS as QUESTION_WORDS
 from did.report.content.evidence_words import REASONS, evidence_table
-from did.report.figures.evidence import evidence_figure
+from did.report.figures.forest import evidence_figure
 from did.report.figures.style import Frame
 from did.simulate.panels import panel
 from did.stages import check as check_stage

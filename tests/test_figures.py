@@ -14,9 +14,9 @@ from did.errors import DidError
 from did.inference.joint_test import BLANK
 from did.report.content.facts import DAGGER
 from did.report.figures import style
-from did.report.figures.coefficients import Names, coefficients
-from did.report.figures.event_study import TimeAxis, event_study
-from did.report.figures.trends import parallel_trends
+from did.report.figures.coefficients import coefficients
+from did.report.figures.event_time import effects_by_event_time, treated_words
+from did.report.figures.means import means_over_time, trend_rows, trend_words
 from did.store.result_csv import csv_text
 from did.store.tables import check
 from did.words import (
@@ -90,24 +90,38 @@ def trends(periods, gap=60.0):
 TEST = pd.Series(BLANK | {"treatment": "binary", "cluster": "system", "value": 1.69, "statistic": 3.801161, "df": 1.0,
                           "df_denominator": 148.0, "p_value": 0.053107, "status": "done", "reason": ""})
 MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M")]
-PUBLISHED = pd.DataFrame([["out_a", "binary", "full", 40.0], ["out_a", "binary", "full", 40.0],
-                          ["out_b", "intensity", "full", -0.3], ["out_c", "binary", "full", np.nan]],
-                         columns=["indicator", "treatment", "sample", "published_value"])
+PUBLISHED = pd.DataFrame([["out_a", "binary", "full", 40.0], ["out_b", "intensity", "full", -0.3],
+                          ["out_c", "binary", "full", np.nan]],
+                         columns=["indicator", "treatment", "sample", "estimate"]).assign(cluster="printed")
 UNITS = {"binary": "days per 100,000", "intensity": "days per 100,000, per organisation"}
-PANES = dict(names=Names(OUTCOMES, UNITS), published=PUBLISHED, **WORDS)
-EVENT = dict(unit="Days per 100,000, difference from reference", **WORDS)
-TREND = dict(onset="2017-06", sample="full", unit="Days of delay", test=TEST, **WORDS)
+CALLED = {"treatment": {"binary": "Binary", "intensity": "Intensity"},
+          "sample": {"full": "full sample", "wave_two_removed": "wave two removed"}, "indicator": OUTCOMES,
+          "cluster": {"unit": "by area", "system": "by system", "printed": "as printed"}}
+EVENT = dict(unit="Days per 100,000, difference from reference", label="Months since onset", **WORDS)
+TREND = dict(sample="full", unit="Days of delay", **WORDS)
+
+
+def with_printed(estimates):
+    return pd.concat([estimates, PUBLISHED], ignore_index=True)
+
+
+def draw_panes(rows, stem, **options):
+    frame = style.Frame(stem, **WORDS, **{name: options.pop(name) for name in ("is_synthetic",) if name in options})
+    return coefficients(rows, frame, **{"called": CALLED, "units": UNITS} | options)
+
+
+def event_study(rows, frame, **options):
+    return effects_by_event_time({"Event study": rows}, frame, **options)
 
 
 def draw(kind, stem, estimates, **options):
     if kind == "panes":
-        return draw_framed(coefficients, estimates, stem=stem, **PANES | options)
+        return draw_panes(with_printed(estimates), stem, **options)
     if kind == "months":
-        return draw_framed(event_study, path_of_effects(range(-74, 33)), stem=stem,
-                           axis=TimeAxis(tick_every=12), **EVENT | options)
+        return draw_framed(event_study, path_of_effects(range(-74, 33)), stem=stem, per_year=12, **EVENT | options)
     if kind == "years":
         return draw_framed(event_study, path_of_effects(range(-6, 3)), stem=stem, **EVENT | options)
-    return draw_framed(parallel_trends, trends(MONTHS), stem=stem, **TREND | options)
+    return draw_framed(means_over_time, trend_rows(trends(MONTHS), "2017-06"), stem=stem, **TREND | options)
 
 
 KINDS = ["panes", "months", "years", "trends"]
@@ -189,16 +203,16 @@ def test_panes_alternative_text_says_the_estimates(tmp_path, estimates):
 
 
 def test_panes_of_one_outcome_and_of_five(tmp_path, estimates):
-    one = draw_framed(coefficients, estimates, stem=tmp_path / "one",
-                      **PANES | {"names": Names({"out_a": "Mortality"}, UNITS), "published": None})
+    one = draw_panes(estimates, tmp_path / "one", called=CALLED | {"indicator": {"out_a": "Mortality"}})
     more = pd.concat([estimates, estimates.assign(indicator=estimates["indicator"] + "2")], ignore_index=True)
     five = {"out_a": "Met", "out_b": "Partially met", "out_c": "Always", "out_a2": "Sometimes", "out_b2": "Good"}
-    draw_framed(coefficients, more, stem=tmp_path / "five", **PANES | {"names": Names(five, UNITS)})
+    draw_panes(with_printed(more), tmp_path / "five", called=CALLED | {"indicator": five})
     assert len(pd.read_csv(one[1])) == 8 and len(pd.read_csv(tmp_path / "five.csv")) == 42
 
 
 def test_each_treatment_has_its_own_axis_and_each_sample_its_heading(tmp_path, estimates):
-    figures = drawn(coefficients, estimates, stem=tmp_path / "figure", **PANES)
+    with saved_figures() as figures:
+        draw_panes(with_printed(estimates), tmp_path / "figure")
     binary, intensity = figures[0].axes
     for axes, treatment in ((binary, "binary"), (intensity, "intensity")):
         here = estimates[estimates["treatment"] == treatment]
@@ -233,27 +247,26 @@ def test_event_study_marks_event_times_on_few_treated(tmp_path):
     frame.loc[frame["event_time"] == 2, "few_treated"] = True
     paths = draw_framed(event_study, frame, stem=tmp_path / "figure", **EVENT)
     svg = paths[0].read_text(encoding="utf-8")
-    assert svg.count(f">{DAGGER}<") == 1 and f">{DAGGER} Rests on fewer" in svg
+    assert svg.count(f">8{DAGGER}<") == 1 and f">{DAGGER} Rests on fewer" in svg
     assert DAGGER in paths[2].read_text(encoding="utf-8")
 
 
 def test_panes_without_an_interval_or_an_estimate(tmp_path, estimates):
     estimates.loc[estimates["indicator"] == "out_b", ["std_error", "ci_low", "ci_high", "p_value"]] = np.nan
     estimates = estimates[~((estimates["indicator"] == "out_c") & (estimates["sample"] == "full"))]
-    draw_framed(coefficients, estimates, stem=tmp_path / "figure", **PANES)
+    draw_panes(with_printed(estimates), tmp_path / "figure")
     text = (tmp_path / "figure.txt").read_text(encoding="utf-8")
     assert text.count("Both, by area: ") == 2 and "A rather long name of an outcome, by area: +13.37. " in text
 
 
 def test_panes_errors_name_what_is_wrong(tmp_path, estimates):
     with pytest.raises(DidError, match="found more for .*out_a"):
-        draw_framed(coefficients, pd.concat([estimates, estimates]), stem=tmp_path / "f", **PANES)
+        draw_panes(pd.concat([estimates, estimates]), tmp_path / "f")
     with pytest.raises(DidError, match="no estimate of nothing"):
-        draw_framed(coefficients, estimates, stem=tmp_path / "f",
-                    **PANES | {"names": Names({"nothing": "Nothing"}, UNITS)})
-    twice = PUBLISHED.assign(published_value=[40.0, 41.0, 1.0, 2.0])
+        draw_panes(estimates, tmp_path / "f", called=CALLED | {"indicator": {"nothing": "Nothing"}})
+    twice = pd.concat([with_printed(estimates), PUBLISHED.iloc[:1].assign(estimate=41.0)])
     with pytest.raises(DidError, match="found more for .*out_a.*correct the published table"):
-        draw_framed(coefficients, estimates, stem=tmp_path / "f", **PANES | {"published": twice})
+        draw_panes(twice, tmp_path / "f")
     assert not list(tmp_path.iterdir())
 
 
@@ -274,10 +287,9 @@ def test_synthetic_is_said_everywhere(kind, tmp_path, estimates):
     assert "SYNTHETIC" not in plain[0].read_text(encoding="utf-8")
 
 
-def test_a_tall_figure_has_the_watermark_twice_however_often_it_is_drawn():
+def test_a_tall_figure_has_the_watermark_twice():
     for height, times in ((4, 1), (11, 2)):
         figure, _ = style.page(height, style.Frame("figure", **WORDS, is_synthetic=True))
-        style.watermark(figure)
         assert [text.get_gid() for text in figure.texts].count("synthetic") == times
 
 
@@ -289,7 +301,7 @@ def test_event_study_counts_units_and_draws_every_number(tmp_path):
     assert numbers["event_time"].tolist() == list(range(-74, 33))
     assert np.array_equal(numbers["estimate"], frame["estimate"])
     text = (tmp_path / "figure.txt").read_text(encoding="utf-8")
-    assert "30 treated areas in 8 systems, 119 comparison areas." in text
+    assert treated_words(frame, "areas") == "30 treated areas in 8 systems, 119 comparison areas."
     after = frame.loc[frame["event_time"] >= 0, "estimate"]
     assert f"from {number(after.min(), 1)} to {number(after.max(), 1)}" in text
     assert "95% interval clustered by system" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
@@ -322,33 +334,31 @@ def test_event_study_names_what_was_not_estimated_and_draws_bands(tmp_path):
 
 
 def test_trends_print_the_test_or_why_it_was_skipped(tmp_path):
-    paths = draw("trends", tmp_path / "figure", None)
-    text = paths[2].read_text(encoding="utf-8")
-    assert ("Were trends parallel before June 2017? Test of a straight line: p = 0.053, errors clustered by system."
-            in text)
+    assert trend_words(TEST, "2017-06", "system") == (
+        "Were trends parallel before June 2017? Test of a straight line: p = 0.053, errors clustered by system.")
+    text = draw("trends", tmp_path / "figure", None)[2].read_text(encoding="utf-8")
     frame = trends(MONTHS)
     before = frame.loc[(frame["group"] == "treated") & (frame["period"] < "2017-06"), "observed_mean"].mean()
     assert number(before, 1) in text
     skipped = TEST.copy()
     skipped[["status", "reason"]] = "skipped", "1 cluster: no clustered covariance"
-    text = draw("trends", tmp_path / "figure", None, test=skipped)[2].read_text(encoding="utf-8")
-    assert "Not tested: 1 cluster: no clustered covariance." in text
+    assert trend_words(skipped, "2017-06", "system").endswith("Not tested: 1 cluster: no clustered covariance.")
 
 
 def test_trends_draw_one_sample_and_keep_the_numbers_of_all(tmp_path):
     frame = trends(MONTHS)
     both = pd.concat([frame, frame.assign(sample="wave_two_removed", observed_mean=frame["observed_mean"] + 1000)])
-    axes = drawn(parallel_trends, both, stem=tmp_path / "figure", **TREND)[0].axes[0]
+    axes = drawn(means_over_time, trend_rows(both, "2017-06"), stem=tmp_path / "figure", **TREND)[0].axes[0]
     assert max(max(line.get_ydata()) for line in axes.lines if len(line.get_ydata()) > 2) < 1000
-    numbers = pd.read_csv(tmp_path / "figure.csv").sort_values(["sample", "group", "period"])
-    expected = both.sort_values(["sample", "group", "period"])
-    for column in ("sample", "observed_mean", "linear_trend"):
-        assert np.array_equal(numbers[column], expected[column])
+    numbers = pd.read_csv(tmp_path / "figure.csv")
+    for series, column in (("observed", "observed_mean"), ("linear_trend", "linear_trend")):
+        own = numbers[numbers["series"] == series]
+        assert own["sample"].tolist() == both["sample"].tolist() and np.array_equal(own["mean"], both[column])
 
 
 def test_trends_of_half_a_year(tmp_path):
     frame = trends([str(month) for month in pd.period_range("2017-04", "2017-09", freq="M")])
-    paths = draw_framed(parallel_trends, frame, stem=tmp_path / "figure", **TREND)
+    paths = draw_framed(means_over_time, trend_rows(frame, "2017-06"), stem=tmp_path / "figure", **TREND)
     svg = paths[0].read_text(encoding="utf-8")
     assert ">2017-04<" in svg and ">2017-09<" in svg
 
@@ -357,13 +367,13 @@ def test_trends_of_half_a_year(tmp_path):
 def test_trends_by_year_and_with_lines_that_meet(gap, tmp_path):
     frame = trends([str(year) for year in range(2012, 2019)], gap=gap)
     frame.loc[3, "observed_mean"] = np.nan
-    paths = draw_framed(parallel_trends, frame, stem=tmp_path / "figure", **TREND | {"onset": "2018", "test": None})
+    paths = draw_framed(means_over_time, trend_rows(frame, "2018"), stem=tmp_path / "figure", **TREND)
     assert all(path.stat().st_size > 0 for path in paths)
 
 
-def test_an_onset_outside_the_trends_is_an_error(tmp_path):
+def test_an_onset_outside_the_trends_is_an_error():
     with pytest.raises(DidError, match="onset '2021-01' among the periods 2011-04 to 2020-02"):
-        draw_framed(parallel_trends, trends(MONTHS), stem=tmp_path / "f", **TREND | {"onset": "2021-01"})
+        trend_rows(trends(MONTHS), "2021-01")
 
 
 def test_numbers_in_words():

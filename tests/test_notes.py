@@ -95,10 +95,8 @@ def test_what_a_row_is_of_in_words():
 def test_caveats_and_few_treated_units_in_words():
     row = {"status": "done", "caveat": "few_treated_clusters", "condition": "", "reason": "rank 2", 
            "few_treated": np.True_, "n_treated": 1200, "minimum_treated": 5000}
-    assert notes.caveat(row) == "few treated clusters: rejects too often"
     assert notes.said(row) == "rank 2; few treated clusters: rejects too often"
     assert notes.said(row | {"condition": "not_met"}) == (
         "rank 2; condition not met; few treated clusters: rejects too often")
-    assert notes.caveat(row | {"status": "skipped"}) == "rank 2"
     assert notes.few_treated(row) == "rests on few treated units: 1,200, fewer than 5,000"
     assert notes.few_treated(row | {"few_treated": False}) == ""

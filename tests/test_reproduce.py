@@ -371,13 +371,13 @@ def written(tmp_path, **changes) -> dict[str, pd.DataFrame]:
     reproduction = evidence.compare(claims, made, "default").assign(p_tested=np.nan, p_size=np.nan)
     facts = Facts(title="Days", outcomes={"a": "A", "b": "B"}, total="a", measure="days", first="2011-04",
                   last="2020-02", onset="2017-06", n_published=2, n_published_numbers=1, estimator="ldv")
-    varied = Varied(rows, "default", "unit", ["D1"])
+    at = rows.loc[rows["cluster"].eq("unit")]
+    varied, own = Varied(at, "default", ["D1"]), reproduction.loc[reproduction["cluster"].eq("unit")]
     ranked = ranking(rows, {"dtoc": ["a", "b"]}, "default", "unit")
-    tables = [claims_table(reproduction, facts), agreement_table(reproduction, facts), numbers_table(
-        reproduction, varied), bands_table(reproduction, varied), observations_table(
-            reproduction, varied, {"dtoc": facts}), ranking_table(ranked, facts), choices_table(
-                choices(rows, "unit"), varied)]
-    assert str(default_words(facts, "merged", "adults", 149)) == (
+    tables = [claims_table(reproduction, facts), agreement_table(reproduction, facts), numbers_table(own, varied),
+              bands_table(own, varied), observations_table(own, varied, [facts]), ranking_table(ranked, facts),
+              choices_table(choices(rows, "unit"), varied)]
+    assert default_words(facts, "merged", "adults", 149) == (
         "A: April 2011 to February 2020 (107 months), 149 areas (reorganised areas merged into the smallest stable "
         "one), per adults.")
     return {table.name: pd.DataFrame(list(table.texts()), columns=[column.heading for column in table.shown])

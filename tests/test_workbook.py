@@ -24,15 +24,15 @@ from made_tables import FACTS, FRONT, UNITS, tables
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 SOURCE = Source(id="counts", title="Counts", publisher="A publisher", landing_page="https://example.org/",
                 licence="OGL-3.0", reader="tidy_csv", files=[{"name": "counts_2017.csv", "period": "2017"}])
-FILES = {"counts": {"counts_2017.csv": {"period": "2017", "bytes": 1234, "sha256": "a" * 64, "how": "live",
-                                        "licence": "OGL-3.0", "address": None}}}
+MANIFESTS = {"counts": {"files": {"counts_2017.csv": {
+    "period": "2017", "bytes": 1234, "sha256": "a" * 64, "how": "live", "licence": "OGL-3.0", "address": None}}}}
 NAMES = ["Cover", "Contents", "Notes", "Headline", "Effects", "Reproduction", "Staggered", "Event_time", "Diagnostics",
          "Calibration", "Areas", "Many_tests", "Sources"]
 
 
-def made(synthetic: bool = True, files: dict = FILES) -> bytes:
-    sheets = workbook_sheets.sheets(pages=[FACTS], front=FRONT, units=UNITS, sources={"counts": SOURCE}, files=files,
-                                    **tables(synthetic))
+def made(synthetic: bool = True, manifests: dict = MANIFESTS) -> bytes:
+    sheets = workbook_sheets.sheets(pages=[FACTS], front=FRONT, units=UNITS, sources={"counts": SOURCE},
+                                    manifests=manifests, **tables(synthetic))
     cover = workbook_sheets.cover(front=FRONT, pages=[FACTS], sources={"counts": SOURCE}, version="0",
                                   is_synthetic=synthetic)
     return workbook.made(cover, sheets)
@@ -127,7 +127,7 @@ def test_areas_left_out_and_files_are_listed(content):
     files = table_of(content, "Sources").iloc[0]
     assert files["File"] == "counts_2017.csv" and files["Size (bytes)"] == 1234
     assert files["Address of the file"] == "[x]"
-    assert table_of(made(files={}), "Sources").iloc[0]["File"] == "[x]"
+    assert table_of(made(manifests={"counts": {"files": {}}}), "Sources").iloc[0]["File"] == "[x]"
 
 
 def test_text_that_looks_like_a_formula_stays_text(content):
@@ -217,8 +217,8 @@ def test_text_is_large_enough_to_read_and_nothing_is_hidden(content):
 
 def test_without_anything_published_there_is_no_sheet_of_it():
     frames = tables(True) | {"reproduction": tables(True)["reproduction"].iloc[:0]}
-    sheets = workbook_sheets.sheets(pages=[FACTS], front=FRONT, units=UNITS, sources={"counts": SOURCE}, files=FILES,
-                                    **frames)
+    sheets = workbook_sheets.sheets(pages=[FACTS], front=FRONT, units=UNITS, sources={"counts": SOURCE},
+                                    manifests=MANIFESTS, **frames)
     assert [sheet.name for sheet in sheets] == [name for name in NAMES[3:] if name != "Reproduction"]
 
 

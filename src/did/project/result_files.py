@@ -21,7 +21,7 @@ EVIDENCE_TABLES = ["verdicts", "evidence", "evidence_items"]
 REPRODUCTION_TABLES = ["reproduction", "specifications", "ranking", "choices"]
 DICTIONARY, NUMBERS, PAPER = "data_dictionary", "figures", "paper"
 PAPER_PARTS = ["tex", "docx", "md"]
-# Beginning of the names of figures of effects by event time.
+# Beginning of the name of the figure of effects by event time.
 EVENT_STUDY = "event_study"
 ANSWER = "answer"
 # What a reader opens each file of the results folder for.
@@ -71,20 +71,12 @@ def families(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str,
 
 def figures(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:
     """Names of an indicator's figures, without folder and ending, in the order of its section in the report: the
-    evidence, trend graphs, means of each wave where there are several onsets, event study, estimators and, if
-    it is one of the ``headlines``, the specification curve and who was treated when."""
-    several = staggered_specification(evaluation) is not None
-    names = ["evidence", "trends", *(["series"] if several else [])]
-    found = [*(f"{name}_{indicator}" for name in names), *event_studies(evaluation, indicator).values()]
-    names = [*(["estimators"] if several else []), *(["specification", "timing"] if indicator in headlines else [])]
-    return [*found, *(f"{name}_{indicator}" for name in names)]
-
-
-def event_studies(evaluation: Evaluation, indicator: str) -> dict[str, str]:
-    """Estimator -> name of its figure of an indicator's effects by event time, for those of the evaluation that have
-    them: the first without the estimator in its name."""
-    found = [name for name in evaluation.estimators if entry(name).over_time]
-    return {name: f"{EVENT_STUDY}_{indicator}{f'_{name}' if place else ''}" for place, name in enumerate(found)}
+    evidence, means over time, effects by time since onset where an estimator has them and, if it is one of the
+    ``headlines``, the specification curve."""
+    over_time = staggered_specification(evaluation) or any(entry(name).over_time for name in evaluation.estimators)
+    names = ["evidence", "trends", *([EVENT_STUDY] if over_time else []),
+             *(["specification"] if indicator in headlines else [])]
+    return [f"{name}_{indicator}" for name in names]
 
 
 def family_figures(evaluation: Evaluation, family: str) -> dict[str, str]:

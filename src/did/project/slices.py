@@ -48,8 +48,8 @@ KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, key
     "tabulate": _WHOLE,
     "workbook": f"{_WHOLE} contact",
     "workbench": f"{_WHOLE} staggered_estimators products inference.tolerance",
-    "report": f"""{_WHOLE} published contact id seed staggered_estimators reference waves.units waves.systems
-                  inference.order""",
+    "report": f"""{_WHOLE} published contact id seed staggered_estimators reference waves.onsets waves.units
+                  waves.systems inference.order""",
 }.items()}
 
 

@@ -39,28 +39,20 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
              for part in ("csv", "txt")]
     made = [*(path for each in tables.values() for path in each), *map(paths.section, indicators),
             paths.published_section, *drawn]
-    settings = [*result_files.settings_files(evaluation), *_looked_into(sources, evaluation)]
+    entries = [registry.load_named(name, evaluation.sources_folder) for name in sources]
+    looked_into = [path for entry in entries for path in reference_tables(entry.reader, entry.options)]
     _remove_others(paths, written)
     write_sealed(paths.manifest, {
         "evaluation": evaluation.id,
-        "is_synthetic": any(_is_synthetic(paths.estimates(name)) for name in indicators),
+        "is_synthetic": any(pd.read_parquet(path, columns=["is_synthetic"])["is_synthetic"].any().item()
+                            for path in map(paths.estimates, indicators)),
         "settings": evaluation.model_dump(mode="json"),
         "versions": _versions(tables, paths),
-        "inputs": {str(path): sha256(path) for path in [*raw, *settings]},
+        "inputs": {str(path): sha256(path) for path in [*raw, *result_files.settings_files(evaluation), *looked_into]},
         "tables": {str(path): sha256(path) for path in sorted(made) if path.is_file()},
         "results": {name: sha256(name) for name in sorted(written)},
     })
     return f"{len(written) + 1} files in {paths.results}/; read {paths.results / result_files.REPORT} first"
-
-
-def _is_synthetic(estimates: Path) -> bool:
-    return bool(pd.read_parquet(estimates, columns=["is_synthetic"])["is_synthetic"].any())
-
-
-def _looked_into(sources: Collection[str], evaluation: Evaluation) -> list[Path]:
-    """Reference tables that the sources' readers look into, wherever they are."""
-    entries = [registry.load_named(name, evaluation.sources_folder) for name in sources]
-    return [path for entry in entries for path in reference_tables(entry.reader, entry.options)]
 
 
 def _versions(tables: Mapping[str, Collection[Path]], paths: Paths) -> dict[str, dict[str, str]]:

@@ -12,11 +12,19 @@ from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, margin_decimals
-from did.report.content.describe import effect_unit, source_line, sources_of
-from did.report.content.evaluation_facts import front_facts, largest_dose, members, run_answer, stage_tables
+from did.report.content.describe import source_line, sources_of
+from did.report.content.evaluation_facts import (
+    front_facts,
+    largest_dose,
+    members,
+    panel_of,
+    run_answer,
+    stage_tables,
+    timing,
+)
 from did.report.content.evidence_rows import evidence_rows
 from did.report.content.facts import only
-from did.report.figures.evidence import evidence_figure
+from did.report.figures.forest import evidence_figure
 from did.report.figures.style import Frame
 from did.report.pages.report import Report, report_html
 from did.report.writers.figure_files import gather
@@ -27,8 +35,6 @@ from did.store.provenance import together, write_text
 
 # What the report reads of each outcome.
 TABLES = ("estimates", "diagnostics", "headline", "area_audit", "second_opinion")
-# Other files of the results that the report's contents lead to: address and words.
-LINKS = [(result_files.WORKBENCH, "Workbench: every choice"), (result_files.WORKBOOK, "Workbook of all tables")]
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
@@ -43,7 +49,9 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     frames["estimates"] = frames["estimates"].loc[frames["estimates"]["estimand"].eq("overall")]
     frames["reproduction"] = tables.read("reproduction", paths.reproduction)
     front = replace(front_facts(evaluation, without=without, paths=paths), contact=evaluation.contact)
-    families = {family: replace(facts, largest_dose=largest_dose(facts.total, evaluation, paths))
+    panels = {facts.total: panel_of(indicators[facts.total], evaluation, paths) for facts in front.families}
+    families = {family: replace(facts, largest_dose=largest_dose(indicators[facts.total], evaluation,
+                                                                 panels[facts.total]))
                 for family, facts in zip(result_files.families(evaluation, without), front.families, strict=True)}
     answer = run_answer(evaluation, paths, without)
     _draw(answer, evaluation, paths)
@@ -53,10 +61,11 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
         "summary.md.j2", front=front, first=answer.texts, synthetic=synthetic, purposes=result_files.PURPOSES))
     computed = together(seals.made_by(getattr(paths, table)(name)) for name in indicators
                         for table in ("estimates", "diagnostics", "headline"))
+    first = min(front.families, key=lambda facts: answer.place(facts.outcomes)).total
     page = report_html(Report(
         evaluation=evaluation, front=front, families=families, sources=sources_of(indicators.values(), evaluation),
-        units={name: effect_unit(each, evaluation) for name, each in indicators.items()}, tables=frames,
-        versions=computed, paths=paths, answer=answer, links=LINKS,
+        tables=frames, versions=computed, paths=paths, answer=answer,
+        timing=timing(indicators[first], evaluation, panels[first]),
         traces=traces(indicators, frames["estimates"], evaluation, paths)))
     write_text(paths.results / result_files.REPORT, page)
     return f"{paths.results / result_files.REPORT}: {len(page.encode()) / 1e6:.1f} MB"
@@ -64,16 +73,14 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
 
 def _draw(answer: Answer, evaluation: Evaluation, paths: Paths) -> None:
     """Draw the figure of the first screen, of the first line's estimate."""
-    stem, own, decimals, about = paths.drawn / result_files.ANSWER, None, 0, None
-    made = {name: pd.DataFrame() for name in ("verdicts", "evidence", "evidence_items")}
-    if answer.lines:
-        about = answer.lines[0]
-        made = {name: tables.read(name, getattr(paths, name)(about.indicator)) for name in made}
-        own = only(made["verdicts"], target=about.target)
-        decimals = margin_decimals(own)
-    indicator = load_indicator(about.indicator if about else evaluation.indicators[0], evaluation.indicators_folder)
-    rows = evidence_rows(own, made["evidence"], made["evidence_items"], units=evaluation.units, brief=True)
-    frame = Frame(stem, f"{about.heading if about else evaluation.title}: does it hold?", "",
-                  source_line([indicator], sources_of([indicator], evaluation)), evaluation.units,
+    names = ("verdicts", "evidence", "evidence_items")
+    about = answer.lines[0] if answer.lines else None
+    name = about.indicator if about else evaluation.indicators[0]
+    made = [tables.read(each, getattr(paths, each)(name)) if about else pd.DataFrame() for each in names]
+    own = only(made[0], target=about.target) if about else None
+    indicator = load_indicator(name, evaluation.indicators_folder)
+    frame = Frame(paths.drawn / result_files.ANSWER, f"{about.heading if about else evaluation.title}: does it hold?",
+                  "", source_line([indicator], sources_of([indicator], evaluation)), evaluation.units,
                   about.unit if about else "", width=6.0, pictures=paths.pictures)
-    evidence_figure(rows, frame, decimals=decimals)
+    evidence_figure(evidence_rows(own, *made[1:], units=evaluation.units, brief=True), frame,
+                    decimals=0 if own is None else margin_decimals(own))

@@ -42,19 +42,15 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     families = result_files.families(evaluation, without)
     varied = pd.concat([tables.read("specifications", paths.specifications(name)) for name in members],
                        ignore_index=True)
-    lost = unavailable(
-        claims,
-        {name: reason(evaluation, name, paths) for name in without},
-        evaluation.default_specification,
-        evaluation.clusters,
-        is_synthetic=bool(varied["is_synthetic"].any()),
-    ).assign(p_method="")   # nothing of them is tested
-    found = [tables.read("tested_claims", paths.tested_claims(family)) for family in families]
+    lost = unavailable(claims, {name: reason(evaluation, name, paths) for name in without},
+                       evaluation.default_specification, evaluation.clusters,
+                       is_synthetic=bool(varied["is_synthetic"].any())).assign(p_method="")   # none is tested
+    tested = [tables.read("tested_claims", paths.tested_claims(family)) for family in families]
     verdicts, evidence = _evidence(list(members), lost, evaluation, paths)
     tables.write("verdicts", verdicts, paths.answers)
     for name, frame in zip(result_files.EVIDENCE_TABLES, (verdicts, *evidence), strict=True):
         write_csv(paths.results / result_files.table_file(name), frame)
-    table = tables.check("reproduction", in_order(pd.concat([*found, lost], ignore_index=True), claims))
+    table = tables.check("reproduction", in_order(pd.concat([*tested, lost], ignore_index=True), claims))
     tables.write("reproduction", table, paths.reproduction)
     first = evaluation.clusters[0]
     specifications = judged(varied, claims, evaluation.evidence.close)
@@ -68,10 +64,19 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     write_text(paths.published_section, published_html(
         evaluation, front, facts, reproduction=table, specifications=specifications, ranked=ranked, moved=moved,
         denominators={name: members[each.total].denominator_name(default) or "" for name, each in facts.items()}))
+    found, judged_as = ([f"{n} {word.replace('_', ' ')}" for word, n in each.items()]
+                        for each in (counts(table), verdicts["verdict"].value_counts()))
+    lines = [f"{plural(table['claim'].nunique(), 'claim')}: {listed(found)}; verdicts: {listed(judged_as)}"]
     if claims.empty:
-        how_many = plural(specifications["specification"].nunique(), "specification")
-        return _recorded([f"nothing published to compare with; {how_many}"], verdicts, strict, renew)
-    return _recorded([_summary(table, verdicts)], verdicts, strict, renew)
+        lines = ["nothing published to compare with; "
+                 f"{plural(specifications['specification'].nunique(), 'specification')}"]
+    if renew:
+        changed = baseline.lines(baseline.changes(verdicts, renew)) if renew.is_file() else []
+        lines += [*changed, f"{plural(len(verdicts), 'verdict')} recorded in {renew}, {len(changed)} of them changed"]
+        baseline.renew(verdicts, renew)
+    if strict:
+        baseline.check(verdicts, strict)
+    return "\n".join(lines)
 
 
 def _evidence(indicators: list[str], lost: pd.DataFrame, evaluation: Evaluation,
@@ -84,19 +89,3 @@ def _evidence(indicators: list[str], lost: pd.DataFrame, evaluation: Evaluation,
     order = {name: place for place, name in enumerate(evaluation.indicators)}
     verdicts = verdicts.sort_values("indicator", key=lambda names: names.map(order), kind="stable", ignore_index=True)
     return tables.check("verdicts", verdicts), [found["evidence"], found["evidence_items"]]
-
-
-def _recorded(lines: list[str], verdicts: pd.DataFrame, strict: Path | None, renew: Path | None) -> str:
-    if renew:
-        changed = baseline.lines(baseline.changes(verdicts, renew)) if renew.is_file() else []
-        lines += [*changed, f"{plural(len(verdicts), 'verdict')} recorded in {renew}, {len(changed)} of them changed"]
-        baseline.renew(verdicts, renew)
-    if strict:
-        baseline.check(verdicts, strict)
-    return "\n".join(lines)
-
-
-def _summary(table: pd.DataFrame, verdicts: pd.DataFrame) -> str:
-    found = [f"{n} {word.replace('_', ' ')}" for word, n in counts(table).items()]
-    judged_as = [f"{n} {word.replace('_', ' ')}" for word, n in verdicts["verdict"].value_counts().items()]
-    return f"{plural(table['claim'].nunique(), 'claim')}: {listed(found)}; verdicts: {listed(judged_as)}"

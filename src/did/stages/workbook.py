@@ -9,6 +9,7 @@ from importlib import metadata
 from did.project import result_files
 from did.project.config import Evaluation
 from did.project.paths import Paths
+from did.report.content.background import raw_manifests
 from did.report.content.describe import effect_unit, sources_of
 from did.report.content.evaluation_facts import front_facts, members, result_tables, run_answer
 from did.report.pages import workbook_sheets
@@ -28,7 +29,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     pages, sources = list(front.families), sources_of(indicators.values(), evaluation)
     sheets = workbook_sheets.sheets(
         pages=pages, front=front, units={name: effect_unit(each, evaluation) for name, each in indicators.items()},
-        sources=sources, files={name: workbook_sheets.files_of(paths.raw(name)) for name in sources}, **frames)
+        sources=sources, manifests=raw_manifests(sources, paths), **frames)
     cover = workbook_sheets.cover(front=front, pages=pages, sources=sources, version=metadata.version("ics-did"),
                                   is_synthetic=bool(frames["estimates"]["is_synthetic"].any()))
     answer = run_answer(evaluation, paths, without)

@@ -241,7 +241,7 @@ class Plan:
     def shown_figures(self) -> list[str]:
         """Figures of the families' headline outcomes that the report shows before its annex."""
         return [str(self.paths.results / file) for name in self._headlines
-                for file in result_files.pictures([f"evidence_{name}", f"timing_{name}"])]
+                for file in result_files.pictures([f"evidence_{name}"])]
 
     def answer_drawn(self) -> list[str]:
         """What belongs to the figure of the first screen: numbers and alternative text."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -121,13 +122,10 @@ class Answer:
     def texts(self) -> list[str]:
         """The lines as running text, for a terminal or a sheet: ``Delays (wave one): printed +40, ours +41 days. ...``.
         """
-        said = []
-        for line in self.lines:
-            head = f"{line.heading}{f' ({line.detail})' if line.detail else ''}"
-            numbers = [f"printed {line.printed}"] if line.printed else []
-            said.append(f"{head}: {', '.join([*numbers, f'ours {line.ours}'])} {line.unit}. {line.sentence}")
-        first, last = [MADE_UP] if self.is_synthetic else [], [self.cannot_run] if self.cannot_run else []
-        return [*first, *([self.short] if self.short else []), *said, *last, *self.beside]
+        said = [f"{line.heading}{f' ({line.detail})' if line.detail else ''}: "
+                f"{f'printed {line.printed}, ' if line.printed else ''}ours {line.ours} {line.unit}. {line.sentence}"
+                for line in self.lines]
+        return [*filter(None, [MADE_UP if self.is_synthetic else "", self.short, *said, self.cannot_run]), *self.beside]
 
     @property
     def short(self) -> str:
@@ -139,13 +137,11 @@ class Answer:
         printed = [line for line in self.lines if line.printed]
         if not printed or self.is_synthetic:
             return ""
-        counts = {verdict: sum(line.verdict == verdict for line in printed) for verdict in COUNTED}
-        found = [f"{_small(n)} {COUNTED[verdict][n > 1]}" for verdict, n in counts.items() if n]
-        rest = len(printed) - sum(counts.values())
-        if found and rest:
-            found.append(f"{_small(rest)} {'is' if rest == 1 else 'are'} not shown")
+        counts = Counter(line.verdict if line.verdict in COUNTED else "rest" for line in printed)
+        found = [f"{_small(counts[verdict])} {words[counts[verdict] > 1]}" for verdict, words in
+                 (COUNTED | {"rest": ("is not shown", "are not shown")}).items() if counts[verdict]]
         numbers = f"{_small(len(printed))} printed numbers" if len(printed) > 1 else "one printed number"
-        counted = f"Of {numbers} checked here, {listed(found)}." if found else (
+        counted = f"Of {numbers} checked here, {listed(found)}." if counts["rest"] < len(printed) else (
             f"None of the {numbers} checked here is shown to be an effect." if len(printed) > 1 else
             "The printed number checked here is not shown to be an effect.")
         return f"{counted} {PRINTED}"
@@ -183,28 +179,26 @@ def answer(verdicts: pd.DataFrame, evidence: pd.DataFrame, names: Names) -> Answ
     strength = shown["published_significance"].map({word: place for place, word in enumerate(STRENGTH)})
     family = shown["indicator"].map(names.families)
     order = pd.DataFrame({"family": strength.groupby(family).transform("min"),
-                          "place": family.map({each: at for at, each in enumerate(dict.fromkeys(family))}),
-                          "claim": range(len(shown))}, index=shown.index)
-    shown = shown.loc[order.sort_values(["family", "place", "claim"]).index]
-    lines: list[Line] = []
-    for row in shown.to_dict("records"):
-        above = lines[-1] if lines else None
-        again = above is not None and (above.indicator, above.verdict) == (row["indicator"], row["verdict"])
-        lines.append(_line(row, evidence, names, again=again))
+                          "place": family.map(list(dict.fromkeys(family)).index)}, index=shown.index)
+    shown = shown.loc[order.sort_values(["family", "place"], kind="stable").index]
+    same = shown[["indicator", "verdict"]].eq(shown[["indicator", "verdict"]].shift()).all(axis=1)
+    lines = [_line(row, evidence, names, again=again)
+             for row, again in zip(shown.to_dict("records"), same, strict=True)]
     beside = [NOT_SHOWN] if shown["verdict"].isin(["not_shown", "not_shown_as_published"]).any() else []
     lost = _cannot_run(printed if len(printed) else verdicts, names)
     return Answer(lines, lost, beside, bool(len(verdicts) and verdicts["is_synthetic"].any()))
 
 
 def _line(row: Mapping, evidence: pd.DataFrame, names: Names, *, again: bool) -> Line:
+    detail = [f"for each {names.dose}" if row["treatment"] == "intensity" else "", names.samples.get(row["sample"], "")]
+    return Line(row["target"], row["indicator"], names.outcomes[row["indicator"]], ", ".join(filter(None, detail)),
+                _printed(row), number(row["estimate"], decimals_of(row), signed=True), names.units[row["indicator"]],
+                row["number"], row["verdict"], sentence(row, evidence, names.areas, again=again))
+
+
+def _printed(row: Mapping) -> str:
     value = row["published_value"]
-    printed = number(value, short_decimals(value), signed=True) if pd.notna(value) else ""
-    decimals = decimals_of(row)
-    detail = [f"for each {names.dose}"] if row["treatment"] == "intensity" else []
-    detail += [names.samples[row["sample"]]] if row["sample"] in names.samples else []
-    return Line(row["target"], row["indicator"], names.outcomes[row["indicator"]], ", ".join(detail),
-                printed, number(row["estimate"], decimals, signed=True), names.units[row["indicator"]], row["number"],
-                row["verdict"], sentence(row, evidence, names.areas, again=again))
+    return number(value, short_decimals(value), signed=True) if pd.notna(value) else ""
 
 
 def sentence(row: Mapping, evidence: pd.DataFrame, areas: str, *, again: bool = False) -> tuple[str, str, str]:
@@ -247,18 +241,13 @@ def _cannot_run(rows: pd.DataFrame, names: Names) -> str:
     lost = rows.loc[rows["verdict"].eq("cannot_run")]
     if lost.empty:
         return ""
-    labels = list(dict.fromkeys(_lost(row, names) for row in lost.to_dict("records")))
+    labels = []
+    for row in lost.to_dict("records"):
+        printed = f"{_printed(row)} {names.units.get(row['indicator'], '')}".strip() if _printed(row) else ""
+        label = names.outcomes.get(row["indicator"], row["indicator"])
+        labels.append(f"{label} (printed {printed})" if printed else label)
     why = NOT_RUN.get(lost["reason"].iloc[0], "it cannot be judged")
-    return f"Not run, as {why}: {listed(labels, at_most=3)}."
-
-
-def _lost(row: Mapping, names: Names) -> str:
-    """``Waits (printed +0.5 percentage points)``."""
-    label, value = names.outcomes.get(row["indicator"], row["indicator"]), row["published_value"]
-    if pd.isna(value):
-        return label
-    printed = f"{number(value, short_decimals(value), signed=True)} {names.units.get(row['indicator'], '')}".rstrip()
-    return f"{label} (printed {printed})"
+    return f"Not run, as {why}: {listed(dict.fromkeys(labels), at_most=3)}."
 
 
 def decimals_of(row: Mapping) -> int:
@@ -281,4 +270,4 @@ def margin_decimals(row: Mapping) -> int:
 
 
 def _small(n: int) -> str:
-    return SMALL[int(n)] if 0 <= int(n) < len(SMALL) else str(int(n))
+    return SMALL[int(n)] if int(n) < len(SMALL) else str(int(n))

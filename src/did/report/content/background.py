@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
 
@@ -13,11 +12,13 @@ from did.estimators import entry
 from did.project.config import Evaluation
 from did.project.paths import Paths
 from did.project.registry import Source
-from did.report.content.table import Table, text_table
+from did.report.content.table import Column, Table, text_table
 from did.words import listed, plural, singular
 
 # Choices that say nothing where a table names each unit's own date.
 GEOGRAPHY = {"boundaries", "metropolitan", "membership", "predecessors", "partial", "overlap"}
+
+
 def checked(rows: pd.DataFrame) -> str:
     """Return how many estimates a second program gave again, by which, and to how many digits; "" if none."""
     done = rows.loc[rows["status"].eq("done")]
@@ -58,35 +59,40 @@ def raw_manifests(sources: Mapping[str, Source], paths: Paths) -> dict[str, dict
 
 
 def sources_table(sources: Mapping[str, Source], manifests: Mapping[str, dict]) -> Table:
-    """Return one row per source: publisher, licence, where it is published, when and how its files were obtained."""
+    """Return one row per source: publisher, licence, where it is published, when and how its files were obtained
+    (``demo, no date recorded`` or ``live, 2024-01-02 to 2024-01-05``)."""
     lines = []
     for name, source in sources.items():
         files = list(manifests[name]["files"].values())
         licences = listed(dict.fromkeys([source.licence, *(file["licence"] for file in files if file["licence"])]))
+        dates = sorted(file["retrieved_at"][:10] for file in files if file.get("retrieved_at"))
+        when = " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "no date recorded"
         lines.append({"Source": source.title, "Publisher": source.publisher, "Licence": licences,
-                      "Obtained": _obtained(files), "Files": len(files),
-                      "Bytes": sum(file["bytes"] for file in files)})
+                      "Obtained": f"{listed(dict.fromkeys(file['how'] for file in files))}, {when}" if files else
+                      "no record of its files", "Files": len(files), "Bytes": sum(file["bytes"] for file in files)})
     return text_table("sources", "Sources, and when their files were obtained", lines, right=["Files", "Bytes"],
                       links=[source.landing_page for source in sources.values()], file="manifest.json")
 
 
-def _obtained(files) -> str:
-    """``demo, no date`` or ``live, 2024-01-02 to 2024-01-05``: how the files came, and from when to when."""
-    if not files:
-        return "no record of its files"
-    how = listed(dict.fromkeys(file["how"] for file in files))
-    dates = sorted(file["retrieved_at"][:10] for file in files if file.get("retrieved_at"))
-    if not dates:
-        return f"{how}, no date recorded"
-    return f"{how}, {dates[0]}" + ("" if dates[0] == dates[-1] else f" to {dates[-1]}")
-
-
-def files_table(name: str, source: Source, manifest: dict, folder: Path) -> Table:
-    """Return one row per file of a source with its period, size, date and checksum."""
-    return text_table(f"files-{name}", f"{source.title}: files in {folder}", [
-        {"File": file, "Period": record.get("period") or "", "Bytes": record["bytes"],
-         "Obtained": (record.get("retrieved_at") or "")[:10], "SHA-256": record["sha256"]}
-        for file, record in sorted(manifest["files"].items())], right=["Bytes"], file="manifest.json")
+def files_table(sources: Mapping[str, Source], manifests: Mapping[str, dict]) -> Table:
+    """Return one row per file of the sources as used, in sheets with licence and address; of a source without a record
+    of its files one row that says so."""
+    lines = [{"file": file, "source": source.title, "publisher": source.publisher, "page": source.landing_page,
+              "date": (record.get("retrieved_at") or "")[:10], **record,
+              "licence": record.get("licence") or source.licence}
+             for name, source in sources.items()
+             for file, record in sorted(manifests[name]["files"].items()) or [("", {})]]
+    columns = [Column("file", "File", empty="[x]"), Column("source", "Source"),
+               Column("publisher", "Publisher", in_text=False), Column("period", "Period of the file", empty="[x]"),
+               Column("licence", "Licence of the file", in_text=False),
+               Column("how", "How it was obtained", in_text=False, empty="[x]"),
+               Column("date", "Obtained", empty="[x]"), Column("bytes", "Size", "count", "bytes", empty="[x]"),
+               Column("address", "Address of the file", in_text=False, empty="[x]"),
+               Column("page", "Publisher's page", in_text=False),
+               Column("sha256", "Checksum", explained="checksum", empty="[x]")]
+    rows = pd.DataFrame(lines, columns=[column.names[0] for column in columns])
+    return Table("files", "Files of the sources", columns, rows, about="One row per file as used.",
+                 file="manifest.json")
 
 
 def citation(evaluation: Evaluation, versions: Mapping[str, str], manifests: Mapping[str, dict]) -> str:

@@ -46,6 +46,11 @@ def used(indicators: Iterable[Indicator], sources: dict[str, registry.Source]) -
     return [sources[name] for name in dict.fromkeys(name for each in indicators for name in each.sources)]
 
 
+def source_lines(sources: Iterable[registry.Source]) -> list[str]:
+    """The publisher, the licence and the page of each source."""
+    return [f"{each.title}: {each.publisher}, {each.licence}, {each.landing_page}" for each in sources]
+
+
 def source_line(indicators: Iterable[Indicator], sources: dict[str, registry.Source]) -> str:
     """Whose figures a picture is made from."""
     publishers = dict.fromkeys(source.publisher for source in used(indicators, sources))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +12,10 @@ from did.store.result_csv import write_csv
 from did.words import markdown_table
 
 
-def described(file: str) -> dict[str, tuple[str, str, str]] | None:
-    """Return column -> (meaning, unit, what missing means) of a CSV, named from the results folder; None if unknown."""
-    for pattern, schema in RESULTS.items():
-        if fnmatch(file, pattern):
-            return {name: _entry(column) for name, column in schema.columns.items()}
-    return None
+def described(file: str) -> dict[str, tuple[str, str, str]]:
+    """Return column -> (meaning, unit, what missing means) of a CSV, named from the results folder; KeyError if
+    unknown."""
+    return {name: _entry(column) for name, column in RESULTS[file].columns.items()}
 
 
 def _entry(column: pa.Column) -> tuple[str, str, str]:
@@ -26,7 +23,7 @@ def _entry(column: pa.Column) -> tuple[str, str, str]:
 
 
 def dictionary() -> pd.DataFrame:
-    """Return one row of text per file (or pattern) and column: file, row, column, title, meaning, unit,
+    """Return one row of text per file and column: file, row, column, title, meaning, unit,
     missing."""
     return pd.DataFrame([(file, schema.title, name, column.title, *_entry(column)) for file, schema in RESULTS.items()
                          for name, column in schema.columns.items()],

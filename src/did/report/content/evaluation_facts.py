@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -16,14 +17,29 @@ from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, Names, answer
-from did.report.content.describe import effect_unit, measure, onset, sources_of, span, used
+from did.report.content.describe import effect_unit, measure, onset, source_lines, sources_of, span, used
 from did.report.content.facts import Facts, Front, LargestDose, levels, samples_of, treatments_of
 from did.report.content.notes import annotated
+from did.report.content.table import Table
+from did.report.content.timing import timing_table
 from did.store import tables
 from did.words import listed
 
 OWN_DATES = ("Every unit is treated from a date of its own. Where a page says from when, it is the earliest; each unit "
              "counts as treated from its own on.")
+
+
+def _shared(evaluation: Evaluation, family: str | None = None) -> dict[str, Any]:
+    """What the facts of the whole and of each family have in common, with the printed facts that concern it."""
+    publication = evaluation.publication
+    return {
+        "place": evaluation.place, "onset": evaluation.waves.onset, "specification": evaluation.default_specification,
+        "samples": samples_of(evaluation), "treatments": treatments_of(evaluation), "clusters": levels(evaluation),
+        "n_published": publication.coefficients, "n_published_numbers": publication.printed_numbers,
+        "published_conclusion": publication.conclusion, "context": [
+            *([OWN_DATES] if evaluation.waves.table else []), *(
+                fact.text for fact in publication.context
+                if (family in (fact.families or []) if family else not fact.families))]}
 
 
 def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str]) -> Facts:
@@ -33,78 +49,44 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
     """
     members = [load_indicator(name, evaluation.indicators_folder)
                for name in result_files.families(evaluation, without)[family]]
-    sources, publication = sources_of(members, evaluation), evaluation.publication
     shown, by_name = evaluation.families[family], {each.id: each for each in members}
     headline = by_name.get(shown.headline, members[0])
-    facts = Facts(
-        title=shown.title,
+    when = evaluation.dose_counted
+    return Facts(
+        **_shared(evaluation, family) | _of_headline(headline, evaluation), title=shown.title,
         outcomes={name: each.label for name, each in by_name.items()},
-        total=headline.id,
         parts=shown.parts if set(shown.parts) <= set(by_name) else (),
-        sum_to_zero=shown.sum_to_zero if set(shown.sum_to_zero) <= set(by_name) else (),
-        measure="",
-        first="",
-        last="",
-        onset="",
-        estimator=headline.published_estimator,
-        n_published=publication.coefficients,
-        n_published_numbers=publication.printed_numbers,
-        published_conclusion=publication.conclusion,
-        dose=evaluation.dose,
-        dose_counted=_counted(evaluation),
-        place=evaluation.place,
-        units=evaluation.units,
-        directions={name: each.direction for name, each in by_name.items()},
-        specification=evaluation.default_specification,
+        sum_to_zero=shown.sum_to_zero if set(shown.sum_to_zero) <= set(by_name) else (), dose=evaluation.dose,
+        dose_counted=f"The dose was counted {when}, after the effects it is to explain." if when else "",
+        units=evaluation.units, directions={name: each.direction for name, each in by_name.items()},
         staggered=result_files.staggered_specification(evaluation) or "",
-        sources=[
-            f"{each.title}: {each.publisher}, {each.licence}, {each.landing_page}" for each in used(members, sources)
-        ],
-        context=[
-            *([OWN_DATES] if evaluation.waves.table else []),
-            *(fact.text for fact in publication.context if family in (fact.families or [])),
-        ],
-        samples=samples_of(evaluation),
-        treatments=treatments_of(evaluation),
-        clusters=levels(evaluation),
-    )
-    return _about(headline, facts, evaluation)
+        sources=source_lines(used(members, sources_of(members, evaluation))))
 
 
 def outcome_facts(facts: Facts, indicator: Indicator, evaluation: Evaluation) -> Facts:
     """Return the facts of one outcome alone: those of its family, with this outcome as the headline."""
-    alone = replace(
-        facts, outcomes={indicator.id: indicator.label}, total=indicator.id, parts=(), sum_to_zero=(),
-        directions={indicator.id: indicator.direction})
-    return _about(indicator, alone, evaluation)
+    return replace(facts, outcomes={indicator.id: indicator.label}, parts=(), sum_to_zero=(),
+                   directions={indicator.id: indicator.direction}, **_of_headline(indicator, evaluation))
 
 
-def _about(indicator: Indicator, facts: Facts, evaluation: Evaluation) -> Facts:
-    """The facts with the settings of the outcome they are answered for."""
+def _of_headline(indicator: Indicator, evaluation: Evaluation) -> dict[str, Any]:
+    """The settings of the outcome that a family is answered for."""
     first, last = span(indicator, evaluation)
-    others = [name for name in evaluation.estimators
-              if entry(name).overall and name != indicator.published_estimator]
-    return replace(facts, measure=measure(indicator, evaluation), caveats=indicator.caveats,
-                   effect=effect_unit(indicator, evaluation), first=first, last=last,
-                   onset=onset(indicator, evaluation), frequency=indicator.frequency,
-                   estimator=indicator.published_estimator,
-                   other_estimator=others[0] if others else indicator.published_estimator)
+    estimator = indicator.published_estimator
+    others = [name for name in evaluation.estimators if entry(name).overall and name != estimator]
+    return {"total": indicator.id, "measure": measure(indicator, evaluation), "caveats": indicator.caveats,
+            "effect": effect_unit(indicator, evaluation), "first": first, "last": last,
+            "onset": onset(indicator, evaluation), "frequency": indicator.frequency, "estimator": estimator,
+            "other_estimator": others[0] if others else estimator}
 
 
 def front_facts(evaluation: Evaluation, *, without: Collection[str], paths: Paths) -> Front:
     """Return the facts of the whole, with those of each family that is available, in order."""
-    publication = evaluation.publication
     return Front(
-        title=evaluation.title, question=evaluation.question, place=evaluation.place, onset=evaluation.waves.onset,
+        **_shared(evaluation), title=evaluation.title, question=evaluation.question,
         families=[family_facts(family, evaluation, without=without)
                   for family in result_files.families(evaluation, without)],
-        n_published=publication.coefficients, n_published_numbers=publication.printed_numbers,
-        published_conclusion=publication.conclusion, citation=publication.citation,
-        specification=evaluation.default_specification,
-        context=[*([OWN_DATES] if evaluation.waves.table else []),
-                 *(fact.text for fact in publication.context if not fact.families)],
-        unavailable=missing_outcomes(evaluation, without, paths), samples=samples_of(evaluation),
-        treatments=treatments_of(evaluation), clusters=levels(evaluation))
+        citation=evaluation.publication.citation, unavailable=missing_outcomes(evaluation, without, paths))
 
 
 def missing_outcomes(evaluation: Evaluation, without: Collection[str], paths: Paths) -> list[tuple[str, str, str]]:
@@ -136,19 +118,37 @@ def run_answer(evaluation: Evaluation, paths: Paths, without: Collection[str] = 
     return answer(tables.read("verdicts", paths.answers), evidence, answer_names(evaluation, without))
 
 
-def largest_dose(indicator: str, evaluation: Evaluation, paths: Paths) -> LargestDose | None:
-    """Return the systems with the largest dose of an indicator's treated units under the reported specification.
+def panel_of(indicator: Indicator, evaluation: Evaluation, paths: Paths) -> pd.DataFrame:
+    """Return the panel under the reported specification. Raises DidError if it is missing."""
+    panel = tables.read("panel", paths.panel(indicator.id))
+    return panel.loc[panel["specification"].eq(evaluation.default_specification)]
 
-    None if no treated unit has a dose. Raises DidError if the panel is missing.
-    """
-    panel = tables.read("panel", paths.panel(indicator))
-    treated = panel.loc[(panel["specification"] == evaluation.default_specification) & panel["cohort"].notna()
-                        & (panel["intensity"] > 0)].drop_duplicates("unit")
+
+def later_onsets(indicator: Indicator, evaluation: Evaluation) -> dict[int, str]:
+    """Return wave -> its first treated period, of every wave with a date."""
+    return {wave: str(indicator.onset(month)) for wave, month in evaluation.waves.onsets.items()}
+
+
+def systems_of(indicator: Indicator, evaluation: Evaluation) -> dict[str, str]:
+    """Return system -> its name."""
+    table = waves.systems(evaluation, indicator.geography)
+    return dict(zip(table["system"], table["system_name"], strict=True))
+
+
+def timing(indicator: Indicator, evaluation: Evaluation, panel: pd.DataFrame) -> Table:
+    """Return who is treated when, of an outcome's ``panel`` under the reported specification."""
+    periods = len(pd.period_range(*span(indicator, evaluation), freq=indicator.frequency))
+    return timing_table(panel, later_onsets(indicator, evaluation), systems_of(indicator, evaluation),
+                        units=evaluation.units, periods=periods)
+
+
+def largest_dose(indicator: Indicator, evaluation: Evaluation, panel: pd.DataFrame) -> LargestDose | None:
+    """Return the systems with the largest dose of the treated units of a ``panel``; None if no treated unit has a
+    dose."""
+    treated = panel.loc[panel["cohort"].notna() & (panel["intensity"] > 0)].drop_duplicates("unit")
     if treated.empty:
         return None
-    most = treated.loc[treated["intensity"] == treated["intensity"].max()]
-    names = waves.systems(evaluation, load_indicator(indicator, evaluation.indicators_folder).geography)
-    names = names.drop_duplicates("system").set_index("system")["system_name"]
+    most, names = treated.loc[treated["intensity"].eq(treated["intensity"].max())], systems_of(indicator, evaluation)
     return LargestDose(systems=[names.get(system, system) for system in sorted(set(most["system"]))],
                        dose=float(most["intensity"].iloc[0]), n_units=len(most), n_treated=len(treated))
 
@@ -190,9 +190,3 @@ def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str]
     frames["estimates"] = estimates.assign(p_adjusted=estimates["p_adjusted"].mask(
         reported, adjusted["p_adjusted"].set_axis(estimates.index)))
     return frames | {"adjusted_p_values": tests, "reproduction": tables.read("reproduction", paths.reproduction)}
-
-
-def _counted(evaluation: Evaluation) -> str:
-    """When the dose was counted, as a sentence; "" if that is not said."""
-    when = evaluation.dose_counted
-    return f"The dose was counted {when}, after the effects it is to explain." if when else ""

@@ -12,13 +12,13 @@ from did.words import listed
 
 COLUMNS = ["target", "kind", "words", "estimate", "ci_low", "ci_high", "smallest", "largest", "is_synthetic"]
 PRINTED, OURS, AS_PUBLISHED, RANGE = "printed", "ours", "as_published", "range"
-# Kind of an item of the evidence -> what its row says.
+# Kind of an item of the evidence -> what its row says, in order.
 WORDS = {
     "detrended": "Allowing for earlier trends",
+    "own_dates": "Each wave from its own date: {estimator}",
+    "without_cluster": "Without {called}",
     "controls_in_regions": "Against others in the same regions",
     "controls_at_levels": "Compared at similar levels",
-    "without_cluster": "Without {called}",
-    "own_dates": "Each wave from its own date: {estimator}",
 }
 RANGES = {"specification": "{n} other choices of data or method", "own_dates": "Each wave from its own date, {n} ways"}
 
@@ -46,20 +46,22 @@ def evidence_rows(verdict: pd.Series | None, evidence: pd.DataFrame, items: pd.D
     if verdict["claim"] and 1 in steps.index and not brief and pd.notna(steps.loc[1, "ci_low"]):
         rows.append({"kind": AS_PUBLISHED, "words": f"Ours, taking {units} as independent, as published",
                      **{name: steps.loc[1, name] for name in ("estimate", "ci_low", "ci_high")}})
-    kinds = {kind: own.loc[own["kind"].eq(kind)] for kind in WORDS}
-    without = kinds["without_cluster"].sort_values("estimate")
-    rows += _rows(kinds["detrended"])
+    kinds = {kind: own.loc[own["kind"].eq(kind)] for kind in [*WORDS, "specification"]}
+    kinds["without_cluster"] = without = kinds["without_cluster"].sort_values("estimate")
     if brief:
-        rows += [_range("own_dates", kinds["own_dates"])] if len(kinds["own_dates"]) else []
         rests = without.loc[without["label"].eq(verdict["rests_on"])]
         moved = (without["estimate"] - verdict["estimate"]).abs().sort_values(ascending=False, kind="stable")
-        rows += _rows(rests if len(rests) else without.loc[moved.index[:1]])
-        rows += _rows(kinds["controls_in_regions"])
-    else:
-        rows += [row for kind in (kinds["own_dates"], without, kinds["controls_in_regions"],
-                                  kinds["controls_at_levels"]) for row in _rows(kind)]
-    others = own.loc[own["kind"].eq("specification")]
-    rows += [_range("specification", others)] if len(others) else []
+        kinds["without_cluster"] = rests if len(rests) else without.loc[moved.index[:1]]
+        del kinds["controls_at_levels"]
+    called = own_dates_names()
+    for kind, items in kinds.items():
+        if kind == "specification" or brief and kind == "own_dates":
+            rows += [{"kind": RANGE, "words": RANGES[kind].format(n=len(items)), "smallest": items["estimate"].min(),
+                      "largest": items["estimate"].max()}] if len(items) else []
+        else:
+            rows += [item | {"kind": kind, "words": WORDS[kind].format(
+                called=item["called"] or item["label"], estimator=called.get(item["estimator"], item["estimator"]))}
+                for item in items.to_dict("records")]
     frame = pd.DataFrame(rows).reindex(columns=COLUMNS)
     return frame.assign(target=target, is_synthetic=bool(verdict["is_synthetic"]))
 
@@ -71,22 +73,6 @@ def leading(verdicts: pd.DataFrame, cell: Mapping[str, str]) -> pd.Series | None
     own = near.loc[near["estimator"].eq(cell["estimator"])]
     found = own if len(own) else near
     return found.iloc[0] if len(found) else None
-
-
-def _rows(items: pd.DataFrame) -> list[dict]:
-    return [_row(item) for item in items.to_dict("records")]
-
-
-def _row(item: Mapping) -> dict:
-    names = own_dates_names()
-    words = WORDS[item["kind"]].format(called=item["called"] or item["label"],
-                                       estimator=names.get(item["estimator"], item["estimator"]))
-    return {"kind": item["kind"], "words": words, **{name: item[name] for name in ("estimate", "ci_low", "ci_high")}}
-
-
-def _range(kind: str, rows: pd.DataFrame) -> dict:
-    return {"kind": RANGE, "words": RANGES[kind].format(n=len(rows)), "estimate": np.nan,
-            "smallest": rows["estimate"].min(), "largest": rows["estimate"].max()}
 
 
 def in_words(rows: pd.DataFrame) -> str:

@@ -53,6 +53,10 @@ REASONS = {
     "intervals_change": "too often the interval says something else",
     "nothing_could_be_left_out": "nothing could be left out",
 }
+# What the two counts of a step are.
+COUNTED = {"trends": "{met} of {tried} placebo onsets give less",
+           "own_dates": "{met} of {tried} intervals leave out zero",
+           "one_thing": "{met} of {tried} keep sign and interval"}
 
 
 def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> Table:
@@ -69,24 +73,18 @@ def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> Table:
 
 
 def _numbers(row: Mapping, decimals: int) -> str:
+    def shown(value: float) -> str:
+        return number(value, decimals, signed=True)
+
     said = []
     if pd.notna(row["estimate"]) and row["step"] != 0:
-        span = f" ({interval(row['ci_low'], row['ci_high'], decimals)})" if pd.notna(row["ci_low"]) and pd.notna(
-            row["ci_high"]) else ""
-        said.append(f"{number(row['estimate'], decimals, signed=True)}{span}")
+        is_known = pd.notna(row["ci_low"]) and pd.notna(row["ci_high"])
+        span = f" ({interval(row['ci_low'], row['ci_high'], decimals)})" if is_known else ""
+        said.append(f"{shown(row['estimate'])}{span}")
     if pd.notna(row["smallest"]):
-        said.append(f"{number(row['smallest'], decimals, signed=True)} to "
-                    f"{number(row['largest'], decimals, signed=True)}")
+        said.append(f"{shown(row['smallest'])} to {shown(row['largest'])}")
     if row["step"] == 0 and pd.notna(row["share"]):
         said.append(f"largest difference {row['share']:.0e} of it")
     elif pd.notna(row["n_tried"]):
-        said.append(f"{COUNTED[row['question']].format(met=int(row['n_met']), tried=int(row['n_tried']))}")
+        said.append(COUNTED[row["question"]].format(met=int(row["n_met"]), tried=int(row["n_tried"])))
     return "; ".join(said)
-
-
-# What the two counts of a step are.
-COUNTED = {
-    "trends": "{met} of {tried} placebo onsets give less",
-    "own_dates": "{met} of {tried} intervals leave out zero",
-    "one_thing": "{met} of {tried} keep sign and interval",
-}

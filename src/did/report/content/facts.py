@@ -57,11 +57,34 @@ class LargestDose:
     n_treated: int
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What is said of a family that is not in a table: names, settings, and facts printed by the publication.
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What is said of the whole and of each family alike, that is in no table.
 
-    title : of the family.
+    title : of the evaluation, or of the family; place : "England"; onset : first treated period, ISO text.
+    specification : the one reported; samples, treatments, clusters : codes -> their names, the reported one first.
+    n_published, n_published_numbers : coefficients in the whole publication, and how many it prints as numbers;
+    published_conclusion : its summary sentence, quoted in part; "" if none.
+    context : printed facts a reader must know, one sentence or two each, in the order shown.
+    """
+
+    title: str
+    place: str = "England"
+    onset: str
+    specification: str = "default"
+    samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
+    treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
+    clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
+    n_published: int
+    n_published_numbers: int
+    published_conclusion: str = ""
+    context: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(Shared):
+    """What is said of a family: names, settings, and facts printed by the publication.
+
     outcomes : indicator -> its name, in the order of the tables; ``total`` is the headline one, and ``parts`` are
         the indicators whose counts add up to its counts (may be empty); ``sum_to_zero`` are indicators that share
         one base and exhaust it (may be empty).
@@ -70,27 +93,18 @@ class Facts:
     dose : what one more unit of the intensity treatment is, as "additional partner organisation";
         dose_counted : a sentence on what the dose is and of when, "" if nothing need be said; largest_dose : who has
         most of it under the reported specification, None if no unit has a dose.
-    place, units : "England"; what units are called, "areas".
-    directions : indicator -> ``lower_better``, ``higher_better`` or ``none``.
-    first, last, onset : periods, ISO text; frequency : ``M``, ``Q`` or ``Y``.
+    units : what units are called; directions : indicator -> ``lower_better``, ``higher_better`` or ``none``.
+    first, last : periods, ISO text; frequency : ``M``, ``Q`` or ``Y``.
     staggered : the specification that treats each wave from its own date, "" if there is none.
-    specification : the specification reported; estimator : the published one, reported first; other_estimator :
-    alongside it. sources : lines naming the publishers and licences.
-    n_published, n_published_numbers : coefficients in the whole publication, and how many it prints as numbers.
-    published_conclusion : its summary sentence, quoted in part; "" if none.
-    context : printed facts a reader must know, one sentence or two each, in the order shown.
-    caveats : what a reader must know about the indicators' figures.
+    estimator : the published one, reported first; other_estimator : alongside it.
+    sources : lines naming publishers and licences; caveats : what a reader must know about the indicators' figures.
     """
 
-    title: str
     outcomes: Mapping[str, str]
     total: str
     measure: str
     first: str
     last: str
-    onset: str
-    n_published: int
-    n_published_numbers: int
     estimator: str
     parts: Sequence[str] = ()
     sum_to_zero: Sequence[str] = ()
@@ -99,19 +113,12 @@ class Facts:
     dose: str = "additional unit of intensity"
     dose_counted: str = ""
     largest_dose: LargestDose | None = None
-    place: str = "England"
     units: str = "areas"
     directions: Mapping[str, str] = field(default_factory=dict)
     staggered: str = ""
-    specification: str = "default"
     other_estimator: str = ""
-    published_conclusion: str = ""
     sources: Sequence[str] = ()
-    context: Sequence[str] = ()
     caveats: Sequence[str] = ()
-    samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
-    treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
-    clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
 
     @property
     def effect_unit(self) -> str:
@@ -119,33 +126,16 @@ class Facts:
         return self.effect or self.measure
 
 
-@dataclass(frozen=True)
-class Front:
-    """What is said of the whole that is not in a table.
+@dataclass(frozen=True, kw_only=True)
+class Front(Shared):
+    """What is said of the whole: its question, its families that are available, in order, (family, its outcomes, why
+    and how to supply) of what this run has no files for, the publication and whom to ask, "" if nobody is named."""
 
-    title, question, place : of the evaluation; onset : first treated month, ISO text.
-    families : the families that are available, in order.
-    unavailable : (family, its outcomes, why and how to supply) of what this run has no files for.
-    n_published, n_published_numbers, published_conclusion, context, specification : as in ``Facts``; citation of the
-        publication; contact : whom to ask about the results, "" if nobody is named.
-    """
-
-    title: str
     question: str
-    place: str
-    onset: str
     families: Sequence[Facts]
-    n_published: int
-    n_published_numbers: int
-    published_conclusion: str = ""
     citation: str = ""
     contact: str = ""
-    specification: str = "default"
-    context: Sequence[str] = ()
     unavailable: Sequence[tuple[str, str, str]] = ()
-    samples: Mapping[str, str] = field(default_factory=lambda: dict(SAMPLES))
-    treatments: Mapping[str, str] = field(default_factory=lambda: dict(TREATMENTS))
-    clusters: Mapping[str, str] = field(default_factory=lambda: dict(CLUSTERS))
 
     @property
     def outcomes(self) -> dict[str, str]:

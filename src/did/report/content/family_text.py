@@ -8,9 +8,8 @@ import pandas as pd
 
 from did.estimators import entry
 from did.report.content.facts import METHODS, PERIODS, Facts, estimator_name, only
-from did.report.content.sentence import Amount, Sentence, Span
 from did.report.content.table import row_decimals
-from did.words import count, listed, p_value, period_name, plural, short_decimals, singular
+from did.words import count, interval, listed, number, p_value, period_name, plural, short_decimals, singular
 
 EFFECT = ("From {onset} on, the outcome of the {treated} treated {units}{within} was {size} {unit} {way} {whom} "
           "({others} of them). This is by {estimator}{published}.")
@@ -42,7 +41,7 @@ DOSE_ASSUMES = (
     "none of the untreated enter.")
 
 
-def headline_sentences(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[Sentence]:
+def headline_sentences(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Return what is said of a family's headline outcome, first treatment and sample: the effect, its margin of error,
     the trend before treatment. ``tables``: headline and diagnostics. Empty where the headline has no row."""
     cell = {"indicator": facts.total, "specification": facts.specification, "sample": next(iter(facts.samples)),
@@ -53,41 +52,31 @@ def headline_sentences(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list
     return [_effect(row, facts), _margin(row, facts), *trend_sentences(tables["diagnostics"], facts)]
 
 
-def _effect(row: pd.Series, facts: Facts) -> Sentence:
-    level = row["cluster"]
-    within = ("" if level == "unit" else
-              f", in {count(row['n_treated_clusters'])} of {plural(int(row['n_clusters']), level)},")
-    decimals = row_decimals(row.to_frame().T)[0]
-    return Sentence(EFFECT, {
-        "onset": period_name(facts.onset), "treated": count(row["n_treated"]), "units": facts.units, "within": within,
-        "size": Amount(abs(row["estimate"]), _shown(row["estimate"], max(decimals - 1, 0))), "unit": facts.effect_unit,
-        "way": "higher" if row["estimate"] >= 0 else "lower",
-        "whom": entry(facts.estimator).words.whom.format(units=facts.units),
-        "others": count(row["n_units"] - row["n_treated"]), "estimator": estimator_name(facts.estimator),
-        "published": ", as published" if facts.n_published else ""})
-
-
-def _shown(value: float, decimals: int) -> int:
-    """So many decimals that the number does not read as nothing."""
-    return next((more for more in range(decimals, 6) if round(value, more)), decimals)
-
-
-def _margin(row: pd.Series, facts: Facts) -> Sentence:
-    if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
-        return Sentence(NO_MARGIN, {"why": row["note"] or "none could be made"})
+def _effect(row: pd.Series, facts: Facts) -> str:
     decimals = max(row_decimals(row.to_frame().T)[0] - 1, 0)
-    if pd.isna(row["coverage"]):
-        coverage = Sentence(UNKNOWN, {"why": row["note"]})
-    else:
-        text = COVERAGE if row["holds"] else COVERAGE + NONE_HOLDS
-        coverage = Sentence(text, {"share": Amount(100 * row["coverage"], 1)})
-    out = row["ci_low"] > 0 or row["ci_high"] < 0
-    return Sentence(MARGIN, {
-        "span": Span(row["ci_low"], row["ci_high"], decimals), "p": p_value(row["p_value"]),
-        "method": FOUND_BY.get(row["method"], METHODS.get(row["method"], row["method"])).format(**_groups(facts)),
-        "coverage": coverage,
-        "so": LEAVES_OUT if out else HOLDS_ZERO,
-        "direction": DIRECTIONS.get(facts.directions.get(facts.total, ""), "")})
+    # So many decimals that the number does not read as nothing.
+    decimals = next((more for more in range(decimals, 6) if round(row["estimate"], more)), decimals)
+    within = ("" if row["cluster"] == "unit" else
+              f", in {count(row['n_treated_clusters'])} of {plural(int(row['n_clusters']), row['cluster'])},")
+    return EFFECT.format(
+        onset=period_name(facts.onset), treated=count(row["n_treated"]), units=facts.units, within=within,
+        size=number(abs(row["estimate"]), decimals), unit=facts.effect_unit,
+        way="higher" if row["estimate"] >= 0 else "lower",
+        whom=entry(facts.estimator).words.whom.format(units=facts.units),
+        others=count(row["n_units"] - row["n_treated"]), estimator=estimator_name(facts.estimator),
+        published=", as published" if facts.n_published else "")
+
+
+def _margin(row: pd.Series, facts: Facts) -> str:
+    if pd.isna(row["ci_low"]) or pd.isna(row["ci_high"]):
+        return NO_MARGIN.format(why=row["note"] or "none could be made")
+    known = COVERAGE.format(share=number(100 * row["coverage"], 1)) + ("" if row["holds"] else NONE_HOLDS)
+    return MARGIN.format(
+        span=interval(row["ci_low"], row["ci_high"], max(row_decimals(row.to_frame().T)[0] - 1, 0)),
+        p=p_value(row["p_value"]), coverage=UNKNOWN.format(why=row["note"]) if pd.isna(row["coverage"]) else known,
+        method=FOUND_BY.get(row["method"], METHODS.get(row["method"], row["method"])).format(**_groups(facts)),
+        so=LEAVES_OUT if row["ci_low"] > 0 or row["ci_high"] < 0 else HOLDS_ZERO,
+        direction=DIRECTIONS.get(facts.directions.get(facts.total, ""), ""))
 
 
 def _groups(facts: Facts) -> dict[str, str]:
@@ -97,7 +86,7 @@ def _groups(facts: Facts) -> dict[str, str]:
     return {"groups": groups, "group": singular(groups)}
 
 
-def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[Sentence]:
+def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
     """Return what the linear trend test of the headline outcome says; none without one."""
     cell = {"indicator": facts.total, "specification": facts.specification, "sample": next(iter(facts.samples)),
             "treatment": next(iter(facts.treatments)), "diagnostic": "linear_pretrend"}
@@ -108,24 +97,22 @@ def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[Sentence]:
     slope, by = tests[-1]
     error = abs(slope["value"]) / slope["statistic"] ** 0.5 if slope["statistic"] > 0 else None
     decimals = row_decimals(pd.DataFrame({"estimate": [slope["value"]], "std_error": [error]}))[0]
-    return [Sentence(TREND, {
-        "onset": period_name(facts.onset), "units": facts.units, "slope": Amount(slope["value"], decimals, signed=True),
-        "period": PERIODS[facts.frequency], "p": p_value(slope["p_value"]), "by": by})]
+    return [TREND.format(onset=period_name(facts.onset), units=facts.units, p=p_value(slope["p_value"]), by=by,
+                         slope=number(slope["value"], decimals, signed=True), period=PERIODS[facts.frequency])]
 
 
-def dose_sentences(facts: Facts) -> list[Sentence]:
+def dose_sentences(facts: Facts) -> list[str]:
     """Return what must be known of the dose: when it was counted, who has most of it, what the effects suppose."""
-    found = [Sentence("{when}", {"when": facts.dose_counted})] if facts.dose_counted else []
+    found = [facts.dose_counted] if facts.dose_counted else []
     if facts.largest_dose is not None:
         most = facts.largest_dose
-        found.append(Sentence(DOSE, {
-            "dose": Amount(most.dose, short_decimals(most.dose)), "systems": listed(most.systems),
-            "n": count(most.n_units), "all": count(most.n_treated), "units": facts.units,
-            "share": Amount(100 * most.n_units / most.n_treated, 0)}))
-    return [*found, Sentence(DOSE_ASSUMES, {"units": facts.units})]
+        found.append(DOSE.format(
+            dose=number(most.dose, short_decimals(most.dose)), systems=listed(most.systems), n=count(most.n_units),
+            all=count(most.n_treated), units=facts.units, share=number(100 * most.n_units / most.n_treated, 0)))
+    return [*found, DOSE_ASSUMES.format(units=facts.units)]
 
 
-def terms(facts: Facts, *, published: bool) -> list[tuple[str, Sentence]]:
+def terms(facts: Facts, *, published: bool) -> list[tuple[str, str]]:
     """Return the words that a reader meets in the report, each with what it means."""
     level = list(facts.clusters)[-1]
     named = [entry(name) for name in dict.fromkeys([facts.estimator, facts.other_estimator]) if name]
@@ -154,4 +141,4 @@ def terms(facts: Facts, *, published: bool) -> list[tuple[str, Sentence]]:
     }
     if len(facts.treatments) < 2:
         del found["Binary, intensity"]
-    return [(word, Sentence(text, values)) for word, text in found.items()]
+    return [(word, text.format_map(values)) for word, text in found.items()]

@@ -94,23 +94,13 @@ def item(row: Mapping, *, treatment: bool = True, clusters: Mapping[str, str] | 
     level = level if clusters is None else clusters.get(row["cluster"], level)
     changed = change(row)
     about = changed or row["diagnostic"] in OF_AN_ESTIMATE
+    when = "" if pd.isna(row["event_time"]) else f"event time {row['event_time']:.0f}"
+    if when:
+        when = f"base at {when}" if row["variant"] in BASES else f"bins of {row['bin_width']:.0f}, {when}"
     return ", ".join(part for part in (
         *([] if row["target"] else [row["treatment"] if treatment else "", row["estimator"] if about else "", changed]),
-        row["target"], _bound(row), _event_time(row), level) if part)
-
-
-def _bound(row: Mapping) -> str:
-    if row["is_breakdown"]:
-        return "breakdown"
-    return "" if pd.isna(row["bound_m"]) else f"m {row['bound_m']:.4g}"
-
-
-def _event_time(row: Mapping) -> str:
-    if pd.isna(row["event_time"]):
-        return ""
-    if row["variant"] in BASES:
-        return f"base at event time {row['event_time']:.0f}"
-    return f"bins of {row['bin_width']:.0f}, event time {row['event_time']:.0f}"
+        row["target"], "breakdown" if row["is_breakdown"] else "" if pd.isna(row["bound_m"]) else
+        f"m {row['bound_m']:.4g}", when, level) if part)
 
 
 def placebo_share(row: Mapping) -> str:
@@ -128,11 +118,6 @@ def worded(diagnostics: pd.DataFrame) -> pd.DataFrame:
     """Return the diagnostics table with `item` as a column, and its caveats in the column reason."""
     rows = diagnostics.to_dict("records")
     return diagnostics.assign(item=[item(row) for row in rows], reason=[said(row) for row in rows])
-
-
-def caveat(row: Mapping) -> str:
-    """Return what to bear in mind with a test that is done, or why it was skipped; "" if there is nothing."""
-    return row["reason"] if row["status"] == "skipped" else CAVEATS.get(row["caveat"], "")
 
 
 def said(row: Mapping) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from did.report.content.evidence_words import evidence_table
@@ -19,10 +18,9 @@ from did.report.content.result_tables import (
     one_outcome,
     over_time_table,
 )
-from did.report.content.robustness_rows import FEW_CLUSTERS, GROUPS, alternatives, leaves_out_zero
-from did.report.content.sentence import Sentence
-from did.report.content.table import Column, Table, row_decimals, text_table
-from did.words import count, number, period_name, plural, short_decimals
+from did.report.content.robustness_rows import counts_table
+from did.report.content.table import Table, text_table
+from did.words import count, period_name, plural
 
 # Heading -> beginnings of the names of its diagnostics; each goes where the first of them fits.
 TOPICS = {
@@ -103,71 +101,18 @@ def _topic(name: str) -> str:
     return next((heading for heading, starts in TOPICS.items() if name.startswith(starts)), OTHERS)
 
 
-def counts_table(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
-    """Return, per check and estimator: how many estimates there are, from where to where, and how many of their
-    intervals leave out zero on the side of the number that is checked: what was printed or, if nothing was, ours."""
-    estimators = list(dict.fromkeys([facts.estimator, facts.other_estimator]))
-    rows = alternatives(
-        indicator=facts.total, estimates=tables["estimates"], diagnostics=tables["diagnostics"],
-        specifications=tables["specifications"], specification=facts.specification, estimators=estimators,
-        samples=list(facts.samples), treatment=next(iter(facts.treatments)))
-    rows = rows.loc[rows["cluster"].isin(list(facts.clusters))]
-    value = printed_value(tables["reproduction"], facts)
-    ours = rows.loc[rows["group"].eq("default") & rows["estimator"].eq(facts.estimator), "estimate"].iloc[0]
-    sign = float(np.sign(ours if value is None else value))
-    lines = []
-    for group in rows["group"].unique():
-        here = rows.loc[rows["group"].eq(group)]
-        for key, what in (FEW_CLUSTERS if group == "few_clusters" else {"": GROUPS[group]}).items():
-            part = here.loc[here["key"].eq(key)] if key else here
-            # Estimators for several onsets are alternatives themselves.
-            own = [("each", part)] if group.startswith("staggered") else [
-                (short_name(name), part.loc[part["estimator"].eq(name)]) for name in estimators]
-            for name, each in own:
-                if len(each):
-                    lines.append(_counted(what, name, each, sign, facts))
-    side = {1.0: "above zero", -1.0: "below zero"}.get(sign, "on one side of zero")
-    columns = [Column("what", "Check"), Column("by", "By"), Column("n", "Estimates", "count"),
-               Column(("smallest", "largest"), "From least to largest", "interval"),
-               *(Column(level, f"Intervals wholly {side}, {by}") for level, by in facts.clusters.items())]
-    frame = pd.DataFrame(lines, columns=["what", "by", "n", "smallest", "largest", "std_error", *facts.clusters])
-    checked = ("our own estimate, since no number was printed" if value is None else
-               f"the printed {number(value, short_decimals(value), signed=True)}")
-    return Table("counts", "What the estimate rests on", columns, frame, row_decimals(frame, value="smallest"),
-                 notes=[f"What is checked is {checked}. Of pretended onsets none should be found."],
-                 file="tables/evidence_items.csv")
-
-
-def _counted(what: str, by: str, rows: pd.DataFrame, sign: float, facts: Facts) -> dict:
-    out = leaves_out_zero(rows, sign)
-    counts = {level: (f"{int(out[here].sum())} of {int(here.sum())}" if (here := rows["cluster"].eq(level)).any()
-                      else "") for level in facts.clusters}
-    n = len(rows.drop_duplicates(["key", "estimator"]))
-    return {"what": what, "by": by, "n": n, "smallest": rows["estimate"].min(), "largest": rows["estimate"].max(),
-            "std_error": rows["std_error"].median(), **counts}
-
-
 def weights_table(weights: pd.DataFrame) -> Table:
     """Return the largest weights of each cohort's donors and of its periods before treatment, and the others of a kind
     together; weights of nothing are counted among the others."""
     lines = []
     for (cohort, kind), rows in weights.groupby(["cohort", "kind"], sort=False):
-        rows = rows.sort_values("weight", ascending=False, kind="stable")
-        own, others = rows.head(HEAVIEST), rows.iloc[HEAVIEST:]
-        level = "period" if kind == "time" else own["level"].iloc[0]
-        shares = [*zip(own["label"], own["weight"], strict=True),
-                  *([(f"{len(others)} others", others["weight"].sum())] if len(others) else [])]
-        lines += [{"Treated from": period_name(cohort), "What": level, "Name": name, "Weight": f"{100 * share:.1f}%"}
-                  for name, share in shares]
+        rows = rows.sort_values("weight", ascending=False, kind="stable").set_index("label")
+        shares = rows["weight"].head(HEAVIEST).to_dict()
+        if more := len(rows) - HEAVIEST if len(rows) > HEAVIEST else 0:
+            shares[f"{more} others"] = rows["weight"].iloc[HEAVIEST:].sum()
+        lines += [{"Treated from": period_name(cohort), "What": "period" if kind == "time" else rows["level"].iloc[0],
+                   "Name": name, "Weight": f"{100 * share:.1f}%"} for name, share in shares.items()]
     return text_table("weights", "Weights of the comparison", lines, file="tables/weights.csv")
-
-
-def printed_value(reproduction: pd.DataFrame, facts: Facts) -> float | None:
-    """Return the number printed for the outcome by the published estimator, None if there is none."""
-    claim = only(reproduction, indicator=facts.total, treatment=next(iter(facts.treatments)),
-                 specification=facts.specification, sample=next(iter(facts.samples)), estimator=facts.estimator,
-                 estimand="overall", cluster=next(iter(facts.clusters)))
-    return None if claim is None or pd.isna(claim["published_value"]) else float(claim["published_value"])
 
 
 def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> dict[str, Table]:
@@ -184,7 +129,7 @@ def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> dict[st
     return found
 
 
-def panel_sentence(estimates: pd.DataFrame, facts: Facts) -> Sentence:
+def panel_sentence(estimates: pd.DataFrame, facts: Facts) -> str:
     """Return the size of the panel, how much of it is missing, and how much of it is after the onset."""
     cell = {"indicator": facts.total, "treatment": next(iter(facts.treatments)), "estimand": "overall",
             "sample": next(iter(facts.samples)), "cluster": next(iter(facts.clusters)),
@@ -193,17 +138,14 @@ def panel_sentence(estimates: pd.DataFrame, facts: Facts) -> Sentence:
             for name in dict.fromkeys([facts.estimator, facts.other_estimator])]
     rows = sorted((row for row in rows if row is not None), key=lambda row: row["n_obs"])
     if not rows:
-        return Sentence("")
+        return ""
     whole = rows[-1]
     first, last, onset = (pd.Period(each).ordinal for each in (facts.first, facts.last, facts.onset))
-    word = PERIODS[facts.frequency]
     missing = int(whole["n_units"]) * (last - first + 1) - int(whole["n_obs"])
-    return Sentence("The panel has {units} {word} and {periods}, {later} of them from the onset on: {rows} figures"
-                    "{missing}.", {
-                        "units": count(whole["n_units"]), "word": facts.units,
-                        "periods": plural(last - first + 1, word),
-                        "later": count(last - onset + 1), "rows": count(whole["n_obs"]),
-                        "missing": f", {count(missing)} missing" if missing > 0 and len(rows) > 1 else ""})
+    lost = f", {count(missing)} missing" if missing > 0 and len(rows) > 1 else ""
+    return (f"The panel has {count(whole['n_units'])} {facts.units} and "
+            f"{plural(last - first + 1, PERIODS[facts.frequency])}, {count(last - onset + 1)} of them from the onset "
+            f"on: {count(whole['n_obs'])} figures{lost}.")
 
 
 def fates(area_audit: pd.DataFrame, facts: Facts) -> list[tuple[str, int]]:

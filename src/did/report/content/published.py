@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,9 +13,9 @@ from did.evidence.ranking import never_satisfied
 from did.project.claims import printed_range, rounds_to
 from did.report.content.choice_words import choice_words
 from did.report.content.facts import PERIODS, Facts, Front, short_name
-from did.report.content.sentence import Amount, Sentence, Span
+from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.table import Column, Table, interval_of, row_decimals, side_by_side, text_table
-from did.words import count, decimals_for, listed, number, period_name, short_decimals
+from did.words import count, decimals_for, interval, listed, number, period_name, short_decimals
 
 # How many specifications are named before the rest is counted, and how many choices and ranks are shown.
 LISTED, TOP = 6, 5
@@ -97,26 +97,20 @@ def _agreement(row: Mapping, facts: Facts | Front) -> str:
 def layout_table(estimates: pd.DataFrame, reproduction: pd.DataFrame, facts: Facts) -> Table:
     """Return a family in the layout of the publication: outcomes and treatments down, samples across, printed and ours
     by the published estimator. Without anything printed it has ours alone."""
-    level = next(iter(facts.clusters))
-    own = estimates.loc[estimates["estimand"].eq("overall") & estimates["specification"].eq(facts.specification)
-                        & estimates["cluster"].eq(level) & estimates["estimator"].eq(facts.estimator)]
-    printed = reproduction.loc[reproduction["estimator"].eq(facts.estimator) & reproduction["estimand"].eq("overall")]
     cell = ["indicator", "treatment", "sample"]
+    own, printed = (table.loc[table["estimand"].eq("overall") & table["specification"].eq(facts.specification)
+                              & table["estimator"].eq(facts.estimator)] for table in (estimates, reproduction))
+    own = own.loc[own["cluster"].eq(next(iter(facts.clusters)))]
     said = printed.drop_duplicates(cell).set_index(cell)["as_printed"].to_dict()
-    known = own.drop_duplicates(cell).set_index(cell)
-    lines = []
-    for indicator, outcome in facts.outcomes.items():
-        for treatment, words in facts.treatments.items():
-            line = {"Outcome": outcome, "Treatment": words if treatment == "binary" else f"{words}, per {facts.dose}"}
-            for sample, name in facts.samples.items():
-                key = (indicator, treatment, sample)
-                if len(said):
-                    line[f"Printed, {name}"] = said.get(key, "not in the report")
-                line[f"Ours, {name}"] = (number(known.loc[key, "estimate"], decimals_for(known.loc[key, "std_error"]),
-                                                signed=True) if key in known.index else "not estimated")
-            lines.append(line)
-    return text_table(f"layout-{facts.total}", f"{facts.title} as published" if len(said) else facts.title, lines,
-                      file="tables/reproduction.csv" if len(said) else "tables/estimates.csv")
+    ours = {(row.indicator, row.treatment, row.sample): number(row.estimate, decimals_for(row.std_error), signed=True)
+            for row in own.itertuples()}
+    lines = [{"Outcome": outcome, "Treatment": words if treatment == "binary" else f"{words}, per {facts.dose}"} | {
+        heading: text for sample, name in facts.samples.items() for heading, text in (
+            *([(f"Printed, {name}", said.get((indicator, treatment, sample), "not in the report"))] if said else []),
+            (f"Ours, {name}", ours.get((indicator, treatment, sample), "not estimated")))}
+        for indicator, outcome in facts.outcomes.items() for treatment, words in facts.treatments.items()]
+    return text_table(f"layout-{facts.total}", f"{facts.title} as published" if said else facts.title, lines,
+                      file="tables/reproduction.csv" if said else "tables/estimates.csv")
 
 
 def agreement_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
@@ -124,65 +118,54 @@ def agreement_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
     lines = []
     for level, by in facts.clusters.items():
         own = rows.loc[rows["cluster"].eq(level)]
-        for column, words in AGREES.items():
-            stated = own.loc[own[f"{column}_agrees"].isin(["yes", "no"]), f"{column}_agrees"]
-            lines.append({"Errors": by, "What": f"{words} agree", "Number": int(stated.eq("yes").sum()),
-                          "Of": len(stated)})
         done = own.loc[own["estimate"].notna()]
-        outside = (done["ci_low"] > 0) | (done["ci_high"] < 0)
-        lines.append({"Errors": by, "What": "95% intervals leave out zero", "Number": int(outside.sum()),
-                      "Of": len(done)})
+        met = {f"{words} agree": own.loc[own[f"{column}_agrees"].isin(["yes", "no"]), f"{column}_agrees"].eq("yes")
+               for column, words in AGREES.items()}
+        met["95% intervals leave out zero"] = leaves_out_zero(done)
         if "p_holm" in done:
-            lines.append({"Errors": by, "What": "adjusted p-values are below 0.05",
-                          "Number": int((done["p_holm"] < 0.05).sum()), "Of": len(done)})
-        lines += [{"Errors": by, "What": f"numbers: {word.replace('_', ' ')}", "Number": int(n), "Of": len(own)}
-                  for word, n in own["number"].value_counts().items()]
+            met["adjusted p-values are below 0.05"] = done["p_holm"] < NOMINAL
+        met |= {f"numbers: {word.replace('_', ' ')}": own["number"].eq(word)
+                for word in own["number"].value_counts().index}
+        lines += [{"Errors": by, "What": what, "Number": int(each.sum()), "Of": len(each)}
+                  for what, each in met.items()]
     return text_table("agreement", "How many printed facts agree", lines, right=["Number", "Of"],
                       file="tables/reproduction.csv")
 
 
-def printed_facts(rows: pd.DataFrame, facts: Facts | Front) -> list[Sentence]:
+def printed_facts(rows: pd.DataFrame, facts: Facts | Front) -> list[str]:
     """Return what must be known of the claims: how many are numbers, where they differ from the report's conclusion,
     how many tests there are, and how many would reject by chance."""
     claims = rows.drop_duplicates("claim")
-    numbers = claims.loc[claims["published_value"].notna()]
-    found = [Sentence("The report prints {numbers} of its {all} coefficients as numbers{here}. The others can be "
-                      "compared by sign and significance alone, or not at all.", {
-                          "numbers": facts.n_published_numbers, "all": facts.n_published,
-                          "here": f" ({listed(numbers['claim'])} here)" if len(numbers) else ""})]
-    bands = claims["published_significance"].fillna("").str.replace(" ", "")
-    below = claims.loc[bands.str.startswith("p<")]
+    numbers = claims.loc[claims["published_value"].notna(), "claim"]
+    found = [f"The report prints {facts.n_published_numbers} of its {facts.n_published} coefficients as numbers"
+             f"{f' ({listed(numbers)} here)' if len(numbers) else ''}. The others can be compared by sign and "
+             "significance alone, or not at all."]
+    below = claims.loc[claims["published_significance"].fillna("").str.replace(" ", "").str.startswith("p<")]
     if facts.published_conclusion and len(below):
         cells = listed(f"{row.claim} ({facts.outcomes.get(row.indicator, row.outcome)}, p < "
                        f"{row.published_significance.partition('<')[2].strip()})" for row in below.itertuples())
-        found.append(Sentence("The report concludes “{conclusion}”, and prints otherwise in {cells}.",
-                              {"conclusion": facts.published_conclusion, "cells": cells}))
+        found.append(f"The report concludes “{facts.published_conclusion}”, and prints otherwise in {cells}.")
     tested = claims.loc[claims["p_tested"].notna()]
     if len(tested):
         sizes = tested["p_size"].dropna()
-        chance = sizes.sum() + NOMINAL * (len(tested) - len(sizes))
-        found.append(Sentence(
-            "If there were no effect at all, {chance} of our {tests} tests of these findings would fall below p = 0.05 "
-            "by chance, counting the measured size of the method for {measured} of them and 5% for the others.",
-            {"chance": Amount(chance, 1), "tests": len(tested), "measured": len(sizes)}))
+        chance = number(sizes.sum() + NOMINAL * (len(tested) - len(sizes)), 1)
+        found.append(f"If there were no effect at all, {chance} of our {len(tested)} tests of these findings would "
+                     "fall below p = 0.05 by chance, counting the measured size of the method for "
+                     f"{len(sizes)} of them and 5% for the others.")
     if "p_holm" in rows:
-        found.append(Sentence(
-            "p-values adjusted by Holm are over the findings of one family, estimator and clustering. They rest on the "
-            "p-value of the headline interval where an estimate has one, and otherwise on the clustered one, which may "
-            "be too small."))
+        found.append("p-values adjusted by Holm are over the findings of one family, estimator and clustering. They "
+                     "rest on the p-value of the headline interval where an estimate has one, and otherwise on the "
+                     "clustered one, which may be too small.")
     return found
 
 
-def lost_lines(rows: pd.DataFrame) -> list[Sentence]:
+def lost_lines(rows: pd.DataFrame) -> list[str]:
     """Return why findings cannot be run, or cannot be compared in full, one sentence per reason."""
-    lost = rows.loc[rows["number"].eq("cannot_run")].drop_duplicates("claim")
-    found = [Sentence("{claims} cannot run: {why}.", {"claims": listed(part["claim"], at_most=LISTED),
-                                                     "why": why.rstrip(".")})
-             for why, part in lost.groupby("note", sort=False)]
-    partly = rows.loc[rows["not_comparable"].ne("") & rows["number"].ne("cannot_run")].drop_duplicates("claim")
-    return found + [Sentence("{claims}: the number of observations cannot be compared: {why}.",
-                             {"claims": listed(part["claim"], at_most=LISTED), "why": why.rstrip(".")})
-                    for why, part in partly.groupby("not_comparable", sort=False)]
+    lost = rows["number"].eq("cannot_run")
+    return [f"{listed(part['claim'], at_most=LISTED)}{what}: {why.rstrip('.')}." for here, column, what in (
+        (lost, "note", " cannot run"), (rows["not_comparable"].ne("") & ~lost, "not_comparable",
+                                        ": the number of observations cannot be compared"))
+        for why, part in rows.loc[here].drop_duplicates("claim").groupby(column, sort=False)]
 
 
 def reasons_of(rows: pd.DataFrame) -> dict[str, str]:
@@ -196,45 +179,42 @@ def reasons_of(rows: pd.DataFrame) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Varied:
-    """The specifications alongside the claims: ``rows`` as from `did.evidence.ranking.judged`, the name of the
-    ``default``, the level of clustering as published, and the claims with a number that are estimated."""
+    """The specifications alongside the claims at the level of clustering as published: ``rows`` as from
+    `did.evidence.ranking.judged`, the name of the ``default``, and the claims with a number that are estimated."""
 
     rows: pd.DataFrame
     default: str
-    level: str
     numeric: Sequence[str]
 
     def of(self, claim: str) -> pd.DataFrame:
         """The estimates that a claim can be compared with."""
-        rows = self.rows
-        return rows.loc[rows["claim"].eq(claim) & rows["cluster"].eq(self.level) & rows["estimate"].notna()]
+        return self.rows.loc[self.rows["claim"].eq(claim) & self.rows["estimate"].notna()]
 
 
 def numbers_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
     """Return a row per printed number: what it stands for, what the default gives, and how many specifications agree
-    with it, with its sign and band as well, and with its number of observations too."""
+    with it, with its sign and band as well, and with its number of observations too. ``reproduction``: rows of the
+    level of ``varied``, here and below."""
     lines = []
-    rows = reproduction.loc[reproduction["cluster"].eq(varied.level) & reproduction["claim"].isin(list(varied.numeric))]
-    for row in rows.drop_duplicates("claim").itertuples():
-        cell = varied.of(row.claim)
+    for row in reproduction.loc[reproduction["claim"].isin(list(varied.numeric))].drop_duplicates("claim").itertuples():
+        cell, text = varied.of(row.claim), f"{row.published_value:.15g}"
         value = cell["value_agrees"].eq("yes")
-        band = value & ~cell["significance_agrees"].isin(["no", "cannot run"]) & ~cell["sign_agrees"].isin(
-            ["no", "cannot run"])
+        band = value & ~cell[["significance_agrees", "sign_agrees"]].isin(["no", "cannot run"]).any(axis=1)
         whole = band & ~cell["n_agrees"].eq("no")
         best = next((met for met in (whole, band, value) if met.any()), value)
-        text = f"{row.published_value:.15g}"
-        exact = cell["estimate"].map(lambda estimate, text=text: rounds_to(estimate, text))
         decimals = max(decimals_for(row.std_error), short_decimals(row.published_value))
         nearest = cell.loc[(cell["estimate"] - row.published_value).abs().idxmin()]
+        ends = (float(end) for end in printed_range(text, row.rounding))
         lines.append({
-            "Cell": row.claim, "Printed": row.as_printed, "Stands for": _range(text, row.rounding),
+            "Cell": row.claim, "Printed": row.as_printed,
+            "Stands for": " to ".join(number(end, short_decimals(end)) for end in ends),
             "Ours": number(row.estimate, decimals, signed=True), "Specifications": len(cell),
             "Give the number": int(value.sum()), "Sign and band too": int(band.sum()),
-            "Observations too": int(whole.sum()), "Were it exact": int(exact.sum()),
+            "Observations too": int(whole.sum()),
+            "Were it exact": sum(rounds_to(estimate, text) for estimate in cell["estimate"]),
             "Which": _names(cell.loc[best]) if value.any() else "none",
-            "Nearest": f"{number(nearest['estimate'], decimals, signed=True)}: "
-                       f"{choice_words(nearest['choices'])}",
-            "All lie from": str(Span(cell["estimate"].min(), cell["estimate"].max(), decimals))})
+            "Nearest": f"{number(nearest['estimate'], decimals, signed=True)}: {choice_words(nearest['choices'])}",
+            "All lie from": interval(cell["estimate"].min(), cell["estimate"].max(), decimals)})
     return text_table("numbers", "Printed numbers, and how many specifications give them", lines, right=[
         "Specifications", "Give the number", "Sign and band too", "Observations too", "Were it exact"],
         file="tables/specifications.csv")
@@ -242,70 +222,60 @@ def numbers_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
 
 def bands_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
     """Return a row per statement of significance without a number: how many specifications agree, and which."""
-    rows = reproduction.loc[reproduction["cluster"].eq(varied.level) & reproduction["published_value"].isna()
-                            & reproduction["published_significance"].ne("") & reproduction["number"].ne("cannot_run")]
     lines = []
-    for row in rows.itertuples():
-        cell = varied.rows.loc[varied.rows["claim"].eq(row.claim) & varied.rows["cluster"].eq(varied.level)]
+    for row in reproduction.loc[reproduction["published_value"].isna() & reproduction["published_significance"].ne("")
+                                & reproduction["number"].ne("cannot_run")].itertuples():
+        cell = varied.rows.loc[varied.rows["claim"].eq(row.claim)]
         met = cell["significance_agrees"].eq("yes") & cell["sign_agrees"].ne("no")
-        usual = cell.loc[cell["choices"].eq("")]
         which = ("" if met.all() or not met.any() else f"all but {_names(cell.loc[~met])}" if met.mean() > 0.5
                  else _names(cell.loc[met]))
         sign = {"+": "sign plus, ", "-": "sign minus, "}.get(row.published_sign, "")
         lines.append({"Cell": row.claim, "Printed": f"{sign}{row.published_significance}", "Specifications": len(cell),
-                      "Agree": int(met.sum()),
-                      "The default": "agrees" if len(usual) and met[usual.index[0]] else "does not agree",
-                      "Which": which})
+                      "Agree": int(met.sum()), "The default": "agrees" if met[cell["choices"].eq("")].head(1).any()
+                      else "does not agree", "Which": which})
     return text_table("bands", "Statements of significance without a number", lines,
                       right=["Specifications", "Agree"], file="tables/specifications.csv")
 
 
-def observations_table(reproduction: pd.DataFrame, varied: Varied, families: Mapping[str, Facts]) -> Table:
+def observations_table(reproduction: pd.DataFrame, varied: Varied, families: Iterable[Facts]) -> Table:
     """Return a row per family: which specifications give its printed number of observations. Some print the rows of
     the whole panel as well; those are asked of the two-way estimator."""
-    lines = []
-    for facts in families.values():
+    lines, where = [], ["indicator", "treatment", "sample"]
+    known = varied.rows.loc[varied.rows["design"].eq("one_at_a_time") & varied.rows["n_obs"].notna()]
+    for facts in families:
         claims = reproduction.loc[
             reproduction["indicator"].isin(list(facts.outcomes)) & reproduction["published_n"].notna()
-            & reproduction["not_comparable"].eq("") & reproduction["estimate"].notna()
-            & reproduction["cluster"].eq(varied.level)]
+            & reproduction["not_comparable"].eq("") & reproduction["estimate"].notna()]
         if claims.empty:
             continue
         claim = claims.iloc[0]
-        cell = varied.rows.loc[
-            varied.rows["indicator"].eq(claim["indicator"]) & varied.rows["treatment"].eq(claim["treatment"])
-            & varied.rows["sample"].eq(claim["sample"]) & varied.rows["design"].eq("one_at_a_time")
-            & varied.rows["cluster"].eq(varied.level) & varied.rows["n_obs"].notna()]
-        own = cell.loc[cell["estimator"].eq(claim["estimator"])].set_index("specification")
-        panel = cell.loc[cell["estimator"].eq(TWO_WAY)].set_index("specification")["n_obs"]
-        wants_panel = pd.notna(claim["published_n_panel"]) and len(panel) > 0
-        gives = own["n_obs"].eq(claim["published_n"])
-        if wants_panel:
-            gives &= own.index.map(panel).to_numpy() == claim["published_n_panel"]
-        deciding = own["choices"].map(lambda text: not text or any(part.split("=")[0] in ROW_CHOICES
-                                                                  for part in text.split("; ")))
-        default = own.loc[varied.default] if varied.default in own.index else None
+        cell = known.loc[known[where].eq(claim[where]).all(axis=1)].set_index("specification")
+        own, panel = (cell.loc[cell["estimator"].eq(name)] for name in (claim["estimator"], TWO_WAY))
+        gives, printed = own["n_obs"].eq(claim["published_n"]), count(claim["published_n"])
+        if pd.notna(claim["published_n_panel"]) and len(panel):
+            gives &= own.index.map(panel["n_obs"]).to_numpy() == claim["published_n_panel"]
+            printed += f" of {count(claim['published_n_panel'])}"
+        # Choices of a specification that can change how many rows there are.
+        deciding = own["choices"].map(lambda text: not text or any(
+            part.split("=")[0] in ROW_CHOICES for part in text.split("; "))).astype(bool)
+        others = own.loc[~gives & deciding]
         lines.append({
             "Family": facts.title, "Cells": listed(claims.loc[claims["published_n"].eq(claim["published_n"]), "claim"],
-                                                    at_most=LISTED),
-            "Printed": count(claim["published_n"]) + (f" of {count(claim['published_n_panel'])}" if wants_panel else
-                                                     ""),
-            "Default": "" if default is None else count(default["n_obs"]), "Specifications": len(own),
+                                                   at_most=LISTED), "Printed": printed,
+            "Default": "".join(map(count, own.loc[own.index == varied.default, "n_obs"])),
+            "Specifications": len(own),
             "Give it": int(gives.sum()), "Among choices of rows, these give it": _names(own.loc[gives & deciding]),
-            "These do not": listed(f"{choice_words(row.choices)} ({count(row.n_obs)})"
-                                   for row in own.loc[~gives & deciding].itertuples())})
+            "These do not": listed(f"{choice_words(row.choices)} ({count(row.n_obs)})" for row in others.itertuples())})
     return text_table("observations", "Which specifications give the printed number of observations", lines,
                       right=["Specifications", "Give it"], file="tables/specifications.csv")
 
 
-def default_words(facts: Facts, boundaries: str, denominator: str, n_units: int) -> Sentence:
+def default_words(facts: Facts, boundaries: str, denominator: str, n_units: int) -> str:
     """Return the window, units and denominator of the specification reported, for one outcome."""
     periods = pd.Period(facts.last).ordinal - pd.Period(facts.first).ordinal + 1
-    return Sentence("{outcome}: {first} to {last} ({periods} {word}s), {n} {units} ({boundaries}){denominator}.", {
-        "outcome": facts.outcomes[facts.total], "first": period_name(facts.first), "last": period_name(facts.last),
-        "periods": periods, "word": PERIODS[facts.frequency], "n": count(n_units), "units": facts.units,
-        "boundaries": BOUNDARIES[boundaries],
-        "denominator": f", per {denominator.replace('_', ' ')}" if denominator else ""})
+    per = f", per {denominator.replace('_', ' ')}" if denominator else ""
+    return (f"{facts.outcomes[facts.total]}: {period_name(facts.first)} to {period_name(facts.last)} ({periods} "
+            f"{PERIODS[facts.frequency]}s), {count(n_units)} {facts.units} ({BOUNDARIES[boundaries]}){per}.")
 
 
 def ranking_table(part: pd.DataFrame, facts: Facts) -> Table:
@@ -333,30 +303,19 @@ def choices_table(moved: pd.DataFrame, varied: Varied) -> Table:
     lines = []
     for claim in varied.numeric:
         rows = moved.loc[moved["claim"].eq(claim)]
-        if rows.empty:
-            continue
+        largest = rows["difference"].abs().groupby([rows["choice"], rows["value"]], sort=False).max()
         decimals = decimals_for(varied.of(claim)["std_error"].median())
-        largest = rows.assign(size=rows["difference"].abs()).groupby(["choice", "value"], sort=False)["size"].max()
-        for (choice, value), _ in largest.sort_values(ascending=False, kind="stable").head(TOP).items():
+        for choice, value in largest.sort_values(ascending=False, kind="stable").head(TOP).index:
             here = rows.loc[rows["choice"].eq(choice) & rows["value"].eq(value)].set_index("design")
-            line = {"Cell": claim, "Choice": choice_words(f"{choice}={value}"), "Alone": "",
-                    "Mean over the product": "", "Smallest to largest": "", "Pairs": None}
-            if "one_at_a_time" in here.index:
-                line["Alone"] = number(here.loc["one_at_a_time", "difference"], decimals, signed=True)
-            if "product" in here.index:
-                part = here.loc["product"]
-                line |= {"Mean over the product": number(part["difference"], decimals, signed=True),
-                         "Smallest to largest": str(Span(part["smallest"], part["largest"], decimals)),
-                         "Pairs": part["n_pairs"]}
-            lines.append(line)
+            mean = {design: number(each, decimals, signed=True) for design, each in here["difference"].items()}
+            part = here.loc["product"] if "product" in here.index else None
+            lines.append({
+                "Cell": claim, "Choice": choice_words(f"{choice}={value}"), "Alone": mean.get("one_at_a_time", ""),
+                "Mean over the product": mean.get("product", ""),
+                "Smallest to largest": "" if part is None else interval(part["smallest"], part["largest"], decimals),
+                "Pairs": None if part is None else part["n_pairs"]})
     return text_table("choices-that-move", "Which choices move the estimate", lines, right=["Pairs"],
                       file="tables/choices.csv")
-
-
-def _range(value: str, rounding: str) -> str:
-    """What a printed number stands for: ``35 to 45``."""
-    low, high = (float(end) for end in printed_range(value, rounding))
-    return f"{number(low, short_decimals(low))} to {number(high, short_decimals(high))}"
 
 
 def _names(cell: pd.DataFrame) -> str:

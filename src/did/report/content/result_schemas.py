@@ -15,6 +15,7 @@ from did.store.tables import SCHEMAS
 
 SIZES = "n_obs n_units n_treated n_clusters n_treated_clusters"
 ERRORS = "std_error ci_low ci_high"
+OTHERS = "the row is of another figure, or of nothing that has it"
 CHOICES = [name for name in Specification.model_fields if name != "families"]
 for _name in CHOICES:
     COLUMNS.setdefault(_name, (Specification.model_fields[_name].description.rstrip("."), "choice", "none"))
@@ -24,22 +25,22 @@ _OF_TABLES = {"estimates": ["aggregation"], "diagnostics": ["aggregation", "item
               "weights": ["aggregation"],
               "adjusted_p_values": [], "reproduction": [], "headline": ["aggregation"],
               "calibration": ["aggregation"], "verdicts": [], "evidence": [], "evidence_items": []}
-# Columns of the figures that are made of lines.
-_LINE = {"unit": ("unit of the axis that the line is on", TEXT, NEVER),
-         "group": ("heading that the line stands under", TEXT, NEVER),
-         "kind": ("printed, ours, as_published (errors by unit), the kind of a check, or range", CODE, NEVER),
-         "words": ("what the line says", TEXT, NEVER)}
-# File or pattern -> what a row is, its columns in order, and what of them is not as in `did.store.columns`.
+# Columns of the numbers behind figures.
+_DRAWN = f"""figure target kind words estimate ci_low ci_high smallest largest treatment sample indicator cluster unit
+    group specification estimator estimand event_time std_error band_low band_high p_value {SIZES} state few_treated
+    note published_value series line wave first_treated counts_as period mean place {' '.join(CHOICES)} same_as
+    is_synthetic"""
+# File -> what a row is, its columns in order, and what of them is not as in `did.store.columns`.
 _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
-    "tables/specifications.csv": (
-        "an overall estimate under a specification", "indicator specification design choices n_choices sample "
-                                                     "treatment estimator "
-        f"cluster estimate {ERRORS} p_value {SIZES} claim value_agrees sign_agrees significance_agrees n_agrees "
-        "number note is_synthetic", {}),
-    "tables/ranking.csv": (
-        "a specification of a family, by how many printed facts it satisfies", "family rank specification design "
-                                                                               "choices n_choices "
-        "is_default facts_satisfied facts_printed values signs bands ns not_satisfied is_synthetic", {
+    "specifications": (
+        "an overall estimate under a specification",
+        "indicator specification design choices n_choices sample treatment estimator cluster estimate "
+        f"{ERRORS} p_value {SIZES} claim value_agrees sign_agrees significance_agrees n_agrees number note "
+        "is_synthetic", {}),
+    "ranking": (
+        "a specification of a family, by how many printed facts it satisfies",
+        "family rank specification design choices n_choices is_default facts_satisfied facts_printed values signs "
+        "bands ns not_satisfied is_synthetic", {
             "rank": ("place; equal numbers share it", COUNT, NEVER),
             "is_default": ("the specification reported", "True or False", NEVER),
             "facts_satisfied": ("printed facts satisfied", COUNT, NEVER),
@@ -48,57 +49,35 @@ _FILES: dict[str, tuple[str, str, Mapping[str, tuple[str, str, str]]]] = {
             "bands": ("bands of significance satisfied", COUNT, NEVER),
             "ns": ("numbers of observations satisfied", COUNT, NEVER),
             "not_satisfied": ("the other facts, as claim and fact", TEXT, "all are satisfied")}),
-    "tables/choices.csv": (
+    "choices": (
         "how far one choice moves the estimate of a claim", "claim indicator estimator treatment sample choice value "
         "design difference smallest largest n_pairs is_synthetic", {
             "choice": ("choice that is changed", CODE, NEVER), "value": ("its value", TEXT, NEVER),
             "difference": ("mean change of the estimate", EFFECT, NEVER),
             "smallest": ("smallest change", EFFECT, NEVER), "largest": ("largest change", EFFECT, NEVER),
             "n_pairs": ("pairs of specifications that differ in this choice alone", COUNT, NEVER)}),
-    "tables/data_dictionary.csv": (
+    "data_dictionary": (
         "a column of a CSV of the results", "file row column title meaning unit missing is_synthetic", {
             "row": ("what one row of the file is", TEXT, NEVER), "column": ("name of the column", TEXT, NEVER),
             "title": ("its name in words", TEXT, NEVER),
             "meaning": ("what it holds", TEXT, NEVER), "unit": ("its unit, or kind", TEXT, NEVER),
             "missing": ("what an empty cell means", TEXT, NEVER),
             "is_synthetic": ("the files of this run are made from made-up data", "True or False", NEVER)}),
-    "tables/figures.csv: coefficients_*": (
-        "a coefficient drawn", "treatment sample indicator cluster unit group kind words estimate ci_low ci_high "
-        "smallest largest is_synthetic", _LINE),
-    "tables/figures.csv: event_study_*": (
-        "an effect at an event time", "indicator specification sample treatment estimator event_time cluster estimate "
-        f"{ERRORS} band_low band_high p_value {SIZES} state few_treated note is_synthetic", {}),
-    "tables/figures.csv: estimators_*": (
-        "an effect at an event time, or their average, with waves by date", "indicator specification estimator "
-                                                                            "estimand "
-        f"event_time cluster estimate {ERRORS} band_low band_high published_value {SIZES} note is_synthetic", {}),
-    "tables/figures.csv: trends_*": (
-        "a group's mean in a period", "sample period group observed_mean linear_trend n_units is_synthetic", {
-            "observed_mean": ("mean outcome of the group", "unit of the outcome", "no figure in the period"),
-            "linear_trend": ("its fit by the linear-trends model", "unit of the outcome", "no fit")}),
-    "tables/figures.csv: series_*": (
-        "a wave's mean in a period", "period wave first_treated counts_as mean n_units is_synthetic", {
-            "wave": ("wave; units of one wave with different dates are separate", COUNT, "units in no wave"),
-            "first_treated": ("its first treated period", "ISO period", "never, or no date is known"),
-            "counts_as": ("treated or comparison under the reported specification", CODE, NEVER),
-            "mean": ("mean outcome of its units", "unit of the outcome", "no figure in the period"),
-            "n_units": ("units observed in the period", COUNT, NEVER)}),
-    **dict.fromkeys(("tables/figures.csv: evidence_*", "tables/figures.csv: answer"), (
-        "a line of the figure of the evidence", "target kind words estimate ci_low ci_high smallest largest "
-        "is_synthetic", _LINE)),
-    "tables/figures.csv: specification_*": (
-        "an estimate under a specification, with its choices", f"place indicator specification sample treatment "
-                                                               f"estimator cluster "
-        f"estimate {ERRORS} p_value {SIZES} {' '.join(CHOICES)} same_as note published_value is_synthetic", {
-            "place": ("place on the horizontal axis", COUNT, "not drawn"),
-            "same_as": ("specification with the same settings that is drawn in its place", CODE, "none")}),
-    "tables/figures.csv: timing_*": (
-        "a system and when it was treated", "role wave first system name n_units is_synthetic", {
-            "role": ("treated, later (joined, but counted in the comparison) or compared", CODE, NEVER),
-            "wave": ("wave that it joined in", COUNT, "in no wave"),
-            "first": ("its first treated period", "ISO period", "never, or no date is known"),
-            "system": ("system; where there is none, the unit", CODE, NEVER), "name": ("its name", TEXT, NEVER),
-            "n_units": ("its units in the panel", COUNT, NEVER)}),
+    "figures": (
+        "a line, an effect, a mean or a specification that a figure draws",
+        _DRAWN, {name: (*each[:2], OTHERS) for name, each in (COLUMNS | {
+            "figure": ("name of the figure, that of its file in the folder figures", CODE),
+            "kind": ("of a line: printed, ours, as_published (errors by unit), the kind of a check, or range", CODE),
+            "words": ("what a line says", TEXT), "unit": ("unit of the axis that a line is on", TEXT),
+            "group": ("heading that a line stands under", TEXT),
+            "series": ("of a mean: observed, linear_trend (its fit by that model) or wave", CODE),
+            "line": ("of a mean: treated or comparison, the lines of a pane", CODE),
+            "wave": ("wave that a mean is of; units of one wave with different dates are separate", COUNT),
+            "first_treated": ("first treated period of that wave, or of all", "ISO period"),
+            "counts_as": ("of a wave: treated or comparison under the reported specification", CODE),
+            "mean": ("mean outcome of n_units units in the period", "unit of the outcome"),
+            "place": ("place of a specification on the horizontal axis", COUNT),
+            "same_as": ("specification with the same settings that is drawn in its place", CODE)}).items()}),
 }
 
 
@@ -106,12 +85,12 @@ def _file(about: str, columns: Mapping[str, pa.Column]) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(dict(columns), title=about)
 
 
-# File or pattern of files in the results folder -> its schema.
+# File in the results folder -> its schema.
 RESULTS: dict[str, pa.DataFrameSchema] = {
     f"tables/{name}.csv": _file(SCHEMAS[name].title, SCHEMAS[name].columns | {
         each: described(each, pa.Column(), {}) for each in more})
     for name, more in _OF_TABLES.items()
 } | {
-    file: _file(about, {name: described(name, pa.Column(), own) for name in columns.split()})
+    f"tables/{file}.csv": _file(about, {name: described(name, pa.Column(), own) for name in columns.split()})
     for file, (about, columns, own) in _FILES.items()
 }

@@ -42,10 +42,10 @@ def sizes(names: Names) -> list[Column]:
 
 
 def clusters_of(names: Names) -> list[Column]:
-    """Columns of the clusters, by each level above the unit; in sheets by all."""
+    """Columns of the clusters, by each level above the unit: clusters of units are the units."""
     return [Column((f"n_clusters_{level}", f"n_treated_clusters_{level}"), f"{names.clustered(level)} (treated)", "of",
-                   "number", "few", sheet=(f"Clusters {by}", f"Treated clusters {by}"), in_text=level != "unit")
-            for level, by in names.clusters.items()]
+                   "number", "few", sheet=(f"Clusters {by}", f"Treated clusters {by}"))
+            for level, by in names.clusters.items() if level != "unit"]
 
 
 def headline_table(headline: pd.DataFrame, names: Names, diagnostics: pd.DataFrame | None = None) -> Table:

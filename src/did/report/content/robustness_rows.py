@@ -1,31 +1,18 @@
-"""One outcome's estimate and every alternative to it, taken from the tables of the stages into one frame."""
+"""One outcome's estimate and every alternative to it, taken from the tables of the stages: as rows, and counted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.facts import SAMPLES, averaged_by, own_dates_names
+from did.report.content.facts import Facts, averaged_by, only, own_dates_names, short_name
+from did.report.content.table import Column, Table, row_decimals
+from did.words import number, short_decimals
 
 COLUMNS = ["group", "key", "estimator", "cluster", "estimate", "std_error", "ci_low", "ci_high"]
-# Groups of alternatives -> their headings, in the order they are shown.
-GROUPS = {
-    "default": "Ours",
-    "few_clusters": "Few clusters, by system",
-    "staggered": "Each wave from its own date",
-    "staggered_other": "Each wave from its own date, other dates or members",
-    "specifications": "Other specifications",
-    "combinations": "Other specifications, combined",
-    "treated_systems": "Without one treated system",
-    "other_systems": "Without one other system",
-    "years": "Without one year",
-    "left_out": "Without other areas or periods",
-    "controls": "Other controls",
-    "placebo": "Placebo onsets: nothing to find",
-}
 # Diagnostics of the same estimate -> what they are called.
 FEW_CLUSTERS = {
     "bias_reduced_cr2": "CR2",
@@ -35,50 +22,69 @@ FEW_CLUSTERS = {
     "wild_bootstrap_webb": "Wild bootstrap, Webb",
     "randomisation": "Randomisation",
 }
-# Diagnostics of estimates on another panel -> their group.
-PANELS = {"drop_year": "years", "left_out": "left_out", "other_controls": "controls", "placebo_onset": "placebo"}
-DESIGNS = {"one_at_a_time": "specifications", "product": "combinations"}
+# Groups of alternatives -> their headings, in the order they are shown.
+GROUPS = {
+    "default": "Ours", **FEW_CLUSTERS,
+    "staggered": "Each wave from its own date",
+    "staggered_other": "Each wave from its own date, other dates or members",
+    "one_at_a_time": "Other specifications",
+    "product": "Other specifications, combined",
+    "treated_systems": "Without one treated system",
+    "other_systems": "Without one other system",
+    "drop_year": "Without one year",
+    "left_out": "Without other areas or periods",
+    "other_controls": "Other controls",
+    "placebo_onset": "Placebo onsets: nothing to find",
+}
 # Columns of the diagnostics table that tell changes of one kind apart.
 KEY = ["variant", "left_out", "part", "part_of", "period"]
 
 
-def alternatives(*, indicator: str, estimates: pd.DataFrame, diagnostics: pd.DataFrame, specifications: pd.DataFrame,
-                 specification: str, estimators: Sequence[str], samples: Sequence[str] = tuple(SAMPLES),
-                 treatment: str = "binary") -> pd.DataFrame:
+def alternatives(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return one row per alternative, estimator and cluster level of an outcome's estimate, in ``COLUMNS``.
 
-    ``estimates``, ``diagnostics`` and ``specifications`` are those tables, of any indicators; ``specification`` is the
-    reported one; ``estimators`` those with one effect, the published first; the first of ``samples`` is reported, the
-    others are alternatives. ``group`` is a key of ``GROUPS``, and ``key`` tells the alternatives of a group apart.
-    Estimates and intervals are in units of the outcome; what was skipped or not fitted has no row. Rows keep the order
-    of the groups and, within them, of the tables.
+    ``tables``: its estimates, diagnostics and specifications. The reported specification and sample and the first
+    treatment of ``facts`` are reported, by the published estimator first; other specifications and samples are
+    alternatives. ``group`` is a key of ``GROUPS``, and ``key`` tells the alternatives of a group apart. Estimates and
+    intervals are in units of the outcome; what was skipped or not fitted has no row. Rows keep the order of the groups,
+    of the estimators and of the tables.
 
     Raises DidError if the reported estimate by the first estimator is not there.
     """
-    keys = {"indicator": indicator, "treatment": treatment}
-    estimates, diagnostics, specifications = (_where(table, **keys)
-                                              for table in (estimates, diagnostics, specifications))
-    overall = estimates[estimates["estimand"].eq("overall")]
-    static = overall[overall["specification"].eq(specification) & overall["estimator"].isin(list(estimators))]
-    static = static.sort_values("estimator", key=lambda names: names.map(list(estimators).index), kind="stable")
-    default = static[static["sample"].eq(samples[0])].assign(group="default", key="")
+    treatment, (sample, *others) = next(iter(facts.treatments)), facts.samples
+    estimators = list(dict.fromkeys([facts.estimator, facts.other_estimator]))
+    overall, tested, fitted = (tables[name].loc[lambda rows: rows["treatment"].eq(treatment)]
+                               for name in ("estimates", "diagnostics", "specifications"))
+    overall = overall[overall["estimand"].eq("overall")]
+    static = overall[overall["specification"].eq(facts.specification) & overall["estimator"].isin(estimators)]
+    default = static[static["sample"].eq(sample)]
     if not default["estimator"].eq(estimators[0]).any():
-        raise DidError(f"estimates table: expected a {estimators[0]} estimate of {indicator} ({treatment}, "
-                       f"{samples[0]}) under specification '{specification}'; found none; run the fit stage for it")
-    fitted = specifications[specifications["sample"].eq(samples[0])
-                            & specifications["specification"].ne(specification)
-                            & specifications["estimator"].isin(list(estimators))]
+        raise DidError(f"estimates table: expected a {estimators[0]} estimate of {facts.total} ({treatment}, "
+                       f"{sample}) under specification '{facts.specification}'; found none; run the fit stage for it")
+    tested = tested[tested["specification"].eq(facts.specification) & tested["sample"].eq(sample)
+                    & tested["status"].eq("done")]
+    dated = overall[overall["specification"].ne(facts.specification) & overall["sample"].eq(sample)
+                    & overall["estimator"].isin([*own_dates_names().keys() - averaged_by().keys()])]
+    fitted = fitted[fitted["sample"].eq(sample) & fitted["specification"].ne(facts.specification)
+                    & fitted["estimator"].isin(estimators)]
+    # A system left out was treated if fewer treated units are left than before.
+    is_treated = tested["n_treated"].astype("Float64").lt(float(default["n_treated"].max())).fillna(True)
     rows = pd.concat([
-        default,
-        _tested(_where(diagnostics, specification=specification, sample=samples[0], status="done"),
-                float(default["n_treated"].max())),
-        _staggered(overall[overall["specification"].ne(specification) & overall["sample"].eq(samples[0])]),
-        fitted.assign(group=fitted["design"].map(DESIGNS), key=fitted["specification"]),
-        static[static["sample"].isin(list(samples[1:]))].assign(group="left_out", key=lambda each: each["sample"]),
+        default.assign(group="default", key=""),
+        tested.assign(estimate=tested["value"], key=tested[KEY].agg(" ".join, axis=1) if len(tested) else "",
+                      group=tested["diagnostic"].mask(tested["diagnostic"].eq("leave_one_out"), np.where(
+                          is_treated, "treated_systems", "other_systems"))),
+        # The first specification with several onsets apart from the others.
+        dated.assign(key=dated["specification"], group=np.where(
+            dated["specification"].eq(dated["specification"].iloc[0] if len(dated) else ""), "staggered",
+            "staggered_other")),
+        fitted.assign(group=fitted["design"], key=fitted["specification"]),
+        static[static["sample"].isin(others)].assign(group="left_out", key=lambda each: each["sample"]),
     ])[COLUMNS]
-    order = {group: place for place, group in enumerate(GROUPS)}
-    return rows[rows["estimate"].notna()].sort_values(
-        "group", key=lambda column: column.map(order), kind="stable").reset_index(drop=True)
+    order = {"group": list(GROUPS), "estimator": [*estimators, *rows["estimator"].unique()]}
+    return rows[rows["estimate"].notna() & rows["group"].isin(list(GROUPS))].sort_values(
+        ["group", "estimator"], key=lambda column: column.map(order[column.name].index), kind="stable",
+        ignore_index=True)
 
 
 def leaves_out_zero(rows: pd.DataFrame, sign: float = 0.0) -> pd.Series:
@@ -90,28 +96,34 @@ def leaves_out_zero(rows: pd.DataFrame, sign: float = 0.0) -> pd.Series:
     return above if sign > 0 else below if sign < 0 else above | below
 
 
-def _where(table: pd.DataFrame, **values: object) -> pd.DataFrame:
-    hit = np.ones(len(table), dtype=bool)
-    for column, value in values.items():
-        hit &= table[column].eq(value).to_numpy(dtype=bool, na_value=False)
-    return table[hit]
-
-
-def _tested(rows: pd.DataFrame, n_treated: float) -> pd.DataFrame:
-    """Rows of the diagnostics that are alternatives, under the names of the estimates table. A system left out was
-    treated if fewer than ``n_treated`` units are left."""
-    name = rows["diagnostic"]
-    treated = rows["n_treated"].astype("Float64").lt(n_treated).fillna(True)
-    group = name.map(PANELS | dict.fromkeys(FEW_CLUSTERS, "few_clusters")).mask(
-        name.eq("leave_one_out"), np.where(treated, "treated_systems", "other_systems"))
-    key = rows[KEY].agg(" ".join, axis=1) if len(rows) else ""
-    return rows.assign(group=group, key=name.where(name.isin(list(FEW_CLUSTERS)), key),
-                       estimate=rows["value"])[group.notna()]
-
-
-def _staggered(rows: pd.DataFrame) -> pd.DataFrame:
-    """Averages of the estimators for several onsets, the first specification with them apart from the others."""
-    rows = rows[rows["estimator"].isin([*own_dates_names().keys() - averaged_by().keys()])]
-    first = rows["specification"].iloc[0] if len(rows) else ""
-    return rows.assign(group=np.where(rows["specification"].eq(first), "staggered", "staggered_other"),
-                       key=rows["specification"])
+def counts_table(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
+    """Return, per check and estimator: how many estimates there are, from where to where, and how many of their
+    intervals leave out zero on the side of the number that is checked: what was printed or, if nothing was, ours."""
+    rows = alternatives(facts, tables)
+    rows = rows.loc[rows["cluster"].isin(list(facts.clusters))]
+    claim = only(tables["reproduction"], indicator=facts.total, treatment=next(iter(facts.treatments)),
+                 specification=facts.specification, sample=next(iter(facts.samples)), estimator=facts.estimator,
+                 estimand="overall", cluster=next(iter(facts.clusters)))
+    printed = None if claim is None or pd.isna(claim["published_value"]) else float(claim["published_value"])
+    ours = rows.loc[rows["group"].eq("default") & rows["estimator"].eq(facts.estimator), "estimate"].iloc[0]
+    sign = float(np.sign(ours if printed is None else printed))
+    # Estimators for several onsets are alternatives themselves.
+    rows = rows.assign(what=rows["group"].map(GROUPS), out=leaves_out_zero(rows, sign), by=rows["estimator"].map(
+        short_name).mask(rows["group"].str.startswith("staggered"), "each"))
+    cell = ["what", "by"]
+    shown = rows.groupby(cell, sort=False).agg(
+        smallest=("estimate", "min"), largest=("estimate", "max"), std_error=("std_error", "median"))
+    shown["n"] = rows.drop_duplicates([*cell, "key", "estimator"]).groupby(cell).size()
+    for level in facts.clusters:
+        found = rows.loc[rows["cluster"].eq(level)].groupby(cell)["out"].agg(["sum", "size"])
+        shown[level] = pd.Series([f"{met} of {n}" for met, n in found.to_numpy()], found.index, dtype=object)
+    side = {1.0: "above zero", -1.0: "below zero"}.get(sign, "on one side of zero")
+    columns = [Column("what", "Check"), Column("by", "By"), Column("n", "Estimates", "count"),
+               Column(("smallest", "largest"), "From least to largest", "interval"),
+               *(Column(level, f"Intervals wholly {side}, {by}") for level, by in facts.clusters.items())]
+    checked = ("our own estimate, since no number was printed" if printed is None else
+               f"the printed {number(printed, short_decimals(printed), signed=True)}")
+    frame = shown.reset_index()
+    return Table("counts", "What the estimate rests on", columns, frame, row_decimals(frame, value="smallest"),
+                 notes=[f"What is checked is {checked}. Of pretended onsets none should be found."],
+                 file="tables/evidence_items.csv")

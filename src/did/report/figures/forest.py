@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
-from did.report.content.evidence_rows import AS_PUBLISHED, OURS, PRINTED, RANGE
+from did.report.content.evidence_rows import AS_PUBLISHED, COLUMNS, OURS, PRINTED, RANGE, in_words
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
 from did.report.figures.style import Frame
@@ -24,6 +23,24 @@ OWN, OTHER = style.PALETTE[0], style.PALETTE[4]
 MARK = {"marker": "o", "markeredgewidth": 2, "linewidth": 2}
 OUT, IN = "Leaves out zero (no change)", "Includes zero (no change): could be chance"
 DIAMOND, BAR = "The printed number", "Several estimates, lowest to highest, without their margins"
+NOTHING = "No estimate has an interval to judge it by."
+SIMPLER = ("Lines are 95% margins of error; those of the checks, found in the usual way, are too narrow where few "
+           "groups took part.")
+
+
+@style.drawing
+def evidence_figure(rows: pd.DataFrame, frame: Frame, *, decimals: int) -> list[Path]:
+    """Draw the estimate and what each check makes of it, a line each, and save the figure; return the paths.
+
+    ``rows`` as from `did.report.content.evidence_rows.evidence_rows`, drawn as `draw_forest` says, with ``decimals``.
+    Without rows the figure says that nothing is judged.
+    """
+    if rows.empty:
+        frame = frame.saying(NOTHING)
+        return style.save(style.page(0.1, frame)[0], frame, f"{frame.title}. {NOTHING}",
+                          rows.reindex(columns=COLUMNS[:-1]))
+    about = f"Chart of one estimate and the checks on it. {in_words(rows)}"
+    return draw_forest(rows, frame.marked(rows), decimals=decimals, about=about, footnote=SIMPLER)
 
 
 def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int | Sequence[int], about: str,
@@ -79,22 +96,20 @@ def _foot(label: Sequence[str]) -> float:
 def _pane(axes: Axes, rows: pd.DataFrame, heads: dict[str, float], left: float, right: float, deep: float) -> None:
     """Draw the rows on one axis, with their names ``left`` of it and their numbers ``right`` of it, in inches."""
     width = axes.get_position().width * axes.figure.get_size_inches()[0]
+    start, end = style.EDGE - left, width + right - style.EDGE
     axes.set(xlim=_limits(rows), ylim=(deep, 0), yticks=[])
-    axes.xaxis.set_major_locator(MaxNLocator(max(2, min(5, int(width / 0.5))), steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(style.plain_ticks)
-    axes.grid(axis="x", color=style.GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
+    style.value_axis(axes, max(2, min(5, int(width / 0.5))), "x")
     axes.axvline(0, color=style.INK, linewidth=1.4, zorder=1)
     _draw(axes, rows)
     for group, at in heads.items():
-        axes.plot([(style.EDGE - left) / width, 1 + (right - style.EDGE) / width], [at - 0.17] * 2, color=style.GRID,
-                  linewidth=0.8, transform=axes.get_yaxis_transform(), clip_on=False, zorder=0)
-        _write(axes, (style.EDGE - left) / width, at, group, bold=True, bbox=style.CLEAR)
+        axes.plot([start / width, end / width], [at - 0.17] * 2, color=style.GRID, linewidth=0.8,
+                  transform=axes.get_yaxis_transform(), clip_on=False, zorder=0)
+        style.write_beside(axes, start, at, group, bold=True, bbox=style.CLEAR)
     for row in rows.itertuples():
         bold = row.kind == OURS
         for place, line in enumerate(row.names):
-            _write(axes, (style.EDGE - left) / width, row.at + place * FURTHER, line, bold=bold)
-        _write(axes, 1 + (right - style.EDGE) / width, row.at, row.digits, right=True, bold=bold)
+            style.write_beside(axes, start, row.at + place * FURTHER, line, bold=bold)
+        style.write_beside(axes, end, row.at, row.digits, right=True, bold=bold)
 
 
 def _layout(rows: pd.DataFrame, n: int) -> tuple[list[float], dict[str, float], float]:
@@ -171,10 +186,3 @@ def _digits(row, decimals: int) -> str:
     if np.isnan(row.ci_low) or np.isnan(row.ci_high):
         return value
     return f"{value} ({interval(row.ci_low, row.ci_high, decimals)})"
-
-
-def _write(axes: Axes, x: float, y: float, text: str, *, right: bool = False, bold: bool = False,
-           **settings) -> None:
-    """Write text at ``x`` widths of the plot from its left edge and at the height of the data value ``y``."""
-    axes.text(x, y, text, transform=axes.get_yaxis_transform(), ha="right" if right else "left", va="center",
-              fontproperties=style.font(bold=bold), **settings)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from did.errors import DidError
 from did.project.indicator import Indicator
@@ -21,10 +20,9 @@ from did.report.content.choice_words import NONE, key_words, value_words
 from did.report.content.facts import SAMPLES, averaged_by, short_name
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
-from did.report.figures.event_study import clustered
-from did.report.figures.staggered import NO_NUMBER, NOT_PRINTED, PUBLISHED, PublishedNumber
+from did.report.figures.key import Published, clustered
 from did.report.figures.style import Frame
-from did.words import decimals_for, interval, number, plural
+from did.words import decimals_for, interval, listed, number, plural
 
 IDENTITY = ["indicator", "specification", "sample", "treatment", "estimator"]
 VALUES = ["estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
@@ -34,7 +32,6 @@ CURVE, ROW, BETWEEN, NAMES = 3.2, 0.215, 0.1, 3.9
 MARK = style.PALETTE[0]
 REPORTED = {"color": style.PALETTE[3], "linewidth": 1.5, "linestyle": (0, (2, 2))}
 LIGHT, PALE = "#7A8CA3", "#C9D3DF"
-MANY = 80  # specifications from which on their intervals are one shade
 
 
 def choices_of(specification: Specification, indicator: Indicator) -> dict[str, str]:
@@ -83,14 +80,13 @@ def curve_rows(specifications: pd.DataFrame, estimates: pd.DataFrame, *, default
 
 @style.drawing
 def specification_curve(rows: pd.DataFrame, frame: Frame, *, choices: Sequence[str], reported: Mapping[str, str],
-                        published: PublishedNumber = NO_NUMBER, samples: Mapping[str, str] = SAMPLES) -> list[Path]:
+                        published: Published | None = None, samples: Mapping[str, str] = SAMPLES) -> list[Path]:
     """Draw every specification's estimate, sorted, over a grid of what each chooses, and save the figure.
 
     ``rows`` as from ``curve_rows``, of one cluster level; ``choices`` are their columns of choices, of which those that
     vary are in the grid, alongside the estimator and the sample. The ``reported`` estimate (values of its
-    specification, sample and estimator) is a marked column. Estimates whose interval leaves out zero are dark; from
-    `MANY` estimates on the intervals are one shade. Returns the paths written. Raises DidError if nothing was
-    fitted.
+    specification, sample and estimator) is a marked column. Estimates whose interval leaves out zero are dark; the
+    intervals are one shade. Returns the paths written. Raises DidError if nothing was fitted.
     """
     points = rows[rows["place"].notna()].astype({"place": int})
     if points.empty:
@@ -98,8 +94,6 @@ def specification_curve(rows: pd.DataFrame, frame: Frame, *, choices: Sequence[s
                        "figure out")
     lines = _grid(points, choices, samples)
     frame = frame.marked(rows).saying(_counted(rows, points))
-    if published.is_missed:
-        frame = frame.saying(NOT_PRINTED)
     entries = key.key_rows(_key(points, frame.units, published))
     deep = sum(BETWEEN + ROW * len(values) for _, values in lines) or BETWEEN
     feet = 0.1
@@ -108,11 +102,10 @@ def specification_curve(rows: pd.DataFrame, frame: Frame, *, choices: Sequence[s
     curve = style.add_axes(figure, NAMES, bottom + feet + deep + 0.1, width, CURVE)
     grid = style.add_axes(figure, NAMES, bottom + feet, width, deep)
     key.draw_key(figure, entries, bottom + feet + deep + CURVE + 0.2)
-    _curve(curve, points, published.value)
+    _curve(curve, points, published)
     for place, text in enumerate(reversed(style.wrap(frame.axis_unit, NAMES - 1.0) if frame.axis_unit else [])):
-        figure.text(style.EDGE / style.WIDTH, (bottom + feet + deep + 0.1 + CURVE / 2 + place * style.line_height())
-                    / figure.get_size_inches()[1], text, va="center", fontproperties=style.font())
-    _draw_grid(grid, lines, len(points), deep)
+        style.write(figure, style.EDGE, bottom + feet + deep + 0.1 + CURVE / 2 + place * style.line_height(), text)
+    _draw_grid(grid, lines, deep)
     marked = points[np.logical_and.reduce([points[name].eq(value) for name, value in reported.items()])]
     for axes in (curve, grid):
         axes.set_xlim(-1.5, len(points) + 0.5)
@@ -120,20 +113,17 @@ def specification_curve(rows: pd.DataFrame, frame: Frame, *, choices: Sequence[s
             axes.axvline(place, **REPORTED, zorder=1)
     return style.save(figure, frame, _alt_text(frame, points, marked, published),
                       rows[["place", *IDENTITY, "cluster", *VALUES, *choices, "same_as", "note"]].assign(
-                          published_value=published.value))
+                          published_value=published.value if published else np.nan))
 
 
-def _key(points: pd.DataFrame, units: str, published: PublishedNumber) -> list[key.Entry]:
+def _key(points: pd.DataFrame, units: str, published: Published | None) -> list[key.Entry]:
     dot = {"marker": "o", "linestyle": "none"}
     out = leaves_out_zero(points)
     by = f"95% interval, clustered by {clustered(points, units)}"
-    entries: list[key.Entry] = [([{"color": PALE, "linewidth": 10 if len(points) > MANY else 3}], by)]
-    if out.any():
-        entries.append(([dot | {"color": MARK}], "Estimate; interval leaves out zero"))
-    if (~out).any():
-        entries.append(([dot | {"color": LIGHT, "markerfacecolor": "white"}], "Estimate; interval includes zero"))
-    entries.append(([REPORTED], "Ours"))
-    return [*entries, *([([PUBLISHED], published.words)] if published.words else [])]
+    return [([{"color": PALE, "linewidth": 10}], by),
+            *([([dot | {"color": MARK}], "Estimate; interval leaves out zero")] if out.any() else []),
+            *([([dot | {"color": LIGHT, "markerfacecolor": "white"}], "Estimate; interval includes zero")]
+              if not out.all() else []), ([REPORTED], "Ours"), *([published.entry] if published else [])]
 
 
 def _grid(points: pd.DataFrame, choices: Sequence[str], samples: Mapping[str, str]) -> list[tuple[str, dict]]:
@@ -151,76 +141,60 @@ def _grid(points: pd.DataFrame, choices: Sequence[str], samples: Mapping[str, st
     return lines
 
 
-def _curve(axes: Axes, points: pd.DataFrame, published: float | None) -> None:
+def _curve(axes: Axes, points: pd.DataFrame, published: Published | None) -> None:
     known = points[np.isfinite(points["ci_low"]) & np.isfinite(points["ci_high"])]
-    if len(points) > MANY:
-        axes.fill_between(known["place"], known["ci_low"], known["ci_high"], color=PALE, linewidth=0, step="mid",
-                          zorder=2)
-    else:
-        axes.vlines(known["place"], known["ci_low"], known["ci_high"], color=PALE, linewidth=3, zorder=2)
+    axes.fill_between(known["place"], known["ci_low"], known["ci_high"], color=PALE, linewidth=0, step="mid", zorder=2)
     size = np.clip(600 / len(points), 2.5, 6)
     out = leaves_out_zero(points)
     for part, colour, fill in ((points[~out], LIGHT, "white"), (points[out], MARK, MARK)):
         axes.plot(part["place"], part["estimate"], marker="o", markeredgecolor=colour, markerfacecolor=fill,
-                  markeredgewidth=1 if len(points) > MANY else 1.5, linestyle="none", zorder=4, markersize=size)
+                  markeredgewidth=1, linestyle="none", zorder=4, markersize=size)
     axes.axhline(0, color=style.INK, linewidth=1.2, zorder=3.5)
-    if published is not None:
-        axes.axhline(published, **PUBLISHED, zorder=3.6)
-    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(style.plain_ticks)
-    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
+    if published:
+        axes.axhline(published.value, **key.PUBLISHED, zorder=3.6)
+    style.value_axis(axes, 7)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
 
 
-def _draw_grid(axes: Axes, lines: Sequence[tuple[str, dict]], n: int, deep: float) -> None:
+def _draw_grid(axes: Axes, lines: Sequence[tuple[str, dict]], deep: float) -> None:
     """Write the choices and their values left of the grid, and mark the specifications that have each value: those that
     follow one another as one bar."""
-    width = style.WIDTH - NAMES - 2 * style.EDGE
     axes.set(ylim=(deep, 0), yticks=[], xticks=[])
     axes.spines["bottom"].set_visible(False)
-    gap = 0.0 if n > MANY else 0.25
     y = 0.0
     for name, values in lines:
         axes.axhline(y, color=style.GRID, linewidth=0.8)
         y += BETWEEN
         for row, (value, places) in enumerate(values.items()):
             at = y + (row + 0.5) * ROW
-            runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1) if n > MANY else places[:, None]
-            axes.broken_barh([(run[0] - 0.5 + gap, run[-1] - run[0] + 1 - 2 * gap) for run in runs],
-                             (at - 0.4 * ROW, 0.8 * ROW), facecolor=MARK, edgecolor="none", zorder=2)
+            runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+            axes.broken_barh([(run[0] - 0.5, run[-1] - run[0] + 1) for run in runs], (at - 0.4 * ROW, 0.8 * ROW),
+                             facecolor=MARK, edgecolor="none", zorder=2)
             if row == 0:
-                axes.text((style.EDGE - NAMES) / width, at, name, transform=axes.get_yaxis_transform(),
-                          va="center", fontproperties=style.font(bold=True))
-            axes.text(-0.08 / width, at, value, transform=axes.get_yaxis_transform(),
-                      ha="right", va="center", fontproperties=style.font())
+                style.write_beside(axes, style.EDGE - NAMES, at, name, bold=True)
+            style.write_beside(axes, -0.08, at, value, right=True)
         y += ROW * len(values)
 
 
 def _counted(rows: pd.DataFrame, points: pd.DataFrame) -> str:
     """How many specifications are drawn, and how many are not because they repeat another or were not fitted."""
     lost, same = int(rows["estimate"].isna().sum()), int(rows["same_as"].ne("").sum())
-    text = f"{plural(len(points), 'specification')}, sorted"
-    parts = ([f"{same} more give the same number as one of them"] if same else []) + (
-        [f"{lost} could not be fitted"] if lost else [])
-    return f"{text}; {' and '.join(parts)}." if parts else f"{text}."
+    parts = [*([f"{same} more give the same number as one of them"] if same else []),
+             *([f"{lost} could not be fitted"] if lost else [])]
+    return f"{plural(len(points), 'specification')}, sorted{f'; {listed(parts)}' if parts else ''}."
 
 
-def _alt_text(frame: Frame, points: pd.DataFrame, reported: pd.DataFrame, published: PublishedNumber) -> str:
-    decimals = decimals_for(points["std_error"].median())
+def _alt_text(frame: Frame, points: pd.DataFrame, reported: pd.DataFrame, published: Published | None) -> str:
+    decimals, n = decimals_for(points["std_error"].median()), len(points)
     estimates = points["estimate"]
     low, high, median = (number(value, decimals) for value in estimates.agg(["min", "max", "median"]))
-    sentences = [f"Specification curve: estimates sorted, over a grid of the choices each makes. {frame.title}. "
-                 f"{frame.subtitle} In {frame.unit}: from {low} to {high}, median {median}; "
-                 f"{int((estimates > 0).sum())} of {len(points)} above zero.",
-                 f"Clustered by {clustered(points, frame.units)}, {int(leaves_out_zero(points).sum())} of "
-                 f"{len(points)} intervals leave out zero."]
-    if len(reported):
-        row = reported.iloc[0]
-        sentences.append(f"Ours: {number(row['estimate'], decimals)} (95% interval "
-                         f"{interval(row['ci_low'], row['ci_high'], decimals)}), number {row['place'] + 1} from below.")
-    if published.value is not None:
-        sentences.append(f"{published.words}: {int((estimates < published.value).sum())} of {len(points)} estimates "
-                         "are below it.")
-    return " ".join(sentences)
+    ours = "".join(f" Ours: {number(row.estimate, decimals)} (95% interval "
+                   f"{interval(row.ci_low, row.ci_high, decimals)}), number {row.place + 1} from below."
+                   for row in reported.head(1).itertuples())
+    below = f" {published.words}: {int((estimates < published.value).sum())} of {n} estimates are below it." if (
+        published) else ""
+    return (f"Specification curve: estimates sorted, over a grid of the choices each makes. {frame.title}. "
+            f"{frame.subtitle} In {frame.unit}: from {low} to {high}, median {median}; {int((estimates > 0).sum())} of "
+            f"{n} above zero. Clustered by {clustered(points, frame.units)}, {int(leaves_out_zero(points).sum())} of "
+            f"{n} intervals leave out zero.{ours}{below}")

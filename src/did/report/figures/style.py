@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
+from matplotlib.ticker import MaxNLocator
 
 from did.store.provenance import atomic, write_text
 from did.store.result_csv import write_csv
@@ -29,8 +30,6 @@ from did.words import number, short_decimals
 PALETTE = ("#12436D", "#28A197", "#801650", "#F46A25", "#3D3D3D", "#A285D1")
 INK = "#3D3D3D"
 GRID = "#D9D9D9"
-# Marker, colour and line per series, in order: never told apart by colour alone.
-MARKS = [("o", PALETTE[0], "-"), ("s", PALETTE[1], (0, (4, 2))), ("^", PALETTE[5], (0, (1, 1.5)))]
 # Behind a label inside a plot, so that no line runs through its letters.
 CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 WIDTH = 9.0
@@ -168,7 +167,7 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
 
     The plot area is ``plot_height`` inches high and as wide as the figure; the figure is made as much higher
     as the wrapped texts need. A ``footnote`` stands above the source line. Of synthetic data title, subtitle
-    and source line say so and the watermark is drawn.
+    and source line say so, and SYNTHETIC stands across the figure, behind text and marks.
     """
     title, subtitle, source = frame.title, frame.subtitle, frame.source
     if frame.is_synthetic:
@@ -186,13 +185,14 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
     figure.set_label(title)
     top = height - EDGE
     for line, size, bold in heads:
-        figure.text(EDGE / frame.width, top / height, line, va="top", fontproperties=font(size, bold=bold))
+        write(figure, EDGE, top, line, size=size, bold=bold, va="top")
         top -= line_height(size)
     for position, line in enumerate(reversed(feet)):
-        figure.text(EDGE / frame.width, (EDGE + position * line_height()) / height, line, va="bottom",
-                    fontproperties=font())
-    if frame.is_synthetic:
-        watermark(figure)
+        write(figure, EDGE, EDGE + position * line_height(), line, va="bottom")
+    # A figure much higher than wide has it twice, so that no part cut out of it is without.
+    for at in ([0.5] if height < 1.1 * frame.width else [0.27, 0.73]) if frame.is_synthetic else []:
+        figure.text(0.5, at, SYNTHETIC, ha="center", va="center", rotation=30, alpha=0.22, color="#9A9A9A", zorder=-1,
+                    gid="synthetic", fontproperties=font(92, bold=True))
     return figure, foot
 
 
@@ -206,22 +206,29 @@ def add_axes(figure: Figure, left: float, bottom: float, width: float, height: f
     return axes
 
 
-def plain_ticks(value: float, _: int) -> str:
-    """Return a tick's number with no more decimals than it needs; for ``set_major_formatter``."""
-    return number(value, short_decimals(value))
+def value_axis(axes: Axes, most: int, which: str = "y") -> None:
+    """Put at most ``most`` ticks on an axis of values, each with no more decimals than it needs, and lines behind."""
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(lambda value, _: number(value, short_decimals(value)))
+    axes.grid(axis=which, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
 
 
-def watermark(figure: Figure) -> None:
-    """Write SYNTHETIC across the figure, behind text and marks, once however often it is called.
-
-    A figure much higher than wide has it twice, so that no part cut out of it is without.
-    """
-    if any(text.get_gid() == "synthetic" for text in figure.texts):
-        return
+def write(figure: Figure, x: float, y: float, text: str, *, bold: bool = False, size: float = TEXT_SIZE,
+          va: str = "center") -> None:
+    """Write a line of text at so many inches from the figure's lower left corner."""
     across, up = figure.get_size_inches()
-    for height in [0.5] if up < 1.1 * across else [0.27, 0.73]:
-        figure.text(0.5, height, SYNTHETIC, ha="center", va="center", rotation=30, alpha=0.22, color="#9A9A9A",
-                    zorder=-1, gid="synthetic", fontproperties=font(92, bold=True))
+    figure.text(x / across, y / up, text, va=va, fontproperties=font(size, bold=bold))
+
+
+def write_beside(axes: Axes, x: float, y: float, text: str, *, right: bool = False, bold: bool = False,
+                 **settings: Any) -> None:
+    """Write a line of text at so many inches from the left edge of the axes and at the height of the data value ``y``,
+    ending there if ``right``."""
+    width = axes.get_position().width * axes.figure.get_size_inches()[0]
+    axes.text(x / width, y, text, transform=axes.get_yaxis_transform(), ha="right" if right else "left", va="center",
+              fontproperties=font(bold=bold), **settings)
 
 
 def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> list[Path]:
@@ -229,16 +236,13 @@ def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> 
     text); return the paths.
 
     Each is written whole or not at all, and equal figures give equal bytes. ``numbers`` is any tidy frame of
-    what is drawn; missing values become empty cells. Of synthetic data the watermark is drawn if it is not
-    there yet, the alternative text says so first, and every row of the numbers is marked.
+    what is drawn; missing values become empty cells. Of synthetic data the alternative text says so first, and every
+    row of the numbers is marked.
     """
     stem = Path(frame.stem)
     paths = [(frame.pictures or stem.parent) / f"{stem.name}.svg",
              *(stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "txt"))]
-    if frame.is_synthetic:
-        watermark(figure)
-        alt_text = f"{NOT_REAL} {alt_text}"
-    alt_text = " ".join(alt_text.split())
+    alt_text = " ".join(f"{NOT_REAL if frame.is_synthetic else ''} {alt_text}".split())
     with atomic(paths[0]) as part:
         figure.savefig(part, format="svg", metadata={"Title": figure.get_label(), "Description": alt_text,
                                                      "Date": None, "Creator": "did"})

@@ -8,23 +8,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from did.errors import one_of
 from did.estimators import entries, entry
 from did.report.figures import key, style
+from did.report.figures.panes import grid
 from did.report.figures.style import Frame
 from did.words import MINUS, count, number, plural
 
 CLUSTERS = {"unit": "clustered by unit", "system": "clustered by system"}
-# Inches: a pane, its heading, its foot with axis and label, the column of the axis' numbers, room between panes.
-PANE, HEAD, FOOT, LEFT, GAP = 2.5, 0.62, 0.62, 1.0, 0.45
+PANE = 2.5  # inches
 UP = f"{MINUS}log10 p"
 HIGHEST = 16.0  # -log10 p: below the resolution of a p-value in double precision
 FILLED = {"marker": "o", "s": 26, "facecolor": style.PALETTE[0], "edgecolor": "white", "linewidth": 0.5, "zorder": 3}
 HOLLOW = {"marker": "o", "s": 14, "facecolor": "none", "edgecolor": style.PALETTE[4], "linewidth": 0.6, "alpha": 0.6,
           "zorder": 2}
 LINE = {"color": style.PALETTE[2], "linewidth": 1.5, "linestyle": (0, (4, 2))}
+NUMBERS = ["indicator", "title", "family", "estimator", "cluster", "estimate", "outcome_sd", "estimate_in_sd",
+           "p_value", "minus_log10_p", "p_benjamini_hochberg"]
 
 
 def threshold(p_values: pd.Series, adjusted: pd.Series, level: float) -> float:
@@ -44,66 +45,42 @@ def volcano(table: pd.DataFrame, frame: Frame, *, level: float, estimators: Sequ
         one_of("volcano: estimator", name, entries())
     levels = [name for name in CLUSTERS if name in set(table["cluster"])] or ["unit"]
     rows = table.assign(minus_log10_p=-np.log10(table["p_value"].clip(lower=10.0**-HIGHEST)))
-    drawn = rows[np.isfinite(rows["minus_log10_p"]) & np.isfinite(rows["estimate_in_sd"])]
-    height = len(estimators) * (PANE + HEAD + FOOT)
+    rows = rows.assign(within_false_discovery_rate=rows["p_benjamini_hochberg"] <= level,
+                       is_drawn=np.isfinite(rows["minus_log10_p"]) & np.isfinite(rows["estimate_in_sd"]))
+    drawn = rows[rows["is_drawn"]]
     clipped = int((drawn["p_value"] < 10.0**-HIGHEST).sum())
-    footnote = f"{plural(clipped, 'p-value')} below 1e-16 drawn at 16." if clipped else ""
-    figure, foot = style.page(height + key.ROW, frame, footnote=footnote)
-    width = (style.WIDTH - LEFT - style.EDGE - GAP * (len(levels) - 1)) / len(levels)
-    limits = _limits(drawn)
-    top, sentences = foot + height + key.ROW, []
-    for estimator in estimators:
-        for column, cluster in enumerate(levels):
-            here = rows[(rows["estimator"] == estimator) & (rows["cluster"] == cluster)]
-            points = drawn[(drawn["estimator"] == estimator) & (drawn["cluster"] == cluster)]
-            left = LEFT + column * (width + GAP)
-            axes = style.add_axes(figure, left, top - HEAD - PANE, width, PANE)
-            _pane(axes, points, here, limits, level)
-            head = style.wrap(f"{entry(estimator).label}, {CLUSTERS[cluster]}", width, bold=True)
-            across, up = figure.get_size_inches()
-            for place, line in enumerate(reversed(head)):
-                figure.text(left / across, (top - HEAD + 0.1 + place * style.line_height()) / up, line, va="bottom",
-                            fontproperties=style.font(bold=True))
-            axes.set_xlabel("Estimate, standard deviations", fontproperties=style.font())
-            if column == 0:
-                figure.text(style.EDGE / across, (top - HEAD + 0.1) / up, UP, va="bottom",
-                            fontproperties=style.font())
-            sentences.append(_words(points, here, level, estimator, cluster))
-        top -= HEAD + PANE + FOOT
-    key.draw_key(figure, [_key(level)], foot)
+    cells = {(estimator, cluster): f"{entry(estimator).label}, {CLUSTERS[cluster]}"
+             for estimator in estimators for cluster in levels}
+    figure, panes = grid(
+        frame, [(name, UP) for name in cells.values()], _key(level), high=PANE, foot=0.62, columns=len(levels),
+        footnote=f"{plural(clipped, 'p-value')} below 1e-16 drawn at 16." if clipped else "")
+    # Half the width and the height of every pane are the same in all, so that panes can be compared.
+    wide = 1.08 * max(1e-6, *drawn["estimate_in_sd"].abs()) if len(drawn) else 1.0
+    sentences = []
+    for axes, ((estimator, cluster), name) in zip(panes, cells.items(), strict=True):
+        here = rows[(rows["estimator"] == estimator) & (rows["cluster"] == cluster)]
+        edge = threshold(here["p_value"], here["p_benjamini_hochberg"], level)
+        axes.set(xlim=(-wide, wide), ylim=(0, 1.12 * max([2.0, *drawn["minus_log10_p"]])))
+        axes.set_xlabel("Estimate, standard deviations", fontproperties=style.font())
+        _pane(axes, here, edge)
+        sentences.append(f"{name}: {_words(here, level, edge)}.")
     alt_text = (f"Volcano-style chart in {plural(len(sentences), 'pane')}: estimate in standard deviations across, "
                 f"minus log10 of the p-value up. {' '.join(sentences)}")
-    numbers = drawn[["indicator", "title", "family", "estimator", "cluster", "estimate", "outcome_sd", "estimate_in_sd",
-                     "p_value", "minus_log10_p", "p_benjamini_hochberg"]]
-    numbers = numbers.assign(within_false_discovery_rate=drawn["p_benjamini_hochberg"] <= level,
-                             indicator_is_synthetic=drawn["is_synthetic"])
-    return style.save(figure, frame, alt_text, numbers)
+    return style.save(figure, frame, alt_text, drawn[[*NUMBERS, "within_false_discovery_rate"]].assign(
+        indicator_is_synthetic=drawn["is_synthetic"]))
 
 
-def _limits(drawn: pd.DataFrame) -> tuple[float, float]:
-    """Half the width and the height of every pane, the same in all, so that panes can be compared."""
-    if drawn.empty:
-        return 1.0, 2.0
-    return 1.08 * max(float(drawn["estimate_in_sd"].abs().max()), 1e-6), 1.12 * max(
-        float(drawn["minus_log10_p"].max()), 2.0)
-
-
-def _pane(axes: Axes, points: pd.DataFrame, here: pd.DataFrame, limits: tuple[float, float], level: float) -> None:
-    passed = points["p_benjamini_hochberg"] <= level
-    axes.scatter(points.loc[~passed, "estimate_in_sd"], points.loc[~passed, "minus_log10_p"], **HOLLOW)
-    axes.scatter(points.loc[passed, "estimate_in_sd"], points.loc[passed, "minus_log10_p"], **FILLED)
-    axes.set_xlim(-limits[0], limits[0])
-    axes.set_ylim(0, limits[1])
+def _pane(axes: Axes, here: pd.DataFrame, edge: float) -> None:
+    passed = here["within_false_discovery_rate"]
+    for chosen, look in ((~passed, HOLLOW), (passed, FILLED)):
+        points = here[chosen & here["is_drawn"]]
+        axes.scatter(points["estimate_in_sd"], points["minus_log10_p"], **look)
     axes.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
-    axes.grid(axis="y", color=style.GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(style.plain_ticks)
-    edge = threshold(here["p_value"], here["p_benjamini_hochberg"], level)
+    style.value_axis(axes, 5, "x")
+    style.value_axis(axes, 5)
     if np.isfinite(edge):
         axes.axhline(min(-np.log10(max(edge, 10.0**-HIGHEST)), HIGHEST), zorder=1, **LINE)
-    words = f"{count(passed.sum())} of {count(len(here))}" if len(here) else "no estimate"
+    words = f"{count((passed & here['is_drawn']).sum())} of {count(len(here))}" if len(here) else "no estimate"
     axes.text(0.99, 0.98, words, transform=axes.transAxes, ha="right", va="top", fontproperties=style.font(),
               bbox=style.CLEAR)
 
@@ -115,17 +92,16 @@ def _key(level: float) -> list[key.Entry]:
             ([LINE], f"{level:.0%} line")]
 
 
-def _words(points: pd.DataFrame, here: pd.DataFrame, level: float, estimator: str, cluster: str) -> str:
-    name = f"{entry(estimator).label}, {CLUSTERS[cluster]}"
+def _words(here: pd.DataFrame, level: float, edge: float) -> str:
     if here.empty:
-        return f"{name}: no estimate."
-    passed = points[points["p_benjamini_hochberg"] <= level]
+        return "no estimate"
+    points = here[here["is_drawn"]]
+    passed = points[points["within_false_discovery_rate"]]
     up, down = int((passed["estimate"] > 0).sum()), int((passed["estimate"] < 0).sum())
-    text = (f"{name}: {count(len(points))} of {plural(len(here), 'indicator')} drawn, {count(len(passed))} within "
+    text = (f"{count(len(points))} of {plural(len(here), 'indicator')} drawn, {count(len(passed))} within "
             f"{level:.0%} false discoveries, {count(up)} above zero and {count(down)} below")
-    edge = threshold(here["p_value"], here["p_benjamini_hochberg"], level)
     text += f"; the line is at p = {edge:.2g}" if np.isfinite(edge) else "; there is no line"
     if len(passed):
         first = passed.sort_values("p_value", kind="stable").iloc[0]
         text += f"; the smallest p-value is that of {first['title']}, {number(first['estimate_in_sd'], 2, signed=True)}"
-    return f"{text}."
+    return text

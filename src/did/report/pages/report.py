@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -26,14 +26,16 @@ from did.report.content.answer import MADE_UP, Answer
 from did.report.content.facts import Facts, Front, estimator_name, reported
 from did.report.content.family_text import dose_sentences, headline_sentences, terms
 from did.report.content.identities import identity_tables
-from did.report.content.names import Names
 from did.report.content.outcome_tables import fates, panel_sentence
 from did.report.content.published import layout_table
-from did.report.content.result_tables import headline_table
+from did.report.content.result_tables import headline_table, one_outcome
+from did.report.content.table import Table
 from did.report.writers.html import TEMPLATES, html_of, picture
 from did.words import period_name
 
 MOST_BYTES = 5_000_000
+# Other files of the results that the report's contents lead to: address and words.
+LINKS = [(result_files.WORKBENCH, "Workbench: every choice"), (result_files.WORKBOOK, "Workbook of all tables")]
 # Columns of the headline table that the ten pages have.
 HEADLINE = ("Treatment", "Estimator", "Estimate", "95% interval (p)", "Method", "Measured coverage",
             "Smallest effect that would be found")
@@ -45,22 +47,21 @@ class Report:
 
     ``tables`` are the overall estimates (with the notes of the indicators' settings), the diagnostics, the headlines,
     the audits of areas and the second opinions of every available outcome, and reproduction (one row per claim and
-    clustering). ``families`` are the facts by family; ``units`` those of the indicators' effects; ``answer`` is the
-    first screen, ``traces`` the ways from its numbers to the publishers' files (`did.stages.trace.Trace`). The sections
-    of the annex are those that other stages wrote.
+    clustering). ``families`` are the facts by family, ``answer`` is the first screen, ``timing`` says who is treated
+    when, ``traces`` are the ways from the answer's numbers to the publishers' files (`did.stages.trace.Trace`). The
+    sections of the annex are those that other stages wrote.
     """
 
     evaluation: Evaluation
     front: Front
     families: Mapping[str, Facts]
-    units: Mapping[str, str]
     sources: Mapping[str, Source]
     tables: Mapping[str, pd.DataFrame]
     versions: Mapping[str, str]
     paths: Paths
     answer: Answer
+    timing: Table
     traces: Sequence[object] = ()
-    links: Sequence[tuple[str, str]] = ()
 
 
 def report_html(report: Report) -> str:
@@ -81,21 +82,19 @@ def report_html(report: Report) -> str:
         "report.html.j2", front=front, evaluation=evaluation, onset=period_name(front.onset),
         synthetic=any(bool(table["is_synthetic"].any()) for table in report.tables.values()),
         style=Markup(style), script=Markup(script), hashes={"style": _hash(style), "script": _hash(script)},
-        answer=report.answer, made_up=MADE_UP, links=report.links, traces=report.traces,
+        answer=report.answer, made_up=MADE_UP, links=LINKS, traces=report.traces,
         glance=picture(report.paths, result_files.ANSWER, caption=f"{about}: what the checks make of it"),
         checked=background.checked(report.tables["second_opinion"]),
-        terms=terms(first, published=bool(front.n_published)),
+        words=terms(first, published=bool(front.n_published)),
         families=[_family(report, family) for family in families],
-        waves=replace(picture(report.paths, f"timing_{first.total}", caption="Who is treated when"),
-                      id="figure-timing"),
+        waves=report.timing,
         sources=background.sources_table(report.sources, manifests).slim(keep={"Source", "Publisher", "Licence"}),
         data=_data(report, families),
         methods=background.methods(shown, evaluation, "Estimators"),
         others=background.methods([name for name in estimators if name not in shown], evaluation,
                                   "Other estimators"),
         choices=background.choices(evaluation), order=", ".join(evaluation.inference.order).replace("_", " "),
-        files=[background.files_table(name, source, manifests[name], report.paths.raw(name))
-               for name, source in report.sources.items() if manifests[name]["files"]],
+        files=background.files_table(report.sources, manifests),
         purposes=result_files.PURPOSES, versions=report.versions, published=_section(report.paths.published_section),
         citation=background.citation(evaluation, report.versions, manifests))
     size = len(page.encode())
@@ -107,20 +106,18 @@ def report_html(report: Report) -> str:
 def _family(report: Report, family: str) -> dict:
     """What the template says of one family: half a page, and what the annex has of it."""
     facts, tables, evaluation = report.families[family], report.tables, report.evaluation
-    names = Names([facts], report.units)
     own = {name: table.loc[table["indicator"].isin(list(facts.outcomes))] for name, table in tables.items()}
-    claims = own["reproduction"]
     rows = own["headline"]
     rows = rows.loc[rows["indicator"].eq(facts.total) & rows["sample"].eq(next(iter(facts.samples)))
                     & rows["specification"].eq(facts.specification)]
-    headline = headline_table(rows, names, own["diagnostics"]).slim(keep=HEADLINE)
+    headline = headline_table(rows, one_outcome(facts, facts.effect_unit), own["diagnostics"]).slim(keep=HEADLINE)
     ours = own["estimates"].loc[own["estimates"]["specification"].eq(facts.specification)]
     figures = result_files.family_figures(evaluation, family)
     return {
         "id": family, "facts": facts, "said": headline_sentences(facts, tables),
         "headline": headline.only(HEADLINE, name=f"headline-{family}", notes=(),
                                   caption=f"{facts.outcomes[facts.total]}: the headline estimates"),
-        "layout": layout_table(ours, reported(claims, facts), facts),
+        "layout": layout_table(ours, reported(own["reproduction"], facts), facts),
         "evidence": picture(report.paths, f"evidence_{facts.total}",
                             caption=f"{facts.outcomes[facts.total]}: the evidence at a glance"),
         # What concerns every family is said once.
@@ -141,7 +138,7 @@ def _data(report: Report, families: Mapping[str, Facts]) -> list[tuple[str, list
         areas = ", ".join(f"{n:,} {words}" for words, n in kept)
         found.append((facts.title, [
             f"{facts.outcomes[facts.total]}: {facts.measure}, {period_name(facts.first)} to "
-            f"{period_name(facts.last)}.", str(panel_sentence(report.tables["estimates"], facts)),
+            f"{period_name(facts.last)}.", panel_sentence(report.tables["estimates"], facts),
             f"Of the areas in the publishers' files: {areas}.", *facts.caveats]))
     return found
 

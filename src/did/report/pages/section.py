@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pandas as pd
 
-from did.estimators import entries
 from did.project import result_files
 from did.project.config import Evaluation
 from did.project.indicator import Indicator
@@ -30,7 +29,6 @@ from did.report.content.published import (
     ranking_table,
     reasons_of,
 )
-from did.report.content.sentence import Sentence
 from did.report.content.table import Table
 from did.report.writers.html import html_of, picture
 from did.words import listed
@@ -38,21 +36,18 @@ from did.words import listed
 # Figures of an outcome by the beginning of their names, in the order shown, and what they show.
 FIGURES = {
     "evidence": "The evidence at a glance",
-    "trends": "Means of the treated and the comparison {units}",
-    "series": "Means of each wave",
-    result_files.EVENT_STUDY: "By time since onset",
-    "estimators": "Estimators side by side",
+    "trends": "Means of the treated, the comparison and each wave",
+    result_files.EVENT_STUDY: "By time since onset, estimators side by side",
     "specification": "Every specification",
-    "timing": "Who is treated when",
 }
 
 
 def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, sources: Mapping[str, Source],
-                 tables: Mapping[str, pd.DataFrame], figures: Sequence[str], paths: Paths, is_headline: bool) -> str:
+                 tables: Mapping[str, pd.DataFrame], figures: Sequence[str], paths: Paths, timing: Table | None) -> str:
     """Return one outcome's section as text, ending in one line break.
 
-    ``facts`` are of this outcome alone, ``figures`` the names of its figures; ``is_headline``: its family is answered
-    by it, so that its evidence is drawn before the annex; ``tables`` its rows of the stages'
+    ``facts`` are of this outcome alone, ``figures`` the names of its figures; ``timing`` says who is treated when, if
+    its family is answered by it, so that its evidence is drawn before the annex; ``tables`` are its rows of the stages'
     tables and, as ``reproduction``, its claims alongside ours. Made-up data are said if any row is synthetic. All text
     is escaped by the template. Raises DidError if a table lacks the specification or a figure is missing.
     """
@@ -60,39 +55,29 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     verdicts = tables["verdicts"]
     judged = set(verdicts.loc[verdicts["estimate"].notna(), "target"])
     # The evidence on a family's headline is before the annex.
-    shown = [(each, _caption(each, prefix, facts)) for prefix in FIGURES for each in figures
-             if each == f"{prefix}_{name}" or (each.startswith(f"{prefix}_{name}_") and
-                                               each.removeprefix(f"{prefix}_{name}_") in {*facts.samples, *entries()})]
+    first, *more = [picture(paths, f"{prefix}_{name}", caption=f"{facts.outcomes[facts.total]}. {words}")
+                    for prefix, words in FIGURES.items() if f"{prefix}_{name}" in figures]
     files = listed(f"{source.title} ({source.publisher})" for source in used([indicator], sources))
     return html_of(
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
         synthetic=any(bool(table["is_synthetic"].any()) for table in tables.values()),
-        evidence=evidence_tables(facts, tables).items(), claims=_claims(claims, facts, judged),
-        groups=outcome_tables(facts, {**tables, "reproduction": claims}),
+        evidence=evidence_tables(facts, tables).items(),
+        groups=[("What was published", _claims(claims, facts, judged)),
+                *outcome_tables(facts, {**tables, "reproduction": claims})][0 if len(claims) else 1:],
         panel=panel_sentence(tables["estimates"], facts),
-        first=[picture(paths, each, caption=caption) for each, caption in shown[:1] if not is_headline],
-        pictures=[picture(paths, each, caption=caption) for each, caption in shown[1:]],
-        area_audit=area_audit_table(tables["area_audit"], facts),
-        comes_from=Sentence("The figures come from {files}. In the tables its rows have the indicator {indicator}; "
-                            "the command did trace {indicator} goes from a number down to a cell of a file.",
-                            {"files": files, "indicator": name}))
+        first=[] if timing else [first], pictures=more,
+        data=[*([replace(timing, name=f"timing-{name}")] if timing else []),
+              area_audit_table(tables["area_audit"], facts)],
+        comes_from=f"The figures come from {files}. In the tables its rows have the indicator {name}; the command did "
+                   f"trace {name} goes from a number down to a cell of a file.")
 
 
-def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> Table | None:
+def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> list[Table]:
     """What was published on one outcome, the claims that are ``judged`` linked to the way from them to a file."""
-    if rows.empty:
-        return None
     table = claims_table(rows, facts).slim(keep={"Cell"})
-    return replace(table, name=f"claims-{facts.total}", links=[
+    return [replace(table, name=f"claims-{facts.total}", links=[
         f"#trace-{claim}" if claim in judged else "" for claim in table.rows["claim"]],
-        caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")
-
-
-def _caption(name: str, prefix: str, facts: Facts) -> str:
-    words = f"{facts.outcomes[facts.total]}. {FIGURES[prefix].format(units=facts.units)}"
-    called = dict(facts.samples) | {estimator: each.running for estimator, each in entries().items()}
-    of = called.get(name.removeprefix(f"{prefix}_{facts.total}_"), "")
-    return f"{words}, {of}" if of else words
+        caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")]
 
 
 def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, Facts], *, reproduction: pd.DataFrame,
@@ -107,17 +92,19 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
         return ""
     rows = reported(reproduction, front)
     indicators = {name for each in families.values() for name in each.outcomes}
-    varied = Varied(specifications, front.specification, evaluation.clusters[0],
+    level = evaluation.clusters[0]
+    varied = Varied(specifications.loc[specifications["cluster"].eq(level)], front.specification,
                     result_files.numeric_claims(evaluation, indicators))
+    own = rows.loc[rows["cluster"].eq(level)]
     boundaries = evaluation.specifications[front.specification].boundaries
-    default = rows.loc[rows["cluster"].eq(varied.level) & rows["n_units"].notna()].drop_duplicates("indicator")
-    units = default.set_index("indicator")["n_units"].to_dict()
+    units = own.dropna(subset="n_units").drop_duplicates("indicator").set_index("indicator")["n_units"].to_dict()
     return html_of(
         "published.html.j2", front=front, synthetic=bool(reproduction["is_synthetic"].any()),
         claims=claims_table(rows, front).slim(keep={"Cell"}), facts=[*printed_facts(rows, front), *lost_lines(rows)],
-        reasons=reasons_of(rows), tables=[table for table in (
-            agreement_table(rows, front), observations_table(rows, varied, families), numbers_table(rows, varied),
-            bands_table(rows, varied), *(ranking_table(part, families[family]) for family, part in ranked.groupby(
-                "family", sort=False) if family in families), choices_table(moved, varied)) if table],
+        reasons=reasons_of(rows), those=[
+            agreement_table(rows, front), observations_table(own, varied, families.values()),
+            numbers_table(own, varied), bands_table(own, varied),
+            *(ranking_table(part, families[name]) for name, part in ranked.groupby("family", sort=False)
+              if name in families), choices_table(moved, varied)],
         defaults=[default_words(each, boundaries, denominators[name], units[each.total])
                   for name, each in families.items() if each.total in units and boundaries])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
 from did.project.registry import Source
+from did.report.content.background import files_table
+from did.report.content.describe import source_lines
 from did.report.content.facts import Facts, Front
 from did.report.content.names import Names
 from did.report.content.published import NUMBERS, claims_table
@@ -22,12 +22,11 @@ from did.report.content.result_tables import (
     headline_table,
     over_time_table,
 )
-from did.report.content.table import Column, Table
+from did.report.content.table import Table
 from did.report.writers.banner import SYNTHETIC
 from did.report.writers.workbook import Cover
 from did.words import period_name
 
-MANIFEST = "manifest.json"
 NOTES = {
     "estimate": "An estimate is a difference between treated and comparison {units} in the unit that its row names. It "
                 "is the effect of treatment only if what its estimator assumes holds; the other sheets and "
@@ -68,13 +67,13 @@ STAGGERED = ("Each wave is treated from its own date. Where effects differ betwe
 
 
 def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, reproduction: pd.DataFrame,
-           units: Mapping[str, str], sources: Mapping[str, Source], files: Mapping[str, Mapping[str, Mapping]],
+           units: Mapping[str, str], sources: Mapping[str, Source], manifests: Mapping[str, dict],
            **others: pd.DataFrame) -> list[Table]:
     """Return the workbook's tables from those of the stages (docs/tables.md): ``others`` are headline, calibration,
     diagnostics, area_audit and adjusted_p_values.
 
-    ``pages`` are the families' facts; ``units`` maps an indicator to the unit of its effects; ``files`` maps a source
-    to the files of its manifest. The reported specification alone, and for waves from their own dates the first such
+    ``pages`` are the families' facts; ``units`` maps an indicator to the unit of its effects; ``manifests`` are those
+    of the sources' files. The reported specification alone, and for waves from their own dates the first such
     specification. Clusterings stand side by side. A table without a row, as of what was published where nothing was,
     has no sheet.
     """
@@ -98,7 +97,7 @@ def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, rep
         "Calibration": calibration_table(others["calibration"], names),
         "Areas": areas_table(area_audit.loc[area_audit["specification"].eq(front.specification)], names),
         "Many_tests": adjusted_table(others["adjusted_p_values"], names),
-        "Sources": _sources(sources, files)}
+        "Sources": files_table(sources, manifests)}
     return [replace(table, name=name, is_synthetic=synthetic) for name, table in made.items() if table]
 
 
@@ -107,14 +106,13 @@ def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source]
     """Return the cover: what the workbook is, the dates of its data, whose they are, and what the notes say."""
     periods = [f"{facts.title}: {period_name(facts.first)} to {period_name(facts.last)}; treated from "
                f"{period_name(facts.onset)}." for facts in pages]
-    known = [f"{each.title}: {each.publisher}, {each.licence}, {each.landing_page}" for each in sources.values()]
     lost = [f"{title}: {outcomes}. {why}" for title, outcomes, why in front.unavailable]
     sections = {
         "What this is": [front.question, "Estimates by difference-in-differences and related methods for "
                          f"{front.place}, treated from {period_name(front.onset)}, with their diagnostics"
                          f"{', alongside what was published' if front.n_published else ''}."],
         "Dates of the data": periods,
-        "Sources": known,
+        "Sources": source_lines(sources.values()),
         "Published evaluation": [front.citation or "None is named."],
         **({"Not available in this run": lost} if lost else {}),
         "How to read it": [
@@ -134,28 +132,3 @@ def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source]
     fill = {"open": left, "units": facts.units, "Units": facts.units.capitalize(), "dose": facts.dose}
     return Cover(title=front.title, sections=sections, banner=SYNTHETIC if is_synthetic else "", author="ics-did",
                  notes={key: text.format(**fill) for key, text in NOTES.items()})
-
-
-def files_of(folder: Path) -> dict[str, dict]:
-    """Return the files of a source's raw folder by name, as its manifest has them; none without a manifest."""
-    manifest = folder / MANIFEST
-    return json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.is_file() else {}
-
-
-def _sources(sources: Mapping[str, Source], files: Mapping[str, Mapping[str, Mapping]]) -> Table:
-    lines = []
-    for name, source in sources.items():
-        whole = {"source": source.title, "publisher": source.publisher, "page": source.landing_page}
-        for file, entry in (files.get(name) or {"": {}}).items():
-            lines.append({**whole, "file": file, "period": entry.get("period"), "bytes": entry.get("bytes"),
-                          "licence": entry.get("licence") or source.licence, "how": entry.get("how"),
-                          "address": entry.get("address"), "sha256": entry.get("sha256")})
-    columns = [Column("source", "Source"), Column("publisher", "Publisher"), Column("file", "File", empty="[x]"),
-               Column("period", "Period of the file", empty="[x]"), Column("licence", "Licence of the file"),
-               Column("how", "How it was obtained", empty="[x]"),
-               Column("bytes", "Size", "count", "bytes", empty="[x]"),
-               Column("address", "Address of the file", empty="[x]"), Column("page", "Publisher's page"),
-               Column("sha256", "Checksum", explained="checksum", empty="[x]")]
-    return Table("Sources", "Files of the sources", columns,
-                 pd.DataFrame(lines, columns=[column.names[0] for column in columns]),
-                 about="One row per file as used.", file=MANIFEST)

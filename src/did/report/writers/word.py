@@ -18,8 +18,13 @@ OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 TYPES = "application/vnd.openxmlformats-officedocument.wordprocessingml"
 XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-STYLES = [("Normal", "Normal", 18, False), ("Heading1", "heading 1", 28, True), ("Caption", "caption", 18, True),
-          ("Cell", "Table Cell", 15, False), ("Note", "Table Note", 15, False)]
+OWN = ' w:customStyle="1"'
+# Style, its label, size in half points, kind, room after it, and whether it is a head, bold and kept with what follows.
+STYLES = [("Normal", "Normal", 18, ' w:default="1"', 80, False), ("Heading1", "heading 1", 28, "", 80, True),
+          ("Caption", "caption", 18, "", 80, True), ("Cell", "Table Cell", 15, OWN, 20, False),
+          ("Note", "Table Note", 15, OWN, 80, False)]
+CONTENT = {"/word/document.xml": f"{TYPES}.document.main+xml", "/word/styles.xml": f"{TYPES}.styles+xml",
+           "/docProps/core.xml": "application/vnd.openxmlformats-package.core-properties+xml"}
 
 
 def document(tables: Sequence[Table], *, title: str, banner: str = "") -> bytes:
@@ -34,15 +39,20 @@ def document(tables: Sequence[Table], *, title: str, banner: str = "") -> bytes:
         body += [_paragraph(banner, "Normal", bold=True)] if banner else []
         body += [_paragraph(table.caption, "Caption"), _table(table)]
         body += [_paragraph(note, "Note") for note in table.notes]
+    given = "".join(f'<Override PartName="{name}" ContentType="{kind}"/>' for name, kind in CONTENT.items())
     width, height = PAGE
     section = (f'<w:sectPr><w:pgSz w:w="{width}" w:h="{height}" w:orient="landscape"/><w:pgMar w:top="{MARGIN}" '
                f'w:right="{MARGIN}" w:bottom="{MARGIN}" w:left="{MARGIN}" w:header="400" w:footer="400" w:gutter="0"/>'
                "</w:sectPr>")
     return zipped({
-        "[Content_Types].xml": _content_types(),
+        "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types"><Default Extension="rels" ContentType='
+                               '"application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" '
+                               f'ContentType="application/xml"/>{given}</Types>',
         "_rels/.rels": _relations({f"{OFFICE}/officeDocument": "word/document.xml",
                                    f"{PACKAGE}/relationships/metadata/core-properties": "docProps/core.xml"}),
-        "docProps/core.xml": _core(title),
+        "docProps/core.xml": f'<cp:coreProperties xmlns:cp="{PACKAGE}/metadata/core-properties" '
+                             'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:creator>ics-did</dc:creator><dc:language>'
+                             f'en-GB</dc:language><dc:title>{escape(title)}</dc:title></cp:coreProperties>',
         "word/_rels/document.xml.rels": _relations({f"{OFFICE}/styles": "styles.xml"}),
         "word/document.xml": f'<w:document xmlns:w="{W}"><w:body>{"".join(body)}{section}</w:body></w:document>',
         "word/styles.xml": _styles(),
@@ -103,35 +113,15 @@ def _row(cells: Sequence[str], widths: list[int], right: Sequence[bool], *, head
 
 
 def _styles() -> str:
-    base = ('<w:docDefaults><w:rPrDefault><w:rPr><w:rFonts w:ascii="Arial" w:hAnsi="Arial" w:cs="Arial"/>'
-            '<w:sz w:val="18"/><w:lang w:val="en-GB"/></w:rPr></w:rPrDefault></w:docDefaults>')
     made = []
-    for name, label, size, bold in STYLES:
-        kind = ' w:default="1"' if name == "Normal" else ' w:customStyle="1"' if name in ("Cell", "Note") else ""
-        level = '<w:outlineLvl w:val="0"/>' if name == "Heading1" else ""
-        after = 20 if name == "Cell" else 80
-        keep = "<w:keepNext/>" if name in ("Heading1", "Caption") else ""
-        made.append(f'<w:style w:type="paragraph"{kind} w:styleId="{name}"><w:name w:val="{label}"/><w:pPr>{keep}'
-                    f'<w:spacing w:before="20" w:after="{after}"/>{level}</w:pPr><w:rPr>{"<w:b/>" if bold else ""}'
-                    f'<w:sz w:val="{size}"/></w:rPr></w:style>')
-    return f'<w:styles xmlns:w="{W}">{base}{"".join(made)}</w:styles>'
-
-
-def _core(title: str) -> str:
-    return (
-        f'<cp:coreProperties xmlns:cp="{PACKAGE}/metadata/core-properties" '
-        'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:creator>ics-did</dc:creator><dc:language>en-GB</dc:language>'
-        f"<dc:title>{escape(title)}</dc:title></cp:coreProperties>"
-    )
-
-
-def _content_types() -> str:
-    parts = {"/word/document.xml": f"{TYPES}.document.main+xml", "/word/styles.xml": f"{TYPES}.styles+xml",
-             "/docProps/core.xml": "application/vnd.openxmlformats-package.core-properties+xml"}
-    given = "".join(f'<Override PartName="{name}" ContentType="{kind}"/>' for name, kind in parts.items())
-    return (f'<Types xmlns="{PACKAGE}/content-types"><Default Extension="rels" '
-            'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-            f'<Default Extension="xml" ContentType="application/xml"/>{given}</Types>')
+    for name, label, size, kind, after, head in STYLES:
+        made.append(f'<w:style w:type="paragraph"{kind} w:styleId="{name}"><w:name w:val="{label}"/><w:pPr>'
+                    f'{"<w:keepNext/>" if head else ""}<w:spacing w:before="20" w:after="{after}"/>'
+                    f'{"<w:outlineLvl w:val=" + quoteattr("0") + "/>" if name == "Heading1" else ""}</w:pPr><w:rPr>'
+                    f'{"<w:b/>" if head else ""}<w:sz w:val="{size}"/></w:rPr></w:style>')
+    return (f'<w:styles xmlns:w="{W}"><w:docDefaults><w:rPrDefault><w:rPr><w:rFonts w:ascii="Arial" w:hAnsi="Arial" '
+            'w:cs="Arial"/><w:sz w:val="18"/><w:lang w:val="en-GB"/></w:rPr></w:rPrDefault></w:docDefaults>'
+            f'{"".join(made)}</w:styles>')
 
 
 def _relations(targets: Mapping[str, str]) -> str:

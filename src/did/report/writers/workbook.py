@@ -10,10 +10,11 @@ import datetime as dt
 import io
 import math
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from did.report.content.table import PARTS, Column, Table, text_table
@@ -28,6 +29,11 @@ TEXT_SIZE, WIDER = 12, 12 / 11  # points, and how much wider a character is than
 CREATED = dt.datetime(2000, 1, 1)  # fixed, so that equal tables give equal bytes
 P_FORMAT = '[<0.001]"<0.001";0.000'
 LANGUAGE = "en-GB"
+HEAD = {"bold": True, "text_wrap": True, "valign": "top", "bottom": 2}
+LOOKS = {"title": {"bold": True, "font_size": 16}, "heading": {"bold": True, "font_size": 13}, "bold": {"bold": True},
+         "wrapped": {"text_wrap": True, "valign": "top"}, "right": {"align": "right", "valign": "top"},
+         "link": {"font_color": "#0B4F9E", "underline": 1, "valign": "top"}, "head": HEAD,
+         "head_right": HEAD | {"align": "right"}}
 
 
 @dataclass(frozen=True)
@@ -39,29 +45,6 @@ class Cover:
     banner: str = ""
     author: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Field:
-    """A column of a sheet: its field of the data, its heading with unit and marker, its kind, what stands for none."""
-
-    name: str
-    heading: str
-    kind: str
-    empty: str
-
-
-@dataclass(frozen=True)
-class _Sheet:
-    """A table as it is written: fields in place of columns, and shorthand in every empty cell."""
-
-    name: str
-    title: str
-    about: str
-    fields: Sequence[_Field]
-    rows: pd.DataFrame
-    decimals: Sequence[int]
-    is_synthetic: bool
 
 
 def write(path: str | Path, cover: Cover, tables: Sequence[Table]) -> None:
@@ -85,19 +68,18 @@ def made(cover: Cover, tables: Sequence[Table]) -> bytes:
             if column.explained and table.name not in used.setdefault(column.explained, []):
                 used[column.explained].append(table.name)
     numbers = {key: f"[note {place}]" for place, key in enumerate(used, start=1)}
-    sheets = [_sheet(table, numbers) for table in tables]
+    sheets = [_flat(table, numbers) for table in tables]
     synthetic = any(sheet.is_synthetic for sheet in sheets)
     shorthand = {mark: [sheet.name for sheet in sheets if (sheet.rows == mark).any(axis=None)] for mark in SHORTHAND}
-    meaning = [{"Marker": numbers[key], "Meaning": cover.notes[key], "Used on sheets": ", ".join(names)}
-               for key, names in used.items()]
-    meaning += [{"Marker": mark, "Meaning": text, "Used on sheets": ", ".join(shorthand[mark])
-                 or "none in this workbook"} for mark, text in SHORTHAND.items()]
-    notes = _sheet(text_table("Notes", "Notes and shorthand", meaning, is_synthetic=synthetic,
-                              about="What the markers in headings and the shorthand in cells mean."), {})
-    lines = [{"Sheet": sheet.name, "Title": sheet.title, "Rows (number)": len(sheet.rows)}
+    meaning = [{"Marker": marker, "Meaning": text, "Used on sheets": ", ".join(names) or "none in this workbook"}
+               for marker, text, names in (*((numbers[key], cover.notes[key], names) for key, names in used.items()),
+                                           *((mark, text, shorthand[mark]) for mark, text in SHORTHAND.items()))]
+    notes = _flat(text_table("Notes", "Notes and shorthand", meaning, is_synthetic=synthetic,
+                             about="What the markers in headings and the shorthand in cells mean."), {})
+    lines = [{"Sheet": sheet.name, "Title": sheet.caption, "Rows (number)": len(sheet.rows)}
              for sheet in [notes, *sheets]]
-    contents = _sheet(text_table("Contents", "Contents", lines, right=["Rows (number)"], is_synthetic=synthetic,
-                                 about="Each name is a link to its sheet."), {})
+    contents = _flat(text_table("Contents", "Contents", lines, right=["Rows (number)"], is_synthetic=synthetic,
+                                about="Each name is a link to its sheet."), {})
     into = io.BytesIO()
     book = xlsxwriter.Workbook(into, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
                                       "default_format_properties": {"font_name": "Arial", "font_size": TEXT_SIZE}})
@@ -111,24 +93,21 @@ def made(cover: Cover, tables: Sequence[Table]) -> bytes:
     return _with_language(into.getvalue())
 
 
-def _sheet(table: Table, numbers: Mapping[str, str]) -> _Sheet:
-    fields = [each for column in table.columns for each in _fields(column, numbers)]
-    rows = pd.DataFrame({each.name: table.rows[each.name].astype(object) for each in fields})
-    for each in fields:
-        own = rows[each.name]
-        rows[each.name] = own.mask(own.isna() | (own == ""), each.empty)
-    return _Sheet(table.name, table.caption, table.about, fields, rows, table.decimals or [2] * len(rows),
-                  table.is_synthetic)
-
-
-def _fields(column: Column, numbers: Mapping[str, str]) -> Iterator[_Field]:
-    """A column's fields, each with a heading of its own."""
-    headings = column.sheet or (column.heading,)
-    for name, heading, kind in zip(column.names, headings, PARTS[column.kind], strict=False):
-        unit = "0 to 1" if kind == "p" and column.kind == "interval" else column.unit
-        words = f"{heading}{f' ({unit})' if unit else ''}{f' {numbers[column.explained]}' if column.explained else ''}"
-        if heading:
-            yield _Field(name, words, kind, column.empty)
+def _flat(table: Table, numbers: Mapping[str, str]) -> Table:
+    """The table with a column for each field, its heading with unit and marker, and shorthand in every empty cell."""
+    columns = []
+    for column in table.columns:
+        mark = f" {numbers[column.explained]}" if column.explained else ""
+        for name, heading, kind in zip(column.names, column.sheet or (column.heading,), PARTS[column.kind],
+                                       strict=False):
+            unit = "0 to 1" if kind == "p" and column.kind == "interval" else column.unit
+            if heading:
+                columns.append(Column(name, f"{heading}{f' ({unit})' if unit else ''}{mark}", kind,
+                                      empty=column.empty))
+    rows = {name: table.rows[name].astype(object) for column in columns for name in column.names}
+    return replace(table, columns=columns, decimals=table.decimals or [2] * len(table.rows), rows=pd.DataFrame({
+        column.names[0]: (own := rows[column.names[0]]).mask(own.isna() | (own == ""), column.empty)
+        for column in columns}))
 
 
 class _Writer:
@@ -136,16 +115,7 @@ class _Writer:
 
     def __init__(self, book, banner: str) -> None:
         self.book, self.banner = book, banner
-        self.title = book.add_format({"bold": True, "font_size": 16})
-        self.heading = book.add_format({"bold": True, "font_size": 13})
-        self.wrapped = book.add_format({"text_wrap": True, "valign": "top"})
-        self.bold = book.add_format({"bold": True})
-        self.link = book.add_format({"font_color": "#0B4F9E", "underline": 1, "valign": "top"})
-        self.head = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 2})
-        self.head_right = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 2,
-                                           "align": "right"})
-        self.right = book.add_format({"align": "right", "valign": "top"})
-        self.formats: dict[str, object] = {}
+        self.formats = {name: book.add_format(look) for name, look in LOOKS.items()}
 
     def number(self, form: str):
         if form not in self.formats:
@@ -165,31 +135,29 @@ class _Writer:
         return made
 
     def cover(self, cover: Cover) -> None:
-        sheet = self.sheet("Cover", bool(cover.banner))
+        sheet, formats = self.sheet("Cover", bool(cover.banner)), self.formats
         sheet.set_column(0, 0, 100 * WIDER)
-        lines = [(cover.title, self.title)] + ([(cover.banner, self.bold)] if cover.banner else [])
+        lines = [(cover.title, "title")] + ([(cover.banner, "bold")] if cover.banner else [])
         for heading, paragraphs in cover.sections.items():
-            lines += [(heading, self.heading), *((text, self.wrapped) for text in paragraphs)]
-        for row, (text, form) in enumerate(lines):
-            sheet.write_string(row, 0, text, form)
-            if form is self.wrapped:
+            lines += [(heading, "heading"), *((text, "wrapped") for text in paragraphs)]
+        for row, (text, look) in enumerate(lines):
+            sheet.write_string(row, 0, text, formats[look])
+            if look == "wrapped":
                 sheet.set_row(row, LINE * _lines(text, 100))
-        sheet.write_url(len(lines), 0, "internal:'Contents'!A1", self.link, "Go to the contents")
+        sheet.write_url(len(lines), 0, "internal:'Contents'!A1", formats["link"], "Go to the contents")
 
-    def table(self, sheet: _Sheet, *, linked: bool = False) -> None:
-        into = self.sheet(sheet.name, sheet.is_synthetic)
-        into.write_string(0, 0, sheet.title, self.title)
-        lines = [self.banner] if sheet.is_synthetic and self.banner else []
-        lines.append(f"This worksheet contains one table of {plural(len(sheet.rows), 'row')}. {sheet.about}")
-        for row, text in enumerate(lines, start=1):
-            into.write_string(row, 0, text, self.bold if text == self.banner else None)
-        back = len(lines) + 1
-        target, said = ("Cover", "Back to the cover") if linked else ("Contents", "Back to the contents")
-        into.write_url(back, 0, f"internal:'{target}'!A1", self.link, said)
-        top = back + 1
+    def table(self, sheet: Table, *, linked: bool = False) -> None:
+        into, formats = self.sheet(sheet.name, sheet.is_synthetic), self.formats
+        banner = [(self.banner, "bold")] if sheet.is_synthetic and self.banner else []
+        said = f"This worksheet contains one table of {plural(len(sheet.rows), 'row')}. {sheet.about}"
+        for row, (text, look) in enumerate([(sheet.caption, "title"), *banner, (said, "")]):
+            into.write_string(row, 0, text, formats.get(look))
+        target = "Cover" if linked else "Contents"
+        into.write_url(row + 1, 0, f"internal:'{target}'!A1", formats["link"], f"Back to the {target.lower()}")
+        top = row + 2
         headers, tall, head = [], [1] * len(sheet.rows), 1
-        for place, column in enumerate(sheet.fields):
-            own = sheet.rows[column.name]
+        for place, column in enumerate(sheet.columns):
+            own = sheet.rows[column.names[0]].tolist()
             width = _width(column, own)
             into.set_column(place, place, width * WIDER)
             head = max(head, _lines(column.heading, width - 2))
@@ -197,36 +165,37 @@ class _Writer:
                 tall = [max(now, _lines(text, width)) for now, text in zip(tall, own, strict=True)]
             self.cells(into, top + 1, place, column, own, sheet.decimals, linked and place == 0)
             headers.append({"header": column.heading,
-                            "header_format": self.head if column.kind == "text" else self.head_right})
+                            "header_format": formats["head_right" if column.is_numeric else "head"]})
         for row, lines in enumerate([head, *tall], start=top):
             if lines > 1:
                 into.set_row(row, LINE * lines)
         # A table needs a row under its header.
         into.add_table(top, 0, top + max(1, len(sheet.rows)), len(headers) - 1,
                        {"name": f"{sheet.name.lower()}_table", "columns": headers, "style": "Table Style Light 1",
-                        "title": sheet.title, "description": sheet.about})
+                        "title": sheet.caption, "description": sheet.about})
         into.freeze_panes(top + 1, 1)
         into.repeat_rows(top)
 
-    def cells(self, into, top: int, place: int, column: _Field, values: pd.Series, decimals: Sequence[int],
+    def cells(self, into, top: int, place: int, column: Column, values: Sequence, decimals: Sequence[int],
               linked: bool) -> None:
         if column.kind == "number":
             forms = [self.number(f"#,##0.{'0' * n}" if n else "#,##0") for n in decimals]
         else:
             forms = [self.number({"count": "#,##0", "p": P_FORMAT}.get(column.kind, "@"))] * len(values)
+        look = self.formats["right" if column.is_numeric else "wrapped"]
         for row, (value, form) in enumerate(zip(values, forms, strict=True), start=top):
             if linked:
-                into.write_url(row, place, f"internal:'{value}'!A1", self.link, value)
+                into.write_url(row, place, f"internal:'{value}'!A1", self.formats["link"], value)
             elif isinstance(value, str):
-                into.write_string(row, place, value, self.wrapped if column.kind == "text" else self.right)
+                into.write_string(row, place, value, look)
             else:
                 into.write_number(row, place, float(value), form)
 
 
-def _width(column: _Field, values: pd.Series) -> float:
+def _width(column: Column, values: Sequence) -> float:
     """Width in characters: what nine of ten cells need, and the longest word of the heading with its filter button."""
     words = max(len(word) for word in column.heading.split()) + 4
-    usual = values.map(len).quantile(0.9) + 1 if column.kind == "text" and len(values) else NUMERIC
+    usual = np.quantile([len(text) for text in values], 0.9) + 1 if column.kind == "text" and values else NUMERIC
     return min(WIDEST, max(NARROWEST, words, float(usual)))
 
 

@@ -10,8 +10,8 @@ from did.estimators.base import Panel
 from did.inference.clustered import summarise
 from did.inference.multiplier import add_bands
 from did.report.content.facts import DAGGER
-from did.report.figures.event_study import TimeAxis
-from did.report.figures.staggered import PublishedNumber, _average, _limits, estimators_over_event_time
+from did.report.figures.event_time import _average, _limits, effects_by_event_time
+from did.report.figures.key import Published
 from did.simulate.panels import panel
 from framed import assert_legible, draw_framed, saved_figures
 
@@ -30,13 +30,18 @@ def estimates() -> pd.DataFrame:
     rows = pd.concat([add_bands(summarise(result, data), result, data, draws=199, seed=3) for result in results],
                      ignore_index=True)
     rows = rows[rows["cluster"].eq("system")]
-    return rows.assign(indicator="made_up", specification="waves_by_date", few_treated=False, is_synthetic=True)
+    return rows.assign(indicator="made_up", specification="waves_by_date", sample="full", treatment="binary",
+                       few_treated=False, is_synthetic=True)
 
 
 def draw(rows, folder, **options):
-    return draw_framed(estimators_over_event_time, rows, estimators=NAMES, stem=folder / "side",
-                       title="A made-up outcome", subtitle="Points, somewhere.", source="nobody; own calculation",
-                       axis=TimeAxis("Years since onset", 1), **options)
+    over_time, averages = (rows[rows["estimand"] == estimand] for estimand in ("event_time", "overall"))
+    panes = {words: pd.concat([over_time[over_time["estimator"] == name], averages[
+        averages["estimator"] == {"event_study": "did"}.get(name, name)]]) for name, words in NAMES.items()
+        if (over_time["estimator"] == name).any()}
+    return draw_framed(effects_by_event_time, panes, stem=folder / "side", title="A made-up outcome",
+                       subtitle="Points, somewhere.", source="nobody; own calculation", label="Years since onset",
+                       **options)
 
 
 def test_numbers_and_words_are_those_of_the_estimates(estimates, tmp_path):
@@ -54,8 +59,8 @@ def test_numbers_and_words_are_those_of_the_estimates(estimates, tmp_path):
     assert f"Imputation: average {overall(estimates, 'imputation'):.2f}" in words and "SYNTHETIC" in words
     svg = (tmp_path / "side.svg").read_text()
     assert ">Treated systems at each tick<" in svg and ">Stacked<" not in svg
-    assert "No number was printed" in words and "Published" not in svg and DAGGER not in svg
-    assert ">95% band for all times at once<" not in svg and ">Estimate, 95% interval clustered by system<" in svg
+    assert "Published" not in svg and DAGGER not in svg
+    assert ">95% band for all times at once<" in svg and ">Estimate, 95% interval clustered by system<" in svg
     assert svg.count(">not estimated<") == 1
 
 
@@ -68,22 +73,21 @@ def test_two_way_effects_stand_under_their_one_coefficient(estimates, tmp_path):
     words, svg = (tmp_path / "side.txt").read_text(), (tmp_path / "side.svg").read_text()
     assert f"Two-way fixed effects by event time: one coefficient {overall(estimates, 'did'):.2f} (" in words
     assert f">One coefficient {overall(estimates, 'did'):.2f} (" in svg and ">Two-way fixed effects<" not in svg
-    assert _average(estimates.iloc[:0]) == "no average"
+    assert _average(estimates, estimates.iloc[:0]) == "No average"
 
 
 def test_a_printed_number_is_a_named_line_in_every_panel(estimates, tmp_path):
     with saved_figures() as figures:
-        draw(estimates, tmp_path, published=PublishedNumber(-1.5, "lagged dependent variable"))
+        draw(estimates, tmp_path, published=Published(-1.5, "lagged dependent variable"))
     assert_legible(figures[0])
     svg, words = (tmp_path / "side.svg").read_text(), (tmp_path / "side.txt").read_text()
     assert svg.count(">Published −1.5, lagged dependent variable<") == 1 and "Published −1.5, lagged" in words
-    assert "No number was printed" not in svg
     assert pd.read_csv(tmp_path / "side.csv")["published_value"].eq(-1.5).all()
 
 
 def test_a_far_printed_number_and_every_interval_are_inside_the_axes(estimates):
     rows = estimates[estimates["estimand"] == "event_time"]
-    low, high = _limits(rows, 40.0)
+    low, high = _limits(rows, Published(40.0))
     assert low < rows["ci_low"].min() and high > 40.0
     assert _limits(rows, None)[1] > rows["ci_high"].max()
 

@@ -5,7 +5,7 @@ import pytest
 
 from did.errors import DidError
 from did.report.figures import style
-from did.report.figures.trends import series_by_wave, wave_means
+from did.report.figures.means import means_over_time, wave_rows
 from framed import assert_legible, draw_framed, saved_figures
 
 # Two units of wave one from 2012, one of wave two that is left in the comparison, two of no wave; one figure is lost.
@@ -22,13 +22,13 @@ def panel() -> pd.DataFrame:
 
 
 def draw(means, folder, **options):
-    return draw_framed(series_by_wave, means, **{
+    return draw_framed(means_over_time, means, **{
         "stem": folder / "series", "title": "Visits", "subtitle": "A head, Nowhere.", "source": "A publisher",
         "unit": "visits a head", "units": "districts", **options})
 
 
 def test_means_are_those_by_hand(panel):
-    means = wave_means(panel, {2: "2011"})
+    means = wave_rows(panel, {2: "2011"})
     found = {key: rows.set_index("period")[["mean", "n_units"]].to_numpy().tolist()
              for key, rows in means.fillna({"wave": 0, "first_treated": "never"}).groupby(
                  ["wave", "first_treated", "counts_as"])}
@@ -39,41 +39,42 @@ def test_means_are_those_by_hand(panel):
 
 def test_the_picture_names_every_wave_its_date_and_its_units(panel, tmp_path):
     with saved_figures() as figures:
-        svg, csv, txt = draw(wave_means(panel, {2: "2011"}), tmp_path)
+        svg, csv, txt = draw(wave_rows(panel, {2: "2011"}), tmp_path)
     assert_legible(figures[0])
     text = svg.read_text(encoding="utf-8")
-    for words in ("Wave 1, from 2012: 1 to 2 districts", "Wave 2, from 2011, in the", "In no wave: 2 districts",
+    for words in ("Wave 1, from 2012: 1 to 2 districts; 2", "Wave 2, from 2011, in the",
                   "from 2012", "visits a head"):
         assert f">{words}" in text, words
     assert text.count(">from 201") == 2 and style.SYNTHETIC not in text
-    assert "from 2012: 1 to 2 districts, 12.00 in 2010 and 25.00 in 2012" in txt.read_text(encoding="utf-8")
+    assert ("Wave 1, from 2012: 1 to 2 districts; 2 in no wave. Treated: mean 12.00 before 2012 and 25.00 from then on."
+            in txt.read_text(encoding="utf-8"))
     numbers = pd.read_csv(csv)
-    assert len(numbers) == 9 and numbers["mean"].tolist() == wave_means(panel, {2: "2011"})["mean"].tolist()
+    assert len(numbers) == 9 and numbers["mean"].tolist() == wave_rows(panel, {2: "2011"})["mean"].tolist()
 
 
 def test_a_wave_without_a_date_has_no_line_and_no_wave_at_all_is_an_error(panel, tmp_path):
-    svg, *_ = draw(wave_means(panel), tmp_path)
+    svg, *_ = draw(wave_rows(panel), tmp_path)
     assert svg.read_text(encoding="utf-8").count(">from 201") == 1
     with pytest.raises(DidError, match="expected units with a wave"):
-        draw(wave_means(panel.loc[panel["unit"].isin(["D", "E"])]), tmp_path)
+        draw(wave_rows(panel.loc[panel["unit"].isin(["D", "E"])]), tmp_path)
 
 
 def test_everyone_treated_leaves_no_other_line(panel, tmp_path):
-    _, csv, txt = draw(wave_means(panel.loc[panel["wave"].notna()]), tmp_path)
-    assert "In no wave" not in txt.read_text(encoding="utf-8") and set(pd.read_csv(csv)["wave"]) == {1, 2}
+    _, csv, txt = draw(wave_rows(panel.loc[panel["wave"].notna()]), tmp_path)
+    assert "in no wave" not in txt.read_text(encoding="utf-8") and set(pd.read_csv(csv)["wave"]) == {1, 2}
 
 
 def test_of_many_waves_the_largest_are_drawn_and_all_are_in_the_numbers(panel, tmp_path):
     many = pd.concat(panel.assign(wave=wave, cohort=f"20{wave:02d}",
                                   unit=panel["unit"] + str(wave)).head(3 * min(wave, 5)) for wave in range(1, 12))
-    svg, csv, _ = draw(wave_means(many), tmp_path)
+    svg, csv, _ = draw(wave_rows(many), tmp_path)
     text = svg.read_text(encoding="utf-8")
     assert "The 8 largest of 11 waves" in text.replace("\n", " ") and text.count(">Wave ") == 8
     assert ">Wave 1," not in text and pd.read_csv(csv)["wave"].nunique() == 11
 
 
 def test_made_up_figures_say_so_and_bytes_are_the_same_twice(panel, tmp_path):
-    means = wave_means(panel)
+    means = wave_rows(panel)
     paths = draw(means, tmp_path, is_synthetic=True)
     before = [path.read_bytes() for path in paths]
     assert b">SYNTHETIC<" in before[0] and before[2].startswith(b"SYNTHETIC")
