@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from did.api.judged import Inference
 from did.cli.commands import main
 from did.errors import DidError
 from did.estimators.moments import Rows
@@ -226,6 +227,36 @@ def test_a_mistake_in_a_file_is_told_and_the_others_are_kept(tmp_path):
     assert did(tmp_path, "--cores", "2").returncode == 0
     pd.concat([part, rows().query("id == 'u000'")]).to_parquet(f"{path}/b.parquet", index=False)
     assert "found unit u000 in a.parquet, b.parquet" in did(tmp_path, "--cores", "2").stderr
+
+
+@pytest.mark.parametrize("n_clusters", [14, 75])
+def test_a_folder_of_few_clusters_leads_with_the_jackknife_of_one_file(n_clusters, tmp_path):
+    frame = rows()
+    frame["s"] = frame["id"].str[1:].astype(int) % n_clusters
+    # Cohorts of whole clusters, fewer than 20 of them treated.
+    frame["g"] = frame["s"].map(lambda number: {1: 2003, 2: 2005, 3: 2006}.get(number % 5, 0) if number < 26 else 0)
+    frame.to_parquet(tmp_path / "panel.parquet", index=False)
+    tables, shown = [], []
+    for run, path, asked in ((estimate.run, tmp_path / "panel.parquet", Inference(("s",), ("jackknife",))),
+                             (estimate_folder.run, written(frame, tmp_path), Inference(("s",)))):
+        shown.append(run(path, COLUMNS, outputs=Outputs(table=tmp_path / "estimates.csv"), inference=asked, **CHOSEN))
+        table = pd.read_csv(tmp_path / "estimates.csv")
+        tables.append(table[table["inference"] == "jackknife"].reset_index(drop=True))
+    whole, parts = tables
+    numbers = ["estimate", "std_error", "ci_low", "ci_high", "p_value", "df"]
+    assert parts["std_error"].notna().sum() > 10
+    np.testing.assert_allclose(parts[numbers], whole[numbers], rtol=1e-8, atol=1e-9)
+    assert f"few clusters ({9 if n_clusters == 14 else 15} treated of {n_clusters} by s), so jackknife" in shown[1]
+    clustered = estimate_folder.run(tmp_path / "parts", COLUMNS, inference=Inference(("s",), ("clustered",)), **CHOSEN)
+    assert "may be too small" in clustered
+
+
+def test_a_folder_with_one_treated_cluster_has_no_interval(tmp_path):
+    frame = rows()
+    frame["s"] = frame["id"].str[1:].astype(int) % 12
+    frame["g"] = np.where(frame["s"] == 4, 2005, 0)
+    shown = estimate_folder.run(written(frame, tmp_path), COLUMNS, inference=Inference(("s",)), **CHOSEN)
+    assert "(1 treated of 12 by s): sums of a folder say nothing of the error" in shown
 
 
 def test_one_file_is_no_folder_of_jobs(tmp_path, monkeypatch):

@@ -120,7 +120,7 @@ def judge(question: Question, asked: Inference, levels: Sequence[str]) -> Judged
             shown.append(rows)
             parts += [] if method == "clustered" else [rows]
         if "clustered" in asked.methods or asked.bands and not asked.methods:
-            notes += _too_small(own)
+            notes += too_small(*counts(own), level)
     table = pd.concat(parts, ignore_index=True)
     if asked.calibrate and not measurements:
         notes.append(f"--calibrate measures estimators of one effect; {question.estimator} is none")
@@ -162,13 +162,12 @@ def _with_bands(frames: Sequence[pd.DataFrame], question: Question, asked: Infer
                             for end in ("band_low", "band_high")}) for frame in frames]
 
 
-def _too_small(question: Question) -> list[str]:
-    """A line where clustered errors are shown although clusters are few."""
-    n_treated, n_clusters = counts(question)
+def too_small(n_treated: int, n_clusters: int, level: str) -> list[str]:
+    """Return a line on clustered errors where clusters are few, else none; raises nothing."""
     if not is_few(n_treated, n_clusters):
         return []
-    return [f"few clusters ({n_treated} treated of {n_clusters} by {question.level}): clustered errors, intervals and "
-            "p-values may be too small; docs/inference.md says which tests to rely on"]
+    return [f"few clusters ({n_treated} treated of {n_clusters} by {level}): clustered errors, intervals and p-values "
+            "may be too small; docs/inference.md says which tests to rely on"]
 
 
 def _coverage(calibration: pd.DataFrame, method: str) -> float:

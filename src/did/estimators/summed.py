@@ -69,6 +69,21 @@ class Summed:
     groups: dict[str, Groups]
 
 
+def without(data: Summed, level: str, label: object) -> Summed:
+    """Return the panel without a cluster of ``level``, for estimates alone: cross-products, of which only errors are
+    made, stay those of all. Raises nothing."""
+    moments, groups = data.moments, data.groups[level]
+    out = groups.cluster == label
+    lost = np.zeros_like(moments.units)
+    np.add.at(lost, groups.cohort[out], groups.n_units[out])
+    total = moments.mean * moments.units[:, None]
+    np.subtract.at(total, groups.cohort[out], groups.total[out])
+    units = moments.units - lost
+    mean = np.divide(total, units[:, None], out=np.zeros_like(total), where=units[:, None] > 0)
+    return dataclasses.replace(data, moments=dataclasses.replace(moments, units=units, weight=units.astype(float),
+                                                                 mean=mean))
+
+
 @dataclasses.dataclass(frozen=True)
 class Estimated:
     """Effects by cohort and period, the panel whose units are the cohorts, of the cohorts' sizes as weights, and, by

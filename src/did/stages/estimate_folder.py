@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from did.api.asked import GROUP_TIME_KIND, WINDOW, averages_of, flag, settings_of
-from did.api.judged import Inference, Judged
+from did.api.judged import HEADLINE, Inference, Judged, too_small
 from did.api.screen import Shown, blocks
 from did.errors import DidError, one_of
 from did.estimators.aggregation import aggregate
 from did.estimators.base import Panel, Result
-from did.estimators.summed import Estimated, by_groups, group_time_effects
-from did.inference.clustered import summarise
-from did.inference.methods import COLUMNS
+from did.estimators.summed import Estimated, Summed, group_time_effects
+from did.inference.few_clusters import is_few
+from did.inference.summed_panel import Fit, clustered_rows, counts, few_clusters_rows, jackknife_rows
 from did.readers.panel_columns import Columns, level_of
 from did.readers.parquet_folder import Folder, read_folder
 from did.stages.estimate import Outputs, estimates_csv
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from did.stages.sum_folder import Workers
 
 ESTIMATOR = "callaway_santanna"
+CLUSTERED, JACKKNIFE = "clustered", "jackknife"
 # What effects can be made of without each unit's outcomes.
 OPTIONS = ("control_group", "base_period", "anticipation", "base_window", "aggregation", *WINDOW)
 
@@ -39,7 +40,8 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     """Estimate the effects by cohort and period of the panel in a folder of Parquet files, and their averages, with
     clustered errors; return the text for the screen, or lines of JSON, as `did.stages.estimate.run` does of a file.
 
-    The estimator is ``callaway_santanna`` without covariates, weights and doses. Files are read one at a time
+    With few clusters, the jackknife over clusters leads. The estimator is ``callaway_santanna`` without covariates,
+    weights and doses. Files are read one at a time
     (`did.readers.parquet_folder`), so that memory does not grow with their number; with ``workers`` by
     jobs (`did.stages.sum_folder`), which give the same to the last bit. Estimates and errors are those of
     the same rows in one file, to rounding; units without an outcome in some period are left out.
@@ -58,15 +60,16 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         from did.stages.sum_folder import read_by_jobs
 
         folder = read_by_jobs(path, columns, frequency, anticipation, workers)
-    found = group_time_effects(folder.summed, **keywords)
     window = {name: given[name] for name in WINDOW if name in given}
-    results = [found.result if kind == GROUP_TIME_KIND else aggregate(found.result, found.panel, kind, **window)
-               for kind in averages_of(given)]
-    table = pd.concat([rows_of(results, found, level, asked.confidence)
-                       for level in ("unit", *found.groups)], ignore_index=True)
-    shown = pd.concat([table.loc[table["cluster"] == level] for level in levels], ignore_index=True)
-    judged = Judged(table, shown, [], [], None)
-    notes = list(folder.notes)
+
+    def fit(data: Summed) -> tuple[Estimated, list[Result]]:
+        found = group_time_effects(data, **keywords)
+        return found, [found.result if kind == GROUP_TIME_KIND else aggregate(found.result, found.panel, kind, **window)
+                       for kind in averages_of(given)]
+
+    found, _ = fit(folder.summed)
+    judged = _judged(folder.summed, fit, levels, asked)
+    table, notes = judged.table, [*folder.notes, *judged.notes]
     full = table.assign(few_treated=False, minimum_treated=1, headline=False)
     if outputs.table is not None:
         write_text(outputs.table, estimates_csv(full, columns.outcome))
@@ -79,25 +82,29 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     return "\n".join([*heading, *blocks([fit], notes, asked.confidence, [[]])])
 
 
-def rows_of(results: Sequence[Result], found: Estimated, level: str, confidence: float) -> pd.DataFrame:
-    """Return the rows of the estimates table of ``results`` of a panel summed to cohorts, clustered at ``level``.
-
-    Raises nothing.
-    """
-    frames = []
-    sizes = found.panel.observed_weight[:, 0]
-    for result in results:
-        made, panel = (result, found.panel) if level == "unit" else by_groups(result, found.panel, found.groups[level],
-                                                                               level)
-        rows = summarise(made, panel, confidence)
-        n_units = int(sizes.sum())
-        rows = rows.assign(n_units=n_units, n_treated=result.shares.n_treated())
-        if level == "unit":
-            rows = rows.assign(n_clusters=n_units, n_treated_clusters=rows["n_treated"])
-        frames.append(rows)
-    every = pd.concat(frames, ignore_index=True)
-    return every.assign(inference="clustered", interval_shape=np.where(every["std_error"].notna(), "interval", ""),
-                        measured_coverage=np.nan)[COLUMNS]
+def _judged(data: Summed, fit: Fit, levels: Sequence[str], asked: Inference) -> Judged:
+    """The rows of every level by the methods asked for, and by the rule where clusters are few and none was."""
+    found, results = fit(data)
+    clustered = {level: clustered_rows(found, results, level, asked.confidence) for level in ("unit", *found.groups)}
+    more, shown, lines, notes = [], [], [], []
+    for level in levels:
+        few = is_few(*counts(found, level))
+        for method in asked.methods or ([HEADLINE] if few and level != "unit" else [CLUSTERED]):
+            rows = clustered[level]
+            if level == "unit" and method != CLUSTERED:
+                notes.append(f"--inference {method}: expected a cluster level above the units, which a folder does not "
+                             "keep one by one; errors are clustered")
+            elif method == JACKKNIFE:
+                more.append(rows := jackknife_rows(rows, found, data, fit, level, asked.confidence))
+            elif method == HEADLINE and few:
+                rows, said = few_clusters_rows(rows, found, data, fit, level, asked.confidence)
+                more.append(rows)
+                lines.append(said)
+            shown.append(rows)
+        if CLUSTERED in asked.methods or level == "unit":
+            notes += too_small(*counts(found, level), level)
+    return Judged(pd.concat([*clustered.values(), *more], ignore_index=True), pd.concat(shown, ignore_index=True),
+                  lines, notes, None)
 
 
 def _refuse(path: str | Path, estimators: Sequence[str], given: Mapping[str, object], outputs: Outputs,
@@ -108,7 +115,7 @@ def _refuse(path: str | Path, estimators: Sequence[str], given: Mapping[str, obj
     outputs.check(path)
     for option in given:
         one_of(f"--{flag(option)}: expected an option that needs no unit by itself, of a folder", option, OPTIONS)
-    method = next((method for method in asked.methods if method != "clustered"), None)
+    method = next((method for method in asked.methods if method not in (CLUSTERED, JACKKNIFE, HEADLINE)), None)
     others = {"--plot": outputs.figure, "--bounds": outputs.bounds, "--decompose": outputs.decompose,
               "--bands": asked.bands, "--calibrate": asked.calibrate, f"--inference {method}": method,
               "--cluster, two ways": next((level for level in asked.levels if "," in level), None)}
