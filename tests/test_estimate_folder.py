@@ -259,6 +259,26 @@ def test_a_folder_with_one_treated_cluster_has_no_interval(tmp_path):
     assert "(1 treated of 12 by s): sums of a folder say nothing of the error" in shown
 
 
+def test_files_without_rows_and_of_other_kinds(tmp_path):
+    path = written(rows(), tmp_path)
+    before = estimate_folder.run(path, COLUMNS, **CHOSEN)
+    rows().iloc[:0].to_parquet(f"{path}/empty.parquet", index=False)
+    (tmp_path / "parts/_SUCCESS").touch()
+    assert estimate_folder.run(path, COLUMNS, **CHOSEN) == before
+    rows().to_csv(f"{path}/more.csv", index=False)
+    assert "note: not read, as their names do not end in .parquet: more.csv" in estimate_folder.run(path, COLUMNS,
+                                                                                                 **CHOSEN)
+
+
+def test_units_are_of_one_type_in_all_files(tmp_path):
+    path, frame = written(rows(), tmp_path), rows()
+    numbered = frame[frame["id"] == "u000"].assign(id=7)
+    numbered.to_parquet(f"{path}/d.parquet", index=False)
+    with pytest.raises(DidError, match="column 'id': expected labels of one type in all files; found texts in "
+                                       "a.parquet and whole numbers in d.parquet"):
+        estimate_folder.run(path, COLUMNS, **CHOSEN)
+
+
 def test_one_file_is_no_folder_of_jobs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows().to_parquet("parts", index=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -101,8 +102,12 @@ def banded(
     pointwise critical value, as in R's did. One scale throughout: draws are divided by the analytic errors that c
     multiplies (R's did does both with bootstrap errors); the small-sample factor scales draws and errors alike.
     Estimands of a single parameter, reference rows and rows without an error have no band, NaN. Raises DidError as
-    `multiplier_draws`.
+    `multiplier_draws`, and for draws too few to have a ``level`` quantile: 1 / (1 - level).
     """
+    fewest = math.ceil(round(1 / (1 - level), 9))
+    if draws < fewest:
+        raise DidError(f"bands: draws: expected {fewest} or more, of which {100 * level:g}% can be told from all; "
+                       f"found {draws}; ask for more")
     blocks = by_cluster(result, panel, level)
     estimand = result.parameters["estimand"].to_numpy(dtype=object)
     for block in blocks:

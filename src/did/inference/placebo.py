@@ -335,12 +335,13 @@ def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn /= square
     np.copyto(drawn, np.inf, where=~(square > 0))   # a draw without a statistic counts as larger
-    value = (found.estimate / found.spread) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = (found.estimate / found.spread) ** 2
     larger = drawn > (value * (1 + TIED[signs.dtype.itemsize])).astype(signs.dtype)[:, None]
     rank = min(int(np.ceil(confidence * drawn.shape[1])), drawn.shape[1] - 1)
     drawn.partition(rank, axis=1)
     share = (larger.astype(v.dtype) @ np.ones(larger.shape[1], dtype=v.dtype)).astype(float) / larger.shape[1]
-    return share, np.sqrt(drawn[:, rank])
+    return np.where(found.varies, share, np.nan), np.sqrt(drawn[:, rank])
 
 
 def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,

@@ -184,6 +184,8 @@ def _judged(asked: Randomisation, sums: Mapping[str, np.ndarray], factor: float,
     """The test by one statistic, from the sums of all assignments; ``said`` are notes on assignments, doses and the
     estimate."""
     value, others = _statistics(sums, asked.statistic, factor)
+    if asked.statistic == "estimate" and not sums["moves"].any():
+        return _skip(dataclasses.replace(asked, enumerated=False), "no assignment has an estimate beyond rounding")
     if not np.isfinite(value):
         return _skip(dataclasses.replace(asked, enumerated=False),
                      f"the observed assignment has no clustered standard error by {asked.level} "

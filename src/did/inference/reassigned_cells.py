@@ -100,7 +100,8 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
 
     numerator f'y, denominator f'f, variance the sum of squared scores; ``own`` and v0 are numerator and variance for
     the outcome less the observed estimate x observed treatment; overlap f'(observed f), and v1 and v2 such that a
-    further x of effect leaves the variance v0 - 2 v1 x + v2 x^2. ``identified``, ``varies``: estimate, error exist.
+    further x of effect leaves the variance v0 - 2 v1 x + v2 x^2. ``identified``, ``varies``: estimate, error exist;
+    ``moves``: the estimate is beyond rounding.
     """
     codes = np.concatenate([observed[None, :], assignments])
     actual = cells.columns @ doses[observed].ravel()
@@ -126,7 +127,8 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
         blocks.append({
             "numerator": product.sum(axis=0), "denominator": denominator, "variance": variance,
             "own": centred.sum(axis=0), "overlap": cross.sum(axis=0), "v0": v0, "v1": v1, "v2": v2,
-            "identified": identified, "varies": identified & (
+            "identified": identified, "moves": np.abs(found) * np.sqrt(denominator) > cells.rounding,
+            "varies": identified & (
                 np.sqrt(variance) > np.maximum(CANCELLED * size, cells.rounding * np.sqrt(denominator))),
         })
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

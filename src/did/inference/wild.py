@@ -76,8 +76,9 @@ def wild_bootstrap(
 
     p_value is the share of draws with |t*| > |t|, as in R's fwildclusterboot: ties, up to rounding, do not count, so
     the two sign vectors that repeat the data are in the number of draws only; draws without a t* count as larger
-    and are noted. The interval holds the effects between the outermost two with p above 1 - ``confidence``
-    (searched in steps of half a standard error to 10, then doubled to 10,000, and halved to the end): under
+    and are noted. Where no draw is larger p is the least that the draws can say, 1 / (draws + 1), or that of the two
+    sign vectors if all are used: a p of 0 would pass any correction for many tests. The interval holds the effects
+    between the outermost two with p above 1 - ``confidence`` (searched in steps of half a standard error to 10, then doubled to 10,000, and halved to the end): under
     ``impose_null`` the test inverted, else estimate -+ c x std_error with c the quantile of |t*|. An end not found
     there is infinite, with a note. ``confidence=None`` leaves it out (NaN).
 
@@ -129,14 +130,16 @@ def wild_bootstrap(
             continue
         drawn, spread = statistics[at], kernels[at].spread
         value = fit.coefficient[[at]] / spread
-        row |= {"t_statistic": value[0] / np.sqrt(factor), "p_value": drawn.p_value(value)[0], "enumerated": enumerated,
-                "draws": 2**n_clusters if enumerated else draws}
+        least = 2.0**(1 - n_clusters) if enumerated else 1 / (draws + 1)
+        share = drawn.p_value(value)[0]
+        row |= {"t_statistic": value[0] / np.sqrt(factor), "p_value": share or least,
+                "enumerated": enumerated, "draws": 2**n_clusters if enumerated else draws}
         if confidence is not None:
             (down, below), (up, above) = (_outermost(drawn, side, alpha) for side in (1, -1))
             row["ci_low"] = (fit.coefficient[at] - spread * down) * units[at]
             row["ci_high"] = (fit.coefficient[at] + spread * up) * units[at]
             row["shape"] = shape_of(row["ci_low"], row["ci_high"], gaps=below or above)
-        rows.append(row | {"note": _note(row, int(drawn.undefined(value).sum()), alpha)})
+        rows.append(row | {"note": _note(row, int(drawn.undefined(value).sum()), alpha, not share)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -360,7 +363,7 @@ def _reason(identified: bool, n_clusters: int, level: str) -> str:
     return f"no bootstrap: no variation between clusters by {level}"
 
 
-def _note(row: dict, n_undefined: int, alpha: float) -> str:
+def _note(row: dict, n_undefined: int, alpha: float, none_larger: bool) -> str:
     n_clusters, n_treated, level = row["n_clusters"], row["n_treated_clusters"], row["cluster"]
     lonely = {n_clusters - 1: "one cluster without treatment", 1: "one treated cluster"}.get(n_treated, "")
     n_distinct = 2 ** (n_clusters - 1)
@@ -371,7 +374,7 @@ def _note(row: dict, n_undefined: int, alpha: float) -> str:
         f"only {n_distinct} sign vectors differ by more than their sign: too few for a test at {alpha:.3g}"
         if row["enumerated"] and n_distinct * alpha < 1 else "",
         f"{lonely} by {level}: the wild bootstrap is known to fail (MacKinnon and Webb 2017)" if lonely else "",
-        "no draw is larger: p is below the share of one draw" if row["p_value"] == 0 else "",
+        f"no draw is larger: p is the least that {row['draws']:,} draws can say" if none_larger else "",
         f"{n_undefined} draws without a statistic count as larger" if n_undefined else "",
         f"{' and '.join(open_ends)}: none within {STEPS[-1]:,.0f} standard errors" if open_ends else "",
         "no t statistic: no more observations than parameters" if np.isnan(row["t_statistic"]) else "",

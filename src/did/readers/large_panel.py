@@ -27,7 +27,8 @@ ROWS = 2**19
 
 
 class ParquetSource:
-    """The columns of a Parquet file, each read when it is asked for: `did.readers.arrow_panel.Source`."""
+    """The columns of a Parquet file, each read when it is asked for: `did.readers.arrow_panel.Source`; the last type
+    of each name, and how many rows there are."""
 
     def __init__(self, path: Path) -> None:
         from pyarrow import parquet
@@ -36,6 +37,8 @@ class ParquetSource:
         self._path = path
         with parquet.ParquetFile(path) as file:
             self.names = list(file.schema_arrow.names)
+            self.types = dict(zip(self.names, file.schema_arrow.types, strict=True))
+            self.n_rows = file.metadata.num_rows
 
     def place(self, row: int) -> str:
         """Return where a row is: its number, from 1."""

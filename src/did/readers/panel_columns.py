@@ -25,19 +25,29 @@ class Columns:
     treatment: str | None = None
 
     def check(self) -> None:
-        """Raise DidError unless exactly one of cohort and treatment is named."""
+        """Raise DidError unless exactly one of cohort and treatment is named, and the outcome is nothing else too."""
         if (self.cohort is None) == (self.treatment is None):
             raise DidError(f"--cohort: expected a column of first treated periods, or --treatment with one of whether "
                            f"a row is treated; found {'neither' if self.cohort is None else 'both'}; name one of them")
+        for option, column in self._pairs()[1:]:
+            if column == self.outcome:
+                raise DidError(f"{option}: expected another column than the outcome, which it would explain by itself; "
+                               f"found '{column}', as --outcome has it; name another")
+            if column == self.period and option in ("--unit", "--cohort", "--treatment", "--weights", "--dose"):
+                raise DidError(f"{option}: expected another column than that of the periods; found '{column}', as "
+                               "--period has it; name another")
 
     def named(self) -> dict[str, str]:
         """Option of the command -> column, for every column asked for (the last of several with one option)."""
-        pairs = [("--outcome", self.outcome), ("--unit", self.unit), ("--period", self.period),
-                 ("--cohort", self.cohort), ("--treatment", self.treatment), ("--weights", self.weight),
-                 ("--dose", self.dose)]
+        return {column: option for option, column in self._pairs() if column is not None}
+
+    def _pairs(self) -> list[tuple[str, str | None]]:
+        pairs: list[tuple[str, str | None]] = [
+            ("--outcome", self.outcome), ("--unit", self.unit), ("--period", self.period), ("--cohort", self.cohort),
+            ("--treatment", self.treatment), ("--weights", self.weight), ("--dose", self.dose)]
         pairs += [("--cluster", name) for name in self.clusters]
         pairs += [("--covariates", name) for name in self.covariates]
-        return {column: option for option, column in pairs if column is not None}
+        return pairs
 
 
 def level_of(column: str, columns: Columns) -> str:

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from did.readers.limits import beyond, limit
 from did.readers.panel_cohorts import cohort_notes
 from did.readers.panel_columns import Columns, level_of
 from did.readers.panel_periods import FINANCIAL, internal_frequency, period_labels
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # Files are one batch up to so many bytes: seconds of work, which a place in a cluster's queue costs.
 BATCH_BYTES = 2**27
@@ -121,8 +125,14 @@ def layout_of(path: str | Path, columns: Columns, frequency: str, anticipation: 
     files = sorted(Path(path).rglob("*.parquet"))
     if not files:
         raise DidError(f"{path}: expected Parquet files (.parquet) in the folder; found none; name another folder")
-    known = _calendar(str(path), [_source(file, columns) for file in files], columns, frequency)
-    return files, Layout(columns, frequency, anticipation, known)
+    sources = {file: _source(file, columns) for file in files}
+    filled = {file: source for file, source in sources.items() if source.n_rows}
+    if not filled:
+        raise DidError(f"{path}: expected Parquet files with rows; found {listed([file.name for file in files])} "
+                       "without; name another folder")
+    _refuse_types(str(path), list(filled.values()), columns)
+    return list(filled), Layout(columns, frequency, anticipation,
+                                _calendar(str(path), list(filled.values()), columns, frequency))
 
 
 def batches(files: Sequence[Path]) -> list[list[Path]]:
@@ -199,7 +209,7 @@ def folder_of(path: str | Path, layout: Layout, shard: Shard) -> Folder:
     return Folder(
         Summed(shard.moments, layout.firsts, period_labels(known.kind, known.first, known.last),
                internal_frequency(known.kind, layout.frequency), shard.groups),
-        n_units, _notes(known, shard.counts, n_units, n_whole))
+        n_units, [*_not_read(Path(path)), *_notes(known, shard.counts, n_units, n_whole)])
 
 
 def _nothing(layout: Layout) -> Moments:
@@ -219,6 +229,32 @@ def _source(file: Path, columns: Columns) -> ParquetSource:
             raise DidError(f"{file}: {option}: expected one of the columns {listed(source.names, 40)}; found '{name}'"
                            f"{suggest(name, source.names) or '; name a column that is there'}")
     return source
+
+
+def _refuse_types(path: str, sources: list[ParquetSource], columns: Columns) -> None:
+    """Raise DidError where units or clusters are numbers in one file and texts in another: 0 and 00 would be two."""
+    for name in (columns.unit, *columns.clusters):
+        kinds = {_kind(source.types[name]): source.name for source in reversed(sources)}
+        if len(kinds) > 1:
+            found = " and ".join(f"{kind} in {Path(file).name}" for kind, file in sorted(kinds.items()))
+            raise DidError(f"{path}: column '{name}': expected labels of one type in all files; found {found}; write "
+                           "all of them one way")
+
+
+def _kind(kind: pa.DataType) -> str:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return ("whole numbers" if pa.types.is_integer(kind) else "numbers with decimals" if pa.types.is_floating(kind)
+            else "texts" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else str(kind))
+
+
+def _not_read(folder: Path) -> list[str]:
+    """Return a sentence on files of the folder that may hold data and are not Parquet's."""
+    others = sorted(str(file.relative_to(folder)) for file in folder.rglob("*")
+                    if file.is_file() and file.suffix != ".parquet" and file.name[0] not in "._")
+    return [f"not read, as their names do not end in .parquet: {listed(others, 5)}"] if others else []
 
 
 def _calendar(path: str, sources: list[ParquetSource], columns: Columns, frequency: str) -> Calendar:
