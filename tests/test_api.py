@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import did
+from did.api.evidence_sentences import _of_headline
 from did.cli.commands import main
 from did.estimators import entries
 from did.estimators.registry import COHORT_PERIOD, NEIGHBOURS
@@ -447,3 +448,11 @@ def test_what_cannot_be_estimated_says_so(frame):
     one = did.Panel(frame.loc[frame["first_year"].eq(0) | frame["clinic"].eq("C01")], **NAMES)
     shown = did.did(one).to_frame().iloc[0]
     assert shown["inference"] == "conley_taber" and np.isnan(shown["std_error"])
+
+
+def test_the_first_sentences_say_how_many_units_are_left_out():
+    frame = did.example().copy()
+    frame.loc[frame["clinic"].isin(["C01", "C02", "C03"]) & frame["year"].eq(2021), "visits"] = np.nan
+    panel = did.Panel(frame, outcome="visits", unit="clinic", period="year", cohort="first_year")
+    said = _of_headline(did.callaway_santanna(panel).aggregate("simple"))
+    assert any(line.startswith("3 of the panel's 36 units are not in it: 3 units without an outcome") for line in said)

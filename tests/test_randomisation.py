@@ -341,3 +341,11 @@ def test_real_roots_of_quartics_are_those_of_the_companion_matrix(scale):
                                        atol=1e-14 * np.abs(roots).max())
         else:   # two roots that are equal but for rounding are there or not
             assert np.abs(roots.imag).max() <= 1e-5 * np.abs(roots).max()
+
+
+@pytest.mark.parametrize("estimator", ["did", "ldv"])
+def test_a_constant_outcome_is_not_tested(estimator):
+    data = Panel.from_frame(panel(40, 8, {5: 12}, 1.0, seed=2, units_per_system=4)[0])
+    flat = dataclasses.replace(data, outcome=np.full_like(data.outcome, 7.3))
+    test = randomisation(flat, estimator=estimator, statistic="estimate")
+    assert test.status == "skipped" and "beyond rounding" in test.reason

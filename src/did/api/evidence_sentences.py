@@ -41,13 +41,22 @@ def _of_headline(fit: Fit) -> list[str]:
              f"{row['n_clusters']:,} clusters by {row['cluster']}")
     effect = f"Effect on {fit.panel.outcome} by {entry(fit.estimator).label}: {_number(row['estimate'], spread)}"
     if not np.isfinite(row["ci_low"]) and not np.isfinite(row["ci_high"]):
-        return [f"{effect}; no interval can be given; {units}.", *_why(fit)]
+        return [f"{effect}; no interval can be given; {units}.", *_left_out(fit), *_why(fit)]
     ends = " to ".join("no end" if not np.isfinite(row[end]) else _number(row[end], spread)
                        for end in ("ci_low", "ci_high"))
     zero = row["ci_low"] <= 0 <= row["ci_high"]
     told = ("The interval includes zero: an effect is not shown, which is not the same as no effect." if zero else
             "The interval leaves out zero.")
-    return [f"{effect}, {100 * fit.asked.confidence:g}% interval {ends}; {units}.", told, *_why(fit)]
+    return [f"{effect}, {100 * fit.asked.confidence:g}% interval {ends}; {units}.", told, *_left_out(fit),
+            *_why(fit)]
+
+
+def _left_out(fit: Fit) -> list[str]:
+    """How many of the panel's units the estimate is not of, and why, in the words of its note."""
+    row, n_units = fit.rows.iloc[0], fit.panel.data.n_units
+    lost = n_units - int(row["n_units"])
+    said = next((part for part in row["note"].split("; ") if "left out" in part), "its notes say which")
+    return [f"{lost:,} of the panel's {n_units:,} units are not in it: {said}."] if lost else []
 
 
 def _why(fit: Fit) -> list[str]:

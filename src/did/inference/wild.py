@@ -78,9 +78,9 @@ def wild_bootstrap(
     the two sign vectors that repeat the data are in the number of draws only; draws without a t* count as larger
     and are noted. Where no draw is larger p is the least that the draws can say, 1 / (draws + 1), or that of the two
     sign vectors if all are used: a p of 0 would pass any correction for many tests. The interval holds the effects
-    between the outermost two with p above 1 - ``confidence`` (searched in steps of half a standard error to 10, then doubled to 10,000, and halved to the end): under
-    ``impose_null`` the test inverted, else estimate -+ c x std_error with c the quantile of |t*|. An end not found
-    there is infinite, with a note. ``confidence=None`` leaves it out (NaN).
+    between the outermost two with p above 1 - ``confidence`` (searched in steps of half a standard error to 10, then
+    doubled to 10,000, and halved to the end): under ``impose_null`` the test inverted, else estimate -+ c x std_error
+    with c the quantile of |t*|. An end not found there is infinite, with a note. ``confidence=None`` leaves it out (NaN).
 
     Columns: estimate, ci_low, ci_high in units of the outcome per unit of the column; t_statistic = estimate /
     std_error with the small-sample factor G/(G-1) x (N-1)/(N-K) of the estimates table, which cancels in p and interval
