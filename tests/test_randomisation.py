@@ -16,6 +16,7 @@ from did.inference.assignments import near_orders
 from did.inference.clustered import clustered_covariance, labels_of
 from did.inference.quartics import real_roots
 from did.inference.randomisation import randomisation, randomisation_rows
+from did.simulate.panels import panel as made_panel
 from did.store import tables
 
 N_PERIODS, ONSET = 12, 7
@@ -345,7 +346,7 @@ def test_real_roots_of_quartics_are_those_of_the_companion_matrix(scale):
 
 @pytest.mark.parametrize("estimator", ["did", "ldv"])
 def test_a_constant_outcome_is_not_tested(estimator):
-    data = Panel.from_frame(panel(40, 8, {5: 12}, 1.0, seed=2, units_per_system=4)[0])
+    data = Panel.from_frame(made_panel(40, 8, {5: 12}, 1.0, seed=2, units_per_system=4)[0])
     flat = dataclasses.replace(data, outcome=np.full_like(data.outcome, 7.3))
     test = randomisation(flat, estimator=estimator, statistic="estimate")
     assert test.status == "skipped" and "beyond rounding" in test.reason
