@@ -330,6 +330,9 @@ def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
     if missing or extra:
         raise DidError(f"{place}the {name} table needs columns {list(schema.columns)}; "
                        f"missing {missing}, unexpected {extra}")
+    found = _without_fault(schema, frame)
+    if found is not None:
+        return found
     try:
         checked = schema.validate(frame[list(schema.columns)])
     except pa.errors.SchemaError as error:
@@ -344,6 +347,23 @@ def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
         raise DidError(f"{place}column '{column}' of the {name} table fails {error.check}; "
                        f"found '{found}'") from error
     return checked.reset_index(drop=True)
+
+
+def _without_fault(schema: pa.DataFrameSchema, frame: pd.DataFrame) -> pd.DataFrame | None:
+    """What ``schema.validate`` gives for a frame with its columns that keeps the contract, in a quarter of the time;
+    None where something is wrong, for it to say what."""
+    columns = {}
+    for name, column in schema.columns.items():
+        try:
+            values = column.dtype.coerce(frame[name])
+        except (TypeError, ValueError):
+            return None
+        if (values.hasnans and not column.nullable) or not all(
+                check(values.dropna()).check_passed for check in column.checks):
+            return None
+        columns[name] = values.array
+    found = pd.DataFrame(columns, copy=False)
+    return None if found.duplicated(schema.unique).any() else found
 
 
 def write(name: str, frame: pd.DataFrame, path: str | Path) -> None:
