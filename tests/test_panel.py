@@ -389,7 +389,8 @@ def test_a_table_of_many_rows_is_read_as_it_was_written(tmp_path, monkeypatch):
     assert many[1] == few[1] and many[1][b"about"] == b"this"
 
 
-@pytest.mark.parametrize(("column", "value"), [("label", None), ("is_synthetic", None), ("value", None), ("indicator", 7)])
+@pytest.mark.parametrize(("column", "value"),
+                         [("label", None), ("is_synthetic", None), ("value", None), ("indicator", 7)])
 def test_a_table_is_checked_as_its_schema_says(column, value):
     frame = pd.DataFrame({"indicator": "dtoc_total", "sample": "full", "treatment": "binary", "estimator": "did",
                           "cluster": "unit", "label": ["a", "b"], "value": [1, 2], "is_synthetic": True})
