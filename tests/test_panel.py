@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 import pytest
 
 from did.areas import geography, waves
@@ -387,3 +388,23 @@ def test_a_table_of_many_rows_is_read_as_it_was_written(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(many[0], few[0])
     pd.testing.assert_frame_equal(many[0], frame)
     assert many[1] == few[1] and many[1][b"about"] == b"this"
+
+
+@pytest.mark.parametrize(("column", "value"),
+                         [("label", None), ("is_synthetic", None), ("value", None), ("indicator", 7)])
+def test_a_table_is_checked_as_its_schema_says(column, value):
+    frame = pd.DataFrame({"indicator": "dtoc_total", "sample": "full", "treatment": "binary", "estimator": "did",
+                          "cluster": "unit", "label": ["a", "b"], "value": [1, 2], "is_synthetic": True})
+    schema = tables.SCHEMAS["influence"]
+    pd.testing.assert_frame_equal(tables.check("influence", frame), schema.validate(frame[list(schema.columns)]))
+    with pytest.raises(DidError, match="must be unique; found .*'a'.* more than once"):
+        tables.check("influence", pd.concat([frame, frame.iloc[:1]], ignore_index=True))
+    frame = frame.astype({column: object})
+    frame.loc[1, column] = value
+    try:
+        expected = schema.validate(frame[list(schema.columns)])
+    except pa.errors.SchemaError:
+        with pytest.raises(DidError, match=f"column '{column}' of the influence table"):
+            tables.check("influence", frame)
+    else:
+        pd.testing.assert_frame_equal(tables.check("influence", frame), expected)

@@ -168,8 +168,7 @@ def tabulated(found: Sequence[tuple[Result, Panel, list[dict[str, np.ndarray]]]]
                            for start, (result, _, of) in zip(first, found, strict=True)])
     columns |= {name: parameters[name].array.take(rows)
                 for name in ("estimand", "cohort", "period", "event_time", "state")}
-    missing = np.full(sum(lengths), np.nan)
-    columns = {"band_low": missing, "band_high": missing, "p_adjusted": missing} | columns
+    columns = {name: np.full(sum(lengths), np.nan) for name in ("band_low", "band_high", "p_adjusted")} | columns
     columns |= {
         "n_parameters": pd.array(np.repeat(np.array([one.n_parameters for one, *_ in blocks], dtype=object), lengths),
                                  dtype="Int64"),

@@ -114,14 +114,12 @@ class Question:
 
     def _rows(self) -> pd.DataFrame:
         panel = dataclasses.replace(self.panel, clusters={self.level: self.panel.clusters[self.level]})
-        frames = []
-        for result in self.results:
-            rows = by_influence.summarise(result, panel, self.confidence)
-            own = [join_notes(by_influence.said(state, note), result.note)
-                   for state, note in zip(result.parameters["state"], result.parameters["note"], strict=True)]
-            frames.append(rows.assign(own=own))
-        rows = pd.concat(frames, ignore_index=True)
-        return rows.assign(inference="", interval_shape="", measured_coverage=np.nan)
+        rows = by_influence.tabulated([(result, panel, by_influence.by_cluster(result, panel, self.confidence))
+                                       for result in self.results])
+        rows["own"] = [join_notes(by_influence.said(state, note), result.note) for result in self.results
+                       for state, note in zip(result.parameters["state"], result.parameters["note"], strict=True)]
+        rows["inference"], rows["interval_shape"], rows["measured_coverage"] = "", "", np.nan
+        return rows
 
 
 @dataclasses.dataclass(frozen=True)

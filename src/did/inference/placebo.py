@@ -339,7 +339,7 @@ def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
         value = (found.estimate / found.spread) ** 2
     larger = drawn > (value * (1 + TIED[signs.dtype.itemsize])).astype(signs.dtype)[:, None]
     rank = min(int(np.ceil(confidence * drawn.shape[1])), drawn.shape[1] - 1)
-    drawn.partition(rank, axis=1)
+    drawn.sort(axis=1)   # faster than a partition
     share = (larger.astype(v.dtype) @ np.ones(larger.shape[1], dtype=v.dtype)).astype(float) / larger.shape[1]
     return np.where(found.varies, share, np.nan), np.sqrt(drawn[:, rank])
 

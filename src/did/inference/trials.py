@@ -20,6 +20,7 @@ from did.inference import group_time_sums, placebo
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
 from did.inference.refit import jackknife
 from did.inference.schemes import Scheme
+from did.inference.students_t import quantiles
 
 # Assignments that share their signs of the wild bootstrap, at most: signs have a simulation error in common, too.
 SHARED = 100
@@ -82,11 +83,7 @@ class Trial(Protocol):
 
 def by_t(estimate: np.ndarray, error: np.ndarray, df: np.ndarray | float, confidence: float) -> Verdict:
     """Return whether zero lies outside the interval by Student's t, and its width; neither where there is no error."""
-    from scipy.special import ndtri, stdtrit
-
-    df = np.asarray(df, dtype=float)
-    normal, upper = np.isinf(df), (1 + confidence) / 2
-    half = np.where(normal, ndtri(upper), stdtrit(np.where(normal, 1.0, df), upper)) * error
+    half = quantiles((1 + confidence) / 2, np.asarray(df, dtype=float)) * error
     return np.abs(estimate) > half, 2 * half
 
 

@@ -51,11 +51,11 @@ def _reassigned(indicators: Collection[str], evaluation: Evaluation,
     """Joint statistics of the outcomes under the reported specification, first sample, by treatment and estimator;
     without those whose clusters cannot change places together."""
     specification, sample = evaluation.default_specification, evaluation.sample
-    frames = {name: tables.read("panel", paths.panel(name)) for name in indicators}
+    read = {name: tables.read("panel", paths.panel(name)) for name in indicators}
+    frames = {name: frame.loc[frame["specification"] == specification] for name, frame in read.items()}
     found = {}
     for treatment in evaluation.treatments:
-        panels = {name: panel_of(frame.loc[frame["specification"] == specification], sample, treatment, evaluation)
-                  for name, frame in frames.items()}
+        panels = {name: panel_of(frame, sample, treatment, evaluation) for name, frame in frames.items()}
         for estimator in (name for name in evaluation.estimators if name in REGRESSIONS):
             options = options_of(estimator, next(iter(panels.values())), evaluation.specifications[specification].lags)
             try:

@@ -28,12 +28,13 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """
     known = load_indicator(indicator, evaluation.indicators_folder)
     panels = tables.read("panel", paths.panel(indicator))
+    frames = dict(tuple(panels.groupby("specification", sort=False)))
     settings, level, measured, leading = settings_of(evaluation), evaluation.clusters[-1], [], []
     for name, specification in evaluation.specifications_of(known).items():
         if not specification.staggered and name != evaluation.default_specification:
             continue
-        frame = panels.loc[panels["specification"] == name]
-        if frame.empty:
+        frame = frames.get(name)
+        if frame is None:
             raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
         panel_for = cache(partial(panel_of, frame, evaluation=evaluation))
         for sample, treatment, estimator in leading_cells(indicator, name, evaluation):

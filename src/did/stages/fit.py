@@ -30,14 +30,15 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     DidError for everything the estimators describe.
     """
     panels = tables.read("panel", paths.panel(indicator))
+    frames = dict(tuple(panels.groupby("specification", sort=False)))
     settings = load_indicator(indicator, evaluation.indicators_folder)
     specifications = {name: specification for name, specification in evaluation.specifications_of(settings).items()
                 if specification.staggered or name == evaluation.default_specification}
     found, keys = [], []
     shares: dict[tuple[str, str, str, str], pd.DataFrame] = {}
     for name, specification in specifications.items():
-        frame = panels.loc[panels["specification"] == name]
-        if frame.empty:
+        frame = frames.get(name)
+        if frame is None:
             raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
         staggered, leading = specification.staggered, leading_cells(indicator, name, evaluation)
         for sample in [evaluation.sample] if staggered else evaluation.samples:
