@@ -103,6 +103,18 @@ def test_specifications_fitted_together_are_those_fitted_alone(small, drawn):
                 assert together["note"].tolist() == alone["note"].tolist()
 
 
+def test_a_choice_that_changes_nothing_changes_nothing_to_the_last_digit(small, drawn):
+    indicator = load_indicator("dtoc_total", small.indicators_folder)
+    default = small.specifications["default"]
+    named = {"default": default, "same": default.model_copy(), "overlap": default.model_copy(update={"overlap": "max"}),
+             "metropolitan": default.model_copy(update={"metropolitan": "unmatched"})}
+    rows = specifications.specify(indicator, small.model_copy(update={"specifications": named, "products": {}}), drawn)
+    rows = rows.loc[(rows["treatment"] == "binary") & (rows["cluster"] == "unit")]
+    for _, found in rows.groupby(["estimator", "sample"]):
+        estimates = found.set_index("specification")["estimate"]
+        assert estimates["default"] == estimates["same"] == estimates["overlap"] != estimates["metropolitan"]
+
+
 def test_a_specification_that_cannot_be_fitted_says_why(small, drawn):
     indicator = load_indicator("dtoc_total", small.indicators_folder)
     many = small.specifications["default"].model_copy(update={"lags": "last_90"})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from did.areas.area_audit import OR_LEAVE_OUT, area_audit_of, more_codes
+from did.areas.area_audit import OR_LEAVE_OUT, area_audit_of, more_codes, summed
 from did.areas.whole_units import refuse_uncovered
 from did.errors import DidError
 
@@ -73,7 +73,6 @@ class ChainAreas:
         placed = frame.merge(placement, on=["area_code", "period"])
         self._refuse_uncovered(placed, where)
         placed["value"] = placed["value"] * placed["share"]
-        summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
         area_audit = area_audit_of(placed.sort_values(["area_code", "share"], ascending=[True, False]))
         names = self.units.set_index("unit")["unit_name"]
         parts = placed.groupby("area_code")["unit"].nunique()
@@ -84,7 +83,7 @@ class ChainAreas:
         area_audit.loc[merged, "fate"] = "merged"
         area_audit.loc[split, "fate"] = "imputed"
         area_audit.loc[split, "reason"] += "; most of it in " + into
-        return summed, area_audit
+        return summed(placed), area_audit
 
     def _placement(self, pairs: pd.DataFrame, where: str) -> pd.DataFrame:
         """Where each code lies, by period: area_code, old (its ODS code), day, period, unit, share, reason.
@@ -118,11 +117,14 @@ class ChainAreas:
     def _refuse_uncovered(self, placed: pd.DataFrame, where: str) -> None:
         """Raise DidError unless the areas of every unit that has any are all there in every period, each once."""
         first = self.chain.configurations()[0]
-        atoms = [(new, day, old, share) for day in placed["day"].unique()
-                 for (old, new), (share, _) in self.chain.moved(first, day).items()]
-        expected = [(old, new, share) for (old, new), (share, _) in self.chain.moved(first, self.date).items()]
-        refuse_uncovered(placed, pd.DataFrame(atoms, columns=["old", "day", "atom", "part"]),
-                         pd.DataFrame(expected, columns=["atom", "unit", "part"]), where)
+        atoms: dict[tuple[str, str], dict[str, float]] = {}
+        for day in placed["day"].unique():
+            for (atom, area), (part, _) in self.chain.moved(first, day).items():
+                atoms.setdefault((area, day), {})[atom] = part
+        expected: dict[str, dict[str, float]] = {}
+        for (atom, unit), (part, _) in self.chain.moved(first, self.date).items():
+            expected.setdefault(unit, {})[atom] = part
+        refuse_uncovered(placed, atoms, expected, where)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Combine rates by area to rates by unit with weights; see did.areas.boundaries.align.

@@ -15,6 +15,7 @@ ADD = "add the row, with a mark of missing where there is no figure, or begin or
 REMOVE = "leave one of the two out (key 'leave_out' of the indicator)"
 Editions = Mapping[str, list[set[str]]]
 Present = Mapping[tuple[str, str], Mapping[str, float]]   # group and period -> area -> its figure
+Atoms = Mapping[tuple[str, str], Mapping[str, float]]   # area and day -> area of the first day -> the part of it held
 _SAME = 1e-6   # shares that add up by rounding
 
 
@@ -106,30 +107,38 @@ def _editions(codes: set[str], steps: list[tuple[str, str, str]]) -> list[set[st
     return found
 
 
-def refuse_uncovered(placed: pd.DataFrame, atoms: pd.DataFrame, expected: pd.DataFrame, where: str) -> None:
+def refuse_uncovered(placed: pd.DataFrame, atoms: Atoms, expected: Mapping[str, Mapping[str, float]], where: str
+                     ) -> None:
     """Raise DidError unless the areas placed in each unit and period hold all of it once.
 
     ``placed``: area_code, value, old, day, period, unit, share: each area as it was on a day, and the share of it that
-    lies in the unit. ``atoms``: old, day, atom, part: what each area of a day holds of the areas
-    of the first day. ``expected``: atom, unit, part.
+    lies in the unit. ``atoms``: what each area of a day holds of the areas of the first day. ``expected``: what each
+    unit does.
     """
-    held = placed.merge(atoms, on=["old", "day"])
-    held["part"] *= held["share"]
-    keys = ["unit", "period", "atom"]
-    wanted = held[["unit", "period"]].drop_duplicates().merge(expected, on="unit")
-    there = held.groupby(keys, as_index=False)["part"].sum()
-    joined = wanted.merge(there, on=keys, how="left", suffixes=("_wanted", "")).fillna({"part": 0.0})
-    short = joined.loc[joined["part"] < joined["part_wanted"] - _SAME].sort_values(["period", "unit", "atom"])
-    if len(short):
-        unit, period = short.iloc[0][["unit", "period"]]
-        gap = short.loc[(short["unit"] == unit) & (short["period"] == period), "atom"]
-        day = placed.loc[(placed["unit"] == unit) & (placed["period"] == period), "day"].max()
-        lacking = sorted(set(atoms.loc[atoms["atom"].isin(gap) & (atoms["day"] == day), "old"]) or set(gap))
-        raise DidError(f"{where}: expected figures for every area of {unit} in {period}; found none for "
-                       f"{listed(lacking)}; {ADD}")
-    there = there.merge(expected, on=["atom", "unit"], suffixes=("", "_wanted"))
-    over = there.loc[there["part"] > there["part_wanted"] + _SAME, keys]
-    for _, rows in held.merge(over, on=keys).drop_duplicates(["unit", "period", "area_code"]).groupby("unit"):
+    rows = list(zip(*(placed[name] for name in ("period", "unit", "old", "day", "share")), strict=True))
+    held: dict[tuple[str, str], dict[str, float]] = {}
+    for period, unit, old, day, share in rows:
+        parts = held.setdefault((period, unit), {})
+        for atom, part in atoms[old, day].items():
+            parts[atom] = parts.get(atom, 0.0) + part * share
+    for (period, unit), parts in sorted(held.items()):
+        gap = [atom for atom, part in expected[unit].items() if parts.get(atom, 0.0) < part - _SAME]
+        if gap:
+            last = max(day for each, of, _, day, _ in rows if (each, of) == (period, unit))
+            lacking = sorted({old for (old, day), parts in atoms.items() if day == last and not parts.keys().isdisjoint(
+                gap)} or gap)
+            raise DidError(f"{where}: expected figures for every area of {unit} in {period}; found none for "
+                           f"{listed(lacking)}; {ADD}")
+    twice = {(period, unit): {atom for atom, part in parts.items() if part > expected[unit].get(atom, part) + _SAME}
+             for (period, unit), parts in held.items()}
+    among = [not twice[period, unit].isdisjoint(atoms[old, day]) for period, unit, old, day, _ in rows]
+    if any(among):
+        _refuse_twice(placed.loc[among].drop_duplicates(["unit", "period", "area_code"]), where)
+
+
+def _refuse_twice(placed: pd.DataFrame, where: str) -> None:
+    """Raise DidError if one area's figure is the sum of those alongside it that hold some of the same."""
+    for _, rows in placed.groupby("unit"):
         values = rows.groupby("period")["value"].agg(["max", "sum"])
         # Practices summed to the codes of different years stand side by side too, and hold none of each other: only
         # where one figure is throughout the sum of the others does it hold them.

@@ -128,13 +128,12 @@ class _Made:
         for specification, estimator, treatment, sample in cells:
             if entry(estimator).doses is None or (specification.weights, specification.scale) != ("equal", "level"):
                 continue
-            outcome, _ = self._arrays(specification)
+            self._arrays(specification)
             with contextlib.suppress(DidError):   # said where it is fitted
                 panel = self._panel(_key(specification), treatment, sample)
                 treated = np.unique(panel.treated_from[~panel.never_treated])
                 if len(treated) == 1 and np.array_equal(panel.dose > 0, ~panel.never_treated):
-                    # Equal units of one array have equal outcomes.
-                    same = (estimator, specification.lags, treated[0], id(outcome.outcome),
+                    same = (estimator, specification.lags, treated[0], panel.outcome.tobytes(),
                             *(tuple(labels) for labels in panel.clusters.values()))
                     groups.setdefault(same, {})[_row_key(specification, estimator, treatment, sample)] = panel
         for (estimator, lags, *_), panels_ in groups.items():
@@ -143,15 +142,18 @@ class _Made:
 
     def _fit_doses(self, estimator: str, lags: str, panels_: dict[tuple, Panel]) -> None:
         panel = next(iter(panels_.values()))
+        # A choice that changes no dose changes nothing, to the last digit.
+        doses = {each.dose.tobytes(): each.dose for each in panels_.values()}
+        place = {key: number for number, key in enumerate(doses)}
         with contextlib.suppress(DidError):
-            parts = doses_of(estimator, panel, np.column_stack([each.dose for each in panels_.values()]),
+            parts = doses_of(estimator, panel, np.column_stack(list(doses.values())),
                              **entry(estimator).in_run(panel, lags)[0])
             blocks = [] if parts is None else by_cluster_of_parts(parts, panel)
-            for place, (key, each) in enumerate(panels_.items()):
-                if parts is not None and parts.found[place]:
+            for key, each in panels_.items():
+                at = place[each.dose.tobytes()]
+                if parts is not None and parts.found[at]:
                     cell = {"treatment": each.treatment, "estimator": estimator}
-                    self.rows[key] = [cell | {name: column[place] for name, column in block.items()}
-                                      for block in blocks]
+                    self.rows[key] = [cell | {name: column[at] for name, column in block.items()} for block in blocks]
 
     def _arrays(self, specification: Specification) -> tuple[Outcome, pd.DataFrame]:
         key = _key(specification)

@@ -7,6 +7,7 @@ such as 65%; then the next name. None in place of a name ends with a workbook, a
 All are pickled; an error ends it as ("error", words).
 """
 
+import math
 import pickle
 import re
 import sys
@@ -15,13 +16,13 @@ from xml.etree import ElementTree
 
 
 def _limited(memory: int, seconds: int) -> None:
-    """Set the limits, the one on time from now on."""
+    """Set the limits, that on time from now on, rounded up."""
     try:
         import resource
     except ImportError:  # no such limits on this system
         return
     spent = resource.getrusage(resource.RUSAGE_SELF)
-    seconds += int(spent.ru_utime + spent.ru_stime)
+    seconds += math.ceil(spent.ru_utime + spent.ru_stime)
     for kind, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(kind)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
