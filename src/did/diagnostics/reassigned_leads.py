@@ -129,12 +129,13 @@ def _one_onset(panel: Panel, codes: np.ndarray, dealt: tuple[np.ndarray, np.ndar
     np.add.at(product, own, size[:, None] * change)
     dose = np.where(waves[:, 0] < panel.n_periods, waves[:, 1], 0.0)[labels]
     f = dose - (dose @ people / people.sum())[:, None]
-    square = (f**2 @ people)[:, None]
+    squared = f * f
+    square = (squared @ people)[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         estimate = f @ product / square
         # Squares of the clusters' scores f_g (product_g - estimate f_g people_g), summed.
-        parts = (f**2 @ product**2, estimate * (f**3 @ (people[:, None] * product)),
-                 estimate**2 * (f**4 @ people**2)[:, None])
+        parts = (squared @ product**2, estimate * ((squared * f) @ (people[:, None] * product)),
+                 estimate**2 * ((squared * squared) @ people**2)[:, None])
         variance = parts[0] - 2 * parts[1] + parts[2]
         has_error = variance > ROUNDED * (parts[0] + parts[2])
         error = np.sqrt(np.where(has_error, variance, np.nan)) / square

@@ -16,6 +16,8 @@ from did.store.provenance import atomic, versions
 SEAL = b"sha256 of this file with zeros here: "
 UNSEALED = b"0" * 64
 MADE_BY = b"did made by"
+# Rows from which texts are read each once.
+MANY = 10_000
 
 
 def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
@@ -65,13 +67,15 @@ def read(path: str | Path, again: str, only: Mapping[str, Collection[str]] = Map
     if not _is_sealed(content):
         raise DidError(f"{path}: expected the table as it was written; found bytes that were changed since; run again: "
                        f"{again} makes it again")
-    schema = parquet.read_schema(pyarrow.BufferReader(content))
-    # Each different text is read once, and those of rows that are not wanted not at all.
-    numbered = [field.name for field in schema if pyarrow.types.is_string(field.type)]
-    table = parquet.ParquetFile(pyarrow.BufferReader(content), read_dictionary=numbered).read(use_threads=False)
+    about = parquet.read_metadata(pyarrow.BufferReader(content))
+    schema = about.schema.to_arrow_schema()
+    # Of many rows one Python object for all cells with the same text: one for each would take longer than all else.
+    texts = [field.name for field in schema if pyarrow.types.is_string(field.type)] if about.num_rows > MANY else []
+    table = parquet.ParquetFile(pyarrow.BufferReader(content), read_dictionary=texts).read(use_threads=False)
     for name, values in only.items():
         table = table.filter(compute.is_in(table[name], pyarrow.array(values)))
-    return table.cast(schema).to_pandas(use_threads=False), schema.metadata or {}
+    frame = table.to_pandas(use_threads=False)
+    return frame.astype(dict.fromkeys(texts, "str")) if texts else frame, schema.metadata or {}
 
 
 def _is_sealed(content: bytes) -> bool:

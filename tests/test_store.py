@@ -1,0 +1,42 @@
+"""Tables between the stages: what keeps a contract and what breaks it, and reading some of the rows."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from did.errors import DidError
+from did.store import seals, tables
+
+ROWS = pd.DataFrame({
+    "indicator": "visits", "specification": ["a", "a", "b"], "sample": "full", "period": ["2017", "2018", "2018"],
+    "group": ["treated", "treated", "control"], "observed_mean": [1, 2, None], "linear_trend": [1.5, None, 2.0],
+    "n_units": [3.0, 4.0, 5.0], "is_synthetic": [1, 0, 1]})
+
+
+def test_a_table_that_keeps_its_contract_is_typed_as_pandera_would(monkeypatch):
+    schema = tables.SCHEMAS["trends"]
+    expected = schema.validate(ROWS)
+    monkeypatch.setattr(type(schema), "validate", None)   # which takes longer, and is asked only what is wrong
+    pd.testing.assert_frame_equal(tables.check("trends", ROWS.set_axis([5, 6, 7])), expected)
+
+
+@pytest.mark.parametrize(("column", "values", "said"), [
+    ("group", ["treated", "treated", "both"], "column 'group' of the trends table fails .*isin.*found 'both'"),
+    ("period", ["2017", None, "2018"], "column 'period' of the trends table fails not_nullable"),
+    ("period", ["2017", "2017", "2018"], "key .* must be unique; found .*'2017', 'treated'.* more than once"),
+])
+def test_what_breaks_the_contract_is_named(column, values, said):
+    with pytest.raises(DidError, match=f"somewhere: {said}"):
+        tables.check("trends", ROWS.assign(**{column: values}), "somewhere")
+
+
+@pytest.mark.parametrize("many", [0, 10_000])
+def test_some_rows_of_a_table_are_those_that_a_selection_keeps(tmp_path, monkeypatch, many):
+    monkeypatch.setattr(seals, "MANY", many)
+    tables.write("trends", ROWS, tmp_path / "trends.parquet")
+    whole = tables.read("trends", tmp_path / "trends.parquet")
+    pd.testing.assert_frame_equal(whole, tables.check("trends", ROWS))
+    some = tables.read("trends", tmp_path / "trends.parquet", specification=["b", "c"], group=["control"])
+    pd.testing.assert_frame_equal(some, whole.iloc[2:].reset_index(drop=True))
+    assert tables.read("trends", tmp_path / "trends.parquet", specification=["c"]).empty
