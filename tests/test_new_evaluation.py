@@ -144,8 +144,7 @@ def test_pages_figures_and_manifest_are_there_and_hold(project, name):
     assert pages == {"summary.md"}
     assert (project / f"data/{name}/processed/published.html").read_text() == "", "nothing was published"
     figures = {path.stem for path in (results / "figures").glob("*.svg")}
-    assert {"coefficients_visits_did", "trends_visits", "event_study_visits", "estimators_visits",
-            "specification_visits", "timing_visits"} <= figures
+    assert {"coefficients_visits_did", "trends_visits", "event_study_visits", "specification_visits"} <= figures
     assert {path.suffix for path in (results / "figures").iterdir()} == {".svg"}
     numbers = read_csv(results / "tables/figures.csv", low_memory=False)
     # Nothing is judged on the first screen of this evaluation's own: no numbers.

@@ -19,7 +19,7 @@ from did.report.content.table import Column, Table
 from did.report.pages import workbook_sheets
 from did.report.writers import workbook
 from did.report.writers.banner import SYNTHETIC
-from made_tables import FACTS, FRONT, UNITS, tables
+from made_tables import FRONT, UNITS, tables
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 SOURCE = Source(id="counts", title="Counts", publisher="A publisher", landing_page="https://example.org/",
@@ -31,9 +31,9 @@ NAMES = ["Cover", "Contents", "Notes", "Headline", "Effects", "Reproduction", "S
 
 
 def made(synthetic: bool = True, manifests: dict = MANIFESTS) -> bytes:
-    sheets = workbook_sheets.sheets(pages=[FACTS], front=FRONT, units=UNITS, sources={"counts": SOURCE},
+    sheets = workbook_sheets.sheets(front=FRONT, units=UNITS, sources={"counts": SOURCE},
                                     manifests=manifests, **tables(synthetic))
-    cover = workbook_sheets.cover(front=FRONT, pages=[FACTS], sources={"counts": SOURCE}, version="0",
+    cover = workbook_sheets.cover(front=FRONT, sources={"counts": SOURCE}, version="0",
                                   is_synthetic=synthetic)
     return workbook.made(cover, sheets)
 
@@ -217,12 +217,12 @@ def test_text_is_large_enough_to_read_and_nothing_is_hidden(content):
 
 def test_without_anything_published_there_is_no_sheet_of_it():
     frames = tables(True) | {"reproduction": tables(True)["reproduction"].iloc[:0]}
-    sheets = workbook_sheets.sheets(pages=[FACTS], front=FRONT, units=UNITS, sources={"counts": SOURCE},
+    sheets = workbook_sheets.sheets(front=FRONT, units=UNITS, sources={"counts": SOURCE},
                                     manifests=MANIFESTS, **frames)
     assert [sheet.name for sheet in sheets] == [name for name in NAMES[3:] if name != "Reproduction"]
 
 
 def test_the_cover_names_the_contact():
-    cover = workbook_sheets.cover(front=replace(FRONT, contact="A. Person, a@example.org"), pages=[FACTS],
+    cover = workbook_sheets.cover(front=replace(FRONT, contact="A. Person, a@example.org"),
                                   sources={"counts": SOURCE}, version="0", is_synthetic=False)
     assert cover.sections["Contact"][0] == "A. Person, a@example.org"

@@ -111,13 +111,12 @@ class Outcome:
     def published(self, frame: Frame) -> tuple[Published | None, Frame]:
         """What was printed for the outcome by its published estimator, first treatment and sample, and the frame, which
         says if there is nothing of what others have."""
+        cell = {name: self.cell[name] for name in ("treatment", "sample")}
         claims = load_claims(self.evaluation.published)
-        claims = claims.assign(published_value=pd.to_numeric(claims["value"], errors="coerce"))
-        claim = only(claims.loc[claims["published_value"].notna()], indicator=self.indicator.id,
-                     estimator=self.indicator.published_estimator, treatment=self.cell["treatment"],
-                     sample=self.cell["sample"], estimand="overall")
+        claim = only(claims.loc[pd.to_numeric(claims["value"], errors="coerce").notna()], **cell, estimand="overall",
+                     indicator=self.indicator.id, estimator=self.indicator.published_estimator)
         if claim is not None:
-            return Published(float(claim["published_value"]), estimator_name(claim["estimator"])), frame
+            return Published(float(claim["value"]), estimator_name(claim["estimator"])), frame
         return None, frame.saying(NOT_PRINTED) if self.evaluation.publication.coefficients else frame
 
 

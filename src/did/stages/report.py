@@ -27,7 +27,6 @@ from did.report.content.facts import only
 from did.report.figures.forest import evidence_figure
 from did.report.figures.style import Frame
 from did.report.pages.report import Report, report_html
-from did.report.writers.figure_files import gather
 from did.report.writers.markdown import markdown_of
 from did.stages.trace import traces
 from did.store import seals, tables
@@ -55,7 +54,12 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
                 for family, facts in zip(result_files.families(evaluation, without), front.families, strict=True)}
     answer = run_answer(evaluation, paths, without)
     _draw(answer, evaluation, paths)
-    gather([result_files.ANSWER, *result_files.every_figure(evaluation, without)], paths)
+    # The numbers of all figures, text for text; a column that a figure has not is empty.
+    numbers = pd.concat([pd.read_csv(paths.drawn / f"{name}.csv", dtype=str, na_filter=False).assign(figure=name)
+                         for name in [result_files.ANSWER, *result_files.every_figure(evaluation, without)]])
+    numbers.insert(0, "figure", numbers.pop("figure"))
+    write_text(paths.results / result_files.table_file(result_files.NUMBERS),
+               numbers.to_csv(index=False, lineterminator="\n"))
     synthetic = any(bool(frame["is_synthetic"].any()) for frame in frames.values())
     write_text(paths.results / result_files.FRONT, markdown_of(
         "summary.md.j2", front=front, first=answer.texts, synthetic=synthetic, purposes=result_files.PURPOSES))

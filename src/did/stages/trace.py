@@ -54,6 +54,7 @@ class Files:
     paths: Paths
     is_hashed: bool = True
     _read: dict[str, pd.DataFrame] = field(default_factory=dict)
+    _manifests: dict[str, Mapping[str, Mapping]] = field(default_factory=dict)
 
     def observations(self, source: str) -> pd.DataFrame:
         """The source's observations."""
@@ -63,7 +64,9 @@ class Files:
 
     def manifest(self, source: str) -> Mapping[str, Mapping]:
         """The source's files by name, as they were recorded when fetched."""
-        return read_sealed(self.paths.raw(source) / "manifest.json")["files"]
+        if source not in self._manifests:
+            self._manifests[source] = read_sealed(self.paths.raw(source) / "manifest.json")["files"]
+        return self._manifests[source]
 
 
 def run(asked: Asked, *, evaluation: Evaluation, paths: Paths) -> str:
@@ -161,8 +164,7 @@ def _of_specification(name: str, specification: Specification) -> Iterator[str]:
 def _of_cell(asked: Asked, panel: pd.DataFrame, specification: Specification, indicator: Indicator,
              files: Files) -> Iterator[str]:
     """One cell of the panel, and the observations that it is made of."""
-    treated = panel.loc[panel["cohort"].notna()].sort_values(["unit", "period"])
-    unit = asked.unit or str(treated["unit"].iloc[0])
+    unit = asked.unit or str(panel.loc[panel["cohort"].notna(), "unit"].min())
     own = panel.loc[panel["unit"].eq(unit)]
     if own.empty:
         raise DidError(f"trace {asked.target}: --unit: expected a unit of {files.paths.panel(indicator.id)}; found "

@@ -26,11 +26,11 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     indicators = members(evaluation, without)
     frames = result_tables(evaluation, paths, without)
     front = replace(front_facts(evaluation, without=without, paths=paths), contact=evaluation.contact)
-    pages, sources = list(front.families), sources_of(indicators.values(), evaluation)
+    sources = sources_of(indicators.values(), evaluation)
     sheets = workbook_sheets.sheets(
-        pages=pages, front=front, units={name: effect_unit(each, evaluation) for name, each in indicators.items()},
-        sources=sources, manifests=raw_manifests(sources, paths), **frames)
-    cover = workbook_sheets.cover(front=front, pages=pages, sources=sources, version=metadata.version("ics-did"),
+        front=front, units={name: effect_unit(each, evaluation) for name, each in indicators.items()}, sources=sources,
+        manifests=raw_manifests(sources, paths), **frames)
+    cover = workbook_sheets.cover(front=front, sources=sources, version=metadata.version("ics-did"),
                                   is_synthetic=bool(frames["estimates"]["is_synthetic"].any()))
     answer = run_answer(evaluation, paths, without)
     cover = replace(cover, sections={"The answer": answer.texts, **cover.sections})

@@ -34,7 +34,7 @@ PRELOAD = ["did.cli.commands", "did.stages.fetch", "did.stages.observe", "did.pr
            "did.stages.judge", "did.stages.calibrate", "did.stages.adjust", "did.stages.reproduce",
            "did.stages.draw", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg",
            "PIL.JpegImagePlugin", "did.stages.family", "did.stages.tabulate", "did.stages.workbook", "xlsxwriter",
-           "did.stages.report", "did.stages.manifest"]
+           "did.stages.report", "did.report.pages.ready", "did.stages.manifest"]
 
 
 def hand_over(arguments: list[str]) -> int | None:

@@ -91,7 +91,7 @@ def files_table(sources: Mapping[str, Source], manifests: Mapping[str, dict]) ->
                Column("page", "Publisher's page", in_text=False),
                Column("sha256", "Checksum", explained="checksum", empty="[x]")]
     rows = pd.DataFrame(lines, columns=[column.names[0] for column in columns])
-    return Table("files", "Files of the sources", columns, rows, about="One row per file as used.",
+    return Table("source-files", "Files of the sources", columns, rows, about="One row per file as used.",
                  file="manifest.json")
 
 

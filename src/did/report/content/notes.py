@@ -53,6 +53,9 @@ VARIANTS = {
 }
 # The variants that are found over all base periods: their event time is that of the base.
 BASES = frozenset({"base_smallest", "base_largest"})
+# Columns of the diagnostics that no words are made of.
+UNWORDED = ["specification", "sample", "value", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units",
+            "n_treated", "n_clusters", "n_treated_clusters", "is_synthetic"]
 # Diagnostics about an estimate, which their words name with its estimator.
 OF_AN_ESTIMATE = frozenset({
     "bias_reduced_cr2", "bias_reduced_cr3", "wild_bootstrap", "wild_bootstrap_webb", "jackknife", "randomisation",
@@ -114,9 +117,14 @@ def placebo_share(row: Mapping) -> str:
             f"{100 * row['value']:.3g}% give an estimate as large")
 
 
+def records(diagnostics: pd.DataFrame) -> list[dict]:
+    """Return the rows of the diagnostics table, with the columns that words are made of."""
+    return diagnostics.drop(columns=UNWORDED).astype(object).to_dict("records")
+
+
 def worded(diagnostics: pd.DataFrame) -> pd.DataFrame:
     """Return the diagnostics table with `item` as a column, and its caveats in the column reason."""
-    rows = diagnostics.to_dict("records")
+    rows = records(diagnostics)
     return diagnostics.assign(item=[item(row) for row in rows], reason=[said(row) for row in rows])
 
 
@@ -137,10 +145,12 @@ def annotated(estimates: pd.DataFrame, *, weighted: Collection[str]) -> pd.DataF
 
     ``weighted`` are the indicators whose outcome is such a rate.
     """
-    columns = estimates[["indicator", "note", "few_treated", "n_treated", "minimum_treated"]]
-    notes = [join_notes(row["note"], few_treated(row), WEIGHTED_RATE if row["indicator"] in weighted else "")
-             for row in columns.to_dict("records")]
-    return estimates.assign(note=pd.Series(notes, index=estimates.index, dtype="str"))
+    with_more = estimates["few_treated"].astype(bool) | estimates["indicator"].isin(list(weighted))
+    columns = estimates.loc[with_more, ["indicator", "note", "few_treated", "n_treated", "minimum_treated"]]
+    notes = estimates["note"].astype(object)
+    notes[with_more] = [join_notes(row["note"], few_treated(row), WEIGHTED_RATE if row["indicator"] in weighted else "")
+                        for row in columns.to_dict("records")]
+    return estimates.assign(note=notes.astype("str"))
 
 
 def remarks(note: object) -> list[str]:

@@ -54,17 +54,15 @@ def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tup
     """
     names = one_outcome(facts, facts.effect_unit)
     estimates = tables["estimates"].loc[tables["estimates"]["cluster"].isin(list(facts.clusters))]
+    by_time = estimates.loc[estimates["specification"].isin([facts.specification, facts.staggered])
+                            if facts.frequency == "Y" else estimates["estimand"].str.startswith("event_bin")]
     found = [("The estimate", [
         headline_table(tables["headline"], names, tables["diagnostics"]), effects_table(estimates, names),
         counts_table(facts, tables)]),
-        ("Over time", [over_time_table(estimates, names, ["event_bin"]),
+        ("Over time", [over_time_table(by_time, names, ["event_time" if facts.frequency == "Y" else "event_bin"]),
                        replace(over_time_table(estimates, names, ["cohort"]), caption="Effects by when treated"),
-                       calendar_table(estimates, names)])]
-    if facts.frequency == "Y":
-        found[-1][1][0] = over_time_table(estimates.loc[estimates["specification"].isin(
-            [facts.specification, facts.staggered])], names, ["event_time"])
-    found += [*diagnostics_by_topic(tables["diagnostics"], names),
-              ("Whom synthetic difference-in-differences compares with", [weights_table(tables["weights"])])]
+                       calendar_table(estimates, names)]), *diagnostics_by_topic(tables["diagnostics"], names),
+        ("Whom synthetic difference-in-differences compares with", [weights_table(tables["weights"])])]
     made = [(heading, [_own(table, f"{heading}-{place}", facts) for place, table in enumerate(each) if table])
             for heading, each in found]
     return [(heading, each) for heading, each in made if each]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from did.report.content.facts import PERIODS, Facts
 from did.report.content.names import Names
-from did.report.content.notes import item, said
+from did.report.content.notes import item, records, said
 from did.report.content.table import NOT_AVAILABLE, Column, Table, interval_of, row_decimals, side_by_side
 from did.words import number, period_name
 
@@ -26,9 +26,6 @@ ESTIMATE = Column("estimate", "Estimate", "signed", "unit of the row", "estimate
 NOTE = Column("note", "Remarks")
 HOW = [Column("method", "Method", explained="method", empty="[x]"),
        Column("coverage", "Measured coverage", "share", "share, 0 to 1", "coverage", empty="[x]")]
-# Columns of the diagnostics that no words are made of.
-UNWORDED = ["specification", "sample", "value", "std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units",
-            "n_treated", "n_clusters", "n_treated_clusters", "is_synthetic"]
 OBSERVATIONS = Column("n_obs", "Observations", "count", "number", "observations")
 # Estimates that a table of overall effects has, and what each is an average over.
 OVER = {"overall": "", "overall_cohort": ", average over cohorts", "overall_calendar": ", average over periods",
@@ -172,14 +169,13 @@ def calendar_table(estimates: pd.DataFrame, names: Names) -> Table:
 
 def diagnostics_table(diagnostics: pd.DataFrame, names: Names) -> Table:
     """Return a row per diagnostic, those that were skipped with the reason."""
-    rows = diagnostics
-    records = rows.drop(columns=UNWORDED).to_dict("records")
-    words = [name.replace("_", " ") for name in rows["diagnostic"]]
-    shown = names.named(rows).assign(
-        of=[item(row, treatment=False, clusters=names.clusters) for row in records],
-        diagnostic=[f"{each[:1].upper()}{each[1:]}" for each in words], test=[_test(row) for row in records],
-        reason=[said(row) for row in records])
-    skipped = rows["status"].eq("skipped")
+    rows = records(diagnostics)
+    shown = names.named(diagnostics).assign(
+        of=[item(row, treatment=False, clusters=names.clusters) for row in rows],
+        diagnostic=diagnostics["diagnostic"].str.replace("_", " ").str.replace(
+            "^.", lambda first: first[0].upper(), regex=True),
+        test=[_test(row) for row in rows], reason=[said(row) for row in rows])
+    skipped = diagnostics["status"].eq("skipped")
     measured = ["value", "std_error", "ci_low", "ci_high", "statistic", "df", "df_denominator", "p_value"]
     columns = [*OUTCOME, Column("diagnostic", "Diagnostic", explained="diagnostic"), Column("of", "Of"),
                Column("treatment", "Treatment"), Column("sample", "Sample", explained="sample"), SPECIFICATION,
@@ -197,7 +193,7 @@ def diagnostics_table(diagnostics: pd.DataFrame, names: Names) -> Table:
         own = shown[name].astype(object)
         shown[name] = own.mask(own.isna() & skipped, NOT_AVAILABLE)
     return Table("diagnostics", "Diagnostics, those that were skipped included", columns, shown,
-                 row_decimals(rows, value="value"), about="One row per diagnostic and item.",
+                 row_decimals(diagnostics, value="value"), about="One row per diagnostic and item.",
                  file="tables/diagnostics.csv")
 
 

@@ -145,11 +145,6 @@ class Table:
         return replace(self, rows=self.rows.assign(**{name: texts.map(lambda text: marks.get(text, ""))}),
                        notes=[*self.notes, *(f"{mark} {text}" for text, mark in marks.items())])
 
-    def only(self, headings: Iterable[str], **changes: object) -> Table:
-        """Return the table with these columns alone, and with other parts changed."""
-        kept = set(headings)
-        return replace(self, columns=[column for column in self.columns if column.heading in kept], **changes)
-
 
 def _float(value: object) -> float:
     return float("nan") if value is None else float(value)   # type: ignore[arg-type]
@@ -160,12 +155,12 @@ def _bare(p: float) -> str:
     return p_value(p).removeprefix("p = ").removeprefix("p ")
 
 
-def interval_of(suffix: str, words: str, *, in_text: bool = True) -> Column:
+def interval_of(suffix: str, words: str) -> Column:
     """Return the column of the 95% interval whose fields end in ``suffix``, with its p-value; ``words``: by what."""
     words = f" {words}" if words else ""
     return Column((f"ci_low{suffix}", f"ci_high{suffix}", f"p_value{suffix}"), f"95% interval{words} (p)", "interval",
-                  "unit of the row", sheet=(f"95% interval{words}, lower end", f"95% interval{words}, upper end",
-                                            f"p-value{words}"), in_text=in_text, empty="[x]")
+                  "unit of the row", empty="[x]",
+                  sheet=(f"95% interval{words}, lower end", f"95% interval{words}, upper end", f"p-value{words}"))
 
 
 def text_table(name: str, caption: str, lines: Sequence[Mapping[str, object]], *, right: Iterable[str] = (),

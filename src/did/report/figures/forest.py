@@ -61,11 +61,9 @@ def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int | Sequence[in
 
     The numbers are the rows. Returns the paths written.
     """
-    units = rows["unit"] if "unit" in rows else [frame.axis_unit] * len(rows)
     places = np.broadcast_to(decimals, len(rows))
-    shown = rows.assign(
-        unit=units, group=rows.get("group", ""),
-        digits=[_digits(row, int(place)) for row, place in zip(rows.itertuples(), places, strict=True)])
+    shown = rows.assign(unit=rows.get("unit", frame.axis_unit), group=rows.get("group", ""), digits=[
+        _digits(row, int(place)) for row, place in zip(rows.itertuples(), places, strict=True)])
     left, right = (min(share * frame.width, max(style.text_width(text, bold=True) for text in shown[texts])
                        + style.EDGE + APART) for share, texts in ((NAMES, "words"), (1, "digits")))
     shown["names"] = [style.wrap(words, left - style.EDGE - APART / 2, bold=kind == OURS)
@@ -73,24 +71,21 @@ def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int | Sequence[in
     panes = [(part, *_layout(part, len(rows)), style.wrap(unit, frame.width - 2 * style.EDGE) if unit else [])
              for unit, part in shown.groupby("unit", sort=False)]
     entries = key.key_rows(_key(rows), frame.width)
-    room = 0.1 + sum(deep + _foot(label) for *_, deep, label in panes)
+    # Under an axis are its numbers and its label.
+    feet = [0.4 + len(label) * style.line_height() for *_, label in panes]
+    room = 0.1 + sum(deep for *_, deep, _ in panes) + sum(feet)
     figure, bottom = style.page(room + len(entries) * key.ROW, frame, footnote=footnote)
     key.draw_key(figure, entries, bottom + room)
     top = bottom + room - 0.1
-    for part, heights, heads, deep, label in panes:
+    for (part, heights, heads, deep, label), foot in zip(panes, feet, strict=True):
         axes = style.add_axes(figure, left, top - deep, frame.width - left - right, deep)
         _pane(axes, part.assign(at=heights), heads, left, right, deep)
         axes.set_xlabel("\n".join(label), fontproperties=style.font(), x=0.5)
-        top -= deep + _foot(label)
+        top -= deep + foot
     said = [f"{row.group}{': ' if row.group else ''}{row.words}: {row.digits}." for row in shown.itertuples()]
     return style.save(figure, frame, " ".join([about, f"{frame.title}. {frame.subtitle}",
                                                f"In {frame.unit}." if frame.unit else "", *said]),
                       rows.drop(columns="is_synthetic", errors="ignore"))
-
-
-def _foot(label: Sequence[str]) -> float:
-    """Inches under an axis, for its numbers and its label."""
-    return 0.4 + len(label) * style.line_height()
 
 
 def _pane(axes: Axes, rows: pd.DataFrame, heads: dict[str, float], left: float, right: float, deep: float) -> None:
@@ -128,17 +123,13 @@ def _layout(rows: pd.DataFrame, n: int) -> tuple[list[float], dict[str, float], 
 
 def _key(rows: pd.DataFrame) -> list[key.Entry]:
     """What the marks that are there mean."""
-    found: list[key.Entry] = []
-    if rows["kind"].eq(PRINTED).any():
-        found.append(([{"marker": "D", "color": style.PALETTE[2], "linestyle": "none"}], DIAMOND))
     marks = rows.loc[~rows["kind"].isin([PRINTED, RANGE])]
     out = leaves_out_zero(marks)
-    for is_there, fill, words in ((out.any(), OTHER, OUT), ((~out).any(), "white", IN)):
-        if is_there:
-            found.append(([MARK | {"color": OTHER, "markerfacecolor": fill}], words))
-    if rows["kind"].eq(RANGE).any():
-        found.append(([{"color": OTHER, "linewidth": 5}], BAR))
-    return found
+    entries = ((rows["kind"].eq(PRINTED), {"marker": "D", "color": style.PALETTE[2], "linestyle": "none"}, DIAMOND),
+               (out, MARK | {"color": OTHER, "markerfacecolor": OTHER}, OUT),
+               (~out, MARK | {"color": OTHER, "markerfacecolor": "white"}, IN),
+               (rows["kind"].eq(RANGE), {"color": OTHER, "linewidth": 5}, BAR))
+    return [([look], words) for here, look, words in entries if here.any()]
 
 
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:

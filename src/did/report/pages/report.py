@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -115,8 +115,9 @@ def _family(report: Report, family: str) -> dict:
     figures = result_files.family_figures(evaluation, family)
     return {
         "id": family, "facts": facts, "said": headline_sentences(facts, tables),
-        "headline": headline.only(HEADLINE, name=f"headline-{family}", notes=(),
-                                  caption=f"{facts.outcomes[facts.total]}: the headline estimates"),
+        "headline": replace(headline, name=f"headline-{family}", notes=(),
+                            columns=[column for column in headline.columns if column.heading in HEADLINE],
+                            caption=f"{facts.outcomes[facts.total]}: the headline estimates"),
         "layout": layout_table(ours, reported(own["reproduction"], facts), facts),
         "evidence": picture(report.paths, f"evidence_{facts.total}",
                             caption=f"{facts.outcomes[facts.total]}: the evidence at a glance"),

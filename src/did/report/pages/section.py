@@ -66,7 +66,8 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
                 *outcome_tables(facts, {**tables, "reproduction": claims})][0 if len(claims) else 1:],
         panel=panel_sentence(tables["estimates"], facts),
         first=[] if timing else [first], pictures=more,
-        data=[*([replace(timing, name=f"timing-{name}")] if timing else []),
+        data=[*([replace(timing, name=f"timing-{name}",
+                         caption=f"{facts.outcomes[name]}: who is treated when")] if timing else []),
               area_audit_table(tables["area_audit"], facts)],
         comes_from=f"The figures come from {files}. In the tables its rows have the indicator {name}; the command did "
                    f"trace {name} goes from a number down to a cell of a file.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from did.project.registry import Source
 from did.report.content.background import files_table
 from did.report.content.describe import source_lines
-from did.report.content.facts import Facts, Front
+from did.report.content.facts import Front
 from did.report.content.names import Names
 from did.report.content.published import NUMBERS, claims_table
 from did.report.content.result_tables import (
@@ -66,20 +66,18 @@ STAGGERED = ("Each wave is treated from its own date. Where effects differ betwe
              "fixed effects weight them in ways that need not be an average; the other estimators do not.")
 
 
-def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, reproduction: pd.DataFrame,
-           units: Mapping[str, str], sources: Mapping[str, Source], manifests: Mapping[str, dict],
-           **others: pd.DataFrame) -> list[Table]:
+def sheets(*, front: Front, estimates: pd.DataFrame, reproduction: pd.DataFrame, units: Mapping[str, str],
+           sources: Mapping[str, Source], manifests: Mapping[str, dict], **others: pd.DataFrame) -> list[Table]:
     """Return the workbook's tables from those of the stages (docs/tables.md): ``others`` are headline, calibration,
     diagnostics, area_audit and adjusted_p_values.
 
-    ``pages`` are the families' facts; ``units`` maps an indicator to the unit of its effects; ``manifests`` are those
-    of the sources' files. The reported specification alone, and for waves from their own dates the first such
-    specification. Clusterings stand side by side. A table without a row, as of what was published where nothing was,
-    has no sheet.
+    ``units`` maps an indicator to the unit of its effects; ``manifests`` are those of the sources' files. The reported
+    specification alone, and for waves from their own dates the first such specification. Clusterings stand side by
+    side. A table without a row, as of what was published where nothing was, has no sheet.
     """
-    names = Names(pages, units)
-    synthetic, staggered = bool(estimates["is_synthetic"].any()), pages[0].staggered
-    area_audit, first = others["area_audit"], next(iter(pages[0].treatments))
+    names = Names(front.families, units)
+    synthetic, staggered = bool(estimates["is_synthetic"].any()), front.families[0].staggered
+    area_audit, first = others["area_audit"], next(iter(front.treatments))
     default = estimates.loc[estimates["specification"].eq(front.specification)]
     by_date = estimates.loc[estimates["specification"].eq(staggered)]
     shown = pd.concat([default, by_date]) if staggered != front.specification else default
@@ -87,7 +85,7 @@ def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, rep
     made = {
         "Headline": headline_table(others["headline"], names),
         "Effects": effects_table(default.loc[default["estimand"].eq("overall")
-                                             & default["treatment"].isin(list(pages[0].treatments))], names),
+                                             & default["treatment"].isin(list(front.treatments))], names),
         "Reproduction": claims_table(rows, front) if len(rows) else None,
         "Staggered": replace(effects_table(by_date, names), about=STAGGERED,
                              caption="Effects with each wave treated from its own date"),
@@ -101,17 +99,16 @@ def sheets(*, pages: Sequence[Facts], front: Front, estimates: pd.DataFrame, rep
     return [replace(table, name=name, is_synthetic=synthetic) for name, table in made.items() if table]
 
 
-def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source], version: str,
-          is_synthetic: bool) -> Cover:
+def cover(*, front: Front, sources: Mapping[str, Source], version: str, is_synthetic: bool) -> Cover:
     """Return the cover: what the workbook is, the dates of its data, whose they are, and what the notes say."""
-    periods = [f"{facts.title}: {period_name(facts.first)} to {period_name(facts.last)}; treated from "
-               f"{period_name(facts.onset)}." for facts in pages]
     lost = [f"{title}: {outcomes}. {why}" for title, outcomes, why in front.unavailable]
     sections = {
         "What this is": [front.question, "Estimates by difference-in-differences and related methods for "
                          f"{front.place}, treated from {period_name(front.onset)}, with their diagnostics"
                          f"{', alongside what was published' if front.n_published else ''}."],
-        "Dates of the data": periods,
+        "Dates of the data": [
+            f"{facts.title}: {period_name(facts.first)} to {period_name(facts.last)}; treated from "
+            f"{period_name(facts.onset)}." for facts in front.families],
         "Sources": source_lines(sources.values()),
         "Published evaluation": [front.citation or "None is named."],
         **({"Not available in this run": lost} if lost else {}),
@@ -120,14 +117,13 @@ def cover(*, front: Front, pages: Sequence[Facts], sources: Mapping[str, Source]
             "numbers of notes; the sheet Notes explains them and the shorthand. Panes are frozen: header rows and the "
             "first column stay in view.",
             "Numbers are shown with two digits of their standard error and hold all digits. No intermediate result was "
-            "rounded before "
-            "it was computed with.",
+            "rounded before it was computed with.",
             "The same tables with more specifications are in the CSV files alongside this workbook, described in "
             "data_dictionary.csv. A table that would have no row here has no sheet."],
         "Contact": [front.contact or "Ask whoever published this workbook; the evaluation file names no contact.",
                     f"Made with ics-did {version}."],
     }
-    facts = pages[0]
+    facts = front.families[0]
     left = "the published evaluation leaves open" if front.n_published else "can be done in more than one way"
     fill = {"open": left, "units": facts.units, "Units": facts.units.capitalize(), "dose": facts.dose}
     return Cover(title=front.title, sections=sections, banner=SYNTHETIC if is_synthetic else "", author="ics-did",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -79,15 +80,19 @@ class Workbench:
         """The names of the dimensions."""
         return [each.name for each in self.dimensions]
 
+    @cached_property
+    def _usual(self) -> dict[tuple[str, ...], tuple[float, float]]:
+        """The usual width of an interval and size of an estimate, by the values of ``together``."""
+        rows = self.choices.assign(width=(self.choices["ci_high"] - self.choices["ci_low"]).replace(np.inf, np.nan),
+                                   size=self.choices["estimate"].abs())
+        return {key: (part["width"].median(), part["size"].median())
+                for key, part in rows.groupby(list(self.together))}
+
     def decimals(self, key: tuple[str, ...]) -> int:
         """As many decimals as a tenth of the usual margin of error needs of the estimates with these values of
         ``together``, one at least."""
-        own = self.choices
-        for name, value in zip(self.together, key, strict=True):
-            own = own.loc[own[name].eq(value)]
-        half = float((own["ci_high"] - own["ci_low"]).replace(np.inf, np.nan).median()) / 2
-        if not half > 0:
-            half = float(own["estimate"].abs().median())
+        width, size = self._usual.get(key, (np.nan, np.nan))
+        half = width / 2 if width > 0 else size
         return min(6, max(1, 1 - int(np.floor(np.log10(half))))) if half > 0 else 2
 
 

@@ -71,7 +71,7 @@ def _control(each: Dimension) -> str:
 def _tables(bench: Workbench) -> str:
     """Every choice, in a folded table for each outcome and treatment, a column for each way to its interval."""
     groups: dict[tuple, list[dict]] = {}
-    rows = bench.choices.assign(_chance=chance(bench.choices)).to_dict("records")
+    rows = bench.choices.assign(_chance=chance(bench.choices)).astype(object).to_dict("records")
     for row in rows:
         groups.setdefault(tuple(row[name] for name in bench.together), []).append(row)
     usual = {}

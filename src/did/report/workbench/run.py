@@ -22,7 +22,7 @@ from did.report.content.answer import MADE_UP
 from did.report.content.describe import effect_unit
 from did.report.content.facts import METHODS as CALLED
 from did.report.content.facts import levels, samples_of, treatments_of
-from did.report.content.notes import change
+from did.report.content.notes import change, records
 from did.report.workbench.model import (
     INFERENCE,
     LEADING,
@@ -107,13 +107,14 @@ def _of_outcome(name: str, indicator: Indicator, evaluation: Evaluation, frames:
         estimate=lambda frame: frame["value"])
     without = tests.loc[tests["diagnostic"].isin(LEFT_OUT)]
     methods = tests.loc[tests["diagnostic"].isin(list(OTHER_METHODS)) & tests["cluster"].eq(level)]
+    changes = records(without)
     found = [
         own["headline"].assign(inference=LEADING, left_out=NOTHING),
         *(_clustered(frame, level).assign(left_out=NOTHING) for frame in (own["specifications"], overall)),
         methods.assign(inference=methods["diagnostic"].map(OTHER_METHODS), left_out=NOTHING).assign(
             method=lambda frame: frame["inference"]),
-        _clustered(without, level).assign(called=[change(row) for row in without.to_dict("records")],
-                                          left_out=[_code(row) for row in without.to_dict("records")]),
+        _clustered(without, level).assign(called=[change(row) for row in changes], left_out=[
+            _code(row) for row in changes]),
     ]
     columns = [*CELL, "left_out", "called", INFERENCE, "cluster", *VALUES]
     return [frame.reindex(columns=columns).join(chosen, on="specification") for frame in found if len(frame)]
@@ -153,8 +154,8 @@ def _measured(choices: pd.DataFrame, evaluation: Evaluation, frames: Mapping[str
              for each in methods_by_rule(rows, settings) if each.n_draws}
     measured = [(row[-3], row[-2], row[-1]) if row[-4] == LEADING else
                 known.get(row[:6], (np.nan, None, None)) if row[6] == NOTHING else (np.nan, None, None)
-                for row in choices[[*CELL, "method", "left_out", INFERENCE, "coverage", "n_draws", "holds"]].itertuples(
-                    index=False, name=None)]
+                for row in choices[[*CELL, "method", "left_out", INFERENCE, "coverage", "n_draws", "holds"]].astype(
+                    object).itertuples(index=False, name=None)]
     coverage, n_draws, holds = zip(*measured, strict=True)
     by = levels(evaluation)
     words = [f"{METHOD_NAMES[method]}, {by[cluster]}" if method else "no method" for method, cluster in zip(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +81,13 @@ def _rounded(found: re.Match) -> str:
     return f"{value:.{1 if abs(value) >= 1 else 4}f}".rstrip("0").rstrip(".")
 
 
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Return the templates, which escape all text."""
+    return jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
+                              lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+
+
 def html_of(template: str, **values: object) -> str:
     """Return a page, or a part of one, of the templates folder as text ending in one line break; all text escaped."""
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
-                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    return environment.get_template(template).render(**values).rstrip("\n") + "\n"
+    return environment().get_template(template).render(**values).rstrip("\n") + "\n"

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from did.report.content.facts import DAGGER
 from did.report.content.table import Table
 from did.words import MINUS
 
-TEX = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+TEX = str.maketrans({
+       "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "[": "{[}",
        "]": "{]}", "*": "{*}", '"': "''", MINUS: "$-$", DAGGER: r"\dag{}", "\N{EN DASH}": "--", "\N{EM DASH}": "---",
        "\N{LEFT SINGLE QUOTATION MARK}": "`", "\N{RIGHT SINGLE QUOTATION MARK}": "'",
-       "\N{LEFT DOUBLE QUOTATION MARK}": "``", "\N{RIGHT DOUBLE QUOTATION MARK}": "''", "\N{NO-BREAK SPACE}": "~"}
+       "\N{LEFT DOUBLE QUOTATION MARK}": "``", "\N{RIGHT DOUBLE QUOTATION MARK}": "''", "\N{NO-BREAK SPACE}": "~"})
 LONG = 14  # characters from which a column of text wraps
 
 
@@ -30,8 +30,7 @@ def document(tables: Sequence[Table], *, banner: str = "") -> str:
 
 def tex(text: object) -> str:
     """Return ``text`` as one cell of a LaTeX table or a piece of running text: special characters as themselves."""
-    words = " ".join(str(text).split())
-    return re.sub("|".join(map(re.escape, TEX)), lambda found: TEX[found[0]], words)
+    return " ".join(str(text).split()).translate(TEX)
 
 
 def _table(table: Table, banner: str) -> str:

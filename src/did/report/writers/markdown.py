@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import jinja2
 import pandas as pd
 
 from did.report.content.table import Table
+from did.report.writers.html import environment
 from did.words import markdown_cell, markdown_table
 
 
 def markdown_of(template: str, **values: object) -> str:
     """Return a page of the templates folder as text ending in one line break; the filter ``cell`` escapes."""
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("did.report", "templates"), trim_blocks=True,
-                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False,
-                                     keep_trailing_newline=True)
-    environment.filters["cell"] = lambda text: markdown_cell(str(text))
-    return environment.get_template(template).render(**values).rstrip("\n") + "\n"
+    plain = environment().overlay(autoescape=False)
+    plain.filters = plain.filters | {"cell": lambda text: markdown_cell(str(text))}
+    return plain.get_template(template).render(**values).rstrip("\n") + "\n"
 
 
 def table_text(table: Table) -> str:
