@@ -111,7 +111,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         panel, notes = load(path, dataclasses.replace(
             columns, covariates=tuple(dict.fromkeys([*columns.covariates, *exposure]))), frequency=frequency)
     if "neighbours" in given:
-        pairs = read_reference(given["neighbours"], ["unit", "neighbour"], [])
+        pairs = read_reference(given["neighbours"], ["unit", "neighbour"], [], "--neighbours")
         panel = with_neighbours(panel, zip(pairs["unit"], pairs["neighbour"], strict=True), given["neighbours"])
     levels = _shown_levels(panel, columns, asked)
     fits, unfitted, findings = [], [], []
