@@ -313,6 +313,7 @@ def test_a_comparison_says_who_is_left_out_and_why(panel):
     assert found["status"].to_dict() == {"did": "done", "callaway_santanna": "done", "event_study": "skipped"}
     assert found.loc["did", "estimate"] == did.did(panel).params["overall"]
     assert found.loc["event_study", "reason"] == "has no one effect"
+    assert list(did.compare(panel, "did").fits) == list(did.compare(panel, did.did(panel)).fits) == ["did"]
 
 
 # Names and help ---------------------------------------------------------------------------------------------------
@@ -390,7 +391,15 @@ FAULTS = {
         first_year=pd.Timestamp("2016-06-15")), {}, "such as 2012, or 0.*found '2016-06-15'"),
     "covariate": (lambda f: f, {"covariates": ["sise"]}, "covariates: expected one of the columns.*'size'"),
     "both": (lambda f: f, {"treatment": "size"}, "cohort: .*found both"),
-    "three ways": (lambda f: f, {"cluster": [("a", "b", "c")]}, "cluster: expected one column, or two"),
+    "no outcome named": (lambda f: f, {"outcome": None}, "outcome: expected the name of a column; found None"),
+    "weights in a list": (lambda f: f, {"weights": ["size"]}, "weights: expected the name of a column; found list"),
+    "number as cluster": (lambda f: f, {"cluster": 5}, "cluster: expected names of columns; found 5"),
+    "number as covariate": (lambda f: f, {"covariates": 5}, "covariates: expected names of columns; found 5"),
+    "text as neighbours": (lambda f: f, {"neighbours": "abc"}, r"neighbours: expected pairs of units.*found 'a'"),
+    "half a pair": (lambda f: f, {"neighbours": [("C01",)]}, r"neighbours: expected pairs.*found \('C01',\)"),
+    "lists in cells": (lambda f: f.assign(visits=[[1, 2]] * len(f)), {}, "position 0, column 'visits'.*found a list"),
+    "same cluster twice": (lambda f: f, {"cluster": [("network", "network")]}, "two different ones"),
+    "three ways": (lambda f: f, {"cluster": [("a", "b", "c")]}, "cluster: expected one column, or two different ones"),
 }
 
 
@@ -431,6 +440,18 @@ def test_wrong_options_are_told_in_one_line(panel, frame):
         (lambda: did.did(panel).conf_int(95), "confidence: expected a share between 0 and 1"),
         (lambda: did.did(panel).aggregate("event_time"), "aggregate: event_time: expected what did gives"),
         (lambda: did.did(panel).wald([3]), "wald: expected all, before, after, or labels"),
+        (lambda: did.did(panel).inference("wild_bootstrap", draws="x"), "draws: expected a whole number.*found 'x'"),
+        (lambda: did.did(panel).inference("wild_bootstrap", draws=9.5), "draws: expected a whole number.*found 9.5"),
+        (lambda: did.did(panel).inference("wild_bootstrap", seed=-1), "seed: expected a whole number.*found -1"),
+        (lambda: did.did(panel).conf_int("x"), "confidence: expected a share between 0 and 1.*found 'x'"),
+        (lambda: did.did(panel).plot(ax=5), "plot: ax: expected axes of matplotlib; found int"),
+        (lambda: did.did(panel).by(5), "by: expected a cluster level; found 5"),
+        (lambda: did.did(panel).by(("network", "network")), "by: expected one cluster level, or two different"),
+        (lambda: did.did(panel).wald(5), "wald: expected all, before, after, or labels; found 5"),
+        (lambda: did.event_study(panel).bounds(m_bars=5), "bounds: m_bars: expected numbers; found 5"),
+        (lambda: did.callaway_santanna(panel, aggregation=5), "aggregation: expected words; found 5"),
+        (lambda: did.evidence(frame), "evidence: expected a did.Panel; found DataFrame"),
+        (lambda: did.compare(panel, 5), "compare: estimators: expected names of estimators, or fits; found 5"),
         (lambda: did.compare(panel, ["dic"]), "compare: estimator.*did you mean 'did'"),
         (lambda: did.did(panel, covariates=["size"]), "covariates: expected one of those named in did.Panel"),
     ):

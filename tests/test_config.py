@@ -254,7 +254,8 @@ def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
     ("treatments: [binary, intensity]", "treatments: []", "key 'treatments': list should have at least 1 item"),
     ("clusters: [unit, system]", "clusters: [unit, unit]", "key 'clusters' names 'unit' twice"),
     ("headline: dtoc_total", "headline: dtoc_totl", "did you mean 'dtoc_total'?"),
-    ("published/ics.csv", "published/isc.csv", "isc.csv: expected a reference table"),
+    ("published/ics.csv", "published/isc.csv", 
+     "key 'published': expected a CSV table; found nothing at config/published/isc.csv; did you mean 'ics.csv'?"),
     ("without_waves: [2]", "without_systems: [QPO]", "wave_two_removed.without_systems': expected a system"),
     ("  treated_waves: [1]\n", "", "found no treated_waves"),
     ("  onset: 2017-06 ", "  table: x.csv\n  onset: 2017-06 ", "with table, expected units at most"),
@@ -311,9 +312,19 @@ VISITS = "config/elsewhere/indicators/visits.yaml"
     (WAVES, ",2014,", ",2014-13,", "column 'first_treated' of D01: expected a month (2017-06), quarter (2017Q2), year"),
     (WAVES, ",2014,1", ",2014,one", "column 'dose' of D01: expected a number of at least 0; found 'one'"),
     (WAVES, ",2014,1", ",2014,", "column 'dose' of D01: expected a number above 0, since it is treated"),
-    (WAVES, "first_treated", "start", "expected columns ['first_treated']; missing ['first_treated']"),
+    (WAVES, "first_treated", "start", "expected column 'first_treated'; found no column 'first_treated' among "),
     (WAVES, "unit,", "district,", "expected a column 'unit'; found district, name, system"),
-    (OWN, "table: waves.csv", "table: wave.csv", "wave.csv: expected a reference table; found no file"),
+    (OWN, "table: waves.csv", "table: wave.csv", "line 29: key 'waves.table': expected a CSV table; found nothing at "
+     "data/elsewhere/reference/wave.csv; did you mean 'waves.csv'?"),
+    (WAVES, "first_treated", "first_treatd", "did you mean 'first_treatd'?"),
+    (OWN, "reference: data/elsewhere/reference", "reference: nope", "key 'reference': expected a folder; found"),
+    (OWN, "config/elsewhere/published.csv", "config", "key 'published': expected a CSV table; found a folder"),
+    (OWN, "sources_folder: config/elsewhere/sources", "sources_folder: nope", "'sources_folder': expected a folder"),
+    (OWN, "indicators_folder: config/elsewhere/indicators", "indicators_folder: nope", "'indicators_folder': expected"),
+    (OWN, "data: live", "data: lve", "key 'data': expected one of demo, mirror:FOLDER, live; found 'lve'; did you mean "
+     "'live'?"),
+    (VISITS, "{source: visits, measures: [visits]}", "{source: visit, measures: [visits]}",
+     "key 'numerator.source': source 'visit' is not known: expected a file"),
     (OWN, "default: {cohorts: by_table}", "default: {}", "must be by_table in the default specification"),
     (OWN, "own_dates: {cohorts: own_dates}", "own_dates: {cohorts: by_wave}", "must be by_table or own_dates"),
     (OWN, "by_table, window: to_2019,", "by_table, window: to_2018,", "did you mean 'to_2019'?"),
@@ -341,6 +352,12 @@ def test_all_units_treated_leaves_nobody_to_compare_with(elsewhere):
     Path(WAVES).write_text(text.replace(",,\n", ",2020,1\n"), encoding="utf-8")
     with pytest.raises(DidError, match=r"expected units that are not treated by the last period of the visits window "
                                        r"default, 2010 to 2021, to compare with; found all 40 treated"):
+        load_evaluation(OWN)
+
+
+def test_an_empty_table_is_said_to_be_filled(elsewhere):
+    Path(WAVES).write_text("", encoding="utf-8")
+    with pytest.raises(DidError, match=r"waves.csv: expected a header and rows; found an empty file; write the"):
         load_evaluation(OWN)
 
 

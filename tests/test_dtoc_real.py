@@ -11,6 +11,7 @@ from did.estimators import Panel, estimate
 from did.inference.clustered import summarise
 from did.panels import build
 from did.project import registry
+from did.project.data_mode import parse_mode
 from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import Paths
 from did.report.content.evaluation_facts import family_facts
@@ -30,7 +31,7 @@ def observations(tmp_path_factory):
     found = {}
     for name in ("nhs_england_dtoc", "nhs_england_dtoc_2020", "ons_population"):
         source = registry.load_named(name, ROOT / "config/sources")
-        manifest = fetch.fetch(source, folder / name, mode=fetch.parse_mode(f"mirror:{MIRROR}"))
+        manifest = fetch.fetch(source, folder / name, mode=parse_mode(f"mirror:{MIRROR}"))
         files = [readers.RawFile(path=folder / name / file, name=file, period=entry["period"])
                  for file, entry in sorted(manifest["files"].items())]
         options = source.options | ({"reference": str(ROOT / "data/reference")}

@@ -761,6 +761,8 @@ FAULTS = {
     "reference in words": (lambda f: f, ["--reference", "first"], ["--reference", "found 'first'"]),
     "reference outside": (lambda f: f, ["--estimator", "event_study", "--reference", "-9"], ["reference", "-4 to 2"]),
     "two references": (lambda f: f, ["--estimator", "sun_abraham", "--reference", "-1,-2"], ["found [-1, -2]"]),
+    "a folder as output": (lambda f: f, ["--output", "."], ["--output: .: expected a file to write; found a folder"]),
+    "a folder as picture": (lambda f: f, ["--plot", ".."], ["--plot: ..: expected a file to write; found a folder"]),
     "output over input": (lambda f: f, ["--output", "panel.csv"], ["--output", "panel.csv"]),
 }
 

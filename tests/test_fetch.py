@@ -25,8 +25,9 @@ import yaml
 
 import misbehaving_server as server_does
 from did.errors import DidError
-from did.fetch import DataMode, fetch, obtainable, parse_mode
+from did.fetch import fetch, obtainable
 from did.fetch.supply import Limits, progress_bar
+from did.project.data_mode import DataMode, parse_mode
 from did.project.registry import RawFileEntry, Source, load_source
 from misbehaving_server import Server
 
@@ -134,7 +135,7 @@ def test_the_accepted_modes() -> None:
 
 @pytest.mark.parametrize("text", ["", "mirror", "mirror:", "live:x", "mirrors:x", "demo:", "/some/folder"])
 def test_another_mode_lists_the_accepted_ones(text: str) -> None:
-    with pytest.raises(DidError, match=r"data mode: expected one of demo, mirror:FOLDER, live; found"):
+    with pytest.raises(DidError, match=r"--data: expected one of demo, mirror:FOLDER, live; found"):
         parse_mode(text)
 
 
@@ -763,7 +764,8 @@ def test_a_fetch_that_is_killed_goes_on_where_it_stopped(
     registry = tmp_path / "example.yaml"
     registry.write_text(yaml.safe_dump(source.model_dump()), encoding="utf-8")
     program = (
-        "import sys; from did.fetch import DataMode, fetch; from did.project.registry import load_source; "
+        "import sys; from did.fetch import fetch; from did.project.data_mode import DataMode; "
+        "from did.project.registry import load_source; "
         "fetch(load_source(sys.argv[1]), sys.argv[2], mode=DataMode('live'))"
     )
     child = subprocess.Popen([sys.executable, "-c", program, str(registry), str(folder)])

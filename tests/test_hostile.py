@@ -23,12 +23,13 @@ import yaml
 import misbehaving_server as server_does
 from did import readers
 from did.errors import DidError
-from did.fetch import DataMode, fetch
+from did.fetch import fetch
 from did.fetch.contents import describe
 from did.fetch.guard import is_public
 from did.fetch.mirror import read_index
 from did.fetch.supply import Limits
 from did.project.claims import CLAIM_COLUMNS, load_claims
+from did.project.data_mode import DataMode
 from did.project.loading import load_evaluation
 from did.project.registry import RawFileEntry, Source, load_source
 from did.readers import RawFile, workbook

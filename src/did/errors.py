@@ -7,6 +7,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 _NUMBER = re.compile(r"[+-]?\d{1,300}(\.\d*)?", re.ASCII)
 
@@ -111,6 +112,16 @@ def suggest(found: object, allowed: Iterable[object]) -> str:
     """
     close = difflib.get_close_matches(str(found), [str(word) for word in allowed], n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def suggest_file(path: Path) -> str:
+    """As `suggest`, for a file that is not there: the closest of those with its ending in its folder. Endings are
+    alike, so that only what comes before counts."""
+    if not path.parent.is_dir():
+        return ""
+    stems = {other.stem: other.name for other in sorted(path.parent.iterdir()) if other.suffix == path.suffix}
+    close = difflib.get_close_matches(path.stem, stems, n=1, cutoff=0.6)
+    return f"; did you mean '{stems[close[0]]}'?" if close else ""
 
 
 def one_of(what: str, found: object, allowed: Iterable[object]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from did.api.arguments import several
 from did.api.errors import EstimationError, InferenceError, OptionError, raising
 from did.api.fit import Fit
 from did.api.fitting import fitted
@@ -96,11 +97,11 @@ class Comparison:
         return f"<did.Comparison of {', '.join([*self.fits, *self.skipped])}>"
 
 
-def compare(panel: Panel, estimators: Sequence[str | Fit] | None = None) -> Comparison:
+def compare(panel: Panel, estimators: str | Fit | Sequence[str | Fit] | None = None) -> Comparison:
     """Return the one effect of several estimators on a panel.
 
-    ``estimators`` are names of the registry, or fits with options of their own; by default all that have one effect and
-    need nothing that is not there. An estimator that cannot be fitted is listed with its reason.
+    ``estimators`` are names of the registry, or fits with options of their own, several in a list; by default all that
+    have one effect and need nothing that is not there. An estimator that cannot be fitted is listed with its reason.
 
     Raises did.OptionError for a name that is not registered, with the closest right one.
 
@@ -109,7 +110,10 @@ def compare(panel: Panel, estimators: Sequence[str | Fit] | None = None) -> Comp
     >>> did.compare(panel, ["did", "callaway_santanna", "imputation"]).to_frame()["estimate"].round(2).tolist()
     [2.86, 2.69, 2.94]
     """
-    return compared(panel, list(names_of(overall=True)) if estimators is None else list(estimators))
+    if estimators is None:
+        return compared(panel, list(names_of(overall=True)))
+    given = estimators if not isinstance(estimators, Fit) else [estimators]
+    return compared(panel, several(given, "compare: estimators", "names of estimators, or fits"))
 
 
 def compared(panel: Panel, chosen: Sequence[str | Fit], tell: Callable[[str], object] = str) -> Comparison:

@@ -19,7 +19,7 @@ from did.api.findings import Findings, bounds, diagnosed
 from did.api.fit import Fit
 from did.api.fitting import fitted
 from did.api.ladder import Ladder, climbed
-from did.api.panel import Panel
+from did.api.panel import Panel, a_panel
 from did.api.wald import Wald
 from did.diagnostics.detrended import detrended_rows, long_base_rows
 from did.errors import DidError, one_of
@@ -147,6 +147,7 @@ def evidence(panel: Panel, estimator: str | None = None, *, published: float | s
     >>> found.headline.estimator, sorted(found.findings)
     ('callaway_santanna', ['calibration', 'decompose', 'detrended', 'leave_one_out', 'own_dates', 'placebo_in_time'])
     """
+    a_panel(panel, "evidence")
     tell = tell or (lambda part: None)
     chosen = estimator or _leading(panel)
     with raising(OptionError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from did.api.errors import EstimationError, InferenceError, OptionError, raising
-from did.api.panel import Panel
+from did.api.panel import Panel, a_panel
 from did.errors import one_of
 from did.words import markdown_table
 
@@ -268,8 +268,7 @@ DIAGNOSTICS = {each.name: each for each in (
 def diagnosed(name: str, panel: Panel, **options: Any) -> Findings:
     """Return what a registered diagnostic finds of a panel. Raises did.OptionError for what is no panel, else what the
     diagnostic raises, as did.InferenceError."""
-    if not isinstance(panel, Panel):
-        raise OptionError(f"{name}: expected a did.Panel; found {type(panel).__name__}; make one: did.Panel(df, ...)")
+    a_panel(panel, name)
     found = DIAGNOSTICS[name]
     with raising(InferenceError):
         return Findings(f"{found.title}: {panel.outcome}", found.find(panel, **options), (), found.drawn,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from did.api.arguments import several
 from did.api.asked import AGGREGATIONS, Averages, Only, keywords_of, question_of, settings_of, tests_of
 from did.api.errors import EstimationError, InferenceError, OptionError, raising, spoken
 from did.api.judged import HEADLINE, Inference, Judged, judge
@@ -210,7 +211,7 @@ class Fit:
         effects of a kind at once, multiples of clustered errors. Nothing is computed before it is looked at.
 
         Raises did.OptionError for an unknown method (with the closest right word) or one that does not serve the
-        estimator, and a confidence that is not between 0 and 1.
+        estimator, a confidence that is not between 0 and 1, and draws or a seed that are no whole numbers.
 
         >>> import did
         >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year",
@@ -223,8 +224,8 @@ class Fit:
                             draws=draws, seed=seed, bands=bands)
 
     def _asking(self, **change: Any) -> Fit:
-        asked = dataclasses.replace(self.asked, **change)
         with raising(OptionError):
+            asked = dataclasses.replace(self.asked, **change)
             if asked.methods:
                 one_of("inference", asked.methods[0], [HEADLINE, *available(self.estimator), *(
                     name for name in METHODS if name not in available(self.estimator))])
@@ -236,8 +237,10 @@ class Fit:
 
         ``unit`` is always one. Raises did.OptionError for a level that the panel does not have.
         """
-        names = [level] if isinstance(level, str) else list(level)
-        names = ["unit" if name == self.panel.unit else name for name in names]
+        names = ["unit" if name == self.panel.unit else name for name in several(level, "by", "a cluster level")]
+        if len(names) not in (1, 2) or len(names) == 2 and names[0] == names[1]:
+            raise OptionError(f"by: expected one cluster level, or two different ones for clusters two ways; found "
+                              f"{level!r}; name those")
         with raising(OptionError):
             for name in names:
                 one_of("by: cluster level", name, self.panel.data.clusters)
@@ -319,7 +322,8 @@ class Fit:
         if self.level not in self.question.panel.clusters:
             raise InferenceError(f"bounds: cluster level {self.level}: expected one level; found two ways; take "
                                  "by(...) with one of them")
-        return bounds(self.question, [target] if isinstance(target, str) else list(target), m_bars, m_units)
+        return bounds(self.question, several(target, "bounds: target", "first or average"),
+                      several(m_bars, "bounds: m_bars", "numbers"), several(m_units, "bounds: m_units", "numbers"))
 
     def calibrate(self) -> Findings:
         """Return how often the intervals of every method hold a true zero on this panel, by placebo assignments of

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from did.api.arguments import several
 from did.api.errors import OptionError, raising
 from did.api.fit import Fit
-from did.api.panel import Panel
+from did.api.panel import Panel, a_panel
 from did.errors import one_of, suggest
 from did.estimators import entry
 from did.estimators.registry import COHORT_PERIOD
@@ -20,15 +21,13 @@ def fitted(name: str, panel: Panel, options: Mapping[str, Any]) -> Fit:
     word) or a value it cannot have; did.EstimationError for a panel that it cannot be fitted to.
     """
     known = entry(name)
-    if not isinstance(panel, Panel):
-        raise OptionError(f"{name}: expected a did.Panel; found {type(panel).__name__}; make one: did.Panel(df, "
-                          "outcome=..., unit=..., period=..., cohort=...)")
+    a_panel(panel, name)
     for option in options:
         if known.option(option) is None:
             names = [each.name for each in known.options]
             raise OptionError(f"{name}: {option}: expected one of {', '.join(names) or 'no options'}; found "
                               f"'{option}'{suggest(option, names)}")
-    taken = {option: _listed(known, option, value) for option, value in options.items() if value is not None}
+    taken = {option: _listed(known, option, value, name) for option, value in options.items() if value is not None}
     for option, value in taken.items():
         choices = next(each.choices for each in known.options if each.name == option)
         with raising(OptionError):
@@ -48,8 +47,8 @@ def fitted(name: str, panel: Panel, options: Mapping[str, Any]) -> Fit:
     return fit
 
 
-def _listed(known: Any, option: str, value: Any) -> Any:
-    """A single word where a list of text is taken, as a list."""
-    if isinstance(value, str) and known.option(option).type == list[str]:
-        return [value]
+def _listed(known: Any, option: str, value: Any, name: str) -> Any:
+    """What an option that takes a list of text was given, as a list; others as they are."""
+    if known.option(option).type == list[str]:
+        return list(several(value, f"{name}: {option}", "words"))
     return list(value) if isinstance(value, tuple) else value

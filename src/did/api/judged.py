@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from did.errors import DidError, one_of
@@ -41,6 +42,17 @@ class Inference:
     draws: int | None = None
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        for name, least in (("draws", 1), ("seed", 0)):
+            value: Any = getattr(self, name)
+            is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if value is not None and not (is_whole and value >= least):
+                raise DidError(f"--{name}: expected a whole number from {least} on; found {value!r}; write one")
+        share: Any = self.confidence
+        if not isinstance(share, int | float | np.floating) or not 0 < share < 1:
+            raise DidError(f"--confidence: expected a share between 0 and 1, such as 0.9; found {share!r}; name "
+                           "another")
+
     def check(self, estimators: Sequence[str]) -> Inference:
         """Return it if it can be used with ``estimators``; DidError, beginning with the option, if not."""
         for method in self.methods:
@@ -49,9 +61,6 @@ class Inference:
                 known = list(dict.fromkeys(word for name in estimators for word in available(name)))
                 raise DidError(f"--inference {method}: expected a method for {', '.join(estimators)}: "
                                f"{', '.join(known)}; found {method}; choose one of these")
-        if not 0 < self.confidence < 1:
-            raise DidError(f"--confidence: expected a share between 0 and 1, such as 0.9; found {self.confidence:g}; "
-                           "name another")
         if (self.draws is not None or self.seed is not None) and not (self.bands or self.methods or self.calibrate):
             word = "draws" if self.draws is not None else "seed"
             raise DidError(f"--{word}: expected --bands or --inference with it, which it is for; found none; add "

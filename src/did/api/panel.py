@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from did.api.arguments import names, several
 from did.api.errors import OptionError, PanelError, raising, spoken
 from did.errors import one_of
 from did.estimators import base
@@ -23,6 +24,7 @@ from did.readers.panel_file import FREQUENCIES, of_table
 from did.readers.panel_periods import dates_as_periods, period_labels, periods_of
 
 Names = str | Sequence[str] | None
+COLUMN_NAMES = "names of columns"
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -143,23 +145,24 @@ class Panel:
     @property
     def columns(self) -> Columns:
         """The names of the columns, those of two-way clusters each by itself."""
-        for word in ("outcome", "unit", "period"):
-            if not isinstance(getattr(self, word), Hashable):
-                raise OptionError(f"{word}: expected the name of a column; found {type(getattr(self, word)).__name__}; "
-                                  "name one")
+        for word in ("outcome", "unit", "period", "cohort", "treatment", "weights", "dose"):
+            given = getattr(self, word)
+            if not isinstance(given, Hashable) or (given is None and word in ("outcome", "unit", "period")):
+                found = "None" if given is None else type(given).__name__
+                raise OptionError(f"{word}: expected the name of a column; found {found}; name one")
         clusters = [column for level in self._levels for column in level]
         return Columns(self.outcome, self.unit, self.period, self.cohort, tuple(dict.fromkeys(clusters)), self.weights,
-                       _several(self.covariates, "covariates"), self.dose, self.treatment)
+                       names(self.covariates, "covariates", COLUMN_NAMES), self.dose, self.treatment)
 
     @property
     def _levels(self) -> list[tuple[str, ...]]:
         """The columns of each level, one or two."""
-        given = [] if self.cluster is None else [self.cluster] if isinstance(self.cluster, str) else list(self.cluster)
-        levels: list[tuple[str, ...]] = [(each,) if isinstance(each, str) else tuple(each) for each in given]
+        levels = [several(each, "cluster", COLUMN_NAMES) for each in several(self.cluster, "cluster", COLUMN_NAMES)]
         for level in levels:
-            if len(level) not in (1, 2):
-                raise OptionError(f"cluster: expected one column, or two for clusters two ways; found {level}; name "
-                                  "each level by itself")
+            if len(set(map(str, level))) != len(level) or len(level) not in (1, 2) or not all(
+                    isinstance(column, str) for column in level):
+                raise OptionError(f"cluster: expected one column, or two different ones for clusters two ways; found "
+                                  f"{level}; name each level by itself")
         return levels
 
     @property
@@ -191,16 +194,11 @@ class Panel:
                 f"{', '.join(self.levels)}")
 
 
-def _several(names: Names, what: str) -> tuple[str, ...]:
-    if names is None:
-        return ()
-    if isinstance(names, str):
-        return (names,)
-    try:
-        return tuple(dict.fromkeys(names))
-    except TypeError:
-        raise OptionError(f"{what}: expected names of columns; found {names!r}; name one, or several in a list"
-                          ) from None
+def a_panel(given: object, what: str) -> None:
+    """Raise did.OptionError, beginning with ``what``, unless it was ``given`` a panel."""
+    if not isinstance(given, Panel):
+        raise OptionError(f"{what}: expected a did.Panel; found {type(given).__name__}; make one: did.Panel(df, "
+                          "outcome=..., unit=..., period=..., cohort=...)")
 
 
 def _labels(table: Table, columns: Columns, frequency: str, frame: pd.DataFrame | None) -> dict[str, Any]:

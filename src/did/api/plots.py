@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from did.api.errors import InferenceError
+from did.api.errors import InferenceError, OptionError
 from did.errors import one_of
 from did.estimators import entry
 from did.estimators.base import REFERENCE
@@ -35,10 +35,15 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 def new_axes(ax: Axes | None) -> Axes:
-    """Return the axes given, or those of a new figure of pyplot, so that a notebook shows it."""
+    """Return the axes given, or those of a new figure of pyplot, so that a notebook shows it. Raises did.OptionError
+    for what is no axes."""
+    from matplotlib import pyplot
+
+    if ax is not None and not isinstance(ax, pyplot.Axes):
+        raise OptionError(f"plot: ax: expected axes of matplotlib; found {type(ax).__name__}; make them with "
+                          "pyplot.subplots(), or leave ax out")
     if ax is not None:
         return ax
-    from matplotlib import pyplot
 
     return pyplot.subplots(figsize=(8, 4.5), layout="constrained")[1]
 

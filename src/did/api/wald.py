@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from did.api.arguments import several
 from did.api.errors import InferenceError, OptionError
 from did.errors import listed, suggest
 from did.estimators.base import ESTIMATED
@@ -87,7 +88,7 @@ def wald(fit: Fit, which: str | Sequence[Any]) -> Wald:
         else:
             chosen &= ~fit.effects["estimand"].str.startswith("overall_").to_numpy()
     else:
-        wanted = [which] if isinstance(which, (str, tuple)) else list(which)
+        wanted = [which] if isinstance(which, tuple) else list(several(which, "wald", "all, before, after, or labels"))
         for label in wanted:
             if label not in index:
                 raise OptionError(f"wald: expected all, before, after, or labels of params such as {listed(index)}; "

@@ -15,6 +15,7 @@ from did.fetch.own_files import note_checksums
 from did.panels.build import Builder, neither
 from did.project import registry
 from did.project.config import Evaluation
+from did.project.data_mode import DataMode, parse_mode
 from did.project.indicator import Indicator
 from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import DEFAULT_CONFIG, Paths
@@ -53,7 +54,7 @@ def _fill(report: Report, name: str, config: str | Path, evaluation: Evaluation 
           offline: bool, accept: bool) -> None:
     evaluation = evaluation or load_evaluation(config)
     indicator = load_indicator(name, evaluation.indicators_folder)
-    mode = fetch.parse_mode(data or evaluation.data)
+    mode = parse_mode(data or evaluation.data)
     paths = Paths.of(mode.kind, evaluation.own_folder)
     if name not in evaluation.indicators:
         place = Path(evaluation.indicators_folder) / f"{name}.yaml"
@@ -88,7 +89,7 @@ def _fill(report: Report, name: str, config: str | Path, evaluation: Evaluation 
     report["specifications"] = _specifications(builder, indicator, evaluation, report["stops"])
 
 
-def _observed(name: str, evaluation: Evaluation, mode: fetch.DataMode, paths: Paths, offline: bool,
+def _observed(name: str, evaluation: Evaluation, mode: DataMode, paths: Paths, offline: bool,
               accept: bool) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """Observations of a source, its files fetched or found, and what the files are."""
     source = registry.load_named(name, evaluation.sources_folder)

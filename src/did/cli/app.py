@@ -44,7 +44,7 @@ class State:
 
     def setting(self, data: str | None):
         """The evaluation, its data mode (``data``, or the config's) and the folders of that mode."""
-        from did.fetch import parse_mode
+        from did.project.data_mode import parse_mode
         from did.project.loading import load_evaluation
         from did.project.paths import Paths
 

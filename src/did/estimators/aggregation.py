@@ -51,6 +51,10 @@ def aggregate(
     if set(result.parameters["estimand"]) != {"att_gt"}:
         raise DidError("aggregate: expected the group-time effects (att_gt) of callaway_santanna; found "
                        f"{listed(result.parameters['estimand'].unique())}; aggregate those")
+    for name, time in (("min_event_time", min_event_time), ("max_event_time", max_event_time),
+                       ("balance_event_time", balance_event_time)):
+        if time is not None and not isinstance(time, int | np.integer):
+            raise DidError(f"aggregate: {name}: expected a whole number of periods since treatment; found {time!r}")
     if balance_event_time is not None and kind != "event_time":
         raise DidError(f"aggregate: balance_event_time: expected kind event_time; found {kind}; leave it out")
     cells = _Cells.of(result, panel, cohort_of_units(result, panel))

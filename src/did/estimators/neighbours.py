@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -17,8 +17,8 @@ def with_neighbours(panel: Panel, pairs: Iterable[tuple[str, str]], where: str =
     """Return the panel with ``pairs`` of units that border each other, each pair in one order or in both; labels are
     read as those of units (`did.estimators.labels`).
 
-    Raises DidError, beginning with ``where``, for no pair, a unit that is not in the panel (with the closest name) and
-    a unit that borders itself.
+    Raises DidError, beginning with ``where``, for no pair, what is no pair, a unit that is not in the panel (with the
+    closest name) and a unit that borders itself.
 
     >>> from did.simulate.panels import panel
     >>> data = Panel.from_frame(panel(4, 5, {3: 1}, 1.0, seed=1)[0])
@@ -26,7 +26,7 @@ def with_neighbours(panel: Panel, pairs: Iterable[tuple[str, str]], where: str =
     >>> steps(chain, 2)[:, -1].tolist()  # the treated unit, its neighbour, theirs, and one beyond two steps
     [0, 1, 2, 3]
     """
-    found = tuple(dict.fromkeys((label(one), label(other)) for one, other in pairs))
+    found = tuple(dict.fromkeys((label(one), label(other)) for one, other in _in_pairs(pairs, where)))
     if not found:
         raise DidError(f"{where}: expected pairs of units that border each other; found none; add rows")
     known = set(panel.units)
@@ -38,6 +38,15 @@ def with_neighbours(panel: Panel, pairs: Iterable[tuple[str, str]], where: str =
         if one == other:
             raise DidError(f"{where}: expected two units; found '{one}' as its own neighbour; remove the row")
     return dataclasses.replace(panel, neighbours=found)
+
+
+def _in_pairs(pairs: Iterable, where: str) -> Iterator[Sequence | np.ndarray]:
+    """The pairs one by one; DidError for what is none."""
+    for pair in pairs if isinstance(pairs, Iterable) else [pairs]:
+        if not isinstance(pair, Sequence | np.ndarray) or isinstance(pair, str) or len(pair) != 2:
+            raise DidError(f"{where}: expected pairs of units, such as [('a', 'b'), ('a', 'c')]; found {pair!r}; "
+                           "write each border as two units")
+        yield pair
 
 
 def steps(panel: Panel, rings: int) -> np.ndarray:

@@ -17,43 +17,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from did.errors import DidError, listed, suggest
+from did.errors import DidError, listed
 from did.fetch.folder import MANIFEST, Record, SourceFolder
 from did.fetch.supply import ChangedEdition, Failure, Limits, Progress, Supplier, progress_bar, short
+from did.project.data_mode import MODES, DataMode
 from did.project.registry import RawFileEntry, Source
 from did.store.provenance import sha256, write_sealed
-
-MODES = ("demo", "mirror:FOLDER", "live")
-DEMO = Path("config/demo.yaml")
-
-
-@dataclass(frozen=True)
-class DataMode:
-    """Where files come from: ``kind`` is demo, mirror or live; ``folder`` is the mirror's folder, or the settings of
-    the demo, else None."""
-
-    kind: str
-    folder: Path | None = None
-
-
-def parse_mode(text: str) -> DataMode:
-    """Return the DataMode that ``demo`` (or ``demo:SETTINGS.yaml``), ``mirror:FOLDER`` or ``live`` stands for.
-
-    Raises DidError, listing the accepted forms, for anything else and for a mirror without a folder.
-    """
-    kind, colon, rest = str(text).strip().partition(":")
-    if kind == "mirror" and rest.strip():
-        return DataMode("mirror", Path(rest.strip()).expanduser())
-    if kind == "live" and not colon:
-        return DataMode("live")
-    if kind == "demo" and (rest.strip() or not colon):
-        return DataMode("demo", Path(rest.strip()) if colon else DEMO)
-    hint = "; name the folder after 'mirror:'" if kind == "mirror" else suggest(kind, ["demo", "mirror", "live"])
-    raise DidError(f"data mode: expected one of {', '.join(MODES)}; found '{text}'{hint}")
 
 
 def fetch(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from did.fetch import DataMode, obtainable
+from did.fetch import obtainable
 from did.project import registry
 from did.project.config import Evaluation
+from did.project.data_mode import DataMode
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 

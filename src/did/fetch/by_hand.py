@@ -17,10 +17,11 @@ from pathlib import Path, PurePosixPath
 
 from did import readers
 from did.errors import DidError, Mistakes
-from did.fetch import DataMode, fetch
+from did.fetch import fetch
 from did.fetch.contents import check_kind, kind
 from did.fetch.folder import MANIFEST, SourceFolder, read_json
 from did.fetch.supply import Failure, progress_bar, short
+from did.project.data_mode import DataMode
 from did.project.registry import RawFileEntry, Source
 from did.readers.limits import read_unpacked, refuse_large
 from did.store.provenance import atomic, sha256

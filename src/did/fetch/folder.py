@@ -18,7 +18,7 @@ from did.project.registry import RawFileEntry, Source
 from did.store.provenance import is_sealed, sha256, write_json, write_sealed
 
 if TYPE_CHECKING:
-    from did.fetch import DataMode
+    from did.project.data_mode import DataMode
 
 MANIFEST = "manifest.json"
 WORKING_FOLDER = ".partial"

@@ -14,7 +14,9 @@ from did.errors import DidError, Mistakes, suggest
 from did.project import yaml_files
 from did.project.config import Evaluation
 from did.project.config_parts import period
+from did.project.data_mode import parse_mode
 from did.project.indicator import Indicator, Population
+from did.project.places import check_reference
 from did.project.specification import Specification
 
 # Choices of a specification that may be combined in a product.
@@ -54,6 +56,8 @@ def _one_of(place: str, found: str, allowed: Iterable[str], mistakes: Mistakes, 
 
 def _names(path: Path, evaluation: Evaluation, mistakes: Mistakes) -> None:
     """Names that must be of something the file has, and lists that may name nothing twice."""
+    with mistakes.collected():
+        parse_mode(evaluation.data, yaml_files.key(path, "data"))
     default = evaluation.default_specification
     _one_of(yaml_files.key(path, "default_specification"), default, evaluation.specifications, mistakes, "must name a "
         "specification:")
@@ -288,6 +292,9 @@ def _with_table(path: Path, evaluation: Evaluation, indicators: list[Indicator],
     from did.project.waves_table import read_table
 
     try:
+        check_reference(path, evaluation, evaluation.waves.table, "waves", "table")
+        if evaluation.waves.units is not None:
+            check_reference(path, evaluation, evaluation.waves.units, "waves", "units")
         table = read_table(evaluation)
     except DidError as error:
         mistakes.lines += error.lines

@@ -12,6 +12,7 @@ from did.project.checks import check
 from did.project.config import Evaluation, Family
 from did.project.config_parts import period
 from did.project.indicator import Indicator
+from did.project.places import check_folder
 
 AlsoCheck = Callable[[Path, Evaluation, list[Indicator], Mistakes], None]
 
@@ -65,7 +66,10 @@ def load_evaluation(path: str | Path, *, also: AlsoCheck | None = None) -> Evalu
     mistakes = Mistakes()
     evaluation = _with_volunteers(evaluation, mistakes)
     indicators: list[Indicator] = []
-    for place, name in enumerate(evaluation.indicators):
+    known = len(mistakes.lines)
+    with mistakes.collected():
+        check_folder(path, evaluation, "indicators_folder")
+    for place, name in enumerate(evaluation.indicators) if len(mistakes.lines) == known else ():
         with mistakes.collected():
             try:
                 indicators.append(load_indicator(name, evaluation.indicators_folder))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from did.errors import DidError, Mistakes, listed, one_of
+from did.errors import DidError, Mistakes, listed, one_of, suggest
 from did.project import yaml_files
 from did.readers import READERS
 
@@ -169,8 +169,10 @@ def load_named(name: str, folder: str | Path) -> Source:
     for an id that is not the file's name.
     """
     path = Path(folder) / f"{name}.yaml"
-    known = sorted(file.stem for file in Path(folder).glob("*.yaml"))
-    one_of(f"source file {path}", name, known)
+    if not path.is_file():
+        known = sorted(file.stem for file in Path(folder).glob("*.yaml"))
+        raise DidError(f"source '{name}' is not known: expected a file {path}; found {listed(known, 40) or 'none'}"
+                       f"{suggest(name, known) or '; add the file, or correct the name'}")
     source = load_source(path)
     if source.id != name:
         raise DidError(f"{path}: key 'id' must be the file's name '{name}'; found '{source.id}'")

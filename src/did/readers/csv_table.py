@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from did.errors import DidError, listed, suggest
+from did.errors import DidError, listed, suggest, suggest_file
 from did.estimators.labels import MISSING, label, same_number, two_ways
 from did.readers.limits import compression, csv_rows, limit, read_unpacked, refuse_large
 from did.readers.numerals import dot_remedy, remedy, thousands_dot
@@ -54,8 +54,8 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
     path = Path(path)
     refuse_large(path, str(path))
     if not path.is_file():
-        near = suggest(path.name, sorted(p.name for p in path.parent.glob("*.csv"))) if path.parent.is_dir() else ""
-        raise DidError(f"{path}: expected a CSV file; found no file{near}; give the path of a panel file")
+        found = "a folder" if path.is_dir() else "no file"
+        raise DidError(f"{path}: expected a CSV file; found {found}{suggest_file(path)}; give the path of a panel file")
     return of_text(path, decode(path), wanted)
 
 

@@ -59,7 +59,13 @@ class _Framed:
         self.columns, self.name, self.lines = columns, name, lines
 
     def words(self, column: Hashable) -> np.ndarray:
-        codes, values = pd.factorize(self.columns[column])
+        try:
+            codes, values = pd.factorize(self.columns[column])
+        except TypeError:   # values that hold others
+            row = next(row for row, value in enumerate(self.columns[column]) if not isinstance(value, Hashable))
+            raise DidError(f"{self.name}, row {self.lines[row]}, column '{column}': expected one number, text or date "
+                           f"in a cell; found a {type(self.columns[column].iloc[row]).__name__}; take one value out of "
+                           "it") from None
         words = [word_of(value) for value in values]
         self._refuse_mixed(column, codes, list(values), words)
         return np.array([*words, ""], dtype=object)[codes]

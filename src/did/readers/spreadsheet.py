@@ -97,10 +97,11 @@ def _told(error: Exception) -> str:
     return "a quotation mark is opened and never closed" if "unexpected end of data" in str(error) else str(error)
 
 
-def read_csv(path: Path, name: str, encoding: str = "utf-8-sig") -> tuple[Grid, list[int]]:
+def read_csv(path: Path, name: str, encoding: str = "utf-8-sig", remedy: str = "") -> tuple[Grid, list[int]]:
     """Return the rows of a comma-separated file as text, and the line number each ends on.
 
-    Lines with nothing in any cell are left out. DidError: no file, text not in ``encoding``, no rows, a
+    Lines with nothing in any cell are left out. ``remedy`` is what to do about a file that has no rows or cannot be
+    read; by default to fetch it again. DidError: no file, text not in ``encoding``, no rows, a
     compressed file, a file beyond a limit (`did.readers.limits`).
     """
     rows: Grid = []
@@ -115,9 +116,9 @@ def read_csv(path: Path, name: str, encoding: str = "utf-8-sig") -> tuple[Grid, 
                     lines.append(line)
     except (OSError, csv.Error, ValueError, LookupError) as error:
         raise DidError(fault(name, f"a CSV file in {encoding}", f"one that cannot be read ({_told(error)})",
-                             "fetch it again or name its encoding")) from error
+                             remedy or "fetch it again or name its encoding")) from error
     if not rows:
-        raise DidError(fault(name, "a header and rows", "an empty file", "fetch it again"))
+        raise DidError(fault(name, "a header and rows", "an empty file", remedy or "fetch it again"))
     return rows, lines
 
 

@@ -39,7 +39,7 @@ from did.readers.panel_file import load
 from did.readers.reference import read_reference
 from did.store import tables
 from did.store.json_lines import json_lines
-from did.store.provenance import write_text
+from did.store.provenance import refuse_folder, write_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +60,12 @@ class Outputs:
     as_json: bool = False
 
     def check(self, path: str | Path) -> None:
-        """Raise DidError where a file to be written is the panel itself."""
+        """Raise DidError where a file to be written is the panel itself, or a folder."""
         for flag_, place in (("--output", self.table), ("--plot", self.figure)):
-            if place is not None and Path(place).resolve() == Path(path).resolve():
+            if place is None:
+                continue
+            refuse_folder(place, flag_)
+            if Path(place).resolve() == Path(path).resolve():
                 raise DidError(f"{flag_}: expected another file than the panel; found {place}; name a new file")
 
 
@@ -108,7 +111,7 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         panel, notes = load(path, dataclasses.replace(
             columns, covariates=tuple(dict.fromkeys([*columns.covariates, *exposure]))), frequency=frequency)
     if "neighbours" in given:
-        pairs = read_reference(given["neighbours"], ["unit", "neighbour"], [])
+        pairs = read_reference(given["neighbours"], ["unit", "neighbour"], [], "--neighbours")
         panel = with_neighbours(panel, zip(pairs["unit"], pairs["neighbour"], strict=True), given["neighbours"])
     levels = _shown_levels(panel, columns, asked)
     fits, unfitted, findings = [], [], []

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from did import fetch
 from did.project import registry
+from did.project.data_mode import DataMode
 from did.project.paths import Paths
 
 
-def run(source_name: str, *, sources_folder: str, mode: fetch.DataMode, offline: bool, accept: bool,
+def run(source_name: str, *, sources_folder: str, mode: DataMode, offline: bool, accept: bool,
         paths: Paths) -> str:
     """Fetch the files of one source and return one line that says how many there are.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from did.errors import DidError
-from did.fetch import DataMode, fetch
+from did.fetch import fetch
 from did.fetch.availability import sources_of
 from did.project.config import Evaluation
+from did.project.data_mode import DataMode
 from did.project.registry import load_named
 
 

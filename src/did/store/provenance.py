@@ -29,9 +29,11 @@ def atomic(path: str | Path) -> Iterator[Path]:
     The folder is made if need be. On an error the temporary file is removed and ``path`` is left as it
     was, so a reader sees the old file or the new one and never a part of either.
 
-    An OSError that comes of writing it (no space, a folder that is read-only) names ``path``.
+    An OSError that comes of writing it (no space, a folder that is read-only) names ``path``. Raises DidError where
+    ``path`` is a folder.
     """
     path = Path(path)
+    refuse_folder(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +49,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def refuse_folder(path: str | Path, option: str = "") -> None:
+    """Raise DidError where a folder is at ``path``, which is to be a file; ``option`` names what gave the path."""
+    if Path(path).is_dir():
+        begun = f"{option}: " if option else ""
+        raise DidError(f"{begun}{path}: expected a file to write; found a folder; name a file in it")
 
 
 def remove_unfinished(folder: str | Path) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from did.errors import DidError
 from did.estimators import entry, names
-from did.fetch import DataMode, obtainable, parse_mode
+from did.fetch import obtainable
 from did.fetch.availability import reason, unavailable
 from did.project import registry, result_files, slices
 from did.project.config import Evaluation
+from did.project.data_mode import DataMode, parse_mode
 from did.project.file_checks import check_files
 from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import FAMILY_TABLES, TABLES, Paths

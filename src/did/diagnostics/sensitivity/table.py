@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,8 +73,10 @@ def sensitivity_rows(
     one_of("sensitivity: level", level, panel.clusters)
     for target in targets:
         one_of("sensitivity: targets", target, TARGETS)
-    for name, values in (("m_bars", m_bars), ("m_units", m_units), ("largest", [largest])):
-        wrong = [value for value in values if not (np.isfinite(value) and value >= 0)]
+    given: dict[str, Sequence[Any]] = {"m_bars": m_bars, "m_units": m_units, "largest": [largest]}
+    for name, values in given.items():
+        wrong = [value for value in values if not (
+            isinstance(value, int | float | np.integer) and np.isfinite(value) and value >= 0)]
         if wrong:
             raise DidError(f"sensitivity: {name}: expected numbers, 0 or more; found {listed(wrong)}; fix them")
     if not 0.5 < confidence < 1:
