@@ -80,7 +80,8 @@ def wild_bootstrap(
     sign vectors if all are used: a p of 0 would pass any correction for many tests. The interval holds the effects
     between the outermost two with p above 1 - ``confidence`` (searched in steps of half a standard error to 10, then
     doubled to 10,000, and halved to the end): under ``impose_null`` the test inverted, else estimate -+ c x std_error
-    with c the quantile of |t*|. An end not found there is infinite, with a note. ``confidence=None`` leaves it out (NaN).
+    with c the quantile of |t*|. An end not found there is infinite, with a note. ``confidence=None`` leaves it out
+    (NaN).
 
     Columns: estimate, ci_low, ci_high in units of the outcome per unit of the column; t_statistic = estimate /
     std_error with the small-sample factor G/(G-1) x (N-1)/(N-K) of the estimates table, which cancels in p and interval
