@@ -245,13 +245,16 @@ def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), [
-    ("seed: 20170615", "seed: many", "key 'seed': input should be a valid integer"),
-    ("seed: 20170615", "seed: [1]", "key 'seed': input should be a valid integer"),
-    ("draws: 9999", "draws: 10", "greater than or equal to 99; found 10"),
+    ("seed: 20170615", "seed: many", "key 'seed': expected a whole number; found 'many'"),
+    ("seed: 20170615", "seed: [1]", "key 'seed': expected a whole number; found [1]"),
+    ("seed: 20170615", "seed: yes", "key 'seed': expected a number; found true (as YAML reads yes and on)"),
+    ("  treated_waves: [1]", "  treated_waves: [yes]", "key 'waves.treated_waves': expected a number; found [True]"),
+    ("title: ", "title: no #", "key 'title': expected text; found false (as YAML reads no and off); put it in quotes"),
+    ("draws: 9999", "draws: 10", "expected a number of at least 99; found 10"),
     ("id: ics", "id: ICS 2", "key 'id': expected a name of at most 60 small letters, digits"),
     ('folder: ""', "folder: raw", "key 'folder': expected a name that no folder of the stages has; found 'raw'"),
     ('folder: ""', "folder: ../up", "key 'folder': expected a name of at most 60"),
-    ("treatments: [binary, intensity]", "treatments: []", "key 'treatments': list should have at least 1 item"),
+    ("treatments: [binary, intensity]", "treatments: []", "key 'treatments': expected at least 1 in it; found []"),
     ("clusters: [unit, system]", "clusters: [unit, unit]", "key 'clusters' names 'unit' twice"),
     ("headline: dtoc_total", "headline: dtoc_totl", "did you mean 'dtoc_total'?"),
     ("published/ics.csv", "published/isc.csv", 
@@ -276,7 +279,7 @@ def test_windows_line_ends_a_mark_and_anchors_are_harmless(project, change):
     ("lags: all", "lags: all\n    scale: log", "key 'specifications.default.scale' must be level in the default"),
     ("{cohorts: by_wave}", "{cohorts: by_wave, weights: denominator}",
      "key 'specifications.waves_by_date.weights' must be equal in one that treats units from different dates"),
-    ("lags: all", "lags: last_0", "key 'specifications.default.lags': string should match pattern"),
+    ("lags: all", "lags: last_0", "key 'specifications.default.lags': expected text of the pattern"),
     ("{cohorts: by_wave}", "{cohorts: by_table}", "is by_table: key 'waves.table' must name the table"),
     ("denominator: [adults, all_ages]", "denominator: [adults, children]", "key 'products.dtoc.denominator' must hold "
      "what indicator dtoc_total has"),
@@ -333,6 +336,10 @@ VISITS = "config/elsewhere/indicators/visits.yaml"
     (OWN, "indicators: [visits]", "indicators: [visit]", "did you mean 'visits'?"),
     (OWN, "{full: {called: full sample}}", "{full: {}, less: {without_units: [D0]}}", 
      "key 'samples.less.without_units': expected a unit that the tables"),
+    (OWN, "waves:\n  table: waves.csv", "waves: waves.csv", "key 'waves': expected a mapping (key: value); found"),
+    (VISITS, "{denominator}", "{denom}", "'unit_of_measure': expected no braces but those of {denominator}; found "
+     "'{denom}'; did you mean '{denominator}'?"),
+    (VISITS, "{denominator}", "{denominator", "key 'unit_of_measure': expected no braces but those of {denominator}"),
     (VISITS, "first: 2010, last: 2021", "first: 2019, last: 2021", "expected a unit first treated after the first"),
     (VISITS, "first: 2010, last: 2021", "first: 2010, last: 2013", "expected a unit first treated after the first"),
     (VISITS, "published_estimator: did", "published_estimator: ldv", "must be an estimator of evaluation elsewhere"),

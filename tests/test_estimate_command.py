@@ -651,7 +651,9 @@ def test_treatment_in_place_of_cohorts():
     words = [*COLUMNS[:-2], "--treatment", "d", "--estimator", "did,event_study"]
     pd.testing.assert_frame_equal(estimates(save(frame), *words), estimates(save(frame), *COLUMNS, "--estimator",
                                                                             "did,event_study"))
-    assert "found neither" in fault(save(frame), *COLUMNS[:-2])
+    for more, found in ([], "neither"), (["--cohort", "g", "--treatment", "d"], "both"):
+        outcome = command(save(frame), *COLUMNS[:-2], *more)
+        assert outcome.exit_code == 2 and f"found {found}; name one of them" in outcome.output
     assert "to stay treated" in fault(save(edited(7, "d", 0)(frame)), *words)
 
 
@@ -761,6 +763,10 @@ FAULTS = {
     "reference in words": (lambda f: f, ["--reference", "first"], ["--reference", "found 'first'"]),
     "reference outside": (lambda f: f, ["--estimator", "event_study", "--reference", "-9"], ["reference", "-4 to 2"]),
     "two references": (lambda f: f, ["--estimator", "sun_abraham", "--reference", "-1,-2"], ["found [-1, -2]"]),
+    "three clusters": (lambda f: f, ["--cluster", "c,id,w"], ["--cluster: expected one column, or two", "'c,id,w'"]),
+    "one cluster twice": (lambda f: f, ["--cluster", "c,c,id"], ["two different ones", "found 'c,c,id'"]),
+    "no cluster named": (lambda f: f, ["--cluster", ","], ["--cluster: expected names", "found ','"]),
+    "no estimator named": (lambda f: f, ["--estimator", ","], ["--estimator: expected names with commas", "','"]),
     "a folder as output": (lambda f: f, ["--output", "."], ["--output: .: expected a file to write; found a folder"]),
     "a folder as picture": (lambda f: f, ["--plot", ".."], ["--plot: ..: expected a file to write; found a folder"]),
     "output over input": (lambda f: f, ["--output", "panel.csv"], ["--output", "panel.csv"]),
@@ -810,7 +816,6 @@ def test_a_file_that_is_not_there():
 def test_leaving_out_a_column_is_wrong_usage():
     outcome = command(save(table_of()), *COLUMNS[2:])
     assert outcome.exit_code == 2 and "--outcome" in outcome.output
-    assert "--cohort" in fault("panel.csv", *COLUMNS[:6])
 
 
 def test_an_event_study_that_cannot_be_fitted_is_said_beside_the_default_estimate():

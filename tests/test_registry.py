@@ -104,12 +104,12 @@ def test_the_shipped_sources_agree_with_the_index_of_the_mirror() -> None:
     [
         ({"licnce": "OGL-3.0"}, ["licnce' is not known", "did you mean 'licence'?"]),
         ({"reader": "tidy_cvs"}, ["reader': expected one of", "'tidy_cvs'", "did you mean 'tidy_csv'?"]),
-        ({"title": 7}, ["title': input should be a valid string; found 7; put it in quotes"]),
+        ({"title": 7}, ["title': expected text; found 7; put it in quotes"]),
         ({"id": "Not An Id"}, ["id': expected a name of at most 60 small letters", "'Not An Id'"]),
         ({"landing_page": "ftp://example.org"}, ["landing_page': expected an http or https address"]),
         ({"licence": ""}, ["licence': expected the licence's name"]),
-        ({"files": []}, ["'files': list should have at least 1 item"]),
-        ({"files": ["a.csv"]}, ["'files.1': input should be a valid dictionary"]),
+        ({"files": []}, ["'files': expected at least 1 in it"]),
+        ({"files": ["a.csv"]}, ["'files.1': expected a mapping (key: value)"]),
     ],
 )
 def test_a_mistake_in_a_source_is_one_line(tmp_path: Path, change: dict, expected: list[str]) -> None:
@@ -130,8 +130,8 @@ def test_a_mistake_in_a_source_is_one_line(tmp_path: Path, change: dict, expecte
             {"archive": "https://me:word@example.org/a"},
             ["archive': expected", "without user name or password"],
         ),
-        ({"bytes": 0}, ["bytes': input should be greater than 0; found 0"]),
-        ({"bytes": "12"}, ["bytes': input should be a valid integer; found '12'"]),
+        ({"bytes": 0}, ["bytes': expected a number above 0; found 0"]),
+        ({"bytes": "12"}, ["bytes': expected a whole number; found '12'"]),
         ({"period": "2017-06"}, ["period '2017-06' is given to 2 files (a.csv, b.csv)"]),
         ({"sha256": "a" * 64}, ["sha256", "is given to 2 files"]),
         ({"address": "https://example.org/a.csv"}, ["address", "is given to 2 files"]),

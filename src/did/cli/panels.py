@@ -114,17 +114,18 @@ def estimate_panel(state: State, panel: str, estimators: tuple[str, ...], freque
     from did.api.judged import Inference
     from did.stages import estimate as stage
 
-    inference = Inference(stage.parse_levels(given["cluster"]), tuple(stage.split(given.pop("inference"))),
-                          **{name: given.pop(name) for name in ("confidence", "calibrate", "bands", "draws", "seed")})
-    columns = stage.parse_columns({name: given.pop(name) for name in COLUMNS})
+    methods = tuple(stage.split(given.pop("inference"), "--inference"))
+    inference = Inference(stage.parse_levels(given["cluster"]), methods, **{
+        name: given.pop(name) for name in ("confidence", "calibrate", "bands", "draws", "seed")})
+    columns = stage.parse_columns(_columns_of(given))
     as_json = state.output == "json"
     outputs = stage.Outputs(*(given.pop(name) for name in ("output", "plot", "bounds", "decompose")), as_json)
     workers = {name: given.pop(name) for name in ("cores", "profile")}
     workers = workers | {"output": state.output} if any(workers.values()) else None
     options = {name: value for name, value in given.items() if value is not None and value != ()}
     options = {name: stage.parse(name, value) for name, value in options.items()}
-    asked = {"estimators": stage.split(estimators), "frequency": frequency, "outputs": outputs, "options": options,
-             "inference": inference}
+    asked = {"estimators": stage.split(estimators, "--estimator"), "frequency": frequency, "outputs": outputs,
+             "options": options, "inference": inference}
     text = stage.run(panel, columns, **asked) if workers is None and not Path(panel).is_dir() else (
         _of_folder(panel, columns, workers, asked))
     say(text) if as_json else state.finish(text)
@@ -159,6 +160,15 @@ def sum_folder(state: State, job: str, output: str) -> None:
     from did.stages import sum_folder as stage
 
     state.finish(stage.run(job, output))
+
+
+def _columns_of(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the options that name columns out of ``given``; of cohort and treatment, exactly one is right usage."""
+    columns = {name: given.pop(name) for name in COLUMNS}
+    if (columns["cohort"] is None) == (columns["treatment"] is None):
+        found = "neither" if columns["cohort"] is None else "both"
+        raise click.UsageError(f"expected --cohort, or --treatment in its place; found {found}; name one of them")
+    return columns
 
 
 # Columns and files of a panel, as every command on one takes them.
@@ -208,7 +218,7 @@ def report(state: State, panel: str | None, data: str | None, without: str, outp
     absent = [f"--{name}" for name in ("outcome", "unit", "period") if given[name] is None]
     if absent:
         raise click.UsageError(f"expected {', '.join(absent)} with PANEL")
-    columns = {name: given.pop(name) for name in COLUMNS}
+    columns = _columns_of(given)
     state.finish(stage_of_panel.run(panel, columns, output=output, quiet=bool(state.output), **given))
 
 
@@ -284,7 +294,7 @@ def sweep_list(state: State, source: str | None, estimators: tuple[str, ...], na
         from did.stages.estimate import split
         from did.sweep.listing import Settings
 
-        chosen = {"estimators": tuple(split(estimators))} if estimators else {}
+        chosen = {"estimators": tuple(split(estimators, "--estimator"))} if estimators else {}
         state.finish(stage.run(source, Settings(**given, **chosen), name=name, output=state.output, **workflow))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from did.errors import DidError
 from did.project import yaml_files
@@ -22,6 +23,20 @@ class Strict(BaseModel):
     """A mapping that allows no key it does not describe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_as_number(cls, value: Any, about: ValidationInfo) -> Any:
+        # YAML reads yes and on as true, which Python counts as 1.
+        found = next((each for each in (value if isinstance(value, list) else [value]) if isinstance(each, bool)), None)
+        if found is not None and {int, float} & _kinds(cls.model_fields[str(about.field_name)].annotation):
+            raise PydanticCustomError("number_type", "a number")
+        return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """What an annotation is made of."""
+    return {annotation}.union(*map(_kinds, get_args(annotation)))
 
 
 def period(text: str, frequency: str, where: str) -> pd.Period:

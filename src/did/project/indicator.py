@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from did.errors import suggest
 from did.project.config_parts import Identifier, Label, Strict, Text
 from did.project.specification import Specification
+
+# What stands in a unit of measure for the name of the specification's denominator.
+DENOMINATOR = "{denominator}"
 
 
 class Census(Strict):
@@ -145,8 +150,18 @@ class Indicator(Strict):
     minimum_treated: int = Field(1, ge=1, description="Estimates on fewer treated units carry a note.")
     caveats: list[Text] = Field(default_factory=list, description="What a reader must know.")
 
+    @field_validator("unit_of_measure")
+    @classmethod
+    def _known_placeholder(cls, words: str) -> str:
+        if found := re.search(r"\{[^{}]*\}?|\}", words.replace(DENOMINATOR, "")):
+            raise ValueError(f"expected no braces but those of {DENOMINATOR}; found '{found[0]}'"
+                             f"{suggest(found[0], [DENOMINATOR]) or '; correct or remove it'}")
+        return words
+
     @model_validator(mode="after")
     def _one_kind(self) -> Indicator:
+        if DENOMINATOR in self.unit_of_measure and self.rate is not None:
+            raise ValueError(f"key 'unit_of_measure' names {DENOMINATOR}, which a rate does not have: write it out")
         if (self.rate is None) == (self.numerator is None) or bool(self.denominators) != bool(self.numerator):
             raise ValueError("expected either numerator and denominators, or rate; found "
                              f"{', '.join(key for key in ('numerator', 'denominators', 'rate') if getattr(self, key))}")

@@ -23,6 +23,20 @@ IDENTIFIER = r"^[a-z][a-z0-9_]{0,59}$"
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 
+# Kind of mistake, as pydantic names it -> what was expected, in words.
+_MAPPING, _WHOLE, _NUMBER = "a mapping (key: value)", "a whole number", "a number"
+_EXPECTED = {
+    "dict_type": _MAPPING, "model_type": _MAPPING, "model_attributes_type": _MAPPING,
+    "list_type": "a list, such as [one, another]", "too_short": "at least {min_length} in it",
+    "too_long": "at most {max_length} in it", "int_type": _WHOLE, "int_parsing": _WHOLE, "int_from_float": _WHOLE,
+    "int_parsing_size": _WHOLE, "float_type": _NUMBER, "float_parsing": _NUMBER, "number_type": _NUMBER,
+    "finite_number": _NUMBER, "greater_than": "a number above {gt}", "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}", "less_than_equal": "a number of at most {le}", "string_type": "text",
+    "string_too_short": "text of at least {min_length} letters", "string_too_long": "text of at most {max_length} "
+    "letters", "string_pattern_mismatch": "text of the pattern {pattern}", "bool_type": "true or false",
+    "bool_parsing": "true or false", "literal_error": "{expected}",
+}
+
 
 # The loader in C, where PyYAML has it, is ten times faster; every job reads the config.
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -189,13 +203,20 @@ def _sentence(path: Path, node: yaml.Node, value: dict, model: type[BaseModel], 
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"].endswith(IDENTIFIER):
         return (f"{place}: expected a name of at most 60 small letters, digits and underscores, starting with a "
                 f"letter; found {_SHORT.repr(found)}; rename it")
+    expected = _EXPECTED[kind].format(**problem.get("ctx", {})) if kind in _EXPECTED else problem["msg"]
     if kind == "string_too_long":
-        return f"{place}: {problem['msg'][:1].lower()}{problem['msg'][1:]}; found {len(found):,}; shorten it"
+        return f"{place}: expected {expected}; found {len(found):,}; shorten it"
     hint = "; put it in quotes" if kind == "string_type" and isinstance(found, int | float) else ""
     if kind == "literal_error" and isinstance(found, str):
         words = problem["ctx"]["expected"].replace(" or ", ", ").split(", ")
         hint = suggest(found, [word.strip("'") for word in words])
-    return f"{place}: {problem['msg'][:1].lower()}{problem['msg'][1:]}; found {_SHORT.repr(found)}{hint}"
+    return f"{place}: expected {expected}; found {_shown(found)}{hint or '; correct it'}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true (as YAML reads yes and on)" if value else "false (as YAML reads no and off)"
+    return "nothing" if value is None else _SHORT.repr(value)
 
 
 def _place(path: Path, node: yaml.Node | None, location: tuple, value: Any) -> str:

@@ -202,7 +202,7 @@ def _draw(path: str | Path, fits: Sequence[Shown], outcome: str, confidence: flo
 def _shown_levels(panel: Panel, columns: Columns, asked: Inference) -> list[str]:
     """The cluster levels of the screen, as the panel calls them: those asked for, else the units."""
     named = asked.levels or columns.clusters or (columns.unit,)
-    return [",".join(level_of(column, columns) for column in split([level])) for level in named]
+    return [",".join(level_of(column, columns) for column in level.split(",")) for level in named]
 
 
 def _refuse_unused(chosen: Sequence[str], given: Mapping[str, object]) -> None:
@@ -246,30 +246,43 @@ def parse_columns(given: Mapping[str, Any]) -> Columns:
 
     Clusters are the columns of all levels; which are shown, and which two ways, is `parse_levels`.
     """
-    return Columns(*(given[name] for name in ("outcome", "unit", "period", "cohort")), tuple(split(given["cluster"])),
-                   given["weights"], tuple(split(given["covariates"])), given["dose"], given["treatment"])
+    clusters, covariates = (tuple(split(given[name], f"--{name}")) for name in ("cluster", "covariates"))
+    return Columns(*(given[name] for name in ("outcome", "unit", "period", "cohort")), clusters, given["weights"],
+                   covariates, given["dose"], given["treatment"])
 
 
 def parse_levels(words: Sequence[str]) -> tuple[str, ...]:
     """Return the cluster levels of a command line: each option one, two names with a comma between them two ways.
 
-    Raises DidError for more than two names in one option.
+    Raises DidError for more than two names in one option, one name twice, and none.
 
     >>> parse_levels(["network", "region, year"])
     ('network', 'region,year')
     """
-    levels = [split([word]) for word in words]
-    for columns in levels:
-        if len(columns) > 2:
-            raise DidError(f"--cluster: expected one column, or two with a comma between them for clusters two ways; "
-                           f"found {', '.join(columns)}; give each level an option of its own")
-    return tuple(dict.fromkeys(",".join(columns) for columns in levels if columns))
+    levels = [split([word], "--cluster") for word in words]
+    for columns, word in zip(levels, words, strict=True):
+        if len(columns) > 2 or len(columns) < len([name for name in word.split(",") if name.strip()]):
+            raise DidError(f"--cluster: expected one column, or two different ones with a comma between them for "
+                           f"clusters two ways; found '{word}'; give each level an option of its own")
+    return tuple(dict.fromkeys(",".join(columns) for columns in levels))
 
 
-def split(words: Sequence[str]) -> list[str]:
-    """Return the names of one or several comma-separated words, each once, in order."""
-    names = [name.strip() for word in words for name in word.split(",")]
-    return list(dict.fromkeys(name for name in names if name))
+def split(words: Sequence[str], option: str) -> list[str]:
+    """Return the names of one or several comma-separated words, each once, in order.
+
+    Raises DidError, beginning with the ``option``, for a word without a name.
+
+    >>> split(["did, ldv", "did"], "--estimator")
+    ['did', 'ldv']
+    """
+    names: dict[str, None] = {}
+    for word in words:
+        found = [name.strip() for name in word.split(",") if name.strip()]
+        if not found:
+            raise DidError(f"{option}: expected names with commas between them; found '{word}'; write one, or leave "
+                           f"{option} out")
+        names |= dict.fromkeys(found)
+    return list(names)
 
 
 def parse(option: str, given: Any) -> Any:
@@ -279,12 +292,12 @@ def parse(option: str, given: Any) -> Any:
     Raises DidError if one is not a whole number where these are expected.
     """
     if isinstance(given, tuple):
-        return split(given)
+        return split(given, f"--{flag(option)}")
     kinds = [found.type for each in entries().values() if (found := each.option(option))]
     if list[int] not in kinds:
         return given
     try:
-        numbers = [int(word) for word in split([given])]
+        numbers = [int(word) for word in given.split(",") if word.strip()]
     except ValueError:
         numbers = []
     if not numbers:

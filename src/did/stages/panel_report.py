@@ -49,7 +49,7 @@ def _report(path: str, columns: Mapping[str, Any], *, output: str, quiet: bool, 
     panel = Panel(Path(path), **{name: columns[name] for name in ("outcome", "unit", "period", "cohort", "treatment",
                                                                   "weights", "dose")},
                   cluster=[level[0] if len(level) == 1 else level for level in levels] or None,
-                  covariates=split(columns["covariates"]), frequency=frequency)
+                  covariates=split(columns["covariates"], "--covariates"), frequency=frequency)
     with _told(quiet, n_parts(panel)) as tell:
         found = evidence(panel, estimator, published=published, published_estimator=published_estimator or TWO_WAY,
                          tell=tell)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from did.project import registry
 from did.project.config import Evaluation
-from did.project.indicator import Indicator
+from did.project.indicator import DENOMINATOR, Indicator
 from did.words import period_name
 
 WEIGHTED = "The rate of an area that merged is the mean of its parts', weighted by population."
@@ -15,7 +15,7 @@ WEIGHTED = "The rate of an area that merged is the mean of its parts', weighted 
 def measure(indicator: Indicator, evaluation: Evaluation) -> str:
     """Unit of an indicator's outcome under the reported specification."""
     denominator = indicator.denominator_name(evaluation.specifications[evaluation.default_specification]) or ""
-    return indicator.unit_of_measure.replace("{denominator}", denominator.replace("_", " "))
+    return indicator.unit_of_measure.replace(DENOMINATOR, denominator.replace("_", " "))
 
 
 def effect_unit(indicator: Indicator, evaluation: Evaluation) -> str:

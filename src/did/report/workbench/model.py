@@ -108,7 +108,7 @@ def chance(choices: pd.DataFrame) -> pd.Series:
     ['unlikely', 'could_be', 'coverage_short', 'not_measured', 'no_interval']
     """
     out = (choices["ci_low"] > 0) | (choices["ci_high"] < 0)
-    holds = choices["holds"].fillna(False).astype(bool)
+    holds = choices["holds"].eq(True).fillna(False).astype(bool)
     found = np.select(
         [choices["ci_low"].isna() & choices["ci_high"].isna(), ~out, holds, choices["coverage"].notna()],
         ["no_interval", "could_be", "unlikely", "coverage_short"], "not_measured")
