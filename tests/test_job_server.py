@@ -12,7 +12,9 @@ from did.workflow import job_server
 
 def _read_all(connection: socket.socket) -> None:
     """Take the request, its streams included, and end without an answer, as a job does that is killed."""
-    _, streams, *_ = socket.recv_fds(connection, 65536, 3)
+    received, streams, *_ = socket.recv_fds(connection, 65536, 3)
+    while len(received) < 4 + int.from_bytes(received[:4], "big"):   # it may come in parts
+        received += connection.recv(65536)
     for stream in streams:
         socket.close(stream)
 
