@@ -52,7 +52,8 @@ def hand_over(arguments: list[str]) -> int | None:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(address)
             sent = socket.send_fds(connection, [message], [0, 1, 2])
-            connection.sendall(message[sent:])
+            if sent < len(message):   # to send nothing is an error too where a job has ended by now
+                connection.sendall(message[sent:])
             answer = connection.recv(1)
     except OSError:   # a request that was read ends in an answer or the end of the stream, one that was not in an error
         return None
