@@ -320,7 +320,7 @@ VISITS = "config/elsewhere/indicators/visits.yaml"
     (WAVES, "unit,", "district,", "expected a column 'unit'; found district, name, system"),
     (OWN, "table: waves.csv", "table: wave.csv", "line 29: key 'waves.table': expected a CSV table; found nothing at "
      "data/elsewhere/reference/wave.csv; did you mean 'waves.csv'?"),
-    (WAVES, "first_treated", "first_treatd", "did you mean 'first_treatd'?"),
+    (WAVES, "first_treated", "first_treatd", "; is it 'first_treatd'? rename it"),
     (OWN, "reference: data/elsewhere/reference", "reference: nope", "key 'reference': expected a folder; found"),
     (OWN, "config/elsewhere/published.csv", "config", "key 'published': expected a CSV table; found a folder"),
     (OWN, "sources_folder: config/elsewhere/sources", "sources_folder: nope", "'sources_folder': expected a folder"),

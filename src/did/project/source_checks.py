@@ -62,7 +62,7 @@ def _check_measure(where: str, sources: list[Source | None], measure: str) -> No
     if measure not in known:
         names = ", ".join(source.id for source in sources if source is not None)
         raise DidError(f"{where}: expected a measure of source {names}, which has {listed(known, 20)}; found "
-                       f"'{measure}'{suggest(measure, known) or '; correct it, or add it to the options of the source'}")
+                       f"'{measure}'{suggest(measure, known) or '; correct it, or add it to the options there'}")
 
 
 def _taken(indicator: Indicator) -> Iterator[tuple[Location, list[str], str]]:
