@@ -306,6 +306,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 WAVES, OWN = "data/elsewhere/reference/waves.csv", "config/elsewhere.yaml"
+SOURCE = "config/elsewhere/sources/visits.yaml"
 VISITS = "config/elsewhere/indicators/visits.yaml"
 
 
@@ -319,7 +320,7 @@ VISITS = "config/elsewhere/indicators/visits.yaml"
     (WAVES, "unit,", "district,", "expected a column 'unit'; found district, name, system"),
     (OWN, "table: waves.csv", "table: wave.csv", "line 29: key 'waves.table': expected a CSV table; found nothing at "
      "data/elsewhere/reference/wave.csv; did you mean 'waves.csv'?"),
-    (WAVES, "first_treated", "first_treatd", "did you mean 'first_treatd'?"),
+    (WAVES, "first_treated", "first_treatd", "; is it 'first_treatd'? rename it"),
     (OWN, "reference: data/elsewhere/reference", "reference: nope", "key 'reference': expected a folder; found"),
     (OWN, "config/elsewhere/published.csv", "config", "key 'published': expected a CSV table; found a folder"),
     (OWN, "sources_folder: config/elsewhere/sources", "sources_folder: nope", "'sources_folder': expected a folder"),
@@ -337,6 +338,12 @@ VISITS = "config/elsewhere/indicators/visits.yaml"
     (OWN, "{full: {called: full sample}}", "{full: {}, less: {without_units: [D0]}}", 
      "key 'samples.less.without_units': expected a unit that the tables"),
     (OWN, "waves:\n  table: waves.csv", "waves: waves.csv", "key 'waves': expected a mapping (key: value); found"),
+    (SOURCE, "layout: wide", "layout: wid", "visits.yaml line 11: key 'options.layout': source visits, reader "
+     "tidy_csv: option 'layout': expected one of wide, long, periods; found 'wid'; did you mean 'wide'?"),
+    (SOURCE, "period_column:", "period_colum:", "unknown option 'period_colum'; did you mean 'period_column'?"),
+    (SOURCE, "frequency: Y", "frequency: W", "key 'options.frequency': source visits, reader tidy_csv"),
+    (VISITS, "measures: [residents]", "measures: [resident]", "key 'denominators.residents.measures': expected a "
+     "measure of source visits, which has visits, residents; found 'resident'; did you mean 'residents'?"),
     (VISITS, "{denominator}", "{denom}", "'unit_of_measure': expected no braces but those of {denominator}; found "
      "'{denom}'; did you mean '{denominator}'?"),
     (VISITS, "{denominator}", "{denominator", "key 'unit_of_measure': expected no braces but those of {denominator}"),

@@ -13,15 +13,15 @@ from did.project.checks import known_indicators
 from did.project.claims import load_claims
 from did.project.config import Evaluation
 from did.project.indicator import Indicator
-from did.project.places import check_folder, check_tables
-from did.project.registry import load_named
+from did.project.places import check_tables
+from did.project.source_checks import check_sources
 from did.readers.reference import read_reference
 
 
 def check_files(path: Path, evaluation: Evaluation, indicators: list[Indicator], mistakes: Mistakes) -> None:
     """Add every mistake in the sources that the indicators name, every table that is not there, every mistake in the
     membership tables of their specifications, and the first in the claims file, to ``mistakes``."""
-    _check_sources(path, evaluation, indicators, mistakes)
+    check_sources(path, evaluation, indicators, mistakes)
     absent = Mistakes()
     check_tables(path, evaluation, absent)
     mistakes.lines += absent.lines
@@ -39,37 +39,6 @@ def check_files(path: Path, evaluation: Evaluation, indicators: list[Indicator],
         if len(claims) and not (evaluation.publication.citation and evaluation.publication.coefficients):
             raise DidError(f"{yaml_files.key(path, 'publication')} must have citation and coefficients, since "
                            f"{evaluation.published} holds claims; found one of them missing; add it")
-
-
-def _check_sources(path: Path, evaluation: Evaluation, indicators: list[Indicator], mistakes: Mistakes) -> None:
-    """Add every mistake in the files of the sources, each file once; one that is not there by the key that names it."""
-    known = len(mistakes.lines)
-    with mistakes.collected():
-        check_folder(path, evaluation, "sources_folder")
-    if len(mistakes.lines) > known:
-        return
-    for name in dict.fromkeys(source for each in indicators for source in each.sources):
-        try:
-            load_named(name, evaluation.sources_folder)
-        except DidError as error:
-            is_there = (Path(evaluation.sources_folder) / f"{name}.yaml").is_file()
-            own = [] if is_there else [_own(evaluation, each) for each in indicators if name in each.sources]
-            mistakes.lines += [f"{yaml_files.key(file, *_naming(yaml_files.values(file), name))}: {error}"
-                               for file in own] or error.lines
-
-
-def _own(evaluation: Evaluation, indicator: Indicator) -> Path:
-    return Path(evaluation.indicators_folder) / f"{indicator.id}.yaml"
-
-
-def _naming(value: object, name: str) -> tuple[str | int, ...]:
-    """The way to the first key 'source' of a file's values that names a source; empty if there is none."""
-    for key, part in value.items() if isinstance(value, dict) else ():
-        if key == "source" and (part == name or isinstance(part, list) and name in part):
-            return (key,)
-        if below := _naming(part, name):
-            return (key, *below)
-    return ()
 
 
 def _check_samples(path: Path, evaluation: Evaluation) -> None:

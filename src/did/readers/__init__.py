@@ -54,10 +54,8 @@ def read(reader: str, source_id: str, files: list[RawFile],
     from did.readers.workbook import one_process
     from did.store import tables
 
-    one_of(f"source {source_id}: reader", reader, READERS)
-    module = importlib.import_module(READERS[reader])
     options = dict(options or {})
-    check_options(f"source {source_id}, reader {reader}", options, module.OPTIONS)
+    module = checked(reader, source_id, options)
     if not files:
         raise DidError(f"source {source_id}: expected at least one file for reader {reader}; found none; "
                        "run `did fetch` first")
@@ -92,6 +90,29 @@ def reference_tables(reader: str, options: Mapping[str, Any]) -> list[Path]:
         raise DidError(f"reader {reader}: option 'reference': expected a folder; found '{folder}'; write its path as "
                        "text")
     return [Path(folder) / name for name in REFERENCES.get(reader, ())]
+
+
+def checked(reader: str, source_id: str, options: dict[str, Any]) -> Any:
+    """Return the module of a reader, after all that can be said of a source's ``options`` without its files.
+
+    Raises DidError for an unknown reader, an option that it does not have, and what the reader's own ``check`` refuses.
+    """
+    one_of(f"source {source_id}: reader", reader, READERS)
+    module = importlib.import_module(READERS[reader])
+    check_options(f"source {source_id}, reader {reader}", options, module.OPTIONS)
+    if hasattr(module, "check"):
+        module.check(source_id, options)
+    return module
+
+
+def measures_of(reader: str, options: dict[str, Any]) -> list[str] | None:
+    """Return the measures that a reader gives under its ``options``, which are right; None where the files say which.
+
+    >>> measures_of("tidy_csv", {"layout": "wide", "measures": {"visits": "Visits"}})
+    ['visits']
+    """
+    module = importlib.import_module(READERS[reader])
+    return module.measures(options) if hasattr(module, "measures") else None
 
 
 def check_options(where: str, options: dict[str, Any], allowed: Iterable[str]) -> None:

@@ -18,6 +18,8 @@ OPTIONS = {
     **{key: words for key, words in tidy_csv.OPTIONS.items() if key != "encoding"},
 }
 
+measures = tidy_csv.measures
+
 
 def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.DataFrame:
     """Return the observations of sheets, as `did.readers.tidy_csv.read` does of CSV files.
@@ -29,10 +31,7 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     DidError as `did.readers.tidy_csv.read`, and for: no such sheet (naming those there are); a file that is no
     workbook; a header row that is not a whole number from 1 or lies below the table.
     """
-    where = f"source {source_id}, reader excel_table: option"
-    if not isinstance(options.get("sheet"), str) or not options["sheet"]:
-        raise DidError(f"{where} 'sheet' is missing: expected {OPTIONS['sheet']}; add it to the source")
-    tidy_csv.check_options(source_id, "excel_table", options)
+    check(source_id, options)
     row = options.get("header_row", 1)
     left_out: list[str] = []
     tables = []
@@ -42,6 +41,14 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     table = tidy_csv.observations(source_id, tables, options)
     table.attrs["left_out"] = left_out + table.attrs["left_out"]
     return table
+
+
+def check(source_id: str, options: dict[str, Any]) -> None:
+    """Raise DidError for an option that is needed and missing, of a wrong kind, or of another layout."""
+    if not isinstance(options.get("sheet"), str) or not options["sheet"]:
+        raise DidError(f"source {source_id}, reader excel_table: option 'sheet' is missing: expected "
+                       f"{OPTIONS['sheet']}; add it to the source")
+    tidy_csv.check(source_id, options, "excel_table")
 
 
 def sheet_rows(raw: RawFile, sheet: str, header_row: int, left_out: list[str]) -> tuple[list[list[Any]], list[int]]:

@@ -57,7 +57,7 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     indicator, area type, sex, age or kind of period (naming those there are), or several where the options
     leave it open; a period or number that is not one; an area and period twice with different figures.
     """
-    _check_options(source_id, options)
+    check(source_id, options)
     tables, left_out = [], []
     for raw in files:
         table, counts = _read_file(raw, options)
@@ -87,7 +87,13 @@ def _counts(table: pd.DataFrame, options: dict[str, Any]) -> list[pd.DataFrame]:
     return frames
 
 
-def _check_options(source_id: str, options: dict[str, Any]) -> None:
+def measures(options: dict[str, Any]) -> list[str]:
+    """The measures that the options name."""
+    return [options[key] for key in ("measure", "count_measure", "denominator_measure") if key in options]
+
+
+def check(source_id: str, options: dict[str, Any]) -> None:
+    """Raise DidError for an option that is needed and missing, or of a wrong kind."""
     where = f"source {source_id}, reader fingertips_csv: option"
     for key in NEEDED:
         if key not in options:

@@ -42,9 +42,10 @@ def _read(path: Path, columns: tuple[str, ...], key: tuple[str, ...], *_state: i
     frame = pd.DataFrame(rows, columns=header, dtype="str")
     missing = [column for column in columns if column not in frame.columns]
     if missing:
-        near = suggest(missing[0], [column for column in header if column not in columns])
+        near = suggest(missing[0], [column for column in header if column not in columns]).replace(
+            "did you mean", "is it")
         raise DidError(f"{path}: expected {_columns(columns)}; found no {_columns(missing)} among {listed(header, 40)}"
-                       f"{near or '; add what is missing, or correct its name'}")
+                       f"{f'{near} rename it' if near else '; add what is missing, or correct its name'}")
     twice = frame.loc[frame.duplicated(key), key] if key else frame.head(0)
     if len(twice):
         raise DidError(f"{path}: {', '.join(key)} must be unique; found {twice.iloc[0].tolist()} twice")

@@ -74,7 +74,7 @@ def read(source_id: str, files: list[RawFile], options: dict[str, Any]) -> pd.Da
     a measure written with and without their sign; a measure not among ``measures``, or an area type not among
     ``area_types``; the same key twice, with the column by which such rows differ; no rows.
     """
-    check_options(source_id, "tidy_csv", options)
+    check(source_id, options)
     tables, left_out = [], []
     for raw in files:
         refuse_large(raw.path, raw.name)
@@ -106,7 +106,7 @@ def observations(source_id: str, tables: list[tuple[RawFile, list[list[Any]], li
                  options: dict[str, Any]) -> pd.DataFrame:
     """Return the observations of tables given as rows of cells, the header first, and the line of each row.
 
-    Options are checked already (:func:`check_options`); otherwise as :func:`read`.
+    Options are checked already (:func:`check`); otherwise as :func:`read`.
     """
     first: dict[tuple[str, str, str], str] = {}
     left_out: list[str] = []
@@ -122,7 +122,14 @@ def observations(source_id: str, tables: list[tuple[RawFile, list[list[Any]], li
     return table
 
 
-def check_options(source_id: str, reader: str, options: dict[str, Any]) -> None:
+def measures(options: dict[str, Any]) -> list[str] | None:
+    """The measures that the options name; None where they are as the file has them."""
+    if options["layout"] == "periods":
+        return [options["measure"]]
+    return list(options["measures"]) if "measures" in options else None
+
+
+def check(source_id: str, options: dict[str, Any], reader: str = "tidy_csv") -> None:
     """Raise DidError for an option that is needed and missing, of a wrong kind, or of another layout."""
     where = f"source {source_id}, reader {reader}: option"
     for key in COMMON:
