@@ -445,6 +445,7 @@ def test_wrong_options_are_told_in_one_line(panel, frame):
         (lambda: did.did(panel).inference("wild_bootstrap", seed=-1), "seed: expected a whole number.*found -1"),
         (lambda: did.did(panel).conf_int("x"), "confidence: expected a share between 0 and 1.*found 'x'"),
         (lambda: did.did(panel).plot(ax=5), "plot: ax: expected axes of matplotlib; found int"),
+        (lambda: did.did(panel).plot(colour="red"), "plot: expected settings of matplotlib's lines.*found colour"),
         (lambda: did.did(panel).by(5), "by: expected a cluster level; found 5"),
         (lambda: did.did(panel).by(("network", "network")), "by: expected one cluster level, or two different"),
         (lambda: did.did(panel).wald(5), "wald: expected all, before, after, or labels; found 5"),

@@ -259,13 +259,22 @@ def test_an_event_time_nobody_shows_is_not_identified_and_says_so():
     assert np.isfinite(rows.loc[[0, 2], "estimate"]).all()
 
 
+def test_cohorts_with_too_few_periods_for_the_base_are_named():
+    frame = random_frame(0)
+    starts = sorted(frame["cohort"].dropna().unique())
+    panel = Panel.from_frame(frame)
+    n_before = panel.periods.get_loc(starts[-1])
+    note = estimate("local_projections", panel, base_window=n_before).note
+    assert f"fewer than {n_before} periods before treatment, the base window, left out: {starts[0]}" in note
+
+
 @pytest.mark.parametrize(("options", "words"), [
     ({"n_leads": 0}, ["n_leads", "1 or more", "found 0"]),
     ({"n_lags": -1}, ["n_lags", "0 or more", "found -1"]),
     ({"n_lags": True}, ["n_lags", "found True"]),
     ({"base_window": 0}, ["base_window", "or 'all'", "found '0'"]),
     ({"base_window": "al"}, ["base_window", "found 'al'"]),
-    ({"base_window": 9}, ["clean controls", "found none"]),
+    ({"base_window": 9}, ["base_window: expected no more periods than a cohort has before treatment", "found 9"]),
     ({"weighting": "equl"}, ["weighting", "did you mean 'equal'"]),
     ({"composition": "fix"}, ["composition", "fixed"]),
     ({"control_group": "not_yet"}, ["control_group", "did you mean 'not_yet_treated'"]),

@@ -337,6 +337,7 @@ class Fit:
 
         By event time, by cohort, by period, group-time effects as a line for each cohort, or one effect as a point.
         ``ax`` is drawn into if given, else new axes are made; ``style`` goes to matplotlib (``color``, ``label``, ...).
+        Raises did.OptionError for an ``ax`` that is no axes and a ``style`` that lines do not have.
         """
         from did.api.plots import plot
 

@@ -6,9 +6,8 @@ matplotlib's own settings are left alone, and nothing is shown or saved: that is
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 # Format -> its metadata, without the time of writing.
 FORMATS: dict[str, dict[str, Any]] = {"svg": {"Date": None, "Creator": "did"}, "png": {"Software": None},
                                       "pdf": {"CreationDate": None, "Creator": "did"}}
+POINTS: dict[str, Any] = {"color": PALETTE[0], "marker": "o", "markersize": 6}
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -59,16 +59,23 @@ class Title:
 
 def plot(fit: Fit, ax: Axes | None, **style: Any) -> Axes:
     """Draw a fit; see `did.api.fit.Fit.plot`."""
+    from matplotlib.lines import Line2D
+
+    try:
+        Line2D([], [], **POINTS | style)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise OptionError(f"plot: expected settings of matplotlib's lines, such as color and label; found "
+                          f"{', '.join(style)} ({error}); correct them") from None
     return effects(new_axes(ax), fit.to_frame(), Title(fit.estimator, fit.panel.outcome, fit.asked.confidence), style)
 
 
-def effects(axes: Axes, rows: pd.DataFrame, title: Title, style: Mapping[str, Any] = MappingProxyType({})) -> Axes:
+def effects(axes: Axes, rows: pd.DataFrame, title: Title, style: dict[str, Any] | None = None) -> Axes:
     """Draw rows of the estimates table by what they are of, and return the axes.
 
     Effects by event time leave others out; those by cohort and period are a line for each cohort; others are a point
     each. ``style`` goes to matplotlib.
     """
-    settings: dict[str, Any] = {"color": PALETTE[0], "marker": "o", "markersize": 6, **style}
+    settings = POINTS | (style or {})
     by_time = rows.loc[rows["event_time"].notna()]
     if by_time["cohort"].notna().any():
         _group_time(axes, by_time)

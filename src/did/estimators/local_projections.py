@@ -70,8 +70,9 @@ def estimate(
     LP_DiD_R_example_EW.R (its parts 2 and 4).
 
     Raises DidError if the treatment is not binary, n_leads is not a whole number of 1 or more, n_lags not one of 0 or
-    more, base_window neither a whole number of 1 or more nor ``all``, another option's word is unknown, no treated
-    unit has a period before treatment, or no cohort has outcomes and clean controls at an event time other than -1.
+    more, base_window neither a whole number of 1 or more nor ``all`` or longer than the data before treatment, another
+    option's word is unknown, no treated unit has a period before treatment, or no cohort has outcomes and clean
+    controls at an event time other than -1.
 
     >>> import pandas as pd
     >>> table = pd.DataFrame([(u, str(t), "Y", None if u > 3 else "2003", 2.0 * (u < 4 and t > 2002) + u + t % 3)
@@ -92,7 +93,13 @@ def estimate(
     sums = _Sums.empty(panel, 1 + (window.n_leads > 1) + len(event_times))
     never = control_group == "never_treated"
     outside, alone, fewer = [], [], []
-    for start in np.unique(panel.treated_from[~panel.never_treated & ~panel.always_treated]):
+    starts = np.unique(panel.treated_from[~panel.never_treated & ~panel.always_treated])
+    longest, base = int(starts.max()), window.base or 1
+    if base > longest:
+        raise DidError(f"local_projections: base_window: expected no more periods than a cohort has before treatment, "
+                       f"{longest} at most; found {base}; name fewer, or all")
+    short = panel.periods[starts[starts < base]]
+    for start in starts[starts >= base]:
         if composition == "fixed" and not 0 <= start - window.n_leads <= start + window.n_lags < panel.n_periods:
             outside.append(panel.periods[start])
             continue
@@ -106,6 +113,8 @@ def estimate(
         dose,
         f"treated from the first period, left out: {listed(panel.units[panel.always_treated])}"
         if panel.always_treated.any() else "",
+        f"cohorts with fewer than {base} periods before treatment, the base window, left out: {listed(short)}"
+        if len(short) else "",
         f"cohorts without the whole window, left out: {listed(outside)}" if outside else "",
         f"cohorts without outcomes or clean controls, left out: {listed(alone)}" if alone else "",
         f"cohorts without outcomes or clean controls at some event times, left out there: {listed(fewer)}"

@@ -55,7 +55,8 @@ def read_table(path: str | Path, wanted: dict[str, str]) -> tuple[Table, list[st
     refuse_large(path, str(path))
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no file"
-        raise DidError(f"{path}: expected a CSV file; found {found}{suggest_file(path)}; give the path of a panel file")
+        raise DidError(f"{path}: expected a CSV file; found {found}"
+                       f"{suggest_file(path) or '; give the path of a panel file'}")
     return of_text(path, decode(path), wanted)
 
 
