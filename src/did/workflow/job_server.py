@@ -19,9 +19,8 @@ from collections.abc import Callable, Iterator
 
 VARIABLE = "DID_JOB_SERVER"
 # Of glibc. Arrays of some MB come and go; without these each is requested from the system, and given back, page by
-# page. Where the system has large pages, a fork has fewer to take note of.
-MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28),
-          "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+# page.
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
 # In the order they are asked for; among them what libraries import when they are first used, not when imported.
 PRELOAD = ["did.cli.commands", "did.stages.fetch", "did.stages.observe", "did.project.checks", "pyarrow.parquet",
            "pyarrow.dataset", "did.stages.align", "did.areas.succession", "pandera.backends.pandas.container",
