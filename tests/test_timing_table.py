@@ -44,8 +44,10 @@ def test_a_note_says_what_is_missing():
 
 def test_units_without_systems_stand_by_their_names_and_many_are_counted():
     assert rows(panel().assign(system=None), {}, {})[0][5] == "A1 (1), A2 (1), B1 (1)"
-    units = {f"u{place:03d}": (f"S{place:03d}", 1, "2016") for place in range(NAMED + 2)} | {"x": ("X", None, None)}
+    units = {f"u{place:03d}": (f"S{place:03d}", 1, "2016") for place in range(NAMED[0] + 2)} | {"x": ("X", None, None)}
     assert rows(panel(units), {}, {})[0][5].endswith("S059 (1), 2 more")
+    never = {f"u{place}": (f"S{place}", None, None) for place in range(NAMED[2] + 3)} | {"x": ("X", 1, "2016")}
+    assert rows(panel(never), {}, {})[-1][5].endswith("S4 (1), 3 more")
 
 
 def test_what_is_no_panel_of_one_specification_is_refused():

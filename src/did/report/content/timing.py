@@ -11,7 +11,7 @@ from did.report.content.table import Table, text_table
 from did.words import count, period_name
 
 TREATED, LATER, COMPARED = ("treated", "joined, but counted in the comparison", "comparison")
-NAMED = 60  # names in one cell
+NAMED = (60, 60, 5)  # names in one cell, of each of these
 
 
 def timing_table(panel: pd.DataFrame, onsets: Mapping[int, str], names: Mapping[str, str], *, units: str,
@@ -20,8 +20,8 @@ def timing_table(panel: pd.DataFrame, onsets: Mapping[int, str], names: Mapping[
 
     ``panel``: rows of the panel table under one specification, over so many ``periods``; ``onsets``: first treated
     period of the waves that it leaves in the comparison; ``names``: system -> its name. A unit without a system stands
-    by its own name; of more than `NAMED` the first are named. A note says how much of the panel is missing. Raises
-    DidError without rows, or if a unit has two first treated periods.
+    by its own name; of more than `NAMED`, fewer for the comparison, the first are named. A note says how much of the
+    panel is missing. Raises DidError without rows, or if a unit has two first treated periods.
     """
     if panel.empty:
         raise DidError("timing table: expected rows of the panel; found none; run the align stage")
@@ -40,8 +40,9 @@ def timing_table(panel: pd.DataFrame, onsets: Mapping[int, str], names: Mapping[
     lines = []
     for (place, first, wave), rows in each.groupby(["place", "first", "wave"]):
         sizes = rows.groupby("name").size()
-        named = [f"{name} ({count(n)})" for name, n in sizes.head(NAMED).items()]
-        more = [f"{count(len(sizes) - NAMED)} more"] if len(sizes) > NAMED else []
+        most = NAMED[place]
+        named = [f"{name} ({count(n)})" for name, n in sizes.head(most).items()]
+        more = [f"{count(len(sizes) - most)} more"] if len(sizes) > most else []
         lines.append({"From": period_name(first) if first else "never", "Wave": wave,
                       "Counts as": (TREATED, LATER, COMPARED)[place], "Systems": len(sizes),
                       units.capitalize(): len(rows), f"Who ({units})": ", ".join([*named, *more])})
