@@ -38,7 +38,7 @@ CLAIM = {
     "fragile": ("It is unlikely to be chance, but ", "it is fragile", ": {but}."),
     "not_shown": ("", "It is not shown to be an effect", ": {apart} it could be chance{and_but}."),
     "not_shown_as_published": ("The authors found no clear effect; ", "nor do we", "."),
-    "shown_here": ("The authors found no clear effect; ", "we find one", "{and_but}."),
+    "shown_here": ("The authors found no clear effect; ", "we do", "{and_but}."),
     "contradicted": ("", "It is contradicted", ": our figures point the other way."),
     "cannot_run": ("", "", ""),
 }

@@ -24,7 +24,7 @@ MARK = {"marker": "o", "markeredgewidth": 2, "linewidth": 2}
 OUT, IN = "Leaves out zero (no change)", "Includes zero (no change): could be chance"
 DIAMOND, BAR = "The printed number", "Several estimates, lowest to highest, without their margins"
 NOTHING = "No estimate has an interval to judge it by."
-SIMPLER = ("Lines are 95% margins of error; those of the checks, found in the usual way, are too narrow where few "
+SIMPLER = ("Lines are 95% margins of error. Those below ours are made in a simpler way and are too narrow where few "
            "groups took part.")
 
 
