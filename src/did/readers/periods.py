@@ -17,7 +17,7 @@ KINDS = {"M": "a month such as 2017-06",
          "FY": "a financial year such as 2017/18"}
 FREQUENCY = {"M": "M", "Q": "Q", "Y": "Y", "FY": "Y"}
 _QUARTERS = {months: place for place, months in enumerate(("jan-mar", "apr-jun", "jul-sep", "oct-dec"), 1)}
-_NAMES = "|".join(f"{month[:3]}(?:{month[3:]})?" for month in MONTHS).replace("sep(?:tember)?", "sep(?:t|tember)?")
+_NAMES = "|".join(f"{month[:3]}(?:{month[3:]})?" for month in MONTHS).replace("Sep(?:tember)?", "Sep(?:t|tember)?")
 _YEAR = r"(?:19|20)?\d{2}"
 _FINANCIAL = re.compile(rf"(?:FY ?)?({_YEAR}) ?(?:[/\u2013-]|to) ?({_YEAR})|(?:FY ?)?((?:19|20)\d{{2}})(\d{{2}})",
                         re.IGNORECASE | re.ASCII)
