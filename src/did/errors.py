@@ -119,7 +119,8 @@ def suggest_file(path: Path) -> str:
     alike, so that only what comes before counts."""
     if not path.parent.is_dir():
         return ""
-    stems = {other.stem: other.name for other in sorted(path.parent.iterdir()) if other.suffix == path.suffix}
+    stems = {other.stem: other.name for other in sorted(path.parent.iterdir()) if other.suffix == path.suffix and (
+        other.is_file())}
     close = difflib.get_close_matches(path.stem, stems, n=1, cutoff=0.6)
     return f"; did you mean '{stems[close[0]]}'?" if close else ""
 

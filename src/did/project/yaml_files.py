@@ -32,8 +32,8 @@ _EXPECTED = {
     "int_parsing_size": _WHOLE, "float_type": _NUMBER, "float_parsing": _NUMBER, "number_type": _NUMBER,
     "finite_number": _NUMBER, "greater_than": "a number above {gt}", "greater_than_equal": "a number of at least {ge}",
     "less_than": "a number below {lt}", "less_than_equal": "a number of at most {le}", "string_type": "text",
-    "string_too_short": "text of at least {min_length} letters", "string_too_long": "text of at most {max_length} "
-    "letters", "string_pattern_mismatch": "text of the pattern {pattern}", "bool_type": "true or false",
+    "string_too_short": "text of at least {min_length} characters", "string_too_long": "text of at most "
+    "{max_length} characters", "string_pattern_mismatch": "text of the pattern {pattern}", "bool_type": "true or false",
     "bool_parsing": "true or false", "literal_error": "{expected}",
 }
 
