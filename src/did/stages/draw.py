@@ -60,7 +60,7 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     frames = stage_tables(READ, [name], evaluation, paths)
     sources = sources_of([indicator], evaluation)
     figures = result_files.figures(evaluation, name, shown.values())
-    outcome = Outcome(indicator, evaluation, paths, frames, source_line([indicator], sources))
+    outcome = Outcome(indicator, evaluation, paths, frames, source_line([indicator], evaluation))
     for figure in figures:
         DRAWN[figure.removesuffix(f"_{name}")](outcome)
     facts = family_facts(indicator.family, evaluation, without=without)

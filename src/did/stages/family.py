@@ -12,7 +12,7 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
+from did.report.content.describe import effect_unit, source_line, subtitle
 from did.report.content.evaluation_facts import stage_tables
 from did.report.content.evidence_rows import PRINTED
 from did.report.content.facts import estimator_name, levels, samples_of, treatments_of
@@ -54,7 +54,7 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
         coefficients(
             pd.concat([rows, printed], ignore_index=True), Frame(
                 paths.drawn / name, f"{evaluation.families[family].title}: effects by {estimator_name(estimator)}",
-                subtitle(unit, members[0], evaluation), source_line(members, sources_of(members, evaluation)),
+                subtitle(unit, members[0], evaluation), source_line(members, evaluation),
                 evaluation.units, pictures=paths.pictures),
             called={"treatment": treatments_of(evaluation), "sample": samples_of(evaluation),
                     "indicator": {each.id: each.label for each in members}, "cluster": shown | {PRINTED: "as printed"}},

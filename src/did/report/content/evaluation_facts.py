@@ -17,7 +17,7 @@ from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, Names, answer
-from did.report.content.describe import effect_unit, measure, onset, source_lines, sources_of, span, used
+from did.report.content.describe import effect_unit, measure, onset, source_lines, sources_of, span
 from did.report.content.facts import Facts, Front, LargestDose, levels, samples_of, treatments_of
 from did.report.content.notes import annotated
 from did.report.content.table import Table
@@ -60,7 +60,7 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
         dose_counted=f"The dose was counted {when}, after the effects it is to explain." if when else "",
         units=evaluation.units, directions={name: each.direction for name, each in by_name.items()},
         staggered=result_files.staggered_specification(evaluation) or "",
-        sources=source_lines(used(members, sources_of(members, evaluation))))
+        sources=source_lines(sources_of(members, evaluation).values()))
 
 
 def outcome_facts(facts: Facts, indicator: Indicator, evaluation: Evaluation) -> Facts:

@@ -12,7 +12,6 @@ from did.project.config import Evaluation
 from did.project.indicator import Indicator
 from did.project.paths import Paths
 from did.project.registry import Source
-from did.report.content.describe import used
 from did.report.content.facts import Facts, Front, reported
 from did.report.content.outcome_tables import area_audit_table, evidence_tables, outcome_tables, panel_sentence
 from did.report.content.published import (
@@ -57,7 +56,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     # The evidence on a family's headline is before the annex.
     first, *more = [picture(paths, f"{prefix}_{name}", caption=f"{facts.outcomes[facts.total]}. {words}")
                     for prefix, words in FIGURES.items() if f"{prefix}_{name}" in figures]
-    files = listed(f"{source.title} ({source.publisher})" for source in used([indicator], sources))
+    files = listed(f"{source.title} ({source.publisher})" for source in sources.values())
     return html_of(
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
         synthetic=any(bool(table["is_synthetic"].any()) for table in tables.values()),
