@@ -307,14 +307,6 @@ def test_event_study_counts_units_and_draws_every_number(tmp_path):
     assert "95% interval clustered by system" in (tmp_path / "figure.svg").read_text(encoding="utf-8")
 
 
-def test_event_study_refuses_repeated_and_absent_rows(tmp_path):
-    frame = path_of_effects(range(-6, 3))
-    with pytest.raises(DidError, match="found event time -6 twice"):
-        draw_framed(event_study, pd.concat([frame, frame]), stem=tmp_path / "f", **EVENT)
-    with pytest.raises(DidError, match="found no row"):
-        draw_framed(event_study, frame.iloc[:0], stem=tmp_path / "f", **EVENT)
-
-
 def test_a_unit_is_said_once(tmp_path):
     frame = path_of_effects(range(-6, 3))
     said = dict(EVENT, subtitle="Days per 100,000, England.")
@@ -369,11 +361,6 @@ def test_trends_by_year_and_with_lines_that_meet(gap, tmp_path):
     frame.loc[3, "observed_mean"] = np.nan
     paths = draw_framed(means_over_time, trend_rows(frame, "2018"), stem=tmp_path / "figure", **TREND)
     assert all(path.stat().st_size > 0 for path in paths)
-
-
-def test_an_onset_outside_the_trends_is_an_error():
-    with pytest.raises(DidError, match="onset '2021-01' among the periods 2011-04 to 2020-02"):
-        trend_rows(trends(MONTHS), "2021-01")
 
 
 def test_numbers_in_words():

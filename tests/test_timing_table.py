@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-import pytest
 
-from did.errors import DidError
 from did.report.content.timing import NAMED, timing_table
 
 YEARS = ["2014", "2015", "2016", "2017"]
@@ -46,11 +44,3 @@ def test_units_without_systems_stand_by_their_names_and_many_are_counted():
     assert rows(panel().assign(system=None), {}, {})[0][5] == "A1 (1), A2 (1), B1 (1)"
     units = {f"u{place:03d}": (f"S{place:03d}", 1, "2016") for place in range(NAMED + 2)} | {"x": ("X", None, None)}
     assert rows(panel(units), {}, {})[0][5].endswith("S059 (1), 2 more")
-
-
-def test_what_is_no_panel_of_one_specification_is_refused():
-    both = pd.concat([panel(), panel().assign(cohort="2015")])
-    with pytest.raises(DidError, match="one first treated period per unit; found two of a1"):
-        rows(both, {})
-    with pytest.raises(DidError, match="expected rows of the panel"):
-        rows(panel().iloc[:0], {})
