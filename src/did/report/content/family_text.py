@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from did.estimators import entry
-from did.report.content.facts import METHODS, PERIODS, Facts, estimator_name, only
+from did.report.content.facts import METHODS, PERIODS, Facts, estimator_name, having, only
 from did.report.content.table import row_decimals
-from did.words import count, interval, listed, number, p_value, period_name, plural, short_decimals, singular
+from did.words import count, interval, number, p_value, period_name, plural, singular
 
 NONE_HOLDS = ": too far from 95%, as is every other method here"
 # Method of inference -> how it finds the margin; others by their names.
@@ -32,9 +32,7 @@ DOSE_ASSUMES = (
 def headline_sentences(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """Return what is said of a family's headline outcome, first treatment and sample: the effect, its margin of error,
     the trend before treatment. ``tables``: headline and diagnostics. Empty where the headline has no row."""
-    cell = {"indicator": facts.total, "specification": facts.specification, "sample": next(iter(facts.samples)),
-            "treatment": next(iter(facts.treatments))}
-    row = only(tables["headline"], **cell, estimator=facts.estimator)
+    row = only(tables["headline"], **facts.cell, estimator=facts.estimator)
     if row is None:
         return []
     return [_effect(row, facts), _margin(row, facts), *trend_sentences(tables["diagnostics"], facts)]
@@ -78,13 +76,11 @@ def _groups(facts: Facts) -> dict[str, str]:
 
 def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
     """Return what the linear trend test of the headline outcome says; none without one."""
-    cell = {"indicator": facts.total, "specification": facts.specification, "sample": next(iter(facts.samples)),
-            "treatment": next(iter(facts.treatments)), "diagnostic": "linear_pretrend"}
-    rows = [(only(diagnostics, **cell, cluster=cluster), by) for cluster, by in facts.clusters.items()]
-    tests = [(row, by) for row, by in rows if row is not None and row["status"] == "done"]
-    if not tests:
+    tests = having(diagnostics, **facts.cell, diagnostic="linear_pretrend", status="done")
+    level = next((level for level in reversed(facts.clusters) if tests["cluster"].eq(level).any()), None)
+    if level is None:
         return []
-    slope, by = tests[-1]
+    slope, by = tests.loc[tests["cluster"].eq(level)].iloc[0], facts.clusters[level]
     error = abs(slope["value"]) / slope["statistic"] ** 0.5 if slope["statistic"] > 0 else None
     decimals = row_decimals(pd.DataFrame({"estimate": [slope["value"]], "std_error": [error]}))[0]
     return [f"Before {period_name(facts.onset)} the treated {facts.units} moved away from the others by "
@@ -94,12 +90,7 @@ def trend_sentences(diagnostics: pd.DataFrame, facts: Facts) -> list[str]:
 
 def dose_sentences(facts: Facts) -> list[str]:
     """Return what must be known of the dose: when it was counted, who has most of it, what the effects suppose."""
-    found = [facts.dose_counted] if facts.dose_counted else []
-    if (most := facts.largest_dose) is not None:
-        found.append(f"The largest dose ({number(most.dose, short_decimals(most.dose))}) is that of "
-                     f"{listed(most.systems)}: {count(most.n_units)} of the {count(most.n_treated)} treated "
-                     f"{facts.units} ({number(100 * most.n_units / most.n_treated, 0)}%), which weigh accordingly.")
-    return [*found, DOSE_ASSUMES.format(units=facts.units)]
+    return [*filter(None, (facts.dose_counted, facts.largest_dose)), DOSE_ASSUMES.format(units=facts.units)]
 
 
 def terms(facts: Facts, *, published: bool) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from did.evidence.comparison import REASONS
 from did.evidence.ranking import never_satisfied
 from did.project.claims import printed_range, rounds_to
 from did.report.content.choice_words import choice_words
-from did.report.content.facts import PERIODS, Facts, Front, short_name
+from did.report.content.facts import PERIODS, Facts, Front, having, short_name
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.table import Column, Table, interval_of, row_decimals, side_by_side, text_table
 from did.words import count, decimals_for, interval, listed, number, period_name, short_decimals
@@ -98,9 +98,8 @@ def layout_table(estimates: pd.DataFrame, reproduction: pd.DataFrame, facts: Fac
     """Return a family in the layout of the publication: outcomes and treatments down, samples across, printed and ours
     by the published estimator. Without anything printed it has ours alone."""
     cell = ["indicator", "treatment", "sample"]
-    own, printed = (table.loc[table["estimand"].eq("overall") & table["specification"].eq(facts.specification)
-                              & table["estimator"].eq(facts.estimator)] for table in (estimates, reproduction))
-    own = own.loc[own["cluster"].eq(next(iter(facts.clusters)))]
+    own, printed = (having(table, estimand="overall", specification=facts.specification, estimator=facts.estimator)
+                    for table in (having(estimates, cluster=next(iter(facts.clusters))), reproduction))
     said = printed.drop_duplicates(cell).set_index(cell)["as_printed"].to_dict()
     ours = {(row.indicator, row.treatment, row.sample): number(row.estimate, decimals_for(row.std_error), signed=True)
             for row in own.itertuples()}

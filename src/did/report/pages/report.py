@@ -23,7 +23,7 @@ from did.project.paths import Paths
 from did.project.registry import Source
 from did.report.content import background
 from did.report.content.answer import MADE_UP, Answer
-from did.report.content.facts import Facts, Front, estimator_name, reported
+from did.report.content.facts import Facts, Front, estimator_name, having, reported
 from did.report.content.family_text import dose_sentences, headline_sentences, terms
 from did.report.content.identities import identity_tables
 from did.report.content.outcome_tables import fates, panel_sentence
@@ -107,9 +107,7 @@ def _family(report: Report, family: str) -> dict:
     """What the template says of one family: half a page, and what the annex has of it."""
     facts, tables, evaluation = report.families[family], report.tables, report.evaluation
     own = {name: table.loc[table["indicator"].isin(list(facts.outcomes))] for name, table in tables.items()}
-    rows = own["headline"]
-    rows = rows.loc[rows["indicator"].eq(facts.total) & rows["sample"].eq(next(iter(facts.samples)))
-                    & rows["specification"].eq(facts.specification)]
+    rows = having(own["headline"], **{name: value for name, value in facts.cell.items() if name != "treatment"})
     headline = headline_table(rows, one_outcome(facts, facts.effect_unit), own["diagnostics"]).slim(keep=HEADLINE)
     ours = own["estimates"].loc[own["estimates"]["specification"].eq(facts.specification)]
     figures = result_files.family_figures(evaluation, family)
