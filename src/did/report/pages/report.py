@@ -30,7 +30,7 @@ from did.report.content.outcome_tables import fates, panel_sentence
 from did.report.content.published import layout_table
 from did.report.content.result_tables import headline_table, one_outcome
 from did.report.content.table import Table
-from did.report.writers.html import TEMPLATES, html_of, picture
+from did.report.writers.html import TEMPLATES, html_of, picture, written
 from did.words import period_name
 
 MOST_BYTES = 5_000_000
@@ -144,11 +144,8 @@ def _data(report: Report, families: Mapping[str, Facts]) -> list[tuple[str, list
 
 def _section(path: Path) -> Markup:
     """A section as another stage wrote it: markup of our own, with all text escaped then."""
-    try:
-        return Markup(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DidError(f"{path}: expected a section of the report; found no file; run: did "
-                       f"{'reproduce' if path.stem == 'published' else f'draw {path.stem}'}") from None
+    stage = "reproduce" if path.stem == "published" else f"draw {path.stem}"
+    return Markup(written(path, "a section", f"run: did {stage}"))
 
 
 def _hash(text: str) -> str:
