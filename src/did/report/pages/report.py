@@ -34,8 +34,11 @@ from did.report.writers.html import TEMPLATES, html_of, picture, written
 from did.words import period_name
 
 MOST_BYTES = 5_000_000
-# Other files of the results that the report's contents lead to: address and words.
-LINKS = [(result_files.WORKBENCH, "Workbench: every choice"), (result_files.WORKBOOK, "Workbook of all tables")]
+# What the report's contents lead to, before and after the families: address and words, other files of the results last.
+FIRST = [("#answer", "Answer"), ("#terms", "How to read this report")]
+LAST = [("#treated", "Who was treated when"), ("#data", "The data, and what is missing"),
+        ("#methods", "How it was done"), ("#cite", "How to cite, and whom to ask"), ("#annex", "Annex: every number"),
+        (result_files.WORKBENCH, "Workbench: every choice"), (result_files.WORKBOOK, "Workbook of all tables")]
 # Columns of the headline table that the ten pages have.
 HEADLINE = ("Treatment", "Estimator", "Estimate", "95% interval (p)", "Method", "Measured coverage",
             "Smallest effect that would be found")
@@ -82,9 +85,10 @@ def report_html(report: Report) -> str:
         "report.html.j2", front=front, evaluation=evaluation, onset=period_name(front.onset),
         synthetic=any(bool(table["is_synthetic"].any()) for table in report.tables.values()),
         style=Markup(style), script=Markup(script), hashes={"style": _hash(style), "script": _hash(script)},
-        answer=report.answer, made_up=MADE_UP, links=LINKS, traces=report.traces,
+        answer=report.answer, made_up=MADE_UP, traces=report.traces,
         glance=picture(report.paths, result_files.ANSWER, caption=f"{about}: what the checks make of it"),
         checked=background.checked(report.tables["second_opinion"]),
+        contents=[*FIRST, *((f"#{name}", facts.title) for name, facts in families.items()), *LAST],
         words=terms(first, published=bool(front.n_published)),
         families=[_family(report, family) for family in families],
         waves=report.timing,

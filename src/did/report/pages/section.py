@@ -13,7 +13,7 @@ from did.project.indicator import Indicator
 from did.project.paths import Paths
 from did.project.registry import Source
 from did.report.content import published
-from did.report.content.facts import Facts, Front, reported
+from did.report.content.facts import Facts, Front, having, reported
 from did.report.content.outcome_tables import area_audit_table, evidence_tables, outcome_tables, panel_sentence
 from did.report.content.table import Table
 from did.report.writers.html import html_of, picture
@@ -78,11 +78,7 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
     if reproduction.empty:
         return ""
     rows = reported(reproduction, front)
-    indicators = {name for each in families.values() for name in each.outcomes}
-    level = evaluation.clusters[0]
-    varied = published.Varied(specifications.loc[specifications["cluster"].eq(level)], front.specification,
-                              result_files.numeric_claims(evaluation, indicators))
-    own = rows.loc[rows["cluster"].eq(level)]
+    varied, own = (having(table, cluster=evaluation.clusters[0]) for table in (specifications, rows))
     boundaries = evaluation.specifications[front.specification].boundaries
     units = own.dropna(subset="n_units").drop_duplicates("indicator").set_index("indicator")["n_units"].to_dict()
     return html_of(
@@ -93,6 +89,6 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
             published.agreement_table(rows, front), published.observations_table(own, varied, families.values()),
             published.numbers_table(own, varied), published.bands_table(own, varied),
             *(published.ranking_table(part, families[name]) for name, part in ranked.groupby("family", sort=False)
-              if name in families), published.choices_table(moved, varied)],
+              if name in families), published.choices_table(moved, own, varied)],
         defaults=[published.default_words(each, boundaries, denominators[name], units[each.total])
                   for name, each in families.items() if each.total in units and boundaries])
