@@ -30,11 +30,6 @@ def span(indicator: Indicator, evaluation: Evaluation) -> tuple[str, str]:
     return window.first, window.last
 
 
-def onset(indicator: Indicator, evaluation: Evaluation) -> str:
-    """First treated period of an indicator."""
-    return str(indicator.onset(evaluation.waves.onset))
-
-
 def sources_of(indicators: Iterable[Indicator], evaluation: Evaluation) -> dict[str, registry.Source]:
     """The registry's entries of every source that an indicator needs."""
     names = dict.fromkeys(source for each in indicators for source in each.sources)

@@ -17,7 +17,7 @@ from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, Names, answer
-from did.report.content.describe import effect_unit, measure, onset, source_lines, sources_of, span
+from did.report.content.describe import effect_unit, measure, source_lines, sources_of, span
 from did.report.content.facts import Facts, Front, levels, samples_of, treatments_of
 from did.report.content.notes import annotated
 from did.report.content.table import Table
@@ -76,8 +76,8 @@ def _of_headline(indicator: Indicator, evaluation: Evaluation) -> dict[str, Any]
     others = [name for name in evaluation.estimators if entry(name).overall and name != estimator]
     return {"total": indicator.id, "measure": measure(indicator, evaluation), "caveats": indicator.caveats,
             "effect": effect_unit(indicator, evaluation), "first": first, "last": last,
-            "onset": onset(indicator, evaluation), "frequency": indicator.frequency, "estimator": estimator,
-            "other_estimator": others[0] if others else estimator}
+            "onset": str(indicator.onset(evaluation.waves.onset)), "frequency": indicator.frequency,
+            "estimator": estimator, "other_estimator": others[0] if others else estimator}
 
 
 def front_facts(evaluation: Evaluation, *, without: Collection[str], paths: Paths) -> Front:
