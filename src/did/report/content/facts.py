@@ -143,8 +143,7 @@ class Front(Shared):
 def reported(reproduction: pd.DataFrame, facts: Facts | Front) -> pd.DataFrame:
     """Return the rows of the reported specification and cluster levels; DidError if there are claims but no such
     row."""
-    rows = reproduction[reproduction["specification"].eq(facts.specification)
-                        & reproduction["cluster"].isin(list(facts.clusters))]
+    rows = having(reproduction, specification=facts.specification, cluster=list(facts.clusters))
     if rows.empty and len(reproduction):
         raise DidError(f"reproduction table: expected rows of specification '{facts.specification}'; found "
                        f"{listed(sorted(set(reproduction['specification'])))}; run the reproduce stage again")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.report.content.evidence_rows import AS_PUBLISHED, OURS, PRINTED
-from did.report.content.facts import DAGGER, few_treated_note, rests_on_few
+from did.report.content.facts import DAGGER, few_treated_note, having, rests_on_few
 from did.report.figures import style
 from did.report.figures.forest import draw_forest
 from did.report.figures.style import Frame
@@ -39,9 +39,8 @@ def coefficients(rows: pd.DataFrame, frame: Frame, *, called: Mapping[str, Mappi
 
     Returns the paths written. Raises DidError if no row is left to draw.
     """
-    drawn = rows[rows["cluster"].ne(PRINTED) | rows["estimate"].notna()]
-    for column in PLACE:
-        drawn = drawn[drawn[column].isin(list(called[column]))]
+    drawn = having(rows[rows["cluster"].ne(PRINTED) | rows["estimate"].notna()],
+                   **{column: list(called[column]) for column in PLACE})
     if drawn["cluster"].eq(PRINTED).all():
         raise DidError(f"estimates table: no estimate of {', '.join(called['indicator'])}; run the fit stage for them")
     drawn = drawn.sort_values(PLACE, key=lambda column: column.map(list(called[column.name]).index))
