@@ -1,5 +1,6 @@
 """Estimators side by side: what is drawn is what the tables hold."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,7 +11,8 @@ from did.estimators.base import Panel
 from did.inference.clustered import summarise
 from did.inference.multiplier import add_bands
 from did.report.content.facts import DAGGER
-from did.report.figures.event_time import _average, _limits, effects_by_event_time
+from did.report.figures import style
+from did.report.figures.event_time import _average, effects_by_event_time
 from did.report.figures.key import Published
 from did.simulate.panels import panel
 from framed import assert_legible, draw_framed, saved_figures
@@ -86,10 +88,10 @@ def test_a_printed_number_is_a_named_line_in_every_panel(estimates, tmp_path):
 
 
 def test_a_far_printed_number_and_every_interval_are_inside_the_axes(estimates):
-    rows = estimates[estimates["estimand"] == "event_time"]
-    low, high = _limits(rows, Published(40.0))
-    assert low < rows["ci_low"].min() and high > 40.0
-    assert _limits(rows, None)[1] > rows["ci_high"].max()
+    ends = estimates.loc[estimates["estimand"] == "event_time", ["ci_low", "ci_high"]].to_numpy(float)
+    low, high = style.limits(np.append(ends, 40.0), 0.08)
+    assert low < np.nanmin(ends) and high > 40.0
+    assert style.limits(ends, 0.08)[1] > np.nanmax(ends)
 
 
 def test_counts_of_few_treated_are_marked(estimates, tmp_path):

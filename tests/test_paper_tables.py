@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from did.report.content import dictionary
+from did.report.content.result_schemas import RESULTS
 from did.report.content.table import side_by_side
 from did.report.pages import paper
 from did.report.pages.paper import family_table
@@ -157,10 +158,10 @@ def test_every_column_written_is_described(tmp_path):
     for name, frame in tables().items():
         more = ["aggregation"] if name in ("estimates", "diagnostics", "area_audit", "headline", "calibration") else []
         more += ["item"] if name == "diagnostics" else []
-        assert set(dictionary.described(f"tables/{name}.csv")) == {*frame.columns, *more}, name
+        assert set(RESULTS[f"tables/{name}.csv"].columns) == {*frame.columns, *more}, name
     dictionary.write(tmp_path / "data_dictionary.csv", is_synthetic=True)
     written = pd.read_csv(tmp_path / "data_dictionary.csv")
-    assert list(written.columns) == list(dictionary.described("tables/data_dictionary.csv"))
+    assert list(written.columns) == list(RESULTS["tables/data_dictionary.csv"].columns)
     assert not written.isna().any(axis=None) and not written.duplicated(["file", "column"]).any()
 
 

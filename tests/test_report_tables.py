@@ -11,7 +11,7 @@ import pytest
 
 from did.errors import DidError
 from did.inference.joint_test import BLANK
-from did.report.content.facts import Facts, Front, LargestDose, few_treated_note, reported
+from did.report.content.facts import Facts, Front, few_treated_note, reported
 from did.report.content.family_text import DOSE_ASSUMES, dose_sentences, headline_sentences, terms, trend_sentences
 from did.report.content.identities import identity_tables
 from did.report.content.names import Names
@@ -541,11 +541,9 @@ def test_shares_of_one_base_sum_to_zero(shares):
 
 
 def test_what_must_be_known_of_the_dose():
-    facts = dataclasses.replace(FACTS, dose_counted="Counted later.",
-                                largest_dose=LargestDose(["North | West"], 32.0, 10, 30))
+    facts = dataclasses.replace(FACTS, dose_counted="Counted later.", largest_dose="The largest dose is 32.")
     assert [str(line) for line in dose_sentences(facts)] == [
-        "Counted later.", "The largest dose (32) is that of North | West: 10 of the 30 treated areas (33%), which "
-        "weigh accordingly.", DOSE_ASSUMES.format(units="areas")]
+        "Counted later.", "The largest dose is 32.", DOSE_ASSUMES.format(units="areas")]
     assert len(dose_sentences(FACTS)) == 1
 
 

@@ -16,7 +16,6 @@ from did.evidence.comparison import REASONS, agreement, number_word
 from did.evidence.ranking import choices, judged, never_satisfied, ranking
 from did.report.content.facts import Facts
 from did.report.content.published import (
-    Varied,
     agreement_table,
     bands_table,
     choices_table,
@@ -372,11 +371,11 @@ def written(tmp_path, **changes) -> dict[str, pd.DataFrame]:
     facts = Facts(title="Days", outcomes={"a": "A", "b": "B"}, total="a", measure="days", first="2011-04",
                   last="2020-02", onset="2017-06", n_published=2, n_published_numbers=1, estimator="ldv")
     at = rows.loc[rows["cluster"].eq("unit")]
-    varied, own = Varied(at, "default", ["D1"]), reproduction.loc[reproduction["cluster"].eq("unit")]
+    own = reproduction.loc[reproduction["cluster"].eq("unit")]
     ranked = ranking(rows, {"dtoc": ["a", "b"]}, "default", "unit")
-    tables = [claims_table(reproduction, facts), agreement_table(reproduction, facts), numbers_table(own, varied),
-              bands_table(own, varied), observations_table(own, varied, [facts]), ranking_table(ranked, facts),
-              choices_table(choices(rows, "unit"), varied)]
+    tables = [claims_table(reproduction, facts), agreement_table(reproduction, facts), numbers_table(own, at),
+              bands_table(own, at), observations_table(own, at, [facts]), ranking_table(ranked, facts),
+              choices_table(choices(rows, "unit"), own, at)]
     assert default_words(facts, "merged", "adults", 149) == (
         "A: April 2011 to February 2020 (107 months), 149 areas (reorganised areas merged into the smallest stable "
         "one), per adults.")

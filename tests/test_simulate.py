@@ -378,7 +378,7 @@ def test_mistakes_in_what_is_asked_for(tmp_path, demo):
 @pytest.mark.parametrize(("old", "new", "expected"), [
     ("growth_spread:", "growth_spred:", ["population.growth_spred", "did you mean 'growth_spread'"]),
     ("{1: -12, 2: -12}", "{1: -12, 3: -12}", ["planted.dtoc_social_care names wave 3", "1, 2"]),
-    ("persistence: 0.88", "persistence: 1.2", ["dtoc.parts.social_care.noise.persistence", "less than 1"]),
+    ("persistence: 0.88", "persistence: 1.2", ["dtoc.parts.social_care.noise.persistence", "below 1"]),
     ("system: 0.06, region: 0.06", "system: 0.6, region: 0.6", ["must not exceed 1; found 1.2"]),
 ])
 def test_mistakes_in_the_settings(tmp_path, old, new, expected):

@@ -8,6 +8,13 @@ import pytest
 from did.errors import DidError
 from did.store import seals, tables
 
+@pytest.fixture(autouse=True)
+def texts(monkeypatch):
+    """Texts of pandas are kept as they are in a run, whatever was imported before."""
+    with pd.option_context("mode.string_storage", "python"):
+        yield
+
+
 ROWS = pd.DataFrame({
     "indicator": "visits", "specification": ["a", "a", "b"], "sample": "full", "period": ["2017", "2018", "2018"],
     "group": ["treated", "treated", "control"], "observed_mean": [1, 2, None], "linear_trend": [1.5, None, 2.0],

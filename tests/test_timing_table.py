@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-import pytest
 
-from did.errors import DidError
 from did.report.content.timing import NAMED, timing_table
 
 YEARS = ["2014", "2015", "2016", "2017"]
@@ -48,11 +46,3 @@ def test_units_without_systems_stand_by_their_names_and_many_are_counted():
     assert rows(panel(units), {}, {})[0][5].endswith("S059 (1), 2 more")
     never = {f"u{place}": (f"S{place}", None, None) for place in range(NAMED[2] + 3)} | {"x": ("X", 1, "2016")}
     assert rows(panel(never), {}, {})[-1][5].endswith("S4 (1), 3 more")
-
-
-def test_what_is_no_panel_of_one_specification_is_refused():
-    both = pd.concat([panel(), panel().assign(cohort="2015")])
-    with pytest.raises(DidError, match="one first treated period per unit; found two of a1"):
-        rows(both, {})
-    with pytest.raises(DidError, match="expected rows of the panel"):
-        rows(panel().iloc[:0], {})

@@ -458,7 +458,7 @@ def test_nothing_of_an_indicator_that_is_gone_stays_in_the_results(project):
     assert new.returncode == 0, new.stderr
     done = small_project.run(project, "run", "--data", MIRROR)
     assert done.returncode == 0, done.stderr
-    assert len([path for path in contents(project) if path.startswith("results/") and "zz_t" in path]) >= 6
+    assert len([path for path in contents(project) if path.startswith("results/") and "zz_t" in path]) >= 5
     notes = project / "results/notes.md"
     notes.write_text("The user's own.\n")
 

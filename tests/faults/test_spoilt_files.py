@@ -20,7 +20,7 @@ OTHERS = {"section of the report": "data/small/processed/section/visits.html",
           "raw file": "data/small/raw/visits/synthetic_visits.csv",
           "manifest of raw files": "data/small/raw/visits/manifest.json",
           "result CSV": "results/small/tables/estimates.csv", "result CSV that the report reads":
-          "results/small/tables/reproduction.csv", "figure": "results/small/figures/estimators_visits.svg",
+          "results/small/tables/reproduction.csv", "figure": "results/small/figures/trends_visits.svg",
           "report": "results/small/report.html", "workbook": "results/small/workbook.xlsx",
           "manifest of results": "results/small/manifest.json"}
 WHAT = "One bit changed: "

@@ -217,7 +217,7 @@ class Fit:
         >>> panel = did.Panel(did.example(), outcome="visits", unit="clinic", period="year", cohort="first_year",
         ...                   cluster="network")
         >>> did.did(panel).inference("wild_bootstrap").pvalues.round(3).tolist()
-        [0.0]
+        [0.004]
         """
         methods = () if method is None else (method,)
         return self._asking(methods=methods, confidence=self.asked.confidence if confidence is None else confidence,

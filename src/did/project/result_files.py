@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import lru_cache
 from pathlib import Path
 
 from did.estimators import entry
-from did.project.claims import load_claims
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 
@@ -98,28 +96,6 @@ def staggered_specification(evaluation: Evaluation) -> str | None:
     """The first specification that treats each wave from its own date and concerns every indicator, if there is one."""
     return next((name for name, specification in evaluation.specifications.items()
                  if specification.staggered and specification.families is None), None)
-
-
-def numeric_claims(evaluation: Evaluation, indicators: Collection[str]) -> list[str]:
-    """Every claim on a number of these indicators that is estimated.
-
-    Raises DidError for a mistake in the claims file.
-    """
-    path = Path(evaluation.published) if evaluation.published else None
-    numbers = _numbers(path, path.stat().st_mtime_ns if path and path.is_file() else 0, *(
-        tuple(names) for names in (evaluation.estimators, evaluation.treatments, evaluation.samples)))
-    return [claim for claim, indicator in numbers if indicator in indicators]
-
-
-@lru_cache(maxsize=8)
-def _numbers(path: Path | None, _state: int, estimators: tuple[str, ...], treatments: tuple[str, ...],
-             samples: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Claim and indicator of every claim on a number; read once for each state of the file, asked for by each job."""
-    claims = load_claims(path)
-    numeric = claims.loc[(claims["value"] != "") & (claims["estimand"] == "overall")
-                         & claims["estimator"].isin(estimators) & claims["treatment"].isin(treatments)
-                         & claims["sample"].isin(samples)]
-    return list(zip(numeric["claim"], numeric["indicator"], strict=True))
 
 
 def draw_files(evaluation: Evaluation, indicator: str, headlines: Collection[str]) -> list[str]:

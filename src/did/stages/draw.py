@@ -18,7 +18,7 @@ from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import margin_decimals
-from did.report.content.describe import effect_unit, measure, onset, source_line, sources_of, subtitle
+from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
 from did.report.content.evaluation_facts import (
     family_facts,
     later_onsets,
@@ -29,7 +29,7 @@ from did.report.content.evaluation_facts import (
     timing,
 )
 from did.report.content.evidence_rows import evidence_rows, leading
-from did.report.content.facts import PERIODS, averaged_by, estimator_name, only, own_dates_names, samples_of
+from did.report.content.facts import PERIODS, Facts, averaged_by, estimator_name, having, only, own_dates_names
 from did.report.figures.event_time import effects_by_event_time, treated_words
 from did.report.figures.forest import evidence_figure
 from did.report.figures.key import Published
@@ -60,40 +60,34 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     frames = stage_tables(READ, [name], evaluation, paths)
     sources = sources_of([indicator], evaluation)
     figures = result_files.figures(evaluation, name, shown.values())
-    outcome = Outcome(indicator, evaluation, paths, frames, source_line([indicator], sources))
+    family = family_facts(indicator.family, evaluation, without=without)
+    facts = outcome_facts(family, indicator, evaluation)
+    outcome = Outcome(indicator, evaluation, paths, frames, facts)
     for figure in figures:
         DRAWN[figure.removesuffix(f"_{name}")](outcome)
-    facts = family_facts(indicator.family, evaluation, without=without)
     weights = frames["weights"]
     frames["weights"] = weights.assign(label=weights["label"].mask(
         weights["level"].eq("system"), weights["label"].replace(systems_of(indicator, evaluation))))
     write_text(paths.section(name), section_html(
-        indicator, outcome_facts(facts, indicator, evaluation), evaluation, figures=figures, sources=sources,
+        indicator, facts, evaluation, figures=figures, sources=sources,
         tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
-        timing=timing(indicator, evaluation, outcome.panel) if facts.total == name else None))
+        timing=timing(indicator, evaluation, outcome.panel) if family.total == name else None))
     return f"{name}: {plural(len(figures), 'figure')}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the figures of one outcome are made from: its settings, its tables, and whose files they come from."""
+    """What the figures of one outcome are made from: its settings, its tables, and its facts."""
 
     indicator: Indicator
     evaluation: Evaluation
     paths: Paths
     tables: Mapping[str, pd.DataFrame]
-    source: str
-
-    @property
-    def cell(self) -> dict[str, str]:
-        """The estimate reported: specification, sample, treatment."""
-        evaluation = self.evaluation
-        return {"specification": evaluation.default_specification, "sample": evaluation.sample,
-                "treatment": evaluation.treatments[0]}
+    facts: Facts
 
     def leading(self, table: str) -> pd.DataFrame:
         """Rows of a table at the last level of clustering."""
-        return self.tables[table].loc[lambda rows: rows["cluster"].eq(self.evaluation.clusters[-1])]
+        return having(self.tables[table], cluster=self.evaluation.clusters[-1])
 
     @cached_property
     def panel(self) -> pd.DataFrame:
@@ -105,16 +99,17 @@ class Outcome:
         indicator, evaluation = self.indicator, self.evaluation
         unit = unit or effect_unit(indicator, evaluation)
         return Frame(self.paths.drawn / f"{stem}_{indicator.id}", f"{indicator.title}: {words}",
-                     subtitle(unit, indicator, evaluation), self.source, evaluation.units, unit,
+                     subtitle(unit, indicator, evaluation), source_line([indicator], evaluation),
+                     evaluation.units, unit,
                      pictures=self.paths.pictures)
 
     def published(self, frame: Frame) -> tuple[Published | None, Frame]:
         """What was printed for the outcome by its published estimator, first treatment and sample, and the frame, which
         says if there is nothing of what others have."""
-        cell = {name: self.cell[name] for name in ("treatment", "sample")}
+        cell = {name: value for name, value in self.facts.cell.items() if name != "specification"}
         claims = load_claims(self.evaluation.published)
         claim = only(claims.loc[pd.to_numeric(claims["value"], errors="coerce").notna()], **cell, estimand="overall",
-                     indicator=self.indicator.id, estimator=self.indicator.published_estimator)
+                     estimator=self.indicator.published_estimator)
         if claim is not None:
             return Published(float(claim["value"]), estimator_name(claim["estimator"])), frame
         return None, frame.saying(NOT_PRINTED) if self.evaluation.publication.coefficients else frame
@@ -122,7 +117,7 @@ class Outcome:
 
 def _evidence(outcome: Outcome) -> None:
     """The evidence on the estimate that the outcome is answered by."""
-    own = leading(outcome.tables["verdicts"], outcome.cell | {"estimator": outcome.indicator.published_estimator})
+    own = leading(outcome.tables["verdicts"], outcome.facts.cell | {"estimator": outcome.facts.estimator})
     rows = evidence_rows(own, outcome.tables["evidence"], outcome.tables["evidence_items"],
                          units=outcome.evaluation.units)
     evidence_figure(rows, outcome.frame("evidence", "the evidence at a glance"),
@@ -131,11 +126,11 @@ def _evidence(outcome: Outcome) -> None:
 
 def _trends(outcome: Outcome) -> None:
     """Means of the treated and the comparison and, where there are several onsets, of each wave."""
-    indicator, evaluation, sample = outcome.indicator, outcome.evaluation, outcome.cell["sample"]
-    since = onset(indicator, evaluation)
+    indicator, evaluation, sample = outcome.indicator, outcome.evaluation, outcome.facts.cell["sample"]
+    since = outcome.facts.onset
     trends = outcome.tables["trends"]
     test = only(outcome.leading("diagnostics"), sample=sample, diagnostic="linear_pretrend", treatment="binary")
-    frame = outcome.frame("trends", "means over time", measure(indicator, evaluation)).marked(trends)
+    frame = outcome.frame("trends", "means over time", outcome.facts.measure).marked(trends)
     if test is not None:
         level = evaluation.clusters[-1]
         frame = frame.saying(trend_words(test, since, singular(evaluation.units) if level == "unit" else level))
@@ -150,7 +145,7 @@ def _event_study(outcome: Outcome) -> None:
     several onsets."""
     evaluation, frequency = outcome.evaluation, outcome.indicator.frequency
     rows = outcome.leading("estimates")
-    rows = rows.loc[rows["sample"].eq(outcome.cell["sample"]) & rows["treatment"].eq(outcome.cell["treatment"])]
+    rows = having(rows, sample=outcome.facts.cell["sample"], treatment=outcome.facts.cell["treatment"])
     staggered = result_files.staggered_specification(evaluation)
     named = {evaluation.default_specification: {name: entry(name).label for name in evaluation.estimators
                                                 if entry(name).over_time}}
@@ -182,10 +177,10 @@ def _specifications(outcome: Outcome) -> None:
     staggered = {name: choices_of(specification, indicator)
                  for name, specification in evaluation.specifications_of(indicator).items() if specification.staggered}
     rows = curve_rows(outcome.leading("specifications"), outcome.leading("estimates"), default=default,
-                      staggered=staggered, treatment=outcome.cell["treatment"])
-    reported = {name: outcome.cell[name] for name in ("specification", "sample")}
+                      staggered=staggered, treatment=outcome.facts.cell["treatment"])
+    reported = {name: outcome.facts.cell[name] for name in ("specification", "sample")}
     published, frame = outcome.published(outcome.frame("specification", "every specification"))
-    specification_curve(rows, frame, choices=list(default), published=published, samples=samples_of(evaluation),
+    specification_curve(rows, frame, choices=list(default), published=published, samples=outcome.facts.samples,
                         reported=reported | {"estimator": indicator.published_estimator})
 
 

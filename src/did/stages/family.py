@@ -12,10 +12,10 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
+from did.report.content.describe import effect_unit, source_line, subtitle
 from did.report.content.evaluation_facts import stage_tables
 from did.report.content.evidence_rows import PRINTED
-from did.report.content.facts import estimator_name, levels, samples_of, treatments_of
+from did.report.content.facts import estimator_name, having, levels, samples_of, treatments_of
 from did.report.figures.coefficients import HEADLINE, PLACE, coefficients
 from did.report.figures.style import Frame
 from did.words import plural
@@ -38,14 +38,13 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
     figures = result_files.family_figures(evaluation, family)
     for estimator, name in figures.items():
         own = {"specification": evaluation.default_specification, "estimator": estimator}
-        rows, leads = (table.loc[table[[*own]].eq(pd.Series(own)).all(axis=1)] for table in tables.values())
-        rows = rows.loc[rows["estimand"].eq("overall")]
-        published = claims.loc[claims["estimator"].eq(estimator), [*PLACE[:-1], "value"]].drop_duplicates()
+        rows, leads = having(tables["estimates"], **own, estimand="overall"), having(tables["headline"], **own)
+        published = having(claims, estimator=estimator, estimand="overall")[[*PLACE[:-1], "value"]]
         printed = published.assign(cluster=PRINTED, estimate=pd.to_numeric(published["value"], errors="coerce"))
         footnote, shown = "", levels(evaluation)
         if len(leads):
             # The estimates that have a headline interval, with it, behind those with errors as published.
-            led = rows.loc[rows["cluster"].eq(first)].drop(columns=["ci_low", "ci_high"]).merge(
+            led = having(rows, cluster=first).drop(columns=["ci_low", "ci_high"]).merge(
                 leads[[*PLACE[:-1], "ci_low", "ci_high"]], on=PLACE[:-1], validate="one_to_one")
             rows, shown = pd.concat([rows, led.assign(cluster=HEADLINE)]), {first: by, HEADLINE: HEADLINE}
             footnote = (f"{by.capitalize()}: 95% interval with errors clustered {by}"
@@ -54,7 +53,7 @@ def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collectio
         coefficients(
             pd.concat([rows, printed], ignore_index=True), Frame(
                 paths.drawn / name, f"{evaluation.families[family].title}: effects by {estimator_name(estimator)}",
-                subtitle(unit, members[0], evaluation), source_line(members, sources_of(members, evaluation)),
+                subtitle(unit, members[0], evaluation), source_line(members, evaluation),
                 evaluation.units, pictures=paths.pictures),
             called={"treatment": treatments_of(evaluation), "sample": samples_of(evaluation),
                     "indicator": {each.id: each.label for each in members}, "cluster": shown | {PRINTED: "as printed"}},

@@ -84,7 +84,7 @@ def _draw(answer: Answer, evaluation: Evaluation, paths: Paths) -> None:
     own = only(made[0], target=about.target) if about else None
     indicator = load_indicator(name, evaluation.indicators_folder)
     frame = Frame(paths.drawn / result_files.ANSWER, f"{about.heading if about else evaluation.title}: does it hold?",
-                  "", source_line([indicator], sources_of([indicator], evaluation)), evaluation.units,
+                  "", source_line([indicator], evaluation), evaluation.units,
                   about.unit if about else "", width=6.0, pictures=paths.pictures)
     evidence_figure(evidence_rows(own, *made[1:], units=evaluation.units, brief=True), frame,
                     decimals=0 if own is None else margin_decimals(own))

@@ -16,7 +16,7 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.report.content.evaluation_facts import front_facts
+from did.report.content.evaluation_facts import front_facts, stage_tables
 from did.report.pages.section import published_html
 from did.store import tables
 from did.store.provenance import write_text
@@ -37,23 +37,21 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     verdict, once all is written.
     """
     claims = load_claims(evaluation.published, evaluation.indicators)
-    members = {name: load_indicator(name, evaluation.indicators_folder) for name in evaluation.indicators
-               if name not in without}
+    indicators = [name for name in evaluation.indicators if name not in without]
     families = result_files.families(evaluation, without)
-    varied = pd.concat([tables.read("specifications", paths.specifications(name)) for name in members],
-                       ignore_index=True)
+    found = stage_tables(("specifications", *result_files.EVIDENCE_TABLES), indicators, evaluation, paths)
     lost = unavailable(claims, {name: reason(evaluation, name, paths) for name in without},
-                       evaluation.default_specification, evaluation.clusters,
-                       is_synthetic=bool(varied["is_synthetic"].any())).assign(p_method="")   # none is tested
+                       evaluation.default_specification, evaluation.clusters, is_synthetic=bool(
+                           found["specifications"]["is_synthetic"].any())).assign(p_method="")   # none is tested
     tested = [tables.read("tested_claims", paths.tested_claims(family)) for family in families]
-    verdicts, evidence = _evidence(list(members), lost, evaluation, paths)
+    found["verdicts"] = verdicts = _verdicts(found["verdicts"], lost, evaluation)
     tables.write("verdicts", verdicts, paths.answers)
-    for name, frame in zip(result_files.EVIDENCE_TABLES, (verdicts, *evidence), strict=True):
-        write_csv(paths.results / result_files.table_file(name), frame)
+    for name in result_files.EVIDENCE_TABLES:
+        write_csv(paths.results / result_files.table_file(name), found[name])
     table = tables.check("reproduction", in_order(pd.concat([*tested, lost], ignore_index=True), claims))
     tables.write("reproduction", table, paths.reproduction)
     first = evaluation.clusters[0]
-    specifications = judged(varied, claims, evaluation.evidence.close)
+    specifications = judged(found["specifications"], claims, evaluation.evidence.close)
     ranked = ranking(specifications, families, evaluation.default_specification, first)
     moved = choices(specifications, first)
     for name, frame in zip(result_files.REPRODUCTION_TABLES, (table, specifications, ranked, moved), strict=True):
@@ -63,10 +61,11 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     facts = dict(zip(families, front.families, strict=True))
     write_text(paths.published_section, published_html(
         evaluation, front, facts, reproduction=table, specifications=specifications, ranked=ranked, moved=moved,
-        denominators={name: members[each.total].denominator_name(default) or "" for name, each in facts.items()}))
-    found, judged_as = ([f"{n} {word.replace('_', ' ')}" for word, n in each.items()]
+        denominators={name: load_indicator(each.total, evaluation.indicators_folder).denominator_name(default) or ""
+                      for name, each in facts.items()}))
+    numbers, judged_as = ([f"{n} {word.replace('_', ' ')}" for word, n in each.items()]
                         for each in (counts(table), verdicts["verdict"].value_counts()))
-    lines = [f"{plural(table['claim'].nunique(), 'claim')}: {listed(found)}; verdicts: {listed(judged_as)}"]
+    lines = [f"{plural(table['claim'].nunique(), 'claim')}: {listed(numbers)}; verdicts: {listed(judged_as)}"]
     if claims.empty:
         lines = ["nothing published to compare with; "
                  f"{plural(specifications['specification'].nunique(), 'specification')}"]
@@ -79,13 +78,10 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
     return "\n".join(lines)
 
 
-def _evidence(indicators: list[str], lost: pd.DataFrame, evaluation: Evaluation,
-              paths: Paths) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """The verdicts of the whole evaluation, in the order of its outcomes, and the evidence with its items."""
-    found = {name: pd.concat([tables.read(name, getattr(paths, name)(each)) for each in indicators], ignore_index=True)
-             for name in ("verdicts", "evidence", "evidence_items")}
-    synthetic = bool(found["verdicts"]["is_synthetic"].any())
-    verdicts = pd.concat([found["verdicts"], without_files(lost).assign(is_synthetic=synthetic)], ignore_index=True)
+def _verdicts(found: pd.DataFrame, lost: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
+    """The verdicts of the whole evaluation, in the order of its outcomes."""
+    synthetic = bool(found["is_synthetic"].any())
+    verdicts = pd.concat([found, without_files(lost).assign(is_synthetic=synthetic)], ignore_index=True)
     order = {name: place for place, name in enumerate(evaluation.indicators)}
-    verdicts = verdicts.sort_values("indicator", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-    return tables.check("verdicts", verdicts), [found["evidence"], found["evidence_items"]]
+    return tables.check("verdicts", verdicts.sort_values("indicator", key=lambda names: names.map(order), kind="stable",
+                                                         ignore_index=True))

@@ -14,6 +14,7 @@ from did.report.content.describe import effect_unit, sources_of
 from did.report.content.evaluation_facts import front_facts, members, result_tables, run_answer
 from did.report.pages import workbook_sheets
 from did.report.writers import workbook
+from did.store.provenance import atomic
 from did.words import plural
 
 
@@ -34,5 +35,6 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
                                   is_synthetic=bool(frames["estimates"]["is_synthetic"].any()))
     answer = run_answer(evaluation, paths, without)
     cover = replace(cover, sections={"The answer": answer.texts, **cover.sections})
-    workbook.write(paths.results / result_files.WORKBOOK, cover, sheets)
+    with atomic(paths.results / result_files.WORKBOOK) as part:
+        part.write_bytes(workbook.made(cover, sheets))
     return f"{result_files.WORKBOOK}: {plural(len(sheets), 'sheet')} of tables"

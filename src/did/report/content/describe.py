@@ -30,20 +30,10 @@ def span(indicator: Indicator, evaluation: Evaluation) -> tuple[str, str]:
     return window.first, window.last
 
 
-def onset(indicator: Indicator, evaluation: Evaluation) -> str:
-    """First treated period of an indicator."""
-    return str(indicator.onset(evaluation.waves.onset))
-
-
 def sources_of(indicators: Iterable[Indicator], evaluation: Evaluation) -> dict[str, registry.Source]:
     """The registry's entries of every source that an indicator needs."""
     names = dict.fromkeys(source for each in indicators for source in each.sources)
     return {name: registry.load_named(name, evaluation.sources_folder) for name in names}
-
-
-def used(indicators: Iterable[Indicator], sources: dict[str, registry.Source]) -> list[registry.Source]:
-    """The sources that the indicators need, each once."""
-    return [sources[name] for name in dict.fromkeys(name for each in indicators for name in each.sources)]
 
 
 def source_lines(sources: Iterable[registry.Source]) -> list[str]:
@@ -51,9 +41,9 @@ def source_lines(sources: Iterable[registry.Source]) -> list[str]:
     return [f"{each.title}: {each.publisher}, {each.licence}, {each.landing_page}" for each in sources]
 
 
-def source_line(indicators: Iterable[Indicator], sources: dict[str, registry.Source]) -> str:
+def source_line(indicators: Iterable[Indicator], evaluation: Evaluation) -> str:
     """Whose figures a picture is made from."""
-    publishers = dict.fromkeys(source.publisher for source in used(indicators, sources))
+    publishers = dict.fromkeys(source.publisher for source in sources_of(indicators, evaluation).values())
     return f"{', '.join(publishers)}; own calculation"
 
 

@@ -5,29 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-import pandera.pandas as pa
 
 from did.report.content.result_schemas import RESULTS
 from did.store.result_csv import write_csv
 from did.words import markdown_table
 
 
-def described(file: str) -> dict[str, tuple[str, str, str]]:
-    """Return column -> (meaning, unit, what missing means) of a CSV, named from the results folder; KeyError if
-    unknown."""
-    return {name: _entry(column) for name, column in RESULTS[file].columns.items()}
-
-
-def _entry(column: pa.Column) -> tuple[str, str, str]:
-    return column.description, column.metadata["unit"], column.metadata["missing"]
-
-
 def dictionary() -> pd.DataFrame:
     """Return one row of text per file and column: file, row, column, title, meaning, unit,
     missing."""
-    return pd.DataFrame([(file, schema.title, name, column.title, *_entry(column)) for file, schema in RESULTS.items()
-                         for name, column in schema.columns.items()],
-                        columns=["file", "row", "column", "title", "meaning", "unit", "missing"])
+    return pd.DataFrame([{"file": file, "row": schema.title, "column": name, "title": column.title,
+                          "meaning": column.description, **column.metadata}
+                         for file, schema in RESULTS.items() for name, column in schema.columns.items()])
 
 
 def write(path: str | Path, *, is_synthetic: bool) -> None:

@@ -17,13 +17,13 @@ from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, Names, answer
-from did.report.content.describe import effect_unit, measure, onset, source_lines, sources_of, span, used
-from did.report.content.facts import Facts, Front, LargestDose, levels, samples_of, treatments_of
+from did.report.content.describe import effect_unit, measure, source_lines, sources_of, span
+from did.report.content.facts import Facts, Front, levels, samples_of, treatments_of
 from did.report.content.notes import annotated
 from did.report.content.table import Table
 from did.report.content.timing import timing_table
 from did.store import tables
-from did.words import listed
+from did.words import count, listed, number, short_decimals
 
 OWN_DATES = ("Every unit is treated from a date of its own. Where a page says from when, it is the earliest; each unit "
              "counts as treated from its own on.")
@@ -60,7 +60,7 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
         dose_counted=f"The dose was counted {when}, after the effects it is to explain." if when else "",
         units=evaluation.units, directions={name: each.direction for name, each in by_name.items()},
         staggered=result_files.staggered_specification(evaluation) or "",
-        sources=source_lines(used(members, sources_of(members, evaluation))))
+        sources=source_lines(sources_of(members, evaluation).values()))
 
 
 def outcome_facts(facts: Facts, indicator: Indicator, evaluation: Evaluation) -> Facts:
@@ -76,8 +76,8 @@ def _of_headline(indicator: Indicator, evaluation: Evaluation) -> dict[str, Any]
     others = [name for name in evaluation.estimators if entry(name).overall and name != estimator]
     return {"total": indicator.id, "measure": measure(indicator, evaluation), "caveats": indicator.caveats,
             "effect": effect_unit(indicator, evaluation), "first": first, "last": last,
-            "onset": onset(indicator, evaluation), "frequency": indicator.frequency, "estimator": estimator,
-            "other_estimator": others[0] if others else estimator}
+            "onset": str(indicator.onset(evaluation.waves.onset)), "frequency": indicator.frequency,
+            "estimator": estimator, "other_estimator": others[0] if others else estimator}
 
 
 def front_facts(evaluation: Evaluation, *, without: Collection[str], paths: Paths) -> Front:
@@ -99,23 +99,19 @@ def missing_outcomes(evaluation: Evaluation, without: Collection[str], paths: Pa
     return [(title, listed(labels), why) for (title, why), labels in found.items()]
 
 
-def answer_names(evaluation: Evaluation, without: Collection[str] = ()) -> Names:
-    """Return what outcomes, samples and doses are called in the answer, those ``without`` files among them."""
+def run_answer(evaluation: Evaluation, paths: Paths, without: Collection[str]) -> Answer:
+    """Return the answer of a run, from its verdicts and its evidence. Raises DidError for a table that is missing."""
     members = {name: load_indicator(name, evaluation.indicators_folder) for name in evaluation.indicators}
-    return Names(
+    names = Names(
         outcomes={name: each.title for name, each in members.items()},
         families={name: each.family for name, each in members.items()},
         units={name: effect_unit(each, evaluation) for name, each in members.items()},
         headlines=list(result_files.headlines(evaluation, without).values()),
         dose=evaluation.dose, areas=evaluation.units,
         samples={name: called for name, called in samples_of(evaluation).items() if name != evaluation.sample})
-
-
-def run_answer(evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> Answer:
-    """Return the answer of a run, from its verdicts and its evidence. Raises DidError for a table that is missing."""
     evidence = pd.concat([tables.read("evidence", paths.evidence(name)) for name in evaluation.indicators
                           if name not in without], ignore_index=True)
-    return answer(tables.read("verdicts", paths.answers), evidence, answer_names(evaluation, without))
+    return answer(tables.read("verdicts", paths.answers), evidence, names)
 
 
 def panel_of(indicator: Indicator, evaluation: Evaluation, paths: Paths) -> pd.DataFrame:
@@ -142,15 +138,17 @@ def timing(indicator: Indicator, evaluation: Evaluation, panel: pd.DataFrame) ->
                         units=evaluation.units, periods=periods)
 
 
-def largest_dose(indicator: Indicator, evaluation: Evaluation, panel: pd.DataFrame) -> LargestDose | None:
-    """Return the systems with the largest dose of the treated units of a ``panel``; None if no treated unit has a
-    dose."""
+def largest_dose(indicator: Indicator, evaluation: Evaluation, panel: pd.DataFrame) -> str:
+    """Return which systems have the largest dose of the treated units of a ``panel``; "" if no treated unit has one.
+    """
     treated = panel.loc[panel["cohort"].notna() & (panel["intensity"] > 0)].drop_duplicates("unit")
     if treated.empty:
-        return None
+        return ""
     most, names = treated.loc[treated["intensity"].eq(treated["intensity"].max())], systems_of(indicator, evaluation)
-    return LargestDose(systems=[names.get(system, system) for system in sorted(set(most["system"]))],
-                       dose=float(most["intensity"].iloc[0]), n_units=len(most), n_treated=len(treated))
+    dose, systems = float(most["intensity"].iloc[0]), [names.get(each, each) for each in sorted(set(most["system"]))]
+    return (f"The largest dose ({number(dose, short_decimals(dose))}) is that of {listed(systems)}: {count(len(most))} "
+            f"of the {count(len(treated))} treated {evaluation.units} ({number(100 * len(most) / len(treated), 0)}%), "
+            "which weigh accordingly.")
 
 
 def stage_tables(names: Sequence[str], indicators: Collection[str], evaluation: Evaluation,

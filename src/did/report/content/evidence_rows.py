@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from did.report.content.facts import own_dates_names
+from did.report.content.facts import having, own_dates_names
 from did.words import listed
 
 COLUMNS = ["target", "kind", "words", "estimate", "ci_low", "ci_high", "smallest", "largest", "is_synthetic"]
@@ -69,8 +69,8 @@ def evidence_rows(verdict: pd.Series | None, evidence: pd.DataFrame, items: pd.D
 def leading(verdicts: pd.DataFrame, cell: Mapping[str, str]) -> pd.Series | None:
     """Return the verdict that an outcome is answered by: of the ``cell`` (sample, treatment, estimator) or, if none is
     on it, the first of that sample and treatment; None if there is none. ``verdicts``: rows of one outcome."""
-    near = verdicts.loc[verdicts["sample"].eq(cell["sample"]) & verdicts["treatment"].eq(cell["treatment"])]
-    own = near.loc[near["estimator"].eq(cell["estimator"])]
+    near = having(verdicts, sample=cell["sample"], treatment=cell["treatment"])
+    own = having(near, estimator=cell["estimator"])
     found = own if len(own) else near
     return found.iloc[0] if len(found) else None
 

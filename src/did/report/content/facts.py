@@ -47,16 +47,6 @@ def treatments_of(evaluation: Evaluation) -> dict[str, str]:
     return {name: TREATMENTS[name] for name in evaluation.treatments}
 
 
-@dataclass(frozen=True)
-class LargestDose:
-    """Who has most of the dose: names of the systems, the dose, how many of the treated units have it."""
-
-    systems: Sequence[str]
-    dose: float
-    n_units: int
-    n_treated: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Shared:
     """What is said of the whole and of each family alike, that is in no table.
@@ -91,8 +81,8 @@ class Facts(Shared):
     measure : unit of the outcomes, as "delayed days per 100,000 adults per month"; effect : unit of the effects
         on the headline outcome, where it is another ("percentage points"); "" if it is not.
     dose : what one more unit of the intensity treatment is, as "additional partner organisation";
-        dose_counted : a sentence on what the dose is and of when, "" if nothing need be said; largest_dose : who has
-        most of it under the reported specification, None if no unit has a dose.
+        dose_counted : a sentence on what the dose is and of when; largest_dose : one on who has most of it under the
+        reported specification; "" if nothing need be said.
     units : what units are called; directions : indicator -> ``lower_better``, ``higher_better`` or ``none``.
     first, last : periods, ISO text; frequency : ``M``, ``Q`` or ``Y``.
     staggered : the specification that treats each wave from its own date, "" if there is none.
@@ -112,7 +102,7 @@ class Facts(Shared):
     frequency: str = "M"
     dose: str = "additional unit of intensity"
     dose_counted: str = ""
-    largest_dose: LargestDose | None = None
+    largest_dose: str = ""
     units: str = "areas"
     directions: Mapping[str, str] = field(default_factory=dict)
     staggered: str = ""
@@ -124,6 +114,13 @@ class Facts(Shared):
     def effect_unit(self) -> str:
         """Unit of the effects."""
         return self.effect or self.measure
+
+    @property
+    def cell(self) -> dict[str, str]:
+        """What a family is answered by: its headline outcome under the reported specification, first treatment and
+        sample."""
+        return {"indicator": self.total, "specification": self.specification, "treatment": next(iter(self.treatments)),
+                "sample": next(iter(self.samples))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +143,7 @@ class Front(Shared):
 def reported(reproduction: pd.DataFrame, facts: Facts | Front) -> pd.DataFrame:
     """Return the rows of the reported specification and cluster levels; DidError if there are claims but no such
     row."""
-    rows = reproduction[reproduction["specification"].eq(facts.specification)
-                        & reproduction["cluster"].isin(list(facts.clusters))]
+    rows = having(reproduction, specification=facts.specification, cluster=list(facts.clusters))
     if rows.empty and len(reproduction):
         raise DidError(f"reproduction table: expected rows of specification '{facts.specification}'; found "
                        f"{listed(sorted(set(reproduction['specification'])))}; run the reproduce stage again")
@@ -188,12 +184,18 @@ def averaged_by() -> dict[str, str]:
     return {name: each.averaged_by for name, each in entries().items() if each.averaged_by}
 
 
-def only(rows: pd.DataFrame, **where: object) -> pd.Series | None:
-    """Return the one row with these values, or None if there is none; DidError if there are several."""
+def having(rows: pd.DataFrame, **where: object) -> pd.DataFrame:
+    """Return the rows with these values; of a list with any of them."""
     hit = np.ones(len(rows), dtype=bool)
     for column, value in where.items():
-        hit &= (rows[column] == value).to_numpy(dtype=bool, na_value=False)
-    found = rows.iloc[np.flatnonzero(hit)]
+        own = rows[column].isin(value) if isinstance(value, list) else rows[column] == value
+        hit &= own.to_numpy(dtype=bool, na_value=False)
+    return rows.iloc[np.flatnonzero(hit)]
+
+
+def only(rows: pd.DataFrame, **where: object) -> pd.Series | None:
+    """Return the one row with these values, or None if there is none; DidError if there are several."""
+    found = having(rows, **where)
     if len(found) > 1:
         raise DidError(f"summary: expected one row with {where}; found {len(found)}; pass one estimand per estimator")
     return found.iloc[0] if len(found) else None

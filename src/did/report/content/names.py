@@ -61,11 +61,10 @@ class Names:
             samples = self.families[0].samples
             found["sample"] = rows["sample"].map(lambda name: samples.get(name, name))
         if "estimator" in rows:
-            by_date = ([own.get(name) == specification and bool(specification) for name, specification in
-                        zip(rows["indicator"], rows["specification"], strict=True)] if "specification" in rows
-                       else [False] * len(rows))
-            found["estimator"] = [(called.get(name) if dated else None) or short_name(name)
-                                  for name, dated in zip(rows["estimator"], by_date, strict=True)]
+            dated = (rows["specification"].eq(rows["indicator"].map(own)) if "specification" in rows
+                     else [False] * len(rows))
+            found["estimator"] = [called[name] if own_dates and name in called else short_name(name)
+                                  for name, own_dates in zip(rows["estimator"], dated, strict=True)]
         if "method" in rows:
             found["method"] = rows["method"].map(lambda name: METHODS.get(name, name.replace("_", " ")),
                                                na_action="ignore")

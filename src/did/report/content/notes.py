@@ -62,12 +62,6 @@ OF_AN_ESTIMATE = frozenset({
     "randomisation_estimate", "minimum_detectable", "minimum_detectable_share"})
 
 
-def cluster_name(row: Mapping) -> str:
-    """Return what the cluster that a row leaves out is called, with its label behind it where that differs."""
-    called, label = row["called"], row["left_out"]
-    return called if called == label else f"{called} ({label})"
-
-
 def change(row: Mapping) -> str:
     """Return what a row of the diagnostics table changed in the panel, such as ``without 2015``; "" for nothing.
 
@@ -78,9 +72,9 @@ def change(row: Mapping) -> str:
     if not row["variant"]:
         return ""
     pattern = VARIANTS[row["variant"]]
-    n_left_out, n_treated = row["n_left_out"], row["n_left_out_treated"]
+    n_left_out, n_treated, called = row["n_left_out"], row["n_left_out_treated"], row["called"]
     return pattern.format_map(dict(row) | {
-        "cluster": cluster_name(row),
+        "cluster": called if called == row["left_out"] else f"{called} ({row['left_out']})",
         "counted": f" ({n_left_out:.0f}, {n_treated:.0f} treated)" if pd.notna(n_treated) else "",
         "unknown": f", {n_left_out:.0f} units unknown" if pd.notna(n_left_out) else ""}).strip()
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from did.report.content.evidence_words import evidence_table
-from did.report.content.facts import PERIODS, Facts, only, short_name
+from did.report.content.facts import PERIODS, Facts, having, short_name
 from did.report.content.names import Names
 from did.report.content.result_tables import (
     calendar_table,
@@ -129,15 +129,11 @@ def evidence_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> dict[st
 
 def panel_sentence(estimates: pd.DataFrame, facts: Facts) -> str:
     """Return the size of the panel, how much of it is missing, and how much of it is after the onset."""
-    cell = {"indicator": facts.total, "treatment": next(iter(facts.treatments)), "estimand": "overall",
-            "sample": next(iter(facts.samples)), "cluster": next(iter(facts.clusters)),
-            "specification": facts.specification}
-    rows = [only(estimates, **cell, estimator=name)
-            for name in dict.fromkeys([facts.estimator, facts.other_estimator])]
-    rows = sorted((row for row in rows if row is not None), key=lambda row: row["n_obs"])
-    if not rows:
+    rows = having(estimates, **facts.cell, estimand="overall", cluster=next(iter(facts.clusters)),
+                  estimator=[facts.estimator, facts.other_estimator])
+    if rows.empty:
         return ""
-    whole = rows[-1]
+    whole = rows.sort_values("n_obs", kind="stable").iloc[-1]
     first, last, onset = (pd.Period(each).ordinal for each in (facts.first, facts.last, facts.onset))
     missing = int(whole["n_units"]) * (last - first + 1) - int(whole["n_obs"])
     lost = f", {count(missing)} missing" if missing > 0 and len(rows) > 1 else ""
@@ -148,16 +144,14 @@ def panel_sentence(estimates: pd.DataFrame, facts: Facts) -> str:
 
 def fates(area_audit: pd.DataFrame, facts: Facts) -> list[tuple[str, int]]:
     """Return how many areas of the publishers' files had each fate under the specification reported."""
-    rows = area_audit.loc[area_audit["indicator"].eq(facts.total)
-                          & area_audit["specification"].eq(facts.specification)]
+    rows = having(area_audit, indicator=facts.total, specification=facts.specification)
     counted = rows["fate"].value_counts()
     return [(words, int(counted[fate])) for fate, words in FATES.items() if fate in counted]
 
 
 def area_audit_table(area_audit: pd.DataFrame, facts: Facts) -> Table:
     """Return what became of the outcome's areas, a row per fate, unit merged into and reason."""
-    rows = area_audit.loc[area_audit["indicator"].eq(facts.total)
-                          & area_audit["specification"].eq(facts.specification)]
+    rows = having(area_audit, indicator=facts.total, specification=facts.specification)
     unit = rows["unit"].where(rows["fate"].eq("merged")).fillna("")
     reason = rows["reason"].fillna("")
     if (n_units := unit[unit.ne("")].nunique()) > MERGERS:

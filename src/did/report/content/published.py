@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -12,7 +11,7 @@ from did.evidence.comparison import REASONS
 from did.evidence.ranking import never_satisfied
 from did.project.claims import printed_range, rounds_to
 from did.report.content.choice_words import choice_words
-from did.report.content.facts import PERIODS, Facts, Front, short_name
+from did.report.content.facts import PERIODS, Facts, Front, having, short_name
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.table import Column, Table, interval_of, row_decimals, side_by_side, text_table
 from did.words import count, decimals_for, interval, listed, number, period_name, short_decimals
@@ -98,9 +97,8 @@ def layout_table(estimates: pd.DataFrame, reproduction: pd.DataFrame, facts: Fac
     """Return a family in the layout of the publication: outcomes and treatments down, samples across, printed and ours
     by the published estimator. Without anything printed it has ours alone."""
     cell = ["indicator", "treatment", "sample"]
-    own, printed = (table.loc[table["estimand"].eq("overall") & table["specification"].eq(facts.specification)
-                              & table["estimator"].eq(facts.estimator)] for table in (estimates, reproduction))
-    own = own.loc[own["cluster"].eq(next(iter(facts.clusters)))]
+    own, printed = (having(table, estimand="overall", specification=facts.specification, estimator=facts.estimator)
+                    for table in (having(estimates, cluster=next(iter(facts.clusters))), reproduction))
     said = printed.drop_duplicates(cell).set_index(cell)["as_printed"].to_dict()
     ours = {(row.indicator, row.treatment, row.sample): number(row.estimate, decimals_for(row.std_error), signed=True)
             for row in own.itertuples()}
@@ -177,27 +175,22 @@ def reasons_of(rows: pd.DataFrame) -> dict[str, str]:
 # Which specifications give the printed numbers ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Varied:
-    """The specifications alongside the claims at the level of clustering as published: ``rows`` as from
-    `did.evidence.ranking.judged`, the name of the ``default``, and the claims with a number that are estimated."""
-
-    rows: pd.DataFrame
-    default: str
-    numeric: Sequence[str]
-
-    def of(self, claim: str) -> pd.DataFrame:
-        """The estimates that a claim can be compared with."""
-        return self.rows.loc[self.rows["claim"].eq(claim) & self.rows["estimate"].notna()]
+def _numeric(reproduction: pd.DataFrame) -> pd.DataFrame:
+    """The claims with a printed number that are estimated, each once."""
+    known = reproduction[["published_value", "estimate"]].notna().all(axis=1)
+    return having(reproduction.loc[known], estimand="overall").drop_duplicates("claim")
 
 
-def numbers_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
+def numbers_table(reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
     """Return a row per printed number: what it stands for, what the default gives, and how many specifications agree
-    with it, with its sign and band as well, and with its number of observations too. ``reproduction``: rows of the
-    level of ``varied``, here and below."""
+    with it, with its sign and band as well, and with its number of observations too.
+
+    Here and below ``varied`` are the specifications alongside the claims (`did.evidence.ranking.judged`) and
+    ``reproduction`` the rows of that table, both of one clustering.
+    """
     lines = []
-    for row in reproduction.loc[reproduction["claim"].isin(list(varied.numeric))].drop_duplicates("claim").itertuples():
-        cell, text = varied.of(row.claim), f"{row.published_value:.15g}"
+    for row in _numeric(reproduction).itertuples():
+        cell, text = having(varied, claim=row.claim).dropna(subset="estimate"), f"{row.published_value:.15g}"
         value = cell["value_agrees"].eq("yes")
         band = value & ~cell[["significance_agrees", "sign_agrees"]].isin(["no", "cannot run"]).any(axis=1)
         whole = band & ~cell["n_agrees"].eq("no")
@@ -220,12 +213,12 @@ def numbers_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
         file="tables/specifications.csv")
 
 
-def bands_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
+def bands_table(reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
     """Return a row per statement of significance without a number: how many specifications agree, and which."""
     lines = []
     for row in reproduction.loc[reproduction["published_value"].isna() & reproduction["published_significance"].ne("")
                                 & reproduction["number"].ne("cannot_run")].itertuples():
-        cell = varied.rows.loc[varied.rows["claim"].eq(row.claim)]
+        cell = having(varied, claim=row.claim)
         met = cell["significance_agrees"].eq("yes") & cell["sign_agrees"].ne("no")
         which = ("" if met.all() or not met.any() else f"all but {_names(cell.loc[~met])}" if met.mean() > 0.5
                  else _names(cell.loc[met]))
@@ -237,11 +230,11 @@ def bands_table(reproduction: pd.DataFrame, varied: Varied) -> Table:
                       right=["Specifications", "Agree"], file="tables/specifications.csv")
 
 
-def observations_table(reproduction: pd.DataFrame, varied: Varied, families: Iterable[Facts]) -> Table:
+def observations_table(reproduction: pd.DataFrame, varied: pd.DataFrame, families: Iterable[Facts]) -> Table:
     """Return a row per family: which specifications give its printed number of observations. Some print the rows of
     the whole panel as well; those are asked of the two-way estimator."""
     lines, where = [], ["indicator", "treatment", "sample"]
-    known = varied.rows.loc[varied.rows["design"].eq("one_at_a_time") & varied.rows["n_obs"].notna()]
+    known = having(varied, design="one_at_a_time").dropna(subset="n_obs")
     for facts in families:
         claims = reproduction.loc[
             reproduction["indicator"].isin(list(facts.outcomes)) & reproduction["published_n"].notna()
@@ -262,7 +255,7 @@ def observations_table(reproduction: pd.DataFrame, varied: Varied, families: Ite
         lines.append({
             "Family": facts.title, "Cells": listed(claims.loc[claims["published_n"].eq(claim["published_n"]), "claim"],
                                                    at_most=LISTED), "Printed": printed,
-            "Default": "".join(map(count, own.loc[own.index == varied.default, "n_obs"])),
+            "Default": "".join(map(count, own.loc[own.index == facts.specification, "n_obs"])),
             "Specifications": len(own),
             "Give it": int(gives.sum()), "Among choices of rows, these give it": _names(own.loc[gives & deciding]),
             "These do not": listed(f"{choice_words(row.choices)} ({count(row.n_obs)})" for row in others.itertuples())})
@@ -298,15 +291,15 @@ def ranking_table(part: pd.DataFrame, facts: Facts) -> Table:
                  notes=notes, file="tables/ranking.csv")
 
 
-def choices_table(moved: pd.DataFrame, varied: Varied) -> Table:
+def choices_table(moved: pd.DataFrame, reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
     """Return, for each printed number, the single choices that move its estimate most: alone, and over the product."""
     lines = []
-    for claim in varied.numeric:
-        rows = moved.loc[moved["claim"].eq(claim)]
+    for claim in _numeric(reproduction)["claim"]:
+        rows = having(moved, claim=claim)
         largest = rows["difference"].abs().groupby([rows["choice"], rows["value"]], sort=False).max()
-        decimals = decimals_for(varied.of(claim)["std_error"].median())
+        decimals = decimals_for(having(varied, claim=claim).dropna(subset="estimate")["std_error"].median())
         for choice, value in largest.sort_values(ascending=False, kind="stable").head(TOP).index:
-            here = rows.loc[rows["choice"].eq(choice) & rows["value"].eq(value)].set_index("design")
+            here = having(rows, choice=choice, value=value).set_index("design")
             mean = {design: number(each, decimals, signed=True) for design, each in here["difference"].items()}
             part = here.loc["product"] if "product" in here.index else None
             lines.append({

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
-from did.report.content.facts import PERIODS, Facts
+from did.report.content.facts import PERIODS, Facts, having
 from did.report.content.names import Names
 from did.report.content.notes import item, records, said
 from did.report.content.table import NOT_AVAILABLE, Column, Table, interval_of, row_decimals, side_by_side
@@ -73,17 +72,14 @@ def headline_table(headline: pd.DataFrame, names: Names, diagnostics: pd.DataFra
                                            "specification.", file="tables/headline.csv")
 
 
-def _shares(rows: pd.DataFrame, diagnostics: pd.DataFrame) -> list[float]:
+def _shares(rows: pd.DataFrame, diagnostics: pd.DataFrame) -> pd.Series:
     """The smallest effect as a share of the mean: that of the clustered one, in proportion."""
-    keys = ["indicator", "specification", "sample", "treatment", "estimator"]
-    found = {name: diagnostics.loc[diagnostics["diagnostic"].eq(name) & diagnostics["status"].eq("done")]
-             .drop_duplicates(keys).set_index(keys)["value"]
-             for name in ("minimum_detectable", "minimum_detectable_share")}
-    shares = []
-    for key, own in zip(rows[keys].itertuples(index=False, name=None), rows["minimum_detectable"], strict=True):
-        effect, share = (found[name].get(key, np.nan) for name in ("minimum_detectable", "minimum_detectable_share"))
-        shares.append(share * own / effect if effect else np.nan)
-    return shares
+    keys, names = CELL[:-1], ["minimum_detectable_share", "minimum_detectable"]
+    found = having(diagnostics, diagnostic=names, status="done").drop_duplicates([*keys, "diagnostic"])
+    wide = found.pivot(index=keys, columns="diagnostic", values="value").reindex(
+        pd.MultiIndex.from_frame(rows[keys]), columns=names)
+    share, effect = (wide[name].set_axis(rows.index) for name in names)
+    return (share * rows["minimum_detectable"] / effect).where(effect.ne(0))
 
 
 def effects_table(estimates: pd.DataFrame, names: Names, headline: pd.DataFrame | None = None) -> Table:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.facts import Facts, averaged_by, only, own_dates_names, short_name
+from did.report.content.facts import Facts, averaged_by, having, only, own_dates_names, short_name
 from did.report.content.table import Column, Table, row_decimals
 from did.words import number, short_decimals
 
@@ -56,13 +56,12 @@ def alternatives(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> pd.DataFra
     overall, tested, fitted = (tables[name].loc[lambda rows: rows["treatment"].eq(treatment)]
                                for name in ("estimates", "diagnostics", "specifications"))
     overall = overall[overall["estimand"].eq("overall")]
-    static = overall[overall["specification"].eq(facts.specification) & overall["estimator"].isin(estimators)]
+    static = having(overall, specification=facts.specification, estimator=estimators)
     default = static[static["sample"].eq(sample)]
     if not default["estimator"].eq(estimators[0]).any():
         raise DidError(f"estimates table: expected a {estimators[0]} estimate of {facts.total} ({treatment}, "
                        f"{sample}) under specification '{facts.specification}'; found none; run the fit stage for it")
-    tested = tested[tested["specification"].eq(facts.specification) & tested["sample"].eq(sample)
-                    & tested["status"].eq("done")]
+    tested = having(tested, specification=facts.specification, sample=sample, status="done")
     dated = overall[overall["specification"].ne(facts.specification) & overall["sample"].eq(sample)
                     & overall["estimator"].isin([*own_dates_names().keys() - averaged_by().keys()])]
     fitted = fitted[fitted["sample"].eq(sample) & fitted["specification"].ne(facts.specification)
@@ -101,9 +100,8 @@ def counts_table(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
     intervals leave out zero on the side of the number that is checked: what was printed or, if nothing was, ours."""
     rows = alternatives(facts, tables)
     rows = rows.loc[rows["cluster"].isin(list(facts.clusters))]
-    claim = only(tables["reproduction"], indicator=facts.total, treatment=next(iter(facts.treatments)),
-                 specification=facts.specification, sample=next(iter(facts.samples)), estimator=facts.estimator,
-                 estimand="overall", cluster=next(iter(facts.clusters)))
+    claim = only(tables["reproduction"], **facts.cell, estimator=facts.estimator, estimand="overall",
+                 cluster=next(iter(facts.clusters)))
     printed = None if claim is None or pd.isna(claim["published_value"]) else float(claim["published_value"])
     ours = rows.loc[rows["group"].eq("default") & rows["estimator"].eq(facts.estimator), "estimate"].iloc[0]
     sign = float(np.sign(ours if printed is None else printed))

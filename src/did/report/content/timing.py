@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from did.errors import DidError
 from did.report.content.table import Table, text_table
 from did.words import count, period_name
 
@@ -21,15 +20,9 @@ def timing_table(panel: pd.DataFrame, onsets: Mapping[int, str], names: Mapping[
     ``panel``: rows of the panel table under one specification, over so many ``periods``; ``onsets``: first treated
     period of the waves that it leaves in the comparison; ``names``: system -> its name. A unit without a system stands
     by its own name; of more than `NAMED`, fewer for the comparison, the first are named. A note says how much of the
-    panel is missing. Raises DidError without rows, or if a unit has two first treated periods.
+    panel is missing.
     """
-    if panel.empty:
-        raise DidError("timing table: expected rows of the panel; found none; run the align stage")
-    each = panel.drop_duplicates(["unit", "cohort"])[["unit", "unit_name", "system", "wave", "cohort"]]
-    twice = each.loc[each["unit"].duplicated(), "unit"]
-    if len(twice):
-        raise DidError(f"timing table: expected one first treated period per unit; found two of {twice.iloc[0]}; "
-                       "pass the rows of one specification")
+    each = panel.drop_duplicates("unit")[["unit", "unit_name", "system", "wave", "cohort"]]
     later, treated = each["wave"].map(onsets).astype("string"), each["cohort"].notna()
     each = each.assign(
         first=each["cohort"].astype("string").fillna(later).fillna(""),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from did.errors import DidError
 from did.report.content.evidence_rows import AS_PUBLISHED, OURS, PRINTED
-from did.report.content.facts import DAGGER, few_treated_note, rests_on_few
+from did.report.content.facts import DAGGER, few_treated_note, having, rests_on_few
 from did.report.figures import style
 from did.report.figures.forest import draw_forest
 from did.report.figures.style import Frame
@@ -37,19 +37,12 @@ def coefficients(rows: pd.DataFrame, frame: Frame, *, called: Mapping[str, Mappi
     footnote : what stands over the source line.
     frame : where to save and what to write around; synthetic if any row drawn is.
 
-    Returns the paths written. Raises DidError if no row is left to draw, or if a coefficient or a printed value is
-    there twice.
+    Returns the paths written. Raises DidError if no row is left to draw.
     """
-    drawn = rows[rows["cluster"].ne(PRINTED) | rows["estimate"].notna()]
-    for column in PLACE:
-        drawn = drawn[drawn[column].isin(list(called[column]))]
+    drawn = having(rows[rows["cluster"].ne(PRINTED) | rows["estimate"].notna()],
+                   **{column: list(called[column]) for column in PLACE})
     if drawn["cluster"].eq(PRINTED).all():
         raise DidError(f"estimates table: no estimate of {', '.join(called['indicator'])}; run the fit stage for them")
-    twice = drawn[drawn.duplicated(PLACE)]
-    if len(twice):
-        raise DidError(f"coefficients figure: expected one number per {', '.join(PLACE)}; found more for "
-                       f"{twice[PLACE].iloc[0].tolist()}; pass one estimator and estimand only, and correct the "
-                       "published table")
     drawn = drawn.sort_values(PLACE, key=lambda column: column.map(list(called[column.name]).index))
     ours = drawn[drawn["cluster"].ne(PRINTED)]
     heads = {cell: f"{called['treatment'][cell[0]]}, {called['sample'][cell[1]]}: {_counted(part, frame.units)}"

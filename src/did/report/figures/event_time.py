@@ -50,18 +50,20 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
 
     Under the last pane stands how many treated clusters each tick rests on, with the dagger where an estimate rests on
     few treated units. A pane without effects before onset says so. Returns the paths written. Raises DidError for no
-    pane, a pane without rows, or an event time that is there twice.
+    pane.
     """
     if not panes:
         raise DidError("estimates table: no effect over event time; run the fit stage with staggered_estimators, or "
                        "leave the figure out")
-    paths = {name: _checked(rows) for name, rows in panes.items()}
+    paths = {name: rows[rows["event_time"].notna()].astype({"event_time": int}).sort_values("event_time")
+             for name, rows in panes.items()}
     overall = {name: rows[rows["estimand"].eq("overall")] for name, rows in panes.items()}
     drawn = pd.concat([path if place == 0 else path.assign(band_low=np.nan, band_high=np.nan)
                        for place, path in enumerate(paths.values())], keys=list(paths))
     frame, footnote = frame.marked(drawn), few_treated_note(drawn["few_treated"], frame.units)
     as_line = drawn["event_time"].nunique() > MANY
-    low, top = _limits(drawn, published)
+    low, top = style.limits(np.append(drawn[["estimate", "ci_low", "ci_high", "band_low", "band_high"]].to_numpy(float),
+                                      published.value if published else 0.0), 0.08)
     figure, found = grid(
         frame, [(name, _average(path, overall[name])) for name, path in paths.items()],
         _key(drawn, frame.units, as_line, published), high=PANE if len(paths) > 1 else ALONE, foot=FOOT,
@@ -84,17 +86,6 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
     numbers = pd.concat([*paths.values(), *overall.values()])[NUMBERS]
     return style.save(figure, frame, f"{alt_text} {footnote}", numbers.assign(
         published_value=published.value if published else np.nan))
-
-
-def _checked(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows by event time, as whole numbers."""
-    rows = rows[rows["event_time"].notna()]
-    twice = rows.loc[rows["event_time"].duplicated(), "event_time"]
-    if rows.empty or len(twice):
-        found = f"event time {twice.iloc[0]} twice" if len(twice) else "no row"
-        raise DidError(f"estimates table: a figure by event time needs one row for each event time; found {found}; "
-                       "pass one estimator, cohort and cluster level only")
-    return rows.astype({"event_time": int}).sort_values("event_time")
 
 
 def _is_reference(rows: pd.DataFrame) -> pd.Series:
@@ -156,14 +147,6 @@ def _key(rows: pd.DataFrame, units: str, as_line: bool, published: Published | N
         shade = fill | ({"alpha": SHADES["band"]} if as_line else {"linewidth": 7})
         entries.append(([shade], "95% band for all times at once"))
     return [*entries, *([published.entry] if published else [])]
-
-
-def _limits(rows: pd.DataFrame, published: Published | None) -> tuple[float, float]:
-    """Common limits of the value axis: those of everything drawn, with a little room."""
-    ends = rows[["estimate", "ci_low", "ci_high", "band_low", "band_high"]].to_numpy(dtype=float)
-    values = np.append(ends[np.isfinite(ends)], [0.0, *([published.value] if published else [])])
-    room = 0.08 * (values.max() - values.min())
-    return values.min() - room, values.max() + room
 
 
 def _average(path: pd.DataFrame, overall: pd.DataFrame) -> str:

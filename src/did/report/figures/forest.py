@@ -92,7 +92,8 @@ def _pane(axes: Axes, rows: pd.DataFrame, heads: dict[str, float], left: float, 
     """Draw the rows on one axis, with their names ``left`` of it and their numbers ``right`` of it, in inches."""
     width = axes.get_position().width * axes.figure.get_size_inches()[0]
     start, end = style.EDGE - left, width + right - style.EDGE
-    axes.set(xlim=_limits(rows), ylim=(deep, 0), yticks=[])
+    ends = rows[["estimate", "ci_low", "ci_high", "smallest", "largest"]].to_numpy(float)
+    axes.set(xlim=style.limits(ends, 0.04), ylim=(deep, 0), yticks=[])
     style.value_axis(axes, max(2, min(5, int(width / 0.5))), "x")
     axes.axvline(0, color=style.INK, linewidth=1.4, zorder=1)
     _draw(axes, rows)
@@ -159,13 +160,6 @@ def _lines(axes: Axes, heights: pd.Series, left: pd.Series, right: pd.Series, **
     """Draw horizontal lines as one path with gaps, which is a third of the bytes of one path each."""
     gap = np.full(len(heights), np.nan)
     axes.plot(np.column_stack([left, right, gap]).ravel(), np.repeat(heights.to_numpy(), 3), zorder=2, **look)
-
-
-def _limits(rows: pd.DataFrame) -> tuple[float, float]:
-    values = rows[["estimate", "ci_low", "ci_high", "smallest", "largest"]].to_numpy(dtype=float)
-    values = np.append(values[np.isfinite(values)], 0.0)
-    room = 0.04 * (values.max() - values.min() or 1.0)
-    return float(values.min() - room), float(values.max() + room)
 
 
 def _digits(row, decimals: int) -> str:

@@ -12,7 +12,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
-from did.errors import DidError
 from did.report.figures import style
 from did.report.figures.panes import grid
 from did.report.figures.style import Frame
@@ -55,11 +54,8 @@ def trend_words(test: pd.Series, onset: str, by: str) -> str:
 def trend_rows(group_trends: pd.DataFrame, onset: str) -> pd.DataFrame:
     """Return the table of group trends as rows of the figure: observed means, then those of the linear-trends model.
 
-    ``onset`` is the first treated period, ISO text. Raises DidError if it is outside the periods.
+    ``onset`` is the first treated period, ISO text.
     """
-    if onset not in set(group_trends["period"]):
-        raise DidError(f"group trends: expected the onset '{onset}' among the periods {group_trends['period'].min()} "
-                       f"to {group_trends['period'].max()}; found it outside; correct the onset or the window")
     lines = group_trends["group"].map({"treated": TREATED, "control": COMPARISON})
     rows = group_trends.assign(line=lines, first_treated=onset)
     return pd.concat([rows.assign(series=series, mean=rows[column]) for series, column in (
@@ -74,7 +70,7 @@ def wave_rows(panel: pd.DataFrame, onsets: Mapping[int, str] | None = None) -> p
     first_treated (of the specification or, for a wave in the comparison, of ``onsets``; missing if neither has it),
     counts_as (``treated`` or ``comparison`` under the specification), mean (unit of the outcome, over the units
     observed, each counted once; missing if none is) and n_units (observed). Units of a wave with different dates are
-    separate. In order of first date; the units without wave or date are last. Raises DidError if no unit has either.
+    separate. In order of first date; the units without wave or date are last.
     """
     means = (panel.assign(cohort=panel["cohort"].astype("string"))
              .groupby(["cohort", "wave", "period"], dropna=False)["outcome"].agg(["mean", "count"])
@@ -83,9 +79,6 @@ def wave_rows(panel: pd.DataFrame, onsets: Mapping[int, str] | None = None) -> p
     means["first_treated"] = means["cohort"].fillna(means["wave"].map(onsets or {}).astype("string"))
     means["wave"] = means["wave"].astype("Int64")
     other = means["wave"].isna() & means["cohort"].isna()
-    if other.all():
-        raise DidError("means of waves: expected units with a wave or a date of treatment; found none; correct the "
-                       "table of waves")
     means = means.assign(series=WAVE, line=np.where(other, COMPARISON, TREATED)).sort_values(
         ["first_treated", "wave", "counts_as", "period"], kind="stable", na_position="last", ignore_index=True)
     return means.reindex(columns=COLUMNS)

@@ -17,7 +17,7 @@ from did.errors import DidError
 from did.project.indicator import Indicator
 from did.project.specification import Specification
 from did.report.content.choice_words import NONE, key_words, value_words
-from did.report.content.facts import SAMPLES, averaged_by, short_name
+from did.report.content.facts import SAMPLES, averaged_by, having, short_name
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
 from did.report.figures.key import Published, clustered
@@ -53,14 +53,10 @@ def curve_rows(specifications: pd.DataFrame, estimates: pd.DataFrame, *, default
     repeats to the last digit because its choice does not concern it ("specification, sample, estimator"; "" if
     nothing). Repeated specifications and those that could not be fitted have no place.
     """
-    fixed = specifications[specifications["treatment"].eq(treatment)]
-    own = estimates[
-        estimates["estimand"].eq("overall")
-        & estimates["treatment"].eq(treatment)
-        & estimates["specification"].isin(list(staggered))
-        & ~estimates["estimator"].isin(list(averaged_by()))
-    ]
-    rows = pd.concat([fixed, own.assign(choices="", n_choices=len(default))], ignore_index=True)
+    own = having(estimates, estimand="overall", treatment=treatment, specification=list(staggered))
+    own = own[~own["estimator"].isin(list(averaged_by()))]
+    rows = pd.concat([having(specifications, treatment=treatment), own.assign(choices="", n_choices=len(default))],
+                     ignore_index=True)
     made = [dict(staggered.get(row.specification, default))
             | dict(part.split("=", 1) for part in row.choices.split("; ") if part) for row in rows.itertuples()]
     choices = pd.DataFrame(made, index=rows.index, columns=list(default)).replace("", NONE)

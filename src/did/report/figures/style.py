@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -213,6 +214,14 @@ def value_axis(axes: Axes, most: int, which: str = "y") -> None:
     axis.set_major_formatter(lambda value, _: number(value, short_decimals(value)))
     axes.grid(axis=which, color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def limits(values: np.ndarray, room: float) -> tuple[float, float]:
+    """Return limits of an axis that hold zero and all that is finite, with so large a share of their span at each end.
+    """
+    known = np.append(values[np.isfinite(values)], 0.0)
+    more = room * (known.max() - known.min() or 1.0)
+    return float(known.min() - more), float(known.max() + more)
 
 
 def write(figure: Figure, x: float, y: float, text: str, *, bold: bool = False, size: float = TEXT_SIZE,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from did.estimators import entries
 from did.project.result_files import PAPER
-from did.report.content.facts import Facts, Front, estimator_name, few_treated_note, short_name
+from did.report.content.facts import Facts, Front, estimator_name, few_treated_note, having, short_name
 from did.report.content.names import Names
 from did.report.content.published import claims_table
 from did.report.content.result_tables import effects_table
@@ -41,9 +41,8 @@ def tables(frames: Mapping[str, pd.DataFrame], front: Front, units: Mapping[str,
 def family_table(estimates: pd.DataFrame, headline: pd.DataFrame, facts: Facts, units: Mapping[str, str]) -> Table:
     """Return the main table of a family: overall effects under the reported specification, of its headline outcome
     first, with the interval that leads and then those as published."""
-    rows = estimates.loc[estimates["estimand"].eq("overall") & estimates["specification"].eq(facts.specification)
-                         & estimates["treatment"].isin(list(facts.treatments))
-                         & estimates["indicator"].isin(list(facts.outcomes))]
+    rows = having(estimates, estimand="overall", specification=facts.specification, treatment=list(facts.treatments),
+                  indicator=list(facts.outcomes))
     rows = rows.sort_values("indicator", key=lambda names: names.ne(facts.total), kind="stable")
     table = effects_table(rows, Names([facts], units), headline)
     slim = replace(table, columns=[column for column in table.columns if column.heading != "Remarks"]).slim(

@@ -23,19 +23,22 @@ from did.project.paths import Paths
 from did.project.registry import Source
 from did.report.content import background
 from did.report.content.answer import MADE_UP, Answer
-from did.report.content.facts import Facts, Front, estimator_name, reported
+from did.report.content.facts import Facts, Front, estimator_name, having, reported
 from did.report.content.family_text import dose_sentences, headline_sentences, terms
 from did.report.content.identities import identity_tables
 from did.report.content.outcome_tables import fates, panel_sentence
 from did.report.content.published import layout_table
 from did.report.content.result_tables import headline_table, one_outcome
 from did.report.content.table import Table
-from did.report.writers.html import TEMPLATES, html_of, picture
+from did.report.writers.html import TEMPLATES, html_of, picture, written
 from did.words import period_name
 
 MOST_BYTES = 5_000_000
-# Other files of the results that the report's contents lead to: address and words.
-LINKS = [(result_files.WORKBENCH, "Workbench: every choice"), (result_files.WORKBOOK, "Workbook of all tables")]
+# What the report's contents lead to, before and after the families: address and words, other files of the results last.
+FIRST = [("#answer", "Answer"), ("#terms", "How to read this report")]
+LAST = [("#treated", "Who was treated when"), ("#data", "The data, and what is missing"),
+        ("#methods", "How it was done"), ("#cite", "How to cite, and whom to ask"), ("#annex", "Annex: every number"),
+        (result_files.WORKBENCH, "Workbench: every choice"), (result_files.WORKBOOK, "Workbook of all tables")]
 # Columns of the headline table that the ten pages have.
 HEADLINE = ("Treatment", "Estimator", "Estimate", "95% interval (p)", "Method", "Measured coverage",
             "Smallest effect that would be found")
@@ -82,9 +85,10 @@ def report_html(report: Report) -> str:
         "report.html.j2", front=front, evaluation=evaluation, onset=period_name(front.onset),
         synthetic=any(bool(table["is_synthetic"].any()) for table in report.tables.values()),
         style=Markup(style), script=Markup(script), hashes={"style": _hash(style), "script": _hash(script)},
-        answer=report.answer, made_up=MADE_UP, links=LINKS, traces=report.traces,
+        answer=report.answer, made_up=MADE_UP, traces=report.traces,
         glance=picture(report.paths, result_files.ANSWER, caption=f"{about}: what the checks make of it"),
         checked=background.checked(report.tables["second_opinion"]),
+        contents=[*FIRST, *((f"#{name}", facts.title) for name, facts in families.items()), *LAST],
         words=terms(first, published=bool(front.n_published)),
         families=[_family(report, family) for family in families],
         waves=report.timing,
@@ -107,9 +111,7 @@ def _family(report: Report, family: str) -> dict:
     """What the template says of one family: half a page, and what the annex has of it."""
     facts, tables, evaluation = report.families[family], report.tables, report.evaluation
     own = {name: table.loc[table["indicator"].isin(list(facts.outcomes))] for name, table in tables.items()}
-    rows = own["headline"]
-    rows = rows.loc[rows["indicator"].eq(facts.total) & rows["sample"].eq(next(iter(facts.samples)))
-                    & rows["specification"].eq(facts.specification)]
+    rows = having(own["headline"], **{name: value for name, value in facts.cell.items() if name != "treatment"})
     headline = headline_table(rows, one_outcome(facts, facts.effect_unit), own["diagnostics"]).slim(keep=HEADLINE)
     ours = own["estimates"].loc[own["estimates"]["specification"].eq(facts.specification)]
     figures = result_files.family_figures(evaluation, family)
@@ -146,11 +148,8 @@ def _data(report: Report, families: Mapping[str, Facts]) -> list[tuple[str, list
 
 def _section(path: Path) -> Markup:
     """A section as another stage wrote it: markup of our own, with all text escaped then."""
-    try:
-        return Markup(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DidError(f"{path}: expected a section of the report; found no file; run: did "
-                       f"{'reproduce' if path.stem == 'published' else f'draw {path.stem}'}") from None
+    stage = "reproduce" if path.stem == "published" else f"draw {path.stem}"
+    return Markup(written(path, "a section", f"run: did {stage}"))
 
 
 def _hash(text: str) -> str:

@@ -12,23 +12,9 @@ from did.project.config import Evaluation
 from did.project.indicator import Indicator
 from did.project.paths import Paths
 from did.project.registry import Source
-from did.report.content.describe import used
-from did.report.content.facts import Facts, Front, reported
+from did.report.content import published
+from did.report.content.facts import Facts, Front, having, reported
 from did.report.content.outcome_tables import area_audit_table, evidence_tables, outcome_tables, panel_sentence
-from did.report.content.published import (
-    Varied,
-    agreement_table,
-    bands_table,
-    choices_table,
-    claims_table,
-    default_words,
-    lost_lines,
-    numbers_table,
-    observations_table,
-    printed_facts,
-    ranking_table,
-    reasons_of,
-)
 from did.report.content.table import Table
 from did.report.writers.html import html_of, picture
 from did.words import listed
@@ -57,7 +43,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
     # The evidence on a family's headline is before the annex.
     first, *more = [picture(paths, f"{prefix}_{name}", caption=f"{facts.outcomes[facts.total]}. {words}")
                     for prefix, words in FIGURES.items() if f"{prefix}_{name}" in figures]
-    files = listed(f"{source.title} ({source.publisher})" for source in used([indicator], sources))
+    files = listed(f"{source.title} ({source.publisher})" for source in sources.values())
     return html_of(
         "outcome.html.j2", id=name, title=indicator.title, facts=facts,
         synthetic=any(bool(table["is_synthetic"].any()) for table in tables.values()),
@@ -75,7 +61,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
 
 def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> list[Table]:
     """What was published on one outcome, the claims that are ``judged`` linked to the way from them to a file."""
-    table = claims_table(rows, facts).slim(keep={"Cell"})
+    table = published.claims_table(rows, facts).slim(keep={"Cell"})
     return [replace(table, name=f"claims-{facts.total}", links=[
         f"#trace-{claim}" if claim in judged else "" for claim in table.rows["claim"]],
         caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")]
@@ -92,20 +78,17 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
     if reproduction.empty:
         return ""
     rows = reported(reproduction, front)
-    indicators = {name for each in families.values() for name in each.outcomes}
-    level = evaluation.clusters[0]
-    varied = Varied(specifications.loc[specifications["cluster"].eq(level)], front.specification,
-                    result_files.numeric_claims(evaluation, indicators))
-    own = rows.loc[rows["cluster"].eq(level)]
+    varied, own = (having(table, cluster=evaluation.clusters[0]) for table in (specifications, rows))
     boundaries = evaluation.specifications[front.specification].boundaries
     units = own.dropna(subset="n_units").drop_duplicates("indicator").set_index("indicator")["n_units"].to_dict()
     return html_of(
         "published.html.j2", front=front, synthetic=bool(reproduction["is_synthetic"].any()),
-        claims=claims_table(rows, front).slim(keep={"Cell"}), facts=[*printed_facts(rows, front), *lost_lines(rows)],
-        reasons=reasons_of(rows), those=[
-            agreement_table(rows, front), observations_table(own, varied, families.values()),
-            numbers_table(own, varied), bands_table(own, varied),
-            *(ranking_table(part, families[name]) for name, part in ranked.groupby("family", sort=False)
-              if name in families), choices_table(moved, varied)],
-        defaults=[default_words(each, boundaries, denominators[name], units[each.total])
+        claims=published.claims_table(rows, front).slim(keep={"Cell"}), facts=[
+            *published.printed_facts(rows, front), *published.lost_lines(rows)],
+        reasons=published.reasons_of(rows), those=[
+            published.agreement_table(rows, front), published.observations_table(own, varied, families.values()),
+            published.numbers_table(own, varied), published.bands_table(own, varied),
+            *(published.ranking_table(part, families[name]) for name, part in ranked.groupby("family", sort=False)
+              if name in families), published.choices_table(moved, own, varied)],
+        defaults=[published.default_words(each, boundaries, denominators[name], units[each.total])
                   for name, each in families.items() if each.total in units and boundaries])

@@ -8,20 +8,12 @@ from dataclasses import replace
 import pandas as pd
 
 from did.project.registry import Source
+from did.report.content import result_tables
 from did.report.content.background import files_table
 from did.report.content.describe import source_lines
-from did.report.content.facts import Front
+from did.report.content.facts import Front, having
 from did.report.content.names import Names
 from did.report.content.published import NUMBERS, claims_table
-from did.report.content.result_tables import (
-    adjusted_table,
-    areas_table,
-    calibration_table,
-    diagnostics_table,
-    effects_table,
-    headline_table,
-    over_time_table,
-)
 from did.report.content.table import Table
 from did.report.writers.banner import SYNTHETIC
 from did.report.writers.workbook import Cover
@@ -77,24 +69,23 @@ def sheets(*, front: Front, estimates: pd.DataFrame, reproduction: pd.DataFrame,
     """
     names = Names(front.families, units)
     synthetic, staggered = bool(estimates["is_synthetic"].any()), front.families[0].staggered
-    area_audit, first = others["area_audit"], next(iter(front.treatments))
-    default = estimates.loc[estimates["specification"].eq(front.specification)]
-    by_date = estimates.loc[estimates["specification"].eq(staggered)]
+    first, default = next(iter(front.treatments)), having(estimates, specification=front.specification)
+    by_date = having(estimates, specification=staggered)
     shown = pd.concat([default, by_date]) if staggered != front.specification else default
-    rows = reproduction.loc[reproduction["specification"].eq(front.specification)]
+    rows = having(reproduction, specification=front.specification)
     made = {
-        "Headline": headline_table(others["headline"], names),
-        "Effects": effects_table(default.loc[default["estimand"].eq("overall")
-                                             & default["treatment"].isin(list(front.treatments))], names),
+        "Headline": result_tables.headline_table(others["headline"], names),
+        "Effects": result_tables.effects_table(
+            having(default, estimand="overall", treatment=list(front.treatments)), names),
         "Reproduction": claims_table(rows, front) if len(rows) else None,
-        "Staggered": replace(effects_table(by_date, names), about=STAGGERED,
+        "Staggered": replace(result_tables.effects_table(by_date, names), about=STAGGERED,
                              caption="Effects with each wave treated from its own date"),
-        "Event_time": replace(over_time_table(shown.loc[shown["treatment"].eq(first)], names, ["event_time"]),
+        "Event_time": replace(result_tables.over_time_table(having(shown, treatment=first), names, ["event_time"]),
                               about="The first treatment; others, and means over a year, are in estimates.csv."),
-        "Diagnostics": diagnostics_table(others["diagnostics"], names),
-        "Calibration": calibration_table(others["calibration"], names),
-        "Areas": areas_table(area_audit.loc[area_audit["specification"].eq(front.specification)], names),
-        "Many_tests": adjusted_table(others["adjusted_p_values"], names),
+        "Diagnostics": result_tables.diagnostics_table(others["diagnostics"], names),
+        "Calibration": result_tables.calibration_table(others["calibration"], names),
+        "Areas": result_tables.areas_table(having(others["area_audit"], specification=front.specification), names),
+        "Many_tests": result_tables.adjusted_table(others["adjusted_p_values"], names),
         "Sources": files_table(sources, manifests)}
     return [replace(table, name=name, is_synthetic=synthetic) for name, table in made.items() if table]
 

@@ -34,19 +34,22 @@ class Picture:
     height: int
 
 
+def written(path: Path, what: str, remedy: str) -> str:
+    """Return what another stage wrote for the report; DidError with the remedy if the file is missing."""
+    if not path.is_file():
+        raise DidError(f"{path}: expected {what} of the report; found no file; {remedy}")
+    return path.read_text(encoding="utf-8")
+
+
 def picture(paths: Paths, name: str, *, caption: str) -> Picture:
     """Return the figure ``name`` of a run, ready for the page: SVG and alternative text.
 
     Raises DidError if one of its files is missing.
     """
-    try:
-        svg = (paths.results / "figures" / f"{name}.svg").read_text(encoding="utf-8")
-        alt = (paths.drawn / f"{name}.txt").read_text(encoding="utf-8").strip()
-    except FileNotFoundError as error:
-        raise DidError(f"{error.filename}: expected a figure of the report; found no file; run the draw stage"
-                       ) from None
+    svg, alt = (written(path, "a figure", "run the draw stage") for path in (
+        paths.results / "figures" / f"{name}.svg", paths.drawn / f"{name}.txt"))
     width, height = (round(float(size) * 4 / 3) for size in SIZE.search(svg).groups())
-    return Picture(f"figure-{name}", caption, data_uri(svg), alt, f"figures/{name}.svg", width, height)
+    return Picture(f"figure-{name}", caption, data_uri(svg), alt.strip(), f"figures/{name}.svg", width, height)
 
 
 def data_uri(svg: str) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from did.report.content.facts import DAGGER
-from did.report.content.table import Table
+from did.report.content.table import Table, usual
 from did.words import MINUS
 
 TEX = str.maketrans({
@@ -34,17 +34,16 @@ def tex(text: object) -> str:
 
 
 def _table(table: Table, banner: str) -> str:
-    rows, shown = list(table.texts()), table.shown
-    columns = list(zip(*rows, strict=True)) if rows else [[] for _ in shown]
+    columns, shown = table.cells, table.shown
     wraps = [not column.is_numeric and max((len(text) for text in texts), default=0) > LONG
              for column, texts in zip(shown, columns, strict=True)]
-    total = sum(_usual(texts) for wrap, texts in zip(wraps, columns, strict=True) if wrap)
-    sides = "".join("r" if column.is_numeric else _wrapped(_usual(texts) / total) if wrap else "l"
+    total = sum(min(40.0, usual(texts)) for wrap, texts in zip(wraps, columns, strict=True) if wrap)
+    sides = "".join("r" if column.is_numeric else _wrapped(min(40.0, usual(texts)) / total) if wrap else "l"
                     for column, texts, wrap in zip(shown, columns, wraps, strict=True))
     heads = [f"\\multicolumn{{1}}{{r}}{{{_stacked(column.heading)}}}" if column.is_numeric else tex(column.heading)
              for column in shown]
     head = f"\\toprule\n{' & '.join(heads)} \\\\\n\\midrule"
-    body = "\n".join(f"{' & '.join(map(tex, row))} \\\\" for row in rows)
+    body = "\n".join(f"{' & '.join(map(tex, row))} \\\\" for row in table.texts())
     notes = " ".join(map(tex, table.notes)).replace("/", "/\\allowbreak{}")  # long addresses
     said = f"\\textbf{{{tex(banner)}}} " if banner else ""
     label = table.name.replace("_", "-")
@@ -61,12 +60,6 @@ def _table(table: Table, banner: str) -> str:
 \\end{{longtable}}
 \\par\\noindent {notes}\\par}}
 """
-
-
-def _usual(texts: Sequence[str]) -> float:
-    """Length of a column's longer texts, within bounds."""
-    lengths = sorted(map(len, texts))
-    return min(40.0, float(lengths[int(0.9 * (len(lengths) - 1))]) if lengths else 1.0)
 
 
 def _wrapped(share: float) -> str:

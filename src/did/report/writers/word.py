@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from did.report.content.table import Column, Table
+from did.report.content.table import Column, Table, usual
 
 # A4 on its side with margins of 1.5 cm, in twentieths of a point.
 PAGE = (16838, 11906)
@@ -80,16 +80,15 @@ def _paragraph(text: str, style: str, *, bold: bool = False, right: bool = False
 
 def _table(table: Table) -> str:
     # Columns share the page by what must stand in one line: words, and the whole of what is aligned right.
-    rows, shown = list(table.texts()), table.shown
-    columns = list(zip(*rows, strict=True)) if rows else [() for _ in shown]
-    share = [_width(column, texts) for column, texts in zip(shown, columns, strict=True)]
+    shown = table.shown
+    share = [_width(column, texts) for column, texts in zip(shown, table.cells, strict=True)]
     room = PAGE[0] - 2 * MARGIN
     widths = [int(room * part / sum(share)) for part in share]
     lines = "".join(f'<w:{side} w:val="single" w:sz="{size}" w:space="0" w:color="3D3D3D"/>'
                     for side, size in (("top", 8), ("bottom", 8), ("insideH", 2)))
     right = [column.is_numeric for column in shown]
     head = _row([column.heading for column in shown], widths, right, header=True)
-    body = "".join(_row(row, widths, right) for row in rows)
+    body = "".join(_row(row, widths, right) for row in table.texts())
     grid = "".join(f'<w:gridCol w:w="{width}"/>' for width in widths)
     return (f'<w:tbl><w:tblPr><w:tblW w:w="{sum(widths)}" w:type="dxa"/><w:tblBorders>{lines}</w:tblBorders>'
             '<w:tblLayout w:type="fixed"/><w:tblLook w:val="0020" w:firstRow="1"/>'
@@ -99,9 +98,7 @@ def _table(table: Table) -> str:
 
 def _width(column: Column, texts: Sequence[str]) -> float:
     whole = max((len(part) for text in texts for part in ([text] if column.is_numeric else text.split())), default=1)
-    lengths = sorted(map(len, texts))
-    usual = 0.0 if column.is_numeric or not lengths else 0.5 * lengths[int(0.9 * (len(lengths) - 1))]
-    return max(whole, *map(len, column.heading.split()), usual) + 2
+    return max(whole, *map(len, column.heading.split()), 0.0 if column.is_numeric else 0.5 * usual(texts)) + 2
 
 
 def _row(cells: Sequence[str], widths: list[int], right: Sequence[bool], *, header: bool = False) -> str:

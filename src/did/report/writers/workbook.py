@@ -12,13 +12,11 @@ import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from did.report.content.table import PARTS, Column, Table, text_table
-from did.store.provenance import atomic
 from did.words import plural
 
 SHORTHAND = {"[x]": "not available: it could not be computed, or was not published",
@@ -47,18 +45,12 @@ class Cover:
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def write(path: str | Path, cover: Cover, tables: Sequence[Table]) -> None:
-    """Write the workbook to ``path``, whole or not at all; equal arguments give equal bytes."""
-    content = made(cover, tables)
-    with atomic(path) as part:
-        part.write_bytes(content)
-
-
 def made(cover: Cover, tables: Sequence[Table]) -> bytes:
     """Return the workbook: cover, contents, notes and a sheet for each of ``tables``, under its name.
 
     Text is written as text, whatever it begins with, so none of it is run as a formula; numbers are numbers. Notes are
-    numbered in the order in which headings first refer to them; KeyError for a key without a note.
+    numbered in the order in which headings first refer to them; KeyError for a key without a note. Equal arguments give
+    equal bytes.
     """
     import xlsxwriter
 
