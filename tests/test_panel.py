@@ -14,6 +14,7 @@ from did.project.loading import load_evaluation, load_indicator
 from did.project.specification import Specification
 from did.readers.reference import read_reference
 from did.store import seals, tables
+from typed_tables import check_same
 
 ROOT = Path(__file__).resolve().parents[1]
 MONTHS = [str(month) for month in pd.period_range("2011-04", "2020-02", freq="M")]
@@ -396,7 +397,7 @@ def test_a_table_is_checked_as_its_schema_says(column, value):
     frame = pd.DataFrame({"indicator": "dtoc_total", "sample": "full", "treatment": "binary", "estimator": "did",
                           "cluster": "unit", "label": ["a", "b"], "value": [1, 2], "is_synthetic": True})
     schema = tables.SCHEMAS["influence"]
-    pd.testing.assert_frame_equal(tables.check("influence", frame), schema.validate(frame[list(schema.columns)]))
+    check_same(tables.check("influence", frame), schema.validate(frame[list(schema.columns)]))
     with pytest.raises(DidError, match="must be unique; found .*'a'.* more than once"):
         tables.check("influence", pd.concat([frame, frame.iloc[:1]], ignore_index=True))
     frame = frame.astype({column: object})
@@ -407,4 +408,4 @@ def test_a_table_is_checked_as_its_schema_says(column, value):
         with pytest.raises(DidError, match=f"column '{column}' of the influence table"):
             tables.check("influence", frame)
     else:
-        pd.testing.assert_frame_equal(tables.check("influence", frame), expected)
+        check_same(tables.check("influence", frame), expected)

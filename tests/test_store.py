@@ -7,6 +7,8 @@ import pytest
 
 from did.errors import DidError
 from did.store import seals, tables
+from typed_tables import check_same
+
 
 @pytest.fixture(autouse=True)
 def texts(monkeypatch):
@@ -25,7 +27,7 @@ def test_a_table_that_keeps_its_contract_is_typed_as_pandera_would(monkeypatch):
     schema = tables.SCHEMAS["trends"]
     expected = schema.validate(ROWS)
     monkeypatch.setattr(type(schema), "validate", None)   # which takes longer, and is asked only what is wrong
-    pd.testing.assert_frame_equal(tables.check("trends", ROWS.set_axis([5, 6, 7])), expected)
+    check_same(tables.check("trends", ROWS.set_axis([5, 6, 7])), expected)
 
 
 @pytest.mark.parametrize(("column", "values", "said"), [
@@ -43,7 +45,7 @@ def test_some_rows_of_a_table_are_those_that_a_selection_keeps(tmp_path, monkeyp
     monkeypatch.setattr(seals, "MANY", many)
     tables.write("trends", ROWS, tmp_path / "trends.parquet")
     whole = tables.read("trends", tmp_path / "trends.parquet")
-    pd.testing.assert_frame_equal(whole, tables.check("trends", ROWS))
+    check_same(whole, tables.check("trends", ROWS))
     some = tables.read("trends", tmp_path / "trends.parquet", specification=["b", "c"], group=["control"])
-    pd.testing.assert_frame_equal(some, whole.iloc[2:].reset_index(drop=True))
+    check_same(some, whole.iloc[2:].reset_index(drop=True))
     assert tables.read("trends", tmp_path / "trends.parquet", specification=["c"]).empty
