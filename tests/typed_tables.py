@@ -4,5 +4,7 @@ import pandas as pd
 
 
 def check_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
-    assert [str(kind) for kind in found.dtypes] == [str(kind) for kind in expected.dtypes]
-    pd.testing.assert_frame_equal(found.astype(object), expected.astype(object))
+    assert {name: str(kind) for name, kind in found.dtypes.items()} == {
+        name: str(kind) for name, kind in expected.dtypes.items()}
+    pd.testing.assert_frame_equal(*(each.astype(object).set_axis(each.columns.astype(object), axis=1)
+                                    for each in (found, expected)))
