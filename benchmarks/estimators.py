@@ -34,9 +34,9 @@ import peers
 import pyarrow as pa
 from peers import Case, Contender, Data
 
-SECONDS, GIGABYTES = 30, 8
+SECONDS, GIGABYTES = 20, 8
 # Calls slower than this (s) are not repeated, in a whole run and a quick one.
-REPEATED, REPEATED_QUICK = 5.0, 0.3
+REPEATED, REPEATED_QUICK = 3.0, 0.3
 ERROR_TOLERANCE = 1e-6
 PACKAGES = ("numpy", "scipy", "pandas", "statsmodels", "linearmodels", "pyfixest", "diff-diff")
 # What the packages import only when first used; none of these starts a thread that a fork would lose.
@@ -117,7 +117,7 @@ SIZES = (
     Size("149 x 107", dtoc, ALL, "3 cohorts of 41, 41 and 31 units", 1.0),
     Size("500 x 60", lambda: peers.made(500, 60, {20: 60, 30: 60, 40: 60}), ALL, "3 cohorts of 60 units", 1.0),
     Size("5,000 x 120", lambda: peers.made(5_000, 120, {30: 600, 48: 600, 66: 600, 84: 600, 102: 600}), LARGE,
-         "5 cohorts of 600 units", 2.0),
+         "5 cohorts of 600 units", 1.5),
     Size("7,000 x 120", lambda: peers.made(7_000, 120, {30: 840, 48: 840, 66: 840, 84: 840, 102: 840}), OURS,
          "5 cohorts of 840 units; ours alone", 1.0),
     Size("50,000 x 60", lambda: peers.made(50_000, 60, {12: 6_000, 21: 6_000, 30: 6_000, 39: 6_000, 48: 6_000}),

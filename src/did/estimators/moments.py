@@ -15,8 +15,8 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-# Outcomes looked at in one go: few enough for the processor's cache.
-BLOCK = 2**16
+# Outcomes looked at in one go: few enough for the processor's cache, enough for little to be done between them.
+BLOCK = 2**18
 
 
 @dataclasses.dataclass(frozen=True)
