@@ -11,8 +11,10 @@ import pytest
 from did.errors import DidError
 from did.estimators import estimate
 from did.estimators.aggregation import aggregate
+from did.estimators.base import Panel
 from did.inference.clustered import cluster_sums, labels_of, summarise
-from did.inference.multiplier import add_bands, multiplier_draws, uniform_critical_value
+from did.inference.multiplier import add_bands, banded, multiplier_draws, uniform_critical_value
+from did.simulate.panels import panel as made_panel
 from test_callaway_santanna import (
     ERROR,
     POINT,
@@ -175,3 +177,12 @@ def test_only_group_time_effects_are_aggregated():
     panel = panel_of(random_frame(3))
     with pytest.raises(DidError, match="att_gt"):
         aggregate(estimate("did", panel), panel)
+
+
+@pytest.mark.parametrize("fewest, level", [(20, 0.95), (10, 0.9)])
+def test_a_band_needs_draws_enough_to_have_its_quantile(fewest, level):
+    data = Panel.from_frame(made_panel(40, 8, {5: 12}, 1.0, seed=2, units_per_system=4)[0])
+    result = estimate("event_study", data)
+    assert np.isfinite(banded(result, data, level=level, draws=fewest)[0]["band_low"]).any()
+    with pytest.raises(DidError, match=f"bands: draws: expected {fewest} or more"):
+        banded(result, data, level=level, draws=fewest - 1)

@@ -395,3 +395,15 @@ def test_clusters_that_are_labels_give_the_same_errors_as_their_numbers():
     rows = [summarise(estimate("did", panel), panel).query("cluster == 'c'") for panel in (first, other)]
     assert rows[0]["n_clusters"].tolist() == [6]
     pd.testing.assert_frame_equal(*rows)
+
+
+@pytest.mark.parametrize(("given", "said"), [
+    ({"covariates": ("x", "y")}, "--covariates: expected another column than the outcome"),
+    ({"weight": "y"}, "--weights: expected another column than the outcome"),
+    ({"clusters": ("y",)}, "--cluster: expected another column than the outcome"),
+    ({"dose": "t"}, "--dose: expected another column than that of the periods"),
+])
+def test_a_column_has_one_role(given, said):
+    with pytest.raises(DidError, match=said):
+        Columns("y", "id", "t", "g", **given).check()
+    Columns("y", "id", "t", "g", ("id",), covariates=("x",), weight="x").check()

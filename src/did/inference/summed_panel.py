@@ -14,7 +14,9 @@ from did.inference.clustered import summarise
 from did.inference.methods import COLUMNS, METHODS
 from did.inference.refit import MOST_FITS, jackknife, keys
 
-Fit = Callable[[Summed], tuple[Estimated, Sequence[Result]]]
+# Effects by cohort and period, and what is shown of them; and what makes them of a panel.
+Whole = tuple[Estimated, Sequence[Result]]
+Fit = Callable[[Summed], Whole]
 
 
 def clustered_rows(found: Estimated, results: Sequence[Result], level: str, confidence: float) -> pd.DataFrame:
@@ -42,29 +44,29 @@ def counts(found: Estimated, level: str) -> tuple[int, int]:
     return len(set(groups.cluster[~never[groups.cohort]])), len(set(groups.cluster))
 
 
-def few_clusters_rows(clustered: pd.DataFrame, found: Estimated, data: Summed, fit: Fit, level: str, confidence: float
+def few_clusters_rows(clustered: pd.DataFrame, whole: Whole, data: Summed, fit: Fit, level: str, confidence: float
                       ) -> tuple[pd.DataFrame, str]:
     """Return the rows to lead with where clusters of ``level`` are few, and a sentence that says why.
 
     The jackknife over clusters (`did.inference.refit.jackknife`, with its formula and source), each left out of the
     sums by ``fit``. With two clusters or one treated one nothing is said of the error, and the sentence says so.
-    ``clustered`` are the rows of `clustered_rows`. Raises nothing.
+    ``clustered`` are the rows of `clustered_rows`, ``whole`` what ``fit`` makes of ``data``. Raises nothing.
     """
-    n_treated, n_clusters = counts(found, level)
+    n_treated, n_clusters = counts(whole[0], level)
     if n_treated < 2 or n_clusters < 3:
         rows = clustered.assign(**dict.fromkeys(("std_error", "ci_low", "ci_high", "p_value", "df"), np.nan),
                                 inference="none", interval_shape="")
         return rows, (f"few clusters ({n_treated} treated of {n_clusters} by {level}): sums of a folder say nothing of "
                       "the error, so estimates stand without interval; one file has tests for one treated cluster")
-    rows = jackknife_rows(clustered, found, data, fit, level, confidence)
+    rows = jackknife_rows(clustered, whole, data, fit, level, confidence)
     return rows, (f"few clusters ({n_treated} treated of {n_clusters} by {level}), so {METHODS['jackknife'].label}; "
                   "how often its intervals hold a true zero is not measured for a folder")
 
 
-def jackknife_rows(clustered: pd.DataFrame, found: Estimated, data: Summed, fit: Fit, level: str, confidence: float
+def jackknife_rows(clustered: pd.DataFrame, whole: Whole, data: Summed, fit: Fit, level: str, confidence: float
                    ) -> pd.DataFrame:
     """Return the rows ``clustered`` with error, interval and p by the jackknife; raises nothing."""
-    _, results = fit(data)
+    found, results = whole
     made = [by_groups(result, found.panel, found.groups[level], level) for result in results]
     groups, never = found.groups[level], found.panel.never_treated
     labels = list(pd.unique(groups.cluster))

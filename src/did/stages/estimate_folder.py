@@ -18,7 +18,7 @@ from did.estimators.aggregation import aggregate
 from did.estimators.base import Panel, Result
 from did.estimators.summed import Estimated, Summed, group_time_effects
 from did.inference.few_clusters import is_few
-from did.inference.summed_panel import Fit, clustered_rows, counts, few_clusters_rows, jackknife_rows
+from did.inference.summed_panel import Fit, Whole, clustered_rows, counts, few_clusters_rows, jackknife_rows
 from did.readers.panel_columns import Columns, level_of
 from did.readers.parquet_folder import Folder, read_folder
 from did.stages.estimate import Outputs, estimates_csv
@@ -67,8 +67,8 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
         return found, [found.result if kind == GROUP_TIME_KIND else aggregate(found.result, found.panel, kind, **window)
                        for kind in averages_of(given)]
 
-    found, _ = fit(folder.summed)
-    judged = _judged(folder.summed, fit, levels, asked)
+    whole = found, _ = fit(folder.summed)
+    judged = _judged(whole, folder.summed, fit, levels, asked)
     table, notes = judged.table, [*folder.notes, *judged.notes]
     full = table.assign(few_treated=False, minimum_treated=1, headline=False)
     if outputs.table is not None:
@@ -82,9 +82,9 @@ def run(path: str | Path, columns: Columns, *, estimators: Sequence[str] = (), f
     return "\n".join([*heading, *blocks([fit], notes, asked.confidence, [[]])])
 
 
-def _judged(data: Summed, fit: Fit, levels: Sequence[str], asked: Inference) -> Judged:
+def _judged(whole: Whole, data: Summed, fit: Fit, levels: Sequence[str], asked: Inference) -> Judged:
     """The rows of every level by the methods asked for, and by the rule where clusters are few and none was."""
-    found, results = fit(data)
+    found, results = whole
     clustered = {level: clustered_rows(found, results, level, asked.confidence) for level in ("unit", *found.groups)}
     more, shown, lines, notes = [], [], [], []
     for level in levels:
@@ -95,9 +95,9 @@ def _judged(data: Summed, fit: Fit, levels: Sequence[str], asked: Inference) -> 
                 notes.append(f"--inference {method}: expected a cluster level above the units, which a folder does not "
                              "keep one by one; errors are clustered")
             elif method == JACKKNIFE:
-                more.append(rows := jackknife_rows(rows, found, data, fit, level, asked.confidence))
+                more.append(rows := jackknife_rows(rows, whole, data, fit, level, asked.confidence))
             elif method == HEADLINE and few:
-                rows, said = few_clusters_rows(rows, found, data, fit, level, asked.confidence)
+                rows, said = few_clusters_rows(rows, whole, data, fit, level, asked.confidence)
                 more.append(rows)
                 lines.append(said)
             shown.append(rows)
