@@ -21,6 +21,7 @@ from did.inference.randomisation import randomisation
 from did.inference.schemes import schemes
 from did.inference.trials import Asked, GroupTimeTrial, RefitTrial
 from did.inference.wild import wild_bootstrap
+from did.simulate.panels import panel as simulated
 
 
 def panel_of(seed: int = 1, *, sizes=(5, 4, 3, 3, 2, 2, 2, 1, 1, 4), n_treated=3, n_periods=60, onset=48, shared=0.3,
@@ -357,3 +358,11 @@ def test_one_treated_cluster_of_a_lagged_regression_is_reassigned_by_its_estimat
                    options=options, settings=settings)
     assert (row["method"], row["p_value"]) == ("randomisation_estimate", pytest.approx(row["p_value"]))
     assert row["p_value"] * 10 == pytest.approx(round(row["p_value"] * 10)) and row["n_draws"] > 0
+
+
+def test_an_outcome_without_variation_is_never_rejected():
+    data = Panel.from_frame(simulated(60, 8, {5: 12}, 1.0, seed=2, units_per_system=4)[0])
+    flat = dataclasses.replace(data, outcome=np.full_like(data.outcome, 7.3))
+    table = calibrate(flat, estimator="did", level="system", settings=Settings(draws=99))
+    done = table.loc[table["status"].eq("done") & table["method"].eq("wild_bootstrap")]
+    assert len(done) and (done["rejected"] == 0).all()

@@ -341,7 +341,7 @@ def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
     rank = min(int(np.ceil(confidence * drawn.shape[1])), drawn.shape[1] - 1)
     drawn.sort(axis=1)   # faster than a partition
     share = (larger.astype(v.dtype) @ np.ones(larger.shape[1], dtype=v.dtype)).astype(float) / larger.shape[1]
-    return np.where(found.varies, share, np.nan), np.sqrt(drawn[:, rank])
+    return np.where(found.varies, share, np.nan), np.where(found.varies, np.sqrt(drawn[:, rank]), np.nan)
 
 
 def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,
