@@ -11,7 +11,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import disturbed
-from did.workflow.launch import end_apart, start_shielded
+from did.workflow.launch import end_apart
 from disturbed import KILLED, RIGHT, ROOT, tried
 
 KILLS = int(os.environ.get("DID_FAULT_KILLS", "3"))
@@ -103,28 +102,6 @@ def test_a_request_to_end_is_heard_while_the_scheduler_holds_its_lock():
         assert scheduler._open_jobs.acquire(timeout=30) and scheduler._user_kill == "graceful"
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def test_a_job_that_is_interrupted_while_its_interpreter_starts_leaves_no_traceback():
-    class Executor:
-        workers = 1
-
-        def __post_init__(self):
-            self.pool = None
-
-    start_shielded(Executor)
-    executor = Executor()
-    executor.__post_init__()
-    script = Path(sys.executable).with_name("did")
-    for moment in range(30):
-        job = executor.pool.submit(
-            subprocess.Popen, f"set -euo pipefail; {script} --help", shell=True, executable=shutil.which("bash"),
-            start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True).result()
-        time.sleep(moment / 600)
-        os.killpg(job.pid, signal.SIGINT)
-        said = job.communicate()[1]
-        assert said.strip() in ("", "Aborted!"), (moment, said)   # the second once the command line is at work
-        assert job.returncode in (0, 1, 130, -signal.SIGINT), moment
 
 
 def test_the_whole_demonstration_killed(tmp_path):

@@ -10,7 +10,6 @@ import sys
 def main() -> None:
     """Run the command line and end with its exit code."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)   # a Ctrl-C while all is imported ends it without a traceback
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})   # held back until here: see `did.workflow.launch`
     # Small matrices by the thousand: a second thread in the linear algebra costs several times what it brings.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")

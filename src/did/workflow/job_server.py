@@ -1,8 +1,8 @@
 """A warm start for the jobs of a local run: one process imports the heavy packages and forks for every job.
 
 Importing pandas, statsmodels and matplotlib costs a second or two, more than most jobs do. `did run` starts this
-server alongside Snakemake; the `did` that a rule calls finds it by an environment variable, hands over its arguments
-and its standard streams, and ends with the job's exit code. Without a server, as by hand or on a cluster, the same
+server alongside Snakemake and hands it the `did` commands of the rules, with its standard streams; a `did` that a shell
+calls finds it by an environment variable and does the same. Without a server, as by hand or on a cluster, the same
 command runs in its own process. Nothing is shared between jobs: each is a fresh fork.
 """
 
@@ -16,8 +16,10 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 VARIABLE = "DID_JOB_SERVER"
+INTERRUPTED = 128 + signal.SIGINT   # as a shell has it
 # Of glibc. Arrays of some MB come and go; without these each is requested from the system, and given back, page by
 # page.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
@@ -69,7 +71,7 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
 
     ``config`` is the evaluation that the jobs work on: it is read once, and a job reads only what has changed since.
     """
-    # Imported here: each job's own process, which only hands over, goes without.
+    # Imported here: a process that only hands over goes without.
     import subprocess
     import tempfile
 
@@ -150,10 +152,15 @@ def _answer(listener: socket.socket, run: Callable[[list[str]], None]) -> None:
 
 def _job(connection: socket.socket, run: Callable[[list[str]], None]) -> None:
     """Take one request, run it on the caller's standard streams, answer with its exit code and end."""
+    def end(code: int) -> NoReturn:
+        with contextlib.suppress(OSError):   # who asked is gone
+            connection.send(bytes([code & 255]))
+        os._exit(code)
+
     code = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, lambda *_: end(INTERRUPTED))
         received, streams, *_ = socket.recv_fds(connection, 65536, 3)
         length = int.from_bytes(received[:4], "big")
         while len(received) < length + 4 and (more := connection.recv(65536)):
@@ -165,11 +172,9 @@ def _job(connection: socket.socket, run: Callable[[list[str]], None]) -> None:
         os.chdir(request["folder"])
 
         run(request["arguments"])
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else int(left.code is not None)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        with contextlib.suppress(OSError):   # who asked is gone
-            connection.send(bytes([code & 255]))
-        os._exit(code)
+        end(code)

@@ -6,9 +6,11 @@ import base64
 import contextlib
 import fcntl
 import functools
+import importlib
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,16 +18,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from did.errors import DidError, printable
 from did.project import shipped
 from did.workflow import job_server
 
 if TYPE_CHECKING:
-    from snakemake.executors.local import Executor
     from snakemake.scheduling.job_scheduler import JobScheduler
 
 CORES = 2
@@ -34,6 +34,8 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # What Snakemake looks for in a profile's folder, the first that is there.
 PROFILE_FILES = ("config.v9+.yaml", "config.v8+.yaml", "config.yaml")
 PACKED = "packed"
+# What a shell reads as more than a word, but for the quotes.
+NOT_PLAIN = frozenset("|&;<>()$`*?[]#~{}\n")
 REMOTE = "DID_REMOTE"  # tells the log that a job's own words are not on this screen
 
 
@@ -160,18 +162,20 @@ def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str
 
 
 def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: bool) -> NoReturn:
-    """Be Snakemake, and end as it ends; ``at_once`` without a limit to the jobs that start in a second."""
+    """Be Snakemake, and end as it ends; ``at_once`` by the server for jobs, and without a limit to the jobs that start
+    in a second."""
     code = 1
     try:
         os.environ.update(environment)
         from snakemake.cli import args_to_api, parse_args
-        from snakemake.executors.local import Executor
         from snakemake.scheduling.job_scheduler import JobScheduler
 
         end_apart(JobScheduler)
-        start_shielded(Executor)
         parser, settings = parse_args(arguments)
         if at_once:
+            # A name of the package is the class, not the module.
+            commands = importlib.import_module("snakemake.shell")
+            commands.shell = through_server(commands.shell)
             # With a limit, each look for jobs to start leaves a timer that looks again every second: after n jobs the
             # scheduler looks n times a second, which takes more of a processor than most jobs.
             settings.max_jobs_per_timespan = None
@@ -199,20 +203,25 @@ def end_apart(scheduler: type[JobScheduler]) -> None:
     scheduler.exit_gracefully = apart
 
 
-def start_shielded(executor: type[Executor]) -> None:
-    """Let jobs start with SIGINT held back: a Ctrl-C while an interpreter starts is a traceback that none of our code
-    can prevent. `did.cli.entry` lets it through as soon as it may end the job without one.
+def through_server(shell: type) -> type:
+    """Return Snakemake's ``shell`` with the commands of rules given to the server for jobs by the thread that runs the
+    rule: a shell, and an interpreter in it, take longer to start than many a job takes.
 
-    A process takes this over from the thread that starts it.
+    What is not a plain `did` command, or finds no server, goes to a shell as ever.
     """
-    begun = executor.__post_init__
+    class Served(shell):
+        def __new__(cls, command: str, *args: Any, **about: Any) -> Any:
+            from snakemake.utils import format as filled_in
 
-    def shielded(self: Executor) -> None:
-        begun(self)
-        self.pool = ThreadPoolExecutor(self.workers, initializer=signal.pthread_sigmask,
-                                       initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
+            command = filled_in(command, *args, stepout=2, **about)
+            name, *arguments = [command] if NOT_PLAIN.intersection(command) else shlex.split(command)
+            code = job_server.hand_over(arguments) if name == "did" else None
+            if code is None:
+                return shell(command.replace("{", "{{").replace("}", "}}"))
+            if code:
+                raise subprocess.CalledProcessError(code, command)
 
-    executor.__post_init__ = shielded
+    return Served
 
 
 def _wait(process: int) -> int:
