@@ -116,8 +116,9 @@ def workflow(config: str = "", *, profile: str | None, output: str) -> Iterator[
     imports while the block still looks at what there is to do.
 
     The function takes the ``snakefile``; ``settings``, the workflow's config; ``cores``, the number of jobs at a time
-    (None leaves it to the profile, and without one means 2); and ``again``, files to make though they are there and up
-    to date. It does what is missing or out of date and returns True if all is done.
+    (None leaves it to the profile, and without one means 2); ``again``, files to make though they are there and up
+    to date; and ``meanwhile``, a module to import while Snakemake is at work. It does what is missing or out of date
+    and returns True if all is done.
 
     Raises DidError as `executor_of`.
     """
@@ -138,7 +139,8 @@ def workflow(config: str = "", *, profile: str | None, output: str) -> Iterator[
 
 
 def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str], snakefile: Path,
-               settings: Mapping[str, str], *, cores: int | None, again: Sequence[str] = ()) -> bool:
+               settings: Mapping[str, str], *, cores: int | None, again: Sequence[str] = (),
+               meanwhile: str = "did") -> bool:
     """Run Snakemake in a fork of this process, which has imported half of it already; see `workflow`."""
     arguments = [
         "--snakefile", str(snakefile), "--directory", ".", "--nolock",
@@ -158,7 +160,7 @@ def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str
     process = os.fork()
     if process == 0:
         _in_fork(arguments, environment, at_once=executor == LOCAL)
-    return _wait(process) == 0
+    return _wait(process, meanwhile) == 0
 
 
 def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: bool) -> NoReturn:
@@ -224,13 +226,15 @@ def through_server(shell: type) -> type:
     return Served
 
 
-def _wait(process: int) -> int:
-    """Return the exit code of Snakemake's process, which is told of a SIGTERM and then ends what it has begun.
+def _wait(process: int, meanwhile: str) -> int:
+    """Import ``meanwhile`` and return the exit code of Snakemake's process, which is told of a SIGTERM and then ends
+    what it has begun.
 
     After a Ctrl-C, which it got too, it is let take its jobs out of the queue first.
     """
     before = signal.signal(signal.SIGTERM, lambda *_: os.kill(process, signal.SIGTERM))
     try:
+        importlib.import_module(meanwhile)
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     except KeyboardInterrupt:
         with contextlib.suppress(ChildProcessError):   # it may have ended at the same moment

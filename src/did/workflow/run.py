@@ -51,7 +51,8 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
             why = (f"not available in this run: {', '.join(plan.unavailable)}. "
                    f"{reason(plan.evaluation, plan.unavailable[0], plan.paths)}")
             tell(why, output)
-        done = start(shipped.snakefile(), settings, cores=cores, again=_to_make_again(plan, output))
+        done = start(shipped.snakefile(), settings, cores=cores, again=_to_make_again(plan, output),
+                     meanwhile="did.report.content.evaluation_facts")
         if done:
             for line in _answer(plan):
                 tell(line, output)
