@@ -325,8 +325,9 @@ def test_a_line_says_printed_ours_and_what_to_make_of_it():
     ({"number": "differs", "reasons": "band_differs"}, {"ci_low": -5.0}, {},
      "We get the same number, with another margin of error. It is not shown to be an effect: with only three "
      "systems it could be chance."),
-    ({"number": "differs", "not_comparable": "years"}, {"estimate": -40.0, "ci_low": -70.0, "ci_high": -10.0}, {},
-     "We get a fall, not a rise; some data are missing. It is contradicted: our figures point the "
+    ({"number": "differs", "not_comparable": "a year is missing here"},
+     {"estimate": -40.0, "ci_low": -70.0, "ci_high": -10.0}, {},
+     "We get a fall, not a rise; a year is missing here. It is contradicted: our figures point the "
      "other way."),
 ])
 def test_sentences(printed, led, changes, said):

@@ -11,7 +11,7 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.report.content.answer import Answer, margin_decimals
+from did.report.content.answer import IN_SHORT, Answer, margin_decimals
 from did.report.content.describe import source_line, sources_of
 from did.report.content.evaluation_facts import (
     front_facts,
@@ -83,8 +83,8 @@ def _draw(answer: Answer, evaluation: Evaluation, paths: Paths) -> None:
     made = [tables.read(each, getattr(paths, each)(name)) if about else pd.DataFrame() for each in names]
     own = only(made[0], target=about.target) if about else None
     indicator = load_indicator(name, evaluation.indicators_folder)
-    frame = Frame(paths.drawn / result_files.ANSWER, f"{about.heading if about else evaluation.title}: does it hold?",
-                  "", source_line([indicator], evaluation), evaluation.units,
+    title = f"{about.heading}: {IN_SHORT[about.verdict]}" if about else evaluation.title
+    frame = Frame(paths.drawn / result_files.ANSWER, title, "", source_line([indicator], evaluation), evaluation.units,
                   about.unit if about else "", width=6.0, pictures=paths.pictures)
     evidence_figure(evidence_rows(own, *made[1:], units=evaluation.units, brief=True), frame,
                     decimals=0 if own is None else margin_decimals(own))

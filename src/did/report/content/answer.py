@@ -30,7 +30,6 @@ NUMBER = {
 SAME_BUT = {"band_differs": "We get the same number, with another margin of error.",
             "n_differs": "We get the same number, from another number of observations."}
 OPPOSITE = {True: "We get a rise, not a fall.", False: "We get a fall, not a rise."}
-SOME_MISSING = "; some data are missing."
 # Word for the claim -> what is said of it, in three parts: the one in the middle is the answer, the last says why.
 # {apart}: how few there are to go by; {but}, {and_but}: what the checks say.
 CLAIM = {
@@ -41,6 +40,16 @@ CLAIM = {
     "shown_here": ("The authors found no clear effect; ", "we do", "{and_but}."),
     "contradicted": ("", "It is contradicted", ": our figures point the other way."),
     "cannot_run": ("", "", ""),
+}
+# Word for the claim -> the answer where it stands alone, over the figure.
+IN_SHORT = {
+    "holds": "the effect holds",
+    "fragile": "the effect is fragile",
+    "not_shown": "not shown to be an effect",
+    "not_shown_as_published": "no clear effect",
+    "shown_here": "an effect, where none was published",
+    "contradicted": "the printed effect is contradicted",
+    "cannot_run": "could not be run",
 }
 # Where the line above is on the same outcome and was not shown for the same reason.
 AGAIN = {"not_shown": ("", "It is not shown to be an effect", " either{and_but}."),
@@ -219,7 +228,9 @@ def sentence(row: Mapping, evidence: pd.DataFrame, areas: str, *, again: bool = 
         why = steps.loc[steps["step"].eq(1), "reason"]
         if row["published_value"] * row["estimate"] < 0:
             first = OPPOSITE[row["estimate"] > 0]
-        first = SAME_BUT.get(next(iter(why), ""), first[:-1] + SOME_MISSING if row["not_comparable"] else first)
+        if row["not_comparable"]:
+            first = f"{first[:-1]}; {row['not_comparable']}."
+        first = SAME_BUT.get(next(iter(why), ""), first)
     return f"{first} {before}".lstrip(), middle, after
 
 
