@@ -32,6 +32,9 @@ def test_a_table_that_keeps_its_contract_is_typed_as_pandera_would(monkeypatch):
 
 @pytest.mark.parametrize(("column", "values", "said"), [
     ("group", ["treated", "treated", "both"], "column 'group' of the trends table fails .*isin.*found 'both'"),
+    ("n_units", [3, 4.5, 5], "column 'n_units' of the trends table is of type int64; found '4.5'"),
+    ("observed_mean", [1, 2, "many"], "column 'observed_mean' of the trends table fails .*float64.*found 'many'"),
+    ("is_synthetic", [True, "perhaps", True], "column 'is_synthetic' .* is of type bool; found 'perhaps'"),
     ("period", ["2017", None, "2018"], "column 'period' of the trends table fails not_nullable"),
     ("period", ["2017", "2017", "2018"], "key .* must be unique; found .*'2017', 'treated'.* more than once"),
 ])

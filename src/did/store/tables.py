@@ -337,7 +337,8 @@ def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
         return conforming
     try:
         checked = schema.validate(frame)
-    except pa.errors.SchemaError as error:
+    except (pa.errors.SchemaError, pa.errors.SchemaErrors) as errors:
+        error = errors.schema_errors[0] if isinstance(errors, pa.errors.SchemaErrors) else errors
         if error.check == "multiple_fields_uniqueness" or "unique" in str(error.check):
             key = schema.unique
             twice = frame.loc[frame.duplicated(key), key].iloc[0].tolist()
@@ -348,7 +349,21 @@ def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
         column = getattr(error.schema, "name", None)
         raise DidError(f"{place}column '{column}' of the {name} table fails {error.check}; "
                        f"found '{found}'") from error
+    for column in schema.columns:
+        other = _changed(frame[column], checked[column])
+        if other.any():
+            raise DidError(f"{place}column '{column}' of the {name} table is of type {checked[column].dtype}; "
+                           f"found '{frame.loc[other, column].iloc[0]}'")
     return checked.reset_index(drop=True)
+
+
+def _changed(values: pd.Series, typed: pd.Series) -> pd.Series:
+    """Where a type made another value of a number, or a number or flag of something else."""
+    changed = pd.Series(False, values.index)
+    if not isinstance(typed.dtype, pd.StringDtype):
+        seen = values.notna()
+        changed[seen] = typed[seen].astype(object).ne(values[seen].astype(object)).to_numpy(bool)
+    return changed
 
 
 def _conforming(schema: pa.DataFrameSchema, frame: pd.DataFrame) -> pd.DataFrame | None:
@@ -363,6 +378,8 @@ def _conforming(schema: pa.DataFrameSchema, frame: pd.DataFrame) -> pd.DataFrame
             try:
                 values = column.dtype.coerce(values)
             except (TypeError, ValueError, ArithmeticError):
+                return None
+            if _changed(frame[name], values).any():
                 return None
         if any(set(values.dropna().unique()) - set(each.statistics["allowed_values"]) for each in column.checks):
             return None
