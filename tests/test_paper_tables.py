@@ -51,7 +51,7 @@ def test_effects_and_what_was_reproduced_are_the_tables(made):
 def test_a_level_that_a_row_has_not_is_missing():
     rows = tables()["estimates"].query("estimand == 'overall' and specification == 'default'")
     wide = side_by_side(rows.drop(index=1), ["indicator", "treatment", "sample", "estimator"],
-                        clusters=["unit", "system"], shared=["estimate"], by_cluster=["std_error"])
+                        clusters=["unit", "system"], by_cluster=["std_error"])
     assert np.isnan(wide["std_error_system"].iloc[0]) and wide["std_error_unit"].iloc[0] == 2.0
     assert wide["note"].iloc[1].count("one treated cluster") == 1
 

@@ -70,7 +70,7 @@ def sources_table(sources: Mapping[str, Source], manifests: Mapping[str, dict]) 
         lines.append({"Source": source.title, "Publisher": source.publisher, "Licence": licences,
                       "Obtained": f"{listed(dict.fromkeys(file['how'] for file in files))}, {when}" if files else
                       "no record of its files", "Files": len(files), "Bytes": sum(file["bytes"] for file in files)})
-    return text_table("sources", "Sources, and when their files were obtained", lines, right=["Files", "Bytes"],
+    return text_table("sources", "Sources, and when their files were obtained", lines,
                       links=[source.landing_page for source in sources.values()], file="manifest.json")
 
 

@@ -90,7 +90,7 @@ def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[
     lines = [{"Diagnostic": name.replace("_", " ").capitalize(), "How many": len(rows), "Why": reason}
              for (name, reason), rows in skipped.groupby(["diagnostic", "reason"], sort=False)]
     return [*found, ("Not done, and why", [text_table("skipped", "Diagnostics that were skipped", lines,
-                                                      right=["How many"], file="tables/diagnostics.csv")])]
+                                                      file="tables/diagnostics.csv")])]
 
 
 def _topic(name: str) -> str:
@@ -168,4 +168,4 @@ def area_audit_table(area_audit: pd.DataFrame, facts: Facts) -> Table:
     if rows.loc[rows["fate"].ne("set_aside"), "total"].isna().all():
         lines = [{key: value for key, value in line.items() if key != "Total"} for line in lines]
     return text_table(f"area_audit-{facts.total}", f"{facts.outcomes[facts.total]}: what became of each area in the "
-                      "publishers' files", lines, right=["Areas", "Total"], file="tables/area_audit.csv")
+                      "publishers' files", lines, file="tables/area_audit.csv")

@@ -14,7 +14,6 @@ from did.report.content.table import NOT_AVAILABLE, Column, Table, interval_of, 
 from did.words import number, period_name
 
 CELL = ["indicator", "specification", "treatment", "sample", "estimator", "estimand"]
-SHARED = ["estimate", "n_obs", "n_units", "n_treated", "few_treated"]
 BY_CLUSTER = ["std_error", "ci_low", "ci_high", "p_value", "p_adjusted", "n_clusters", "n_treated_clusters"]
 OUTCOME = [Column("family", "Family", in_text=False), Column("outcome", "Outcome")]
 WHICH = [Column("estimator", "Estimator"), Column("treatment", "Treatment", explained="treatment"),
@@ -86,7 +85,7 @@ def effects_table(estimates: pd.DataFrame, names: Names, headline: pd.DataFrame 
     """Return a row per overall effect of ``estimates`` (rows of any specifications), clusterings side by side, behind
     the interval of ``headline`` where that table is given."""
     rows = estimates.loc[estimates["estimand"].isin(list(OVER))]
-    wide = side_by_side(rows, CELL, clusters=list(names.clusters), shared=SHARED, by_cluster=BY_CLUSTER)
+    wide = side_by_side(rows, CELL, clusters=names.clusters, by_cluster=BY_CLUSTER)
     wide = wide.sort_values("estimator", key=lambda each: each.map(names.order).fillna(99), kind="stable")
     wide = wide.sort_values(["indicator", "specification", "treatment", "sample"], kind="stable",
                             key=lambda each: each.map({code: at for at, code in enumerate(rows[each.name].unique())}))
@@ -116,7 +115,7 @@ def over_time_table(estimates: pd.DataFrame, names: Names, estimands: Sequence[s
     keys = [*CELL, "cohort", "period", "event_time"]
     measured = [*BY_CLUSTER[:4], "band_low", "band_high", "n_clusters", "n_treated_clusters"]
     rows = rows.assign(cohort=rows["cohort"].fillna(""), period=rows["period"].fillna(""))
-    wide = side_by_side(rows, keys, clusters=list(names.clusters), shared=[*SHARED, "state"], by_cluster=measured)
+    wide = side_by_side(rows, keys, clusters=names.clusters, by_cluster=measured)
     shown = names.named(wide).assign(when=[_when(row, names) for row in wide.to_dict("records")])
     columns = [*OUTCOME, Column("when", "When"), *WHICH, SPECIFICATION,
                Column("event_time", "Event time", "count", "periods", "event_time", in_text=False), UNIT, ESTIMATE]

@@ -43,5 +43,4 @@ def timing_table(panel: pd.DataFrame, onsets: Mapping[int, str], names: Mapping[
     lost = cells - int(panel["outcome"].notna().sum())
     said = f"There is no figure for {count(lost)} of {count(cells)} pairs of unit and period." if lost else (
         "There is a figure for every unit and period.")
-    return text_table("timing", "Who is treated when", lines, right=["Systems", units.capitalize()], notes=[said],
-                      file="manifest.json")
+    return text_table("timing", "Who is treated when", lines, notes=[said], file="manifest.json")

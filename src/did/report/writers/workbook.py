@@ -70,7 +70,7 @@ def made(cover: Cover, tables: Sequence[Table]) -> bytes:
                              about="What the markers in headings and the shorthand in cells mean."), {})
     lines = [{"Sheet": sheet.name, "Title": sheet.caption, "Rows (number)": len(sheet.rows)}
              for sheet in [notes, *sheets]]
-    contents = _flat(text_table("Contents", "Contents", lines, right=["Rows (number)"], is_synthetic=synthetic,
+    contents = _flat(text_table("Contents", "Contents", lines, is_synthetic=synthetic,
                                 about="Each name is a link to its sheet."), {})
     into = io.BytesIO()
     book = xlsxwriter.Workbook(into, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
