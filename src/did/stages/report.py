@@ -47,12 +47,12 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     frames = stage_tables(TABLES, indicators, evaluation, paths)
     frames["estimates"] = frames["estimates"].loc[frames["estimates"]["estimand"].eq("overall")]
     frames["reproduction"] = tables.read("reproduction", paths.reproduction)
-    front = replace(front_facts(evaluation, without=without, paths=paths), contact=evaluation.contact)
-    panels = {facts.total: panel_of(indicators[facts.total], evaluation, paths) for facts in front.families}
-    families = {family: replace(facts, largest_dose=largest_dose(indicators[facts.total], evaluation,
-                                                                 panels[facts.total]))
-                for family, facts in zip(result_files.families(evaluation, without), front.families, strict=True)}
-    answer = run_answer(evaluation, paths, without)
+    answer, front = run_answer(evaluation, paths, without), front_facts(evaluation, without=without, paths=paths)
+    families = answer.ordered(front.families)
+    panels = {facts.total: panel_of(indicators[facts.total], evaluation, paths) for facts in families.values()}
+    front = replace(front, contact=evaluation.contact, families={
+        family: replace(facts, largest_dose=largest_dose(indicators[facts.total], evaluation, panels[facts.total]))
+        for family, facts in families.items()})
     _draw(answer, evaluation, paths)
     # The numbers of all figures, text for text; a column that a figure has not is empty.
     numbers = pd.concat([pd.read_csv(paths.drawn / f"{name}.csv", dtype=str, na_filter=False).assign(figure=name)
@@ -65,9 +65,9 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
         "summary.md.j2", front=front, first=answer.texts, synthetic=synthetic, purposes=result_files.PURPOSES))
     computed = together(seals.made_by(getattr(paths, table)(name)) for name in indicators
                         for table in ("estimates", "diagnostics", "headline"))
-    first = min(front.families, key=lambda facts: answer.place(facts.outcomes)).total
+    first = next(iter(panels))
     page = report_html(Report(
-        evaluation=evaluation, front=front, families=families, sources=sources_of(indicators.values(), evaluation),
+        evaluation=evaluation, front=front, sources=sources_of(indicators.values(), evaluation),
         tables=frames, versions=computed, paths=paths, answer=answer,
         timing=timing(indicators[first], evaluation, panels[first]),
         traces=traces(indicators, frames["estimates"], evaluation, paths)))

@@ -9,7 +9,6 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.paths import Paths
 from did.report.content import dictionary
-from did.report.content.describe import effect_unit
 from did.report.content.evaluation_facts import front_facts, members, result_tables, run_answer, stage_tables
 from did.report.content.notes import worded
 from did.report.pages import paper
@@ -32,11 +31,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
             frame = frame.assign(aggregation=frame["indicator"].map(aggregation))
         write_csv(paths.results / result_files.table_file(table), frame)
     front = front_facts(evaluation, without=without, paths=paths)
-    units = {name: effect_unit(each, evaluation) for name, each in indicators.items()}
     synthetic = bool(frames["estimates"]["is_synthetic"].any())
-    answer = run_answer(evaluation, paths, without)
-    front = replace(front, families=sorted(front.families, key=lambda facts: answer.place(facts.outcomes)))
-    paper.write(paper.tables(frames, front, units), paths.results / "tables", title=front.title,
-                is_synthetic=synthetic)
+    front = replace(front, families=run_answer(evaluation, paths, without).ordered(front.families))
+    paper.write(paper.tables(frames, front), paths.results / "tables", title=front.title, is_synthetic=synthetic)
     dictionary.write(paths.results / result_files.table_file(result_files.DICTIONARY), is_synthetic=synthetic)
     return plural(len(result_files.tabulate_files()), "file")

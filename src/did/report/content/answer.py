@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from did.evidence.comparison import REASONS
+from did.report.content.facts import Facts
 from did.words import decimals_for, listed, number, short_decimals, singular
 
 # Word for the number -> what is said of it.
@@ -108,10 +109,12 @@ class Answer:
     beside: Sequence[str]
     is_synthetic: bool = False
 
-    def place(self, outcomes: Collection[str]) -> int:
-        """Place of the first line on one of these outcomes, behind all lines if there is none: families stand in the
-        order of the answer everywhere."""
-        return next((at for at, line in enumerate(self.lines) if line.indicator in outcomes), len(self.lines))
+    def ordered(self, families: Mapping[str, Facts]) -> dict[str, Facts]:
+        """Families in the order of the answer, as everywhere: by the first line on an outcome, those without one last.
+        """
+        places = [line.indicator for line in self.lines]
+        return dict(sorted(families.items(), key=lambda each: min(map(places.index, each[1].outcomes.keys() & places),
+                                                                  default=len(places))))
 
     @property
     def groups(self) -> list[list[Line]]:

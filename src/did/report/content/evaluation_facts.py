@@ -17,11 +17,11 @@ from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, Names, answer
+from did.report.content.background import timing_table
 from did.report.content.describe import effect_unit, measure, source_lines, sources_of, span
 from did.report.content.facts import Facts, Front, levels, samples_of, treatments_of
 from did.report.content.notes import annotated
 from did.report.content.table import Table
-from did.report.content.timing import timing_table
 from did.store import tables
 from did.words import count, listed, number, short_decimals
 
@@ -58,7 +58,7 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
         parts=shown.parts if set(shown.parts) <= set(by_name) else (),
         sum_to_zero=shown.sum_to_zero if set(shown.sum_to_zero) <= set(by_name) else (), dose=evaluation.dose,
         dose_counted=f"The dose was counted {when}, after the effects it is to explain." if when else "",
-        units=evaluation.units, directions={name: each.direction for name, each in by_name.items()},
+        units=evaluation.units, effects={name: effect_unit(each, evaluation) for name, each in by_name.items()},
         staggered=result_files.staggered_specification(evaluation) or "",
         sources=source_lines(sources_of(members, evaluation).values()))
 
@@ -66,7 +66,7 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
 def outcome_facts(facts: Facts, indicator: Indicator, evaluation: Evaluation) -> Facts:
     """Return the facts of one outcome alone: those of its family, with this outcome as the headline."""
     return replace(facts, outcomes={indicator.id: indicator.label}, parts=(), sum_to_zero=(),
-                   directions={indicator.id: indicator.direction}, **_of_headline(indicator, evaluation))
+                   **_of_headline(indicator, evaluation))
 
 
 def _of_headline(indicator: Indicator, evaluation: Evaluation) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def _of_headline(indicator: Indicator, evaluation: Evaluation) -> dict[str, Any]
     estimator = indicator.published_estimator
     others = [name for name in evaluation.estimators if entry(name).overall and name != estimator]
     return {"total": indicator.id, "measure": measure(indicator, evaluation), "caveats": indicator.caveats,
-            "effect": effect_unit(indicator, evaluation), "first": first, "last": last,
+            "direction": indicator.direction, "first": first, "last": last,
             "onset": str(indicator.onset(evaluation.waves.onset)), "frequency": indicator.frequency,
             "estimator": estimator, "other_estimator": others[0] if others else estimator}
 
@@ -84,8 +84,8 @@ def front_facts(evaluation: Evaluation, *, without: Collection[str], paths: Path
     """Return the facts of the whole, with those of each family that is available, in order."""
     return Front(
         **_shared(evaluation), title=evaluation.title, question=evaluation.question,
-        families=[family_facts(family, evaluation, without=without)
-                  for family in result_files.families(evaluation, without)],
+        families={family: family_facts(family, evaluation, without=without)
+                  for family in result_files.families(evaluation, without)},
         citation=evaluation.publication.citation, unavailable=missing_outcomes(evaluation, without, paths))
 
 

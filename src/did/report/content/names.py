@@ -14,10 +14,9 @@ WITHIN = {"intensity_within_treated": "Intensity, among the treated only"}
 
 @dataclass(frozen=True)
 class Names:
-    """Words for the codes of the outcomes of ``families``; ``units`` are those of the outcomes' effects."""
+    """Words for the codes of the outcomes of ``families``."""
 
     families: Sequence[Facts]
-    units: Mapping[str, str]
 
     @property
     def clusters(self) -> Mapping[str, str]:
@@ -47,6 +46,7 @@ class Names:
     def named(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the rows with names in place of codes, and the unit of each effect."""
         facts = {name: each for each in self.families for name in each.outcomes}
+        units = {name: each.effects.get(name, each.measure) for name, each in facts.items()}
         called, own = own_dates_names(), {name: each.staggered for name, each in facts.items()}
         found = {"family": rows["indicator"].map(lambda name: facts[name].title if name in facts else ""),
                  "outcome": rows["indicator"].map(lambda name: facts[name].outcomes[name] if name in facts else name)}
@@ -55,7 +55,7 @@ class Names:
             found["treatment"] = rows["treatment"].map(
                 lambda name: treatments.get(name, name.replace("_", " ").capitalize()))
             found["effect_unit"] = [
-                f"{self.units.get(name, '')}{f' per {facts[name].dose}' if treatment in ('intensity', *WITHIN) else ''}"
+                f"{units.get(name, '')}{f' per {facts[name].dose}' if treatment in ('intensity', *WITHIN) else ''}"
                 for name, treatment in zip(rows["indicator"], rows["treatment"], strict=True)]
         if "sample" in rows:
             samples = self.families[0].samples

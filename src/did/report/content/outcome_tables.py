@@ -15,7 +15,6 @@ from did.report.content.result_tables import (
     diagnostics_table,
     effects_table,
     headline_table,
-    one_outcome,
     over_time_table,
 )
 from did.report.content.robustness_rows import counts_table
@@ -52,7 +51,7 @@ def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tup
 
     ``tables`` are its rows of the stages' tables by their names; ``reproduction`` those of its claims.
     """
-    names = one_outcome(facts, facts.effect_unit)
+    names = Names([facts])
     estimates = tables["estimates"].loc[tables["estimates"]["cluster"].isin(list(facts.clusters))]
     by_time = estimates.loc[estimates["specification"].isin([facts.specification, facts.staggered])
                             if facts.frequency == "Y" else estimates["estimand"].str.startswith("event_bin")]

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pandas as pd
 
-from did.report.content.facts import PERIODS, Facts, having
+from did.estimators import entry
+from did.report.content.facts import PERIODS, Facts, having, short_name
 from did.report.content.names import Names
 from did.report.content.notes import item, records, said
 from did.report.content.table import NOT_AVAILABLE, Column, Table, interval_of, row_decimals, side_by_side
-from did.words import number, period_name
+from did.words import listed, number, period_name
 
 CELL = ["indicator", "specification", "treatment", "sample", "estimator", "estimand"]
 BY_CLUSTER = ["std_error", "ci_low", "ci_high", "p_value", "p_adjusted", "n_clusters", "n_treated_clusters"]
@@ -251,7 +252,39 @@ def adjusted_table(adjusted: pd.DataFrame, names: Names) -> Table:
                  file="tables/adjusted_p_values.csv")
 
 
-def one_outcome(facts: Facts, units: str) -> Names:
-    """Return the names for tables of the outcome of ``facts`` alone, whose effects are in ``units``."""
-    return Names([facts], dict.fromkeys(facts.outcomes, units))
+IDENTITY_SHARE = 1e-6
+IDENTITY = [Column("estimator", "Estimator"), Column("treatment", "Treatment"), Column("sample", "Sample"),
+           Column("sum", "Sum of the effects", "signed"), Column("whole", "Must be", "signed"),
+           Column("gap", "Gap", "signed"), Column("must", "Linear, so they must add up"),
+           Column("holds", "They add up")]
 
+
+def identity_tables(ours: pd.DataFrame, facts: Facts) -> list[Table]:
+    """Return, where parts add up to a total or shares exhaust their base, whether the effects do, by every estimator,
+    treatment and sample of ``ours`` (overall effects under the reported specification).
+
+    Of an estimator linear in the outcome they must; they are said to if the gap is below a millionth of the total, or
+    of the largest effect where they must add up to zero. Cells with a part that is not estimated are left out.
+    """
+    found = []
+    for kind, parts, total in (("parts", list(facts.parts), facts.total), ("shares", list(facts.sum_to_zero), None)):
+        rows = ours.loc[ours["cluster"].eq(next(iter(facts.clusters))) & ours["indicator"].isin([*parts, total])]
+        wide = rows.pivot_table(index=["estimator", "treatment", "sample"], columns="indicator", values="estimate",
+                                sort=False)
+        wide = wide.reindex(columns=[*parts, *([total] if total else [])]).dropna().reset_index()
+        if not parts or wide.empty:
+            continue
+        whole = wide[total] if total else pd.Series(0.0, index=wide.index)
+        size = whole.abs() if total else wide[parts].abs().max(axis=1)
+        shown = pd.DataFrame({
+            "estimator": wide["estimator"].map(short_name), "treatment": wide["treatment"].replace(facts.treatments),
+            "sample": wide["sample"].replace(facts.samples), "sum": wide[parts].sum(axis=1), "whole": whole,
+            "gap": wide[parts].sum(axis=1) - whole, "std_error": size / 100,
+            "must": ["yes" if entry(name).is_additive else "no" for name in wide["estimator"]]})
+        shown["holds"] = (shown["gap"].abs() <= IDENTITY_SHARE * size).map({True: "yes", False: "no"})
+        names = listed(facts.outcomes.get(part, part) for part in parts)
+        about = (f"Counts of {names} add up to those of {facts.outcomes[total]}." if total else
+                 f"{names} are shares of one base and exhaust it: what one gains the others lose.")
+        found.append(Table(f"identity-{facts.total}-{kind}", "Effects that must add up", IDENTITY, shown,
+                           row_decimals(shown, value="sum"), notes=[about], file="tables/estimates.csv"))
+    return found

@@ -12,6 +12,7 @@ from did.report.content.evidence_rows import AS_PUBLISHED, OURS, PRINTED
 from did.report.content.facts import DAGGER, few_treated_note, having, rests_on_few
 from did.report.figures import style
 from did.report.figures.forest import draw_forest
+from did.report.figures.key import counted
 from did.report.figures.style import Frame
 from did.words import decimals_for, plural
 
@@ -61,6 +62,5 @@ def coefficients(rows: pd.DataFrame, frame: Frame, *, called: Mapping[str, Mappi
 
 def _counted(rows: pd.DataFrame, units: str) -> str:
     """``30 of 149 areas; N = 4,917``, with a range where the rows differ."""
-    treated, everyone, n = (f"{low:,}" if low == high else f"{low:,} to {high:,}" for low, high in zip(*(
-        rows[["n_treated", "n_units", "n_obs"]].astype(int).agg(end) for end in ("min", "max")), strict=True))
+    treated, everyone, n = (counted(rows, name) for name in ("n_treated", "n_units", "n_obs"))
     return f"{treated} of {everyone} {units}; N = {n}"

@@ -14,8 +14,7 @@ from did.errors import DidError
 from did.estimators.base import REFERENCE
 from did.report.content.facts import DAGGER, few_treated_note
 from did.report.figures import key, style
-from did.report.figures.key import Published
-from did.report.figures.panes import grid
+from did.report.figures.key import Published, grid
 from did.report.figures.style import Frame
 from did.words import decimals_for, interval, listed, number, plural
 

@@ -70,12 +70,10 @@ def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int | Sequence[in
                       for words, kind in zip(shown["words"], shown["kind"], strict=True)]
     panes = [(part, *_layout(part, len(rows)), style.wrap(unit, frame.width - 2 * style.EDGE) if unit else [])
              for unit, part in shown.groupby("unit", sort=False)]
-    entries = key.key_rows(_key(rows), frame.width)
     # Under an axis are its numbers and its label.
     feet = [0.4 + len(label) * style.line_height() for *_, label in panes]
     room = 0.1 + sum(deep for *_, deep, _ in panes) + sum(feet)
-    figure, bottom = style.page(room + len(entries) * key.ROW, frame, footnote=footnote)
-    key.draw_key(figure, entries, bottom + room)
+    figure, bottom, _ = key.keyed_page(frame, room, _key(rows), footnote=footnote)
     top = bottom + room - 0.1
     for (part, heights, heads, deep, label), foot in zip(panes, feet, strict=True):
         axes = style.add_axes(figure, left, top - deep, frame.width - left - right, deep)

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
 from did.report.figures import style
-from did.report.figures.panes import grid
+from did.report.figures.key import counted, grid
 from did.report.figures.style import Frame
-from did.words import count, decimals_for, number, p_value, period_name
+from did.words import decimals_for, number, p_value, period_name
 
 COLUMNS = ["series", "sample", "line", "wave", "first_treated", "counts_as", "period", "mean", "n_units"]
 TREATED, COMPARISON = "treated", "comparison"
@@ -125,26 +125,21 @@ def _groups(rows: pd.DataFrame, units: str) -> Iterator[Pane]:
     for series, name in ((OBSERVED, "Observed means"), (MODEL, "Linear-trends model")):
         lines = dict(list(rows[rows["series"].eq(series)].groupby("line")))
         if lines:
-            sizes = [f"{_counted(part)} {line}" for line, part in sorted(lines.items(), reverse=True)]
+            sizes = [f"{counted(part)} {line}" for line, part in sorted(lines.items(), reverse=True)]
             yield Pane(f"{name}: {', '.join(sizes)} {units}", lines, rows["first_treated"].iloc[0])
 
 
 def _waves(waves: Sequence[pd.DataFrame], others: pd.DataFrame, units: str) -> Iterator[Pane]:
     """A pane of each wave alongside the units without one."""
-    more = f"; {_counted(others)} in no wave" if len(others) else ""
+    more = f"; {counted(others)} in no wave" if len(others) else ""
     for wave in waves:
         first = wave.iloc[0]
         since = "" if pd.isna(first["first_treated"]) else first["first_treated"]
         name = ", ".join(([] if pd.isna(first["wave"]) else [f"wave {first['wave']:.0f}"])
                          + ([f"from {period_name(since)}"] if since else [])
                          + ([] if first["counts_as"] == TREATED else ["in the comparison"]))
-        yield Pane(f"{name[:1].upper()}{name[1:]}: {_counted(wave)} {units}{more}",
+        yield Pane(f"{name[:1].upper()}{name[1:]}: {counted(wave)} {units}{more}",
                    {TREATED: wave} | ({COMPARISON: others} if len(others) else {}), since)
-
-
-def _counted(rows: pd.DataFrame) -> str:
-    low, high = int(rows["n_units"].min()), int(rows["n_units"].max())
-    return count(high) if low == high else f"{count(low)} to {count(high)}"
 
 
 def _in_words(pane: Pane, decimals: int) -> str:

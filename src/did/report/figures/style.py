@@ -41,18 +41,12 @@ SYNTHETIC = "SYNTHETIC"
 NOT_REAL = "SYNTHETIC data, not the publishers'."
 # All of matplotlib's settings, its defaults among them: a user's matplotlibrc changes no figure.
 SETTINGS: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"} | {
-    "font.family": "sans-serif",
     # The first comes with matplotlib: the same shapes on every machine. A browser without it takes the next.
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
     "font.size": TEXT_SIZE,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     "svg.fonttype": "none",
     "svg.hashsalt": "did",
-    "axes.unicode_minus": True,
     "text.parse_math": False,  # a $ in a title is a $
     "lines.solid_capstyle": "butt",  # an interval's line ends where the interval does
 }
@@ -197,10 +191,10 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
     return figure, foot
 
 
-def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float, **options) -> Axes:
+def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
     """Return new axes of the house style, placed in inches from the figure's lower left corner."""
     across, up = figure.get_size_inches()
-    axes = figure.add_axes((left / across, bottom / up, width / across, height / up), **options)
+    axes = figure.add_axes((left / across, bottom / up, width / across, height / up))
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_facecolor("none")

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from did.errors import one_of
 from did.estimators import entries, entry
 from did.report.figures import key, style
-from did.report.figures.panes import grid
+from did.report.figures.key import grid
 from did.report.figures.style import Frame
 from did.words import MINUS, count, number, plural
 

@@ -67,7 +67,7 @@ def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> list[T
         caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")]
 
 
-def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, Facts], *, reproduction: pd.DataFrame,
+def published_html(evaluation: Evaluation, front: Front, *, reproduction: pd.DataFrame,
                    specifications: pd.DataFrame, ranked: pd.DataFrame, moved: pd.DataFrame,
                    denominators: Mapping[str, str]) -> str:
     """Return what the annex says of everything that was published, as text; "" where nothing was.
@@ -86,9 +86,9 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
         claims=published.claims_table(rows, front).slim(keep={"Cell"}), facts=[
             *published.printed_facts(rows, front), *published.lost_lines(rows)],
         reasons=published.reasons_of(rows), those=[
-            published.agreement_table(rows, front), published.observations_table(own, varied, families.values()),
+            published.agreement_table(rows, front), published.observations_table(own, varied, front.families.values()),
             published.numbers_table(own, varied), published.bands_table(own, varied),
-            *(published.ranking_table(part, families[name]) for name, part in ranked.groupby("family", sort=False)
-              if name in families), published.choices_table(moved, own, varied)],
+            *(published.ranking_table(part, front.families[name]) for name, part in ranked.groupby("family", sort=False)
+              if name in front.families), published.choices_table(moved, own, varied)],
         defaults=[published.default_words(each, boundaries, denominators[name], units[each.total])
-                  for name, each in families.items() if each.total in units and boundaries])
+                  for name, each in front.families.items() if each.total in units and boundaries])
