@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 from did.report.content import dictionary
 from did.report.content.dictionary import RESULTS
-from did.report.content.table import side_by_side
+from did.report.content.table import SYNTHETIC, side_by_side
 from did.report.pages import paper
 from did.report.pages.paper import family_table
 from did.report.writers import latex
-from did.report.writers.banner import SYNTHETIC
 from did.report.writers.latex import tex
 from did.store.result_csv import csv_text, read_csv, write_csv
 from made_tables import FACTS, FRONT, tables
@@ -159,7 +158,7 @@ def test_every_column_written_is_described(tmp_path):
         more = ["aggregation"] if name in ("estimates", "diagnostics", "area_audit", "headline", "calibration") else []
         more += ["item"] if name == "diagnostics" else []
         assert set(RESULTS[f"tables/{name}.csv"].columns) == {*frame.columns, *more}, name
-    dictionary.write(tmp_path / "data_dictionary.csv", is_synthetic=True)
+    write_csv(tmp_path / "data_dictionary.csv", dictionary.dictionary().assign(is_synthetic=True))
     written = pd.read_csv(tmp_path / "data_dictionary.csv")
     assert list(written.columns) == list(RESULTS["tables/data_dictionary.csv"].columns)
     assert not written.isna().any(axis=None) and not written.duplicated(["file", "column"]).any()

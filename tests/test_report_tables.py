@@ -221,7 +221,7 @@ def shown(table: Table) -> pd.DataFrame:
     return pd.DataFrame(list(table.texts()), columns=[column.heading for column in table.shown])
 
 
-NAMES = Names([FACTS])
+NAMES = Names([dataclasses.replace(FACTS, effects=dict.fromkeys(FACTS.outcomes, "days"))])
 
 
 def test_a_table_is_data_and_its_cells_are_words():

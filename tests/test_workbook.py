@@ -15,10 +15,9 @@ from python_calamine import CalamineWorkbook
 
 import libreoffice
 from did.project.registry import Source
-from did.report.content.table import Column, Table
+from did.report.content.table import SYNTHETIC, Column, Table
 from did.report.pages import workbook_sheets
 from did.report.writers import workbook
-from did.report.writers.banner import SYNTHETIC
 from made_tables import FRONT, tables
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"

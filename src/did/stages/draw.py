@@ -28,7 +28,7 @@ from did.report.content.evaluation_facts import (
     systems_of,
     timing,
 )
-from did.report.content.evidence_rows import evidence_rows, leading
+from did.report.content.evidence_words import evidence_rows, leading
 from did.report.content.facts import PERIODS, Facts, averaged_by, estimator_name, having, only, own_dates_names
 from did.report.figures.event_time import effects_by_event_time, treated_words
 from did.report.figures.forest import evidence_figure

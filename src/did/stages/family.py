@@ -14,7 +14,7 @@ from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import effect_unit, source_line, subtitle
 from did.report.content.evaluation_facts import stage_tables
-from did.report.content.evidence_rows import PRINTED
+from did.report.content.evidence_words import PRINTED
 from did.report.content.facts import estimator_name, having, levels, samples_of, treatments_of
 from did.report.figures.coefficients import HEADLINE, PLACE, coefficients
 from did.report.figures.style import Frame

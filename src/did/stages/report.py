@@ -22,7 +22,7 @@ from did.report.content.evaluation_facts import (
     stage_tables,
     timing,
 )
-from did.report.content.evidence_rows import evidence_rows
+from did.report.content.evidence_words import evidence_rows
 from did.report.content.facts import only
 from did.report.figures.forest import evidence_figure
 from did.report.figures.style import Frame

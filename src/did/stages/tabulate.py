@@ -34,5 +34,6 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     synthetic = bool(frames["estimates"]["is_synthetic"].any())
     front = replace(front, families=run_answer(evaluation, paths, without).ordered(front.families))
     paper.write(paper.tables(frames, front), paths.results / "tables", title=front.title, is_synthetic=synthetic)
-    dictionary.write(paths.results / result_files.table_file(result_files.DICTIONARY), is_synthetic=synthetic)
+    write_csv(paths.results / result_files.table_file(result_files.DICTIONARY),
+              dictionary.dictionary().assign(is_synthetic=synthetic))
     return plural(len(result_files.tabulate_files()), "file")

@@ -7,14 +7,12 @@ The files made of a table between the stages take its columns from `did.store.ta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
 
 from did.project.specification import Specification
 from did.store.columns import CODE, COLUMNS, COUNT, EFFECT, NEVER, TEXT, described
-from did.store.result_csv import write_csv
 from did.store.tables import SCHEMAS
 from did.words import markdown_table
 
@@ -101,11 +99,6 @@ def dictionary() -> pd.DataFrame:
     return pd.DataFrame([{"file": file, "row": schema.title, "column": name, "title": column.title,
                           "meaning": column.description, **column.metadata}
                          for file, schema in RESULTS.items() for name, column in schema.columns.items()])
-
-
-def write(path: str | Path, *, is_synthetic: bool) -> None:
-    """Write the dictionary to ``path`` as CSV."""
-    write_csv(path, dictionary().assign(is_synthetic=is_synthetic))
 
 
 def markdown() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -151,16 +151,11 @@ def reported(reproduction: pd.DataFrame, facts: Facts | Front) -> pd.DataFrame:
     return rows
 
 
-def rests_on_few(flag: object) -> bool:
-    """Return the column few_treated of one row as True or False; a claim that cannot run has none, which is False."""
-    return bool(pd.notna(flag) and flag)
-
-
-def few_treated_note(flags: Iterable[object], units: str) -> str:
-    """Return the footnote that explains the mark of estimates on few treated units; "" if no flag is set."""
-    if not any(map(rests_on_few, flags)):
-        return ""
-    return f"{DAGGER} Rests on fewer treated {units} than the minimum set for the outcome."
+def few_treated_note(flags: pd.Series, units: str) -> str:
+    """Return the footnote that explains the mark of estimates on few treated units; "" if no flag is set (a claim that
+    cannot run has none)."""
+    said = f"{DAGGER} Rests on fewer treated {units} than the minimum set for the outcome."
+    return said if flags.eq(True).any() else ""
 
 
 def estimator_name(name: str) -> str:

@@ -21,9 +21,9 @@ from did.report.content.robustness_rows import counts_table
 from did.report.content.table import Table, text_table
 from did.words import count, period_name, plural
 
-# Heading -> beginnings of the names of its diagnostics; each goes where the first of them fits.
+# Heading -> beginnings of the names of its diagnostics; each goes where the longest of them fits.
 TOPICS = {
-    "Other ways to make the interval": ("bias_reduced", "jackknife", "wild_bootstrap_webb", "randomisation"),
+    "Other ways to make the interval": ("bias_reduced", "jackknife", "wild_bootstrap", "randomisation"),
     "Something left out": ("leave_one_out", "drop_year", "left_out"),
     "Other comparisons and other assumptions": ("other_", "detrended", "own_dates", "bracketing", "spillover"),
     "Pretended onsets, where there is nothing to find": ("placebo",),
@@ -35,7 +35,6 @@ TOPICS = {
     "Who happened to be asked": ("sampling",),
     "What the estimators compare": ("decomposition", "base_period"),
 }
-BOOTSTRAP = "Other ways to make the interval"
 OTHERS = "Other diagnostics"
 # Fates of areas in the order they are said, and their words.
 FATES = {"kept": "kept", "merged": "merged", "excluded": "left out", "imputed": "imputed",
@@ -93,9 +92,8 @@ def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[
 
 
 def _topic(name: str) -> str:
-    if name == "wild_bootstrap":
-        return BOOTSTRAP
-    return next((heading for heading, starts in TOPICS.items() if name.startswith(starts)), OTHERS)
+    fits = {len(start): heading for heading, starts in TOPICS.items() for start in starts if name.startswith(start)}
+    return fits[max(fits)] if fits else OTHERS
 
 
 def weights_table(weights: pd.DataFrame) -> Table:

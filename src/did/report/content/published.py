@@ -10,8 +10,8 @@ from did.estimators.registry import TWO_WAY
 from did.evidence.comparison import REASONS
 from did.evidence.ranking import never_satisfied
 from did.project.claims import printed_range, rounds_to
-from did.report.content.choice_words import choice_words
 from did.report.content.facts import PERIODS, Facts, Front, having, short_name
+from did.report.content.names import choice_words
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.table import Column, Table, interval_of, row_decimals, side_by_side, text_table
 from did.words import count, decimals_for, interval, listed, number, period_name, short_decimals

@@ -18,6 +18,9 @@ from did.words import count, decimals_for, interval, number, p_value
 # Kind -> what each of its fields is in a sheet.
 PARTS = {"text": ("text",), "count": ("count",), "number": ("number",), "signed": ("number",), "p": ("p",),
          "share": ("p",), "interval": ("number", "number", "p"), "of": ("count", "count")}
+# What every output of made-up data says.
+SYNTHETIC = ("SYNTHETIC DATA. These results come from made-up data in the publishers' formats. They say nothing about "
+             "any real place or policy.")
 # What stands in a sheet for what could not be computed, and in text for nothing.
 NOT_AVAILABLE = "[x]"
 

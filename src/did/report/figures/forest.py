@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from did.report.content.evidence_rows import AS_PUBLISHED, COLUMNS, OURS, PRINTED, RANGE, in_words
+from did.report.content.evidence_words import AS_PUBLISHED, COLUMNS, OURS, PRINTED, RANGE, in_words
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
 from did.report.figures.style import Frame
@@ -32,7 +32,7 @@ SIMPLER = ("Lines are 95% margins of error. Those below ours are made in a simpl
 def evidence_figure(rows: pd.DataFrame, frame: Frame, *, decimals: int) -> list[Path]:
     """Draw the estimate and what each check makes of it, a line each, and save the figure; return the paths.
 
-    ``rows`` as from `did.report.content.evidence_rows.evidence_rows`, drawn as `draw_forest` says, with ``decimals``.
+    ``rows`` as from `did.report.content.evidence_words.evidence_rows`, drawn as `draw_forest` says, with ``decimals``.
     Without rows the figure says that nothing is judged.
     """
     if rows.empty:

@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from did.errors import DidError
 from did.project.indicator import Indicator
 from did.project.specification import Specification
-from did.report.content.choice_words import NONE, key_words, value_words
 from did.report.content.facts import SAMPLES, averaged_by, having, short_name
+from did.report.content.names import NONE, key_words, value_words
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
 from did.report.figures.key import Published, clustered

@@ -14,9 +14,8 @@ from did.report.content.facts import Facts, Front, estimator_name, few_treated_n
 from did.report.content.names import Names
 from did.report.content.published import claims_table
 from did.report.content.result_tables import effects_table
-from did.report.content.table import Table
+from did.report.content.table import SYNTHETIC, Table
 from did.report.writers import latex, word
-from did.report.writers.banner import SYNTHETIC
 from did.report.writers.markdown import table_text
 from did.store.provenance import atomic, write_text
 from did.words import listed, period_name

@@ -14,8 +14,7 @@ from did.report.content.describe import source_lines
 from did.report.content.facts import Front, having
 from did.report.content.names import Names
 from did.report.content.published import NUMBERS, claims_table
-from did.report.content.table import Table
-from did.report.writers.banner import SYNTHETIC
+from did.report.content.table import SYNTHETIC, Table
 from did.report.writers.workbook import Cover
 from did.words import period_name
 
