@@ -20,12 +20,8 @@ from did.words import decimals_for, listed, number, short_decimals, singular
 
 # Word for the number -> what is said of it.
 NUMBER = {
-    "exact": "We get the same number.",
-    "close": "We get nearly the same number.",
-    "differs": "We get a different number.",
-    "agrees": "We find what was printed.",
-    "not_printed": "",
-    "cannot_run": "",
+    "exact": "We get the same number.", "close": "We get nearly the same number.",
+    "differs": "We get a different number.", "agrees": "We find what was printed.", "not_printed": "", "cannot_run": "",
 }
 # Where the number is that printed, and something else differs.
 SAME_BUT = {"band_differs": "We get the same number, with another margin of error.",

@@ -159,9 +159,8 @@ def stage_tables(names: Sequence[str], indicators: Collection[str], evaluation: 
                                ignore_index=True) for table in names}
     if "estimates" in frames:
         members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]
-        frames["estimates"] = annotated(
-            frames["estimates"],
-            weighted=[each.id for each in members if each.rate is not None and each.rate.is_weighted])
+        frames["estimates"] = annotated(frames["estimates"], weighted=[
+            each.id for each in members if each.rate is not None and each.rate.is_weighted])
     return frames
 
 

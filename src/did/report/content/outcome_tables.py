@@ -7,16 +7,10 @@ from dataclasses import replace
 
 import pandas as pd
 
+from did.report.content import result_tables
 from did.report.content.evidence_words import evidence_table
 from did.report.content.facts import PERIODS, Facts, having, short_name
 from did.report.content.names import Names
-from did.report.content.result_tables import (
-    calendar_table,
-    diagnostics_table,
-    effects_table,
-    headline_table,
-    over_time_table,
-)
 from did.report.content.robustness_rows import counts_table
 from did.report.content.table import Table, text_table
 from did.words import count, period_name, plural
@@ -54,12 +48,14 @@ def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tup
     estimates = tables["estimates"].loc[tables["estimates"]["cluster"].isin(list(facts.clusters))]
     by_time = estimates.loc[estimates["specification"].isin([facts.specification, facts.staggered])
                             if facts.frequency == "Y" else estimates["estimand"].str.startswith("event_bin")]
-    found = [("The estimate", [
-        headline_table(tables["headline"], names, tables["diagnostics"]), effects_table(estimates, names),
-        counts_table(facts, tables)]),
-        ("Over time", [over_time_table(by_time, names, ["event_time" if facts.frequency == "Y" else "event_bin"]),
-                       replace(over_time_table(estimates, names, ["cohort"]), caption="Effects by when treated"),
-                       calendar_table(estimates, names)]), *diagnostics_by_topic(tables["diagnostics"], names),
+    over_time = result_tables.over_time_table(by_time, names, ["event_time" if facts.frequency == "Y" else "event_bin"])
+    by_cohort = result_tables.over_time_table(estimates, names, ["cohort"])
+    found = [
+        ("The estimate", [result_tables.headline_table(tables["headline"], names, tables["diagnostics"]),
+                          result_tables.effects_table(estimates, names), counts_table(facts, tables)]),
+        ("Over time", [over_time, replace(by_cohort, caption="Effects by when treated"),
+                       result_tables.calendar_table(estimates, names)]),
+        *diagnostics_by_topic(tables["diagnostics"], names),
         ("Whom synthetic difference-in-differences compares with", [weights_table(tables["weights"])])]
     made = [(heading, [_own(table, f"{heading}-{place}", facts) for place, table in enumerate(each) if table])
             for heading, each in found]
@@ -81,7 +77,7 @@ def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[
     """Return every diagnostic that is done by topic, and those that were skipped with how many share a reason."""
     topic = diagnostics["diagnostic"].map(_topic)
     done = diagnostics["status"].eq("done")
-    whole = diagnostics_table(diagnostics.loc[done], names)
+    whole = result_tables.diagnostics_table(diagnostics.loc[done], names)
     found = [(heading, [replace(whole.where(topic[done].eq(heading)), caption=heading)])
              for heading in [*TOPICS, OTHERS]]
     skipped = diagnostics.loc[~done]

@@ -124,8 +124,7 @@ def agreement_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
                 for word in own["number"].value_counts().index}
         lines += [{"Errors": by, "What": what, "Number": int(each.sum()), "Of": len(each)}
                   for what, each in met.items()]
-    return text_table("agreement", "How many printed facts agree", lines,
-                      file="tables/reproduction.csv")
+    return text_table("agreement", "How many printed facts agree", lines, file="tables/reproduction.csv")
 
 
 def printed_facts(rows: pd.DataFrame, facts: Facts | Front) -> list[str]:
@@ -223,8 +222,7 @@ def bands_table(reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
         lines.append({"Cell": row.claim, "Printed": f"{sign}{row.published_significance}", "Specifications": len(cell),
                       "Agree": int(met.sum()), "The default": "agrees" if met[cell["choices"].eq("")].head(1).any()
                       else "does not agree", "Which": which})
-    return text_table("bands", "Statements of significance without a number", lines,
-                      file="tables/specifications.csv")
+    return text_table("bands", "Statements of significance without a number", lines, file="tables/specifications.csv")
 
 
 def observations_table(reproduction: pd.DataFrame, varied: pd.DataFrame, families: Iterable[Facts]) -> Table:

@@ -94,8 +94,7 @@ def _flat(table: Table, numbers: Mapping[str, str]) -> Table:
                                        strict=False):
             unit = "0 to 1" if kind == "p" and column.kind == "interval" else column.unit
             if heading:
-                columns.append(Column(name, f"{heading}{f' ({unit})' if unit else ''}{mark}", kind,
-                                      empty=column.empty))
+                columns.append(Column(name, f"{heading}{f' ({unit})' if unit else ''}{mark}", kind, empty=column.empty))
     rows = {name: table.rows[name].astype(object) for column in columns for name in column.names}
     return replace(table, columns=columns, decimals=table.decimals or [2] * len(table.rows), rows=pd.DataFrame({
         column.names[0]: (own := rows[column.names[0]]).mask(own.isna() | (own == ""), column.empty)
