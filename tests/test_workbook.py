@@ -171,7 +171,7 @@ def test_the_same_bytes_twice_with_title_author_and_language(content):
 def test_a_marker_without_a_note_is_an_error():
     sheet = Table("One", "One", [Column("a", "A", explained="lost")], pd.DataFrame({"a": ["b"]}))
     with pytest.raises(KeyError, match="lost"):
-        workbook.made(workbook.Cover("T", {}), [sheet])
+        workbook.made(workbook.Cover("T", {}, {}), [sheet])
 
 
 @pytest.mark.skipif(shutil.which("soffice") is None, reason=libreoffice.MISSING)

@@ -92,8 +92,7 @@ class Outcome:
         unit = unit or effect_unit(indicator, evaluation)
         return Frame(self.paths.drawn / f"{stem}_{indicator.id}", f"{indicator.title}: {words}",
                      subtitle(unit, indicator, evaluation), source_line([indicator], evaluation),
-                     evaluation.units, unit,
-                     pictures=self.paths.pictures)
+                     evaluation.units, unit, pictures=self.paths.pictures)
 
     def published(self, frame: Frame) -> tuple[Published | None, Frame]:
         """What was printed for the outcome by its published estimator, first treatment and sample, and the frame, which

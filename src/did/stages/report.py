@@ -30,11 +30,8 @@ TABLES = ("estimates", "diagnostics", "headline", "area_audit", "second_opinion"
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
     """Write everything that ``result_files.report_files`` lists and return one line about it; figures and sections of
-    the annex are there.
-
-    ``without`` are the indicators that this run has no files for: the pages say why. Raises DidError for a table that
-    is missing or breaks its contract, and for a figure or a section that is missing.
-    """
+    the annex are there. ``without`` are the indicators that this run has no files for: the pages say why. Raises
+    DidError for a table that is missing or breaks its contract, and for a figure or a section that is missing."""
     indicators = evaluation_facts.members(evaluation, without)
     frames = evaluation_facts.stage_tables(TABLES, indicators, evaluation, paths)
     frames["estimates"] = frames["estimates"].loc[frames["estimates"]["estimand"].eq("overall")]
@@ -49,9 +46,8 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
         family: replace(facts, largest_dose=doses[facts.total]) for family, facts in families.items()})
     _draw(answer, evaluation, paths)
     # The numbers of all figures, text for text; a column that a figure has not is empty.
-    numbers = pd.concat([pd.read_csv(paths.drawn / f"{name}.csv", dtype=str, na_filter=False).assign(figure=name)
-                         for name in [result_files.ANSWER, *result_files.every_figure(evaluation, without)]])
-    numbers.insert(0, "figure", numbers.pop("figure"))
+    numbers = pd.concat({name: pd.read_csv(paths.drawn / f"{name}.csv", dtype=str, na_filter=False) for name in [
+        result_files.ANSWER, *result_files.every_figure(evaluation, without)]}, names=["figure"]).reset_index("figure")
     write_text(paths.results / result_files.table_file(result_files.NUMBERS),
                numbers.to_csv(index=False, lineterminator="\n"))
     synthetic = any(bool(frame["is_synthetic"].any()) for frame in frames.values())

@@ -17,11 +17,9 @@ from did.words import plural
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
-    """Write everything that ``result_files.tabulate_files`` lists and return one line about it.
-
-    ``without`` are the indicators that this run has no files for. The same tables feed every output. Raises DidError
-    for a table that is missing or breaks its contract.
-    """
+    """Write everything that ``result_files.tabulate_files`` lists and return one line about it. ``without`` are the
+    indicators that this run has no files for. The same tables feed every output. Raises DidError for a table that is
+    missing or breaks its contract."""
     indicators = members(evaluation, without)
     frames = result_tables(evaluation, paths, without) | stage_tables(["weights"], indicators, evaluation, paths)
     aggregation = {name: each.aggregation for name, each in indicators.items()}

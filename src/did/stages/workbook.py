@@ -19,11 +19,8 @@ from did.words import plural
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
-    """Write the workbook and return one line about it.
-
-    ``without`` are the indicators that this run has no files for. Raises DidError for a table that is missing or
-    breaks its contract.
-    """
+    """Write the workbook and return one line about it. ``without`` are the indicators that this run has no files for.
+    Raises DidError for a table that is missing or breaks its contract."""
     indicators = members(evaluation, without)
     frames = result_tables(evaluation, paths, without)
     front = replace(front_facts(evaluation, without=without, paths=paths), contact=evaluation.contact)

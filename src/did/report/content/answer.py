@@ -129,10 +129,7 @@ class Answer:
     @property
     def short(self) -> str:
         """How many of the printed numbers hold, and what "printed" and "ours" are; "" where nothing was printed, and of
-        made-up data.
-
-        ``None of the 5 printed numbers checked here is shown to be an effect. ...``
-        """
+        made-up data. ``None of the 5 printed numbers checked here is shown to be an effect. ...``"""
         printed = [line for line in self.lines if line.printed]
         if not printed or self.is_synthetic:
             return ""
@@ -165,11 +162,9 @@ class Names:
 
 
 def answer(verdicts: pd.DataFrame, evidence: pd.DataFrame, names: Names) -> Answer:
-    """Return the first screen of an evaluation, from its ``verdicts`` and ``evidence`` tables.
-
-    A line for each printed number that is estimated, those that the publication calls significant first, outcome by
-    outcome; where no number was printed, for the headline of each family. Raises nothing.
-    """
+    """Return the first screen of an evaluation, from its ``verdicts`` and ``evidence`` tables. A line for each printed
+    number that is estimated, those that the publication calls significant first, outcome by outcome; where no number
+    was printed, for the headline of each family. Raises nothing."""
     printed = verdicts.loc[verdicts["published_value"].notna()]
     shown = printed.loc[printed["verdict"].ne("cannot_run")]
     if shown.empty:

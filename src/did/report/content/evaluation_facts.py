@@ -19,14 +19,30 @@ from did.project.paths import Paths
 from did.report.content.answer import Answer, Names, answer
 from did.report.content.background import timing_table
 from did.report.content.describe import effect_unit, measure, source_lines, sources_of, span
-from did.report.content.facts import Facts, Front, levels, samples_of, treatments_of
+from did.report.content.facts import CLUSTERS, TREATMENTS, Facts, Front
 from did.report.content.notes import annotated
 from did.report.content.table import Table
 from did.store import tables
-from did.words import count, listed, number, short_decimals
+from did.words import count, listed, number, short_decimals, singular
 
 OWN_DATES = ("Every unit is treated from a date of its own. Where a page says from when, it is the earliest; each unit "
              "counts as treated from its own on.")
+
+
+def levels(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's levels of clustering and their names."""
+    names = CLUSTERS | {"unit": f"by {singular(evaluation.units)}"}
+    return {name: names[name] for name in evaluation.clusters}
+
+
+def samples_of(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's samples and their names."""
+    return {name: each.called or name.replace("_", " ") for name, each in evaluation.samples.items()}
+
+
+def treatments_of(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's treatments and their names."""
+    return {name: TREATMENTS[name] for name in evaluation.treatments}
 
 
 def _shared(evaluation: Evaluation, family: str | None = None) -> dict[str, Any]:
@@ -43,10 +59,8 @@ def _shared(evaluation: Evaluation, family: str | None = None) -> dict[str, Any]
 
 
 def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str]) -> Facts:
-    """Return the facts of one family. If its headline is not available, the first member stands in.
-
-    ``without`` are the indicators that this run has no files for.
-    """
+    """Return the facts of one family. If its headline is not available, the first member stands in. ``without`` are the
+    indicators that this run has no files for."""
     members = [load_indicator(name, evaluation.indicators_folder)
                for name in result_files.families(evaluation, without)[family]]
     shown, by_name = evaluation.families[family], {each.id: each for each in members}
@@ -171,11 +185,9 @@ def members(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, 
 
 
 def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> dict[str, pd.DataFrame]:
-    """Return the tables that a run gives to people: estimates, with p_adjusted of the reported overall effects
-    (that of adjusted_p_values), diagnostics, area_audit, calibration, headline, adjusted_p_values and reproduction.
-
-    Raises DidError for a table that is missing or breaks its contract.
-    """
+    """Return the tables that a run gives to people: estimates, with p_adjusted of the reported overall effects (that of
+    adjusted_p_values), diagnostics, area_audit, calibration, headline, adjusted_p_values and reproduction. Raises
+    DidError for a table that is missing or breaks its contract."""
     names = ("estimates", "diagnostics", "area_audit", "calibration", "headline")
     frames = stage_tables(names, members(evaluation, without), evaluation, paths)
     tests = pd.concat([tables.read("adjusted_p_values", paths.adjusted_p_values(family))

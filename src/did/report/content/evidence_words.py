@@ -12,6 +12,7 @@ import pandas as pd
 from did.evidence.comparison import REASONS as NUMBER_REASONS
 from did.report.content.answer import margin_decimals
 from did.report.content.facts import having, own_dates_names
+from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.table import Table, text_table
 from did.words import interval, listed, number
 
@@ -64,10 +65,8 @@ COUNTED = {"trends": "{met} of {tried} placebo onsets give less",
 
 
 def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> Table:
-    """Return the steps about one target as a table: question, answer, why, and the numbers.
-
-    ``evidence`` is that table, of any targets; ``verdict`` the row of the verdicts it is about.
-    """
+    """Return the steps about one target as a table: question, answer, why, and the numbers. ``evidence`` is that table,
+    of any targets; ``verdict`` the row of the verdicts it is about."""
     rows = evidence.loc[evidence["target"].eq(verdict["target"])].sort_values("step")
     decimals = margin_decimals(verdict)
     return text_table("evidence", "Evidence", [{
@@ -164,6 +163,6 @@ def in_words(rows: pd.DataFrame) -> str:
         return ""
     checks = rows.loc[rows["estimate"].notna() & ~rows["kind"].isin([PRINTED, OURS, AS_PUBLISHED])]
     turned = checks.loc[np.sign(checks["estimate"]) != np.sign(ours.iloc[0]), "words"]
-    out = ((checks["ci_low"] > 0) | (checks["ci_high"] < 0)).sum()
-    said = f"Of {len(checks)} checks {len(checks) - len(turned)} keep its sign and {out} leave out zero."
+    said = (f"Of {len(checks)} checks {len(checks) - len(turned)} keep its sign and {leaves_out_zero(checks).sum()} "
+            "leave out zero.")
     return f"{said} It reverses: {listed(turned.str.lower())}." if len(turned) else said

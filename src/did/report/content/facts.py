@@ -12,8 +12,7 @@ from did.errors import DidError
 from did.estimators import entries
 from did.estimators.registry import BEFORE
 from did.inference.methods import METHODS as REGISTERED
-from did.project.config import Evaluation
-from did.words import listed, singular
+from did.words import listed
 
 # Values of the tables' columns -> their names in figures and pages.
 CLUSTERS = {"unit": "by area", "system": "by system"}  # where units are areas; an evaluation's own are `levels`
@@ -29,22 +28,6 @@ METHODS = {name: known.label for name, known in REGISTERED.items()} | {
 PERIODS = {"M": "month", "Q": "quarter", "Y": "year"}
 # Mark of an estimate on few treated units.
 DAGGER = "\N{DAGGER}"
-
-
-def levels(evaluation: Evaluation) -> dict[str, str]:
-    """An evaluation's levels of clustering and their names."""
-    names = CLUSTERS | {"unit": f"by {singular(evaluation.units)}"}
-    return {name: names[name] for name in evaluation.clusters}
-
-
-def samples_of(evaluation: Evaluation) -> dict[str, str]:
-    """An evaluation's samples and their names."""
-    return {name: each.called or name.replace("_", " ") for name, each in evaluation.samples.items()}
-
-
-def treatments_of(evaluation: Evaluation) -> dict[str, str]:
-    """An evaluation's treatments and their names."""
-    return {name: TREATMENTS[name] for name in evaluation.treatments}
 
 
 @dataclass(frozen=True, kw_only=True)

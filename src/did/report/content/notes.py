@@ -72,10 +72,8 @@ def change(row: Mapping) -> str:
 
 def item(row: Mapping, *, treatment: bool = True, clusters: Mapping[str, str] | None = None) -> str:
     """Return what a row of the diagnostics table is of: treatment, estimator, change and clustering, with commas.
-
-    ``treatment`` False leaves the treatment out; ``clusters`` maps the levels to what stands for ``unit clusters``,
-    and nothing stands for a level that it maps to "".
-    """
+    ``treatment`` False leaves the treatment out; ``clusters`` maps the levels to what stands for ``unit clusters``, and
+    nothing stands for a level that it maps to ""."""
     if row["diagnostic"] == "decomposition":
         return row["part"] or "all"
     level = f"{row['cluster']} clusters" if row["cluster"] else ""
@@ -127,9 +125,7 @@ def few_treated(row: Mapping) -> str:
 
 def annotated(estimates: pd.DataFrame, *, weighted: Collection[str]) -> pd.DataFrame:
     """Return the estimates table with remarks on few treated units and on rates combined with population weights.
-
-    ``weighted`` are the indicators whose outcome is such a rate.
-    """
+    ``weighted`` are the indicators whose outcome is such a rate."""
     with_more = estimates["few_treated"].astype(bool) | estimates["indicator"].isin(list(weighted))
     columns = estimates.loc[with_more, ["indicator", "note", "few_treated", "n_treated", "minimum_treated"]]
     notes = estimates["note"].astype(object)

@@ -40,10 +40,8 @@ MERGERS, NAMED = 6, 12
 
 
 def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, list[Table]]]:
-    """Return the annex's tables on the outcome of ``facts``, by heading; empty ones are left out.
-
-    ``tables`` are its rows of the stages' tables by their names; ``reproduction`` those of its claims.
-    """
+    """Return the annex's tables on the outcome of ``facts``, by heading; empty ones are left out. ``tables`` are its
+    rows of the stages' tables by their names; ``reproduction`` those of its claims."""
     names = Names([facts])
     estimates = tables["estimates"].loc[tables["estimates"]["cluster"].isin(list(facts.clusters))]
     by_time = estimates.loc[estimates["specification"].isin([facts.specification, facts.staggered])

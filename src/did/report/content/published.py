@@ -40,20 +40,18 @@ NUMBERS = (
 
 
 def claims_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
-    """Return a row per published finding: what was printed, ours by every clustering, and what agrees.
-
-    ``rows``: of the reproduction table under the specification reported.
-    """
+    """Return a row per published finding: what was printed, ours by every clustering, and what agrees. ``rows``: of the
+    reproduction table under the specification reported."""
     wide = side_by_side(rows, ["claim"], clusters=facts.clusters, by_cluster=[name for name in JUDGED if name in rows])
-    lost = wide["status"].eq("cannot run")
     shown = wide.assign(
         outcome=[facts.outcomes.get(row.indicator, row.outcome) for row in wide.itertuples()],
         treatment=wide["treatment"].map(lambda name: facts.treatments.get(name, name)),
         sample=wide["sample"].map(lambda name: facts.samples.get(name, name)),
         estimator=wide["estimator"].map(short_name),
         figure=[f"{row.figure} {row.pane}".strip() for row in wide.itertuples()],
-        ours=[None if gone else value for gone, value in zip(lost, wide["estimate"], strict=True)],
-        agrees=[_agreement(row, facts) for row in wide.to_dict("records")])
+        ours=wide["estimate"].mask(wide["status"].eq("cannot run")),
+        agrees=[_agreement(row, facts) for row in wide.to_dict("records")],
+        **{f"number_{level}": wide[f"number_{level}"].fillna("").str.replace("_", " ") for level in facts.clusters})
     columns = [Column("claim", "Cell"), Column("figure", "Figure"), Column("outcome", "Outcome"),
                Column("treatment", "Treatment", explained="treatment"), Column("sample", "Sample", explained="sample"),
                Column("estimator", "By"), Column("unit", "Unit of the effect", in_text=False),
@@ -69,8 +67,6 @@ def claims_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
                     *([Column(f"p_holm_{level}", f"p {by}, adjusted by Holm", "p", "0 to 1", empty="[x]")]
                       if "p_holm" in rows else []),
                     Column(f"number_{level}", f"Number {by}", explained="number")]
-    shown = shown.assign(**{f"number_{level}": shown[f"number_{level}"].fillna("").str.replace("_", " ")
-                            for level in facts.clusters})
     columns.append(Column("agrees", "Agrees", empty="[z]"))
     first = f"std_error_{next(iter(facts.clusters))}"
     decimals = [max(places, 0 if pd.isna(value) else short_decimals(value)) for places, value in zip(

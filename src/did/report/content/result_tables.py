@@ -108,10 +108,8 @@ def effects_table(estimates: pd.DataFrame, names: Names, headline: pd.DataFrame 
 
 
 def over_time_table(estimates: pd.DataFrame, names: Names, estimands: Sequence[str]) -> Table:
-    """Return a row per effect by cohort, calendar period or time since onset, clusterings side by side.
-
-    ``estimands``: beginnings of those that are shown, such as ``event_bin``.
-    """
+    """Return a row per effect by cohort, calendar period or time since onset, clusterings side by side. ``estimands``:
+    beginnings of those that are shown, such as ``event_bin``."""
     rows = estimates.loc[estimates["estimand"].str.startswith(tuple(estimands))]
     keys = [*CELL, "cohort", "period", "event_time"]
     measured = [*BY_CLUSTER[:4], "band_low", "band_high", "n_clusters", "n_treated_clusters"]
@@ -150,8 +148,7 @@ def calendar_table(estimates: pd.DataFrame, names: Names) -> Table:
     it has no interval, since the periods of a year are not independent of each other."""
     rows = estimates.loc[estimates["estimand"].eq("calendar") & estimates["cluster"].eq(next(iter(names.clusters)))]
     rows = rows.assign(year=rows["period"].str[:4])
-    keys = ["indicator", "specification", "treatment", "sample", "estimator", "year"]
-    wide = rows.groupby(keys, sort=False).agg(
+    wide = rows.groupby([*CELL[:-1], "year"], sort=False).agg(
         estimate=("estimate", "mean"), smallest=("estimate", "min"), largest=("estimate", "max"),
         std_error=("std_error", "median"), n=("period", "size"), n_treated=("n_treated", "min"),
         most=("n_treated", "max")).reset_index()

@@ -79,10 +79,8 @@ def alternatives(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> pd.DataFra
 
 
 def leaves_out_zero(rows: pd.DataFrame, sign: float = 0.0) -> pd.Series:
-    """Return whether each 95% interval leaves out zero, on the side of ``sign`` if that is not 0.
-
-    An interval that is not there leaves nothing out.
-    """
+    """Return whether each 95% interval leaves out zero, on the side of ``sign`` if that is not 0. An interval that is
+    not there leaves nothing out."""
     above, below = rows["ci_low"] > 0, rows["ci_high"] < 0
     return above if sign > 0 else below if sign < 0 else above | below
 

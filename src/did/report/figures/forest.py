@@ -30,11 +30,9 @@ SIMPLER = ("Lines are 95% margins of error. Those below ours are made in a simpl
 
 @style.drawing
 def evidence_figure(rows: pd.DataFrame, frame: Frame, *, decimals: int) -> list[Path]:
-    """Draw the estimate and what each check makes of it, a line each, and save the figure; return the paths.
-
-    ``rows`` as from `did.report.content.evidence_words.evidence_rows`, drawn as `draw_forest` says, with ``decimals``.
-    Without rows the figure says that nothing is judged.
-    """
+    """Draw the estimate and what each check makes of it, a line each, and save the figure; return the paths. ``rows``
+    as from `did.report.content.evidence_words.evidence_rows`, drawn as `draw_forest` says, with ``decimals``. Without
+    rows the figure says that nothing is judged."""
     if rows.empty:
         frame = frame.saying(NOTHING)
         return style.save(style.page(0.1, frame)[0], frame, f"{frame.title}. {NOTHING}",

@@ -85,10 +85,8 @@ BETWEEN, GAP, LEFT, OVER = 0.4, 0.25, 0.75, 0.25
 def grid(frame: Frame, heads: Sequence[tuple[str, str]], entries: Sequence[Entry], *, high: float, foot: float,
          footnote: str = "", columns: int = 2) -> tuple[Figure, list[Axes]]:
     """Return a figure and a pane for each of ``heads``, at most so many ``columns`` in a row and ``high`` inches high.
-
     Over a pane stand the words of its head, in bold, and the line under them; the unit, where the subtitle does not say
-    it, stands over all panes, and under the last row ``foot`` inches are free.
-    """
+    it, stands over all panes, and under the last row ``foot`` inches are free."""
     columns = min(columns, len(heads))
     width = (style.WIDTH - columns * LEFT - (columns - 1) * GAP - style.EDGE) / columns
     lines = [[*((line, True) for line in style.wrap(words, width + LEFT - style.EDGE, bold=True)),

@@ -41,10 +41,8 @@ class Pane:
 
 def trend_words(test: pd.Series, onset: str, by: str) -> str:
     """Return the wording of one trend test, a row of the diagnostics table with errors clustered ``by`` something.
-
     ``Were trends parallel before June 2017? Test of a straight line: p = 0.050, errors clustered by system.``, or why
-    there is no test.
-    """
+    there is no test."""
     asked = f"Were trends parallel before {period_name(onset)}?"
     if test["status"] != "done":
         return f"{asked} Not tested: {test['reason']}."
@@ -53,9 +51,7 @@ def trend_words(test: pd.Series, onset: str, by: str) -> str:
 
 def trend_rows(group_trends: pd.DataFrame, onset: str) -> pd.DataFrame:
     """Return the table of group trends as rows of the figure: observed means, then those of the linear-trends model.
-
-    ``onset`` is the first treated period, ISO text.
-    """
+    ``onset`` is the first treated period, ISO text."""
     lines = group_trends["group"].map({"treated": TREATED, "control": COMPARISON})
     rows = group_trends.assign(line=lines, first_treated=onset)
     return pd.concat([rows.assign(series=series, mean=rows[column]) for series, column in (
@@ -181,9 +177,7 @@ def _draw(axes: Axes, pane: Pane, times: Mapping[str, pd.Period]) -> None:
 
 def _time_axis(axes: Axes, periods: Sequence[pd.Period]) -> None:
     """Put a tick at the start of each year, or of every second or fifth year where the axis has no room for all.
-
-    Without two starts of a year in the window, the first and last periods are ticked.
-    """
+    Without two starts of a year in the window, the first and last periods are ticked."""
     firsts = [period for period in periods if period.start_time.month == 1]
     room = axes.get_position().width * axes.figure.get_size_inches()[0] / 0.55
     every = next(step for step in (1, 2, 5, 10, 10**4) if len(firsts) / step <= room)

@@ -33,10 +33,8 @@ INK = "#3D3D3D"
 GRID = "#D9D9D9"
 # Behind a label inside a plot, so that no line runs through its letters.
 CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-WIDTH = 9.0
-EDGE = 0.15
-TEXT_SIZE = 12.0
-TITLE_SIZE = 15.0
+WIDTH, EDGE = 9.0, 0.15  # inches
+TEXT_SIZE, TITLE_SIZE = 12.0, 15.0  # points
 SYNTHETIC = "SYNTHETIC"
 NOT_REAL = "SYNTHETIC data, not the publishers'."
 # All of matplotlib's settings, its defaults among them: a user's matplotlibrc changes no figure.
@@ -116,10 +114,8 @@ def _letter_width(letter: str, bold: bool) -> float:
 
 
 def wrap(text: str, width: float, size: float = TEXT_SIZE, *, bold: bool = False) -> list[str]:
-    """Return ``text`` as lines no wider than ``width`` inches, broken at spaces and at given line breaks.
-
-    No-break spaces hold together. A single word wider than that is broken where it must be.
-    """
+    """Return ``text`` as lines no wider than ``width`` inches, broken at spaces and at given line breaks. No-break
+    spaces hold together. A single word wider than that is broken where it must be."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""

@@ -23,9 +23,7 @@ from did.words import listed, period_name
 
 def tables(frames: Mapping[str, pd.DataFrame], front: Front) -> list[Table]:
     """Return a table of effects for each family and, where something was published, one of what was reproduced.
-
-    ``frames`` are estimates, headline and reproduction as in docs/tables.md.
-    """
+    ``frames`` are estimates, headline and reproduction as in docs/tables.md."""
     made = [family_table(frames["estimates"], frames["headline"], facts) for facts in front.families.values()]
     reproduction = frames["reproduction"]
     rows = reproduction.loc[reproduction["specification"].eq(front.specification)]

@@ -67,11 +67,9 @@ class Report:
 
 
 def report_html(report: Report) -> str:
-    """Return the whole page as text, ending in one line break.
-
-    Made-up data are said at the top if any row of the tables is synthetic. Raises DidError if a table lacks the
-    specification, a figure or a section is missing, or the page would exceed `MOST_BYTES`.
-    """
+    """Return the whole page as text, ending in one line break. Made-up data are said at the top if any row of the
+    tables is synthetic. Raises DidError if a table lacks the specification, a figure or a section is missing, or the
+    page would exceed `MOST_BYTES`."""
     evaluation, front = report.evaluation, report.front
     manifests = background.raw_manifests(report.sources, report.paths)
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))

@@ -50,8 +50,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
         evidence=evidence_tables(facts, tables).items(),
         groups=[("What was published", _claims(claims, facts, judged)),
                 *outcome_tables(facts, {**tables, "reproduction": claims})][0 if len(claims) else 1:],
-        panel=panel_sentence(tables["estimates"], facts),
-        first=[] if timing else [first], pictures=more,
+        panel=panel_sentence(tables["estimates"], facts), first=[] if timing else [first], pictures=more,
         data=[*([replace(timing, name=f"timing-{name}",
                          caption=f"{facts.outcomes[name]}: who is treated when")] if timing else []),
               area_audit_table(tables["area_audit"], facts)],
@@ -70,11 +69,9 @@ def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> list[T
 def published_html(evaluation: Evaluation, front: Front, *, reproduction: pd.DataFrame,
                    specifications: pd.DataFrame, ranked: pd.DataFrame, moved: pd.DataFrame,
                    denominators: Mapping[str, str]) -> str:
-    """Return what the annex says of everything that was published, as text; "" where nothing was.
-
-    ``reproduction``: that table; ``specifications``, ``ranked`` and ``moved`` as from `judged`, `ranking` and
-    `choices` of `did.evidence.ranking`; ``denominators`` of the families' headline outcomes.
-    """
+    """Return what the annex says of everything that was published, as text; "" where nothing was. ``reproduction``:
+    that table; ``specifications``, ``ranked`` and ``moved`` as from `judged`, `ranking` and `choices` of
+    `did.evidence.ranking`; ``denominators`` of the families' headline outcomes."""
     if reproduction.empty:
         return ""
     rows = reported(reproduction, front)

@@ -116,5 +116,5 @@ def cover(*, front: Front, sources: Mapping[str, Source], version: str, is_synth
     facts = next(iter(front.families.values()))
     left = "the published evaluation leaves open" if front.n_published else "can be done in more than one way"
     fill = {"open": left, "units": facts.units, "Units": facts.units.capitalize(), "dose": facts.dose}
-    return Cover(title=front.title, sections=sections, banner=SYNTHETIC if is_synthetic else "", author="ics-did",
-                 notes={key: text.format(**fill) for key, text in NOTES.items()})
+    return Cover(front.title, sections, {key: text.format(**fill) for key, text in NOTES.items()},
+                 SYNTHETIC if is_synthetic else "")
