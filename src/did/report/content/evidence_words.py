@@ -62,6 +62,18 @@ REASONS = {
 COUNTED = {"trends": "{met} of {tried} placebo onsets give less",
            "own_dates": "{met} of {tried} intervals leave out zero",
            "one_thing": "{met} of {tried} keep sign and interval"}
+# Columns of the rows of a figure, and kinds of them that are no item of the evidence.
+COLUMNS = ["target", "kind", "words", "estimate", "ci_low", "ci_high", "smallest", "largest", "is_synthetic"]
+PRINTED, OURS, AS_PUBLISHED, RANGE = "printed", "ours", "as_published", "range"
+# Kind of an item of the evidence -> what its row says, in order.
+WORDS = {
+    "detrended": "Allowing for earlier trends",
+    "own_dates": "Each wave from its own date: {estimator}",
+    "without_cluster": "Without {called}",
+    "controls_in_regions": "Against others in the same regions",
+    "controls_at_levels": "Compared at similar levels",
+}
+RANGES = {"specification": "{n} other choices of data or method", "own_dates": "Each wave from its own date, {n} ways"}
 
 
 def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> Table:
@@ -89,19 +101,6 @@ def _numbers(row: Mapping, decimals: int) -> str:
     elif pd.notna(row["n_tried"]):
         said.append(COUNTED[row["question"]].format(met=int(row["n_met"]), tried=int(row["n_tried"])))
     return "; ".join(said)
-
-
-COLUMNS = ["target", "kind", "words", "estimate", "ci_low", "ci_high", "smallest", "largest", "is_synthetic"]
-PRINTED, OURS, AS_PUBLISHED, RANGE = "printed", "ours", "as_published", "range"
-# Kind of an item of the evidence -> what its row says, in order.
-WORDS = {
-    "detrended": "Allowing for earlier trends",
-    "own_dates": "Each wave from its own date: {estimator}",
-    "without_cluster": "Without {called}",
-    "controls_in_regions": "Against others in the same regions",
-    "controls_at_levels": "Compared at similar levels",
-}
-RANGES = {"specification": "{n} other choices of data or method", "own_dates": "Each wave from its own date, {n} ways"}
 
 
 def evidence_rows(verdict: pd.Series | None, evidence: pd.DataFrame, items: pd.DataFrame, *, units: str,

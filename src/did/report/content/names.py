@@ -12,6 +12,28 @@ import pandas as pd
 from did.report.content.facts import METHODS, TREATMENTS, Facts, own_dates_names, short_name
 
 WITHIN = {"intensity_within_treated": "Intensity, among the treated only"}
+# Choices of a specification, and what is chosen -> words.
+NONE = "none"  # a choice that is empty
+KEYS = {
+    "window": "Period", "boundaries": "Reorganised areas", "drop_periods": "Left out", "denominator": "Denominator",
+    "lags": "Lags", "metropolitan": "Metropolitan counties", "cohorts": "Treated from", "membership": "Members",
+    "controls": "Compared with", "predecessors": "Names of members", "partial": "Areas partly in",
+    "overlap": "Areas in two systems", "weights": "Weights", "scale": "Scale",
+}
+VALUES = {
+    "boundaries": {"merged": "merged", "dropped": "dropped"},
+    "drop_periods": {NONE: "nothing"},
+    "metropolitan": {"expanded": "as their districts", "unmatched": "left out"},
+    "cohorts": {"published": "one date for all", "by_wave": "each wave's date", "by_system": "each system's date",
+                "by_table": "one date for all", "own_dates": "each unit's date"},
+    "membership": {"published": "as published"},
+    "controls": {"not_treated": "all not treated", "never_treated": "never treated only"},
+    "predecessors": {"resolved": "matched", "as_printed": "as printed"},
+    "partial": {"any_part": "count in full", "majority": "if most is in", "population_share": "by population"},
+    "overlap": {"larger_share": "dose of the larger", "min": "smaller dose", "max": "larger dose", "mean": "mean dose"},
+    "weights": {"equal": "all alike", "denominator": "by population"},
+    "scale": {"level": "as it is", "log": "logarithm"},
+}
 
 
 @dataclass(frozen=True)
@@ -71,29 +93,6 @@ class Names:
             found["method"] = rows["method"].map(lambda name: METHODS.get(name, name.replace("_", " ")),
                                                na_action="ignore")
         return rows.assign(**found)
-
-
-NONE = "none"  # a choice that is empty
-KEYS = {
-    "window": "Period", "boundaries": "Reorganised areas", "drop_periods": "Left out", "denominator": "Denominator",
-    "lags": "Lags", "metropolitan": "Metropolitan counties", "cohorts": "Treated from", "membership": "Members",
-    "controls": "Compared with", "predecessors": "Names of members", "partial": "Areas partly in",
-    "overlap": "Areas in two systems", "weights": "Weights", "scale": "Scale",
-}
-VALUES = {
-    "boundaries": {"merged": "merged", "dropped": "dropped"},
-    "drop_periods": {NONE: "nothing"},
-    "metropolitan": {"expanded": "as their districts", "unmatched": "left out"},
-    "cohorts": {"published": "one date for all", "by_wave": "each wave's date", "by_system": "each system's date",
-                "by_table": "one date for all", "own_dates": "each unit's date"},
-    "membership": {"published": "as published"},
-    "controls": {"not_treated": "all not treated", "never_treated": "never treated only"},
-    "predecessors": {"resolved": "matched", "as_printed": "as printed"},
-    "partial": {"any_part": "count in full", "majority": "if most is in", "population_share": "by population"},
-    "overlap": {"larger_share": "dose of the larger", "min": "smaller dose", "max": "larger dose", "mean": "mean dose"},
-    "weights": {"equal": "all alike", "denominator": "by population"},
-    "scale": {"level": "as it is", "log": "logarithm"},
-}
 
 
 def key_words(key: str) -> str:

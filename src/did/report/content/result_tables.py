@@ -29,6 +29,12 @@ OBSERVATIONS = Column("n_obs", "Observations", "count", "number", "observations"
 # Estimates that a table of overall effects has, and what each is an average over.
 OVER = {"overall": "", "overall_cohort": ", average over cohorts", "overall_calendar": ", average over periods",
         "overall_event_time": ", average over times since onset"}
+# Share of the total, or of the largest effect, that a gap may be; and the columns of what must add up.
+IDENTITY_SHARE = 1e-6
+IDENTITY = [Column("estimator", "Estimator"), Column("treatment", "Treatment"), Column("sample", "Sample"),
+           Column("sum", "Sum of the effects", "signed"), Column("whole", "Must be", "signed"),
+           Column("gap", "Gap", "signed"), Column("must", "Linear, so they must add up"),
+           Column("holds", "They add up")]
 
 
 def sizes(names: Names) -> list[Column]:
@@ -247,13 +253,6 @@ def adjusted_table(adjusted: pd.DataFrame, names: Names) -> Table:
     return Table("many-tests", "p-values adjusted for the number of outcomes", columns, shown, row_decimals(adjusted),
                  about="Adjusted within a family, sample, treatment, estimator and clustering.",
                  file="tables/adjusted_p_values.csv")
-
-
-IDENTITY_SHARE = 1e-6
-IDENTITY = [Column("estimator", "Estimator"), Column("treatment", "Treatment"), Column("sample", "Sample"),
-           Column("sum", "Sum of the effects", "signed"), Column("whole", "Must be", "signed"),
-           Column("gap", "Gap", "signed"), Column("must", "Linear, so they must add up"),
-           Column("holds", "They add up")]
 
 
 def identity_tables(ours: pd.DataFrame, facts: Facts) -> list[Table]:

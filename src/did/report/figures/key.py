@@ -16,6 +16,8 @@ from did.report.figures.style import Frame
 from did.words import count, number, short_decimals, singular
 
 ROW = 0.26  # inches
+# Inches, of panes: from one row of panes to the next, between two panes, left of each, over its heading.
+BETWEEN, GAP, LEFT, OVER = 0.4, 0.25, 0.75, 0.25
 # The settings of one entry's lines, one drawn over the other, and its words.
 Entry = tuple[Sequence[dict[str, Any]], str]
 PUBLISHED = {"color": style.PALETTE[2], "linewidth": 1.5, "linestyle": (0, (6, 1.5, 1, 1.5))}
@@ -76,10 +78,6 @@ def _width(words: str) -> float:
 def counted(rows: pd.DataFrame, size: str = "n_units") -> str:
     """Return the number in the column ``size``, ``30``, or ``28 to 30`` where rows differ."""
     return " to ".join(dict.fromkeys(map(count, (rows[size].min(), rows[size].max()))))
-
-
-# Inches, of panes: from one row of panes to the next, between two panes, left of each, over its heading.
-BETWEEN, GAP, LEFT, OVER = 0.4, 0.25, 0.75, 0.25
 
 
 def grid(frame: Frame, heads: Sequence[tuple[str, str]], entries: Sequence[Entry], *, high: float, foot: float,
