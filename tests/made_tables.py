@@ -11,15 +11,15 @@ from did.inference.joint_test import BLANK
 from did.report.content.facts import Facts, Front
 from did.store.tables import SCHEMAS, check
 
-UNITS = {"days": "days per 100,000", "share": "percentage points"}
 FACTS = Facts(
     estimator="ldv", other_estimator="did",
     title="Delays & <waits>", total="days", measure="days per 100,000",
-    outcomes={"days": "Days_100% {all} & more", "share": "=SUM(A1) share"}, dose="extra partner", first="2011-04",
-    last="2020-02", onset="2017-06", n_published=1, n_published_numbers=1, staggered="by_date",
+    outcomes={"days": "Days_100% {all} & more", "share": "=SUM(A1) share"}, effects={"share": "percentage points"},
+    dose="extra partner", first="2011-04", last="2020-02", onset="2017-06", n_published=1, n_published_numbers=1,
+    staggered="by_date",
     sources=["Counts: A publisher, OGL-3.0, https://example.org/a_long/address#1"])
 FRONT = Front(title="A made-up evaluation", question="Did delays change?", place="England", onset="2017-06",
-              families=[FACTS], n_published=1, n_published_numbers=1, citation="A report, 2022.")
+              families={"waits": FACTS}, n_published=1, n_published_numbers=1, citation="A report, 2022.")
 
 
 def tables(synthetic: bool = True) -> dict[str, pd.DataFrame]:

@@ -18,9 +18,8 @@ from did.inference.clustered import summarise
 from did.inference.joint_test import BLANK
 from did.report.content.answer import CLAIM, MADE_UP, NOT_SHOWN, Names, answer
 from did.report.content.answer import PRINTED as ABOUT_PRINTED
-from did.report.content.evidence_rows import OURS, PRINTED, RANGE, evidence_rows
+from did.report.content.evidence_words import OURS, PRINTED, RANGE, REASONS, evidence_rows, evidence_table
 from did.report.content.evidence_words import QUESTIONS as QUESTION_WORDS
-from did.report.content.evidence_words import REASONS, evidence_table
 from did.report.figures.forest import evidence_figure
 from did.report.figures.style import Frame
 from did.simulate.panels import panel

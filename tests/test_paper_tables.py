@@ -14,15 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from did.report.content import dictionary
-from did.report.content.result_schemas import RESULTS
-from did.report.content.table import side_by_side
+from did.report.content.dictionary import RESULTS
+from did.report.content.table import SYNTHETIC, side_by_side
 from did.report.pages import paper
 from did.report.pages.paper import family_table
 from did.report.writers import latex
-from did.report.writers.banner import SYNTHETIC
 from did.report.writers.latex import tex
 from did.store.result_csv import csv_text, read_csv, write_csv
-from made_tables import FACTS, FRONT, UNITS, tables
+from made_tables import FACTS, FRONT, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -31,7 +30,7 @@ W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 @pytest.fixture
 def made():
     frames = tables()
-    return paper.tables(frames, FRONT, UNITS)
+    return paper.tables(frames, FRONT)
 
 
 @pytest.fixture(params=[True, False], ids=["synthetic", "real"])
@@ -44,14 +43,14 @@ def folder(request, made, tmp_path):
 def test_effects_and_what_was_reproduced_are_the_tables(made):
     assert [table.name for table in made] == ["effects-days", "reproduction"] and len(made[0].rows) == 16
     frames = tables()
-    alone = paper.tables(frames | {"reproduction": frames["reproduction"].iloc[:0]}, FRONT, UNITS)
+    alone = paper.tables(frames | {"reproduction": frames["reproduction"].iloc[:0]}, FRONT)
     assert [table.name for table in alone] == ["effects-days"]
 
 
 def test_a_level_that_a_row_has_not_is_missing():
     rows = tables()["estimates"].query("estimand == 'overall' and specification == 'default'")
     wide = side_by_side(rows.drop(index=1), ["indicator", "treatment", "sample", "estimator"],
-                        clusters=["unit", "system"], shared=["estimate"], by_cluster=["std_error"])
+                        clusters=["unit", "system"], by_cluster=["std_error"])
     assert np.isnan(wide["std_error_system"].iloc[0]) and wide["std_error_unit"].iloc[0] == 2.0
     assert wide["note"].iloc[1].count("one treated cluster") == 1
 
@@ -69,7 +68,7 @@ def test_words_are_the_numbers_without_stars(made):
         "4.0 to 19.0 (0.012)", "wild cluster bootstrap", "94.4%"]
     order = [column.heading for column in made[0].shown]
     assert order.index("Headline 95% interval (p)") < order.index("95% interval by area (p)")
-    assert family_table(frames["estimates"], frames["headline"], FACTS, UNITS).rows["effect_unit"].nunique() == 4
+    assert family_table(frames["estimates"], frames["headline"], FACTS).rows["effect_unit"].nunique() == 4
 
 
 def test_synthetic_is_said_in_every_format_at_every_table(folder, made):
@@ -159,7 +158,7 @@ def test_every_column_written_is_described(tmp_path):
         more = ["aggregation"] if name in ("estimates", "diagnostics", "area_audit", "headline", "calibration") else []
         more += ["item"] if name == "diagnostics" else []
         assert set(RESULTS[f"tables/{name}.csv"].columns) == {*frame.columns, *more}, name
-    dictionary.write(tmp_path / "data_dictionary.csv", is_synthetic=True)
+    write_csv(tmp_path / "data_dictionary.csv", dictionary.dictionary().assign(is_synthetic=True))
     written = pd.read_csv(tmp_path / "data_dictionary.csv")
     assert list(written.columns) == list(RESULTS["tables/data_dictionary.csv"].columns)
     assert not written.isna().any(axis=None) and not written.duplicated(["file", "column"]).any()

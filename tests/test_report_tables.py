@@ -13,7 +13,6 @@ from did.errors import DidError
 from did.inference.joint_test import BLANK
 from did.report.content.facts import Facts, Front, few_treated_note, reported
 from did.report.content.family_text import DOSE_ASSUMES, dose_sentences, headline_sentences, terms, trend_sentences
-from did.report.content.identities import identity_tables
 from did.report.content.names import Names
 from did.report.content.notes import FEW_TREATED, WEIGHTED_RATE, annotated
 from did.report.content.outcome_tables import (
@@ -30,7 +29,7 @@ from did.report.content.result_tables import (
     diagnostics_table,
     effects_table,
     headline_table,
-    one_outcome,
+    identity_tables,
     over_time_table,
 )
 from did.report.content.table import Column, Table, row_decimals, text_table
@@ -47,7 +46,7 @@ FACTS = Facts(
     measure="delayed days per 100,000 adults per month", dose="additional organisation", first="2011-04",
     last="2020-02", onset="2017-06", n_published=36, n_published_numbers=6,
     published_conclusion="no significant link", context=("Reviews began in July 2017 | in some areas.",),
-    directions=dict.fromkeys(["days_total", *PARTS], "lower_better"),
+    direction="lower_better",
     sources=("A publisher, Open Government Licence v3.0.",),
 )
 
@@ -175,8 +174,8 @@ def shares():
 
 SURVEY = dataclasses.replace(
     FACTS, title="Survey", outcomes={"met": "Met", "partly": "Partly", "not_met": "Not met"}, total="met", parts=(),
-    sum_to_zero=tuple(SHARES), measure="% of patients", effect="percentage points", first="2012", last="2018",
-    onset="2018", frequency="Y", directions={"met": "higher_better", "not_met": "lower_better"}, estimator="did",
+    sum_to_zero=tuple(SHARES), measure="% of patients", effects={"met": "percentage points"}, first="2012", last="2018",
+    onset="2018", frequency="Y", direction="higher_better", estimator="did",
     other_estimator="ldv", context=("The questionnaire was redesigned.",))
 def few_below(estimates, **minimum):
     """The estimates with a minimum number of treated units for these outcomes, as the fit stage sets it."""
@@ -214,7 +213,7 @@ def staggered_rows(averages=AVERAGES, specification="waves", error=10.0, **colum
 
 
 FRONT = Front(title="Integrated systems", question="Did outcomes change?", place="England", onset="2017-06",
-              families=[FACTS], n_published=6, n_published_numbers=2, citation="A report, 2022.")
+              families={"systems": FACTS}, n_published=6, n_published_numbers=2, citation="A report, 2022.")
 
 
 def shown(table: Table) -> pd.DataFrame:
@@ -222,7 +221,7 @@ def shown(table: Table) -> pd.DataFrame:
     return pd.DataFrame(list(table.texts()), columns=[column.heading for column in table.shown])
 
 
-NAMES = Names([FACTS], dict.fromkeys(FACTS.outcomes, "days"))
+NAMES = Names([dataclasses.replace(FACTS, effects=dict.fromkeys(FACTS.outcomes, "days"))])
 
 
 def test_a_table_is_data_and_its_cells_are_words():
@@ -386,8 +385,7 @@ def test_effects_by_calendar_year_are_means_of_their_periods():
 def test_averages_of_staggered_estimators_say_over_what():
     rows = staggered_rows({"callaway_santanna": 45.0})
     more = rows[rows["estimand"].eq("overall")].assign(estimand="overall_cohort", estimate=50.0)
-    names = Names([WAVES], NAMES.units)
-    table = shown(effects_table(pd.concat([rows, more]), names))
+    table = shown(effects_table(pd.concat([rows, more]), Names([WAVES])))
     assert table["Estimator"].tolist() == ["Callaway and Sant'Anna", "Callaway and Sant'Anna, average over cohorts"]
 
 
@@ -478,7 +476,7 @@ def test_many_mergers_stand_in_one_row_and_rates_have_no_total(area_audit):
 
 def test_each_diagnostic_that_was_made_is_under_one_topic_and_skipped_ones_say_why(diagnostics):
     own = diagnostics[diagnostics["indicator"].eq("days_total")]
-    found = dict(diagnostics_by_topic(own, one_outcome(FACTS, "days")))
+    found = dict(diagnostics_by_topic(own, NAMES))
     done = own[own["status"].eq("done")]
     assert sum(len(table.rows) for heading, tables in found.items() if heading != "Not done, and why"
                for table in tables) == len(done)
@@ -488,7 +486,7 @@ def test_each_diagnostic_that_was_made_is_under_one_topic_and_skipped_ones_say_w
     assert before["Remarks or why skipped"].str.contains("few treated clusters: rejects too often").sum() == 4
     skipped = shown(found["Not done, and why"][0])
     assert skipped.to_numpy().tolist() == [["Joint leads", "8", "covariance of rank 40 for 73 leads"]]
-    assert len(diagnostics_table(own, one_outcome(FACTS, "days")).rows) == len(own)
+    assert len(diagnostics_table(own, NAMES).rows) == len(own)
 
 
 def test_the_annex_of_an_outcome_has_every_row_of_its_tables(estimates, reproduction, diagnostics, specifications):

@@ -9,7 +9,7 @@ import pytest
 
 from did.errors import DidError
 from did.project.loading import load_evaluation, load_indicator
-from did.report.content.choice_words import choice_words, value_words
+from did.report.content.names import choice_words, value_words
 from did.report.figures.key import Published
 from did.report.figures.specification_curve import choices_of, curve_rows, specification_curve
 from framed import assert_legible, draw_framed, saved_figures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from did.report.content.timing import NAMED, timing_table
+from did.report.content.background import NAMED, timing_table
 
 YEARS = ["2014", "2015", "2016", "2017"]
 # Unit -> its system, wave and first treated year under the specification.

@@ -15,11 +15,10 @@ from python_calamine import CalamineWorkbook
 
 import libreoffice
 from did.project.registry import Source
-from did.report.content.table import Column, Table
+from did.report.content.table import SYNTHETIC, Column, Table
 from did.report.pages import workbook_sheets
 from did.report.writers import workbook
-from did.report.writers.banner import SYNTHETIC
-from made_tables import FRONT, UNITS, tables
+from made_tables import FRONT, tables
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 SOURCE = Source(id="counts", title="Counts", publisher="A publisher", landing_page="https://example.org/",
@@ -31,7 +30,7 @@ NAMES = ["Cover", "Contents", "Notes", "Headline", "Effects", "Reproduction", "S
 
 
 def made(synthetic: bool = True, manifests: dict = MANIFESTS) -> bytes:
-    sheets = workbook_sheets.sheets(front=FRONT, units=UNITS, sources={"counts": SOURCE},
+    sheets = workbook_sheets.sheets(front=FRONT, sources={"counts": SOURCE},
                                     manifests=manifests, **tables(synthetic))
     cover = workbook_sheets.cover(front=FRONT, sources={"counts": SOURCE}, version="0",
                                   is_synthetic=synthetic)
@@ -172,7 +171,7 @@ def test_the_same_bytes_twice_with_title_author_and_language(content):
 def test_a_marker_without_a_note_is_an_error():
     sheet = Table("One", "One", [Column("a", "A", explained="lost")], pd.DataFrame({"a": ["b"]}))
     with pytest.raises(KeyError, match="lost"):
-        workbook.made(workbook.Cover("T", {}), [sheet])
+        workbook.made(workbook.Cover("T", {}, {}), [sheet])
 
 
 @pytest.mark.skipif(shutil.which("soffice") is None, reason=libreoffice.MISSING)
@@ -217,7 +216,7 @@ def test_text_is_large_enough_to_read_and_nothing_is_hidden(content):
 
 def test_without_anything_published_there_is_no_sheet_of_it():
     frames = tables(True) | {"reproduction": tables(True)["reproduction"].iloc[:0]}
-    sheets = workbook_sheets.sheets(front=FRONT, units=UNITS, sources={"counts": SOURCE},
+    sheets = workbook_sheets.sheets(front=FRONT, sources={"counts": SOURCE},
                                     manifests=MANIFESTS, **frames)
     assert [sheet.name for sheet in sheets] == [name for name in NAMES[3:] if name != "Reproduction"]
 

@@ -17,18 +17,10 @@ from did.project.config import Evaluation
 from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.report.content import evaluation_facts
 from did.report.content.answer import margin_decimals
 from did.report.content.describe import effect_unit, source_line, sources_of, subtitle
-from did.report.content.evaluation_facts import (
-    family_facts,
-    later_onsets,
-    outcome_facts,
-    panel_of,
-    stage_tables,
-    systems_of,
-    timing,
-)
-from did.report.content.evidence_rows import evidence_rows, leading
+from did.report.content.evidence_words import evidence_rows, leading
 from did.report.content.facts import PERIODS, Facts, averaged_by, estimator_name, having, only, own_dates_names
 from did.report.figures.event_time import effects_by_event_time, treated_words
 from did.report.figures.forest import evidence_figure
@@ -57,21 +49,21 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     shown = result_files.headlines(evaluation, without)
     one_of("indicator", name, [each for each in evaluation.indicators if each not in without])
     indicator = load_indicator(name, evaluation.indicators_folder)
-    frames = stage_tables(READ, [name], evaluation, paths)
+    frames = evaluation_facts.stage_tables(READ, [name], evaluation, paths)
     sources = sources_of([indicator], evaluation)
     figures = result_files.figures(evaluation, name, shown.values())
-    family = family_facts(indicator.family, evaluation, without=without)
-    facts = outcome_facts(family, indicator, evaluation)
+    family = evaluation_facts.family_facts(indicator.family, evaluation, without=without)
+    facts = evaluation_facts.outcome_facts(family, indicator, evaluation)
     outcome = Outcome(indicator, evaluation, paths, frames, facts)
     for figure in figures:
         DRAWN[figure.removesuffix(f"_{name}")](outcome)
     weights = frames["weights"]
     frames["weights"] = weights.assign(label=weights["label"].mask(
-        weights["level"].eq("system"), weights["label"].replace(systems_of(indicator, evaluation))))
+        weights["level"].eq("system"), weights["label"].replace(evaluation_facts.systems_of(indicator, evaluation))))
     write_text(paths.section(name), section_html(
         indicator, facts, evaluation, figures=figures, sources=sources,
         tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
-        timing=timing(indicator, evaluation, outcome.panel) if family.total == name else None))
+        timing=evaluation_facts.timing(indicator, evaluation, outcome.panel) if family.total == name else None))
     return f"{name}: {plural(len(figures), 'figure')}"
 
 
@@ -92,7 +84,7 @@ class Outcome:
     @cached_property
     def panel(self) -> pd.DataFrame:
         """The panel under the reported specification."""
-        return panel_of(self.indicator, self.evaluation, self.paths)
+        return evaluation_facts.panel_of(self.indicator, self.evaluation, self.paths)
 
     def frame(self, stem: str, words: str, unit: str = "") -> Frame:
         """Around a figure of effects, or of values in ``unit``, whose title goes on with ``words``."""
@@ -100,8 +92,7 @@ class Outcome:
         unit = unit or effect_unit(indicator, evaluation)
         return Frame(self.paths.drawn / f"{stem}_{indicator.id}", f"{indicator.title}: {words}",
                      subtitle(unit, indicator, evaluation), source_line([indicator], evaluation),
-                     evaluation.units, unit,
-                     pictures=self.paths.pictures)
+                     evaluation.units, unit, pictures=self.paths.pictures)
 
     def published(self, frame: Frame) -> tuple[Published | None, Frame]:
         """What was printed for the outcome by its published estimator, first treatment and sample, and the frame, which
@@ -136,7 +127,7 @@ def _trends(outcome: Outcome) -> None:
         frame = frame.saying(trend_words(test, since, singular(evaluation.units) if level == "unit" else level))
     rows = [trend_rows(trends, since)]
     if result_files.staggered_specification(evaluation):
-        rows.append(wave_rows(outcome.panel, later_onsets(indicator, evaluation)))
+        rows.append(wave_rows(outcome.panel, evaluation_facts.later_onsets(indicator, evaluation)))
     means_over_time(pd.concat(rows, ignore_index=True), frame, sample=sample)
 
 

@@ -13,9 +13,9 @@ from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.describe import effect_unit, source_line, subtitle
-from did.report.content.evaluation_facts import stage_tables
-from did.report.content.evidence_rows import PRINTED
-from did.report.content.facts import estimator_name, having, levels, samples_of, treatments_of
+from did.report.content.evaluation_facts import levels, samples_of, stage_tables, treatments_of
+from did.report.content.evidence_words import PRINTED
+from did.report.content.facts import estimator_name, having
 from did.report.figures.coefficients import HEADLINE, PLACE, coefficients
 from did.report.figures.style import Frame
 from did.words import plural
@@ -23,10 +23,8 @@ from did.words import plural
 
 def run(family: str, *, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
     """Draw every figure that ``result_files.family_files`` lists for a family and return one line about them.
-
     ``without`` are the indicators that this run has no files for. Raises DidError for an unknown family and a table
-    that is missing or breaks its contract.
-    """
+    that is missing or breaks its contract."""
     by_family = result_files.families(evaluation, without)
     one_of("family", family, by_family)
     members = [load_indicator(name, evaluation.indicators_folder) for name in by_family[family]]

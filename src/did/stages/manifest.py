@@ -21,11 +21,9 @@ RESULT_STAGES = ("draw", "family", "reproduce", "tabulate", "workbook", "workben
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
-    """Write the manifest and return one line about the run.
-
-    No times are in it: the same inputs and settings give the same bytes. Results that the manifest before it lists and
-    this run does not make, of an indicator that was removed or whose files are gone, are deleted.
-    """
+    """Write the manifest and return one line about the run. No times are in it: the same inputs and settings give the
+    same bytes. Results that the manifest before it lists and this run does not make, of an indicator that was removed
+    or whose files are gone, are deleted."""
     written = {str(paths.results / name) for name in result_files.every_file(evaluation, without)}
     indicators = [name for name in evaluation.indicators if name not in without]
     sources = sources_of(evaluation, without)

@@ -11,18 +11,10 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.report.content import evaluation_facts
 from did.report.content.answer import IN_SHORT, Answer, margin_decimals
 from did.report.content.describe import source_line, sources_of
-from did.report.content.evaluation_facts import (
-    front_facts,
-    largest_dose,
-    members,
-    panel_of,
-    run_answer,
-    stage_tables,
-    timing,
-)
-from did.report.content.evidence_rows import evidence_rows
+from did.report.content.evidence_words import evidence_rows
 from did.report.content.facts import only
 from did.report.figures.forest import evidence_figure
 from did.report.figures.style import Frame
@@ -38,26 +30,24 @@ TABLES = ("estimates", "diagnostics", "headline", "area_audit", "second_opinion"
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
     """Write everything that ``result_files.report_files`` lists and return one line about it; figures and sections of
-    the annex are there.
-
-    ``without`` are the indicators that this run has no files for: the pages say why. Raises DidError for a table that
-    is missing or breaks its contract, and for a figure or a section that is missing.
-    """
-    indicators = members(evaluation, without)
-    frames = stage_tables(TABLES, indicators, evaluation, paths)
+    the annex are there. ``without`` are the indicators that this run has no files for: the pages say why. Raises
+    DidError for a table that is missing or breaks its contract, and for a figure or a section that is missing."""
+    indicators = evaluation_facts.members(evaluation, without)
+    frames = evaluation_facts.stage_tables(TABLES, indicators, evaluation, paths)
     frames["estimates"] = frames["estimates"].loc[frames["estimates"]["estimand"].eq("overall")]
     frames["reproduction"] = tables.read("reproduction", paths.reproduction)
-    front = replace(front_facts(evaluation, without=without, paths=paths), contact=evaluation.contact)
-    panels = {facts.total: panel_of(indicators[facts.total], evaluation, paths) for facts in front.families}
-    families = {family: replace(facts, largest_dose=largest_dose(indicators[facts.total], evaluation,
-                                                                 panels[facts.total]))
-                for family, facts in zip(result_files.families(evaluation, without), front.families, strict=True)}
-    answer = run_answer(evaluation, paths, without)
+    answer = evaluation_facts.run_answer(evaluation, paths, without)
+    front = evaluation_facts.front_facts(evaluation, without=without, paths=paths)
+    families = answer.ordered(front.families)
+    panels = {facts.total: evaluation_facts.panel_of(indicators[facts.total], evaluation, paths)
+              for facts in families.values()}
+    doses = {name: evaluation_facts.largest_dose(indicators[name], evaluation, panel) for name, panel in panels.items()}
+    front = replace(front, contact=evaluation.contact, families={
+        family: replace(facts, largest_dose=doses[facts.total]) for family, facts in families.items()})
     _draw(answer, evaluation, paths)
     # The numbers of all figures, text for text; a column that a figure has not is empty.
-    numbers = pd.concat([pd.read_csv(paths.drawn / f"{name}.csv", dtype=str, na_filter=False).assign(figure=name)
-                         for name in [result_files.ANSWER, *result_files.every_figure(evaluation, without)]])
-    numbers.insert(0, "figure", numbers.pop("figure"))
+    numbers = pd.concat({name: pd.read_csv(paths.drawn / f"{name}.csv", dtype=str, na_filter=False) for name in [
+        result_files.ANSWER, *result_files.every_figure(evaluation, without)]}, names=["figure"]).reset_index("figure")
     write_text(paths.results / result_files.table_file(result_files.NUMBERS),
                numbers.to_csv(index=False, lineterminator="\n"))
     synthetic = any(bool(frame["is_synthetic"].any()) for frame in frames.values())
@@ -65,11 +55,11 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
         "summary.md.j2", front=front, first=answer.texts, synthetic=synthetic, purposes=result_files.PURPOSES))
     computed = together(seals.made_by(getattr(paths, table)(name)) for name in indicators
                         for table in ("estimates", "diagnostics", "headline"))
-    first = min(front.families, key=lambda facts: answer.place(facts.outcomes)).total
+    first = next(iter(panels))
     page = report_html(Report(
-        evaluation=evaluation, front=front, families=families, sources=sources_of(indicators.values(), evaluation),
+        evaluation=evaluation, front=front, sources=sources_of(indicators.values(), evaluation),
         tables=frames, versions=computed, paths=paths, answer=answer,
-        timing=timing(indicators[first], evaluation, panels[first]),
+        timing=evaluation_facts.timing(indicators[first], evaluation, panels[first]),
         traces=traces(indicators, frames["estimates"], evaluation, paths)))
     write_text(paths.results / result_files.REPORT, page)
     return f"{paths.results / result_files.REPORT}: {len(page.encode()) / 1e6:.1f} MB"

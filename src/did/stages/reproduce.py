@@ -58,11 +58,10 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str], stric
         write_csv(paths.results / result_files.table_file(name), frame)
     front = front_facts(evaluation, without=without, paths=paths)
     default = evaluation.specifications[evaluation.default_specification]
-    facts = dict(zip(families, front.families, strict=True))
     write_text(paths.published_section, published_html(
-        evaluation, front, facts, reproduction=table, specifications=specifications, ranked=ranked, moved=moved,
+        evaluation, front, reproduction=table, specifications=specifications, ranked=ranked, moved=moved,
         denominators={name: load_indicator(each.total, evaluation.indicators_folder).denominator_name(default) or ""
-                      for name, each in facts.items()}))
+                      for name, each in front.families.items()}))
     numbers, judged_as = ([f"{n} {word.replace('_', ' ')}" for word, n in each.items()]
                         for each in (counts(table), verdicts["verdict"].value_counts()))
     lines = [f"{plural(table['claim'].nunique(), 'claim')}: {listed(numbers)}; verdicts: {listed(judged_as)}"]

@@ -9,7 +9,6 @@ from did.project import result_files
 from did.project.config import Evaluation
 from did.project.paths import Paths
 from did.report.content import dictionary
-from did.report.content.describe import effect_unit
 from did.report.content.evaluation_facts import front_facts, members, result_tables, run_answer, stage_tables
 from did.report.content.notes import worded
 from did.report.pages import paper
@@ -18,11 +17,9 @@ from did.words import plural
 
 
 def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> str:
-    """Write everything that ``result_files.tabulate_files`` lists and return one line about it.
-
-    ``without`` are the indicators that this run has no files for. The same tables feed every output. Raises DidError
-    for a table that is missing or breaks its contract.
-    """
+    """Write everything that ``result_files.tabulate_files`` lists and return one line about it. ``without`` are the
+    indicators that this run has no files for. The same tables feed every output. Raises DidError for a table that is
+    missing or breaks its contract."""
     indicators = members(evaluation, without)
     frames = result_tables(evaluation, paths, without) | stage_tables(["weights"], indicators, evaluation, paths)
     aggregation = {name: each.aggregation for name, each in indicators.items()}
@@ -32,11 +29,9 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
             frame = frame.assign(aggregation=frame["indicator"].map(aggregation))
         write_csv(paths.results / result_files.table_file(table), frame)
     front = front_facts(evaluation, without=without, paths=paths)
-    units = {name: effect_unit(each, evaluation) for name, each in indicators.items()}
     synthetic = bool(frames["estimates"]["is_synthetic"].any())
-    answer = run_answer(evaluation, paths, without)
-    front = replace(front, families=sorted(front.families, key=lambda facts: answer.place(facts.outcomes)))
-    paper.write(paper.tables(frames, front, units), paths.results / "tables", title=front.title,
-                is_synthetic=synthetic)
-    dictionary.write(paths.results / result_files.table_file(result_files.DICTIONARY), is_synthetic=synthetic)
+    front = replace(front, families=run_answer(evaluation, paths, without).ordered(front.families))
+    paper.write(paper.tables(frames, front), paths.results / "tables", title=front.title, is_synthetic=synthetic)
+    write_csv(paths.results / result_files.table_file(result_files.DICTIONARY),
+              dictionary.dictionary().assign(is_synthetic=synthetic))
     return plural(len(result_files.tabulate_files()), "file")

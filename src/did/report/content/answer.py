@@ -9,22 +9,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from did.evidence.comparison import REASONS
+from did.report.content.facts import Facts
 from did.words import decimals_for, listed, number, short_decimals, singular
 
 # Word for the number -> what is said of it.
 NUMBER = {
-    "exact": "We get the same number.",
-    "close": "We get nearly the same number.",
-    "differs": "We get a different number.",
-    "agrees": "We find what was printed.",
-    "not_printed": "",
-    "cannot_run": "",
+    "exact": "We get the same number.", "close": "We get nearly the same number.",
+    "differs": "We get a different number.", "agrees": "We find what was printed.", "not_printed": "", "cannot_run": "",
 }
 # Where the number is that printed, and something else differs.
 SAME_BUT = {"band_differs": "We get the same number, with another margin of error.",
@@ -117,10 +114,12 @@ class Answer:
     beside: Sequence[str]
     is_synthetic: bool = False
 
-    def place(self, outcomes: Collection[str]) -> int:
-        """Place of the first line on one of these outcomes, behind all lines if there is none: families stand in the
-        order of the answer everywhere."""
-        return next((at for at, line in enumerate(self.lines) if line.indicator in outcomes), len(self.lines))
+    def ordered(self, families: Mapping[str, Facts]) -> dict[str, Facts]:
+        """Families in the order of the answer, as everywhere: by the first line on an outcome, those without one last.
+        """
+        places = [line.indicator for line in self.lines]
+        return dict(sorted(families.items(), key=lambda each: min(map(places.index, each[1].outcomes.keys() & places),
+                                                                  default=len(places))))
 
     @property
     def groups(self) -> list[list[Line]]:
@@ -139,10 +138,7 @@ class Answer:
     @property
     def short(self) -> str:
         """How many of the printed numbers hold, and what "printed" and "ours" are; "" where nothing was printed, and of
-        made-up data.
-
-        ``None of the 5 printed numbers checked here is shown to be an effect. ...``
-        """
+        made-up data. ``None of the 5 printed numbers checked here is shown to be an effect. ...``"""
         printed = [line for line in self.lines if line.printed]
         if not printed or self.is_synthetic:
             return ""
@@ -175,11 +171,9 @@ class Names:
 
 
 def answer(verdicts: pd.DataFrame, evidence: pd.DataFrame, names: Names) -> Answer:
-    """Return the first screen of an evaluation, from its ``verdicts`` and ``evidence`` tables.
-
-    A line for each printed number that is estimated, those that the publication calls significant first, outcome by
-    outcome; where no number was printed, for the headline of each family. Raises nothing.
-    """
+    """Return the first screen of an evaluation, from its ``verdicts`` and ``evidence`` tables. A line for each printed
+    number that is estimated, those that the publication calls significant first, outcome by outcome; where no number
+    was printed, for the headline of each family. Raises nothing."""
     printed = verdicts.loc[verdicts["published_value"].notna()]
     shown = printed.loc[printed["verdict"].ne("cannot_run")]
     if shown.empty:

@@ -17,16 +17,32 @@ from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.report.content.answer import Answer, Names, answer
+from did.report.content.background import timing_table
 from did.report.content.describe import effect_unit, measure, source_lines, sources_of, span
-from did.report.content.facts import Facts, Front, levels, samples_of, treatments_of
+from did.report.content.facts import CLUSTERS, TREATMENTS, Facts, Front
 from did.report.content.notes import annotated
 from did.report.content.table import Table
-from did.report.content.timing import timing_table
 from did.store import tables
-from did.words import count, listed, number, short_decimals
+from did.words import count, listed, number, short_decimals, singular
 
 OWN_DATES = ("Every unit is treated from a date of its own. Where a page says from when, it is the earliest; each unit "
              "counts as treated from its own on.")
+
+
+def levels(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's levels of clustering and their names."""
+    names = CLUSTERS | {"unit": f"by {singular(evaluation.units)}"}
+    return {name: names[name] for name in evaluation.clusters}
+
+
+def samples_of(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's samples and their names."""
+    return {name: each.called or name.replace("_", " ") for name, each in evaluation.samples.items()}
+
+
+def treatments_of(evaluation: Evaluation) -> dict[str, str]:
+    """An evaluation's treatments and their names."""
+    return {name: TREATMENTS[name] for name in evaluation.treatments}
 
 
 def _shared(evaluation: Evaluation, family: str | None = None) -> dict[str, Any]:
@@ -43,10 +59,8 @@ def _shared(evaluation: Evaluation, family: str | None = None) -> dict[str, Any]
 
 
 def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str]) -> Facts:
-    """Return the facts of one family. If its headline is not available, the first member stands in.
-
-    ``without`` are the indicators that this run has no files for.
-    """
+    """Return the facts of one family. If its headline is not available, the first member stands in. ``without`` are the
+    indicators that this run has no files for."""
     members = [load_indicator(name, evaluation.indicators_folder)
                for name in result_files.families(evaluation, without)[family]]
     shown, by_name = evaluation.families[family], {each.id: each for each in members}
@@ -58,7 +72,7 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
         parts=shown.parts if set(shown.parts) <= set(by_name) else (),
         sum_to_zero=shown.sum_to_zero if set(shown.sum_to_zero) <= set(by_name) else (), dose=evaluation.dose,
         dose_counted=f"The dose was counted {when}, after the effects it is to explain." if when else "",
-        units=evaluation.units, directions={name: each.direction for name, each in by_name.items()},
+        units=evaluation.units, effects={name: effect_unit(each, evaluation) for name, each in by_name.items()},
         staggered=result_files.staggered_specification(evaluation) or "",
         sources=source_lines(sources_of(members, evaluation).values()))
 
@@ -66,7 +80,7 @@ def family_facts(family: str, evaluation: Evaluation, *, without: Collection[str
 def outcome_facts(facts: Facts, indicator: Indicator, evaluation: Evaluation) -> Facts:
     """Return the facts of one outcome alone: those of its family, with this outcome as the headline."""
     return replace(facts, outcomes={indicator.id: indicator.label}, parts=(), sum_to_zero=(),
-                   directions={indicator.id: indicator.direction}, **_of_headline(indicator, evaluation))
+                   **_of_headline(indicator, evaluation))
 
 
 def _of_headline(indicator: Indicator, evaluation: Evaluation) -> dict[str, Any]:
@@ -75,7 +89,7 @@ def _of_headline(indicator: Indicator, evaluation: Evaluation) -> dict[str, Any]
     estimator = indicator.published_estimator
     others = [name for name in evaluation.estimators if entry(name).overall and name != estimator]
     return {"total": indicator.id, "measure": measure(indicator, evaluation), "caveats": indicator.caveats,
-            "effect": effect_unit(indicator, evaluation), "first": first, "last": last,
+            "direction": indicator.direction, "first": first, "last": last,
             "onset": str(indicator.onset(evaluation.waves.onset)), "frequency": indicator.frequency,
             "estimator": estimator, "other_estimator": others[0] if others else estimator}
 
@@ -84,8 +98,8 @@ def front_facts(evaluation: Evaluation, *, without: Collection[str], paths: Path
     """Return the facts of the whole, with those of each family that is available, in order."""
     return Front(
         **_shared(evaluation), title=evaluation.title, question=evaluation.question,
-        families=[family_facts(family, evaluation, without=without)
-                  for family in result_files.families(evaluation, without)],
+        families={family: family_facts(family, evaluation, without=without)
+                  for family in result_files.families(evaluation, without)},
         citation=evaluation.publication.citation, unavailable=missing_outcomes(evaluation, without, paths))
 
 
@@ -159,9 +173,8 @@ def stage_tables(names: Sequence[str], indicators: Collection[str], evaluation: 
                                ignore_index=True) for table in names}
     if "estimates" in frames:
         members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]
-        frames["estimates"] = annotated(
-            frames["estimates"],
-            weighted=[each.id for each in members if each.rate is not None and each.rate.is_weighted])
+        frames["estimates"] = annotated(frames["estimates"], weighted=[
+            each.id for each in members if each.rate is not None and each.rate.is_weighted])
     return frames
 
 
@@ -172,11 +185,9 @@ def members(evaluation: Evaluation, without: Collection[str] = ()) -> dict[str, 
 
 
 def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) -> dict[str, pd.DataFrame]:
-    """Return the tables that a run gives to people: estimates, with p_adjusted of the reported overall effects
-    (that of adjusted_p_values), diagnostics, area_audit, calibration, headline, adjusted_p_values and reproduction.
-
-    Raises DidError for a table that is missing or breaks its contract.
-    """
+    """Return the tables that a run gives to people: estimates, with p_adjusted of the reported overall effects (that of
+    adjusted_p_values), diagnostics, area_audit, calibration, headline, adjusted_p_values and reproduction. Raises
+    DidError for a table that is missing or breaks its contract."""
     names = ("estimates", "diagnostics", "area_audit", "calibration", "headline")
     frames = stage_tables(names, members(evaluation, without), evaluation, paths)
     tests = pd.concat([tables.read("adjusted_p_values", paths.adjusted_p_values(family))

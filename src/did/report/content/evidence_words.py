@@ -1,15 +1,20 @@
-"""The evidence in words: each question, its answer with the reason, and the numbers it rests on, as a table."""
+"""The evidence in words: each question, its answer with the reason, and the numbers it rests on, as a table; and as
+rows of a figure: the number, its intervals, and every estimate that a check made."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from did.evidence.comparison import REASONS as NUMBER_REASONS
 from did.report.content.answer import margin_decimals
+from did.report.content.facts import having, own_dates_names
+from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.table import Table, text_table
-from did.words import interval, number
+from did.words import interval, listed, number
 
 QUESTIONS = {
     "second_program": "Does a second program give our number?",
@@ -57,13 +62,23 @@ REASONS = {
 COUNTED = {"trends": "{met} of {tried} placebo onsets give less",
            "own_dates": "{met} of {tried} intervals leave out zero",
            "one_thing": "{met} of {tried} keep sign and interval"}
+# Columns of the rows of a figure, and kinds of them that are no item of the evidence.
+COLUMNS = ["target", "kind", "words", "estimate", "ci_low", "ci_high", "smallest", "largest", "is_synthetic"]
+PRINTED, OURS, AS_PUBLISHED, RANGE = "printed", "ours", "as_published", "range"
+# Kind of an item of the evidence -> what its row says, in order.
+WORDS = {
+    "detrended": "Allowing for earlier trends",
+    "own_dates": "Each wave from its own date: {estimator}",
+    "without_cluster": "Without {called}",
+    "controls_in_regions": "Against others in the same regions",
+    "controls_at_levels": "Compared at similar levels",
+}
+RANGES = {"specification": "{n} other choices of data or method", "own_dates": "Each wave from its own date, {n} ways"}
 
 
 def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> Table:
-    """Return the steps about one target as a table: question, answer, why, and the numbers.
-
-    ``evidence`` is that table, of any targets; ``verdict`` the row of the verdicts it is about.
-    """
+    """Return the steps about one target as a table: question, answer, why, and the numbers. ``evidence`` is that table,
+    of any targets; ``verdict`` the row of the verdicts it is about."""
     rows = evidence.loc[evidence["target"].eq(verdict["target"])].sort_values("step")
     decimals = margin_decimals(verdict)
     return text_table("evidence", "Evidence", [{
@@ -73,9 +88,7 @@ def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> Table:
 
 
 def _numbers(row: Mapping, decimals: int) -> str:
-    def shown(value: float) -> str:
-        return number(value, decimals, signed=True)
-
+    shown = functools.partial(number, decimals=decimals, signed=True)
     said = []
     if pd.notna(row["estimate"]) and row["step"] != 0:
         is_known = pd.notna(row["ci_low"]) and pd.notna(row["ci_high"])
@@ -88,3 +101,67 @@ def _numbers(row: Mapping, decimals: int) -> str:
     elif pd.notna(row["n_tried"]):
         said.append(COUNTED[row["question"]].format(met=int(row["n_met"]), tried=int(row["n_tried"])))
     return "; ".join(said)
+
+
+def evidence_rows(verdict: pd.Series | None, evidence: pd.DataFrame, items: pd.DataFrame, *, units: str,
+                  brief: bool = False) -> pd.DataFrame:
+    """Return one row for each line of the figure, in `COLUMNS`, the number itself first; none without a ``verdict``.
+
+    ``verdict`` is a row of the verdicts; ``evidence`` and ``items`` are those tables, of any targets; ``units`` is what
+    units are called. ``kind`` is `PRINTED`, `OURS` (with the headline interval), `AS_PUBLISHED` (errors by unit), the
+    kind of an item, or `RANGE` of several, whose ends are smallest and largest. ``brief`` leaves the rows that say
+    most: of the systems left out the one that moves the estimate most, and waves from their own dates as a range.
+    """
+    if verdict is None:
+        return pd.DataFrame(columns=COLUMNS)
+    target = verdict["target"]
+    steps = evidence.loc[evidence["target"].eq(target)].set_index("step")
+    own = items.loc[items["target"].eq(target)]
+    own = own.loc[own["estimate"].notna()]
+    rows = []
+    if pd.notna(verdict["published_value"]):
+        rows.append({"kind": PRINTED, "words": "As printed", "estimate": verdict["published_value"]})
+    rows.append({"kind": OURS, "words": "Ours, with its margin of error",
+                 **{name: verdict[name] for name in ("estimate", "ci_low", "ci_high")}})
+    if verdict["claim"] and 1 in steps.index and not brief and pd.notna(steps.loc[1, "ci_low"]):
+        rows.append({"kind": AS_PUBLISHED, "words": f"Ours, taking {units} as independent, as published",
+                     **{name: steps.loc[1, name] for name in ("estimate", "ci_low", "ci_high")}})
+    kinds = {kind: own.loc[own["kind"].eq(kind)] for kind in [*WORDS, "specification"]}
+    kinds["without_cluster"] = without = kinds["without_cluster"].sort_values("estimate")
+    if brief:
+        rests = without.loc[without["label"].eq(verdict["rests_on"])]
+        moved = (without["estimate"] - verdict["estimate"]).abs().sort_values(ascending=False, kind="stable")
+        kinds["without_cluster"] = rests if len(rests) else without.loc[moved.index[:1]]
+        del kinds["controls_at_levels"]
+    called = own_dates_names()
+    for kind, items in kinds.items():
+        if kind == "specification" or brief and kind == "own_dates":
+            rows += [{"kind": RANGE, "words": RANGES[kind].format(n=len(items)), "smallest": items["estimate"].min(),
+                      "largest": items["estimate"].max()}] if len(items) else []
+        else:
+            rows += [item | {"kind": kind, "words": WORDS[kind].format(
+                called=item["called"] or item["label"], estimator=called.get(item["estimator"], item["estimator"]))}
+                for item in items.to_dict("records")]
+    frame = pd.DataFrame(rows).reindex(columns=COLUMNS)
+    return frame.assign(target=target, is_synthetic=bool(verdict["is_synthetic"]))
+
+
+def leading(verdicts: pd.DataFrame, cell: Mapping[str, str]) -> pd.Series | None:
+    """Return the verdict that an outcome is answered by: of the ``cell`` (sample, treatment, estimator) or, if none is
+    on it, the first of that sample and treatment; None if there is none. ``verdicts``: rows of one outcome."""
+    near = having(verdicts, sample=cell["sample"], treatment=cell["treatment"])
+    own = having(near, estimator=cell["estimator"])
+    found = own if len(own) else near
+    return found.iloc[0] if len(found) else None
+
+
+def in_words(rows: pd.DataFrame) -> str:
+    """Which rows keep the sign of the estimate and leave out zero, for an alternative text."""
+    ours = rows.loc[rows["kind"].eq(OURS), "estimate"]
+    if ours.empty or not len(rows):
+        return ""
+    checks = rows.loc[rows["estimate"].notna() & ~rows["kind"].isin([PRINTED, OURS, AS_PUBLISHED])]
+    turned = checks.loc[np.sign(checks["estimate"]) != np.sign(ours.iloc[0]), "words"]
+    said = (f"Of {len(checks)} checks {len(checks) - len(turned)} keep its sign and {leaves_out_zero(checks).sum()} "
+            "leave out zero.")
+    return f"{said} It reverses: {listed(turned.str.lower())}." if len(turned) else said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,8 +12,7 @@ from did.errors import DidError
 from did.estimators import entries
 from did.estimators.registry import BEFORE
 from did.inference.methods import METHODS as REGISTERED
-from did.project.config import Evaluation
-from did.words import listed, singular
+from did.words import listed
 
 # Values of the tables' columns -> their names in figures and pages.
 CLUSTERS = {"unit": "by area", "system": "by system"}  # where units are areas; an evaluation's own are `levels`
@@ -29,22 +28,6 @@ METHODS = {name: known.label for name, known in REGISTERED.items()} | {
 PERIODS = {"M": "month", "Q": "quarter", "Y": "year"}
 # Mark of an estimate on few treated units.
 DAGGER = "\N{DAGGER}"
-
-
-def levels(evaluation: Evaluation) -> dict[str, str]:
-    """An evaluation's levels of clustering and their names."""
-    names = CLUSTERS | {"unit": f"by {singular(evaluation.units)}"}
-    return {name: names[name] for name in evaluation.clusters}
-
-
-def samples_of(evaluation: Evaluation) -> dict[str, str]:
-    """An evaluation's samples and their names."""
-    return {name: each.called or name.replace("_", " ") for name, each in evaluation.samples.items()}
-
-
-def treatments_of(evaluation: Evaluation) -> dict[str, str]:
-    """An evaluation's treatments and their names."""
-    return {name: TREATMENTS[name] for name in evaluation.treatments}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +61,12 @@ class Facts(Shared):
     outcomes : indicator -> its name, in the order of the tables; ``total`` is the headline one, and ``parts`` are
         the indicators whose counts add up to its counts (may be empty); ``sum_to_zero`` are indicators that share
         one base and exhaust it (may be empty).
-    measure : unit of the outcomes, as "delayed days per 100,000 adults per month"; effect : unit of the effects
-        on the headline outcome, where it is another ("percentage points"); "" if it is not.
+    measure : unit of the outcomes, as "delayed days per 100,000 adults per month"; effects : indicator -> unit of the
+        effects on it, where it is another ("percentage points").
     dose : what one more unit of the intensity treatment is, as "additional partner organisation";
         dose_counted : a sentence on what the dose is and of when; largest_dose : one on who has most of it under the
         reported specification; "" if nothing need be said.
-    units : what units are called; directions : indicator -> ``lower_better``, ``higher_better`` or ``none``.
+    units : what units are called; direction : of the headline outcome, ``lower_better``, ``higher_better`` or ``none``.
     first, last : periods, ISO text; frequency : ``M``, ``Q`` or ``Y``.
     staggered : the specification that treats each wave from its own date, "" if there is none.
     estimator : the published one, reported first; other_estimator : alongside it.
@@ -98,13 +81,13 @@ class Facts(Shared):
     estimator: str
     parts: Sequence[str] = ()
     sum_to_zero: Sequence[str] = ()
-    effect: str = ""
+    effects: Mapping[str, str] = field(default_factory=dict)
     frequency: str = "M"
     dose: str = "additional unit of intensity"
     dose_counted: str = ""
     largest_dose: str = ""
     units: str = "areas"
-    directions: Mapping[str, str] = field(default_factory=dict)
+    direction: str = "none"
     staggered: str = ""
     other_estimator: str = ""
     sources: Sequence[str] = ()
@@ -112,8 +95,8 @@ class Facts(Shared):
 
     @property
     def effect_unit(self) -> str:
-        """Unit of the effects."""
-        return self.effect or self.measure
+        """Unit of the effects on the headline outcome."""
+        return self.effects.get(self.total, self.measure)
 
     @property
     def cell(self) -> dict[str, str]:
@@ -125,11 +108,12 @@ class Facts(Shared):
 
 @dataclass(frozen=True, kw_only=True)
 class Front(Shared):
-    """What is said of the whole: its question, its families that are available, in order, (family, its outcomes, why
-    and how to supply) of what this run has no files for, the publication and whom to ask, "" if nobody is named."""
+    """What is said of the whole: its question, its families that are available, by their names, in order, (family, its
+    outcomes, why and how to supply) of what this run has no files for, the publication and whom to ask, "" if nobody is
+    named."""
 
     question: str
-    families: Sequence[Facts]
+    families: Mapping[str, Facts]
     citation: str = ""
     contact: str = ""
     unavailable: Sequence[tuple[str, str, str]] = ()
@@ -137,7 +121,7 @@ class Front(Shared):
     @property
     def outcomes(self) -> dict[str, str]:
         """Indicator -> its name, of every family."""
-        return {name: label for facts in self.families for name, label in facts.outcomes.items()}
+        return {name: label for facts in self.families.values() for name, label in facts.outcomes.items()}
 
 
 def reported(reproduction: pd.DataFrame, facts: Facts | Front) -> pd.DataFrame:
@@ -150,16 +134,11 @@ def reported(reproduction: pd.DataFrame, facts: Facts | Front) -> pd.DataFrame:
     return rows
 
 
-def rests_on_few(flag: object) -> bool:
-    """Return the column few_treated of one row as True or False; a claim that cannot run has none, which is False."""
-    return bool(pd.notna(flag) and flag)
-
-
-def few_treated_note(flags: Iterable[object], units: str) -> str:
-    """Return the footnote that explains the mark of estimates on few treated units; "" if no flag is set."""
-    if not any(map(rests_on_few, flags)):
-        return ""
-    return f"{DAGGER} Rests on fewer treated {units} than the minimum set for the outcome."
+def few_treated_note(flags: pd.Series, units: str) -> str:
+    """Return the footnote that explains the mark of estimates on few treated units; "" if no flag is set (a claim that
+    cannot run has none)."""
+    said = f"{DAGGER} Rests on fewer treated {units} than the minimum set for the outcome."
+    return said if flags.eq(True).any() else ""
 
 
 def estimator_name(name: str) -> str:

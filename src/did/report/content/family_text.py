@@ -53,7 +53,7 @@ def _effect(row: pd.Series, facts: Facts) -> str:
 
 
 def _margin(row: pd.Series, facts: Facts) -> str:
-    low, high, direction = row["ci_low"], row["ci_high"], DIRECTIONS.get(facts.directions.get(facts.total, ""), "")
+    low, high, direction = row["ci_low"], row["ci_high"], DIRECTIONS.get(facts.direction, "")
     if pd.isna(low) or pd.isna(high):
         return f"No method gives it a margin of error: {row['note'] or 'none could be made'}."
     method = FOUND_BY.get(row["method"], METHODS.get(row["method"], row["method"])).format(**_groups(facts))

@@ -20,18 +20,13 @@ CAVEATS = {"few_treated_clusters": "few treated clusters: rejects too often"}
 CONDITIONS = {"met": "condition met", "not_met": "condition not met", "not_told_apart": "condition not told apart"}
 # Codes of the column variant -> what was changed.
 VARIANTS = {
-    "without_cluster": "without {cluster}",
-    "without_year": "without {left_out}",
-    "without_group": "without {left_out}{counted}",
-    "to_period": "{left_out} (to {period})",
-    "placebo_onset": "placebo onset {period}",
-    "true_onset": "true onset {period}",
+    "without_cluster": "without {cluster}", "without_year": "without {left_out}",
+    "without_group": "without {left_out}{counted}", "to_period": "{left_out} (to {period})",
+    "placebo_onset": "placebo onset {period}", "true_onset": "true onset {period}",
     "base_last": "from the last period before treatment",
     "base_mean": "from the mean of the last year before treatment",
-    "base_season": "from the same season of the year before",
-    "base_smallest": "smallest over all bases",
-    "base_largest": "largest over all bases",
-    "base_sign": "share of bases with the sign of the reported effect",
+    "base_season": "from the same season of the year before", "base_smallest": "smallest over all bases",
+    "base_largest": "largest over all bases", "base_sign": "share of bases with the sign of the reported effect",
     "detrended": "with each unit's own line taken out",
     "own_dates": "each cohort from its own date, base of more than one period",
     "bracket_slope": "slope of outcomes after treatment on those before, never treated",
@@ -41,13 +36,9 @@ VARIANTS = {
     "controls_in_regions": "controls in the regions of the treated",
     "controls_at_levels": "controls at the levels of the treated before onset",
     "controls_beyond_border": "controls that border no treated unit",
-    "synthetic_units": "against a weighted mean of units",
-    "synthetic_clusters": "against a weighted mean of clusters",
-    "shrunken_lags": "with shrunken lags",
-    "counts_offset": "counts with the population as offset, in percent",
-    "one_cluster": "{called} ({part})",
-    "one_wave": "wave {part}",
-    "terciles": "by {part_of}",
+    "synthetic_units": "against a weighted mean of units", "synthetic_clusters": "against a weighted mean of clusters",
+    "shrunken_lags": "with shrunken lags", "counts_offset": "counts with the population as offset, in percent",
+    "one_cluster": "{called} ({part})", "one_wave": "wave {part}", "terciles": "by {part_of}",
     "third_of_treated": "{part} third of {part_of} ({part_low:.4g} to {part_high:.4g})",
     "third": "{part} third of {part_of}{unknown}",
 }
@@ -81,10 +72,8 @@ def change(row: Mapping) -> str:
 
 def item(row: Mapping, *, treatment: bool = True, clusters: Mapping[str, str] | None = None) -> str:
     """Return what a row of the diagnostics table is of: treatment, estimator, change and clustering, with commas.
-
-    ``treatment`` False leaves the treatment out; ``clusters`` maps the levels to what stands for ``unit clusters``,
-    and nothing stands for a level that it maps to "".
-    """
+    ``treatment`` False leaves the treatment out; ``clusters`` maps the levels to what stands for ``unit clusters``, and
+    nothing stands for a level that it maps to ""."""
     if row["diagnostic"] == "decomposition":
         return row["part"] or "all"
     level = f"{row['cluster']} clusters" if row["cluster"] else ""
@@ -136,9 +125,7 @@ def few_treated(row: Mapping) -> str:
 
 def annotated(estimates: pd.DataFrame, *, weighted: Collection[str]) -> pd.DataFrame:
     """Return the estimates table with remarks on few treated units and on rates combined with population weights.
-
-    ``weighted`` are the indicators whose outcome is such a rate.
-    """
+    ``weighted`` are the indicators whose outcome is such a rate."""
     with_more = estimates["few_treated"].astype(bool) | estimates["indicator"].isin(list(weighted))
     columns = estimates.loc[with_more, ["indicator", "note", "few_treated", "n_treated", "minimum_treated"]]
     notes = estimates["note"].astype(object)

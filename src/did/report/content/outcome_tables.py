@@ -7,24 +7,17 @@ from dataclasses import replace
 
 import pandas as pd
 
+from did.report.content import result_tables
 from did.report.content.evidence_words import evidence_table
 from did.report.content.facts import PERIODS, Facts, having, short_name
 from did.report.content.names import Names
-from did.report.content.result_tables import (
-    calendar_table,
-    diagnostics_table,
-    effects_table,
-    headline_table,
-    one_outcome,
-    over_time_table,
-)
 from did.report.content.robustness_rows import counts_table
 from did.report.content.table import Table, text_table
 from did.words import count, period_name, plural
 
-# Heading -> beginnings of the names of its diagnostics; each goes where the first of them fits.
+# Heading -> beginnings of the names of its diagnostics; each goes where the longest of them fits.
 TOPICS = {
-    "Other ways to make the interval": ("bias_reduced", "jackknife", "wild_bootstrap_webb", "randomisation"),
+    "Other ways to make the interval": ("bias_reduced", "jackknife", "wild_bootstrap", "randomisation"),
     "Something left out": ("leave_one_out", "drop_year", "left_out"),
     "Other comparisons and other assumptions": ("other_", "detrended", "own_dates", "bracketing", "spillover"),
     "Pretended onsets, where there is nothing to find": ("placebo",),
@@ -36,7 +29,6 @@ TOPICS = {
     "Who happened to be asked": ("sampling",),
     "What the estimators compare": ("decomposition", "base_period"),
 }
-BOOTSTRAP = "Other ways to make the interval"
 OTHERS = "Other diagnostics"
 # Fates of areas in the order they are said, and their words.
 FATES = {"kept": "kept", "merged": "merged", "excluded": "left out", "imputed": "imputed",
@@ -48,20 +40,20 @@ MERGERS, NAMED = 6, 12
 
 
 def outcome_tables(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> list[tuple[str, list[Table]]]:
-    """Return the annex's tables on the outcome of ``facts``, by heading; empty ones are left out.
-
-    ``tables`` are its rows of the stages' tables by their names; ``reproduction`` those of its claims.
-    """
-    names = one_outcome(facts, facts.effect_unit)
+    """Return the annex's tables on the outcome of ``facts``, by heading; empty ones are left out. ``tables`` are its
+    rows of the stages' tables by their names; ``reproduction`` those of its claims."""
+    names = Names([facts])
     estimates = tables["estimates"].loc[tables["estimates"]["cluster"].isin(list(facts.clusters))]
     by_time = estimates.loc[estimates["specification"].isin([facts.specification, facts.staggered])
                             if facts.frequency == "Y" else estimates["estimand"].str.startswith("event_bin")]
-    found = [("The estimate", [
-        headline_table(tables["headline"], names, tables["diagnostics"]), effects_table(estimates, names),
-        counts_table(facts, tables)]),
-        ("Over time", [over_time_table(by_time, names, ["event_time" if facts.frequency == "Y" else "event_bin"]),
-                       replace(over_time_table(estimates, names, ["cohort"]), caption="Effects by when treated"),
-                       calendar_table(estimates, names)]), *diagnostics_by_topic(tables["diagnostics"], names),
+    over_time = result_tables.over_time_table(by_time, names, ["event_time" if facts.frequency == "Y" else "event_bin"])
+    by_cohort = result_tables.over_time_table(estimates, names, ["cohort"])
+    found = [
+        ("The estimate", [result_tables.headline_table(tables["headline"], names, tables["diagnostics"]),
+                          result_tables.effects_table(estimates, names), counts_table(facts, tables)]),
+        ("Over time", [over_time, replace(by_cohort, caption="Effects by when treated"),
+                       result_tables.calendar_table(estimates, names)]),
+        *diagnostics_by_topic(tables["diagnostics"], names),
         ("Whom synthetic difference-in-differences compares with", [weights_table(tables["weights"])])]
     made = [(heading, [_own(table, f"{heading}-{place}", facts) for place, table in enumerate(each) if table])
             for heading, each in found]
@@ -83,20 +75,19 @@ def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[
     """Return every diagnostic that is done by topic, and those that were skipped with how many share a reason."""
     topic = diagnostics["diagnostic"].map(_topic)
     done = diagnostics["status"].eq("done")
-    whole = diagnostics_table(diagnostics.loc[done], names)
+    whole = result_tables.diagnostics_table(diagnostics.loc[done], names)
     found = [(heading, [replace(whole.where(topic[done].eq(heading)), caption=heading)])
              for heading in [*TOPICS, OTHERS]]
     skipped = diagnostics.loc[~done]
     lines = [{"Diagnostic": name.replace("_", " ").capitalize(), "How many": len(rows), "Why": reason}
              for (name, reason), rows in skipped.groupby(["diagnostic", "reason"], sort=False)]
     return [*found, ("Not done, and why", [text_table("skipped", "Diagnostics that were skipped", lines,
-                                                      right=["How many"], file="tables/diagnostics.csv")])]
+                                                      file="tables/diagnostics.csv")])]
 
 
 def _topic(name: str) -> str:
-    if name == "wild_bootstrap":
-        return BOOTSTRAP
-    return next((heading for heading, starts in TOPICS.items() if name.startswith(starts)), OTHERS)
+    fits = {len(start): heading for heading, starts in TOPICS.items() for start in starts if name.startswith(start)}
+    return fits[max(fits)] if fits else OTHERS
 
 
 def weights_table(weights: pd.DataFrame) -> Table:
@@ -168,4 +159,4 @@ def area_audit_table(area_audit: pd.DataFrame, facts: Facts) -> Table:
     if rows.loc[rows["fate"].ne("set_aside"), "total"].isna().all():
         lines = [{key: value for key, value in line.items() if key != "Total"} for line in lines]
     return text_table(f"area_audit-{facts.total}", f"{facts.outcomes[facts.total]}: what became of each area in the "
-                      "publishers' files", lines, right=["Areas", "Total"], file="tables/area_audit.csv")
+                      "publishers' files", lines, file="tables/area_audit.csv")

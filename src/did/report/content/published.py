@@ -10,8 +10,8 @@ from did.estimators.registry import TWO_WAY
 from did.evidence.comparison import REASONS
 from did.evidence.ranking import never_satisfied
 from did.project.claims import printed_range, rounds_to
-from did.report.content.choice_words import choice_words
 from did.report.content.facts import PERIODS, Facts, Front, having, short_name
+from did.report.content.names import choice_words
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.table import Column, Table, interval_of, row_decimals, side_by_side, text_table
 from did.words import count, decimals_for, interval, listed, number, period_name, short_decimals
@@ -23,14 +23,14 @@ BOUNDARIES = {"merged": "reorganised areas merged into the smallest stable one",
 ROW_CHOICES = ("window", "boundaries", "drop_periods", "denominator")
 # Share of true nulls that a test at 5% rejects if it is right.
 NOMINAL = 0.05
-CLAIM = ["claim", "figure", "pane", "indicator", "outcome", "estimator", "treatment", "sample", "estimand", "unit",
-         "as_printed", "published_value", "published_sign", "published_significance", "published_n", "estimate",
-         "n_obs", "n_units", "n_treated", "few_treated", "difference", "value_agrees", "sign_agrees", "n_agrees",
-         "status", "not_comparable"]
 JUDGED = ["std_error", "ci_low", "ci_high", "p_value", "p_holm", "n_clusters", "n_treated_clusters",
           "significance_agrees", "number", "reasons"]
 AGREES = {"value": "values, to the digits printed", "sign": "signs", "significance": "statements of significance",
           "n": "numbers of observations"}
+# Columns of the ranking -> their headings.
+RANKED = {"rank": "Rank", "choices": "Specification", "facts_satisfied": "Facts satisfied",
+          "facts_printed": "Facts printed", "values": "Values", "signs": "Signs", "bands": "Bands",
+          "ns": "Observations", "not_satisfied": "Not satisfied"}
 # What a word for the number means.
 NUMBERS = (
     "Exact: our estimate rounds to the printed value, with the printed sign, significance and number of observations. "
@@ -40,22 +40,18 @@ NUMBERS = (
 
 
 def claims_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
-    """Return a row per published finding: what was printed, ours by every clustering, and what agrees.
-
-    ``rows``: of the reproduction table under the specification reported.
-    """
-    shared = [name for name in CLAIM[1:] if name in rows]
-    wide = side_by_side(rows, ["claim"], clusters=list(facts.clusters), shared=shared,
-                        by_cluster=[name for name in JUDGED if name in rows])
-    lost = wide["status"].eq("cannot run")
+    """Return a row per published finding: what was printed, ours by every clustering, and what agrees. ``rows``: of the
+    reproduction table under the specification reported."""
+    wide = side_by_side(rows, ["claim"], clusters=facts.clusters, by_cluster=[name for name in JUDGED if name in rows])
     shown = wide.assign(
         outcome=[facts.outcomes.get(row.indicator, row.outcome) for row in wide.itertuples()],
         treatment=wide["treatment"].map(lambda name: facts.treatments.get(name, name)),
         sample=wide["sample"].map(lambda name: facts.samples.get(name, name)),
         estimator=wide["estimator"].map(short_name),
         figure=[f"{row.figure} {row.pane}".strip() for row in wide.itertuples()],
-        ours=[None if gone else value for gone, value in zip(lost, wide["estimate"], strict=True)],
-        agrees=[_agreement(row, facts) for row in wide.to_dict("records")])
+        ours=wide["estimate"].mask(wide["status"].eq("cannot run")),
+        agrees=[_agreement(row, facts) for row in wide.to_dict("records")],
+        **{f"number_{level}": wide[f"number_{level}"].fillna("").str.replace("_", " ") for level in facts.clusters})
     columns = [Column("claim", "Cell"), Column("figure", "Figure"), Column("outcome", "Outcome"),
                Column("treatment", "Treatment", explained="treatment"), Column("sample", "Sample", explained="sample"),
                Column("estimator", "By"), Column("unit", "Unit of the effect", in_text=False),
@@ -71,8 +67,6 @@ def claims_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
                     *([Column(f"p_holm_{level}", f"p {by}, adjusted by Holm", "p", "0 to 1", empty="[x]")]
                       if "p_holm" in rows else []),
                     Column(f"number_{level}", f"Number {by}", explained="number")]
-    shown = shown.assign(**{f"number_{level}": shown[f"number_{level}"].fillna("").str.replace("_", " ")
-                            for level in facts.clusters})
     columns.append(Column("agrees", "Agrees", empty="[z]"))
     first = f"std_error_{next(iter(facts.clusters))}"
     decimals = [max(places, 0 if pd.isna(value) else short_decimals(value)) for places, value in zip(
@@ -126,8 +120,7 @@ def agreement_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
                 for word in own["number"].value_counts().index}
         lines += [{"Errors": by, "What": what, "Number": int(each.sum()), "Of": len(each)}
                   for what, each in met.items()]
-    return text_table("agreement", "How many printed facts agree", lines, right=["Number", "Of"],
-                      file="tables/reproduction.csv")
+    return text_table("agreement", "How many printed facts agree", lines, file="tables/reproduction.csv")
 
 
 def printed_facts(rows: pd.DataFrame, facts: Facts | Front) -> list[str]:
@@ -208,9 +201,8 @@ def numbers_table(reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
             "Which": _names(cell.loc[best]) if value.any() else "none",
             "Nearest": f"{number(nearest['estimate'], decimals, signed=True)}: {choice_words(nearest['choices'])}",
             "All lie from": interval(cell["estimate"].min(), cell["estimate"].max(), decimals)})
-    return text_table("numbers", "Printed numbers, and how many specifications give them", lines, right=[
-        "Specifications", "Give the number", "Sign and band too", "Observations too", "Were it exact"],
-        file="tables/specifications.csv")
+    return text_table("numbers", "Printed numbers, and how many specifications give them", lines,
+                      file="tables/specifications.csv")
 
 
 def bands_table(reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
@@ -226,8 +218,7 @@ def bands_table(reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
         lines.append({"Cell": row.claim, "Printed": f"{sign}{row.published_significance}", "Specifications": len(cell),
                       "Agree": int(met.sum()), "The default": "agrees" if met[cell["choices"].eq("")].head(1).any()
                       else "does not agree", "Which": which})
-    return text_table("bands", "Statements of significance without a number", lines,
-                      right=["Specifications", "Agree"], file="tables/specifications.csv")
+    return text_table("bands", "Statements of significance without a number", lines, file="tables/specifications.csv")
 
 
 def observations_table(reproduction: pd.DataFrame, varied: pd.DataFrame, families: Iterable[Facts]) -> Table:
@@ -248,7 +239,6 @@ def observations_table(reproduction: pd.DataFrame, varied: pd.DataFrame, familie
         if pd.notna(claim["published_n_panel"]) and len(panel):
             gives &= own.index.map(panel["n_obs"]).to_numpy() == claim["published_n_panel"]
             printed += f" of {count(claim['published_n_panel'])}"
-        # Choices of a specification that can change how many rows there are.
         deciding = own["choices"].map(lambda text: not text or any(
             part.split("=")[0] in ROW_CHOICES for part in text.split("; "))).astype(bool)
         others = own.loc[~gives & deciding]
@@ -260,7 +250,7 @@ def observations_table(reproduction: pd.DataFrame, varied: pd.DataFrame, familie
             "Give it": int(gives.sum()), "Among choices of rows, these give it": _names(own.loc[gives & deciding]),
             "These do not": listed(f"{choice_words(row.choices)} ({count(row.n_obs)})" for row in others.itertuples())})
     return text_table("observations", "Which specifications give the printed number of observations", lines,
-                      right=["Specifications", "Give it"], file="tables/specifications.csv")
+                      file="tables/specifications.csv")
 
 
 def default_words(facts: Facts, boundaries: str, denominator: str, n_units: int) -> str:
@@ -274,12 +264,9 @@ def default_words(facts: Facts, boundaries: str, denominator: str, n_units: int)
 def ranking_table(part: pd.DataFrame, facts: Facts) -> Table:
     """Return the specifications that satisfy most printed facts of a family, and the default wherever it is."""
     shown = pd.concat([part.head(TOP), part.loc[part["is_default"]]]).drop_duplicates("specification")
-    columns = [Column("rank", "Rank", "count"), Column("words", "Specification"),
-               *(Column(name, heading, "count") for name, heading in (
-                   ("facts_satisfied", "Facts satisfied"), ("facts_printed", "Facts printed"), ("values", "Values"),
-                   ("signs", "Signs"), ("bands", "Bands"), ("ns", "Observations"))), Column("lost", "Not satisfied")]
-    shown = shown.assign(words=shown["choices"].map(choice_words),
-                         lost=shown["not_satisfied"].str.replace("significance", "band"))
+    shown = shown.assign(choices=shown["choices"].map(choice_words),
+                         not_satisfied=shown["not_satisfied"].str.replace("significance", "band"))
+    lines = shown[list(RANKED)].rename(columns=RANKED)
     never = [fact.replace("significance", "band") for fact in never_satisfied(part)]
     best = int(part["rank"].eq(1).sum())
     whole = part["facts_satisfied"].eq(part["facts_printed"]).any()
@@ -287,8 +274,8 @@ def ranking_table(part: pd.DataFrame, facts: Facts) -> Table:
     notes.append(f"No specification satisfies {listed(never)}." if never else
                  "One specification at least satisfies every printed fact." if whole else
                  "Each printed fact is satisfied by some specification, and all of them by none.")
-    return Table(f"ranking-{facts.total}", f"{facts.title}: specifications by printed facts satisfied", columns, shown,
-                 notes=notes, file="tables/ranking.csv")
+    return text_table(f"ranking-{facts.total}", f"{facts.title}: specifications by printed facts satisfied", lines,
+                      notes=notes, file="tables/ranking.csv")
 
 
 def choices_table(moved: pd.DataFrame, reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
@@ -306,9 +293,8 @@ def choices_table(moved: pd.DataFrame, reproduction: pd.DataFrame, varied: pd.Da
                 "Cell": claim, "Choice": choice_words(f"{choice}={value}"), "Alone": mean.get("one_at_a_time", ""),
                 "Mean over the product": mean.get("product", ""),
                 "Smallest to largest": "" if part is None else interval(part["smallest"], part["largest"], decimals),
-                "Pairs": None if part is None else part["n_pairs"]})
-    return text_table("choices-that-move", "Which choices move the estimate", lines, right=["Pairs"],
-                      file="tables/choices.csv")
+                "Pairs": float("nan") if part is None else part["n_pairs"]})
+    return text_table("choices-that-move", "Which choices move the estimate", lines, file="tables/choices.csv")
 
 
 def _names(cell: pd.DataFrame) -> str:

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pandas as pd
 
-from did.report.content.facts import PERIODS, Facts, having
+from did.estimators import entry
+from did.report.content.facts import PERIODS, Facts, having, short_name
 from did.report.content.names import Names
 from did.report.content.notes import item, records, said
 from did.report.content.table import NOT_AVAILABLE, Column, Table, interval_of, row_decimals, side_by_side
-from did.words import number, period_name
+from did.words import listed, number, period_name
 
 CELL = ["indicator", "specification", "treatment", "sample", "estimator", "estimand"]
-SHARED = ["estimate", "n_obs", "n_units", "n_treated", "few_treated"]
 BY_CLUSTER = ["std_error", "ci_low", "ci_high", "p_value", "p_adjusted", "n_clusters", "n_treated_clusters"]
 OUTCOME = [Column("family", "Family", in_text=False), Column("outcome", "Outcome")]
 WHICH = [Column("estimator", "Estimator"), Column("treatment", "Treatment", explained="treatment"),
@@ -29,6 +29,12 @@ OBSERVATIONS = Column("n_obs", "Observations", "count", "number", "observations"
 # Estimates that a table of overall effects has, and what each is an average over.
 OVER = {"overall": "", "overall_cohort": ", average over cohorts", "overall_calendar": ", average over periods",
         "overall_event_time": ", average over times since onset"}
+# Share of the total, or of the largest effect, that a gap may be; and the columns of what must add up.
+IDENTITY_SHARE = 1e-6
+IDENTITY = [Column("estimator", "Estimator"), Column("treatment", "Treatment"), Column("sample", "Sample"),
+           Column("sum", "Sum of the effects", "signed"), Column("whole", "Must be", "signed"),
+           Column("gap", "Gap", "signed"), Column("must", "Linear, so they must add up"),
+           Column("holds", "They add up")]
 
 
 def sizes(names: Names) -> list[Column]:
@@ -86,7 +92,7 @@ def effects_table(estimates: pd.DataFrame, names: Names, headline: pd.DataFrame 
     """Return a row per overall effect of ``estimates`` (rows of any specifications), clusterings side by side, behind
     the interval of ``headline`` where that table is given."""
     rows = estimates.loc[estimates["estimand"].isin(list(OVER))]
-    wide = side_by_side(rows, CELL, clusters=list(names.clusters), shared=SHARED, by_cluster=BY_CLUSTER)
+    wide = side_by_side(rows, CELL, clusters=names.clusters, by_cluster=BY_CLUSTER)
     wide = wide.sort_values("estimator", key=lambda each: each.map(names.order).fillna(99), kind="stable")
     wide = wide.sort_values(["indicator", "specification", "treatment", "sample"], kind="stable",
                             key=lambda each: each.map({code: at for at, code in enumerate(rows[each.name].unique())}))
@@ -108,15 +114,13 @@ def effects_table(estimates: pd.DataFrame, names: Names, headline: pd.DataFrame 
 
 
 def over_time_table(estimates: pd.DataFrame, names: Names, estimands: Sequence[str]) -> Table:
-    """Return a row per effect by cohort, calendar period or time since onset, clusterings side by side.
-
-    ``estimands``: beginnings of those that are shown, such as ``event_bin``.
-    """
+    """Return a row per effect by cohort, calendar period or time since onset, clusterings side by side. ``estimands``:
+    beginnings of those that are shown, such as ``event_bin``."""
     rows = estimates.loc[estimates["estimand"].str.startswith(tuple(estimands))]
     keys = [*CELL, "cohort", "period", "event_time"]
     measured = [*BY_CLUSTER[:4], "band_low", "band_high", "n_clusters", "n_treated_clusters"]
     rows = rows.assign(cohort=rows["cohort"].fillna(""), period=rows["period"].fillna(""))
-    wide = side_by_side(rows, keys, clusters=list(names.clusters), shared=[*SHARED, "state"], by_cluster=measured)
+    wide = side_by_side(rows, keys, clusters=names.clusters, by_cluster=measured)
     shown = names.named(wide).assign(when=[_when(row, names) for row in wide.to_dict("records")])
     columns = [*OUTCOME, Column("when", "When"), *WHICH, SPECIFICATION,
                Column("event_time", "Event time", "count", "periods", "event_time", in_text=False), UNIT, ESTIMATE]
@@ -150,8 +154,7 @@ def calendar_table(estimates: pd.DataFrame, names: Names) -> Table:
     it has no interval, since the periods of a year are not independent of each other."""
     rows = estimates.loc[estimates["estimand"].eq("calendar") & estimates["cluster"].eq(next(iter(names.clusters)))]
     rows = rows.assign(year=rows["period"].str[:4])
-    keys = ["indicator", "specification", "treatment", "sample", "estimator", "year"]
-    wide = rows.groupby(keys, sort=False).agg(
+    wide = rows.groupby([*CELL[:-1], "year"], sort=False).agg(
         estimate=("estimate", "mean"), smallest=("estimate", "min"), largest=("estimate", "max"),
         std_error=("std_error", "median"), n=("period", "size"), n_treated=("n_treated", "min"),
         most=("n_treated", "max")).reset_index()
@@ -252,7 +255,32 @@ def adjusted_table(adjusted: pd.DataFrame, names: Names) -> Table:
                  file="tables/adjusted_p_values.csv")
 
 
-def one_outcome(facts: Facts, units: str) -> Names:
-    """Return the names for tables of the outcome of ``facts`` alone, whose effects are in ``units``."""
-    return Names([facts], dict.fromkeys(facts.outcomes, units))
+def identity_tables(ours: pd.DataFrame, facts: Facts) -> list[Table]:
+    """Return, where parts add up to a total or shares exhaust their base, whether the effects do, by every estimator,
+    treatment and sample of ``ours`` (overall effects under the reported specification).
 
+    Of an estimator linear in the outcome they must; they are said to if the gap is below a millionth of the total, or
+    of the largest effect where they must add up to zero. Cells with a part that is not estimated are left out.
+    """
+    found = []
+    for kind, parts, total in (("parts", list(facts.parts), facts.total), ("shares", list(facts.sum_to_zero), None)):
+        rows = ours.loc[ours["cluster"].eq(next(iter(facts.clusters))) & ours["indicator"].isin([*parts, total])]
+        wide = rows.pivot_table(index=["estimator", "treatment", "sample"], columns="indicator", values="estimate",
+                                sort=False)
+        wide = wide.reindex(columns=[*parts, *([total] if total else [])]).dropna().reset_index()
+        if not parts or wide.empty:
+            continue
+        whole = wide[total] if total else pd.Series(0.0, index=wide.index)
+        size = whole.abs() if total else wide[parts].abs().max(axis=1)
+        shown = pd.DataFrame({
+            "estimator": wide["estimator"].map(short_name), "treatment": wide["treatment"].replace(facts.treatments),
+            "sample": wide["sample"].replace(facts.samples), "sum": wide[parts].sum(axis=1), "whole": whole,
+            "gap": wide[parts].sum(axis=1) - whole, "std_error": size / 100,
+            "must": ["yes" if entry(name).is_additive else "no" for name in wide["estimator"]]})
+        shown["holds"] = (shown["gap"].abs() <= IDENTITY_SHARE * size).map({True: "yes", False: "no"})
+        names = listed(facts.outcomes.get(part, part) for part in parts)
+        about = (f"Counts of {names} add up to those of {facts.outcomes[total]}." if total else
+                 f"{names} are shares of one base and exhaust it: what one gains the others lose.")
+        found.append(Table(f"identity-{facts.total}-{kind}", "Effects that must add up", IDENTITY, shown,
+                           row_decimals(shown, value="sum"), notes=[about], file="tables/estimates.csv"))
+    return found

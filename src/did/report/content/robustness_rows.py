@@ -15,25 +15,17 @@ from did.words import number, short_decimals
 COLUMNS = ["group", "key", "estimator", "cluster", "estimate", "std_error", "ci_low", "ci_high"]
 # Diagnostics of the same estimate -> what they are called.
 FEW_CLUSTERS = {
-    "bias_reduced_cr2": "CR2",
-    "bias_reduced_cr3": "CR3",
-    "jackknife": "Jackknife",
-    "wild_bootstrap": "Wild bootstrap, Rademacher",
-    "wild_bootstrap_webb": "Wild bootstrap, Webb",
+    "bias_reduced_cr2": "CR2", "bias_reduced_cr3": "CR3", "jackknife": "Jackknife",
+    "wild_bootstrap": "Wild bootstrap, Rademacher", "wild_bootstrap_webb": "Wild bootstrap, Webb",
     "randomisation": "Randomisation",
 }
 # Groups of alternatives -> their headings, in the order they are shown.
 GROUPS = {
-    "default": "Ours", **FEW_CLUSTERS,
-    "staggered": "Each wave from its own date",
-    "staggered_other": "Each wave from its own date, other dates or members",
-    "one_at_a_time": "Other specifications",
-    "product": "Other specifications, combined",
-    "treated_systems": "Without one treated system",
-    "other_systems": "Without one other system",
-    "drop_year": "Without one year",
-    "left_out": "Without other areas or periods",
-    "other_controls": "Other controls",
+    "default": "Ours", **FEW_CLUSTERS, "staggered": "Each wave from its own date",
+    "staggered_other": "Each wave from its own date, other dates or members", "one_at_a_time": "Other specifications",
+    "product": "Other specifications, combined", "treated_systems": "Without one treated system",
+    "other_systems": "Without one other system", "drop_year": "Without one year",
+    "left_out": "Without other areas or periods", "other_controls": "Other controls",
     "placebo_onset": "Placebo onsets: nothing to find",
 }
 # Columns of the diagnostics table that tell changes of one kind apart.
@@ -87,10 +79,8 @@ def alternatives(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> pd.DataFra
 
 
 def leaves_out_zero(rows: pd.DataFrame, sign: float = 0.0) -> pd.Series:
-    """Return whether each 95% interval leaves out zero, on the side of ``sign`` if that is not 0.
-
-    An interval that is not there leaves nothing out.
-    """
+    """Return whether each 95% interval leaves out zero, on the side of ``sign`` if that is not 0. An interval that is
+    not there leaves nothing out."""
     above, below = rows["ci_low"] > 0, rows["ci_high"] < 0
     return above if sign > 0 else below if sign < 0 else above | below
 

@@ -6,10 +6,11 @@ of them that are treated. Where there is room for text alone they share a cell; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from did.report.content.notes import remarks
 from did.words import count, decimals_for, interval, number, p_value
@@ -17,6 +18,9 @@ from did.words import count, decimals_for, interval, number, p_value
 # Kind -> what each of its fields is in a sheet.
 PARTS = {"text": ("text",), "count": ("count",), "number": ("number",), "signed": ("number",), "p": ("p",),
          "share": ("p",), "interval": ("number", "number", "p"), "of": ("count", "count")}
+# What every output of made-up data says.
+SYNTHETIC = ("SYNTHETIC DATA. These results come from made-up data in the publishers' formats. They say nothing about "
+             "any real place or policy.")
 # What stands in a sheet for what could not be computed, and in text for nothing.
 NOT_AVAILABLE = "[x]"
 
@@ -173,11 +177,10 @@ def interval_of(suffix: str, words: str) -> Column:
                   sheet=(f"95% interval{words}, lower end", f"95% interval{words}, upper end", f"p-value{words}"))
 
 
-def text_table(name: str, caption: str, lines: Sequence[Mapping[str, object]], *, right: Iterable[str] = (),
-               **more: object) -> Table:
-    """Return a table of words: ``lines`` are its rows, heading -> text; those of ``right`` are counts."""
-    rows = pd.DataFrame(list(lines))
-    columns = [Column(heading, heading, "count" if heading in set(right) else "text") for heading in rows.columns]
+def text_table(name: str, caption: str, lines: Sequence[Mapping[str, object]] | pd.DataFrame, **more: object) -> Table:
+    """Return a table of words: ``lines`` are its rows, heading -> text, or a number in a column of counts."""
+    rows = pd.DataFrame(lines)
+    columns = [Column(heading, heading, "count" if is_numeric_dtype(rows[heading]) else "text") for heading in rows]
     return Table(name, caption, columns, rows, **more)   # type: ignore[arg-type]
 
 
@@ -197,17 +200,17 @@ def _decimals(value: float, error: float, low: float, high: float) -> int:
                 decimals + 3)
 
 
-def side_by_side(rows: pd.DataFrame, keys: Sequence[str], *, clusters: Sequence[str], shared: Sequence[str],
+def side_by_side(rows: pd.DataFrame, keys: Sequence[str], *, clusters: Collection[str],
                  by_cluster: Sequence[str]) -> pd.DataFrame:
     """Return one row per ``keys`` of a table that has one per level of clustering.
 
-    ``shared`` columns are taken once, those in ``by_cluster`` get the name of the level behind them
-    (``std_error_unit``), a level that a row has not is missing, and ``note`` joins the notes of all, each once. Order
-    of first appearance. Raises pandas' MergeError if a key and level comes twice.
+    The columns ``by_cluster`` get the name of the level behind them (``std_error_unit``), a level that a row has not is
+    missing, ``note`` joins the notes of all, each once, and every other column is taken once. Order of first
+    appearance. Raises pandas' MergeError if a key and level comes twice.
     """
     keys = list(keys)
     rows = rows.loc[rows["cluster"].isin(list(clusters))]
-    wide = rows.drop_duplicates(keys)[[*keys, *shared]]
+    wide = rows.drop_duplicates(keys).drop(columns=[*by_cluster, "cluster", "note"])
     for cluster in clusters:
         own = rows.loc[rows["cluster"] == cluster, [*keys, *by_cluster, "note"]]
         wide = wide.merge(own.rename(columns={name: f"{name}_{cluster}" for name in [*by_cluster, "note"]}), on=keys,

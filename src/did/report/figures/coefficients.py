@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.evidence_rows import AS_PUBLISHED, OURS, PRINTED
-from did.report.content.facts import DAGGER, few_treated_note, having, rests_on_few
+from did.report.content.evidence_words import AS_PUBLISHED, OURS, PRINTED
+from did.report.content.facts import DAGGER, few_treated_note, having
 from did.report.figures import style
 from did.report.figures.forest import draw_forest
+from did.report.figures.key import counted
 from did.report.figures.style import Frame
 from did.words import decimals_for, plural
 
@@ -52,7 +53,8 @@ def coefficients(rows: pd.DataFrame, frame: Frame, *, called: Mapping[str, Mappi
         group=[heads.get(cell, "") for cell in zip(drawn["treatment"], drawn["sample"], strict=True)],
         kind=drawn["cluster"].map({HEADLINE: OURS, PRINTED: PRINTED}).fillna(AS_PUBLISHED),
         words=[f"{called['indicator'][row.indicator]}, {called['cluster'][row.cluster]}"
-               f"{DAGGER if rests_on_few(row.few_treated) else ''}" for row in drawn.itertuples()])
+               f"{DAGGER if few else ''}" for row, few in zip(
+                   drawn.itertuples(), drawn["few_treated"].eq(True).fillna(False), strict=True)])
     decimals = drawn.groupby(PLACE[:-1])["std_error"].transform("min").map(decimals_for)
     note = " ".join(filter(None, (few_treated_note(drawn["few_treated"], frame.units), footnote)))
     return draw_forest(lines.reindex(columns=COLUMNS), frame.marked(ours), decimals=decimals.to_numpy(),
@@ -61,6 +63,5 @@ def coefficients(rows: pd.DataFrame, frame: Frame, *, called: Mapping[str, Mappi
 
 def _counted(rows: pd.DataFrame, units: str) -> str:
     """``30 of 149 areas; N = 4,917``, with a range where the rows differ."""
-    treated, everyone, n = (f"{low:,}" if low == high else f"{low:,} to {high:,}" for low, high in zip(*(
-        rows[["n_treated", "n_units", "n_obs"]].astype(int).agg(end) for end in ("min", "max")), strict=True))
+    treated, everyone, n = (counted(rows, name) for name in ("n_treated", "n_units", "n_obs"))
     return f"{treated} of {everyone} {units}; N = {n}"

@@ -13,9 +13,9 @@ from matplotlib.ticker import FixedLocator
 from did.errors import DidError
 from did.estimators.base import REFERENCE
 from did.report.content.facts import DAGGER, few_treated_note
+from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
-from did.report.figures.key import Published
-from did.report.figures.panes import grid
+from did.report.figures.key import Published, grid
 from did.report.figures.style import Frame
 from did.words import decimals_for, interval, listed, number, plural
 
@@ -171,7 +171,7 @@ def _in_words(path: pd.DataFrame, name: str, overall: pd.DataFrame, frame: Frame
             continue
         decimals = decimals_for(part["std_error"].median())
         low, middle, high = (number(value, decimals) for value in part["estimate"].agg(["min", "mean", "max"]))
-        outside = int(((part["ci_low"] > 0) | (part["ci_high"] < 0)).sum())
+        outside = int(leaves_out_zero(part).sum())
         said.append(f"{words} onset from {low} to {high} {frame.unit} (mean {middle}); {outside} of {len(part)} "
                     f"intervals clustered by {key.clustered(part, frame.units)} leave out zero.")
     lost = path.loc[path["estimate"].isna(), "event_time"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from did.report.content.evidence_rows import AS_PUBLISHED, COLUMNS, OURS, PRINTED, RANGE, in_words
+from did.report.content.evidence_words import AS_PUBLISHED, COLUMNS, OURS, PRINTED, RANGE, in_words
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
 from did.report.figures.style import Frame
@@ -30,11 +30,9 @@ SIMPLER = ("Lines are 95% margins of error. Those below ours are made in a simpl
 
 @style.drawing
 def evidence_figure(rows: pd.DataFrame, frame: Frame, *, decimals: int) -> list[Path]:
-    """Draw the estimate and what each check makes of it, a line each, and save the figure; return the paths.
-
-    ``rows`` as from `did.report.content.evidence_rows.evidence_rows`, drawn as `draw_forest` says, with ``decimals``.
-    Without rows the figure says that nothing is judged.
-    """
+    """Draw the estimate and what each check makes of it, a line each, and save the figure; return the paths. ``rows``
+    as from `did.report.content.evidence_words.evidence_rows`, drawn as `draw_forest` says, with ``decimals``. Without
+    rows the figure says that nothing is judged."""
     if rows.empty:
         frame = frame.saying(NOTHING)
         return style.save(style.page(0.1, frame)[0], frame, f"{frame.title}. {NOTHING}",
@@ -70,12 +68,10 @@ def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int | Sequence[in
                       for words, kind in zip(shown["words"], shown["kind"], strict=True)]
     panes = [(part, *_layout(part, len(rows)), style.wrap(unit, frame.width - 2 * style.EDGE) if unit else [])
              for unit, part in shown.groupby("unit", sort=False)]
-    entries = key.key_rows(_key(rows), frame.width)
     # Under an axis are its numbers and its label.
     feet = [0.4 + len(label) * style.line_height() for *_, label in panes]
     room = 0.1 + sum(deep for *_, deep, _ in panes) + sum(feet)
-    figure, bottom = style.page(room + len(entries) * key.ROW, frame, footnote=footnote)
-    key.draw_key(figure, entries, bottom + room)
+    figure, bottom, _ = key.keyed_page(frame, room, _key(rows), footnote=footnote)
     top = bottom + room - 0.1
     for (part, heights, heads, deep, label), foot in zip(panes, feet, strict=True):
         axes = style.add_axes(figure, left, top - deep, frame.width - left - right, deep)

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator
 
 from did.report.figures import style
-from did.report.figures.panes import grid
+from did.report.figures.key import counted, grid
 from did.report.figures.style import Frame
-from did.words import count, decimals_for, number, p_value, period_name
+from did.words import decimals_for, number, p_value, period_name
 
 COLUMNS = ["series", "sample", "line", "wave", "first_treated", "counts_as", "period", "mean", "n_units"]
 TREATED, COMPARISON = "treated", "comparison"
@@ -41,10 +41,8 @@ class Pane:
 
 def trend_words(test: pd.Series, onset: str, by: str) -> str:
     """Return the wording of one trend test, a row of the diagnostics table with errors clustered ``by`` something.
-
     ``Were trends parallel before June 2017? Test of a straight line: p = 0.050, errors clustered by system.``, or why
-    there is no test.
-    """
+    there is no test."""
     asked = f"Were trends parallel before {period_name(onset)}?"
     if test["status"] != "done":
         return f"{asked} Not tested: {test['reason']}."
@@ -53,9 +51,7 @@ def trend_words(test: pd.Series, onset: str, by: str) -> str:
 
 def trend_rows(group_trends: pd.DataFrame, onset: str) -> pd.DataFrame:
     """Return the table of group trends as rows of the figure: observed means, then those of the linear-trends model.
-
-    ``onset`` is the first treated period, ISO text.
-    """
+    ``onset`` is the first treated period, ISO text."""
     lines = group_trends["group"].map({"treated": TREATED, "control": COMPARISON})
     rows = group_trends.assign(line=lines, first_treated=onset)
     return pd.concat([rows.assign(series=series, mean=rows[column]) for series, column in (
@@ -125,26 +121,21 @@ def _groups(rows: pd.DataFrame, units: str) -> Iterator[Pane]:
     for series, name in ((OBSERVED, "Observed means"), (MODEL, "Linear-trends model")):
         lines = dict(list(rows[rows["series"].eq(series)].groupby("line")))
         if lines:
-            sizes = [f"{_counted(part)} {line}" for line, part in sorted(lines.items(), reverse=True)]
+            sizes = [f"{counted(part)} {line}" for line, part in sorted(lines.items(), reverse=True)]
             yield Pane(f"{name}: {', '.join(sizes)} {units}", lines, rows["first_treated"].iloc[0])
 
 
 def _waves(waves: Sequence[pd.DataFrame], others: pd.DataFrame, units: str) -> Iterator[Pane]:
     """A pane of each wave alongside the units without one."""
-    more = f"; {_counted(others)} in no wave" if len(others) else ""
+    more = f"; {counted(others)} in no wave" if len(others) else ""
     for wave in waves:
         first = wave.iloc[0]
         since = "" if pd.isna(first["first_treated"]) else first["first_treated"]
         name = ", ".join(([] if pd.isna(first["wave"]) else [f"wave {first['wave']:.0f}"])
                          + ([f"from {period_name(since)}"] if since else [])
                          + ([] if first["counts_as"] == TREATED else ["in the comparison"]))
-        yield Pane(f"{name[:1].upper()}{name[1:]}: {_counted(wave)} {units}{more}",
+        yield Pane(f"{name[:1].upper()}{name[1:]}: {counted(wave)} {units}{more}",
                    {TREATED: wave} | ({COMPARISON: others} if len(others) else {}), since)
-
-
-def _counted(rows: pd.DataFrame) -> str:
-    low, high = int(rows["n_units"].min()), int(rows["n_units"].max())
-    return count(high) if low == high else f"{count(low)} to {count(high)}"
 
 
 def _in_words(pane: Pane, decimals: int) -> str:
@@ -186,9 +177,7 @@ def _draw(axes: Axes, pane: Pane, times: Mapping[str, pd.Period]) -> None:
 
 def _time_axis(axes: Axes, periods: Sequence[pd.Period]) -> None:
     """Put a tick at the start of each year, or of every second or fifth year where the axis has no room for all.
-
-    Without two starts of a year in the window, the first and last periods are ticked.
-    """
+    Without two starts of a year in the window, the first and last periods are ticked."""
     firsts = [period for period in periods if period.start_time.month == 1]
     room = axes.get_position().width * axes.figure.get_size_inches()[0] / 0.55
     every = next(step for step in (1, 2, 5, 10, 10**4) if len(firsts) / step <= room)

@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from did.errors import DidError
 from did.project.indicator import Indicator
 from did.project.specification import Specification
-from did.report.content.choice_words import NONE, key_words, value_words
 from did.report.content.facts import SAMPLES, averaged_by, having, short_name
+from did.report.content.names import NONE, key_words, value_words
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
 from did.report.figures.key import Published, clustered
@@ -90,17 +90,14 @@ def specification_curve(rows: pd.DataFrame, frame: Frame, *, choices: Sequence[s
                        "figure out")
     lines = _grid(points, choices, samples)
     frame = frame.marked(rows).saying(_counted(rows, points))
-    entries = key.key_rows(_key(points, frame.units, published))
     deep = sum(BETWEEN + ROW * len(values) for _, values in lines) or BETWEEN
-    feet = 0.1
-    figure, bottom = style.page(CURVE + deep + 0.45 + feet + len(entries) * key.ROW, frame)
+    figure, bottom, _ = key.keyed_page(frame, CURVE + deep + 0.2 + 0.1, _key(points, frame.units, published), over=0.25)
     width = style.WIDTH - NAMES - 2 * style.EDGE
-    curve = style.add_axes(figure, NAMES, bottom + feet + deep + 0.1, width, CURVE)
-    grid = style.add_axes(figure, NAMES, bottom + feet, width, deep)
-    key.draw_key(figure, entries, bottom + feet + deep + CURVE + 0.2)
+    curve = style.add_axes(figure, NAMES, bottom + 0.1 + deep + 0.1, width, CURVE)
+    grid = style.add_axes(figure, NAMES, bottom + 0.1, width, deep)
     _curve(curve, points, published)
     for place, text in enumerate(reversed(style.wrap(frame.axis_unit, NAMES - 1.0) if frame.axis_unit else [])):
-        style.write(figure, style.EDGE, bottom + feet + deep + 0.1 + CURVE / 2 + place * style.line_height(), text)
+        style.write(figure, style.EDGE, bottom + 0.1 + deep + 0.1 + CURVE / 2 + place * style.line_height(), text)
     _draw_grid(grid, lines, deep)
     marked = points[np.logical_and.reduce([points[name].eq(value) for name, value in reported.items()])]
     for axes in (curve, grid):

@@ -33,26 +33,18 @@ INK = "#3D3D3D"
 GRID = "#D9D9D9"
 # Behind a label inside a plot, so that no line runs through its letters.
 CLEAR = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-WIDTH = 9.0
-EDGE = 0.15
-TEXT_SIZE = 12.0
-TITLE_SIZE = 15.0
+WIDTH, EDGE = 9.0, 0.15  # inches
+TEXT_SIZE, TITLE_SIZE = 12.0, 15.0  # points
 SYNTHETIC = "SYNTHETIC"
 NOT_REAL = "SYNTHETIC data, not the publishers'."
 # All of matplotlib's settings, its defaults among them: a user's matplotlibrc changes no figure.
 SETTINGS: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"} | {
-    "font.family": "sans-serif",
     # The first comes with matplotlib: the same shapes on every machine. A browser without it takes the next.
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
     "font.size": TEXT_SIZE,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     "svg.fonttype": "none",
     "svg.hashsalt": "did",
-    "axes.unicode_minus": True,
     "text.parse_math": False,  # a $ in a title is a $
     "lines.solid_capstyle": "butt",  # an interval's line ends where the interval does
 }
@@ -122,10 +114,8 @@ def _letter_width(letter: str, bold: bool) -> float:
 
 
 def wrap(text: str, width: float, size: float = TEXT_SIZE, *, bold: bool = False) -> list[str]:
-    """Return ``text`` as lines no wider than ``width`` inches, broken at spaces and at given line breaks.
-
-    No-break spaces hold together. A single word wider than that is broken where it must be.
-    """
+    """Return ``text`` as lines no wider than ``width`` inches, broken at spaces and at given line breaks. No-break
+    spaces hold together. A single word wider than that is broken where it must be."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
@@ -197,10 +187,10 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
     return figure, foot
 
 
-def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float, **options) -> Axes:
+def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
     """Return new axes of the house style, placed in inches from the figure's lower left corner."""
     across, up = figure.get_size_inches()
-    axes = figure.add_axes((left / across, bottom / up, width / across, height / up), **options)
+    axes = figure.add_axes((left / across, bottom / up, width / across, height / up))
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_facecolor("none")

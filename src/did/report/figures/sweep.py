@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from did.errors import one_of
 from did.estimators import entries, entry
 from did.report.figures import key, style
-from did.report.figures.panes import grid
+from did.report.figures.key import grid
 from did.report.figures.style import Frame
 from did.words import MINUS, count, number, plural
 
@@ -26,11 +26,6 @@ HOLLOW = {"marker": "o", "s": 14, "facecolor": "none", "edgecolor": style.PALETT
 LINE = {"color": style.PALETTE[2], "linewidth": 1.5, "linestyle": (0, (4, 2))}
 NUMBERS = ["indicator", "title", "family", "estimator", "cluster", "estimate", "outcome_sd", "estimate_in_sd",
            "p_value", "minus_log10_p", "p_benjamini_hochberg"]
-
-
-def threshold(p_values: pd.Series, adjusted: pd.Series, level: float) -> float:
-    """Return the largest p-value whose adjusted one is at most ``level``, NaN if there is none."""
-    return float(p_values[adjusted <= level].max())
 
 
 @style.drawing
@@ -59,7 +54,7 @@ def volcano(table: pd.DataFrame, frame: Frame, *, level: float, estimators: Sequ
     sentences = []
     for axes, ((estimator, cluster), name) in zip(panes, cells.items(), strict=True):
         here = rows[(rows["estimator"] == estimator) & (rows["cluster"] == cluster)]
-        edge = threshold(here["p_value"], here["p_benjamini_hochberg"], level)
+        edge = float(here.loc[here["within_false_discovery_rate"], "p_value"].max())   # the line; NaN if none is within
         axes.set(xlim=(-wide, wide), ylim=(0, 1.12 * max([2.0, *drawn["minus_log10_p"]])))
         axes.set_xlabel("Estimate, standard deviations", fontproperties=style.font())
         _pane(axes, here, edge)

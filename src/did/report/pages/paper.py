@@ -14,21 +14,17 @@ from did.report.content.facts import Facts, Front, estimator_name, few_treated_n
 from did.report.content.names import Names
 from did.report.content.published import claims_table
 from did.report.content.result_tables import effects_table
-from did.report.content.table import Table
+from did.report.content.table import SYNTHETIC, Table
 from did.report.writers import latex, word
-from did.report.writers.banner import SYNTHETIC
 from did.report.writers.markdown import table_text
 from did.store.provenance import atomic, write_text
 from did.words import listed, period_name
 
 
-def tables(frames: Mapping[str, pd.DataFrame], front: Front, units: Mapping[str, str]) -> list[Table]:
+def tables(frames: Mapping[str, pd.DataFrame], front: Front) -> list[Table]:
     """Return a table of effects for each family and, where something was published, one of what was reproduced.
-
-    ``frames`` are estimates, headline and reproduction as in docs/tables.md; ``units`` maps an indicator to the unit of
-    its effects.
-    """
-    made = [family_table(frames["estimates"], frames["headline"], facts, units) for facts in front.families]
+    ``frames`` are estimates, headline and reproduction as in docs/tables.md."""
+    made = [family_table(frames["estimates"], frames["headline"], facts) for facts in front.families.values()]
     reproduction = frames["reproduction"]
     rows = reproduction.loc[reproduction["specification"].eq(front.specification)]
     if len(rows):
@@ -38,13 +34,13 @@ def tables(frames: Mapping[str, pd.DataFrame], front: Front, units: Mapping[str,
     return made
 
 
-def family_table(estimates: pd.DataFrame, headline: pd.DataFrame, facts: Facts, units: Mapping[str, str]) -> Table:
+def family_table(estimates: pd.DataFrame, headline: pd.DataFrame, facts: Facts) -> Table:
     """Return the main table of a family: overall effects under the reported specification, of its headline outcome
     first, with the interval that leads and then those as published."""
     rows = having(estimates, estimand="overall", specification=facts.specification, treatment=list(facts.treatments),
                   indicator=list(facts.outcomes))
     rows = rows.sort_values("indicator", key=lambda names: names.ne(facts.total), kind="stable")
-    table = effects_table(rows, Names([facts], units), headline)
+    table = effects_table(rows, Names([facts]), headline)
     slim = replace(table, columns=[column for column in table.columns if column.heading != "Remarks"]).slim(
         keep={"Outcome", "Treatment", "Estimator"})
     used = [f"{short_name(each)}: {estimator_name(each)}" for each in dict.fromkeys(rows["estimator"])]

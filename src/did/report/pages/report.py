@@ -23,12 +23,12 @@ from did.project.paths import Paths
 from did.project.registry import Source
 from did.report.content import background
 from did.report.content.answer import MADE_UP, Answer
-from did.report.content.facts import Facts, Front, estimator_name, having, reported
+from did.report.content.facts import Front, estimator_name, having, reported
 from did.report.content.family_text import dose_sentences, headline_sentences, terms
-from did.report.content.identities import identity_tables
+from did.report.content.names import Names
 from did.report.content.outcome_tables import fates, panel_sentence
 from did.report.content.published import layout_table
-from did.report.content.result_tables import headline_table, one_outcome
+from did.report.content.result_tables import headline_table, identity_tables
 from did.report.content.table import Table
 from did.report.writers.html import TEMPLATES, html_of, picture, written
 from did.words import period_name
@@ -48,16 +48,15 @@ HEADLINE = ("Treatment", "Estimator", "Estimate", "95% interval (p)", "Method", 
 class Report:
     """What the page is made from: the evaluation, the facts of the whole, the stages' tables and where files are.
 
-    ``tables`` are the overall estimates (with the notes of the indicators' settings), the diagnostics, the headlines,
-    the audits of areas and the second opinions of every available outcome, and reproduction (one row per claim and
-    clustering). ``families`` are the facts by family, ``answer`` is the first screen, ``timing`` says who is treated
+    ``front`` has the families in the order of ``answer``, the first screen. ``tables`` are the overall estimates (with
+    the notes of the indicators' settings), the diagnostics, the headlines, the audits of areas and the second opinions
+    of every available outcome, and reproduction (one row per claim and clustering). ``timing`` says who is treated
     when, ``traces`` are the ways from the answer's numbers to the publishers' files (`did.stages.trace.Trace`). The
     sections of the annex are those that other stages wrote.
     """
 
     evaluation: Evaluation
     front: Front
-    families: Mapping[str, Facts]
     sources: Mapping[str, Source]
     tables: Mapping[str, pd.DataFrame]
     versions: Mapping[str, str]
@@ -68,16 +67,13 @@ class Report:
 
 
 def report_html(report: Report) -> str:
-    """Return the whole page as text, ending in one line break.
-
-    Made-up data are said at the top if any row of the tables is synthetic. Raises DidError if a table lacks the
-    specification, a figure or a section is missing, or the page would exceed `MOST_BYTES`.
-    """
+    """Return the whole page as text, ending in one line break. Made-up data are said at the top if any row of the
+    tables is synthetic. Raises DidError if a table lacks the specification, a figure or a section is missing, or the
+    page would exceed `MOST_BYTES`."""
     evaluation, front = report.evaluation, report.front
     manifests = background.raw_manifests(report.sources, report.paths)
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    families = dict(sorted(report.families.items(), key=lambda each: report.answer.place(each[1].outcomes)))
-    first = next(iter(families.values()))
+    first = next(iter(front.families.values()))
     estimators = dict.fromkeys([*evaluation.estimators, *evaluation.staggered_estimators])
     shown = [name for name in estimators if entry(name).overall and name in evaluation.estimators]
     about = report.answer.lines[0].heading if report.answer.lines else front.title
@@ -88,12 +84,12 @@ def report_html(report: Report) -> str:
         answer=report.answer, made_up=MADE_UP, traces=report.traces,
         glance=picture(report.paths, result_files.ANSWER, caption=f"{about}: what the checks make of it"),
         checked=background.checked(report.tables["second_opinion"]),
-        contents=[*FIRST, *((f"#{name}", facts.title) for name, facts in families.items()), *LAST],
+        contents=[*FIRST, *((f"#{name}", facts.title) for name, facts in front.families.items()), *LAST],
         words=terms(first, published=bool(front.n_published)),
-        families=[_family(report, family) for family in families],
+        families=[_family(report, family) for family in front.families],
         waves=report.timing,
         sources=background.sources_table(report.sources, manifests).slim(keep={"Source", "Publisher", "Licence"}),
-        data=_data(report, families),
+        data=_data(report),
         methods=background.methods(shown, evaluation, "Estimators"),
         others=background.methods([name for name in estimators if name not in shown], evaluation,
                                   "Other estimators"),
@@ -109,10 +105,10 @@ def report_html(report: Report) -> str:
 
 def _family(report: Report, family: str) -> dict:
     """What the template says of one family: half a page, and what the annex has of it."""
-    facts, tables, evaluation = report.families[family], report.tables, report.evaluation
+    facts, tables, evaluation = report.front.families[family], report.tables, report.evaluation
     own = {name: table.loc[table["indicator"].isin(list(facts.outcomes))] for name, table in tables.items()}
     rows = having(own["headline"], **{name: value for name, value in facts.cell.items() if name != "treatment"})
-    headline = headline_table(rows, one_outcome(facts, facts.effect_unit), own["diagnostics"]).slim(keep=HEADLINE)
+    headline = headline_table(rows, Names([facts]), own["diagnostics"]).slim(keep=HEADLINE)
     ours = own["estimates"].loc[own["estimates"]["specification"].eq(facts.specification)]
     figures = result_files.family_figures(evaluation, family)
     return {
@@ -133,10 +129,10 @@ def _family(report: Report, family: str) -> dict:
     }
 
 
-def _data(report: Report, families: Mapping[str, Facts]) -> list[tuple[str, list[str]]]:
+def _data(report: Report) -> list[tuple[str, list[str]]]:
     """What the data of each family are, and what is missing of its headline outcome: title and sentences."""
     found = []
-    for facts in families.values():
+    for facts in report.front.families.values():
         kept = fates(report.tables["area_audit"], facts)
         areas = ", ".join(f"{n:,} {words}" for words, n in kept)
         found.append((facts.title, [

@@ -50,8 +50,7 @@ def section_html(indicator: Indicator, facts: Facts, evaluation: Evaluation, *, 
         evidence=evidence_tables(facts, tables).items(),
         groups=[("What was published", _claims(claims, facts, judged)),
                 *outcome_tables(facts, {**tables, "reproduction": claims})][0 if len(claims) else 1:],
-        panel=panel_sentence(tables["estimates"], facts),
-        first=[] if timing else [first], pictures=more,
+        panel=panel_sentence(tables["estimates"], facts), first=[] if timing else [first], pictures=more,
         data=[*([replace(timing, name=f"timing-{name}",
                          caption=f"{facts.outcomes[name]}: who is treated when")] if timing else []),
               area_audit_table(tables["area_audit"], facts)],
@@ -67,14 +66,12 @@ def _claims(rows: pd.DataFrame, facts: Facts, judged: Collection[str]) -> list[T
         caption=f"{facts.outcomes[facts.total]}: what was published alongside ours")]
 
 
-def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, Facts], *, reproduction: pd.DataFrame,
+def published_html(evaluation: Evaluation, front: Front, *, reproduction: pd.DataFrame,
                    specifications: pd.DataFrame, ranked: pd.DataFrame, moved: pd.DataFrame,
                    denominators: Mapping[str, str]) -> str:
-    """Return what the annex says of everything that was published, as text; "" where nothing was.
-
-    ``reproduction``: that table; ``specifications``, ``ranked`` and ``moved`` as from `judged`, `ranking` and
-    `choices` of `did.evidence.ranking`; ``denominators`` of the families' headline outcomes.
-    """
+    """Return what the annex says of everything that was published, as text; "" where nothing was. ``reproduction``:
+    that table; ``specifications``, ``ranked`` and ``moved`` as from `judged`, `ranking` and `choices` of
+    `did.evidence.ranking`; ``denominators`` of the families' headline outcomes."""
     if reproduction.empty:
         return ""
     rows = reported(reproduction, front)
@@ -86,9 +83,9 @@ def published_html(evaluation: Evaluation, front: Front, families: Mapping[str, 
         claims=published.claims_table(rows, front).slim(keep={"Cell"}), facts=[
             *published.printed_facts(rows, front), *published.lost_lines(rows)],
         reasons=published.reasons_of(rows), those=[
-            published.agreement_table(rows, front), published.observations_table(own, varied, families.values()),
+            published.agreement_table(rows, front), published.observations_table(own, varied, front.families.values()),
             published.numbers_table(own, varied), published.bands_table(own, varied),
-            *(published.ranking_table(part, families[name]) for name, part in ranked.groupby("family", sort=False)
-              if name in families), published.choices_table(moved, own, varied)],
+            *(published.ranking_table(part, front.families[name]) for name, part in ranked.groupby("family", sort=False)
+              if name in front.families), published.choices_table(moved, own, varied)],
         defaults=[published.default_words(each, boundaries, denominators[name], units[each.total])
-                  for name, each in families.items() if each.total in units and boundaries])
+                  for name, each in front.families.items() if each.total in units and boundaries])

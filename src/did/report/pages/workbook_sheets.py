@@ -14,8 +14,7 @@ from did.report.content.describe import source_lines
 from did.report.content.facts import Front, having
 from did.report.content.names import Names
 from did.report.content.published import NUMBERS, claims_table
-from did.report.content.table import Table
-from did.report.writers.banner import SYNTHETIC
+from did.report.content.table import SYNTHETIC, Table
 from did.report.writers.workbook import Cover
 from did.words import period_name
 
@@ -58,17 +57,17 @@ STAGGERED = ("Each wave is treated from its own date. Where effects differ betwe
              "fixed effects weight them in ways that need not be an average; the other estimators do not.")
 
 
-def sheets(*, front: Front, estimates: pd.DataFrame, reproduction: pd.DataFrame, units: Mapping[str, str],
+def sheets(*, front: Front, estimates: pd.DataFrame, reproduction: pd.DataFrame,
            sources: Mapping[str, Source], manifests: Mapping[str, dict], **others: pd.DataFrame) -> list[Table]:
     """Return the workbook's tables from those of the stages (docs/tables.md): ``others`` are headline, calibration,
     diagnostics, area_audit and adjusted_p_values.
 
-    ``units`` maps an indicator to the unit of its effects; ``manifests`` are those of the sources' files. The reported
-    specification alone, and for waves from their own dates the first such specification. Clusterings stand side by
-    side. A table without a row, as of what was published where nothing was, has no sheet.
+    ``manifests`` are those of the sources' files. The reported specification alone, and for waves from their own dates
+    the first such specification. Clusterings stand side by side. A table without a row, as of what was published where
+    nothing was, has no sheet.
     """
-    names = Names(front.families, units)
-    synthetic, staggered = bool(estimates["is_synthetic"].any()), front.families[0].staggered
+    names = Names(list(front.families.values()))
+    synthetic, staggered = bool(estimates["is_synthetic"].any()), names.families[0].staggered
     first, default = next(iter(front.treatments)), having(estimates, specification=front.specification)
     by_date = having(estimates, specification=staggered)
     shown = pd.concat([default, by_date]) if staggered != front.specification else default
@@ -99,7 +98,7 @@ def cover(*, front: Front, sources: Mapping[str, Source], version: str, is_synth
                          f"{', alongside what was published' if front.n_published else ''}."],
         "Dates of the data": [
             f"{facts.title}: {period_name(facts.first)} to {period_name(facts.last)}; treated from "
-            f"{period_name(facts.onset)}." for facts in front.families],
+            f"{period_name(facts.onset)}." for facts in front.families.values()],
         "Sources": source_lines(sources.values()),
         "Published evaluation": [front.citation or "None is named."],
         **({"Not available in this run": lost} if lost else {}),
@@ -114,8 +113,8 @@ def cover(*, front: Front, sources: Mapping[str, Source], version: str, is_synth
         "Contact": [front.contact or "Ask whoever published this workbook; the evaluation file names no contact.",
                     f"Made with ics-did {version}."],
     }
-    facts = front.families[0]
+    facts = next(iter(front.families.values()))
     left = "the published evaluation leaves open" if front.n_published else "can be done in more than one way"
     fill = {"open": left, "units": facts.units, "Units": facts.units.capitalize(), "dose": facts.dose}
-    return Cover(title=front.title, sections=sections, banner=SYNTHETIC if is_synthetic else "", author="ics-did",
-                 notes={key: text.format(**fill) for key, text in NOTES.items()})
+    return Cover(front.title, sections, {key: text.format(**fill) for key, text in NOTES.items()},
+                 SYNTHETIC if is_synthetic else "")

@@ -20,8 +20,8 @@ from did.project.indicator import Indicator
 from did.project.specification import Specification
 from did.report.content.answer import MADE_UP
 from did.report.content.describe import effect_unit
+from did.report.content.evaluation_facts import levels, samples_of, treatments_of
 from did.report.content.facts import METHODS as CALLED
-from did.report.content.facts import levels, samples_of, treatments_of
 from did.report.content.notes import change, records
 from did.report.workbench.model import (
     INFERENCE,

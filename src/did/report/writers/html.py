@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
@@ -21,19 +20,6 @@ PLAIN = "font-size: 12px; font-family: DejaVu Sans, Verdana, Arial, Helvetica, s
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the page: its data URI, alternative text, its file, and its size in pixels."""
-
-    id: str
-    caption: str
-    uri: str
-    alt: str
-    file: str
-    width: int
-    height: int
-
-
 def written(path: Path, what: str, remedy: str) -> str:
     """Return what another stage wrote for the report; DidError with the remedy if the file is missing."""
     if not path.is_file():
@@ -41,15 +27,14 @@ def written(path: Path, what: str, remedy: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def picture(paths: Paths, name: str, *, caption: str) -> Picture:
-    """Return the figure ``name`` of a run, ready for the page: SVG and alternative text.
-
-    Raises DidError if one of its files is missing.
-    """
+def picture(paths: Paths, name: str, *, caption: str) -> dict[str, object]:
+    """Return the figure ``name`` of a run, ready for the page: id, caption, data URI, alternative text, file, and size
+    in pixels. Raises DidError if one of its files is missing."""
     svg, alt = (written(path, "a figure", "run the draw stage") for path in (
         paths.results / "figures" / f"{name}.svg", paths.drawn / f"{name}.txt"))
     width, height = (round(float(size) * 4 / 3) for size in SIZE.search(svg).groups())
-    return Picture(f"figure-{name}", caption, data_uri(svg), alt.strip(), f"figures/{name}.svg", width, height)
+    return {"id": f"figure-{name}", "caption": caption, "uri": data_uri(svg), "alt": alt.strip(),
+            "file": f"figures/{name}.svg", "width": width, "height": height}
 
 
 def data_uri(svg: str) -> Markup:

@@ -38,7 +38,8 @@ def _table(table: Table, banner: str) -> str:
     wraps = [not column.is_numeric and max((len(text) for text in texts), default=0) > LONG
              for column, texts in zip(shown, columns, strict=True)]
     total = sum(min(40.0, usual(texts)) for wrap, texts in zip(wraps, columns, strict=True) if wrap)
-    sides = "".join("r" if column.is_numeric else _wrapped(min(40.0, usual(texts)) / total) if wrap else "l"
+    long = ">{{\\raggedright\\arraybackslash}}p{{{:.3f}\\linewidth}}"
+    sides = "".join("r" if column.is_numeric else long.format(0.34 * min(40.0, usual(texts)) / total) if wrap else "l"
                     for column, texts, wrap in zip(shown, columns, wraps, strict=True))
     heads = [f"\\multicolumn{{1}}{{r}}{{{_stacked(column.heading)}}}" if column.is_numeric else tex(column.heading)
              for column in shown]
@@ -60,10 +61,6 @@ def _table(table: Table, banner: str) -> str:
 \\end{{longtable}}
 \\par\\noindent {notes}\\par}}
 """
-
-
-def _wrapped(share: float) -> str:
-    return f">{{\\raggedright\\arraybackslash}}p{{{0.34 * share:.3f}\\linewidth}}"
 
 
 def _stacked(name: str) -> str:

@@ -28,11 +28,9 @@ CONTENT = {"/word/document.xml": f"{TYPES}.document.main+xml", "/word/styles.xml
 
 
 def document(tables: Sequence[Table], *, title: str, banner: str = "") -> bytes:
-    """Return a .docx file with a heading, ``banner`` if there is one, and each table with its caption and notes.
-
-    Header rows repeat on every page, rows do not break across pages, nothing is merged, and the tables have alternative
-    text (ECMA-376, part 1, section 17.4). The language is British English. Equal arguments give equal bytes.
-    """
+    """Return a .docx file with a heading, ``banner`` if there is one, and each table with its caption and notes. Header
+    rows repeat on every page, rows do not break across pages, nothing is merged, and the tables have alternative text
+    (ECMA-376, part 1, section 17.4). The language is British English. Equal arguments give equal bytes."""
     body = [_paragraph(title, "Heading1")]
     for table in tables:
         # Each table may be taken out alone, and says by itself that its data are made up.

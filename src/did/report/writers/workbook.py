@@ -11,7 +11,7 @@ import io
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ WIDEST, NARROWEST, NUMERIC, LINE = 60, 9, 16, 16  # widths in characters; height
 TEXT_SIZE, WIDER = 12, 12 / 11  # points, and how much wider a character is than those that Excel counts widths in
 CREATED = dt.datetime(2000, 1, 1)  # fixed, so that equal tables give equal bytes
 P_FORMAT = '[<0.001]"<0.001";0.000'
-LANGUAGE = "en-GB"
+LANGUAGE, AUTHOR = "en-GB", "ics-did"
 HEAD = {"bold": True, "text_wrap": True, "valign": "top", "bottom": 2}
 LOOKS = {"title": {"bold": True, "font_size": 16}, "heading": {"bold": True, "font_size": 13}, "bold": {"bold": True},
          "wrapped": {"text_wrap": True, "valign": "top"}, "right": {"align": "right", "valign": "top"},
@@ -36,22 +36,18 @@ LOOKS = {"title": {"bold": True, "font_size": 16}, "heading": {"bold": True, "fo
 
 @dataclass(frozen=True)
 class Cover:
-    """The first sheet: the title, and headings with their paragraphs."""
+    """The first sheet: the title, and headings with their paragraphs; and the texts of the notes, by their keys."""
 
     title: str
     sections: Mapping[str, Sequence[str]]
+    notes: Mapping[str, str]
     banner: str = ""
-    author: str = ""
-    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def made(cover: Cover, tables: Sequence[Table]) -> bytes:
-    """Return the workbook: cover, contents, notes and a sheet for each of ``tables``, under its name.
-
-    Text is written as text, whatever it begins with, so none of it is run as a formula; numbers are numbers. Notes are
-    numbered in the order in which headings first refer to them; KeyError for a key without a note. Equal arguments give
-    equal bytes.
-    """
+    """Return the workbook: cover, contents, notes and a sheet for each of ``tables``, under its name. Text is written
+    as text, whatever it begins with, so none of it is run as a formula; numbers are numbers. Notes are numbered in the
+    order in which headings first refer to them; KeyError for a key without a note. Equal arguments give equal bytes."""
     import xlsxwriter
 
     used: dict[str, list[str]] = {}
@@ -70,12 +66,12 @@ def made(cover: Cover, tables: Sequence[Table]) -> bytes:
                              about="What the markers in headings and the shorthand in cells mean."), {})
     lines = [{"Sheet": sheet.name, "Title": sheet.caption, "Rows (number)": len(sheet.rows)}
              for sheet in [notes, *sheets]]
-    contents = _flat(text_table("Contents", "Contents", lines, right=["Rows (number)"], is_synthetic=synthetic,
+    contents = _flat(text_table("Contents", "Contents", lines, is_synthetic=synthetic,
                                 about="Each name is a link to its sheet."), {})
     into = io.BytesIO()
     book = xlsxwriter.Workbook(into, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
                                       "default_format_properties": {"font_name": "Arial", "font_size": TEXT_SIZE}})
-    book.set_properties({"title": cover.title, "author": cover.author, "created": CREATED,
+    book.set_properties({"title": cover.title, "author": AUTHOR, "created": CREATED,
                          "subject": cover.banner or cover.title})
     writer = _Writer(book, cover.banner)
     writer.cover(cover)
@@ -94,8 +90,7 @@ def _flat(table: Table, numbers: Mapping[str, str]) -> Table:
                                        strict=False):
             unit = "0 to 1" if kind == "p" and column.kind == "interval" else column.unit
             if heading:
-                columns.append(Column(name, f"{heading}{f' ({unit})' if unit else ''}{mark}", kind,
-                                      empty=column.empty))
+                columns.append(Column(name, f"{heading}{f' ({unit})' if unit else ''}{mark}", kind, empty=column.empty))
     rows = {name: table.rows[name].astype(object) for column in columns for name in column.names}
     return replace(table, columns=columns, decimals=table.decimals or [2] * len(table.rows), rows=pd.DataFrame({
         column.names[0]: (own := rows[column.names[0]]).mask(own.isna() | (own == ""), column.empty)
