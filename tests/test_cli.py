@@ -104,6 +104,7 @@ def test_every_mistake_is_a_line_on_the_screen_and_only_a_log_asked_for_keeps_th
     assert len(lines) > 5 and all(line.startswith("error: config/x.yaml") for line in lines)
     assert "Traceback" not in answer.output
     assert sorted(path.name for path in Path().iterdir()) == ["config"]
+    assert did("--log", ".", "align", "visits").exit_code == 2   # said before anything runs
     did("--config", "config/x.yaml", "--log", "logs/align.log", "align", "visits")
     assert "Traceback" in Path("logs/align.log").read_text(encoding="utf-8")
 

@@ -173,8 +173,8 @@ def _fail(context: click.Context, lines: list[str], error: Exception) -> None:
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", default=str(DEFAULT_CONFIG), show_default=True, help="The evaluation file.")
-@click.option("--log", default=None, metavar="FILE", help="Write the result line, or the traceback of an error, "
-              "to FILE.")
+@click.option("--log", type=click.Path(dir_okay=False), metavar="FILE", help="Write the result line, or the traceback "
+              "of an error, to FILE.")
 @click.version_option(__version__, prog_name="did")
 @click.pass_context
 def main(context: click.Context, config: str, log: str | None) -> None:
