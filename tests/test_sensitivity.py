@@ -380,7 +380,9 @@ def test_what_cannot_be_done_is_skipped_with_its_reason():
     three = panel_of(n_periods=8, cohorts={5: 3}, units_per_system=1, frequency="Y")
     rows = sensitivity_rows(estimate("event_study", three), three, "unit").set_index("method")
     assert rows.loc["smoothness", "reason"].iloc[0] == "3 treated clusters for 4 leads: the interval would be too short"
-    assert rows.loc["relative_magnitudes", "reason"].str.contains("few clusters: covariance by CR2, t with").all()
+    assert rows.loc["smoothness", "covariance"].eq("").all()
+    assert rows.loc["smoothness", ["df", "n_clusters"]].isna().to_numpy().all()
+    assert rows.loc["relative_magnitudes", "reason"].str.contains("few clusters: covariance by CR3, t with").all()
 
 
 @pytest.mark.parametrize(("settings_of", "words"), [
@@ -424,7 +426,7 @@ def test_paths_and_weights_that_do_not_fit_are_refused():
         sensitivity_rows(plain, panel, "unit")
 
 
-def test_with_few_clusters_the_covariance_is_cr2_and_wide_enough_for_t():
+def test_with_few_clusters_the_covariance_is_cr3_and_wide_enough_for_t():
     from did.diagnostics.sensitivity.few import corrected, working
     from did.estimators import design_of
     from did.inference.bias_reduced import bias_reduced
@@ -432,20 +434,29 @@ def test_with_few_clusters_the_covariance_is_cr2_and_wide_enough_for_t():
 
     panel = panel_of(n_units=60, n_periods=8, cohorts={5: 20}, units_per_system=4, frequency="Y")
     study = estimate("event_study", panel)
-    rows = sensitivity_rows(study, panel, "system")
-    first = rows[rows["method"].eq("original") & rows["target"].eq("first")].iloc[0]
-    design = design_of("event_study", panel)
-    known = bias_reduced(design, "system").set_index("name")
-    half = stats.t.ppf(0.975, known["df"].median()) * known.loc["event_time 0", "std_error"]
-    assert first["ci_high"] - first["estimate"] == pytest.approx(half, rel=1e-9)
-    assert f"few clusters: covariance by CR2, t with {known['df'].median():.1f} degrees of freedom" in first["reason"]
+    known = bias_reduced(design_of("event_study", panel), "system", "CR3").set_index("name")
+    df = known["df"].median()
+    for confidence in (0.95, 0.8):
+        rows = sensitivity_rows(study, panel, "system", confidence=confidence)
+        first = rows[rows["method"].eq("original") & rows["target"].eq("first")].iloc[0]
+        half = stats.t.ppf((1 + confidence) / 2, df) * known.loc["event_time 0", "std_error"]
+        assert first["ci_high"] - first["estimate"] == pytest.approx(half, rel=1e-9)
+        assert f"few clusters: covariance by CR3, t with {df:.1f} degrees of freedom" in first["reason"]
+        assert rows["covariance"].eq("CR3").all() and rows["df"].to_numpy() == pytest.approx(df)
+    # The whole covariance from fits without each cluster, which CR3 is without making them.
     kept = np.flatnonzero(study.parameters["event_time"].ne(-1))
+    labels = labels_of(study, panel, "system")
+    without = np.array([estimate("event_study", panel.keep(labels != one)).estimate[kept] for one in np.unique(labels)])
+    moved = without - study.estimate[kept]
     covariance, _ = corrected(study, panel, "system", kept)
-    influence, labels = study.influence.to_numpy()[:, kept], labels_of(study, panel, "system")
+    wider = (stats.t.ppf(0.975, df) / stats.norm.ppf(0.975)) ** 2
+    np.testing.assert_allclose(covariance, wider * moved.T @ moved, rtol=1e-7)
+    influence = study.influence.to_numpy()[:, kept]
     chosen_by = working(covariance, influence, labels)
     assert np.trace(chosen_by / np.diag(covariance)) == pytest.approx(len(kept))
     assert np.linalg.eigvalsh(chosen_by)[0] > 0
     louder = influence * np.where(labels == labels[0], 50.0, 1.0)[:, None]   # no cluster adds more than another
     np.testing.assert_allclose(working(covariance, louder, labels), chosen_by, rtol=1e-10)
     many = sensitivity_rows(study, panel, "unit")   # 20 of 60 units: clustered, as published
-    assert not many["reason"].str.contains("CR2").any()
+    assert many["covariance"].eq("clustered").all() and many["df"].isna().all()
+    assert not many["reason"].str.contains("CR3").any()

@@ -221,7 +221,7 @@ def _sensitivity(study, panel: Panel, level: str) -> pd.DataFrame:
     for each in sensitivity_rows(study, panel, level).to_dict("records"):
         base = diagnostic_row(f"sensitivity_{each['method']}", panel, level) | {
             "estimator": "event_study", "target": each["target"], "n_clusters": each["n_clusters"],
-            "n_treated_clusters": each["n_treated_clusters"]}
+            "n_treated_clusters": each["n_treated_clusters"], "df_denominator": each["df"]}
         if each["status"] == "skipped":
             rows.append(skipped(base, each["reason"]))
             continue

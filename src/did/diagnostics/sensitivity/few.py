@@ -14,12 +14,26 @@ from did.inference.clustered import cluster_sums
 SAME = 1e-6
 
 
-def corrected(result: Result, panel: Panel, level: str, kept: np.ndarray) -> tuple[np.ndarray, float] | None:
-    """Return the covariance of the coefficients ``kept`` by CR2, made wide enough for t, and its degrees of freedom.
+def corrected(result: Result, panel: Panel, level: str, kept: np.ndarray,
+              confidence: float = 0.95) -> tuple[np.ndarray, float] | None:
+    """Return the covariance of the coefficients ``kept`` by CR3, made wide enough for t, and its degrees of freedom.
 
-    The bounds use normal quantiles; the covariance is multiplied by (t / normal quantile)^2 at 97.5%, with the median
-    of the coefficients' Satterthwaite degrees of freedom. In squared units of the outcome. None for a result that is no
-    regression of an event study without covariates, or has no such error.
+    CR3 takes the residuals of each cluster from the fit without it, as the jackknife over clusters does (Bell and
+    McCaffrey 2002, Survey Methodology 28:169-181; for difference in differences Hansen 2025, J. Applied Econometrics,
+    doi 10.1002/jae.3110). The bounds use normal quantiles; the covariance is multiplied by (t / normal quantile)^2 at
+    (1 + ``confidence``) / 2, with the median of the coefficients' Satterthwaite degrees of freedom (Pustejovsky and
+    Tipton 2018, J. Bus. Econ. Stat. 36:672-683), so that an interval without any bias has the length of one by t.
+
+    ``result`` an event study on ``panel``; ``level`` a cluster level; ``kept`` positions of coefficients. The
+    covariance, (kept, kept), is in squared units of the outcome. None for a result that is no regression of an event
+    study without covariates, or has no such error. Raises DidError for an unknown level.
+
+    >>> from did.estimators import estimate
+    >>> from did.simulate.panels import panel
+    >>> data = Panel.from_frame(panel(40, 6, {4: 12}, 1.0, seed=2, units_per_system=4)[0])
+    >>> covariance, df = corrected(estimate("event_study", data), data, "system", np.array([0, 4]))
+    >>> covariance.shape, 1 < df < 10
+    ((2, 2), True)
     """
     from scipy import stats
 
@@ -37,12 +51,13 @@ def corrected(result: Result, panel: Panel, level: str, kept: np.ndarray) -> tup
         return None
     columns = [place for place in wanted if place is not None]
     found = leverages(design, level, columns)
-    rows = found.rows("CR2")
+    rows = found.rows("CR3")
     size = float(np.abs(result.estimate[kept]).max())
     df = float(rows["df"].median())
     if np.abs(rows["estimate"].to_numpy() - result.estimate[kept]).max() > SAME * size or not np.isfinite(df):
         return None
-    return found.covariance("CR2") * (stats.t.ppf(0.975, df) / stats.norm.ppf(0.975)) ** 2, df
+    tail = (1 + confidence) / 2
+    return found.covariance("CR3") * (stats.t.ppf(tail, df) / stats.norm.ppf(tail)) ** 2, df
 
 
 def working(covariance: np.ndarray, influence: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -19,8 +19,8 @@ from did.inference.clustered import cluster_sums, clustered_covariance, labels_o
 from did.inference.few_clusters import is_few
 from did.inference.joint_test import FEW_TREATED, UNHELD, covariance_rank, held
 
-COLUMNS = ["method", "target", "m", "level", "estimate", "ci_low", "ci_high", "breakdown", "n_clusters",
-           "n_treated_clusters", "status", "reason"]
+COLUMNS = ["method", "target", "m", "level", "estimate", "ci_low", "ci_high", "breakdown", "covariance", "df",
+           "n_clusters", "n_treated_clusters", "status", "reason"]
 METHODS = ("original", "relative_magnitudes", "smoothness")
 
 
@@ -53,11 +53,13 @@ def sensitivity_rows(
     level      the cluster level
     estimate   of the target under parallel trends, with ``ci_low`` and ``ci_high``, in units of the outcome per unit
                of dose; intervals use the normal distribution, as the method does. With fewer than 20 treated or 40
-               clusters the covariance of an event study is by CR2 and wide enough for t (`did.diagnostics.sensitivity
+               clusters the covariance of an event study is by CR3 and wide enough for t (`did.diagnostics.sensitivity
                .few`), and the smoothness estimator is chosen by a covariance to which every cluster adds as much
     breakdown  the m, same for all rows of a method and target, up to which the interval leaves out zero: 0 if it
                includes zero at 0, infinite if only beyond the largest tried (``largest`` for Mbar, ``largest``
                units for M); missing for ``original``
+    covariance ``clustered``, or ``CR3`` (above); empty where skipped
+    df         degrees of freedom of the t that intervals by CR3 are wide enough for; missing for others
     n_clusters, n_treated_clusters   clusters of the event study, and those with a treated unit; missing where skipped
     status     ``done`` or ``skipped``; then one row of the method and target without numbers
     reason     why skipped; or what the row rests on, and a breakdown beyond the largest tried
@@ -82,10 +84,10 @@ def sensitivity_rows(
     if not 0.5 < confidence < 1:
         raise DidError(f"sensitivity: confidence: expected a share between 0.5 and 1; found {confidence}; "
                        "0.95 is usual")
-    path, reasons, counts = _path_of(result, panel, level)
+    path, reasons, about = _path_of(result, panel, level, confidence)
     rows: list[dict] = []
     for target in targets:
-        keys = {"target": target, "level": level}
+        keys = {"target": target, "level": level, "covariance": ""}
         for method in METHODS:
             if path is None or reasons[method][0] == "skipped":
                 found: list[dict] = [{}]
@@ -101,10 +103,10 @@ def sensitivity_rows(
                         float(path.weights(target) @ path.estimate[path.n_pre:]))
             for row in found:
                 said = "; ".join(part for part in (row.pop("reason", ""), reason) if part)
-                rows.append(keys | counts | {"method": method, "status": status, "reason": said,
-                                             "estimate": estimate} | row)
+                rows.append(keys | (about if status == "done" else {}) | row | {
+                    "method": method, "status": status, "reason": said, "estimate": estimate})
     frame = pd.DataFrame(rows, columns=COLUMNS)
-    numbers = ["m", "estimate", "ci_low", "ci_high", "breakdown"]
+    numbers = ["m", "estimate", "ci_low", "ci_high", "breakdown", "df"]
     return frame.astype(dict.fromkeys(numbers, float))
 
 
@@ -132,9 +134,10 @@ def _smoothness(
                          f"{at_least:.4g} with {confidence:.0%} confidence)"}
 
 
-def _path_of(result: Result, panel: Panel,
-             level: str) -> tuple[EventPath | None, dict[str, tuple[str, str]], dict[str, int]]:
-    """Return the coefficients around the reference, or None, every method's status and reason, and the clusters."""
+def _path_of(result: Result, panel: Panel, level: str, confidence: float
+             ) -> tuple[EventPath | None, dict[str, tuple[str, str]], dict[str, Any]]:
+    """Return the coefficients around the reference, or None, every method's status and reason, and the columns that say
+    what their covariance rests on."""
     parameters = result.parameters
     rows = parameters["estimand"].isin(["event_time"]) | parameters["estimand"].str.startswith("event_bin_")
     if not rows.any():
@@ -183,11 +186,13 @@ def _path_of(result: Result, panel: Panel,
     if n_treated < 2:
         return None, skip("one treated cluster: its standard error is too small to rely on"), {}
     few = "; few treated clusters: intervals may be too short" if n_treated < FEW_TREATED * n_pre else ""
+    about: dict[str, Any] = {"covariance": "clustered", "n_clusters": n_clusters, "n_treated_clusters": n_treated}
     chosen_by = None
-    if is_few(n_treated, n_clusters) and (better := corrected(result, panel, level, kept)) is not None:
+    if is_few(n_treated, n_clusters) and (better := corrected(result, panel, level, kept, confidence)) is not None:
         covariance, df = better
         chosen_by = working(covariance, influence, labels)
-        few = f"; few clusters: covariance by CR2, t with {df:.1f} degrees of freedom"
+        about |= {"covariance": "CR3", "df": df}
+        few = f"; few clusters: covariance by CR3, t with {df:.1f} degrees of freedom"
     done = {method: ("done", f"{n_pre} leads and {n_post} effects with {n_treated} treated of {n_clusters} "
                              f"clusters{few}{''.join(f'; {note}' for note in notes)}") for method in METHODS}
     if n_pre < 2:
@@ -195,8 +200,7 @@ def _path_of(result: Result, panel: Panel,
     elif n_treated <= n_pre:
         done |= skip(f"{n_treated} treated clusters for {n_pre} leads: the interval would be too short",
                      ("smoothness",))
-    return (EventPath(result.estimate[kept], covariance, n_pre, held_by[time >= 0], chosen_by), done,
-            {"n_clusters": n_clusters, "n_treated_clusters": n_treated})
+    return EventPath(result.estimate[kept], covariance, n_pre, held_by[time >= 0], chosen_by), done, about
 
 
 def _periods(panel: Panel, used: pd.DataFrame) -> tuple[np.ndarray, int]:
