@@ -63,16 +63,6 @@ class Regression:
     share: np.ndarray | None = None
 
     @cached_property
-    def products(self) -> np.ndarray:
-        """(clusters, columns) of each column with the outcome, within each cluster."""
-        return by_cluster(self.columns * self.outcome[:, None], self.starts)
-
-    @cached_property
-    def unit_products(self) -> np.ndarray:
-        """(units, columns) of each column with the outcome, within each unit."""
-        return by_cluster(self.columns * self.outcome[:, None], self.unit_starts)
-
-    @cached_property
     def on_basis(self) -> np.ndarray:
         """(columns, clusters, k) of each column with the basis, within each cluster."""
         return np.stack([by_cluster(self.columns * self.basis[:, [at]], self.starts).T
@@ -213,7 +203,9 @@ class Simple:
 
 
 def simple(model: Regression, z: np.ndarray) -> Simple:
-    product, own = model.products @ z.T, by_cluster((model.columns @ z.T) ** 2, model.starts)
+    treatment = model.columns @ z.T
+    product = by_cluster(treatment * model.outcome[:, None], model.starts)
+    own = by_cluster(np.square(treatment, out=treatment), model.starts)
     square = own.sum(axis=0)
     identified = square > COLLINEAR * (model.squares @ z.T**2)
     square = np.where(identified, square, np.nan)
@@ -225,7 +217,8 @@ def simple(model: Regression, z: np.ndarray) -> Simple:
 
 
 def unit_spread(model: Regression, z: np.ndarray, found: Simple) -> np.ndarray:
-    rest = model.unit_products @ z.T - found.estimate * by_cluster((model.columns @ z.T) ** 2, model.unit_starts)
+    treatment = model.columns @ z.T
+    rest = by_cluster(treatment * (model.outcome[:, None] - found.estimate * treatment), model.unit_starts)
     return np.sqrt(np.einsum("ud,ud->d", rest, rest)) / found.square
 
 
