@@ -65,8 +65,8 @@ class Regression:
     @cached_property
     def on_basis(self) -> np.ndarray:
         """(columns, clusters, k) of each column with the basis, within each cluster."""
-        return np.stack([by_cluster(self.columns * self.basis[:, [at]], self.starts).T
-                         for at in range(self.basis.shape[1])], axis=2)
+        each = zip(*(np.split(rows, self.starts[1:]) for rows in (self.columns, self.basis)), strict=True)
+        return np.stack([columns.T @ basis for columns, basis in each], axis=1)
 
     @cached_property
     def basis_products(self) -> np.ndarray:
