@@ -343,7 +343,7 @@ def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndar
     A = diag(p) - (f_g'Q_g)(Q_h'y_h)' - o p', p_g = f_g'y_g and o_g = f_g'f_g / f'f: it is v'A'A v, in which the
     products of two signs are the same for every assignment."""
     product, own, size = parts
-    mixing = (z @ -model.mixed.reshape(len(model.mixed), -1)).reshape(len(z), *model.mixed.shape[1:]) / size[:, :, None]
+    mixing = (z / -size @ model.mixed.reshape(len(model.mixed), -1)).reshape(len(z), *model.mixed.shape[1:])
     mixing -= own[:, :, None] * product[:, None, :]
     place = np.arange(product.shape[1])
     mixing[:, place, place] += product

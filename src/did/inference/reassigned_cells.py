@@ -106,13 +106,13 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
     codes = np.concatenate([observed[None, :], assignments])
     actual = cells.columns @ doses[observed].ravel()
     estimate = actual @ cells.outcome / (actual @ actual)
-    on_outcome, on_actual = (by_cluster(cells.columns * other[:, None], cells.starts)
-                             for other in (cells.outcome, actual))
     step = max(1, BLOCK // max(cells.columns.shape))
     blocks = []
     for start in range(0, len(codes), step):
         z = doses[codes[start : start + step]].reshape(-1, cells.columns.shape[1]).T
-        product, cross, square = on_outcome @ z, on_actual @ z, by_cluster((cells.columns @ z) ** 2, cells.starts)
+        treatment = cells.columns @ z
+        product, cross = (by_cluster(treatment * other[:, None], cells.starts) for other in (cells.outcome, actual))
+        square = by_cluster(np.square(treatment, out=treatment), cells.starts)
         denominator = square.sum(axis=0)
         identified = denominator > COLLINEAR * (cells.squares @ z**2)
         safe = np.where(identified, denominator, 1.0)
@@ -137,10 +137,10 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
 def by_cluster(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return the sums of the rows from each start to the next; for rows that are long, where `np.add.reduceat` is slow.
     """
-    size = len(rows) // len(starts)
-    if size * len(starts) == len(rows) and np.array_equal(starts, np.arange(0, len(rows), size)):
-        return rows if size == 1 else rows.reshape(len(starts), size, *rows.shape[1:]).sum(axis=1)
-    sums = np.empty((len(starts), *rows.shape[1:]))
-    for place, (first, end) in enumerate(zip(starts, [*starts[1:], len(rows)], strict=True)):
-        np.add.reduce(rows[first:end], axis=0, out=sums[place])
-    return sums
+    from scipy.sparse import csr_array
+
+    n = len(rows)
+    if len(starts) == n:
+        return rows
+    member = csr_array((np.ones(n), np.arange(n), np.append(starts, n)))
+    return (member @ rows.reshape(n, -1)).reshape(len(starts), *rows.shape[1:])
