@@ -234,29 +234,29 @@ def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: C
     n_clusters, n_draws, k = len(model.starts), len(z), model.basis.shape[1]
     root = np.where(found.square > 0, np.sqrt(found.square), np.inf)
     treatment, left = model.columns @ z.T, np.clip(1 - (model.basis**2).sum(axis=1), 0.0, 1.0)
-    score = {kind: np.zeros(n_draws) for kind in powers}
-    own = {kind: np.empty((n_clusters, n_draws)) for kind in powers}
-    lean = {kind: np.empty((n_clusters, n_draws, k + 1)) for kind in powers}
     n_rows = np.diff(np.append(model.starts, len(left)))
-    for size in np.unique(n_rows):   # clusters of as many rows at once
-        alike = np.flatnonzero(n_rows == size)
-        rows = model.starts[alike][:, None] + np.arange(size)
-        turned, basis = treatment[rows], model.basis[rows]
-        rest = model.outcome[rows][:, :, None] - found.estimate * turned
-        for kind, weighed in _weighed(left[rows], turned / root, powers).items():
-            weighed *= root
-            score[kind] += np.einsum("gd,gd->d", *2 * [np.einsum("gid,gid->gd", weighed, rest)])
-            own[kind][alike] = np.einsum("gid,gid->gd", weighed, weighed)
-            lean[kind][alike, :, :k] = weighed.swapaxes(1, 2) @ basis
-            lean[kind][alike, :, k] = np.einsum("gid,gid->gd", weighed, turned) / root
-    corrected = {}
+    groups = []   # of clusters of as many rows, at once
+    for size in np.unique(n_rows):
+        rows = model.starts[n_rows == size][:, None] + np.arange(size)
+        turned = treatment[rows]
+        groups.append((model.basis[rows], turned, model.outcome[rows][:, :, None] - found.estimate * turned,
+                       _weighed(left[rows], turned / root, powers)))
+    corrected, own, lean = {}, np.empty((n_clusters, n_draws)), np.empty((n_clusters, n_draws, k + 1))
     for kind in powers:
-        hat, by_draw = np.einsum("gdi,gdi->gd", lean[kind], lean[kind]), lean[kind].swapaxes(0, 1)
+        score, done = np.zeros(n_draws), 0
+        for basis, turned, rest, by_kind in groups:
+            weighed, place = by_kind[kind] * root, slice(done, done := done + len(basis))
+            score += np.einsum("gd,gd->d", *2 * [np.einsum("gid,gid->gd", weighed, rest)])
+            own[place] = np.einsum("gid,gid->gd", weighed, weighed)
+            times = np.multiply if basis.shape[1] == 1 else np.matmul
+            times(weighed.swapaxes(1, 2), basis, out=lean[place, :, :k])
+            lean[place, :, k] = np.einsum("gid,gid->gd", weighed, turned) / root
+        hat, by_draw = np.einsum("gdi,gdi->gd", lean, lean), lean.swapaxes(0, 1)
         # The squares of LL' and L'L have one sum.
         overlap = by_draw.swapaxes(1, 2) @ by_draw if k < n_clusters else by_draw @ by_draw.swapaxes(1, 2)
-        trace = (own[kind] - hat).sum(axis=0)
-        spread = (own[kind] * (own[kind] - 2 * hat)).sum(axis=0) + np.einsum("dij,dij->d", overlap, overlap)
-        corrected[kind] = (np.sqrt(score[kind]) / found.square, trace**2 / np.where(spread > 0, spread, np.nan))
+        trace = (own - hat).sum(axis=0)
+        spread = (own * (own - 2 * hat)).sum(axis=0) + np.einsum("dij,dij->d", overlap, overlap)
+        corrected[kind] = (np.sqrt(score) / found.square, trace**2 / np.where(spread > 0, spread, np.nan))
     if "jackknife" in kinds:
         corrected["jackknife"] = (corrected["CR3"][0] * np.sqrt((n_clusters - 1) / n_clusters),
                                   np.full(n_draws, n_clusters - 1.0))
