@@ -13,7 +13,7 @@ from did.inference.clustered import CANCELLED, rounding_error
 
 # Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws, few enough to
 # stay near the processor.
-LARGEST, BLOCK = 200_000_000, 50_000
+LARGEST, BLOCK = 200_000_000, 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +109,7 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
     step = max(1, BLOCK // max(cells.columns.shape))
     blocks = []
     for start in range(0, len(codes), step):
-        z = doses[codes[start : start + step]].reshape(-1, cells.columns.shape[1]).T
+        z = doses.take(codes[start : start + step], axis=0).reshape(-1, cells.columns.shape[1]).T
         treatment = cells.columns @ z
         product, cross = (by_cluster(treatment * other[:, None], cells.starts) for other in (cells.outcome, actual))
         square = by_cluster(np.square(treatment, out=treatment), cells.starts)
