@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import dataclasses
 from collections.abc import Mapping
 from functools import lru_cache
 from itertools import combinations
@@ -56,17 +56,26 @@ def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator
     >>> near_in_size(np.array([5, 1]), np.array([1, 5]), 2, np.random.default_rng(1)).shape
     (2, 2)
     """
+    stream = _Stream(str(generator.bit_generator.state), generator)
     chosen, generator.bit_generator.state = _near_in_size(
-        tuple(sizes.tolist()), tuple(available.tolist()), draws, pickle.dumps(generator))
+        tuple(sizes.tolist()), tuple(available.tolist()), draws, stream)
     return chosen
 
 
+@dataclasses.dataclass(frozen=True)
+class _Stream:
+    """A generator with the state it begins in, which says what it draws."""
+
+    begins: str
+    generator: np.random.Generator = dataclasses.field(compare=False)
+
+
 @lru_cache(64)
-def _near_in_size(sized: tuple[int, ...], availed: tuple[int, ...], draws: int, pickled: bytes
+def _near_in_size(sized: tuple[int, ...], availed: tuple[int, ...], draws: int, stream: _Stream
                   ) -> tuple[np.ndarray, Mapping[str, Any]]:
     """The same, read only, and the state of the generator after it: the estimators and doses of a panel are tried in
     the same draws, which begin in the same state."""
-    sizes, available, generator = np.array(sized), np.array(availed), pickle.loads(pickled)
+    sizes, available, generator = np.array(sized), np.array(availed), stream.generator
     chosen = np.empty((draws, len(sizes)), dtype=int)
     # A row for each cluster, in small numbers: what is done to all draws at once is then done many to an instruction.
     count = np.min_scalar_type(-len(available))

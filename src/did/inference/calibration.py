@@ -213,7 +213,7 @@ class _Tried:
             own = trial.quick(chosen)
             found["clustered"] = by_t(own.estimate, own.error, own.df, confidence)
             if quick & set(DEALT):
-                anyone = np.argsort(generator.uniform(size=(draws, len(trial.available))), axis=1)[:, :len(trial.sizes)]
+                anyone = np.argsort(generator.random((draws, len(trial.available))), axis=1)[:, :len(trial.sizes)]
                 found |= _reassigned(own, trial.quick(anyone), confidence)
             if "randomisation_near" in quick & set(trial.methods):
                 near = trial.quick(near_in_size(trial.sizes, trial.available, n, generator))

@@ -55,8 +55,9 @@ class Sums:
         return np.column_stack([self.waiting, np.ones(len(self.waiting), dtype=bool)])
 
     def members(self, labels: np.ndarray) -> np.ndarray:
-        """(cohorts + 1, draws, clusters) 1 where a cluster is of a cohort; the last is never treated."""
-        return np.stack([labels == number for number in [*range(self.waiting.shape[1]), NEVER]]).astype(float)
+        """1 where a cluster is of a cohort, in the order of ``labels`` for each cohort; the last is never treated."""
+        numbers = np.array([*range(self.waiting.shape[1]), NEVER], dtype=labels.dtype)
+        return (labels == numbers[:, None, None]).astype(float)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +155,7 @@ def averages(made: Sums, labels: np.ndarray, *, by_unit: bool = False) -> Averag
     NaN.
     """
     n_spans, values = len(made.cohort), np.column_stack([made.weight, made.spans])
-    member = made.members(labels).swapaxes(1, 2)
+    member = made.members(np.ascontiguousarray(labels.T))
     # Of each cohort and assignment the clusters, their weight, and the sums of spans and of their sizes.
     within = np.column_stack([np.ones(len(values)), values, np.abs(made.spans)]).T @ member
     span, own = np.arange(n_spans), np.zeros((len(member), n_spans))
@@ -175,10 +176,13 @@ def averages(made: Sums, labels: np.ndarray, *, by_unit: bool = False) -> Averag
         # Influence of a unit of cluster c: weight x (constant + slopes . changes of its spans), alike in a cohort.
         influence = np.empty((len(member), 1 + n_spans, len(labels)))
         influence[:, 1:] = np.einsum("aks,asn->ksn", sides, pull)
-        influence[:, 0] = -np.einsum("aks,asn->kn", sides, pull * np.nan_to_num(mean))
+        moved = (sides @ (pull * np.nan_to_num(mean))).sum(axis=0)
         if len(member) > 2:   # the cohorts' weights are estimates, too
-            np.add.at(influence[:, 0], made.cohort, (effect - made.length[:, None] * estimate) / total)
-        scores = np.einsum("kcn,kcn->cn", values @ influence, member)
+            moved -= own @ ((effect - made.length[:, None] * estimate) / total)
+        influence[:, 0] = -moved
+        scores = (values @ influence[-1]) * member[-1]
+        for of_cohort, is_member in zip(influence[:-1], member[:-1], strict=True):
+            scores += (values @ of_cohort) * is_member
         spread, unit = root_sum_squares(scores, axis=0), np.full(len(labels), np.nan)
         if by_unit:
             squares = made.squares.reshape(len(values), -1).T @ member

@@ -63,20 +63,10 @@ class Regression:
     share: np.ndarray | None = None
 
     @cached_property
-    def products(self) -> np.ndarray:
-        """(clusters, columns) of each column with the outcome, within each cluster."""
-        return by_cluster(self.columns * self.outcome[:, None], self.starts)
-
-    @cached_property
-    def unit_products(self) -> np.ndarray:
-        """(units, columns) of each column with the outcome, within each unit."""
-        return by_cluster(self.columns * self.outcome[:, None], self.unit_starts)
-
-    @cached_property
     def on_basis(self) -> np.ndarray:
         """(columns, clusters, k) of each column with the basis, within each cluster."""
-        return np.stack([by_cluster(self.columns * self.basis[:, [at]], self.starts).T
-                         for at in range(self.basis.shape[1])], axis=2)
+        each = zip(*(np.split(rows, self.starts[1:]) for rows in (self.columns, self.basis)), strict=True)
+        return np.stack([columns.T @ basis for columns, basis in each], axis=1)
 
     @cached_property
     def basis_products(self) -> np.ndarray:
@@ -213,7 +203,9 @@ class Simple:
 
 
 def simple(model: Regression, z: np.ndarray) -> Simple:
-    product, own = model.products @ z.T, by_cluster((model.columns @ z.T) ** 2, model.starts)
+    treatment = model.columns @ z.T
+    product = by_cluster(treatment * model.outcome[:, None], model.starts)
+    own = by_cluster(np.square(treatment, out=treatment), model.starts)
     square = own.sum(axis=0)
     identified = square > COLLINEAR * (model.squares @ z.T**2)
     square = np.where(identified, square, np.nan)
@@ -225,7 +217,8 @@ def simple(model: Regression, z: np.ndarray) -> Simple:
 
 
 def unit_spread(model: Regression, z: np.ndarray, found: Simple) -> np.ndarray:
-    rest = model.unit_products @ z.T - found.estimate * by_cluster((model.columns @ z.T) ** 2, model.unit_starts)
+    treatment = model.columns @ z.T
+    rest = by_cluster(treatment * (model.outcome[:, None] - found.estimate * treatment), model.unit_starts)
     return np.sqrt(np.einsum("ud,ud->d", rest, rest)) / found.square
 
 
@@ -241,29 +234,29 @@ def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: C
     n_clusters, n_draws, k = len(model.starts), len(z), model.basis.shape[1]
     root = np.where(found.square > 0, np.sqrt(found.square), np.inf)
     treatment, left = model.columns @ z.T, np.clip(1 - (model.basis**2).sum(axis=1), 0.0, 1.0)
-    score = {kind: np.zeros(n_draws) for kind in powers}
-    own = {kind: np.empty((n_clusters, n_draws)) for kind in powers}
-    lean = {kind: np.empty((n_clusters, n_draws, k + 1)) for kind in powers}
     n_rows = np.diff(np.append(model.starts, len(left)))
-    for size in np.unique(n_rows):   # clusters of as many rows at once
-        alike = np.flatnonzero(n_rows == size)
-        rows = model.starts[alike][:, None] + np.arange(size)
-        turned, basis = treatment[rows], model.basis[rows]
-        rest = model.outcome[rows][:, :, None] - found.estimate * turned
-        for kind, weighed in _weighed(left[rows], turned / root, powers).items():
-            weighed *= root
-            score[kind] += np.einsum("gd,gd->d", *2 * [np.einsum("gid,gid->gd", weighed, rest)])
-            own[kind][alike] = np.einsum("gid,gid->gd", weighed, weighed)
-            lean[kind][alike, :, :k] = weighed.swapaxes(1, 2) @ basis
-            lean[kind][alike, :, k] = np.einsum("gid,gid->gd", weighed, turned) / root
-    corrected = {}
+    groups = []   # of clusters of as many rows, at once
+    for size in np.unique(n_rows):
+        rows = model.starts[n_rows == size][:, None] + np.arange(size)
+        turned = treatment[rows]
+        groups.append((model.basis[rows], turned, model.outcome[rows][:, :, None] - found.estimate * turned,
+                       _weighed(left[rows], turned / root, powers)))
+    corrected, own, lean = {}, np.empty((n_clusters, n_draws)), np.empty((n_clusters, n_draws, k + 1))
     for kind in powers:
-        hat, by_draw = np.einsum("gdi,gdi->gd", lean[kind], lean[kind]), lean[kind].swapaxes(0, 1)
+        score, done = np.zeros(n_draws), 0
+        for basis, turned, rest, by_kind in groups:
+            weighed, place = by_kind[kind] * root, slice(done, done := done + len(basis))
+            score += np.einsum("gd,gd->d", *2 * [np.einsum("gid,gid->gd", weighed, rest)])
+            own[place] = np.einsum("gid,gid->gd", weighed, weighed)
+            times = np.multiply if basis.shape[1] == 1 else np.matmul
+            times(weighed.swapaxes(1, 2), basis, out=lean[place, :, :k])
+            lean[place, :, k] = np.einsum("gid,gid->gd", weighed, turned) / root
+        hat, by_draw = np.einsum("gdi,gdi->gd", lean, lean), lean.swapaxes(0, 1)
         # The squares of LL' and L'L have one sum.
         overlap = by_draw.swapaxes(1, 2) @ by_draw if k < n_clusters else by_draw @ by_draw.swapaxes(1, 2)
-        trace = (own[kind] - hat).sum(axis=0)
-        spread = (own[kind] * (own[kind] - 2 * hat)).sum(axis=0) + np.einsum("dij,dij->d", overlap, overlap)
-        corrected[kind] = (np.sqrt(score[kind]) / found.square, trace**2 / np.where(spread > 0, spread, np.nan))
+        trace = (own - hat).sum(axis=0)
+        spread = (own * (own - 2 * hat)).sum(axis=0) + np.einsum("dij,dij->d", overlap, overlap)
+        corrected[kind] = (np.sqrt(score) / found.square, trace**2 / np.where(spread > 0, spread, np.nan))
     if "jackknife" in kinds:
         corrected["jackknife"] = (corrected["CR3"][0] * np.sqrt((n_clusters - 1) / n_clusters),
                                   np.full(n_draws, n_clusters - 1.0))
@@ -350,7 +343,7 @@ def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndar
     A = diag(p) - (f_g'Q_g)(Q_h'y_h)' - o p', p_g = f_g'y_g and o_g = f_g'f_g / f'f: it is v'A'A v, in which the
     products of two signs are the same for every assignment."""
     product, own, size = parts
-    mixing = (z @ -model.mixed.reshape(len(model.mixed), -1)).reshape(len(z), *model.mixed.shape[1:]) / size[:, :, None]
+    mixing = (z / -size @ model.mixed.reshape(len(model.mixed), -1)).reshape(len(z), *model.mixed.shape[1:])
     mixing -= own[:, :, None] * product[:, None, :]
     place = np.arange(product.shape[1])
     mixing[:, place, place] += product

@@ -54,7 +54,7 @@ def _largest(b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
     """The (rows,) largest real root of z^3 + b z^2 + c z + d."""
     third = b / 3
     p, q = c / 3 - third**2, (third * (2 * third**2 - c) + d) / 2   # of w^3 + 3 p w + 2 q, w = z + b/3
-    square = q**2 + p**3
+    square = q**2 + p * p**2   # a third power of negative numbers is slow
     apart = np.cbrt(np.abs(q) + np.sqrt(np.maximum(square, 0.0)))
     one = -np.copysign(1.0, q) * (apart - p / apart)
     angle = np.arccos(np.clip(-q / np.sqrt(np.maximum(-p, 0.0)) ** 3, -1.0, 1.0))

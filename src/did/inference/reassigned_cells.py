@@ -13,7 +13,7 @@ from did.inference.clustered import CANCELLED, rounding_error
 
 # Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws, few enough to
 # stay near the processor.
-LARGEST, BLOCK = 200_000_000, 50_000
+LARGEST, BLOCK = 200_000_000, 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,13 +106,13 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
     codes = np.concatenate([observed[None, :], assignments])
     actual = cells.columns @ doses[observed].ravel()
     estimate = actual @ cells.outcome / (actual @ actual)
-    on_outcome, on_actual = (by_cluster(cells.columns * other[:, None], cells.starts)
-                             for other in (cells.outcome, actual))
     step = max(1, BLOCK // max(cells.columns.shape))
     blocks = []
     for start in range(0, len(codes), step):
-        z = doses[codes[start : start + step]].reshape(-1, cells.columns.shape[1]).T
-        product, cross, square = on_outcome @ z, on_actual @ z, by_cluster((cells.columns @ z) ** 2, cells.starts)
+        z = doses.take(codes[start : start + step], axis=0).reshape(-1, cells.columns.shape[1]).T
+        treatment = cells.columns @ z
+        product, cross = (by_cluster(treatment * other[:, None], cells.starts) for other in (cells.outcome, actual))
+        square = by_cluster(np.square(treatment, out=treatment), cells.starts)
         denominator = square.sum(axis=0)
         identified = denominator > COLLINEAR * (cells.squares @ z**2)
         safe = np.where(identified, denominator, 1.0)
@@ -137,9 +137,10 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
 def by_cluster(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return the sums of the rows from each start to the next; for rows that are long, where `np.add.reduceat` is slow.
     """
-    if len(starts) == len(rows):
+    from scipy.sparse import csr_array
+
+    n = len(rows)
+    if len(starts) == n:
         return rows
-    sums = np.empty((len(starts), *rows.shape[1:]))
-    for place, (first, end) in enumerate(zip(starts, [*starts[1:], len(rows)], strict=True)):
-        np.add.reduce(rows[first:end], axis=0, out=sums[place])
-    return sums
+    member = csr_array((np.ones(n), np.arange(n), np.append(starts, n)))
+    return (member @ rows.reshape(n, -1)).reshape(len(starts), *rows.shape[1:])

@@ -24,8 +24,9 @@ from did.inference.students_t import quantiles
 
 # Assignments that share their signs of the wild bootstrap, at most: signs have a simulation error in common, too.
 SHARED = 100
-# Numbers that one block of draws may hold: few enough to stay near the processor.
-BLOCK = 250_000
+# Numbers that one block of draws may hold: few enough to stay near the processor; more for corrections of leverage,
+# which take many small steps whatever the number of draws.
+BLOCK, CORRECTED = 250_000, 1_000_000
 
 # Methods that need no more than estimates and errors clustered at the level of assignment.
 DEALT = ("randomisation", "randomisation_estimate")
@@ -131,7 +132,7 @@ class RegressionTrial:
         every = placebo.simple(self.fewest, z)
         corrected = {"CR2", "CR3", "jackknife"} & set(asked.methods)
         if corrected:
-            for block in _blocks(len(z), BLOCK // (n_clusters * (self.fewest.basis.shape[1] + placebo.POINTS))):
+            for block in _blocks(len(z), CORRECTED // (n_clusters * (self.fewest.basis.shape[1] + placebo.POINTS))):
                 own = every.of(block)
                 parts.append({method: by_t(own.estimate, np.where(own.varies, error, np.nan), df, asked.confidence)
                               for method, (error, df) in placebo.leverage_corrected(
@@ -171,8 +172,8 @@ class GroupTimeTrial:
         return cls(made, number.ravel(), scheme.sizes, np.bincount(scheme.codes))
 
     def labels(self, chosen: np.ndarray) -> np.ndarray:
-        """Return (draws, clusters) numbers of cohorts."""
-        labels = np.full((len(chosen), len(self.available)), group_time_sums.NEVER)
+        """Return (draws, clusters) numbers of cohorts, small ones: they are compared with each cohort."""
+        labels = np.full((len(chosen), len(self.available)), group_time_sums.NEVER, dtype=np.int16)
         labels[np.arange(len(chosen))[:, None], chosen] = self.number
         return labels
 
