@@ -11,7 +11,7 @@ from scipy import stats
 from did.estimators.base import Panel
 from did.inference.change import Change
 from did.inference.clustered import cluster_sums, small_sample_factor
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 
 MET, NOT_MET, NOT_TOLD_APART = "met", "not_met", "not_told_apart"
 LEVEL = 0.05
@@ -21,7 +21,8 @@ THIRDS = ("lowest", "middle", "highest")
 LOWER, HIGHER = "lower", "higher"
 
 
-def bracketing_rows(panel: Panel, *, seed: int = 20170601) -> pd.DataFrame:
+@tabled
+def bracketing_rows(panel: Panel, *, seed: int = 20170601) -> list[dict]:
     """Return the two conditions under which `did` and `ldv` bracket the effect, as rows of the diagnostics table.
 
     Ding and Li 2019, Political Analysis 27:605-615. With one outcome before and one after, if (1, stationarity) the
@@ -63,7 +64,7 @@ def bracketing_rows(panel: Panel, *, seed: int = 20170601) -> pd.DataFrame:
         slopes = _slopes(panel, level, data)
         orders = _orders(panel, level, data, np.random.default_rng(seed))
         rows += [*slopes, *orders, _bracket(panel, level, data, slopes, orders)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 @dataclasses.dataclass(frozen=True)

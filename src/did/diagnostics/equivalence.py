@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pandas as pd
 
 from did.diagnostics.pretest_power import event_path, result_row
 from did.errors import DidError
 from did.estimators.base import Panel, Result
-from did.inference.joint_test import COLUMNS, skipped
+from did.inference.joint_test import skipped, tabled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,9 +69,10 @@ def equivalence_test(
     )
 
 
+@tabled
 def equivalence_rows(
     result: Result, panel: Panel, level: str, *, effect: float | None = None, margin: float | None = None
-) -> pd.DataFrame:
+) -> list[dict]:
     """Return equivalence tests of the leads of an event study, clustered by ``level``.
 
     Could the pre-period hide a difference as large as the effect? Rows of the diagnostics table (`COLUMNS`), named with
@@ -94,7 +94,7 @@ def equivalence_rows(
     row = result_row("", result, panel, level)
     rows = {name: row | {"diagnostic": name + path.suffix} for name in names}
     if path.problem:
-        return pd.DataFrame([skipped(row, path.problem) for row in rows.values()], columns=COLUMNS)
+        return [skipped(row, path.problem) for row in rows.values()]
     leads = path.estimate[path.leads]
     covariance = path.covariance[np.ix_(path.leads, path.leads)]
     about = f"{len(leads)} leads with {path.n_treated} treated of {path.n_clusters} clusters"
@@ -116,4 +116,4 @@ def equivalence_rows(
         one = tested(against)
         rows[name] |= {"value": float(against), "statistic": one.statistic, "df_denominator": path.df,
                        "p_value": one.p_value, "reason": about}
-    return pd.DataFrame(list(rows.values()), columns=COLUMNS)
+    return list(rows.values())

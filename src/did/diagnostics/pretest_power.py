@@ -11,7 +11,15 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators.base import ESTIMATED, REFERENCE, Panel, Result, join_notes
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
-from did.inference.joint_test import COLUMNS, FEW_TREATED, UNHELD, covariance_rank, diagnostic_row, held, skipped
+from did.inference.joint_test import (
+    FEW_TREATED,
+    UNHELD,
+    covariance_rank,
+    diagnostic_row,
+    held,
+    skipped,
+    tabled,
+)
 
 # The pre-test of the paper and of its R package: any lead further than this many errors from zero.
 CRITICAL = 1.96
@@ -283,7 +291,8 @@ def pretest_power(
     )
 
 
-def pretest_power_rows(result: Result, panel: Panel, level: str) -> pd.DataFrame:
+@tabled
+def pretest_power_rows(result: Result, panel: Panel, level: str) -> list[dict]:
     """Return what a pre-test on the leads of an event study could see, clustered by ``level``.
 
     Rows of the diagnostics table (`COLUMNS`), named with the ending ``_bin_<width>`` for bins:
@@ -314,7 +323,7 @@ def pretest_power_rows(result: Result, panel: Panel, level: str) -> pd.DataFrame
     if not problem and path.rank < n_leads:
         problem = f"covariance of rank {path.rank} for {n_leads} leads with {path.n_clusters} clusters: no power"
     if problem or reference is None:
-        return pd.DataFrame([skipped(row, problem) for row in rows.values()], columns=COLUMNS)
+        return [skipped(row, problem) for row in rows.values()]
     unit_trend, after = _unit_trend(path, panel), path.after
     about = f"{n_leads} leads with {path.n_treated} treated of {path.n_clusters} clusters"
     if path.n_treated < FEW_TREATED * n_leads:
@@ -346,7 +355,7 @@ def pretest_power_rows(result: Result, panel: Panel, level: str) -> pd.DataFrame
         found |= {"pretest_slope_effect": slope, "pretest_power_effect": against(slope).power}
     done = [skipped(rows[name], value) if isinstance(value, str)
             else rows[name] | {"value": float(value), "reason": about} for name, value in found.items()]
-    return pd.DataFrame(done, columns=COLUMNS)
+    return done
 
 
 def _unit_trend(path: EventPath, panel: Panel) -> np.ndarray:
