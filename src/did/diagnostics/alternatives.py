@@ -119,9 +119,7 @@ def jackknife(rows: Sequence[dict], estimate: float, panel: Panel, level: str) -
     with G - 1 degrees of freedom: CV3 of MacKinnon, Nielsen and Webb 2023, J. Applied Econometrics 38:671-694, for any
     estimator. Skipped if the estimate does not exist without some cluster.
     """
-    from scipy import stats
-
-    from did.inference.clustered import rounding_error
+    from did.inference.clustered import beyond, quantile, rounding_error
 
     row = diagnostic_row("jackknife", panel, level, value=estimate) | {
         "estimator": rows[0]["estimator"], "n_clusters": len(rows)}
@@ -133,8 +131,9 @@ def jackknife(rows: Sequence[dict], estimate: float, panel: Panel, level: str) -
     error = float(np.sqrt((n - 1) / n) * root_sum_squares(np.array([each["value"] for each in rows]) - estimate))
     if not error > rounding_error(panel.outcome, panel.dose[:, None])[0]:
         return [skipped(row, f"no variation between clusters by {level}")]
-    half = stats.t.ppf(0.975, n - 1) * error
+    df = np.array(n - 1)
+    half = float(quantile(0.975, df)) * error
     row |= {"std_error": error, "ci_low": estimate - half, "ci_high": estimate + half, "statistic": estimate / error,
-            "df_denominator": n - 1, "p_value": float(2 * stats.t.sf(abs(estimate) / error, n - 1)),
+            "df_denominator": n - 1, "p_value": float(2 * beyond(np.array(abs(estimate) / error), df)),
             "n_treated_clusters": len(set(panel.clusters[level][~panel.never_treated]))}
     return [row]

@@ -6,11 +6,10 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from did.estimators.base import Panel
 from did.inference.change import Change
-from did.inference.clustered import cluster_sums, small_sample_factor
+from did.inference.clustered import cluster_sums, quantile, small_sample_factor
 from did.inference.joint_test import diagnostic_row, skipped, tabled
 
 MET, NOT_MET, NOT_TOLD_APART = "met", "not_met", "not_told_apart"
@@ -127,7 +126,7 @@ def _slope(panel: Panel, level: str, data: _Means, part: str, units: np.ndarray)
     error = np.sqrt(small_sample_factor(len(sums), len(units), 2)) * np.sqrt((sums**2).sum())
     if not error > 0:
         return skipped(row, f"no variation between clusters by {level}")
-    half = stats.t.ppf(1 - LEVEL / 2, len(sums) - 1) * error
+    half = float(quantile(1 - LEVEL / 2, np.array(len(sums) - 1))) * error
     condition = MET if slope + half < 1 else NOT_MET if slope - half >= 1 else NOT_TOLD_APART
     return row | {"std_error": error, "ci_low": slope - half, "ci_high": slope + half, "df_denominator": len(sums) - 1,
                   "condition": condition}

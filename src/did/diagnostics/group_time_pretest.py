@@ -72,7 +72,7 @@ def pretest(result: Result, panel: Panel) -> list[dict]:
 def _tested(row: dict, estimate: np.ndarray, shares: Shares, labels: np.ndarray | None, rounding: np.ndarray,
             onset: str) -> dict:
     """The test of ``estimate`` from its shares, by unit or by ``labels`` (units,) of clusters."""
-    from scipy import stats
+    from scipy import special  # as in `did.inference.clustered.quantile`
 
     n_cells, n_clusters, n_treated = len(estimate), row["n_clusters"], row["n_treated_clusters"]
     if not n_cells:
@@ -91,5 +91,5 @@ def _tested(row: dict, estimate: np.ndarray, shares: Shares, labels: np.ndarray 
     statistic = wald(estimate, influence, labels)
     few = FEW_TREATED_CLUSTERS if n_treated < FEW_TREATED * n_cells else ""
     reason = f"{n_cells} cells with {n_treated} treated of {n_clusters} clusters"
-    return row | {"statistic": statistic, "df": float(n_cells), "p_value": float(stats.chi2.sf(statistic, n_cells)),
+    return row | {"statistic": statistic, "df": float(n_cells), "p_value": float(special.chdtrc(n_cells, statistic)),
                   "caveat": few, "reason": reason}

@@ -57,7 +57,7 @@ def f_test(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.nd
     ``n_parameters`` those of `small_sample_factor`; ``what`` names the parameters. F = b' V^-1 b / q with q and
     clusters - 1 degrees of freedom.
     """
-    from scipy import stats
+    from scipy import special  # as in `did.inference.clustered.quantile`
 
     n_tested, n_clusters = len(estimate), len(cluster_sums(influence, labels))
     factor = small_sample_factor(n_clusters, n_obs, n_parameters)
@@ -71,7 +71,7 @@ def f_test(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.nd
                           "no joint test" if n_tested > 1 else "no variation between clusters")
     statistic = wald(estimate, influence, labels) / (factor * n_tested)
     return row | {"statistic": statistic, "df": float(n_tested), "df_denominator": float(n_clusters - 1),
-                  "p_value": float(stats.f.sf(statistic, n_tested, n_clusters - 1))}
+                  "p_value": float(special.fdtrc(n_tested, n_clusters - 1, statistic))}
 
 
 def wald(estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray) -> float:
