@@ -143,7 +143,7 @@ def _orders(panel: Panel, level: str, data: _Means, generator: np.random.Generat
     if not np.isin(treated, (0, 1)).all():
         return [skipped(row, f"treatment differs within a cluster by {level}, so that it cannot be dealt out again")
                 for row in rows]
-    drawn = np.array([generator.permutation(treated) for _ in range(DRAWS)])[:, codes] > 0
+    drawn = generator.permuted(np.tile(treated, (DRAWS, 1)), axis=1)[:, codes] > 0
     chance = gaps(data.before, data.weight, drawn)
     p_values = (1 + (chance >= found - 1e-12).sum(axis=0)) / (DRAWS + 1)
     apart = int((p_values <= LEVEL).sum())

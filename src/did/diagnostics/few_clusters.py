@@ -43,12 +43,12 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
                 "n_treated_clusters": _n_treated(result, panel, level)}
         taken_apart = leverages(model, level)
         for kind, name in CORRECTED.items():
-            found = taken_apart.rows(kind).iloc[0]
+            found = taken_apart.rows(kind).iloc[0].to_dict()
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {
                 "std_error": found["std_error"], "df_denominator": found["df"],
                 "statistic": found["estimate"] / found["std_error"]}))
-        for weights, name in BOOTSTRAPS.items():
-            found = wild_bootstrap(model, level, draws=draws, seed=seed, weights=weights, fitted=result).iloc[0]
+        drawn = wild_bootstrap(model, level, draws=draws, seed=seed, weights=list(BOOTSTRAPS), fitted=result)
+        for name, found in zip(BOOTSTRAPS.values(), drawn.to_dict("records"), strict=True):
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {"statistic": found["t_statistic"]}))
     return rows
 
@@ -77,7 +77,7 @@ def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, see
     return rows
 
 
-def _row(row: dict, found: pd.Series | dict, more: dict) -> dict:
+def _row(row: dict, found: dict, more: dict) -> dict:
     """A row with what a method found; skipped where it found no p-value."""
     row = row | {"value": found["estimate"]}
     if not np.isfinite(found["p_value"]):

@@ -157,7 +157,7 @@ def normal_box(
     probabilities weighs a point. The same arguments give the same answer, and nearby means nearby answers. Raises
     DidError if the covariance is not positive definite.
     """
-    probability, inside = _box(_Numbers.of(mean, covariance, half_width), points, seed, with_mean=True)
+    probability, inside = _box(_Numbers.of(mean, covariance, half_width), points, seed)
     return probability, inside.copy()
 
 
@@ -175,8 +175,8 @@ class _Numbers:
 
 
 @lru_cache(64)
-def _box(of: _Numbers, points: int, seed: int, *, with_mean: bool) -> tuple[float, np.ndarray]:
-    """`normal_box`, kept as the same is asked for again; the mean, which costs more, only where it is wanted."""
+def _box(of: _Numbers, points: int, seed: int) -> tuple[float, np.ndarray]:
+    """`normal_box`, kept as the same is asked for again."""
     from scipy.special import ndtr, ndtri
 
     mean, covariance, half_width = np.array(of.mean), np.array(of.covariance), np.array(of.half_width)
@@ -190,12 +190,10 @@ def _box(of: _Numbers, points: int, seed: int, *, with_mean: bool) -> tuple[floa
         before = root[k, :k] @ draws[:k] if k else np.zeros(1)
         below, above = ndtr((low[k] - before) / root[k, k]), ndtr((high[k] - before) / root[k, k])
         weight *= above - below
-        if with_mean or k < len(mean) - 1:
-            inside = np.clip(below + uniform[k] * (above - below), np.finfo(float).tiny, 1 - 1e-16)
-            draws[k] = ndtri(inside)
+        draws[k] = ndtri(np.clip(below + uniform[k] * (above - below), np.finfo(float).tiny, 1 - 1e-16))
     probability = float(weight.mean())
-    if not with_mean or probability <= 0:
-        return max(probability, 0.0), np.full(len(mean), np.nan)
+    if probability <= 0:
+        return 0.0, np.full(len(mean), np.nan)
     return probability, mean + scale * (root @ (draws @ weight)) / weight.sum()
 
 
@@ -233,8 +231,7 @@ def slope_for_power(
         raise DidError("pre-test power: trend: expected one that shows before the reference; found zeros; give another")
 
     def excess(slope: float) -> float:
-        passing, _ = _box(_Numbers.of(slope * unit, before, critical * spread), points, seed, with_mean=False)
-        return 1 - passing - power
+        return 1 - normal_box(slope * unit, before, critical * spread, points=points, seed=seed)[0] - power
 
     if excess(0.0) >= 0:
         return np.nan
