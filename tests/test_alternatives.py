@@ -128,12 +128,12 @@ def test_the_jackknife_is_that_of_refits_and_of_the_design(panel):
         options = OPTIONS.get(name, {})
         own = rows.loc[(rows["estimator"] == name) & (rows["cluster"] == "system")]
         value = float(estimate(name, panel, **options).estimate[0])
-        found = alternatives.jackknife(own, value, panel, "system").iloc[0]
+        found = alternatives.jackknife(own.to_dict("records"), value, panel, "system").iloc[0]
         expected = bias_reduced(design_of(name, panel, **options), "system", "CR3_jackknife").iloc[0]
         assert found["std_error"] == pytest.approx(expected["std_error"], rel=1e-6)
         assert found["n_clusters"] == 12 and found["df_denominator"] == 11
         lost = own.assign(status=["skipped", *own["status"][1:]], reason="why")
-        assert alternatives.jackknife(lost, value, panel, "system").iloc[0]["status"] == "skipped"
+        assert alternatives.jackknife.records(lost.to_dict("records"), value, panel, "system")[0]["status"] == "skipped"
 
 
 def test_years_and_ends_leave_out_outcomes_only(panel):
@@ -237,10 +237,10 @@ def test_leads_of_any_estimator(panel):
 
 
 def test_the_recommendation_is_the_published_rule(panel):
-    tests = pretrend_rows(panel, bin_width=1)
+    tests = pretrend_rows.records(panel, bin_width=1)
     for p_value, published, words in ((0.2, "did", "did: .*not told apart.*the estimator reported first"),
                                       (0.01, "did", "ldv: .*differ.*reported first is did")):
-        changed = tests.assign(p_value=tests["p_value"].where(tests["diagnostic"] != "linear_pretrend", p_value))
+        changed = [row | {"p_value": p_value} if row["diagnostic"] == "linear_pretrend" else row for row in tests]
         row = recommendation(changed, panel, published).iloc[0]
         assert row["reason"].startswith(words[:3]) and row["p_value"] == p_value
         assert re.search(words, row["reason"])

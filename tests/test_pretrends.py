@@ -9,8 +9,9 @@ import statsmodels.api as sm
 from scipy import stats
 
 from did.diagnostics.group_trends import group_trends
-from did.diagnostics.pretrends import COLUMNS, joint_leads, linear_pretrend, pretrend_rows
+from did.diagnostics.pretrends import joint_leads, linear_pretrend, pretrend_rows
 from did.estimators import Panel
+from did.inference.joint_test import COLUMNS
 from did.store import tables
 
 N_UNITS, N_TREATED, N_PERIODS, ONSET = 60, 24, 30, 18

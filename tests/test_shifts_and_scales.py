@@ -130,7 +130,7 @@ def diagnosed(panel: Panel) -> pd.DataFrame:
         imputation_leads(panel, n_leads=2),
         pretest(estimate("callaway_santanna", panel), panel),
         few_cluster_rows(panel, "unit", estimators=["did", "ldv"], options=options, draws=99, seed=1),
-        jackknife(by_unit, float(estimate("did", panel).estimate[0]), panel, "unit"),
+        jackknife(by_unit.to_dict("records"), float(estimate("did", panel).estimate[0]), panel, "unit"),
     ], ignore_index=True)
 
 

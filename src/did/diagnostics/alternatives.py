@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from did.estimators.base import PERIODS_PER_YEAR, Panel, root_sum_squares
 from did.inference.change import Change
-from did.inference.joint_test import COLUMNS
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 
 # What was changed, and the changed panel, or why it cannot be made.
 Variants = Iterator[tuple[Change, Panel | str]]
@@ -111,33 +111,29 @@ def _kept(panel: Panel, units: np.ndarray, reason: str) -> Panel | str:
     return panel.keep(units) if (units & panel.never_treated).any() else reason
 
 
-def jackknife(rows: pd.DataFrame, estimate: float, panel: Panel, level: str) -> pd.DataFrame:
-    """Return the delete-one-cluster jackknife from the rows of `without_each_cluster` at one level and estimator.
+@tabled
+def jackknife(rows: Sequence[dict], estimate: float, panel: Panel, level: str) -> list[dict]:
+    """Return the delete-one-cluster jackknife from the records of `without_each_cluster` at one level and estimator.
 
     value is the full ``estimate``; std_error = sqrt((G - 1) / G x sum of (b_(-g) - b)^2), interval and p_value by t
     with G - 1 degrees of freedom: CV3 of MacKinnon, Nielsen and Webb 2023, J. Applied Econometrics 38:671-694, for any
     estimator. Skipped if the estimate does not exist without some cluster.
     """
-    from scipy import stats
+    from did.inference.clustered import beyond, quantile, rounding_error
 
-    from did.inference.clustered import rounding_error
-    from did.inference.joint_test import diagnostic_row, skipped
-
-    estimator = rows["estimator"].iloc[0]
     row = diagnostic_row("jackknife", panel, level, value=estimate) | {
-        "estimator": estimator, "n_clusters": len(rows)}
-    lost = rows.loc[rows["status"] == "skipped"]
-    if len(lost):
-        first = lost.iloc[0]
+        "estimator": rows[0]["estimator"], "n_clusters": len(rows)}
+    first = next((each for each in rows if each["status"] == "skipped"), None)
+    if first is not None:
         label = "" if first["called"] == first["left_out"] else f" ({first['left_out']})"
-        row = skipped(row, f"not estimated without {first['called']}{label}: {first['reason']}")
-        return pd.DataFrame([row], columns=COLUMNS)
+        return [skipped(row, f"not estimated without {first['called']}{label}: {first['reason']}")]
     n = len(rows)
-    error = float(np.sqrt((n - 1) / n) * root_sum_squares(rows["value"].to_numpy(dtype=float) - estimate))
+    error = float(np.sqrt((n - 1) / n) * root_sum_squares(np.array([each["value"] for each in rows]) - estimate))
     if not error > rounding_error(panel.outcome, panel.dose[:, None])[0]:
-        return pd.DataFrame([skipped(row, f"no variation between clusters by {level}")], columns=COLUMNS)
-    half = stats.t.ppf(0.975, n - 1) * error
+        return [skipped(row, f"no variation between clusters by {level}")]
+    df = np.array(n - 1)
+    half = float(quantile(0.975, df)) * error
     row |= {"std_error": error, "ci_low": estimate - half, "ci_high": estimate + half, "statistic": estimate / error,
-            "df_denominator": n - 1, "p_value": float(2 * stats.t.sf(abs(estimate) / error, n - 1)),
+            "df_denominator": n - 1, "p_value": float(2 * beyond(np.array(abs(estimate) / error), df)),
             "n_treated_clusters": len(set(panel.clusters[level][~panel.never_treated]))}
-    return pd.DataFrame([row], columns=COLUMNS)
+    return [row]

@@ -22,8 +22,7 @@ from did.estimators.group_time_moments import effects
 from did.estimators.shares import Averages, Shares
 from did.inference.change import Change
 from did.inference.clustered import by_cluster
-from did.inference.joint_test import COLUMNS as ROW
-from did.inference.joint_test import diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 
 # Numbers of a row that is an estimate.
 KEPT = ["std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
@@ -119,7 +118,8 @@ def _averages(value: np.ndarray, shares: Shares, of: tuple[np.ndarray, np.ndarra
     return overall, shares.averaged(Averages(weights / total, weights > 0, spread, code, own))
 
 
-def base_period_rows(panel: Panel, *, anticipation: int = 0) -> pd.DataFrame:
+@tabled
+def base_period_rows(panel: Panel, *, anticipation: int = 0) -> list[dict]:
     """Return how the overall effect of `did.estimators.callaway_santanna` hangs on its base, as diagnostics rows.
 
     Diagnostic ``base_period``; value in units of the outcome, but for the share. One row per cluster level, with error,
@@ -161,7 +161,7 @@ def base_period_rows(panel: Panel, *, anticipation: int = 0) -> pd.DataFrame:
             for own in each]
     if np.isfinite(reported):
         rows += _spread_rows(panel, anticipation, reported)
-    return pd.DataFrame(rows, columns=ROW)
+    return rows
 
 
 def _spread_rows(panel: Panel, anticipation: int, reported: float) -> list[dict]:

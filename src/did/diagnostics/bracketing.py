@@ -6,12 +6,11 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from did.estimators.base import Panel
 from did.inference.change import Change
-from did.inference.clustered import cluster_sums, small_sample_factor
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.clustered import cluster_sums, quantile, small_sample_factor
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 
 MET, NOT_MET, NOT_TOLD_APART = "met", "not_met", "not_told_apart"
 LEVEL = 0.05
@@ -21,7 +20,8 @@ THIRDS = ("lowest", "middle", "highest")
 LOWER, HIGHER = "lower", "higher"
 
 
-def bracketing_rows(panel: Panel, *, seed: int = 20170601) -> pd.DataFrame:
+@tabled
+def bracketing_rows(panel: Panel, *, seed: int = 20170601) -> list[dict]:
     """Return the two conditions under which `did` and `ldv` bracket the effect, as rows of the diagnostics table.
 
     Ding and Li 2019, Political Analysis 27:605-615. With one outcome before and one after, if (1, stationarity) the
@@ -63,7 +63,7 @@ def bracketing_rows(panel: Panel, *, seed: int = 20170601) -> pd.DataFrame:
         slopes = _slopes(panel, level, data)
         orders = _orders(panel, level, data, np.random.default_rng(seed))
         rows += [*slopes, *orders, _bracket(panel, level, data, slopes, orders)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _slope(panel: Panel, level: str, data: _Means, part: str, units: np.ndarray)
     error = np.sqrt(small_sample_factor(len(sums), len(units), 2)) * np.sqrt((sums**2).sum())
     if not error > 0:
         return skipped(row, f"no variation between clusters by {level}")
-    half = stats.t.ppf(1 - LEVEL / 2, len(sums) - 1) * error
+    half = float(quantile(1 - LEVEL / 2, np.array(len(sums) - 1))) * error
     condition = MET if slope + half < 1 else NOT_MET if slope - half >= 1 else NOT_TOLD_APART
     return row | {"std_error": error, "ci_low": slope - half, "ci_high": slope + half, "df_denominator": len(sums) - 1,
                   "condition": condition}
@@ -143,7 +143,7 @@ def _orders(panel: Panel, level: str, data: _Means, generator: np.random.Generat
     if not np.isin(treated, (0, 1)).all():
         return [skipped(row, f"treatment differs within a cluster by {level}, so that it cannot be dealt out again")
                 for row in rows]
-    drawn = np.array([generator.permutation(treated) for _ in range(DRAWS)])[:, codes] > 0
+    drawn = generator.permuted(np.tile(treated, (DRAWS, 1)), axis=1)[:, codes] > 0
     chance = gaps(data.before, data.weight, drawn)
     p_values = (1 + (chance >= found - 1e-12).sum(axis=0)) / (DRAWS + 1)
     apart = int((p_values <= LEVEL).sum())

@@ -12,7 +12,7 @@ from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, root_sum_squares
 from did.estimators.within import COLLINEAR, two_way_fit, within
 from did.inference.clustered import by_cluster, cluster_sums, quantile, small_sample_factor
-from did.inference.joint_test import COLUMNS, skipped
+from did.inference.joint_test import skipped, tabled
 
 POWER_ESTIMATORS = ("did",)
 # Cells (units x periods x draws) worked on at once.
@@ -53,7 +53,8 @@ def detectable_by_interval(low: float, high: float, df: float, *, power: float =
     return float((high - low) / 2 * together / quantile(1 - alpha / 2, np.array(df) if np.isfinite(df) else None))
 
 
-def minimum_detectable_rows(result: Result, panel: Panel) -> pd.DataFrame:
+@tabled
+def minimum_detectable_rows(result: Result, panel: Panel) -> list[dict]:
     """Return the minimum detectable effect of a result's overall effect, at each cluster level.
 
     Rows of the diagnostics table (`COLUMNS`): ``minimum_detectable``, value in units of the outcome (per unit of dose)
@@ -68,7 +69,7 @@ def minimum_detectable_rows(result: Result, panel: Panel) -> pd.DataFrame:
         reason = f"{result.estimator}: {int(overall.sum())} parameters of estimand overall, expected one"
         rows = [skipped(result_row(name, result, panel, level), reason) for level in panel.clusters
                 for name in ("minimum_detectable", "minimum_detectable_share")]
-        return pd.DataFrame(rows, columns=COLUMNS)
+        return rows
     place = int(np.flatnonzero(overall)[0])
     before, mean_dose = _before_onset(panel, result.units)
     at_dose = f", at mean dose {mean_dose:.4g}" if panel.treatment == "intensity" else ""
@@ -90,7 +91,7 @@ def minimum_detectable_rows(result: Result, panel: Panel) -> pd.DataFrame:
                                  "reason": f"of {before:.4g}, the treated units' mean before onset{at_dose}; {about}"})
         else:
             rows.append(skipped(share, f"the treated units' mean before onset is {before:.4g}: no share of it"))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def power_curve(

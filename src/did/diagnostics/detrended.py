@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from did.diagnostics.estimate_rows import KEPT
 from did.errors import DidError
 from did.estimators import estimate, overall_of
 from did.estimators.base import PERIODS_PER_YEAR, Panel
 from did.inference.change import Change
 from did.inference.clustered import by_cluster
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 
 # Estimators for waves from their own dates whose base is more than one noisy period, with the options that make it so.
 # Of figures by year a base of one year is a mean over twelve months already.
@@ -21,7 +19,8 @@ LONG_BASES: dict[str, dict[str, object]] = {
 }
 
 
-def detrended_rows(panel: Panel) -> pd.DataFrame:
+@tabled
+def detrended_rows(panel: Panel) -> list[dict]:
     """Return the overall effect of `did.estimators.rolling` on departures from each unit's own line before treatment.
 
     Rows of the diagnostics table, diagnostic ``detrended``, one per cluster level: value in units of the outcome, with
@@ -38,7 +37,8 @@ def detrended_rows(panel: Panel) -> pd.DataFrame:
     return _rows(panel, "detrended", "rolling", {"transformation": "detrend", "estimands": "overall"})
 
 
-def long_base_rows(panel: Panel) -> pd.DataFrame:
+@tabled
+def long_base_rows(panel: Panel) -> list[dict]:
     """Return the overall effect with each cohort from its own date, by estimators with a base of more than one month.
 
     Rows of the diagnostics table, diagnostic ``own_dates``, one per estimator of `LONG_BASES` and cluster level: value
@@ -52,11 +52,10 @@ def long_base_rows(panel: Panel) -> pd.DataFrame:
     >>> rows.loc[rows["cluster"] == "unit", "value"].between(49, 51).tolist()
     [True, True, True]
     """
-    return pd.concat([_rows(panel, "own_dates", name, options) for name, options in LONG_BASES.items()],
-                     ignore_index=True)
+    return [row for name, options in LONG_BASES.items() for row in _rows(panel, "own_dates", name, options)]
 
 
-def _rows(panel: Panel, diagnostic: str, name: str, options: dict[str, object]) -> pd.DataFrame:
+def _rows(panel: Panel, diagnostic: str, name: str, options: dict[str, object]) -> list[dict]:
     if options.get("base_window") == "year":
         options = options | {"base_window": PERIODS_PER_YEAR[panel.frequency]}
 
@@ -66,8 +65,8 @@ def _rows(panel: Panel, diagnostic: str, name: str, options: dict[str, object]) 
     try:
         found = by_cluster(overall_of(estimate(name, panel, **options), panel), panel)
     except DidError as error:
-        return pd.DataFrame([skipped(row(level), str(error)) for level in panel.clusters], columns=COLUMNS)
+        return [skipped(row(level), str(error)) for level in panel.clusters]
     each = [{column: values[0] for column, values in block.items()} for block in found]
-    return pd.DataFrame([row(own["cluster"]) | {column: own[column] for column in KEPT} | {
+    return [row(own["cluster"]) | {column: own[column] for column in KEPT} | {
         "value": own["estimate"], "statistic": own["estimate"] / own["std_error"], "df_denominator": own["df"],
-        "reason": own["note"]} for own in each], columns=COLUMNS)
+        "reason": own["note"]} for own in each]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pandas as pd
 
 from did.diagnostics.pretest_power import event_path, result_row
 from did.errors import DidError
 from did.estimators.base import Panel, Result
-from did.inference.joint_test import COLUMNS, skipped
+from did.inference.clustered import beyond, quantile
+from did.inference.joint_test import skipped, tabled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +46,6 @@ def equivalence_test(
     Raises DidError if there is no lead, shapes do not fit, an error is not a positive number, margin is not positive,
     or alpha not between 0 and 1/2.
     """
-    from scipy import stats
-
     estimate, covariance = np.asarray(estimate, dtype=float), np.asarray(covariance, dtype=float)
     if not len(estimate) or covariance.shape != (len(estimate), len(estimate)):
         raise DidError(f"equivalence: expected one or more leads and their covariance; found {len(estimate)} leads and "
@@ -59,20 +57,21 @@ def equivalence_test(
     std_error = np.sqrt(np.diag(covariance))
     if not (np.isfinite(estimate).all() and (std_error > 0).all() and np.isfinite(std_error).all()):
         raise DidError("equivalence: expected finite leads with positive errors; found one without; leave it out")
-    reference = stats.t(df) if np.isfinite(df) else stats.norm()
+    of_t = np.array(df) if np.isfinite(df) else None
     size = np.abs(estimate)
     # of the two one-sided tests of a lead, the one on its own side decides
     statistic = float(((margin - size) / std_error).min())
     return Equivalence(
         maximum=float(size.max()), root_mean_square=float(np.sqrt((estimate**2).mean())), statistic=statistic,
-        p_value=float(reference.sf(statistic)),
-        smallest_margin=float((size + reference.ppf(1 - alpha) * std_error).max()),
+        p_value=float(beyond(np.array(statistic), of_t)),
+        smallest_margin=float((size + quantile(1 - alpha, of_t) * std_error).max()),
     )
 
 
+@tabled
 def equivalence_rows(
     result: Result, panel: Panel, level: str, *, effect: float | None = None, margin: float | None = None
-) -> pd.DataFrame:
+) -> list[dict]:
     """Return equivalence tests of the leads of an event study, clustered by ``level``.
 
     Could the pre-period hide a difference as large as the effect? Rows of the diagnostics table (`COLUMNS`), named with
@@ -94,7 +93,7 @@ def equivalence_rows(
     row = result_row("", result, panel, level)
     rows = {name: row | {"diagnostic": name + path.suffix} for name in names}
     if path.problem:
-        return pd.DataFrame([skipped(row, path.problem) for row in rows.values()], columns=COLUMNS)
+        return [skipped(row, path.problem) for row in rows.values()]
     leads = path.estimate[path.leads]
     covariance = path.covariance[np.ix_(path.leads, path.leads)]
     about = f"{len(leads)} leads with {path.n_treated} treated of {path.n_clusters} clusters"
@@ -116,4 +115,4 @@ def equivalence_rows(
         one = tested(against)
         rows[name] |= {"value": float(against), "statistic": one.statistic, "df_denominator": path.df,
                        "p_value": one.p_value, "reason": about}
-    return pd.DataFrame(list(rows.values()), columns=COLUMNS)
+    return list(rows.values())

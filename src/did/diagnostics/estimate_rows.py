@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
-import pandas as pd
 
 from did.diagnostics.alternatives import Variants
 from did.errors import DidError
@@ -14,7 +13,7 @@ from did.estimators import overall, parts_of
 from did.estimators.base import Panel
 from did.inference.change import Change
 from did.inference.clustered import by_cluster
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 from did.inference.parts import by_cluster_of_parts
 
 KEPT = ["std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_treated", "n_clusters",
@@ -23,8 +22,9 @@ KEPT = ["std_error", "ci_low", "ci_high", "p_value", "n_obs", "n_units", "n_trea
 BLOCK = 4_000_000
 
 
+@tabled
 def estimate_rows(diagnostic: str, variants: Variants, *, original: Panel,
-                  estimators: Sequence[str], options: dict[str, dict]) -> pd.DataFrame:
+                  estimators: Sequence[str], options: dict[str, dict]) -> list[dict]:
     """Return the overall estimate of each variant of a panel by each estimator, one row per cluster level.
 
     ``variants`` gives (`Change`, the changed panel), or (`Change`, why it cannot be made). value is the estimate,
@@ -43,7 +43,7 @@ def estimate_rows(diagnostic: str, variants: Variants, *, original: Panel,
                 found = together[name].get(number)
                 rows += (_rows(diagnostic, what, panel, original, name, options.get(name, {})) if found is None else
                          _filled(diagnostic, what, original, name, found))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def _within(panel: Panel, original: Panel) -> np.ndarray | None:

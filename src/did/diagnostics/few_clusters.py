@@ -11,15 +11,16 @@ from did.errors import DidError
 from did.estimators import design_of, entry, estimate
 from did.estimators.base import REFERENCE, Panel, Result
 from did.inference.bias_reduced import leverages
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 from did.inference.wild import wild_bootstrap
 
 CORRECTED = {"CR2": "bias_reduced_cr2", "CR3": "bias_reduced_cr3"}
 BOOTSTRAPS = {"rademacher": "wild_bootstrap", "webb": "wild_bootstrap_webb"}
 
 
+@tabled
 def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], options: dict[str, dict], draws: int,
-                     seed: int) -> pd.DataFrame:
+                     seed: int) -> list[dict]:
     """Return leverage-corrected errors and wild cluster bootstraps of each regression estimator at one cluster level.
 
     Diagnostics ``bias_reduced_cr2`` and ``_cr3`` (value the estimate; std_error, interval and p_value with
@@ -42,17 +43,18 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
                 "n_treated_clusters": _n_treated(result, panel, level)}
         taken_apart = leverages(model, level)
         for kind, name in CORRECTED.items():
-            found = taken_apart.rows(kind).iloc[0]
+            found = taken_apart.rows(kind).iloc[0].to_dict()
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {
                 "std_error": found["std_error"], "df_denominator": found["df"],
                 "statistic": found["estimate"] / found["std_error"]}))
-        for weights, name in BOOTSTRAPS.items():
-            found = wild_bootstrap(model, level, draws=draws, seed=seed, weights=weights, fitted=result).iloc[0]
+        drawn = wild_bootstrap(model, level, draws=draws, seed=seed, weights=list(BOOTSTRAPS), fitted=result)
+        for name, found in zip(BOOTSTRAPS.values(), drawn.to_dict("records"), strict=True):
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {"statistic": found["t_statistic"]}))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
-def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, seed: int) -> pd.DataFrame:
+@tabled
+def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, seed: int) -> list[dict]:
     """Return the wild cluster bootstrap of every coefficient of the event study in bins of ``bin_width`` periods.
 
     Diagnostic ``wild_bootstrap_event``, with event_time and bin_width;
@@ -63,7 +65,7 @@ def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, see
         result = estimate("event_study", panel, bin_width=bin_width)
     except DidError as error:
         row = diagnostic_row("wild_bootstrap_event", panel, level) | {"estimator": "event_study"}
-        return pd.DataFrame([skipped(row, str(error))], columns=COLUMNS)
+        return [skipped(row, str(error))]
     found = wild_bootstrap(model, level, draws=draws, seed=seed, fitted=result)
     times = result.parameters.loc[result.parameters["state"] != REFERENCE, "event_time"]
     rows = []
@@ -72,10 +74,10 @@ def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, see
             "estimator": "event_study", "n_obs": result.n_obs, "n_units": result.n_units,
             "event_time": time, "bin_width": bin_width}
         rows.append(_row(row, each, {"statistic": each["t_statistic"]}))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
-def _row(row: dict, found: pd.Series | dict, more: dict) -> dict:
+def _row(row: dict, found: dict, more: dict) -> dict:
     """A row with what a method found; skipped where it found no p-value."""
     row = row | {"value": found["estimate"]}
     if not np.isfinite(found["p_value"]):

@@ -12,20 +12,21 @@ from did.estimators.base import Panel, Result
 from did.estimators.shares import Shares
 from did.inference.clustered import by_level, labels_of, rounding_of
 from did.inference.joint_test import (
-    COLUMNS,
     FEW_TREATED,
     FEW_TREATED_CLUSTERS,
     covariance_rank,
     diagnostic_row,
     refused_for_few,
     skipped,
+    tabled,
     wald,
 )
 
 DIAGNOSTIC = "group_time_pretest"
 
 
-def pretest(result: Result, panel: Panel) -> pd.DataFrame:
+@tabled
+def pretest(result: Result, panel: Panel) -> list[dict]:
     """Test that the effects of all cells before treatment are zero, by a chi-square test at each cluster level.
 
     ``result`` holds the group-time effects of `did.estimators.callaway_santanna`, ``panel`` the panel they were
@@ -65,13 +66,13 @@ def pretest(result: Result, panel: Panel) -> pd.DataFrame:
             "n_treated_clusters": int(behind.sum()) if level == "unit" else len(pd.unique(labels[behind]))}
         rows.append(_tested(row, estimate[has_error], shares, None if level == "unit" else labels, rounding[has_error],
                             onset))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def _tested(row: dict, estimate: np.ndarray, shares: Shares, labels: np.ndarray | None, rounding: np.ndarray,
             onset: str) -> dict:
     """The test of ``estimate`` from its shares, by unit or by ``labels`` (units,) of clusters."""
-    from scipy import stats
+    from scipy import special  # as in `did.inference.clustered.quantile`
 
     n_cells, n_clusters, n_treated = len(estimate), row["n_clusters"], row["n_treated_clusters"]
     if not n_cells:
@@ -90,5 +91,5 @@ def _tested(row: dict, estimate: np.ndarray, shares: Shares, labels: np.ndarray 
     statistic = wald(estimate, influence, labels)
     few = FEW_TREATED_CLUSTERS if n_treated < FEW_TREATED * n_cells else ""
     reason = f"{n_cells} cells with {n_treated} treated of {n_clusters} clusters"
-    return row | {"statistic": statistic, "df": float(n_cells), "p_value": float(stats.chi2.sf(statistic, n_cells)),
+    return row | {"statistic": statistic, "df": float(n_cells), "p_value": float(special.chdtrc(n_cells, statistic)),
                   "caveat": few, "reason": reason}

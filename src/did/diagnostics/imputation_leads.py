@@ -10,17 +10,18 @@ from did.estimators import imputation_leads as leads
 from did.estimators.base import ESTIMATED, Panel, Result
 from did.inference.clustered import labels_of, rounding_of
 from did.inference.joint_test import (
-    COLUMNS,
     FEW_TREATED,
     FEW_TREATED_CLUSTERS,
     diagnostic_row,
     f_test,
     refused_for_few,
     skipped,
+    tabled,
 )
 
 
-def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> pd.DataFrame:
+@tabled
+def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int = 1) -> list[dict]:
     """Test that all leads of `did.estimators.imputation_leads` are zero, by an F test at each cluster level.
 
     ``n_leads`` and ``bin_width`` as there: few leads against all earlier periods give the test its power and
@@ -43,7 +44,7 @@ def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int
         result = leads.estimate(panel, n_leads=n_leads, bin_width=bin_width)
     except DidError as error:
         rows = [skipped(diagnostic_row(diagnostic, panel, level), str(error)) for level in panel.clusters]
-        return pd.DataFrame(rows, columns=COLUMNS)
+        return rows
     identified = (result.parameters["state"] == ESTIMATED).to_numpy()
     estimate, influence = result.estimate[identified], result.influence.to_numpy()[:, identified]
     rounding, rows = rounding_of(result, panel)[identified], []
@@ -51,7 +52,7 @@ def imputation_leads(panel: Panel, *, n_leads: int | None = None, bin_width: int
         labels = labels_of(result, panel, level)
         row = diagnostic_row(diagnostic, panel, level, value=float(estimate.mean()) if len(estimate) else np.nan)
         rows.append(_tested(row, result, estimate, influence, labels, rounding))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def _tested(row: dict, result: Result, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray,

@@ -14,7 +14,7 @@ from did.estimators import estimate, overall_of
 from did.estimators.base import Panel, Result
 from did.inference.change import Change
 from did.inference.clustered import by_cluster
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 from did.inference.synthetic_errors import synthetic_errors
 
 DIAGNOSTIC = "other_assumptions"
@@ -22,8 +22,9 @@ DIAGNOSTIC = "other_assumptions"
 SYNTHETIC, RIDGE, COUNTS = "synthetic_did", "ldv_ridge", "etwfe"
 
 
+@tabled
 def other_assumption_rows(panel: Panel, counts: Panel | None, *, lags: str = "all", seed: int = 20170601,
-                          synthetic: Result | None = None) -> pd.DataFrame:
+                          synthetic: Result | None = None) -> list[dict]:
     """Return the overall effect by estimators that take something other than parallel trends for granted.
 
     Rows of the diagnostics table, diagnostic ``other_assumptions``, value in units of the outcome with error, interval
@@ -56,7 +57,7 @@ def other_assumption_rows(panel: Panel, counts: Panel | None, *, lags: str = "al
     else:
         options = {"family": "poisson", "weight_use": "exposure", "scale": "link", "estimands": ["overall"]}
         rows += [_in_percent(row) for row in _estimated(counts, "counts_offset", COUNTS, options)]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def synthetic_result(panel: Panel) -> Result | None:

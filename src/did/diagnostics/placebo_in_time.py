@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from did.errors import DidError
 from did.estimators import entry, estimates_of, overall
 from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
 from did.inference.change import Change
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 
 # Whole years that an onset leaves before it and after it.
 YEARS_BEFORE, YEARS_AFTER = 2, 1
@@ -51,8 +50,9 @@ def windows(panel: Panel, step: int = 1) -> Iterator[tuple[int, Panel]]:
         yield back, moved
 
 
+@tabled
 def placebo_in_time(panel: Panel, estimators: Sequence[str], options: Mapping[str, dict],
-                    step: int = 1) -> pd.DataFrame:
+                    step: int = 1) -> list[dict]:
     """Return each estimator's effect at every onset before the true one, and how many are as large as at the true one.
 
     Rows of the diagnostics table, of no clustering. ``placebo_in_time``, one per estimator and onset of `windows`:
@@ -81,7 +81,7 @@ def placebo_in_time(panel: Panel, estimators: Sequence[str], options: Mapping[st
     rows: list[dict] = []
     for name in estimators:
         rows += _rows(panel, every, name, dict(options.get(name, {})))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def _rows(panel: Panel, every: list[Panel], name: str, options: dict) -> list[dict]:

@@ -11,7 +11,15 @@ import pandas as pd
 from did.errors import DidError
 from did.estimators.base import ESTIMATED, REFERENCE, Panel, Result, join_notes
 from did.inference.clustered import cluster_sums, labels_of, rounding_of, small_sample_factor, varies
-from did.inference.joint_test import COLUMNS, FEW_TREATED, UNHELD, covariance_rank, diagnostic_row, held, skipped
+from did.inference.joint_test import (
+    FEW_TREATED,
+    UNHELD,
+    covariance_rank,
+    diagnostic_row,
+    held,
+    skipped,
+    tabled,
+)
 
 # The pre-test of the paper and of its R package: any lead further than this many errors from zero.
 CRITICAL = 1.96
@@ -149,7 +157,7 @@ def normal_box(
     probabilities weighs a point. The same arguments give the same answer, and nearby means nearby answers. Raises
     DidError if the covariance is not positive definite.
     """
-    probability, inside = _box(_Numbers.of(mean, covariance, half_width), points, seed, with_mean=True)
+    probability, inside = _box(_Numbers.of(mean, covariance, half_width), points, seed)
     return probability, inside.copy()
 
 
@@ -167,8 +175,8 @@ class _Numbers:
 
 
 @lru_cache(64)
-def _box(of: _Numbers, points: int, seed: int, *, with_mean: bool) -> tuple[float, np.ndarray]:
-    """`normal_box`, kept as the same is asked for again; the mean, which costs more, only where it is wanted."""
+def _box(of: _Numbers, points: int, seed: int) -> tuple[float, np.ndarray]:
+    """`normal_box`, kept as the same is asked for again."""
     from scipy.special import ndtr, ndtri
 
     mean, covariance, half_width = np.array(of.mean), np.array(of.covariance), np.array(of.half_width)
@@ -182,12 +190,10 @@ def _box(of: _Numbers, points: int, seed: int, *, with_mean: bool) -> tuple[floa
         before = root[k, :k] @ draws[:k] if k else np.zeros(1)
         below, above = ndtr((low[k] - before) / root[k, k]), ndtr((high[k] - before) / root[k, k])
         weight *= above - below
-        if with_mean or k < len(mean) - 1:
-            inside = np.clip(below + uniform[k] * (above - below), np.finfo(float).tiny, 1 - 1e-16)
-            draws[k] = ndtri(inside)
+        draws[k] = ndtri(np.clip(below + uniform[k] * (above - below), np.finfo(float).tiny, 1 - 1e-16))
     probability = float(weight.mean())
-    if not with_mean or probability <= 0:
-        return max(probability, 0.0), np.full(len(mean), np.nan)
+    if probability <= 0:
+        return 0.0, np.full(len(mean), np.nan)
     return probability, mean + scale * (root @ (draws @ weight)) / weight.sum()
 
 
@@ -225,8 +231,7 @@ def slope_for_power(
         raise DidError("pre-test power: trend: expected one that shows before the reference; found zeros; give another")
 
     def excess(slope: float) -> float:
-        passing, _ = _box(_Numbers.of(slope * unit, before, critical * spread), points, seed, with_mean=False)
-        return 1 - passing - power
+        return 1 - normal_box(slope * unit, before, critical * spread, points=points, seed=seed)[0] - power
 
     if excess(0.0) >= 0:
         return np.nan
@@ -283,7 +288,8 @@ def pretest_power(
     )
 
 
-def pretest_power_rows(result: Result, panel: Panel, level: str) -> pd.DataFrame:
+@tabled
+def pretest_power_rows(result: Result, panel: Panel, level: str) -> list[dict]:
     """Return what a pre-test on the leads of an event study could see, clustered by ``level``.
 
     Rows of the diagnostics table (`COLUMNS`), named with the ending ``_bin_<width>`` for bins:
@@ -314,7 +320,7 @@ def pretest_power_rows(result: Result, panel: Panel, level: str) -> pd.DataFrame
     if not problem and path.rank < n_leads:
         problem = f"covariance of rank {path.rank} for {n_leads} leads with {path.n_clusters} clusters: no power"
     if problem or reference is None:
-        return pd.DataFrame([skipped(row, problem) for row in rows.values()], columns=COLUMNS)
+        return [skipped(row, problem) for row in rows.values()]
     unit_trend, after = _unit_trend(path, panel), path.after
     about = f"{n_leads} leads with {path.n_treated} treated of {path.n_clusters} clusters"
     if path.n_treated < FEW_TREATED * n_leads:
@@ -346,7 +352,7 @@ def pretest_power_rows(result: Result, panel: Panel, level: str) -> pd.DataFrame
         found |= {"pretest_slope_effect": slope, "pretest_power_effect": against(slope).power}
     done = [skipped(rows[name], value) if isinstance(value, str)
             else rows[name] | {"value": float(value), "reason": about} for name, value in found.items()]
-    return pd.DataFrame(done, columns=COLUMNS)
+    return done
 
 
 def _unit_trend(path: EventPath, panel: Panel) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,26 +14,25 @@ from did.estimators.base import ESTIMATED, Panel, Result
 from did.estimators.within import Fit, two_way_fit
 from did.inference.clustered import labels_of, rounding_error, rounding_of
 from did.inference.joint_test import (
-    COLUMNS,
     FEW_TREATED,
     FEW_TREATED_CLUSTERS,
     diagnostic_row,
     f_test,
     refused_for_few,
     skipped,
+    tabled,
 )
 
 
-def pretrend_rows(panel: Panel, *, bin_width: int = 12) -> pd.DataFrame:
+@tabled
+def pretrend_rows(panel: Panel, *, bin_width: int = 12) -> list[dict]:
     """Return the linear pre-trend test and the joint tests of leads, by period and by bins of ``bin_width``.
 
     Rows of the diagnostics table (`COLUMNS`; the caller adds indicator, specification, sample and is_synthetic),
     one per test and cluster level. With ``bin_width`` 1 the binned test is left out, being the same.
     """
-    tests = [linear_pretrend(panel), joint_leads(panel)]
-    if bin_width > 1:
-        tests.append(joint_leads(panel, bin_width=bin_width))
-    return pd.concat(tests, ignore_index=True)
+    binned = joint_leads.records(panel, bin_width=bin_width) if bin_width > 1 else []
+    return [*linear_pretrend.records(panel), *joint_leads.records(panel), *binned]
 
 
 def trends_fit(panel: Panel) -> tuple[Fit, np.ndarray]:
@@ -54,7 +54,8 @@ def trends_fit(panel: Panel) -> tuple[Fit, np.ndarray]:
     return two_way_fit(kept.outcome, np.stack(columns, axis=2), kept.observed_weight), used
 
 
-def linear_pretrend(panel: Panel) -> pd.DataFrame:
+@tabled
+def linear_pretrend(panel: Panel) -> list[dict]:
     """Test that the outcome's linear trend before onset does not differ by treatment (``estat ptrends``).
 
     value is zeta_0 of `trends_fit`, the difference in slope in units of the outcome per period (and per unit
@@ -77,10 +78,11 @@ def linear_pretrend(panel: Panel) -> pd.DataFrame:
             continue
         rows.append(f_test(row, fit.coefficient[1:2], influence, labels, rounding=rounding, n_obs=fit.n_obs,
                            n_parameters=n_parameters, what="slope"))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
-def joint_leads(panel: Panel, *, bin_width: int = 1) -> pd.DataFrame:
+@tabled
+def joint_leads(panel: Panel, *, bin_width: int = 1) -> list[dict]:
     """Test that all leads of the event study are zero (Wald test from its influence functions).
 
     statistic is F = b' V^-1 b / q with df q, the number of leads but the reference, and clusters - 1; value
@@ -99,10 +101,11 @@ def joint_leads(panel: Panel, *, bin_width: int = 1) -> pd.DataFrame:
             rows.append(skipped(diagnostic_row(diagnostic, panel, level), result))
         else:
             rows.append(_joint_row(diagnostic_row(diagnostic, panel, level), result, panel, level))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
-def leads_of(result: Result, panel: Panel) -> pd.DataFrame:
+@tabled
+def leads_of(result: Result, panel: Panel) -> list[dict]:
     """Test that all leads of any estimator's effects over event time are zero, by its influence functions.
 
     ``result`` has estimand ``event_time``, with the last period before treatment (and before the result's
@@ -122,26 +125,27 @@ def leads_of(result: Result, panel: Panel) -> pd.DataFrame:
             rows.append(skipped(row, "no lead besides the reference"))
         else:
             rows.append(_joint_row(row, kept, panel, level))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
-def recommendation(tests: pd.DataFrame, panel: Panel, published: str) -> pd.DataFrame:
+@tabled
+def recommendation(tests: Sequence[dict], panel: Panel, published: str) -> list[dict]:
     """Return the estimator that the published rule would choose, as one row: a record, never a switch.
 
     The rule: difference-in-differences unless the linear trends before onset differ (`linear_pretrend`, first
     treatment, clustered by unit, p below 0.05), then the lagged dependent variable (section 22 of the report).
-    ``tests`` are the rows of `pretrend_rows`; ``published`` is the estimator that was reported. value is missing, the
-    reason says which and why, and whether it is the one reported first.
+    ``tests`` are the records of `pretrend_rows`; ``published`` is the estimator that was reported. value is missing,
+    the reason says which and why, and whether it is the one reported first.
     """
     row = diagnostic_row("recommendation", panel, "unit")
-    test = tests.loc[(tests["diagnostic"] == "linear_pretrend") & (tests["cluster"] == "unit")].iloc[0]
+    test = next(each for each in tests if (each["diagnostic"], each["cluster"]) == ("linear_pretrend", "unit"))
     if test["status"] == "skipped":
-        return pd.DataFrame([skipped(row, f"no linear trend test: {test['reason']}")], columns=COLUMNS)
+        return [skipped(row, f"no linear trend test: {test['reason']}")]
     chosen = "ldv" if test["p_value"] < 0.05 else "did"
     used = "the estimator reported first" if chosen == published else f"reported first is {published}"
     reason = f"{chosen}: linear trends before onset {'differ' if chosen == 'ldv' else 'are not told apart'} (p = " \
              f"{test['p_value']:.3f} by unit); {used}"
-    return pd.DataFrame([row | {"estimator": chosen, "p_value": test["p_value"], "reason": reason}], columns=COLUMNS)
+    return [row | {"estimator": chosen, "p_value": test["p_value"], "reason": reason}]
 
 
 def _event_study(panel: Panel, bin_width: int) -> Result | str:

@@ -11,7 +11,7 @@ from did.errors import DidError
 from did.estimators.base import Panel, join_notes
 from did.inference import group_time_sums
 from did.inference.assignments import drawn_orders, enumerate_orders, n_orders
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 from did.inference.randomisation import TIED
 from did.inference.refit import carried, no_assignment
 
@@ -22,8 +22,9 @@ LARGEST = 50_000_000
 ROUNDED = 1e-12
 
 
+@tabled
 def reassigned_leads(panel: Panel, level: str, *, bin_width: int = 1, draws: int = DRAWS,
-                     seed: int = 20170601) -> pd.DataFrame:
+                     seed: int = 20170601) -> list[dict]:
     """Test that all leads are zero by handing whole clusters of ``level`` the onsets and doses of others.
 
     A row of the diagnostics table (`COLUMNS`), diagnostic ``reassigned_leads`` or ``reassigned_leads_bin_<width>``.
@@ -52,17 +53,17 @@ def reassigned_leads(panel: Panel, level: str, *, bin_width: int = 1, draws: int
     try:
         found, treated, about = _statistics(*carried(panel, level), level, bin_width, (draws, seed))
     except DidError as error:
-        return pd.DataFrame([skipped(row, str(error))], columns=COLUMNS)
+        return [skipped(row, str(error))]
     t = np.abs(found.estimate / found.error)
     if not np.isfinite(t[0]).any():
-        return pd.DataFrame([skipped(row, "no lead has an error")], columns=COLUMNS)
+        return [skipped(row, "no lead has an error")]
     largest = np.where(np.isfinite(t).any(axis=1), np.nanmax(np.where(np.isfinite(t), t, -1.0), axis=1), np.inf)
     others, plus = largest[1:], 0 if found.enumerated else 1
     p_value = (plus + (others >= largest[0] * (1 - TIED)).sum()) / (plus + len(others))
-    return pd.DataFrame([row | {
+    return [row | {
         "value": float(np.nanmean(found.estimate[0])) * unit, "statistic": float(largest[0]),
         "p_value": float(p_value), "n_clusters": found.n_clusters, "n_treated_clusters": treated,
-        "n_units": panel.n_units, "n_tried": t.shape[1], "reason": about}], columns=COLUMNS)
+        "n_units": panel.n_units, "n_tried": t.shape[1], "reason": about}]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from did.errors import DidError
 from did.estimators import entry
 from did.estimators.base import Panel
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 from did.inference.measurement import measurement_error, share_variance
 
 DIAGNOSTIC = "sampling_error"
 
 
+@tabled
 def sampling_rows(panel: Panel, answers: np.ndarray | None, names: Sequence[str],
                   options: Mapping[str, Mapping[str, object]], *, per: float, design_effect: float | None,
-                  seed: int = 20170601) -> pd.DataFrame:
+                  seed: int = 20170601) -> list[dict]:
     """Return, for each estimator of one effect, the error that the sampling of respondents alone gives it.
 
     ``panel`` holds shares x ``per``, of ``answers`` (units, periods) respondents, None where these are not known;
@@ -55,4 +55,4 @@ def sampling_rows(panel: Panel, answers: np.ndarray | None, names: Sequence[str]
         own = found.iloc[0]
         rows.append(row | {"value": own["measurement_error"], "std_error": own["std_error"], "statistic": own["share"],
                            "reason": f"design effect {design_effect:g}"})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows

@@ -14,14 +14,15 @@ from did.estimators.base import Panel
 from did.estimators.neighbours import beyond_border, with_neighbours
 from did.inference.change import Change
 from did.inference.clustered import by_cluster
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 
 RINGS = 2
 ESTIMATOR = "spillover"
 
 
+@tabled
 def spillover_rows(panel: Panel, pairs: pd.DataFrame, estimators: Sequence[str], options: dict[str, dict]
-                   ) -> pd.DataFrame:
+                   ) -> list[dict]:
     """Return what reaches the neighbours of treated units, as rows of the diagnostics table.
 
     ``pairs`` has the columns unit and neighbour, those that border each other; pairs with a unit that is not in the
@@ -36,12 +37,11 @@ def spillover_rows(panel: Panel, pairs: pd.DataFrame, estimators: Sequence[str],
     try:
         near = with_neighbours(panel, zip(pairs.loc[known, "unit"], pairs.loc[known, "neighbour"], strict=True))
     except DidError as error:
-        return pd.DataFrame([skipped(diagnostic_row("spillover", panel, level) | {"estimator": ESTIMATOR}, str(error))
-                             for level in panel.clusters], columns=COLUMNS)
+        return [skipped(diagnostic_row("spillover", panel, level) | {"estimator": ESTIMATOR}, str(error))
+                for level in panel.clusters]
     rows = [row | {"n_left_out": int((~known).sum())} for row in _effects(near)]
-    found = [pd.DataFrame(rows, columns=COLUMNS),
-             estimate_rows("other_controls", _beyond(near), original=panel, estimators=estimators, options=options)]
-    return pd.concat([each.astype({"reason": "str"}) for each in found], ignore_index=True)
+    return rows + estimate_rows.records("other_controls", _beyond(near), original=panel, estimators=estimators,
+                                        options=options)
 
 
 def _effects(panel: Panel) -> list[dict]:

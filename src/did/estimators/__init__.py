@@ -118,6 +118,8 @@ def overall(name: str, panel: Panel, **options: object) -> Result:
     Raises DidError if it has none, as an event study, and whatever the estimator raises.
     """
     one_of("estimator with one effect", name, names(overall=True))
+    if "estimands" in entry(name).parameters:
+        options = {"estimands": "overall", **options}
     return overall_of(estimate(name, panel, **options), panel)
 
 

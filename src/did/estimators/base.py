@@ -19,6 +19,8 @@ TREATMENTS = ("binary", "intensity")
 # Numbers whose squares, and the squares of those, are well inside what a float holds.
 SQUARABLE = (1e-30, 1e30)
 LATER_COHORTS = ("error", "never_treated_in_window")
+# As "str" and "Int64", names that pandas would look up again for every column.
+TEXT, WHOLE = pd.StringDtype(na_value=np.nan), pd.Int64Dtype()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -281,14 +283,17 @@ class Result:
 
     def only(self, estimand: str) -> Result:
         """Return the result with the parameters of one estimand. Raises DidError if it has none."""
-        kept = np.asarray(self.parameters["estimand"].array == estimand)
+        kept = self.parameters["estimand"].to_numpy() == estimand
         if not kept.any():
             raise DidError(f"{self.estimator}: expected an effect {estimand}; found "
                            f"{listed(self.parameters['estimand'].unique())}; take one of those")
         if kept.all():
             return self
+        first, *_, last = np.flatnonzero(np.diff(kept, prepend=False, append=False))
+        # As a rule they stand together, and rows between two places are taken ten times as fast as any others.
+        rows = self.parameters[first:last] if last - first == kept.sum() else self.parameters[kept]
         return dataclasses.replace(
-            self, parameters=self.parameters[kept].reset_index(drop=True), estimate=self.estimate[kept],
+            self, parameters=rows.reset_index(drop=True), estimate=self.estimate[kept],
             shares=self.shares.columns(kept), unit_errors=None if self.unit_errors is None else self.unit_errors[kept])
 
 
@@ -343,7 +348,7 @@ def _parameters(estimand: str | Sequence[str], given: Mapping[str, Sequence | No
     blank = {"cohort": None, "period": None, "event_time": None, "state": ESTIMATED, "note": ""}
     columns = {"estimand": [estimand] * n_rows if isinstance(estimand, str) else estimand} | {
         name: [held] * n_rows if (own := given.get(name)) is None else own for name, held in blank.items()}
-    return pd.DataFrame({name: pd.array(values, dtype="Int64" if name == "event_time" else "str")
+    return pd.DataFrame({name: pd.array(values, dtype=WHOLE if name == "event_time" else TEXT)
                          for name, values in columns.items()}, copy=False)
 
 

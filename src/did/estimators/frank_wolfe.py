@@ -41,7 +41,7 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
     shared = gram.ndim == 2
     x, limit, working, first = start.copy(), smallest, np.ones(len(start), dtype=bool), np.arange(len(start)) * n
     squares = np.broadcast_to(np.diagonal(gram, axis1=-2, axis2=-1), x.shape) + r   # of corners
-    gradient = (x @ gram if shared else np.einsum("bn,bnm->bm", x, gram)) + r * x - c
+    gradient = (x @ gram if shared else (x[:, None] @ gram)[:, 0]) + r * x - c
     changes = gram if shared else gram - c[:, None, :]
     scale = np.ones(len(x))   # of x and its gradient, so that a step that shrinks them all is one number
     for step in range(1, rounds + 1):
@@ -104,7 +104,9 @@ def _with_ridge(gram: np.ndarray, r: np.ndarray, closed: np.ndarray) -> tuple[np
     """Return the matrices with the ridge on their diagonal, and `ZERO` in place of it; both as they are where problems
     that share a matrix differ in the ridge of weights that are not ``closed``."""
     if gram.ndim == 3:
-        return gram + r[:, :, None] * np.eye(r.shape[1]), ZERO
+        gram = gram.copy()
+        gram[:, np.arange(r.shape[1]), np.arange(r.shape[1])] += r
+        return gram, ZERO
     open_ = r[~closed]
     return (gram + open_[0] * np.eye(r.shape[1]), ZERO) if (open_ == open_[0]).all() else (gram, r)
 

@@ -136,7 +136,8 @@ class Estimator:
                  averages need not be named
     needs        what it needs: see `Need`
     own_dates    whether cohorts may be treated from different dates
-    overall      whether its result, or that of its averages, has one effect ``overall``
+    overall      whether its result, or that of its averages, has one effect ``overall``; a keyword ``estimands`` of
+                 ``fit`` must then take this word alone
     averaged_by  the estimator whose one effect is shown as the average of this one's, if it has none of its own
     base         the periods before treatment that its average is relative to, ``all`` or ``last``; "" if it has none
     is_additive  whether effects on outcomes that add up, add up

@@ -256,22 +256,20 @@ def _slopes(stacks: list[_Stack], fit: _StackedFit, combine: np.ndarray, weight:
 def _event_study_parameters(event_times: np.ndarray, estimated: np.ndarray, identified: np.ndarray
                             ) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the parameters (overall, then event times) and the matrix that makes them of the coefficients."""
-    states = [REFERENCE if e == -1 else ESTIMATED for e in event_times]
-    notes = [""] * len(event_times)
     after = estimated >= 0
+    known = bool(identified[after].all())
+    states = [ESTIMATED if known else NOT_IDENTIFIED] + [REFERENCE if e == -1 else ESTIMATED for e in event_times]
+    notes = ["mean of event times 0 and later, against -1" if known else "an event time is missing"] + [""] * len(
+        event_times)
     combine = np.zeros((len(estimated), 1 + len(event_times)))
     combine[after, 0] = 1 / after.sum()
-    for column, e in enumerate(event_times):
-        combine[estimated == e, 1 + column] = 1.0
+    for column, e in enumerate(event_times, 1):
+        combine[estimated == e, column] = 1.0
         if e != -1 and not identified[estimated == e][0]:
             states[column] = NOT_IDENTIFIED
             notes[column] = "collinear with the others"
-    whole = "mean of event times 0 and later, against -1"
-    known = bool(identified[after].all())
-    overall = parameter_table("overall", state=[ESTIMATED if known else NOT_IDENTIFIED],
-                              note=[whole if known else "an event time is missing"])
-    path = parameter_table("event_time", event_time=[int(e) for e in event_times], state=states, note=notes)
-    return pd.concat([overall, path], ignore_index=True), combine
+    estimands, times = ["overall", *["event_time"] * len(event_times)], [None, *event_times.tolist()]
+    return parameter_table(estimands, event_time=times, state=states, note=notes), combine
 
 
 def _behind(panel: Panel, stacks: list[_Stack], parameters: pd.DataFrame, event_times: np.ndarray) -> np.ndarray:

@@ -77,15 +77,17 @@ def estimate(panel: Panel, *, reference: int = -1, covariates: Sequence[str] | N
                        "found none; check that treated and control units have outcomes before and after onset")
     observed = weight > 0
     n_obs, has_data = int(observed.sum()), observed.any(axis=1)
-    groups, names = _averages(table)
-    size = table["size"].to_numpy()
+    groups, times, own = _averages(table)
+    size = table["size"]
     share = groups * size[:, None] / (groups * size[:, None]).sum(axis=0)
-    cells = observed[:, table["period"]] & (used.treated_from[:, None] == table["cohort"].to_numpy())
+    cells = observed[:, table["period"]] & (used.treated_from[:, None] == table["cohort"])
     behind = cells.astype(np.float32) @ groups.astype(np.float32) > 0
     estimates, influences = value @ share, influence @ share
     at_reference = (observed & (used.event_time == reference)).any(axis=1) & (used.treated_from < last)
-    names, estimates, influences, behind = _with_reference(
-        names, estimates, influences, behind, at_reference, reference, panel.periods)
+    # The row of the reference period is put in its place.
+    at = int(np.searchsorted(times, reference))
+    estimates, influences = np.insert(estimates, at, 0.0), np.insert(influences, at, 0.0, axis=-1)
+    behind = np.insert(behind, at, at_reference, axis=1)
     if cohorts is None:
         shares: Shares = UnitShares(units[has_data], influences[has_data], behind[has_data])
     else:
@@ -94,11 +96,11 @@ def estimate(panel: Panel, *, reference: int = -1, covariates: Sequence[str] | N
     n_missing = int((~observed[:, :last]).sum())
     return Result(
         estimator="sun_abraham",
-        parameters=names,
+        parameters=_parameters(np.insert(times, at, reference).tolist(), reference, panel.periods[own]),
         estimate=estimates,
         shares=shares,
         n_obs=n_obs,
-        n_parameters=len(table) + int(kept.sum()) + int(observed.any(axis=0).sum()),
+        n_parameters=len(size) + int(kept.sum()) + int(observed.any(axis=0).sum()),
         note=join_notes(
             note,
             f"{n_missing} of {last * used.n_units} unit-periods have no outcome, weight or covariate and are left out"
@@ -220,7 +222,7 @@ def _fits(
 
 def _cells(
     panel: Panel, fits: dict[int, _Fit], weight: np.ndarray, last: int, reference: int
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, int]:
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, int]:
     """Return the cells (cohort, period, event_time, size), their effects, influence, and how many are lost."""
     never = max(fits)
     control = fits[never]
@@ -243,42 +245,30 @@ def _cells(
         lost += int((~known).sum())
         padded, period, size = padded[:, known], period[known], size[known]
         influence = (fit.influence - control.influence) @ padded
-        rows.append(pd.DataFrame({"cohort": first, "period": period, "event_time": period - first, "size": size}))
+        rows.append({"cohort": np.full(len(period), first), "period": period, "event_time": period - first,
+                     "size": size})
         values.append((fit.effect - control.effect) @ padded)
         influences.append(influence)
-    return pd.concat(rows, ignore_index=True), np.concatenate(values), np.concatenate(influences, axis=-1), lost
+    table = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    return table, np.concatenate(values), np.concatenate(influences, axis=-1), lost
 
 
-def _averages(table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return (cells, averages) membership: each event time, all cells from treatment on, each cohort's own."""
-    event_time, cohort = table["event_time"].to_numpy(), table["cohort"].to_numpy()
+def _averages(table: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (cells, averages) membership: each event time, all cells from treatment on, each cohort's own; and the
+    event times and cohorts."""
+    event_time, cohort = table["event_time"], table["cohort"]
     times, post = np.unique(event_time), event_time >= 0
     cohorts = np.unique(cohort[post])
     groups = np.column_stack([
         event_time[:, None] == times, post, (cohort[:, None] == cohorts) & post[:, None],
     ]).astype(float)
-    names = pd.DataFrame({
-        "estimand": ["event_time"] * len(times) + ["overall"] + ["cohort"] * len(cohorts),
-        "position": [-1] * (len(times) + 1) + list(cohorts),
-        "event_time": [*times, *[None] * (1 + len(cohorts))],
-    })
-    return groups, names
+    return groups, times, cohorts
 
 
-def _with_reference(
-    names: pd.DataFrame, estimates: np.ndarray, influences: np.ndarray, behind: np.ndarray,
-    at_reference: np.ndarray, reference: int, periods: pd.Index,
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
-    """Put the row of the reference period in its place and label the rows."""
-    times = names.loc[names["estimand"] == "event_time", "event_time"].to_numpy(dtype=int)
-    at = int(np.searchsorted(times, reference))
-    cohorts = names.loc[names["estimand"] == "cohort", "position"].to_numpy(dtype=int)
-    ordered = [int(e) for e in np.insert(times, at, reference)]
-    parameters = pd.concat([
-        parameter_table("event_time", event_time=ordered,
-                        state=[REFERENCE if e == reference else ESTIMATED for e in ordered]),
-        parameter_table("overall"),
-        parameter_table("cohort", cohort=periods[cohorts]),
-    ], ignore_index=True)
-    return (parameters, np.insert(estimates, at, 0.0), np.insert(influences, at, 0.0, axis=-1),
-            np.insert(behind, at, at_reference, axis=1))
+def _parameters(times: list[int], reference: int, cohorts: pd.Index) -> pd.DataFrame:
+    """Return the parameters: event times, the average of all cells from treatment on, and of each cohort."""
+    states = [REFERENCE if time == reference else ESTIMATED for time in times]
+    return parameter_table(
+        ["event_time"] * len(times) + ["overall"] + ["cohort"] * len(cohorts),
+        cohort=[*[None] * (len(times) + 1), *cohorts], event_time=[*times, *[None] * (1 + len(cohorts))],
+        state=states + [ESTIMATED] * (1 + len(cohorts)))

@@ -58,7 +58,7 @@ def compare(
     overall = ours.loc[(ours["estimator"] == TWO_WAY) & (ours["estimand"] == "overall")]
     did = (overall.set_index(["indicator", "treatment", "sample", "cluster"])[BESIDE].add_prefix("did_")
            .to_dict("index"))
-    cells = _by_cell(ours)
+    cells = _by_cell(ours, claims)
     clusters = list(dict.fromkeys(ours["cluster"]))
     synthetic = bool(estimates["is_synthetic"].any())
     rows = []
@@ -189,8 +189,9 @@ def _not_run(claim, estimators, treatments, samples) -> tuple[str, str]:
     return "", ""
 
 
-def _by_cell(ours: pd.DataFrame) -> dict[tuple, list]:
-    """Estimates by what identifies them, written as in a claims file: missing is empty."""
+def _by_cell(ours: pd.DataFrame, claims: pd.DataFrame) -> dict[tuple, list]:
+    """The estimates that claims are on, by what identifies them, written as in a claims file: missing is empty."""
+    ours = ours.loc[ours["estimator"].isin(claims["estimator"]) & ours["estimand"].isin(claims["estimand"])]
     cells: dict[tuple, list] = {}
     texts = {name: ours[name].astype(object).where(ours[name].notna(), "").astype(str) if name in ours
              else pd.Series("", ours.index) for name in CELL}

@@ -26,7 +26,7 @@ from did.errors import DidError, one_of
 from did.estimators.base import join_notes
 from did.estimators.design import Design
 from did.estimators.within import Fit
-from did.inference.clustered import cluster_sums, rounding_error, varies
+from did.inference.clustered import beyond, cluster_sums, quantile, rounding_error, varies
 
 KINDS = ("CR2", "CR3", "CR3_jackknife")
 # A leverage this close to one is one: the cluster's residuals are zero in that direction, whatever its outcomes.
@@ -118,8 +118,6 @@ class Leverages:
 
     def rows(self, kind: str, *, coverage: float = 0.95) -> pd.DataFrame:
         """Return the rows of `bias_reduced`."""
-        from scipy import stats
-
         parts, fit, chosen = self._parts(kind), self.fit, self.columns
         estimate, n_clusters = fit.coefficient[chosen] * self.units[chosen], len(parts.scores)
         spread = np.sqrt((parts.scores**2).sum(axis=0)) * self.units[chosen]
@@ -127,13 +125,13 @@ class Leverages:
         has_error = varies(fit.influence[:, chosen], parts.scores, rounding) & fit.identified[chosen] & (n_clusters > 1)
         std_error = np.where(has_error, spread, np.nan)
         df = np.where(has_error, parts.df, np.nan)
-        half_width = stats.t.ppf((1 + coverage) / 2, df) * std_error
+        half_width = quantile((1 + coverage) / 2, df) * std_error
         return pd.DataFrame({
             "name": [self.design.names[column] for column in chosen],
             "estimate": estimate,
             "std_error": std_error,
             "df": df,
-            "p_value": 2 * stats.t.sf(np.abs(estimate) / std_error, df),
+            "p_value": 2 * beyond(np.abs(estimate) / std_error, df),
             "ci_low": estimate - half_width,
             "ci_high": estimate + half_width,
             "n_clusters": n_clusters,

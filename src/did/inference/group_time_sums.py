@@ -125,7 +125,7 @@ def sums(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict,
         after = np.flatnonzero((event >= events[0]) & (event < events[1]))
         if not len(after):
             raise DidError("expected periods at these event times for every onset; found none for one of them")
-        change = changes(sample, cohort, slice(0, len(cohort.period)), each)[:, after]
+        change = changes(sample, cohort, slice(after[0], after[-1] + 1), each)   # event times rise
         still = onsets[None, :] > cohort.last_used[after][:, None]
         still &= (np.arange(len(onsets)) != number)[None, :] & (options.get("control_group") != "never_treated")
         kinds, member = np.unique(still, axis=0, return_inverse=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Generic, ParamSpec
+
 import numpy as np
+import pandas as pd
 
 from did.estimators.base import Panel
 from did.inference.change import Change
@@ -22,6 +27,26 @@ UNHELD = "variances of outcomes of this size are too large or too small for a nu
 FEW_TREATED = 5
 # The code of a caveat, in the column `caveat`: with so few, a joint test rejects too often.
 FEW_TREATED_CLUSTERS = "few_treated_clusters"
+Asked = ParamSpec("Asked")
+
+
+class tabled(Generic[Asked]):
+    """Decorate a function of rows so that it gives the diagnostics table of them; ``records`` still gives the rows.
+
+    A table takes as long to make as hundreds of its rows: who asks many such functions makes one of all their records.
+    """
+
+    def __init__(self, records: Callable[Asked, list[dict]]) -> None:
+        self.records = records
+        update_wrapper(self, records)
+
+    def __call__(self, *args: Asked.args, **options: Asked.kwargs) -> pd.DataFrame:
+        return table(self.records(*args, **options))
+
+
+def table(rows: Sequence[dict]) -> pd.DataFrame:
+    """Return rows of `diagnostic_row` as a table."""
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def f_test(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray, *, rounding: np.ndarray,
@@ -32,7 +57,7 @@ def f_test(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.nd
     ``n_parameters`` those of `small_sample_factor`; ``what`` names the parameters. F = b' V^-1 b / q with q and
     clusters - 1 degrees of freedom.
     """
-    from scipy import stats
+    from scipy import special  # as in `did.inference.clustered.quantile`
 
     n_tested, n_clusters = len(estimate), len(cluster_sums(influence, labels))
     factor = small_sample_factor(n_clusters, n_obs, n_parameters)
@@ -46,7 +71,7 @@ def f_test(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.nd
                           "no joint test" if n_tested > 1 else "no variation between clusters")
     statistic = wald(estimate, influence, labels) / (factor * n_tested)
     return row | {"statistic": statistic, "df": float(n_tested), "df_denominator": float(n_clusters - 1),
-                  "p_value": float(stats.f.sf(statistic, n_tested, n_clusters - 1))}
+                  "p_value": float(special.fdtrc(n_tested, n_clusters - 1, statistic))}
 
 
 def wald(estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray) -> float:

@@ -25,7 +25,7 @@ from did.inference import reassigned_cells
 from did.inference.assignments import drawn_orders, enumerate_orders, n_orders, near_orders
 from did.inference.clustered import small_sample_factor
 from did.inference.confidence_set import ConfidenceSet, accepted
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 
 ESTIMATORS = ("did", "ldv")
 STATISTICS = ("studentised", "estimate", "studentised_near")
@@ -218,9 +218,10 @@ def _judged(asked: Randomisation, sums: Mapping[str, np.ndarray], factor: float,
     )
 
 
+@tabled
 def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS,
                        statistics: Mapping[str, str] | None = None, level: str = "system", draws: int = 9999,
-                       seed: int = 20170601, lags: str = "all") -> pd.DataFrame:
+                       seed: int = 20170601, lags: str = "all") -> list[dict]:
     """Return `randomisation` of each estimator as rows of the diagnostics table (`did.inference.joint_test.COLUMNS`).
 
     ``statistics`` maps the name of a diagnostic to its statistic, by default ``randomisation`` to ``studentised``; of
@@ -243,7 +244,7 @@ def randomisation_rows(panel: Panel, *, estimators: tuple[str, ...] = ESTIMATORS
             rows.append(skipped(row, test.reason) if test.status == "skipped" else row | {
                 "statistic": test.value, "p_value": test.p_value, "ci_low": low, "ci_high": high, "reason": test.note,
                 "n_clusters": test.n_clusters, "n_treated_clusters": test.n_treated_clusters})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def _refuse(panel: Panel, estimator: str, statistic: str, level: str, draws: int) -> None:

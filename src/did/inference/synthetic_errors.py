@@ -26,6 +26,7 @@ from did.estimators.synthetic_did import (
 )
 from did.estimators.synthetic_sample import Study, study
 from did.inference.assignments import near_in_size
+from did.inference.clustered import beyond, quantile
 
 COLUMNS = ["method", "cluster", "estimand", "cohort", "period", "event_time", "estimate", "std_error", "ci_low",
            "ci_high", "p_value", "n_draws", "n_units", "n_treated", "n_clusters", "n_treated_clusters",
@@ -138,14 +139,12 @@ def _rows(result: Result, setting: _Setting, method: str, level: str) -> pd.Data
 
 
 def _filled(table: pd.DataFrame, result: Result, found: _Found, unit: float, confidence: float) -> pd.DataFrame:
-    from scipy import stats
-
     error = np.where(found.error > 0, found.error, np.nan)
-    half = stats.norm.ppf((1 + confidence) / 2) * error
-    p_value = 2 * stats.norm.sf(np.abs(result.estimate) / error)
+    half = quantile((1 + confidence) / 2, None) * error
+    p_value = 2 * beyond(np.abs(result.estimate) / error, None)
     if found.drawn is not None:
-        beyond = (np.abs(found.drawn) >= np.abs(result.estimate)).sum(axis=0)
-        p_value = (1 + beyond) / (1 + len(found.drawn))
+        as_large = (np.abs(found.drawn) >= np.abs(result.estimate)).sum(axis=0)
+        p_value = (1 + as_large) / (1 + len(found.drawn))
     without = np.isnan(error)
     return table.assign(
         estimate=result.estimate * unit, std_error=error * unit, ci_low=(result.estimate - half) * unit,

@@ -17,7 +17,7 @@ needs no further fit. Inner products are weighted by the regression weights thro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import product
 from math import comb
@@ -56,12 +56,13 @@ def wild_bootstrap(
     *,
     draws: int = 9999,
     seed: int = 20170601,
-    weights: str = "rademacher",
+    weights: str | Sequence[str] = "rademacher",
     impose_null: bool = True,
     confidence: float | None = 0.95,
     fitted: Result | None = None,
 ) -> pd.DataFrame:
-    """Return the wild cluster bootstrap-t test of no effect, and its interval, one row per coefficient.
+    """Return the wild cluster bootstrap-t test of no effect, and its interval, one row per coefficient and kind of
+    ``weights``.
 
     Method: Cameron, Gelbach and Miller 2008, Review of Economics and Statistics 90:414-427. ``impose_null`` multiplies
     the residuals of the regression without the tested column (WCR, their recommendation); False those of the full
@@ -98,7 +99,9 @@ def wild_bootstrap(
     cluster label.
     """
     one_of("wild bootstrap: level", level, design.clusters)
-    one_of("wild bootstrap: weights", weights, WEIGHTS)
+    kinds = [weights] if isinstance(weights, str) else list(weights)
+    for kind in kinds:
+        one_of("wild bootstrap: weights", kind, WEIGHTS)
     if draws < 1:
         raise DidError(f"wild bootstrap: draws: expected 1 or more; found {draws}; ask for more")
     if confidence is not None and not 0 < confidence < 1:
@@ -116,20 +119,20 @@ def wild_bootstrap(
     rounding = dict(zip(columns, rounding_error(design.outcome, design.exposure(columns)), strict=True))
     kernels = {at: kernel for at, kernel in kernels.items()
                if varies(fit.influence[:, [at]], kernel.numerator[:1].T, rounding[at])[0]}
-    statistics = _draw(kernels, n_clusters, weights, draws, seed)
-    enumerated = _enumerates(weights, n_clusters)
+    statistics = {kind: _draw(kernels, n_clusters, kind, draws, seed) for kind in kinds}
     alpha = round(1 - (0.95 if confidence is None else confidence), 12)
     rows = []
-    for at, n_with in zip(columns, n_treated, strict=True):
+    for kind, (at, n_with) in product(kinds, list(zip(columns, n_treated.tolist(), strict=True))):
+        enumerated = _enumerates(kind, n_clusters)
         row = dict.fromkeys(COLUMNS, np.nan) | {
             "column": design.names[at], "cluster": level, "estimate": fit.coefficient[at] * units[at],
-            "n_clusters": n_clusters, "n_treated_clusters": int(n_with), "draws": 0, "enumerated": False,
-            "weights": weights, "impose_null": impose_null, "shape": "",
+            "n_clusters": n_clusters, "n_treated_clusters": n_with, "draws": 0, "enumerated": False,
+            "weights": kind, "impose_null": impose_null, "shape": "",
         }
         if at not in kernels:
             rows.append(row | {"note": _reason(bool(fit.identified[at]), n_clusters, level)})
             continue
-        drawn, spread = statistics[at], kernels[at].spread
+        drawn, spread = statistics[kind][at], kernels[at].spread
         value = fit.coefficient[[at]] / spread
         least = 2.0**(1 - n_clusters) if enumerated else 1 / (draws + 1)
         share = drawn.p_value(value)[0]

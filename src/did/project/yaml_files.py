@@ -95,11 +95,23 @@ def values(path: str | Path) -> dict[str, Any]:
 def key(path: str | Path, *location: str | int) -> str:
     """``config/ics.yaml line 12: key 'waves.onset'``: the place of a key for a sentence about a file that `read` has
     read; without the line if the key is not written there. List items are counted from 0."""
-    node, value = _parsed(Path(path))
-    return _place(Path(path), node, location, value)
+    path = Path(path)
+    return _key(path, location, *_state(path))
+
+
+@lru_cache(maxsize=4096)
+def _key(path: Path, location: tuple[str | int, ...], *state: int) -> str:
+    """`key` in one state of a file: every check asks for its place, and few find a mistake there."""
+    node, value = _parse(path, *state)
+    return _place(path, node, location, value)
 
 
 def _parsed(path: Path) -> tuple[yaml.Node | None, Any]:
+    return _parse(path, *_state(path))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """When a file was written and its size, by which one state of it is told from another."""
     if not path.is_file():
         found = "a folder" if path.is_dir() else "none"
         raise DidError(f"{path}: expected a YAML file; found {found}; add it or correct the name")
@@ -107,7 +119,7 @@ def _parsed(path: Path) -> tuple[yaml.Node | None, Any]:
     if state.st_size > MAXIMUM_BYTES:
         raise DidError(f"{path}: expected a config file of at most {MAXIMUM_BYTES / 1e6:.0f} MB; found "
                        f"{state.st_size / 1e6:,.0f} MB; name the right file")
-    return _parse(path, state.st_mtime_ns, state.st_size)
+    return state.st_mtime_ns, state.st_size
 
 
 @lru_cache(maxsize=4096)

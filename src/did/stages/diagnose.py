@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from did.areas import waves
@@ -35,7 +34,7 @@ from did.estimators.base import PERIODS_PER_YEAR, Panel, Result
 from did.estimators.decomposition import decompose, shares
 from did.estimators.registry import COHORT_PERIOD, EVENT_TIME, LAGS, ONE_EFFECT
 from did.estimators.shipped import unobserved_before
-from did.inference.joint_test import COLUMNS, diagnostic_row, skipped
+from did.inference.joint_test import diagnostic_row, skipped, tabled
 from did.inference.randomisation import ESTIMATORS as REASSIGNED
 from did.inference.randomisation import randomisation_rows
 from did.project.config import Evaluation
@@ -70,7 +69,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     settings = load_indicator(indicator, evaluation.indicators_folder)
     frame = panels.loc[panels["specification"] == evaluation.default_specification]
     claimed = claimed_cells(indicator, evaluation)
-    found, trends = [], []   # of `found` each part with what is the same in all its rows
+    found: list[dict] = []
+    trends = []
     for sample in evaluation.samples:
         keys = {"indicator": indicator, "specification": evaluation.default_specification, "sample": sample,
                 "is_synthetic": synthetic}
@@ -78,22 +78,23 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                         for treatment in dict.fromkeys([*evaluation.treatments, "binary"])}
         for treatment in evaluation.treatments:
             panel = of_treatment[treatment]
-            rows = [pretrend_rows(panel, bin_width=PERIODS_PER_YEAR[panel.frequency])]
+            tests = pretrend_rows.records(panel, bin_width=PERIODS_PER_YEAR[panel.frequency])
+            rows = list(tests)
             if sample == evaluation.sample:
                 rows += _about_design(panel, evaluation)
                 if treatment == evaluation.treatments[0]:
                     weighted = synthetic_result(panel)
                     weights = donor_weights(panel, weighted).assign(**keys)
-                    rows += [recommendation(rows[0], panel, settings.published_estimator),
-                             *([bracketing_rows(panel, seed=evaluation.seed)] if _has_lags(evaluation) else []),
-                             _about_assumptions(panel, frame, evaluation, weighted),
-                             _about_sampling(panel, frame, settings, evaluation),
+                    rows += [*recommendation.records(tests, panel, settings.published_estimator),
+                             *(bracketing_rows.records(panel, seed=evaluation.seed) if _has_lags(evaluation) else []),
+                             *_about_assumptions(panel, frame, evaluation, weighted),
+                             *_about_sampling(panel, frame, settings, evaluation),
                              *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
             names = [name for *cell, name in claimed if cell == [sample, treatment]]
             if [sample, treatment] != [evaluation.sample, evaluation.treatments[0]]:
                 rows += _for_evidence(panel, frame, [name for name in names if entry(name).kind == ONE_EFFECT],
                                       settings, evaluation)
-            found += [(keys, each) for each in rows]
+            found += [row | keys for row in rows]
         trends.append(group_trends(of_treatment["binary"]).assign(**keys))
     if staggered:
         panel = panel_of(
@@ -105,8 +106,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
         about = _about_staggered(panel, evaluation.staggered_estimators, evaluation.seed)
         keys = {"indicator": indicator, "specification": staggered, "sample": evaluation.sample,
                 "is_synthetic": synthetic}
-        found += [(keys, each) for each in about]
-    diagnostics = _one_table(found)
+        found += [row | keys for row in about]
+    diagnostics = pd.DataFrame(found)
     tables.write("diagnostics", diagnostics, paths.diagnostics(indicator))
     tables.write("trends", pd.concat(trends, ignore_index=True), paths.trends(indicator))
     tables.write("weights", weights, paths.weights(indicator))
@@ -114,26 +115,19 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     return f"{indicator}: {len(diagnostics)} diagnostics, {n_skipped} of them skipped with a reason"
 
 
-def _one_table(found: Sequence[tuple[Mapping[str, object], pd.DataFrame]]) -> pd.DataFrame:
-    parts = [(keys, rows) for keys, rows in found if len(rows)]
-    lengths = [len(rows) for _, rows in parts]
-    same = {name: np.repeat([keys[name] for keys, _ in parts], lengths) for name in parts[0][0]}
-    return pd.concat([rows for _, rows in parts], ignore_index=True).assign(**same)
-
-
 def _for_evidence(panel: Panel, frame: pd.DataFrame, names: Sequence[str], indicator: Indicator,
-                  evaluation: Evaluation) -> list[pd.DataFrame]:
+                  evaluation: Evaluation) -> list[dict]:
     """What the evidence asks of an estimate, by these estimators of one effect: is there a trend, or one system?"""
     if not names:
         return []
     options, level = _static(evaluation)[1], evaluation.clusters[-1]
     common = dict(original=panel, estimators=names, options=options)
     called = _called(level, indicator, evaluation)
-    return [estimate_rows("leave_one_out", alternatives.without_each_cluster(panel, level, called, treated=True),
-                          **common),
-            placebo_in_time(panel, names, options),
-            estimate_rows("other_controls", alternatives.other_controls(panel, frame), **common),
-            detrended_rows(panel)]
+    treated = alternatives.without_each_cluster(panel, level, called, treated=True)
+    return [*estimate_rows.records("leave_one_out", treated, **common),
+            *placebo_in_time.records(panel, names, options),
+            *estimate_rows.records("other_controls", alternatives.other_controls(panel, frame), **common),
+            *detrended_rows.records(panel)]
 
 
 def _called(level: str, indicator: Indicator, evaluation: Evaluation) -> dict[str, str]:
@@ -156,65 +150,65 @@ def _has_lags(evaluation: Evaluation) -> bool:
     return any(LAGS in entry(name).needs for name in evaluation.estimators)
 
 
-def _about_design(panel: Panel, evaluation: Evaluation) -> list[pd.DataFrame]:
+def _about_design(panel: Panel, evaluation: Evaluation) -> list[dict]:
     """Few clusters, reassignment, and what effect the design could have found."""
     names, options = _static(evaluation)
     level, lags = evaluation.clusters[-1], evaluation.specifications[evaluation.default_specification].lags
     reassigned = tuple(name for name in names if name in REASSIGNED)
-    rows = [few_cluster_rows(panel, level, estimators=names, options=options, draws=evaluation.draws,
-                             seed=evaluation.seed)]
+    rows = few_cluster_rows.records(panel, level, estimators=names, options=options, draws=evaluation.draws,
+                                    seed=evaluation.seed)
     statistics = {"randomisation": "studentised", "randomisation_estimate": "estimate"}
-    found = randomisation_rows(panel, estimators=reassigned, statistics=statistics, level=level, draws=evaluation.draws,
-                               seed=evaluation.seed, lags=lags)
+    found = randomisation_rows.records(panel, estimators=reassigned, statistics=statistics, level=level,
+                                       draws=evaluation.draws, seed=evaluation.seed, lags=lags)
     for diagnostic in statistics:
-        rows.append(found.loc[found["diagnostic"] == diagnostic])
-        rows.append(pd.DataFrame([
-            skipped(diagnostic_row(diagnostic, panel, level) | {"estimator": name},
-                    f"only for {', '.join(REASSIGNED)}") for name in names if name not in REASSIGNED], columns=COLUMNS))
-    rows += [reassigned_leads(panel, level, bin_width=width, seed=evaluation.seed) for width in _widths(panel)]
+        rows += [row for row in found if row["diagnostic"] == diagnostic]
+        rows += [skipped(diagnostic_row(diagnostic, panel, level) | {"estimator": name},
+                         f"only for {', '.join(REASSIGNED)}") for name in names if name not in REASSIGNED]
+    for width in _widths(panel):
+        rows += reassigned_leads.records(panel, level, bin_width=width, seed=evaluation.seed)
     for name in names:
-        rows.append(minimum_detectable_rows(estimate(name, panel, **options.get(name, {})), panel))
+        rows += minimum_detectable_rows.records(estimate(name, panel, **options.get(name, {})), panel)
     return rows
 
 
 def _about_assumptions(panel: Panel, frame: pd.DataFrame, evaluation: Evaluation,
-                       weighted: Result | None) -> pd.DataFrame:
+                       weighted: Result | None) -> list[dict]:
     """The estimate under other assumptions; as counts where the outcome was published with them."""
     counts = None
     if frame["numerator"].notna().all() and frame["weight"].notna().all():
         counts = panel_of(frame.assign(outcome=frame["numerator"]), evaluation.sample, "binary", evaluation,
                           weight="weight")
     lags = evaluation.specifications[evaluation.default_specification].lags
-    return other_assumption_rows(panel, counts, lags=lags, seed=evaluation.seed, synthetic=weighted)
+    return other_assumption_rows.records(panel, counts, lags=lags, seed=evaluation.seed, synthetic=weighted)
 
 
-def _about_sampling(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> pd.DataFrame:
+def _about_sampling(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> list[dict]:
     """How much of each error is who happened to be asked, where the outcome is a share of independent answers."""
     names, options = _static(evaluation)
     answers = None
     if indicator.design_effect is not None and frame["weight"].notna().all():
         answers = panel_of(frame, evaluation.sample, panel.treatment, evaluation, weight="weight").weight
-    return sampling_rows(panel, answers, names, options, per=indicator.per, design_effect=indicator.design_effect,
-                         seed=evaluation.seed)
+    return sampling_rows.records(panel, answers, names, options, per=indicator.per,
+                                 design_effect=indicator.design_effect, seed=evaluation.seed)
 
 
-def _about_trends(panel: Panel, seed: int) -> list[pd.DataFrame]:
+def _about_trends(panel: Panel, seed: int) -> list[dict]:
     """Power of the pre-test, equivalence, bounds under unparallel trends, wild bootstrap of the event study."""
     width = PERIODS_PER_YEAR[panel.frequency]
     level = list(panel.clusters)[-1]
-    rows = [event_wild_rows(panel, level, bin_width=width, draws=EVENT_DRAWS, seed=seed)]
+    rows = event_wild_rows.records(panel, level, bin_width=width, draws=EVENT_DRAWS, seed=seed)
     try:
         study = estimate("event_study", panel, bin_width=width)
     except DidError as error:
         row = diagnostic_row("sensitivity", panel, level)
-        return [*rows, pd.DataFrame([skipped(row, str(error))], columns=COLUMNS)]
+        return [*rows, skipped(row, str(error))]
     for each in panel.clusters:
-        rows += [pretest_power_rows(study, panel, each), equivalence_rows(study, panel, each),
-                 _sensitivity(study, panel, each)]
+        rows += [*pretest_power_rows.records(study, panel, each), *equivalence_rows.records(study, panel, each),
+                 *_sensitivity(study, panel, each)]
     return rows
 
 
-def _sensitivity(study, panel: Panel, level: str) -> pd.DataFrame:
+def _sensitivity(study, panel: Panel, level: str) -> list[dict]:
     """`sensitivity_rows` as rows of the diagnostics table: intervals, and the breakdown value of each method."""
     rows = []
     done = set()
@@ -235,43 +229,42 @@ def _sensitivity(study, panel: Panel, level: str) -> pd.DataFrame:
                 "is_breakdown": True, "value": each["breakdown"] if within else None,
                 "reason": "largest m at which the interval leaves out zero" if within else
                 "the interval leaves out zero at every m tried"})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
-def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> list[pd.DataFrame]:
+def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> list[dict]:
     """What happens when something is left out, and effects of parts of the treated."""
     names, options = _static(evaluation)
     common = dict(original=panel, estimators=names, options=options)
     level = evaluation.clusters[-1]
     called = _called(level, indicator, evaluation)
-    without = estimate_rows("leave_one_out", alternatives.without_each_cluster(panel, level, called), **common)
-    rows = [without]
+    rows = estimate_rows.records("leave_one_out", alternatives.without_each_cluster(panel, level, called), **common)
     for name in names:
-        own = without.loc[(without["estimator"] == name) & (without["cluster"] == level)]
+        own = [row for row in rows if (row["estimator"], row["cluster"]) == (name, level)]
         value = float(estimate(name, panel, **options.get(name, {})).estimate[0])
-        rows.append(alternatives.jackknife(own, value, panel, level))
+        rows += alternatives.jackknife.records(own, value, panel, level)
     robust = evaluation.robustness
     left_out = alternatives.left_out(panel, robust.leave_out, robust.ends)
-    rows += [estimate_rows("drop_year", alternatives.without_each_year(panel), **common),
-             estimate_rows("placebo_onset", alternatives.placebo_onsets(panel), **common),
-             placebo_in_time(panel, names, options), detrended_rows(panel),
-             estimate_rows("other_controls", alternatives.other_controls(panel, frame), **common),
-             estimate_rows("left_out", left_out, **common),
-             estimate_rows("by_system", heterogeneity.by_cluster(panel, level, called), **common),
-             estimate_rows("by_wave", heterogeneity.by_wave(panel, frame), **common)]
+    rows += [*estimate_rows.records("drop_year", alternatives.without_each_year(panel), **common),
+             *estimate_rows.records("placebo_onset", alternatives.placebo_onsets(panel), **common),
+             *placebo_in_time.records(panel, names, options), *detrended_rows.records(panel),
+             *estimate_rows.records("other_controls", alternatives.other_controls(panel, frame), **common),
+             *estimate_rows.records("left_out", left_out, **common),
+             *estimate_rows.records("by_system", heterogeneity.by_cluster(panel, level, called), **common),
+             *estimate_rows.records("by_wave", heterogeneity.by_wave(panel, frame), **common)]
     dose = frame.drop_duplicates("unit").set_index("unit")["intensity"].reindex(panel.units).to_numpy()
-    rows.append(estimate_rows("by_intensity", heterogeneity.by_dose(panel, dose), **common))
+    rows += estimate_rows.records("by_intensity", heterogeneity.by_dose(panel, dose), **common)
     for name, tables_of in robust.terciles.items():
         values = None
         if indicator.geography in tables_of:
             held = read_reference(Path(evaluation.reference) / tables_of[indicator.geography], ["unit", "value"],
                                   ["unit"])
             values = pd.to_numeric(held.set_index("unit")["value"])
-        rows.append(estimate_rows(f"by_{name}", heterogeneity.by_covariate(panel, values, name), **common))
+        rows += estimate_rows.records(f"by_{name}", heterogeneity.by_covariate(panel, values, name), **common)
     if indicator.geography in robust.neighbours:
         pairs = read_reference(Path(evaluation.reference) / robust.neighbours[indicator.geography],
                                ["unit", "neighbour"], ["unit", "neighbour"])
-        rows.append(spillover_rows(panel, pairs, names, options))
+        rows += spillover_rows.records(panel, pairs, names, options)
     return rows
 
 
@@ -280,36 +273,39 @@ def _widths(panel: Panel) -> list[int]:
     return sorted({1, PERIODS_PER_YEAR[panel.frequency]})
 
 
-def _about_staggered(panel: Panel, names: Sequence[str], seed: int) -> list[pd.DataFrame]:
+def _about_staggered(panel: Panel, names: Sequence[str], seed: int) -> list[dict]:
     """Pre-tests of the estimators for several onsets, and what the two-way estimate is made of."""
     level = list(panel.clusters)[-1]
-    rows = [*(reassigned_leads(panel, level, bin_width=width, seed=seed) for width in _widths(panel)),
-            imputation_leads(panel, bin_width=PERIODS_PER_YEAR[panel.frequency]), decomposition_rows(panel),
-            placebo_in_time(panel, [name for name in names if entry(name).overall], {},
-                            max(PERIODS_PER_YEAR[panel.frequency] // ONSETS_A_YEAR, 1)), long_base_rows(panel)]
+    year = PERIODS_PER_YEAR[panel.frequency]
+    rows = [*(row for width in _widths(panel)
+              for row in reassigned_leads.records(panel, level, bin_width=width, seed=seed)),
+            *imputation_leads.records(panel, bin_width=year), *decomposition_rows.records(panel),
+            *placebo_in_time.records(panel, [name for name in names if entry(name).overall], {},
+                                     max(year // ONSETS_A_YEAR, 1)), *long_base_rows.records(panel)]
     for name in names:
         known = entry(name)
         if known.option("base_window"):
-            rows.append(base_period_rows(panel, anticipation=unobserved_before(panel)))
+            rows += base_period_rows.records(panel, anticipation=unobserved_before(panel))
         if known.kind == COHORT_PERIOD:
             bases = [{"base_period": base} if known.option("base_period") else {} for base in ("universal", "varying")]
             universal, varying = (estimate(name, panel, **options) for options in bases)
-            rows += [leads_of(aggregate(universal, panel, "event_time"), panel), pretest(varying, panel)]
+            rows += [*leads_of.records(aggregate(universal, panel, "event_time"), panel),
+                     *pretest.records(varying, panel)]
         elif known.kind == EVENT_TIME and known.base == "last":
-            rows.append(leads_of(estimate(name, panel), panel))
+            rows += leads_of.records(estimate(name, panel), panel)
     return rows
 
 
-def decomposition_rows(panel: Panel) -> pd.DataFrame:
+@tabled
+def decomposition_rows(panel: Panel) -> list[dict]:
     """What kinds of comparison the two-way estimate is made of, as rows of the diagnostics table: value is the weight
     of a kind (0 to 1), statistic its mean estimate in units of the outcome. Skipped where the panel is not balanced."""
     try:
         kinds = shares(decompose(panel))
     except DidError as error:
         row = diagnostic_row("decomposition", panel, "unit")
-        return pd.DataFrame([skipped(row, str(error))], columns=COLUMNS)
-    rows = [diagnostic_row("decomposition", panel, "unit", value=kind.weight)
+        return [skipped(row, str(error))]
+    return [diagnostic_row("decomposition", panel, "unit", value=kind.weight)
             | {"part": kind.type, "statistic": kind.estimate,
                "reason": f"weight and mean of {kind.n_pairs} comparisons"}
             for kind in kinds.itertuples()]
-    return pd.DataFrame(rows, columns=COLUMNS)

@@ -31,6 +31,7 @@ PRELOAD = ["did.cli.commands", "did.stages.fetch", "did.stages.observe", "did.pr
            "pandas.core.arrays.arrow.extension_types", "did.estimators.did", "scipy.stats", "did.stages.fit",
            "did.estimators.imputation", "did.estimators.sun_abraham", "did.estimators.stacked", "did.estimators.etwfe",
            "did.estimators.ldv_ridge", "did.estimators.rolling", "did.stages.specify", "did.stages.diagnose",
+           "pandas.core.methods.to_dict", "did.project.slices",
            "did.stages.compare", "did.stages.check", "statsmodels.regression.linear_model", "linearmodels.panel",
            "did.stages.judge", "did.stages.calibrate", "did.stages.adjust", "did.stages.reproduce",
            "did.stages.draw", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg",
@@ -130,6 +131,7 @@ def serve(run: Callable[[list[str]], None], address: str, parent: int, config: s
             _ = importlib.import_module("did.areas.geography").load(name, reference).unit_of
         _answer(listener, run)
     versions()   # looked up once for all jobs
+    importlib.import_module("scipy.stats").qmc.Sobol(1)   # its table of directions is read when it is first used
     listener.settimeout(1.0)
     while os.getppid() == parent:
         _answer(listener, run)
