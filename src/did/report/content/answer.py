@@ -34,7 +34,7 @@ CLAIM = {
     "fragile": ("It is unlikely to be chance, but ", "it is fragile", ": {but}."),
     "not_shown": ("", "It is not shown to be an effect", ": {apart} it could be chance{and_but}."),
     "not_shown_as_published": ("The authors found no clear effect; ", "nor do we", "."),
-    "shown_here": ("The authors found no clear effect; ", "we do", "{and_but}."),
+    "shown_here": ("The authors found no clear effect; ", "our figures show one", "{and_but}."),
     "contradicted": ("", "It is contradicted", ": our figures point the other way."),
     "cannot_run": ("", "", ""),
 }
@@ -66,7 +66,7 @@ CHECKS = {
 NOT_RUN = REASONS | {"not_calibrated": "no method of inference could be tried on it",
                      "no_method_gives_an_interval": "no method gives it an interval"}
 NOT_SHOWN = "“Not shown” is not “no effect”."
-PRINTED = "“Printed” is as published, “ours” from publishers' files; plus means a rise."
+PRINTED = "“Printed” is from the published evaluation, “ours” from publishers' files; plus means a rise."
 # Verdict -> what is counted under it, one and many; every other counts as not shown.
 COUNTED = {"holds": ("holds", "hold"), "fragile": ("is fragile", "are fragile"),
            "contradicted": ("is contradicted", "are contradicted"),
