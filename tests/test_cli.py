@@ -109,6 +109,14 @@ def test_every_mistake_is_a_line_on_the_screen_and_only_a_log_asked_for_keeps_th
     assert "Traceback" in Path("logs/align.log").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_a_stream_that_nobody_reads(tmp_path, closed):
+    script = Path(sys.executable).with_name("did")
+    done = subprocess.run(f"{script} new elsewhere {closed}", shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "Error" not in done.stderr
+    assert (tmp_path / "config/elsewhere.yaml").is_file()
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_names_this_command(shell):
     answer = did("completion", shell)

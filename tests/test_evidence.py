@@ -425,6 +425,17 @@ def test_the_figure_has_a_line_for_the_number_and_for_every_check(tmp_path):
     assert numbers["estimate"].dropna().tolist() == brief["estimate"].dropna().tolist()
 
 
+@pytest.mark.parametrize(("scale", "said"), [(1e5, "+4.00m (1.00m to 7.00m)"), (1e12, "+40.0tn (10.0tn to 70.0tn)"),
+                                             (1e20, "+4.00e+21 (1.00e+21 to 7.00e+21)")])
+def test_numbers_of_any_size_leave_room_for_the_lines(tmp_path, scale, said):
+    evidence, items, verdicts = judged(number(), diagnostics=diagnostics(A=(9.0, -9.0, 30.0)))
+    rows = evidence_rows(verdicts.assign(is_synthetic=False).iloc[0], evidence, items, units="areas", brief=True)
+    ends = ["estimate", "ci_low", "ci_high", "smallest", "largest"]
+    frame = Frame(tmp_path / "evidence", "Title", "Subtitle.", "Somebody", "areas", "pounds", width=6.0)
+    evidence_figure(rows.assign(**{name: scale * rows[name] for name in ends}), frame, decimals=1)
+    assert said in (tmp_path / "evidence.svg").read_text(encoding="utf-8")
+
+
 def test_the_figure_of_nothing_says_so(tmp_path):
     frame = Frame(tmp_path / "evidence", "Title", "Subtitle.", "Somebody")
     evidence_figure(evidence_rows(None, NOTHING, NOTHING, units="areas"), frame, decimals=0)

@@ -108,6 +108,19 @@ def test_the_command_of_a_rule_is_a_job_of_the_server(tmp_path, monkeypatch, cod
     assert found is None if code == 0 else found.returncode == code
 
 
+def test_a_deep_folder_for_temporary_files_is_no_address(tmp_path, monkeypatch, capfd):
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with job_server.server(dict(os.environ)) as environment:
+        monkeypatch.setenv(job_server.VARIABLE, environment[job_server.VARIABLE])
+        deadline = time.monotonic() + 60
+        while (code := job_server.hand_over(["--version"])) is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+    said, wrong = capfd.readouterr()
+    assert code == 0 and said.startswith("did") and not wrong
+
+
 def test_what_only_a_shell_understands_goes_to_a_shell(tmp_path, monkeypatch):
     from snakemake.shell import shell
 

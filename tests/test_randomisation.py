@@ -14,6 +14,8 @@ from did.errors import DidError
 from did.estimators import Panel, estimate
 from did.inference.assignments import near_orders
 from did.inference.clustered import clustered_covariance, labels_of
+from did.inference.confidence_set import accepted
+from did.inference.methods import Question, infer
 from did.inference.quartics import real_roots
 from did.inference.randomisation import randomisation, randomisation_rows
 from did.simulate.panels import panel as made_panel
@@ -342,6 +344,22 @@ def test_real_roots_of_quartics_are_those_of_the_companion_matrix(scale):
                                        atol=1e-14 * np.abs(roots).max())
         else:   # two roots that are equal but for rounding are there or not
             assert np.abs(roots.imag).max() <= 1e-5 * np.abs(roots).max()
+
+
+def test_what_rounding_leaves_of_the_first_coefficients_makes_no_end():
+    """x^4 and x^3 are zero but for rounding, in squares of 0.006 x^2: no effect is told apart, however far."""
+    powers = np.array([[1.9e-4, 1.9e-2, 5.9e-3, -7.7e-19, -1.4e-33], [2.3e-4, 2.1e-2, 7.2e-3, -8.8e-19, 1.4e-33]])
+    found = accepted(powers, 1, 20, 0.05, centre=2.0, unit=1.0)
+    assert (found.low, found.high) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("estimator", ["callaway_santanna", "imputation"])
+@pytest.mark.parametrize("middle", [0.0, 5e6])
+def test_a_constant_outcome_is_not_tested_by_fitting_again(estimator, middle):
+    data = Panel.from_frame(made_panel(24, 8, {5: 4, 6: 4}, 1.0, seed=2, units_per_system=4)[0])
+    flat = dataclasses.replace(data, outcome=np.full_like(data.outcome, middle + 0.1))
+    row = infer("randomisation_estimate", Question(flat, estimator, "system", {}, draws=49)).iloc[0]
+    assert np.isnan(row["p_value"]) and np.isnan(row["ci_low"]) and "beyond rounding" in row["note"]
 
 
 @pytest.mark.parametrize("estimator", ["did", "ldv"])

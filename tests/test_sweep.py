@@ -350,6 +350,14 @@ def test_a_wrong_waves_table_is_told_in_one_line(tmp_path, waves, words):
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_column_to_cluster_by_that_is_not_there_is_told_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "waves.csv").write_text("unit,first_treated\na,2012\nb,\n")
+    answer = CliRunner().invoke(main, ["sweep", "list.csv", "--waves", "waves.csv", "--cluster", "county"])
+    assert answer.exit_code == 1 and answer.stderr.startswith("error: waves.csv: --cluster: expected one of")
+    assert len(answer.stderr.splitlines()) == 1 and not (tmp_path / "results").exists()
+
+
 def test_settings_and_list_are_checked(tmp_path):
     for wrong, words in (({"onset": "later"}, "--onset"), ({"estimators": ("dod",)}, "did you mean 'did'"),
                          ({"treatment": "intensity"}, "--estimator did"), ({"numerator": "n"}, "--denominator"),

@@ -47,6 +47,22 @@ def number(value: float, decimals: int = 1, *, signed: bool = False) -> str:
     return f"+{text}" if signed else text
 
 
+def short(value: float, decimals: int = 1, *, signed: bool = False) -> str:
+    """Return ``value`` as `number` does, but from a million on with three digits: ``+12.3m``, ``4.56bn``, ``7.89tn``.
+
+    >>> short(-1234567.0), short(98_765_432_100.0, signed=True), short(12.34)
+    ('−1.23m', '+98.8bn', '12.3')
+    """
+    size = abs(value)
+    if not 1e6 <= size < math.inf:
+        return number(value, decimals, signed=signed)
+    if size >= 1e15:
+        return (MINUS if value < 0 else "+" if signed else "") + f"{size:.2e}"
+    unit, word = next(each for each in ((1e12, "tn"), (1e9, "bn"), (1e6, "m")) if size >= each[0])
+    digits = size / unit
+    return number(value / unit, 2 if digits < 10 else 1 if digits < 100 else 0, signed=signed) + word
+
+
 def interval(low: float, high: float, decimals: int = 1) -> str:
     """Return ``10.9 to 71.9``; ``not available`` if either end is missing."""
     if pd.isna(low) or pd.isna(high):

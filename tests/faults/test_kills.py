@@ -104,6 +104,37 @@ def test_a_request_to_end_is_heard_while_the_scheduler_holds_its_lock():
         signal.signal(signal.SIGTERM, before)
 
 
+def test_a_run_whose_first_process_is_killed_lets_go_of_its_folder(right, tmp_path):
+    project = disturbed.make(tmp_path / "project")
+    process = disturbed.start(project)
+    while not (project / "data").is_dir() and process.poll() is None:
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    for _ in range(100):   # what had begun may end
+        done = disturbed.did(project, "run")
+        if done.returncode == 0:
+            break
+        assert "another run is at work in this folder" in disturbed.one_line(done)
+        time.sleep(0.2)
+    assert disturbed.contents(project) == right
+
+
+def test_where_snakemake_is_killed_the_run_says_so(right, tmp_path):
+    project = disturbed.make(tmp_path / "project")
+    process = subprocess.Popen(disturbed.command("run"), cwd=project, env=disturbed.environment(project),
+                               stderr=subprocess.PIPE, text=True)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    words = disturbed.command("run")[-1]
+    while not (found := [child for child in children.read_text().split() if "serve_jobs" not in
+                         (command := Path(f"/proc/{child}/cmdline").read_text()) and words in command]):
+        time.sleep(0.05)
+    os.kill(int(found[0]), signal.SIGKILL)
+    said = process.communicate()[1]
+    assert process.returncode == 1 and "signal 9 ended it" in said and "Traceback" not in said
+    disturbed.plain_rerun("SIGKILL to Snakemake", project, right)
+
+
 def test_the_whole_demonstration_killed(tmp_path):
     """Slow, so only where it is asked for: the evaluation of this repository on its demonstration data."""
     if not ICS_KILLS:

@@ -9,6 +9,7 @@ import sys
 
 def main() -> None:
     """Run the command line and end with its exit code."""
+    _open_streams()
     signal.signal(signal.SIGINT, signal.SIG_DFL)   # a Ctrl-C while all is imported ends it without a traceback
     # Small matrices by the thousand: a second thread in the linear algebra costs several times what it brings.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -26,3 +27,11 @@ def main() -> None:
         command_line(prog_name="did")
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)   # while the interpreter ends, too
+
+
+def _open_streams() -> None:
+    """Let what is said go nowhere where a standard stream is closed: no file opened later takes its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)   # the lowest number that is free, which is this
+            setattr(sys, name, open(number, "w" if number else "r"))   # noqa: SIM115, for as long as all runs

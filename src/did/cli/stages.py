@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from did.cli.app import State, data_option, main, names, without_option
-from did.errors import DidErrors
+from did.errors import DidError, DidErrors
 
 
 @main.command()
@@ -78,7 +78,13 @@ def _indicator_stage(name: str, summary: str) -> None:
 
         evaluation, paths = state.part(name, data, indicator)
         stage = importlib.import_module(f"did.stages.{name}")
-        state.finish(stage.run(indicator, evaluation=evaluation, paths=paths))
+        try:
+            line = stage.run(indicator, evaluation=evaluation, paths=paths)
+        except DidError as error:
+            if indicator in str(error) or isinstance(error, DidErrors):
+                raise
+            raise DidError(f"{indicator}: {error}") from error   # an estimator does not know what it is given
+        state.finish(line)
 
 
 _indicator_stage("align", "Build the panel of INDICATOR under every specification.")

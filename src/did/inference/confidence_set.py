@@ -13,6 +13,8 @@ from did.inference import quartics
 TIED = 1e-8
 # Roots further out than this many units are those of a leading coefficient that is zero but for rounding.
 FAR = 1e6
+# Share of the largest coefficient below which the leading one is zero but for rounding.
+NOTHING = 1e-11
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,11 +79,16 @@ def accepted(powers: np.ndarray, always: int, total: int, alpha: float, centre: 
 def _real_roots(powers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the (rows, degree) sorted real roots of polynomials, infinite where there are fewer, and (rows,) whether
     the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, degree 2 or 4."""
-    leading = np.where(np.abs(powers[:, -1]) > 1e-14, powers[:, -1], np.where(powers[:, -1] > 0, 1e-14, -1e-14))
-    if powers.shape[1] == 3:
-        real = _quadratic(powers[:, 0], powers[:, 1], leading)
-    else:
-        real = quartics.real_roots(np.column_stack([powers[:, :-1], leading]))
+    size = np.abs(powers).max(axis=1, initial=0.0)
+    real = np.full((len(powers), powers.shape[1] - 1), np.inf)
+    # Where rounding alone makes the first two coefficients, it would make roots, too.
+    flat = (np.abs(powers[:, 3:]) <= NOTHING * size[:, None]).all(axis=1)
+    leading = np.where(flat, powers[:, 2], powers[:, -1])
+    nothing = np.where(leading > 0, 1e-14, -1e-14) * size
+    leading = np.where(np.abs(leading) > NOTHING * size, leading, nothing)
+    real[flat, :2] = _quadratic(powers[flat, 0], powers[flat, 1], leading[flat])
+    if not flat.all():
+        real[~flat] = quartics.real_roots(np.column_stack([powers[~flat, :-1], leading[~flat]]))
     # Every root left out on the left turns the sign of what lies left of the first root kept.
     opens = (leading > 0) ^ ((real < -FAR).sum(axis=1) % 2 == 1)
     real[np.abs(real) > FAR] = np.inf

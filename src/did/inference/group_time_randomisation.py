@@ -10,6 +10,7 @@ import pandas as pd
 from did.estimators.base import Panel, Result, join_notes
 from did.inference import group_time_sums
 from did.inference.assignments import enumerate_orders, n_orders, near_in_size
+from did.inference.clustered import rounding_of
 from did.inference.group_time_sums import NEVER
 from did.inference.refit import COLUMNS, Parts, carried, keys, no_assignment, tested, without
 
@@ -32,7 +33,7 @@ def reassigned(panel: Panel, result: Result, options: dict, level: str, *, stati
     ``studentised_near``: t against assignments in which each treated cluster gives its onset to one of the five nearest
     to it in units. Skipped, with the reason in the note, as there. Raises nothing.
     """
-    panel = panel.keep(result.used(panel))
+    rounding, panel = rounding_of(result, panel)[0], panel.keep(result.used(panel))
     panel, dose_note = carried(panel, level)
     value = result.estimate
     reason = no_assignment(panel, level)
@@ -60,7 +61,7 @@ def reassigned(panel: Panel, result: Result, options: dict, level: str, *, stati
     on_outcome, on_dose = (_parts(one, codes, onsets[:-1], options, labels) for one in (panel, dosed))
     row = dict.fromkeys(COLUMNS, np.nan) | {"shape": "", "estimate": value[0], "draws": len(orders)} | tested(
         on_outcome, on_dose, "estimate" if statistic == "estimate" else "studentised", 0 if enumerated else 1,
-        1 - coverage)
+        1 - coverage, rounding=rounding)
     if np.isfinite(row["p_value"]):
         row["note"] = join_notes(
             f"all {n_assignments} assignments of clusters by {level}" if enumerated else

@@ -170,6 +170,7 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     results = list(fit(panel))
     names = keys(results)
     full = np.concatenate([result.estimate for result in results])
+    rounding = np.concatenate([rounding_of(result, panel) for result in results])
     reason = no_assignment(panel, level)
     if reason:
         return without(full, f"no randomisation test: {reason}")
@@ -193,7 +194,8 @@ def randomise(fit: Fitter, panel: Panel, level: str, *, statistic: str = "studen
     rows = []
     for place, value in enumerate(full):
         on_outcome, on_dose = (Parts.of([part[which][place] for part in parts], scale[place]) for which in (0, -1))
-        test = tested(on_outcome, on_dose, statistic, 0 if enumerated else 1, 1 - coverage, is_linear)
+        test = tested(on_outcome, on_dose, statistic, 0 if enumerated else 1, 1 - coverage, rounding=rounding[place],
+                      is_linear=is_linear)
         rows.append(dict.fromkeys(COLUMNS, np.nan) | {"shape": "", "estimate": value} | test | {"draws": len(orders)})
     count = (f"all {n_assignments} assignments of clusters by {level}" if enumerated else
              f"{draws} draws of assignments of clusters by {level}")
@@ -276,9 +278,10 @@ class Parts:
         return cls(np.array(estimate, dtype=float), scale * np.array(sums), np.array(varies, dtype=bool))
 
 
-def tested(on_outcome: Parts, on_dose: Parts, statistic: str, plus: int, alpha: float,
+def tested(on_outcome: Parts, on_dose: Parts, statistic: str, plus: int, alpha: float, *, rounding: float,
            is_linear: bool = True) -> dict:
-    """P-value and set of one parameter from its parts in the observed assignment, the first, and all others."""
+    """P-value and set of one parameter from its parts in the observed assignment, the first, and all others; estimates
+    no larger than some ``rounding`` say nothing."""
     estimate, moved = on_outcome.estimate, on_dose.estimate
     if statistic == "estimate":
         exists = np.isfinite(estimate)
@@ -294,6 +297,8 @@ def tested(on_outcome: Parts, on_dose: Parts, statistic: str, plus: int, alpha: 
     if not exists[0]:
         return {"note": "" if np.isnan(estimate[0]) else "no randomisation test: the observed assignment has no "
                 "clustered error; use the statistic of the estimate"}
+    if not (np.abs(estimate[exists]) > 8 * rounding).any():
+        return {"note": "no randomisation test: no assignment has an estimate beyond rounding"}
     others = np.where(exists[1:], size[1:], np.inf)
     n_undefined, total = int(np.isinf(others).sum()), plus + len(others)
     found = {"statistic": estimate[0] / level_0[0],

@@ -39,7 +39,7 @@ from did.readers.panel_file import load
 from did.readers.reference import read_reference
 from did.store import tables
 from did.store.json_lines import json_lines
-from did.store.provenance import refuse_folder, write_text
+from did.store.provenance import refuse_other, write_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Outputs:
         for flag_, place in (("--output", self.table), ("--plot", self.figure)):
             if place is None:
                 continue
-            refuse_folder(place, flag_)
+            refuse_other(place, flag_)
             if Path(place).resolve() == Path(path).resolve():
                 raise DidError(f"{flag_}: expected another file than the panel; found {place}; name a new file")
 

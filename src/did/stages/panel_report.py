@@ -16,7 +16,7 @@ from did.api.panel import Panel
 from did.errors import DidError
 from did.estimators.registry import TWO_WAY
 from did.stages.estimate import parse_levels, split
-from did.store.provenance import refuse_folder
+from did.store.provenance import refuse_other
 
 # An argument that a message is about: its first word, or the one after the name of a file.
 ARGUMENT = re.compile(
@@ -32,7 +32,7 @@ def run(path: str, columns: Mapping[str, Any], *, output: str, quiet: bool, freq
     ``quiet`` or standard error is no terminal. Raises DidError as `did.api.panel.Panel` and
     `did.api.evidence.evidence`, and for an output that is the panel.
     """
-    refuse_folder(output, "--output")
+    refuse_other(output, "--output")
     if Path(output).resolve() == Path(path).resolve():
         raise DidError(f"--output: expected another file than the panel; found {output}; name a new file")
     if published_estimator and published is None:

@@ -30,7 +30,8 @@ def run(source: str, settings: Settings, *, name: str | None, indicator: str | N
     """
     settings = settings.check()
     folders = Folders(name_of(source, name))
-    Waves(settings.waves, settings.members, treatment=settings.treatment, onset=settings.onset)
+    Waves(settings.waves, settings.members, treatment=settings.treatment, onset=settings.onset,
+          groupings=settings.groupings)
     with alone():
         remove_unfinished(folders.work)
         remove_unfinished(folders.results)

@@ -33,7 +33,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     ``path`` is a folder.
     """
     path = Path(path)
-    refuse_folder(path)
+    refuse_other(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,11 +51,14 @@ def atomic(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def refuse_folder(path: str | Path, option: str = "") -> None:
-    """Raise DidError where a folder is at ``path``, which is to be a file; ``option`` names what gave the path."""
-    if Path(path).is_dir():
-        begun = f"{option}: " if option else ""
+def refuse_other(path: str | Path, option: str = "") -> None:
+    """Raise DidError where a folder, a device or a pipe is at ``path``, which is to be a file; ``option`` names what
+    gave the path."""
+    begun, path = f"{option}: " if option else "", Path(path)
+    if path.is_dir():
         raise DidError(f"{begun}{path}: expected a file to write; found a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise DidError(f"{begun}{path}: expected a file to write; found a device or a pipe; name a file")
 
 
 def remove_unfinished(folder: str | Path) -> None:

@@ -56,8 +56,8 @@ class Waves:
         wanted = ["unit" if by_unit else "system", "first_treated"]
         wanted += ["dose"] if treatment == "intensity" else []
         wanted += ["system"] if by_unit and "system" in header and members is None else []
-        wanted += list(groupings) if members is None else []
-        table, _ = read_table(path, {name: "--waves" for name in wanted})
+        further = dict.fromkeys(groupings, "--cluster")
+        table, _ = read_table(path, {name: "--waves" for name in wanted} | ({} if members is not None else further))
         key = wanted[0]
         place = _unique(table, key)
         words = [_first_treated(table, row) for row in range(len(table.lines))]
@@ -65,7 +65,7 @@ class Waves:
         waves = {name: (words[row], float(dose[row])) for name, row in place.items()}
         self.system: dict[str, str] | None
         if members is not None:
-            belongs, _ = read_table(members, {name: "--members" for name in ("unit", "system", *groupings)})
+            belongs, _ = read_table(members, {"unit": "--members", "system": "--members"} | further)
             self.system = _labels(belongs, _unique(belongs, "unit"), "system")
             self.groups = {name: _labels(belongs, _unique(belongs, "unit"), name) for name in groupings}
         else:

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 VARIABLE = "DID_JOB_SERVER"
 INTERRUPTED = 128 + signal.SIGINT   # as a shell has it
+LONGEST = 80   # bytes of the folder for temporary files, for an address in it to be taken
 # Of glibc. Arrays of some MB come and go; without these each is requested from the system, and given back, page by
 # page.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
@@ -60,8 +61,8 @@ def hand_over(arguments: list[str]) -> int | None:
     except OSError:   # a request that was read ends in an answer or the end of the stream, one that was not in an error
         return None
     if not answer:
-        print(f"error: {' '.join(arguments)}: the job ended without an exit code; it was killed, perhaps for want of "
-              "memory; run again", file=sys.stderr)
+        print(f"error: did {' '.join(arguments)}: the job ended without an exit code; it was killed, perhaps for want "
+              "of memory; run again", file=sys.stderr)
         return 1
     return answer[0]
 
@@ -76,7 +77,9 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
     import subprocess
     import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="did-") as folder:
+    # An address has some hundred bytes at most.
+    short = min(tempfile.gettempdir(), "/tmp", key=lambda place: (len(os.fsencode(place)) > LONGEST, place == "/tmp"))
+    with tempfile.TemporaryDirectory(prefix="did-", dir=short) as folder:
         address = os.path.join(folder, "socket")
         # A Ctrl-C is held back until `serve` ignores it: the start of its interpreter would answer with a traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -120,7 +121,7 @@ def workflow(config: str = "", *, profile: str | None, output: str) -> Iterator[
     to date; and ``meanwhile``, a module to import while Snakemake is at work. It does what is missing or out of date
     and returns True if all is done.
 
-    Raises DidError as `executor_of`.
+    Raises DidError as `executor_of`; the function, where a signal ended Snakemake.
     """
     if profile and not Path(profile).is_dir() and (shipped.folder() / profile).is_dir():
         profile = str(shipped.folder() / profile)
@@ -157,10 +158,25 @@ def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str
         arguments += ["--cores" if executor == LOCAL else "--jobs", str(cores or CORES)]
     sys.stdout.flush()
     sys.stderr.flush()
-    process = os.fork()
+    parent, process = os.getpid(), os.fork()
     if process == 0:
+        end_with(parent)
         _in_fork(arguments, environment, at_once=executor == LOCAL)
-    return _wait(process, meanwhile) == 0
+    code = _wait(process, meanwhile)
+    if code < 0:
+        raise DidError(f"the workflow: expected Snakemake to end by itself; found that signal {-code} ended it, "
+                       "perhaps for want of memory; run again: what is done is kept")
+    return code == 0
+
+
+def end_with(parent: int) -> None:
+    """Have this process asked to end once ``parent`` is gone, so that it does not hold the folder alone."""
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: bool) -> NoReturn:

@@ -13,10 +13,11 @@ from did.report.content.evidence_words import AS_PUBLISHED, COLUMNS, OURS, PRINT
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.figures import key, style
 from did.report.figures.style import Frame
-from did.words import interval, number, short_decimals
+from did.words import number, short, short_decimals
 
-# Inches: a line, a further line of its name, a heading; between the columns; the largest share of the width for names.
-ROW, FURTHER, HEAD, APART, NAMES = 0.3, 0.2, 0.36, 0.2, 0.4
+# Inches: a line, a further line of its name, a heading; between the columns; the largest shares of the width for names
+# and for numbers.
+ROW, FURTHER, HEAD, APART, NAMES, DIGITS = 0.3, 0.2, 0.36, 0.2, 0.4, 0.5
 # Numbers of lines from which on they stand closer together.
 MANY, CLOSE = 20, 0.25
 OWN, OTHER = style.PALETTE[0], style.PALETTE[4]
@@ -63,7 +64,7 @@ def draw_forest(rows: pd.DataFrame, frame: Frame, *, decimals: int | Sequence[in
     shown = rows.assign(unit=rows.get("unit", frame.axis_unit), group=rows.get("group", ""), digits=[
         _digits(row, int(place)) for row, place in zip(rows.itertuples(), places, strict=True)])
     left, right = (min(share * frame.width, max(style.text_width(text, bold=True) for text in shown[texts])
-                       + style.EDGE + APART) for share, texts in ((NAMES, "words"), (1, "digits")))
+                       + style.EDGE + APART) for share, texts in ((NAMES, "words"), (DIGITS, "digits")))
     shown["names"] = [style.wrap(words, left - style.EDGE - APART / 2, bold=kind == OURS)
                       for words, kind in zip(shown["words"], shown["kind"], strict=True)]
     panes = [(part, *_layout(part, len(rows)), style.wrap(unit, frame.width - 2 * style.EDGE) if unit else [])
@@ -162,8 +163,8 @@ def _digits(row, decimals: int) -> str:
     if row.kind == PRINTED:
         return number(row.estimate, short_decimals(row.estimate), signed=True)
     if row.kind == RANGE:
-        return f"{number(row.smallest, decimals)} to {number(row.largest, decimals)}"
-    value = number(row.estimate, decimals, signed=True)
+        return f"{short(row.smallest, decimals)} to {short(row.largest, decimals)}"
+    value = short(row.estimate, decimals, signed=True)
     if np.isnan(row.ci_low) or np.isnan(row.ci_high):
         return value
-    return f"{value} ({interval(row.ci_low, row.ci_high, decimals)})"
+    return f"{value} ({short(row.ci_low, decimals)} to {short(row.ci_high, decimals)})"
