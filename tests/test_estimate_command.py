@@ -768,6 +768,8 @@ FAULTS = {
     "no cluster named": (lambda f: f, ["--cluster", ","], ["--cluster: expected names", "found ','"]),
     "no estimator named": (lambda f: f, ["--estimator", ","], ["--estimator: expected names with commas", "','"]),
     "a folder as output": (lambda f: f, ["--output", "."], ["--output: .: expected a file to write; found a folder"]),
+    "more draws than memory": (lambda f: f, ["--bands", "--draws", "1000000000000000"],
+                               ["expected enough memory; found less than was asked for", "fewer draws"]),
     "a device as output": (lambda f: f, ["--output", "/dev/zero"],
                            ["--output: /dev/zero: expected a file to write; found a device or a pipe"]),
     "a folder as picture": (lambda f: f, ["--plot", ".."], ["--plot: ..: expected a file to write; found a folder"]),

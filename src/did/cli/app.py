@@ -139,6 +139,9 @@ class Group(click.Group):
                             "may be written"], error)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except MemoryError as error:
+            _fail(context, [f"expected enough memory; found less than was asked for ({error or 'no more'}); fewer "
+                            "draws, estimators or units need less"], error)
         except ModuleNotFoundError as error:
             _fail(context, [missing(error)], error)
         except Exception as error:
