@@ -164,8 +164,9 @@ def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str
         _in_fork(arguments, environment, at_once=executor == LOCAL)
     code = _wait(process, meanwhile)
     if code < 0:
-        raise DidError(f"the workflow: expected Snakemake to end by itself; found that signal {-code} ended it, "
-                       "perhaps for want of memory; run again: what is done is kept")
+        why = "perhaps for want of memory; " if -code == signal.SIGKILL else ""
+        raise DidError(f"the workflow: expected Snakemake to end by itself; found that signal {-code} ended it; {why}"
+                       "run again: what is done is kept")
     return code == 0
 
 
