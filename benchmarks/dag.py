@@ -18,7 +18,7 @@ from measuring import Used, exponent, number, run, table
 from did.authoring import scaffold
 
 ROOT = Path(__file__).resolve().parents[1]
-SIZES, QUICK = (100, 300, 1_000), (10, 30)
+SIZES, QUICK = (100, 1_000), (10, 30)
 LIMIT = 120
 DRY = ["-n", "--quiet", "all", "--workflow-profile", "none"]
 # As many jobs an indicator as the workflow has before the figures, each with one input and one output.

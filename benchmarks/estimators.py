@@ -115,11 +115,11 @@ def dtoc() -> Data:
 
 SIZES = (
     Size("149 x 107", dtoc, ALL, "3 cohorts of 41, 41 and 31 units", 1.0),
-    Size("500 x 60", lambda: peers.made(500, 60, {20: 60, 30: 60, 40: 60}), ALL, "3 cohorts of 60 units", 1.0),
+    Size("500 x 60", lambda: peers.made(500, 60, {20: 60, 30: 60, 40: 60}), ALL, "3 cohorts of 60 units", 0.5),
     Size("5,000 x 120", lambda: peers.made(5_000, 120, {30: 600, 48: 600, 66: 600, 84: 600, 102: 600}), LARGE,
          "5 cohorts of 600 units", 1.5),
     Size("7,000 x 120", lambda: peers.made(7_000, 120, {30: 840, 48: 840, 66: 840, 84: 840, 102: 840}), OURS,
-         "5 cohorts of 840 units; ours alone", 1.0),
+         "5 cohorts of 840 units; ours alone", 0.5),
     Size("50,000 x 60", lambda: peers.made(50_000, 60, {12: 6_000, 21: 6_000, 30: 6_000, 39: 6_000, 48: 6_000}),
          (peers.READING, *peers.GROUP_TIME, *OURS_LARGE), "5 cohorts of 6,000 units; some by ours alone", 3.0),
 )
