@@ -125,11 +125,18 @@ def test_where_snakemake_is_killed_the_run_says_so(right, tmp_path):
     process = subprocess.Popen(disturbed.command("run"), cwd=project, env=disturbed.environment(project),
                                stderr=subprocess.PIPE, text=True)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    words = disturbed.command("run")[-1]
-    while not (found := [child for child in children.read_text().split() if "serve_jobs" not in
-                         (command := Path(f"/proc/{child}/cmdline").read_text()) and words in command]):
-        time.sleep(0.05)
-    os.kill(int(found[0]), signal.SIGKILL)
+
+    def forks() -> set[int]:
+        """The children but the server, which is another program."""
+        return {int(child) for child in children.read_text().split()
+                if "serve_jobs" not in Path(f"/proc/{child}/cmdline").read_text()}
+
+    found: set[int] = set()
+    while not found:
+        before = forks()
+        time.sleep(0.3)   # the server is what it was forked from until its own program begins
+        found = before & forks()
+    os.kill(found.pop(), signal.SIGKILL)
     said = process.communicate()[1]
     assert process.returncode == 1 and "signal 9 ended it" in said and "Traceback" not in said
     disturbed.plain_rerun("SIGKILL to Snakemake", project, right)
