@@ -180,6 +180,8 @@ def _job(connection: socket.socket, run: Callable[[list[str]], None]) -> None:
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        end(code)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:   # whoever reads them may be gone, and a job must never go on as a second server
+            end(code)
