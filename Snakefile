@@ -82,7 +82,7 @@ rule align:
         grouped("indicator")
     input:
         lambda wildcards: plan.observations(wildcards.indicator),
-        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        lambda wildcards: plan.numbers_of(wildcards.indicator),
         lambda wildcards: plan.config_part("align", wildcards.indicator),
         plan.reference_files(),
         plan.modules("did.stages.align"),
@@ -104,7 +104,7 @@ rule fit:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.claims_files(),
         lambda wildcards: plan.config_part("fit", wildcards.indicator),
-        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        lambda wildcards: plan.numbers_of(wildcards.indicator),
         plan.modules("did.stages.fit", *plan.estimator_modules("estimators", "staggered_estimators")),
     output:
         f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
@@ -124,7 +124,7 @@ rule calibrate:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.claims_files(),
         lambda wildcards: plan.config_part("calibrate", wildcards.indicator),
-        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        lambda wildcards: plan.numbers_of(wildcards.indicator),
         plan.modules("did.stages.calibrate", *plan.estimator_modules("estimators", "staggered_estimators")),
     output:
         f"{plan.paths.data}/processed/calibration/{{indicator}}.parquet",
@@ -144,7 +144,7 @@ rule diagnose:
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         plan.claims_files(),
         lambda wildcards: plan.config_part("diagnose", wildcards.indicator),
-        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        lambda wildcards: plan.numbers_of(wildcards.indicator),
         plan.reference_files(),
         # Its tests for several onsets are by estimators of their own.
         plan.modules("did.stages.diagnose", *plan.estimator_modules()),
@@ -171,7 +171,7 @@ rule specify:
         # inputs of a job that has an ancient one from a job that is run.
         f"{plan.paths.data}/processed/panel/{{indicator}}.parquet",
         lambda wildcards: plan.observations(wildcards.indicator),
-        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        lambda wildcards: plan.numbers_of(wildcards.indicator),
         plan.claims_files(),
         lambda wildcards: plan.config_part("specify", wildcards.indicator),
         plan.reference_files(),
@@ -193,7 +193,7 @@ rule compare:
         f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
         plan.claims_files(),
         lambda wildcards: plan.config_part("compare", wildcards.indicator),
-        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        lambda wildcards: plan.numbers_of(wildcards.indicator),
         plan.modules("did.stages.compare"),
     output:
         f"{plan.paths.data}/processed/comparison/{{indicator}}.parquet",
@@ -213,7 +213,7 @@ rule check:
         f"{plan.paths.data}/processed/estimates/{{indicator}}.parquet",
         plan.claims_files(),
         lambda wildcards: plan.config_part("check", wildcards.indicator),
-        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        lambda wildcards: plan.numbers_of(wildcards.indicator),
         plan.modules("did.stages.check"),
     output:
         f"{plan.paths.data}/processed/second_opinion/{{indicator}}.parquet",
@@ -234,7 +234,7 @@ rule judge:
             table=["comparison", "headline", "diagnostics", "specifications", "second_opinion"],
         ),
         lambda wildcards: plan.config_part("judge", wildcards.indicator),
-        lambda wildcards: plan.indicator_file(wildcards.indicator),
+        lambda wildcards: plan.numbers_of(wildcards.indicator),
         plan.modules("did.stages.judge"),
     output:
         expand(
@@ -258,7 +258,7 @@ rule adjust:
             table=["panel", "estimates", "influence", "comparison", "headline"],
             indicator=plan.families[wildcards.family],
         ),
-        lambda wildcards: [plan.indicator_file(indicator) for indicator in plan.families[wildcards.family]],
+        lambda wildcards: [plan.numbers_of(indicator) for indicator in plan.families[wildcards.family]],
         lambda wildcards: plan.config_part("adjust", wildcards.family),
         plan.modules("did.stages.adjust", *plan.estimator_modules("estimators")),
     output:
@@ -289,7 +289,7 @@ for indicator in plan.indicators:
             plan.claims_files(),
             plan.reference_files(),
             plan.config_part("draw", indicator),
-            plan.indicator_file(indicator),
+            plan.indicator_part(indicator),
             [plan.registry(source) for source in plan.sources_of(indicator)],
             plan.modules("did.stages.draw"),
             plan.templates(),
@@ -356,7 +356,7 @@ rule reproduce:
         expand(f"{plan.paths.data}/processed/tested_claims/{{family}}.parquet", family=plan.families),
         plan.claims_files(),
         plan.config_part("reproduce"),
-        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.indicator_part(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.reproduce"),
         plan.templates(),
@@ -386,7 +386,7 @@ rule tabulate:
         str(plan.paths.reproduction),
         str(plan.paths.answers),
         plan.config_part("tabulate"),
-        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.indicator_part(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.tabulate"),
     output:
@@ -414,7 +414,7 @@ rule workbook:
         str(plan.paths.reproduction),
         str(plan.paths.answers),
         plan.config_part("workbook"),
-        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.indicator_part(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.workbook"),
     output:
@@ -439,7 +439,7 @@ rule workbench:
         ),
         str(plan.paths.answers),
         plan.config_part("workbench"),
-        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.indicator_part(indicator) for indicator in plan.indicators],
         plan.modules("did.stages.workbench"),
         plan.templates("workbench"),
         plan.templates(),
@@ -473,7 +473,7 @@ rule report:
         [file for family in plan.families for file in plan.result_files("family", family)],
         plan.config_part("report"),
         plan.reference_files(),
-        [plan.indicator_file(indicator) for indicator in plan.indicators],
+        [plan.indicator_part(indicator) for indicator in plan.indicators],
         [plan.registry(source) for source in plan.sources],
         plan.modules("did.stages.report"),
         plan.templates(),

@@ -22,7 +22,7 @@ from python_calamine import CalamineWorkbook
 
 import small_project
 from did.project import slices
-from did.project.loading import load_evaluation
+from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import Paths
 from did.project.specification import Specification
 from did.store import seals
@@ -116,6 +116,32 @@ def test_an_edited_indicator_reruns_its_own_jobs(project):
     own = re.findall(r"^\[\d+/\d+\] (?:align|fit|calibrate|diagnose|specify|draw) (\w+)", done.stderr,
                      flags=re.MULTILINE)
     assert set(own) == {"dtoc_total"}
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), [
+    ("label", "Every cause", ["reproduce", *LAST]),
+    ("caveats", ["Look twice."], ["reproduce", *LAST]),
+    ("minimum_treated", 4, ["calibrate", "diagnose", "fit", "align", "specify", "reproduce", *FITTED]),
+    (None, None, ["manifest"]),   # a comment, and keys in another order
+])
+def test_an_edited_word_of_an_indicator_reruns_what_shows_it(project, key, value, expected):
+    path = project / "config/indicators/dtoc_total.yaml"
+    indicator = yaml.safe_load(path.read_text()) | ({} if key is None else {key: value})
+    path.write_text("# edited\n" + yaml.safe_dump(indicator))
+    assert planned(project) == sorted(expected)
+
+
+def test_stages_that_decide_numbers_are_given_no_words():
+    """Those whose rules have `numbers_of` among their inputs."""
+    rules = re.split(r"^rule ", (small_project.ROOT / "Snakefile").read_text(), flags=re.MULTILINE)[1:]
+    stages = [rule.partition(":")[0] for rule in rules if "plan.numbers_of(" in rule]
+    assert stages == ["align", "fit", "calibrate", "diagnose", "specify", "compare", "check", "judge", "adjust"]
+    for stage in stages:
+        text = (small_project.ROOT / f"src/did/stages/{stage}.py").read_text()
+        assert text.count("load_indicator(") == text.count("without_words(load_indicator("), stage
+    part = slices.without_words(load_indicator("dtoc_total", small_project.ROOT / "config/indicators"))
+    for name in type(part).model_fields:
+        assert hasattr(part, name) != (name in slices.WORDS), name
 
 
 def planned(project: Path) -> list[str]:
@@ -383,7 +409,8 @@ def test_what_is_opened_to_make_up_and_read_a_sources_files_is_an_input(source, 
     shutil.copytree(tmp_path / "data/reference", tmp_path / "tables")
     monkeypatch.chdir(tmp_path)
     plan = Plan.load("config/ics.yaml", "demo")
-    checked = {"config/ics.yaml", *plan.claims_files(), *map(plan.indicator_file, plan.evaluation.indicators)}
+    checked = {"config/ics.yaml", *plan.claims_files(),
+               *(f"config/indicators/{name}.yaml" for name in plan.evaluation.indicators)}
     inputs = {"fetch": [plan.registry(source), *plan.maker_modules(source)],
               "observe": [plan.registry(source), *plan.raw_files(source), *plan.reader_tables(source)]}
     assert ("tables/gpps_questions.csv" in inputs["observe"]) == (source == "gpps")

@@ -1,7 +1,7 @@
 """The part of an evaluation that each stage uses: a stage is given this part alone, and runs again when it changes.
 
 A key outside a stage's part is not there for it: to read one is an AttributeError. So a stage cannot come to depend on
-a key that its line below does not list.
+a key that its line below does not list. An indicator has two parts: whole, and `without_words`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from functools import cached_property
+from typing import TypeVar
 
 from did.errors import one_of
 from did.project import result_files
 from did.project.config import Evaluation
 from did.project.config_parts import Strict
+from did.project.indicator import Indicator
 from did.project.loading import load_indicator
+
+Part = TypeVar("Part", bound=Strict)
 
 OF_INDICATOR = ("align", "fit", "calibrate", "diagnose", "specify", "compare", "check", "judge", "draw")
 OF_FAMILY = ("adjust", "family")
+# Keys of an indicator that decide no number.
+WORDS = frozenset({"title", "label", "unit_of_measure", "direction", "family_title", "caveats", "evaluations"})
 # Sections that stages use in part; every other key is used whole.
 SECTIONS = ("waves", "publication", "robustness", "inference")
 
@@ -51,6 +57,12 @@ KEYS: dict[str, frozenset[str]] = {stage: frozenset(keys.split()) for stage, key
     "report": f"""{_WHOLE} published contact id seed staggered_estimators reference waves.onsets waves.units
                   waves.systems inference.order""",
 }.items()}
+
+
+def without_words(indicator: Indicator) -> Indicator:
+    """Return an indicator as the stages that decide numbers are given it, so that they need not run again for an edited
+    word."""
+    return _only(indicator, {*Indicator.model_fields} - WORDS)
 
 
 class Parts:
@@ -122,7 +134,7 @@ class Parts:
         return result_files.families(self.evaluation)
 
 
-def _only(model: Strict, keys: Collection[str]) -> Strict:
+def _only(model: Part, keys: Collection[str]) -> Part:
     """A copy of a model without the other keys."""
     copy = model.model_copy()
     for key in {*type(model).model_fields} - {*keys}:

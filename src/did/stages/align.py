@@ -6,6 +6,7 @@ from did.panels import build
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.project.slices import without_words
 from did.store import tables
 
 
@@ -14,7 +15,7 @@ def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
 
     Raises DidError for everything that did.panels.build.build describes.
     """
-    indicator = load_indicator(indicator_name, evaluation.indicators_folder)
+    indicator = without_words(load_indicator(indicator_name, evaluation.indicators_folder))
     observations = {name: tables.read("observations", paths.observations(name))
                     for name in indicator.sources}
     panels, area_audit = build.build_all(indicator, evaluation, observations)

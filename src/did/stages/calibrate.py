@@ -14,6 +14,7 @@ from did.inference.headline import headline
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.project.slices import without_words
 from did.stages.fit import has_headline, leading_cells, options_of, panel_of
 from did.store import tables
 
@@ -26,7 +27,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     Raises DidError for an unknown indicator, and for a panel that is missing, lacks a specification or cannot be
     estimated.
     """
-    known = load_indicator(indicator, evaluation.indicators_folder)
+    known = without_words(load_indicator(indicator, evaluation.indicators_folder))
     panels = tables.read("panel", paths.panel(indicator))
     frames = dict(tuple(panels.groupby("specification", sort=False)))
     settings, level, measured, leading = settings_of(evaluation), evaluation.clusters[-1], [], []

@@ -42,6 +42,7 @@ from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.result_files import staggered_specification
+from did.project.slices import without_words
 from did.readers.reference import read_reference
 from did.stages.fit import claimed_cells, panel_of
 from did.store import tables
@@ -66,7 +67,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     panels = tables.read("panel", paths.panel(indicator),
                          specification=[evaluation.default_specification, *([staggered] if staggered else [])])
     synthetic = bool(panels["is_synthetic"].any())
-    settings = load_indicator(indicator, evaluation.indicators_folder)
+    settings = without_words(load_indicator(indicator, evaluation.indicators_folder))
     frame = panels.loc[panels["specification"] == evaluation.default_specification]
     claimed = claimed_cells(indicator, evaluation)
     found: list[dict] = []

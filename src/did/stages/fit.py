@@ -19,6 +19,7 @@ from did.project.claims import judged_cells, load_claims
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.project.slices import without_words
 from did.store import tables
 
 
@@ -31,7 +32,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """
     panels = tables.read("panel", paths.panel(indicator))
     frames = dict(tuple(panels.groupby("specification", sort=False)))
-    settings = load_indicator(indicator, evaluation.indicators_folder)
+    settings = without_words(load_indicator(indicator, evaluation.indicators_folder))
     specifications = {name: specification for name, specification in evaluation.specifications_of(settings).items()
                 if specification.staggered or name == evaluation.default_specification}
     found, keys = [], []

@@ -9,6 +9,7 @@ from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.result_files import staggered_specification
+from did.project.slices import without_words
 from did.store import tables
 from did.words import plural
 
@@ -27,7 +28,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
              "treatment": evaluation.treatments[0]}
     head = frames["headline"]
     estimators = head.loc[np.logical_and.reduce([head[name].eq(value) for name, value in first.items()]), "estimator"]
-    published = load_indicator(indicator, evaluation.indicators_folder).published_estimator
+    published = without_words(load_indicator(indicator, evaluation.indicators_folder)).published_estimator
     # By an estimator that has no interval of measured coverage nothing is judged: then by the first that has one.
     leading = first | {"estimator": published if published in set(estimators) else next(iter(estimators), published)}
     asked = targets(tables.read("comparison", paths.comparison(indicator)), frames["headline"], leading)

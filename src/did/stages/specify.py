@@ -7,6 +7,7 @@ from did.project.claims import load_claims
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.project.slices import without_words
 from did.store import tables
 
 
@@ -16,7 +17,7 @@ def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
     Raises DidError for a mistake in the claims file and for everything that did.panels.specifications.specify
     describes.
     """
-    indicator = load_indicator(indicator_name, evaluation.indicators_folder)
+    indicator = without_words(load_indicator(indicator_name, evaluation.indicators_folder))
     claims = load_claims(evaluation.published)
     observations = {name: tables.read("observations", paths.observations(name))
                     for name in indicator.sources}

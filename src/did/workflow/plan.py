@@ -197,7 +197,7 @@ class Plan:
 
     @cached_property
     def _parts(self) -> dict[tuple[str, str | None], str]:
-        """The files that `config_part` has written or looked at."""
+        """The files of parts that have been written or looked at."""
         return {}
 
     @cached_property
@@ -207,8 +207,21 @@ class Plan:
     def registry(self, source: str) -> str:
         return self._input(Path(self.evaluation.sources_folder) / f"{source}.yaml")
 
-    def indicator_file(self, indicator: str) -> str:
-        return self._input(Path(self.evaluation.indicators_folder) / f"{indicator}.yaml")
+    def indicator_part(self, indicator: str) -> str:
+        """A file of what an indicator's file says, written only when that changed: a comment in it reruns nothing."""
+        return self._indicator_part("indicators", indicator)
+
+    def numbers_of(self, indicator: str) -> str:
+        """The same without its words, for stages that decide numbers: an edited title reruns pages alone."""
+        return self._indicator_part("numbers", indicator)
+
+    def _indicator_part(self, kind: str, indicator: str) -> str:
+        if (kind, indicator) not in self._parts:
+            known = load_indicator(indicator, self.evaluation.indicators_folder)
+            part = known if kind == "indicators" else slices.without_words(known)
+            self._parts[kind, indicator] = _kept(self.paths.config / kind / f"{indicator}.json",
+                                                 json.dumps(part.model_dump(mode="json"), indent=1) + "\n")
+        return self._parts[kind, indicator]
 
     def raw_files(self, source: str | None = None) -> list[str]:
         """The files of one source, or of all, with their manifests."""
@@ -278,7 +291,7 @@ class Plan:
 
     def family_indicators(self, family: str) -> list[str]:
         """Files of the indicators that a family's figures are about."""
-        return [self.indicator_file(name) for name in self.families[family]]
+        return [self.indicator_part(name) for name in self.families[family]]
 
     def templates(self, folder: str = "templates") -> list[str]:
         """Templates, scripts and styles in a folder of the report's room."""

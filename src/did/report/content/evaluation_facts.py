@@ -16,6 +16,7 @@ from did.project.config import Evaluation
 from did.project.indicator import Indicator
 from did.project.loading import load_indicator
 from did.project.paths import Paths
+from did.project.slices import without_words
 from did.report.content.answer import Answer, Names, answer
 from did.report.content.background import timing_table
 from did.report.content.describe import effect_unit, measure, source_lines, sources_of, span
@@ -172,7 +173,7 @@ def stage_tables(names: Sequence[str], indicators: Collection[str], evaluation: 
     frames = {table: pd.concat([tables.read(table, getattr(paths, table)(name)) for name in indicators],
                                ignore_index=True) for table in names}
     if "estimates" in frames:
-        members = [load_indicator(name, evaluation.indicators_folder) for name in indicators]
+        members = [without_words(load_indicator(name, evaluation.indicators_folder)) for name in indicators]
         frames["estimates"] = annotated(frames["estimates"], weighted=[
             each.id for each in members if each.rate is not None and each.rate.is_weighted])
     return frames
