@@ -10,11 +10,10 @@ import pytest
 from scipy import stats
 
 from did.errors import DidError
-from did.estimators import Panel, callaway_santanna, did, event_study
-from did.inference.clustered import clustered_covariance, summarise
-from did.inference.multiplicity import benjamini_hochberg, holm, joint_draws, romano_wolf
+from did.estimators import Panel
+from did.inference.clustered import summarise
+from did.inference.multiplicity import benjamini_hochberg, holm, romano_wolf
 from did.inference.multiplier import multiplier_draws
-from did.simulate.panels import panel as simulated
 
 
 def test_holm_and_benjamini_hochberg_by_hand_with_a_missing_one():
@@ -110,75 +109,14 @@ def test_shapes_that_do_not_fit_are_named():
         romano_wolf([1.0, 2.0], [1.0, 1.0], np.zeros((10, 3)))
 
 
-def made(seed: int, n_units: int, per_system: int, n_treated: int) -> Panel:
-    frame, _ = simulated(n_units, 12, {6: n_treated}, 2.0, seed=seed, units_per_system=per_system, system_share=0.4)
-    return Panel.from_frame(frame)
-
-
-def test_joint_draws_share_multipliers_between_outcomes_of_different_units():
-    # 20 systems of 2 districts in one, of 5 practices in the other
-    panels = [made(1, 40, 2, 16), made(2, 100, 5, 40)]
-    results = [did.estimate(one) for one in panels]
-    draws = joint_draws(results, panels, "system", draws=40_000, seed=9)
-    errors = [summarise(result, one).set_index("cluster").loc["system", "std_error"]
-              for result, one in zip(results, panels, strict=True)]
-    np.testing.assert_allclose(draws.std(axis=0), errors, rtol=0.02)
-    sums = np.stack([result.influence[0].groupby(one.clusters["system"]).sum()
-                     for result, one in zip(results, panels, strict=True)], axis=1)
-    expected = (sums[:, 0] @ sums[:, 1]) / np.sqrt((sums**2).sum(axis=0).prod())
-    assert np.corrcoef(draws.T)[0, 1] == pytest.approx(expected, abs=0.02)
-    again = joint_draws(results, panels, "system", draws=100, seed=9)
-    assert again.tobytes() == joint_draws(results, panels, "system", draws=100, seed=9).tobytes()
-
-
-def test_the_same_outcome_twice_has_the_same_draws_and_a_part_of_the_units_its_own_share():
-    panel = made(4, 40, 2, 16)
-    part = panel.keep(np.arange(40) >= 4)
-    results = [did.estimate(panel), did.estimate(panel), did.estimate(part)]
-    draws = joint_draws(results, [panel, panel, part], "system", draws=300)
-    assert (draws[:, 0] == draws[:, 1]).all()
-    # the first two systems are not in the third: leaving their multipliers out gives its draws
-    correlation = np.corrcoef(draws.T)[0, 2]
-    assert 0.8 < correlation < 1
-
-
-def test_one_result_has_the_draws_of_the_multiplier_bootstrap_with_its_factor():
-    panel = made(5, 40, 2, 16)
-    result = event_study.estimate(panel, bin_width=3)
-    labels = panel.clusters["system"]
-    plain = multiplier_draws(result.influence, labels, draws=50, seed=1)
-    influence = result.influence.to_numpy()
-    with_factor = clustered_covariance(influence, labels, result.n_obs, result.n_parameters)[0, 0]
-    factor = with_factor / (pd.DataFrame(influence).groupby(labels).sum()[0] ** 2).sum()
-    np.testing.assert_allclose(joint_draws([result], [panel], "system", draws=50, seed=1), np.sqrt(factor) * plain)
-    normal = callaway_santanna.estimate(panel)
-    np.testing.assert_allclose(joint_draws([normal], [panel], "system", draws=50, seed=1),
-                               multiplier_draws(normal.influence, labels, draws=50, seed=1))
-
-
-def test_mistakes_of_joint_draws_are_named():
-    panel = made(6, 20, 2, 8)
-    result = did.estimate(panel)
-    elsewhere = dataclasses.replace(panel, clusters=panel.clusters | {
-        "system": np.char.add("X", panel.clusters["system"].astype(str))})
-    with pytest.raises(DidError, match="found 1 and 2"):
-        joint_draws([result], [panel, panel], "system")
-    with pytest.raises(DidError, match="panel 1: expected cluster level 'region'; found unit, system"):
-        joint_draws([result], [panel], "region")
-    with pytest.raises(DidError, match="none in common between results 1 and 2"):
-        joint_draws([result, result], [panel, elsewhere], "system")
-    with pytest.raises(DidError, match="multiplier"):
-        joint_draws([result], [panel], "system", multiplier="normal")
-
-
 def test_families_of_a_table_are_adjusted_together():
     """The shares of the influence table give the draws that the results themselves give."""
     from did.estimators import estimate
-    from did.inference.clustered import cluster_shares, summarise
+    from did.inference.clustered import cluster_shares
     from did.inference.multiplicity import family_tests
     from did.simulate.panels import panel as made
 
-    names, estimates, shares, results, panels = ["a", "b", "c"], [], [], [], []
+    names, estimates, shares, scaled = ["a", "b", "c"], [], [], []
     for seed, name in enumerate(names):
         frame, _ = made(24, 12, {6: 8}, 0.5 * seed, seed=seed, frequency="Y", first="2001", units_per_system=2)
         panel = Panel.from_frame(frame)
@@ -189,8 +127,8 @@ def test_families_of_a_table_are_adjusted_together():
         shares.append(cluster_shares(result, panel).assign(**keys, treatment="binary", estimator="did"))
         own = shares[-1].groupby("cluster")["value"].apply(lambda value: np.sqrt((value**2).sum()))
         np.testing.assert_allclose(own[rows["cluster"]], rows["std_error"], rtol=1e-12)
-        results.append(result)
-        panels.append(panel)
+        sums = result.influence[0].groupby(panel.clusters["system"]).sum()
+        scaled.append(sums * own["system"] / np.linalg.norm(sums))
     led = pd.DataFrame({"indicator": names, "sample": "full", "treatment": "binary", "estimator": "did",
                         "p_value": [0.2, 0.04, 0.001], "method": ["CR2", "wild_bootstrap", "CR2"],
                         "coverage": [0.94, 0.96, 0.95]})
@@ -198,7 +136,8 @@ def test_families_of_a_table_are_adjusted_together():
     table = family_tests(*tables, led.head(0), {"family": names}, draws=499, seed=3)
     assert table["n_tests"].eq(3).all() and len(table) == 6
     here = table.loc[table["cluster"] == "system"]
-    draws = joint_draws(results, panels, "system", draws=499, seed=3)
+    sums = pd.concat(scaled, axis=1)
+    draws = multiplier_draws(sums.to_numpy(), sums.index.to_numpy(), draws=499, seed=3)
     expected = romano_wolf(here["estimate"], here["std_error"], draws)
     np.testing.assert_allclose(here["p_romano_wolf"], expected, rtol=1e-12)
     np.testing.assert_allclose(here["p_holm"], holm(here["p_value"]), rtol=1e-12)
@@ -250,7 +189,7 @@ def test_step_down_by_reassignment_is_that_done_one_by_one_and_holds_its_level()
 
 def test_joint_statistics_are_each_outcome_s_own_under_the_same_assignments():
     from did.estimators import estimate
-    from did.inference.clustered import cluster_shares, summarise
+    from did.inference.clustered import cluster_shares
     from did.inference.joint_reassignment import joint_statistics, step_down
     from did.inference.multiplicity import family_tests
     from did.simulate.panels import panel as made

@@ -138,21 +138,13 @@ class Chain:
         The result has the index of ``codes``. Raises DidError for a code that was not in use on that date,
         naming when it was; ``where`` begins the message.
         """
-        return self._translate(codes, date, where, "gss_code", "code")
-
-    def to_gss(self, codes: Iterable[str], date: str, where: str = "") -> pd.Series:
-        """Return the GSS codes of ODS codes in use on ``date``; the opposite of :meth:`to_ods`."""
-        return self._translate(codes, date, where, "code", "gss_code")
-
-    def _translate(self, codes: Iterable[str], date: str, where: str, given: str, wanted: str) -> pd.Series:
         codes = codes if isinstance(codes, pd.Series) else pd.Series(list(codes), dtype="str")
         used = self.codes_at(date)
-        found = codes.map(dict(zip(used[wanted], used[wanted], strict=True))
-                          | dict(zip(used[given], used[wanted], strict=True)))
+        ods, gss = used["code"], used["gss_code"]
+        found = codes.map(dict(zip(ods, ods, strict=True)) | dict(zip(gss, ods, strict=True)))
         if found.isna().any():
             code = codes.loc[found.isna()].iloc[0]
-            raise DidError(foreign(where or self.name, code, self.describe(code), date,
-                                   [*used[given], *used[wanted]]))
+            raise DidError(foreign(where or self.name, code, self.describe(code), date, [*gss, *ods]))
         return found
 
     def describe(self, code: str) -> str:

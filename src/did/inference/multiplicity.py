@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators.base import Panel, Result
-from did.inference.clustered import cluster_sums, labels_of, small_sample_factor
 from did.inference.joint_reassignment import step_down
 from did.inference.multiplier import multiplier_draws
 
@@ -37,7 +35,7 @@ def romano_wolf(estimates: Sequence[float] | np.ndarray, std_errors: Sequence[fl
     """Return p-values of two-sided tests adjusted by step-down of the largest |t|, (outcomes,).
 
     ``draws`` (draws, outcomes) are bootstrap deviations of the estimates about their centre, with the dependence
-    between outcomes in each row (`joint_draws`), in the units of estimates and std_errors (outcomes,). With |t| in
+    between outcomes in each row, in the units of estimates and std_errors (outcomes,). With |t| in
     falling order, the adjusted p-value of the j-th is (1 + number of draws whose largest |deviation| / error over the
     j-th and all after it reaches |t_j|) / (1 + draws), and no smaller than the one before (Romano and Wolf 2005,
     Econometrica 73:1237-1282; 2016, Statistics & Probability Letters 113:38-40). The chance of one or more false
@@ -63,46 +61,6 @@ def romano_wolf(estimates: Sequence[float] | np.ndarray, std_errors: Sequence[fl
     reached = (largest_from_here >= statistic[order]).sum(axis=0)
     adjusted[used[order]] = np.maximum.accumulate((1 + reached) / (1 + len(draws)))
     return adjusted
-
-
-def joint_draws(
-    results: Sequence[Result], panels: Sequence[Panel], level: str, draws: int = 999, seed: int = 20170601,
-    *, multiplier: str = "rademacher",
-) -> np.ndarray:
-    """Return (draws, parameters) bootstrap deviations of several results that share one multiplier per cluster label.
-
-    ``panels`` are those of ``results``, one each; columns are the parameters of the first result, then of the second,
-    and so on. Units may differ between results (districts in one, practices in another) as long as ``level`` has the
-    same labels in both, such as systems: a cluster moves all outcomes at once, so their dependence is kept. A cluster
-    a result does not have adds nothing to it. Deviations are in units of each outcome and carry the square root of
-    its small-sample factor, so that their spread is its standard error; NaN where that is not defined (fewer than two
-    clusters). Draws as `did.inference.multiplier.multiplier_draws`, whose errors are raised too.
-
-    Raises DidError if results and panels differ in number or are none, a panel lacks the level, or two results have no
-    label in common.
-    """
-    if not results or len(results) != len(panels):
-        raise DidError(f"joint_draws: expected results and as many panels; found {len(results)} and {len(panels)}")
-    lacking = [number for number, panel in enumerate(panels) if level not in panel.clusters]
-    if lacking:
-        raise DidError(f"joint_draws: panel {lacking[0] + 1}: expected cluster level '{level}'; found "
-                       f"{', '.join(panels[lacking[0]].clusters)}; choose a level all panels have")
-    labels = [labels_of(result, panel, level) for result, panel in zip(results, panels, strict=True)]
-    found = [np.unique(one.astype(str)) for one in labels]
-    for number, names in enumerate(found[1:], start=2):
-        for earlier in range(number - 1):
-            if not np.isin(names, found[earlier]).any():
-                raise DidError(f"joint_draws: level '{level}': expected labels that results share; found none in "
-                               f"common between results {earlier + 1} and {number}; choose a level all share")
-    every = np.unique(np.concatenate(found))
-    blocks = []
-    for result, own, names in zip(results, labels, found, strict=True):
-        factor = (1.0 if result.distribution == "normal" and len(names) > 1
-                  else small_sample_factor(len(names), result.n_obs, result.n_parameters))
-        block = np.zeros((len(every), len(result.estimate)))
-        block[np.searchsorted(every, names)] = cluster_sums(result.influence.to_numpy(), own.astype(str))
-        blocks.append(np.sqrt(factor) * block)
-    return multiplier_draws(np.hstack(blocks), every, draws=draws, seed=seed, multiplier=multiplier)
 
 
 def with_tested_p(rows: pd.DataFrame, headline: pd.DataFrame) -> pd.DataFrame:
