@@ -645,6 +645,22 @@ def test_faults_of_other_files_name_their_row(kind, expected):
     assert "expected a Stata file" in fault("panel.dta", *COLUMNS)
 
 
+def test_true_and_false_are_1_and_0_where_a_column_has_nothing_else():
+    wanted = table_of().assign(y=lambda rows: (rows["y"] > rows["y"].median()) * 1.0)
+    wanted.loc[3, "y"] = np.nan
+    written = wanted["y"].map({1.0: "True", 0.0: "FALSE"}).fillna("")
+    words = [*COLUMNS, "--estimator", "did"]
+    pd.testing.assert_frame_equal(estimates(save(wanted.assign(y=written)), *words), estimates(save(wanted), *words))
+    folder = Path("parts")
+    folder.mkdir()
+    wanted.assign(y=wanted["y"].astype("boolean")).to_parquet(folder / "a.parquet")
+    words = [*COLUMNS, "--estimator", "callaway_santanna"]
+    np.testing.assert_allclose(estimates(folder, *words)["estimate"], estimates(save(wanted), *words)["estimate"])
+    for word in ("1", "yes"):
+        line = fault(save(edited(4, "y", word)(wanted.assign(y=written))), *COLUMNS)
+        assert "row 2, column 'y': expected a number; found 'FALSE'" in line
+
+
 def test_treatment_in_place_of_cohorts():
     frame = table_of()
     frame["d"] = ((frame["g"] > 0) & (frame["t"] >= frame["g"])).astype(int)

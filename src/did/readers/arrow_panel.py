@@ -199,14 +199,14 @@ def one_per_unit(values: np.ndarray, units: np.ndarray, n_units: int) -> tuple[n
 
 def matrix(column: Iterable[pa.Array], units: np.ndarray, periods: np.ndarray, shape: tuple[int, int]
            ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return a column of numbers, in pieces, as (units, periods), NaN where there is none, and the rows without one;
-    None where one is infinite or no number, or a cell has two rows. ``units`` and ``periods`` (rows,) say where each
-    goes."""
+    """Return a column of numbers, or of true and false, in pieces, as (units, periods), NaN where there is none, and
+    the rows without one; None where one is infinite or no number, or a cell has two rows. ``units`` and ``periods``
+    (rows,) say where each goes."""
     import pyarrow as pa
 
     filled, seen, begin, gone = np.full(shape, np.nan), np.zeros(shape, dtype=bool), 0, []
     for piece in column:
-        if not (pa.types.is_floating(piece.type) or pa.types.is_integer(piece.type)):
+        if not any(is_kind(piece.type) for is_kind in (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)):
             return None
         values = np.asarray(piece.to_numpy(zero_copy_only=False), dtype=float)
         if np.isinf(values).any():

@@ -21,6 +21,7 @@ from did.readers.limits import compression, csv_rows, limit, read_unpacked, refu
 from did.readers.numerals import dot_remedy, remedy, thousands_dot
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+TRUTHS = {"true": 1.0, "false": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,6 +219,8 @@ def _header(path: Path, text: str, wanted: Iterable[str]) -> tuple[str, list[str
 def numbers(table: Table, column: str) -> np.ndarray:
     """Return a column as floats, one a row, NaN where the cell is empty, NA, NaN or a full stop.
 
+    A column of nothing but True and False, in any case, is 1 and 0, as it is where a frame or Parquet has it.
+
     Raises DidError at the first other text, infinity, thousands separator or decimal comma, and where the dots of the
     column may separate thousands (`did.readers.numerals`).
     """
@@ -232,7 +235,10 @@ def numbers(table: Table, column: str) -> np.ndarray:
     except ValueError:
         pass  # some cell is empty or no number: look at each
     codes, found = pd.factorize(text)
-    values = np.array([math.nan if word.lower() in MISSING else _float(word) for word in found], dtype=float)
+    known = dict.fromkeys(MISSING, math.nan)
+    if {word.lower() for word in found} <= {*known, *TRUTHS}:
+        known |= TRUTHS
+    values = np.array([known[word.lower()] if word.lower() in known else _float(word) for word in found], dtype=float)
     wrong = np.isinf(values)[codes]
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
