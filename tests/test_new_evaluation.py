@@ -200,6 +200,24 @@ def test_what_does_not_apply_is_skipped_with_a_reason(project):
     assert "verdict" not in page.partition("## What each file is for")[0].lower()
 
 
+def test_an_estimator_that_needs_whole_series_is_left_out_with_its_reason_and_the_others_are_not(here):
+    change(here / "config/elsewhere.yaml", {"draws: 999": "draws: 99"})
+    path = here / "data/elsewhere/synthetic_visits.csv"
+    table = pd.read_csv(path, dtype=str)
+    gone = table.groupby("district").cumcount() == table["district"].str[1:].astype(int) % 12   # one year of each
+    table.assign(visits=table["visits"].mask(gone)).to_csv(path, index=False)
+    assert run(here, "--config", "config/elsewhere.yaml", "indicator", "check", "visits", "--accept").returncode == 0
+    done = run(here, "run", "elsewhere")
+    assert done.returncode == 0, done.stderr
+    assert "left out under own_dates: callaway_santanna: expected a treated unit" in done.stderr
+    fitted = set(overall(here, "elsewhere", specification="own_dates")["estimator"])
+    assert fitted == {"did", "sun_abraham", "imputation", "stacked"}
+    rows = pd.read_csv(here / "results/elsewhere/tables/diagnostics.csv")
+    row = rows.loc[rows["diagnostic"] == "estimator"].squeeze()
+    assert (row["estimator"], row["status"]) == ("callaway_santanna", "skipped") and "40 units without" in row["reason"]
+    assert "40 units without an outcome" in (here / "results/elsewhere/report.html").read_text(encoding="utf-8")
+
+
 def test_units_treated_before_the_window_are_left_out_and_listed(project):
     area_audit = pd.read_csv(project / "results/states/tables/area_audit.csv", dtype={"area_code": str})
     out = area_audit.loc[(area_audit["fate"] == "excluded") & (area_audit["specification"] == "default")]

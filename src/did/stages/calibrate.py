@@ -46,9 +46,14 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                 continue
             options = options_of(estimator, panel, specification.lags)
             about = {"estimator": estimator, "options": options, "level": level, "settings": settings}
-            table = calibrate(panel, **about)
             own = {"indicator": indicator, "specification": name, "sample": sample, "lags": options.get("lags", "")}
-            leads = headline(panel, table, **about)
+            try:
+                table = calibrate(panel, **about)
+                leads = headline(panel, table, **about)
+            except DidError:
+                if not specification.staggered:
+                    raise
+                continue   # as in `did.stages.fit`
             leading.append(own | leads | {"minimum_detectable": detectable_by_interval(
                 leads["ci_low"], leads["ci_high"], leads["n_clusters"] - 1)})
             measured.append(table.assign(**own, treatment=treatment, estimator=estimator, cluster=level))

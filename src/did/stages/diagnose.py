@@ -284,16 +284,26 @@ def _about_staggered(panel: Panel, names: Sequence[str], seed: int) -> list[dict
             *placebo_in_time.records(panel, [name for name in names if entry(name).overall], {},
                                      max(year // ONSETS_A_YEAR, 1)), *long_base_rows.records(panel)]
     for name in names:
-        known = entry(name)
-        if known.option("base_window"):
-            rows += base_period_rows.records(panel, anticipation=unobserved_before(panel))
-        if known.kind == COHORT_PERIOD:
-            bases = [{"base_period": base} if known.option("base_period") else {} for base in ("universal", "varying")]
-            universal, varying = (estimate(name, panel, **options) for options in bases)
-            rows += [*leads_of.records(aggregate(universal, panel, "event_time"), panel),
-                     *pretest.records(varying, panel)]
-        elif known.kind == EVENT_TIME and known.base == "last":
-            rows += leads_of.records(estimate(name, panel), panel)
+        try:
+            rows += _about_estimator(name, panel)
+        except DidError as error:
+            rows.append(skipped(diagnostic_row("estimator", panel, level) | {"estimator": name}, str(error)))
+    return rows
+
+
+def _about_estimator(name: str, panel: Panel) -> list[dict]:
+    """Pre-tests of one of them. Raises DidError where it cannot be fitted, and has no row in the estimates either."""
+    known, rows = entry(name), []
+    if known.option("base_window"):
+        rows += base_period_rows.records(panel, anticipation=unobserved_before(panel))
+    if known.kind == COHORT_PERIOD:
+        bases = [{"base_period": base} if known.option("base_period") else {} for base in ("universal", "varying")]
+        universal, varying = (estimate(name, panel, **options) for options in bases)
+        rows += [*leads_of.records(aggregate(universal, panel, "event_time"), panel), *pretest.records(varying, panel)]
+    else:
+        result = estimate(name, panel)
+        if known.kind == EVENT_TIME and known.base == "last":
+            rows += leads_of.records(result, panel)
     return rows
 
 

@@ -27,15 +27,15 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """Fit the evaluation's estimators to a panel, write the estimates and influence tables, return one line about it.
 
     The default specification is fitted in every sample and treatment, and by the staggered estimators each
-    specification that treats units from different dates; the other specifications are for the specify stage. Raises
-    DidError for everything the estimators describe.
+    specification that treats units from different dates, but for those that cannot be; the other specifications are for
+    the specify stage. Raises DidError for everything the estimators of the default specification describe.
     """
     panels = tables.read("panel", paths.panel(indicator))
     frames = dict(tuple(panels.groupby("specification", sort=False)))
     settings = without_words(load_indicator(indicator, evaluation.indicators_folder))
     specifications = {name: specification for name, specification in evaluation.specifications_of(settings).items()
                 if specification.staggered or name == evaluation.default_specification}
-    found, keys = [], []
+    found, keys, left_out = [], [], ""
     shares: dict[tuple[str, str, str, str], pd.DataFrame] = {}
     for name, specification in specifications.items():
         frame = frames.get(name)
@@ -48,7 +48,15 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                 for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
                     leads = (sample, treatment, estimator) in leading and has_headline(
                         estimator, panel, specification.lags, evaluation)
-                    for result in in_run(estimator, panel, specification.lags):
+                    try:
+                        results = in_run(estimator, panel, specification.lags)
+                    except DidError as error:
+                        if not staggered:
+                            raise
+                        # Nothing was asked of it that could be mistaken. `did.stages.diagnose` has a row on it.
+                        left_out += f"; left out under {name}: {error}"
+                        continue
+                    for result in results:
                         found.append((result, panel, banded(result, panel, seed=evaluation.seed)))
                         keys.append((indicator, name, sample, leads))
                         if not staggered and result.parameters["estimand"].eq("overall").any():
@@ -72,7 +80,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     influence = pd.concat(shares, names=["indicator", "sample", "treatment", "estimator", "row"]).reset_index(
         level=[0, 1, 2, 3])
     tables.write("influence", influence.assign(is_synthetic=table["is_synthetic"].iloc[0]), paths.influence(indicator))
-    return f"{indicator}: {len(table):,} estimates, {len(specifications)} specifications"
+    return f"{indicator}: {len(table):,} estimates, {len(specifications)} specifications{left_out}"
 
 
 def leading_cells(indicator: str, name: str, evaluation: Evaluation) -> list[tuple[str, str, str]]:
