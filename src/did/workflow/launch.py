@@ -150,6 +150,8 @@ def _snakemake(executor: str, profile: str | None, environment: Mapping[str, str
         "--rerun-incomplete", "--keep-incomplete", "--keep-going",
         *(["--profile", profile] if profile else []), "--workflow-profile", "none", "--logger", "did",
         "--config", f"{PACKED}={packed(settings if executor == LOCAL else {**settings, 'cluster': 'yes'})}",
+        # Jobs in the order of their priority; the other scheduler starts a solver of linear programs to choose some.
+        *(["--scheduler", "greedy"] if executor == LOCAL else []),
     ]
     if again:
         arguments += ["--forcerun", *again]
