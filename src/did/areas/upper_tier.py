@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
@@ -65,13 +66,14 @@ class UpperTier:
         names = self.authorities.groupby("unit")["area_name"].nunique()
         return set(names.index[names > 1])
 
-    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, Callable[[], pd.DataFrame]]:
         """Sum counts by area to counts by unit.
 
         ``frame``: area_code, area_name, period, value, one row per area and period. Returns (unit, period,
-        value) and the area_audit (area_code, area_name, fate, unit, n_periods, total, reason), one row per
-        area. England's total is preserved when merging. Districts are summed to their upper-tier authority first. A
-        missing count (suppressed) makes its unit's count missing in that period; it is never left out of a sum.
+        value) and what makes the area_audit (area_code, area_name, fate, unit, n_periods, total, reason), one row per
+        area; not all who sum need one. England's total is preserved when merging. Districts are summed to their
+        upper-tier authority first. A missing count (suppressed) makes its unit's count missing in that period; it is
+        never left out of a sum.
 
         Raises DidError for a code that the reference does not know, an authority alongside its own districts, and a
         unit or authority of which an area is absent in some period; ``where`` names the indicator and specification.
@@ -96,8 +98,15 @@ class UpperTier:
             refuse_incomplete(there, dated, where)
             refuse_both(there, dated, where)
         placed = frame.assign(unit=unit.array[code], reason="")
+        kept = placed
+        if self.boundaries == "dropped":
+            kept = placed.loc[~unit.isin(self.reorganised).to_numpy()[code]]
+        return summed(kept), partial(self._area_audit, placed, outside, pd.Series(authority.array, index=own))
+
+    def _area_audit(self, placed: pd.DataFrame, outside: pd.DataFrame, authority: pd.Series) -> pd.DataFrame:
+        """The area audit of `counts`; ``authority`` is that of each code."""
         area_audit = area_audit_of(placed)
-        upper = area_audit["area_code"].map(pd.Series(authority.array, index=own))
+        upper = area_audit["area_code"].map(authority)
         change = upper.map(self.authorities.set_index("area_code")["change"])
         area_audit["reason"] = change.where(change != "", "Same boundary throughout")
         district = upper != area_audit["area_code"]
@@ -105,9 +114,7 @@ class UpperTier:
         area_audit.loc[district, "reason"] = "District of " + names + ", summed to it. " + change
         area_audit.loc[district, "fate"] = "merged"
         self._mark_reorganised(area_audit, change)
-        if self.boundaries == "dropped":
-            placed = placed.loc[~unit.isin(self.reorganised).to_numpy()[code]]
-        return summed(placed), pd.concat([area_audit, outside], ignore_index=True)
+        return pd.concat([area_audit, _excluded(outside)], ignore_index=True)
 
     def _authority_of(self, codes: pd.Index) -> pd.Series:
         """The upper-tier authority that each code is or, of a district, lies in."""
@@ -125,13 +132,12 @@ class UpperTier:
             area_audit["unit"] = area_audit["unit"].where(~hit)
 
     def _inside(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The rows of areas that lie in a unit or are unknown, and the area audit of the others: authorities that the
-        reference knows and no unit holds, such as the Isles of Scilly."""
+        """The rows of areas that lie in a unit or are unknown, and the others: of authorities that the reference knows
+        and no unit holds, such as the Isles of Scilly."""
         code, areas = pd.factorize(frame["area_code"])
         parent = areas.to_series().map(self.districts.set_index("lad_code")["area_code"])
         hit = (parent.notna() & ~parent.isin(self.unit_of.index)).to_numpy()[code]
-        outside = area_audit_of(frame.loc[hit].assign(unit=None, reason="In no unit of the panel: left out"))
-        return frame.loc[~hit], outside.assign(fate="excluded")
+        return frame.loc[~hit], frame.loc[hit]
 
     @cached_property
     def _county_of(self) -> dict[str, str]:
@@ -200,7 +206,7 @@ class UpperTier:
         if self.boundaries == "dropped":
             moved = moved.loc[~moved["unit"].isin(self.reorganised)]
         columns = ["unit", "period", "value", "weight", "status"]
-        return moved[columns].reset_index(drop=True), pd.concat([area_audit, outside], ignore_index=True)
+        return moved[columns].reset_index(drop=True), pd.concat([area_audit, _excluded(outside)], ignore_index=True)
 
     def population(self, frame: pd.DataFrame, where: str) -> pd.DataFrame:
         """Sum district populations to units and check them against their counties and England.
@@ -237,3 +243,8 @@ class UpperTier:
                 raise DidError(f"{where}: districts of mid-{year} must add up to the England row {expected:.0f}; "
                                f"found {total.get(year)}")
         return summed
+
+
+def _excluded(rows: pd.DataFrame) -> pd.DataFrame:
+    """The area audit of areas that lie in no unit."""
+    return area_audit_of(rows.assign(unit=None, reason="In no unit of the panel: left out")).assign(fate="excluded")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -25,9 +27,10 @@ class Figures:
         self._twice = self._rows.duplicated(["area_code", "period", "measure"]).to_numpy()
         self._aside = self._rows["area_type"].isin(geography.ASIDE).to_numpy()
 
-    def by_unit(self, areas, periods: pd.Index, where: str) -> tuple[pd.Index, np.ndarray, pd.DataFrame, pd.DataFrame]:
-        """Return the units, their (units, periods) counts, the area audit, and rows alongside areas (England,
-        elsewhere).
+    def by_unit(self, areas, periods: pd.Index, where: str
+                ) -> tuple[pd.Index, np.ndarray, Callable[[], pd.DataFrame], pd.DataFrame]:
+        """Return the units, their (units, periods) counts, what makes the area audit, and rows alongside areas
+        (England, elsewhere).
 
         Raises DidError for a period without figures, a figure in two sources or below 0, areas that do not add up to
         England, a unit without figures in some period, and whatever the areas refuse.
