@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
@@ -40,10 +39,8 @@ class ChainAreas:
         Areas that were split have no one unit and are not in it.
         """
         found = {}
-        for start in [date for date in self.chain.configurations() if date <= self.date]:
-            moved = self.chain.moved(start, self.date)
-            parts = Counter(old for old, _ in moved)
-            whole = {old: new for old, new in moved if parts[old] == 1}
+        for start in [day for day in self.chain.days if day <= self.date]:
+            whole = {old: units[0][0] for old, units in self._lies(start).items() if len(units) == 1}
             used = self.chain.codes_at(start)
             gss = dict(zip(used["code"], used["gss_code"], strict=True))
             found |= whole | {gss[old]: new for old, new in whole.items() if gss[old]}
@@ -51,7 +48,8 @@ class ChainAreas:
 
     def _lies(self, date: str) -> dict[str, list[tuple[str, float, str]]]:
         """In which units each area of ``date`` lies, with its share and the reason; kept, because it is asked for
-        often."""
+        often, by every job of a run."""
+        date = max((day for day in self.chain.days if day <= date), default=date)
         if date not in self._kept:
             found: dict[str, list[tuple[str, float, str]]] = {}
             mapping = self.chain.mapping(date, self.date)
