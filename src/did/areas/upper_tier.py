@@ -10,7 +10,6 @@ import pandas as pd
 
 from did.areas.area_audit import OR_LEAVE_OUT, area_audit_of, more_codes, summed
 from did.areas.whole_units import (
-    Editions,
     editions,
     present,
     refuse_both,
@@ -49,6 +48,11 @@ class UpperTier:
                                         ["lad_code"])
         self.changes = read_reference(folder / "local_authority_changes.csv", ["date", "old_code", "new_code"],
                                       ["date", "old_code", "new_code"])
+        # Districts of every upper-tier authority and authorities of every unit, at each date: made here, as the server
+        # of a run reads the tables for all its jobs.
+        self._districts_of = editions(self.districts.groupby("area_code")["lad_code"].agg(set).to_dict(), self.changes)
+        self._areas_of = editions(self.authorities.groupby("unit")["area_code"].agg(set).to_dict(), self.changes)
+        self._parent = self.districts.set_index("lad_code")["area_code"]
 
     @cached_property
     def units(self) -> pd.DataFrame:
@@ -120,7 +124,7 @@ class UpperTier:
         """The upper-tier authority that each code is or, of a district, lies in."""
         codes = codes.to_series(index=range(len(codes)))
         below = codes.isin(self.districts["lad_code"]) & ~codes.isin(self.unit_of.index)
-        return codes.mask(below, codes.map(self.districts.set_index("lad_code")["area_code"]))
+        return codes.mask(below, codes.map(self._parent))
 
     def _mark_reorganised(self, area_audit: pd.DataFrame, change: pd.Series) -> None:
         """Say of the areas of reorganised units that they were merged, or left out; ``change`` is each area's own."""
@@ -135,7 +139,7 @@ class UpperTier:
         """The rows of areas that lie in a unit or are unknown, and the others: of authorities that the reference knows
         and no unit holds, such as the Isles of Scilly."""
         code, areas = pd.factorize(frame["area_code"])
-        parent = areas.to_series().map(self.districts.set_index("lad_code")["area_code"])
+        parent = areas.to_series().map(self._parent)
         hit = (parent.notna() & ~parent.isin(self.unit_of.index)).to_numpy()[code]
         return frame.loc[~hit], frame.loc[hit]
 
@@ -150,16 +154,6 @@ class UpperTier:
         """Name of every code."""
         return (self.districts.set_index("lad_code")["lad_name"].to_dict()
                 | self.authorities.set_index("area_code")["area_name"].to_dict())
-
-    @cached_property
-    def _districts_of(self) -> Editions:
-        """Districts of every upper-tier authority, at each date."""
-        return editions(self.districts.groupby("area_code")["lad_code"].agg(set).to_dict(), self.changes)
-
-    @cached_property
-    def _areas_of(self) -> Editions:
-        """Upper-tier authorities of every unit, at each date."""
-        return editions(self.authorities.groupby("unit")["area_code"].agg(set).to_dict(), self.changes)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Combine rates by upper-tier authority to rates by unit: means weighted by population where areas merged.
@@ -186,7 +180,7 @@ class UpperTier:
                            f"{OR_LEAVE_OUT}")
         group = frame["area_code"].map(self.unit_of)
         refuse_incomplete(present(frame.assign(group=group).loc[group.isin(self._areas_of)]), self._areas_of, where)
-        upper = weights["area_code"].map(self.districts.set_index("lad_code")["area_code"]).fillna(weights["area_code"])
+        upper = weights["area_code"].map(self._parent).fillna(weights["area_code"])
         people = (weights.assign(area_code=upper).groupby(["area_code", "period"], as_index=False)["value"]
                   .sum(skipna=False).rename(columns={"value": "weight"}))
         filled = fill_weights(people, list(codes["area_code"]), sorted(frame["period"].unique()), f"{where}, weights")
@@ -218,17 +212,15 @@ class UpperTier:
         Raises DidError for a district the reference does not know, or a year whose districts do not add up to
         the row of their county or of England where the source has one.
         """
-        parent = self.districts.set_index("lad_code")["area_code"]
         lads = frame.loc[frame["area_type"] == "lad"]
-        unknown = sorted(set(lads["area_code"].unique()) - set(parent.index))
+        unknown = sorted(set(lads["area_code"].unique()) - set(self._parent.index))
         if unknown:
             row = lads.loc[lads["area_code"] == unknown[0]].iloc[0]
             raise DidError(f"{where}: district '{unknown[0]}' ({row.area_name}, {row.period}) is not in "
                            "local_authorities.csv; add it there with its upper-tier authority")
-        upper = lads["area_code"].map(parent)
-        summed = (lads.assign(unit=upper.map(self.unit_of).fillna(upper))
-                  .groupby(["unit", "period"], as_index=False)["value"].sum())
-        inside = lads.assign(area_code=upper).groupby(["area_code", "period"])["value"].sum()
+        upper = lads["area_code"].map(self._parent)
+        people = summed(lads.assign(unit=upper.map(self.unit_of).fillna(upper)))
+        inside = summed(lads.assign(unit=upper)).set_index(["unit", "period"])["value"]
         counties = frame.loc[frame["area_type"] == "county"].set_index(["area_code", "period"])
         wrong = counties.loc[counties["value"] != inside.reindex(counties.index)]
         if len(wrong):
@@ -237,12 +229,12 @@ class UpperTier:
                            f"{row.value:.0f}; found {inside.get((code, year))}; correct the figure, or the district's "
                            "authority in local_authorities.csv")
         england = frame.loc[frame["area_type"] == "country"].set_index("period")["value"]
-        total = summed.groupby("period")["value"].sum()
+        total = people.groupby("period")["value"].sum()
         for year, expected in england.items():
             if total.get(year) != expected:
                 raise DidError(f"{where}: districts of mid-{year} must add up to the England row {expected:.0f}; "
                                f"found {total.get(year)}")
-        return summed
+        return people
 
 
 def _excluded(rows: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,7 @@ class Figures:
         gaps = _reconcile(inside, alongside, where)
         alongside = alongside.assign(not_compared=alongside["period"].isin(gaps) & alongside["area_type"].eq("country"))
         units, (values,) = matrices(summed, ["value"], periods, where)
-        return units, values, area_audit, alongside
+        return units, values, cache(area_audit), alongside
 
 
 def rows_of(source: pd.DataFrame, measure: str, where: str) -> pd.DataFrame:

@@ -151,7 +151,8 @@ class Outcomes:
         """A measure of population by unit (rows) and year (columns); that of a unit is the same on any boundaries."""
         if (source, measure) not in self._people:
             table = self.observations[source]
-            rows = table.loc[(table["measure"] == measure) & table["area_type"].isin(["lad", "county", "country"])]
+            rows = table.loc[(table["measure"] == measure) & table["area_type"].isin(["lad", "county", "country"]),
+                             ["area_code", "area_name", "area_type", "period", "value"]]
             if rows.empty:
                 found = listed(sorted(table["measure"].unique()), 40)
                 raise DidError(f"{where}: source {source} has no measure '{measure}'; found {found}")
