@@ -284,7 +284,7 @@ def test_a_ccg_is_placed_by_what_it_is_whatever_the_year(ccgs):
     practice may carry for 2012 if a later file placed it."""
     summed, area_audit = ccgs.counts(counts_of(("06F", "2012", 10), ("00F", "2012", 3), ("13T", "2012", 5)), "test")
     assert summed.set_index("unit")["value"].to_dict() == {"06F": 10, "13T": 8}
-    assert area_audit.set_index("area_code")["fate"].to_dict() == {"00F": "merged", "06F": "kept", "13T": "kept"}
+    assert area_audit().set_index("area_code")["fate"].to_dict() == {"00F": "merged", "06F": "kept", "13T": "kept"}
 
 
 def test_a_code_of_a_later_configuration_is_refused(ccgs):
@@ -308,7 +308,7 @@ def test_the_split_of_cumbria_keeps_its_total_and_is_listed(ccgs):
     assert set(before.index) == {"01H", "01K"} and before.sum() == pytest.approx(1000)
     assert summed.loc[summed["period"] == "2018", ["unit", "value"]].values.tolist() == [
         ["01H", 500], ["01K", 70]]
-    assert area_audit.set_index("area_code")["fate"].to_dict() == {"01H": "imputed", "01K": "kept"}
+    assert area_audit().set_index("area_code")["fate"].to_dict() == {"01H": "imputed", "01K": "kept"}
 
 
 def test_each_wave_from_its_own_date(evaluation, observations):

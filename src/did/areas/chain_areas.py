@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
 
 from did.areas.area_audit import OR_LEAVE_OUT, area_audit_of, more_codes, summed
-from did.areas.whole_units import refuse_uncovered
+from did.areas.whole_units import refuse_twice, refuse_uncovered
 from did.errors import DidError
 
 
@@ -23,6 +23,7 @@ class ChainAreas:
         self.geography = geography
         self.chain, self.date = succession.load(geography, folder)
         self._kept: dict[str, dict[str, list[tuple[str, float, str]]]] = {}
+        self._placed: dict[frozenset, pd.DataFrame] = {}
         self.districts = None
 
     @cached_property
@@ -38,10 +39,8 @@ class ChainAreas:
         Areas that were split have no one unit and are not in it.
         """
         found = {}
-        for start in [date for date in self.chain.configurations() if date <= self.date]:
-            moved = self.chain.moved(start, self.date)
-            parts = Counter(old for old, _ in moved)
-            whole = {old: new for old, new in moved if parts[old] == 1}
+        for start in [day for day in self.chain.days if day <= self.date]:
+            whole = {old: units[0][0] for old, units in self._lies(start).items() if len(units) == 1}
             used = self.chain.codes_at(start)
             gss = dict(zip(used["code"], used["gss_code"], strict=True))
             found |= whole | {gss[old]: new for old, new in whole.items() if gss[old]}
@@ -49,7 +48,8 @@ class ChainAreas:
 
     def _lies(self, date: str) -> dict[str, list[tuple[str, float, str]]]:
         """In which units each area of ``date`` lies, with its share and the reason; kept, because it is asked for
-        often."""
+        often, by every job of a run."""
+        date = max((day for day in self.chain.days if day <= date), default=date)
         if date not in self._kept:
             found: dict[str, list[tuple[str, float, str]]] = {}
             mapping = self.chain.mapping(date, self.date)
@@ -58,7 +58,7 @@ class ChainAreas:
             self._kept[date] = found
         return self._kept[date]
 
-    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, Callable[[], pd.DataFrame]]:
         """Sum counts by area, of any earlier configuration, to counts by unit.
 
         ``frame`` and results as UpperTier.counts. A code is placed by what it is, whatever its period; where its
@@ -69,10 +69,19 @@ class ChainAreas:
         that it is the sum of.
         """
         keys = [column for column in ("area_code", "period", "area_type") if column in frame]
-        placement = self._placement(frame[keys].drop_duplicates(["area_code", "period"]), where)
-        placed = frame.merge(placement, on=["area_code", "period"])
-        self._refuse_uncovered(placed, where)
+        pairs = frame[keys].drop_duplicates(["area_code", "period"])
+        same = frozenset(zip(*(pairs[key] for key in keys), strict=True))
+        if same not in self._placed:   # numerators and denominators are of the same areas
+            placement = self._placement(pairs, where)
+            self._placed[same] = placement.assign(is_twice=self._refuse_uncovered(placement, where))
+        placed = frame.merge(self._placed[same], on=["area_code", "period"])
+        if placed["is_twice"].any():
+            refuse_twice(placed.loc[placed["is_twice"]].drop_duplicates(["unit", "period", "area_code"]), where)
         placed["value"] = placed["value"] * placed["share"]
+        return summed(placed), partial(self._area_audit, placed)
+
+    def _area_audit(self, placed: pd.DataFrame) -> pd.DataFrame:
+        """The area audit of `counts`."""
         area_audit = area_audit_of(placed.sort_values(["area_code", "share"], ascending=[True, False]))
         names = self.units.set_index("unit")["unit_name"]
         parts = placed.groupby("area_code")["unit"].nunique()
@@ -83,7 +92,7 @@ class ChainAreas:
         area_audit.loc[merged, "fate"] = "merged"
         area_audit.loc[split, "fate"] = "imputed"
         area_audit.loc[split, "reason"] += "; most of it in " + into
-        return summed(placed), area_audit
+        return area_audit
 
     def _placement(self, pairs: pd.DataFrame, where: str) -> pd.DataFrame:
         """Where each code lies, by period: area_code, old (its ODS code), day, period, unit, share, reason.
@@ -114,8 +123,9 @@ class ChainAreas:
             placed += [(code, old, day, period, *there) for there in self._lies(day).get(old, ())]
         return pd.DataFrame(placed, columns=["area_code", "old", "day", "period", "unit", "share", "reason"])
 
-    def _refuse_uncovered(self, placed: pd.DataFrame, where: str) -> None:
-        """Raise DidError unless the areas of every unit that has any are all there in every period, each once."""
+    def _refuse_uncovered(self, placed: pd.DataFrame, where: str) -> list[bool]:
+        """Raise DidError unless the areas of every unit that has any are all there in every period; return whether
+        each holds some of what another holds too."""
         first = self.chain.configurations()[0]
         atoms: dict[tuple[str, str], dict[str, float]] = {}
         for day in placed["day"].unique():
@@ -124,7 +134,7 @@ class ChainAreas:
         expected: dict[str, dict[str, float]] = {}
         for (atom, unit), (part, _) in self.chain.moved(first, self.date).items():
             expected.setdefault(unit, {})[atom] = part
-        refuse_uncovered(placed, atoms, expected, where)
+        return refuse_uncovered(placed, atoms, expected, where)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Combine rates by area to rates by unit with weights; see did.areas.boundaries.align.

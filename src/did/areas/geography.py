@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,14 +21,17 @@ def load(geography: str, folder: str | Path, boundaries: str = "merged") -> Uppe
     """
     if geography == "stp":
         return Systems(folder)
-    if geography == "upper_tier":
-        return UpperTier(folder, boundaries)
+    files = "*_authorit*.csv" if geography == "upper_tier" else f"{geography.rpartition('_')[0]}_*.csv"
     states = ((path.resolve(), path.stat().st_mtime_ns, path.stat().st_size)
-              for path in sorted(Path(folder).glob(f"{geography.rpartition('_')[0]}_*.csv")))
-    return _chain_areas(geography, str(folder), *states)
+              for path in sorted(Path(folder).glob(files)))
+    areas = _read(geography, str(folder), *states)
+    if isinstance(areas, UpperTier):
+        areas = copy(areas)
+        areas.boundaries = boundaries
+    return areas
 
 
 @lru_cache(maxsize=16)
-def _chain_areas(geography: str, folder: str, *_states: tuple) -> ChainAreas:
-    """One reading of each state of the chain's files: the server of a run reads them for all its jobs."""
-    return ChainAreas(geography, folder)
+def _read(geography: str, folder: str, *_states: tuple) -> UpperTier | ChainAreas:
+    """One reading of each state of the files: the server of a run reads them for all its jobs."""
+    return UpperTier(folder) if geography == "upper_tier" else ChainAreas(geography, folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 
 import pandas as pd
 
@@ -34,8 +35,10 @@ class PlainUnits:
         """Unit of every code: itself."""
         return pd.Series(self.table["unit"].to_numpy(), index=self.table["unit"])
 
-    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return (unit, period, value) and the area audit of ``frame`` (area_code, area_name, period, value).
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, Callable[[], pd.DataFrame]]:
+        """Return (unit, period, value) and what makes the area audit.
+
+        ``frame``: area_code, area_name, period, value.
 
         A missing count stays missing. Units of the table without figures are in the area audit as excluded. Raises
         DidError for a code that the table does not have, and a unit with two figures in one period.
@@ -54,7 +57,7 @@ class PlainUnits:
             raise DidError(f"{where}: expected one figure for unit {row.area_code} in {row.period}; found two; remove "
                            "one")
         values = frame[["area_code", "period", "value"]].rename(columns={"area_code": "unit"})
-        return values.reset_index(drop=True), self._area_audit(frame)
+        return values.reset_index(drop=True), partial(self._area_audit, frame)
 
     def _like(self, code: str) -> str:
         bare = [unit for unit in self.unit_of.index if unit.lstrip("0") == code.lstrip("0")]
@@ -76,7 +79,7 @@ class PlainUnits:
         """Rates as they are: (unit, period, value, weight (missing), status) and the area_audit. ``weights`` is not
         used, because no units are merged. Raises DidError as `counts`."""
         values, area_audit = self.counts(frame, where)
-        return values.assign(weight=float("nan"), status="ok"), area_audit.assign(total=float("nan"))
+        return values.assign(weight=float("nan"), status="ok"), area_audit().assign(total=float("nan"))
 
 
 def attributes(areas: PlainUnits, indicator: Indicator, specification: Specification,

@@ -62,6 +62,11 @@ class Chain:
         """Return the dates on which the set of areas changed, the first day among them."""
         return sorted({self.codes["open_date"].min(), *self.successions["date"]})
 
+    @cached_property
+    def days(self) -> list[str]:
+        """The dates on which any area, its code or its boundary changed, the first day among them."""
+        return sorted({*self.codes["open_date"], *self.successions["date"]})
+
     def mapping(self, from_date: str, to_date: str) -> pd.DataFrame:
         """Return where each area of ``from_date`` lies on ``to_date``: old, old_name, new, new_name, share, reason.
 

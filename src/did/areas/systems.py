@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
@@ -33,14 +34,14 @@ class Systems:
         """Unit of every code of any date."""
         return self.codes.set_index("code")["unit"]
 
-    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, Callable[[], pd.DataFrame]]:
         """Counts by system as they are, under the systems' ODS codes; frame and results as UpperTier.counts.
 
         A missing count makes its unit's missing. Raises DidError for a code that is of no system.
         """
         placed = self._placed(frame, where)
         summed = placed.groupby(["unit", "period"], as_index=False)["value"].sum(skipna=False)
-        return summed, area_audit_of(placed)
+        return summed, partial(area_audit_of, placed)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Rates by system as they are; ``weights`` is not used, because no systems are merged.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
 
 from did.areas.area_audit import OR_LEAVE_OUT, area_audit_of, more_codes, summed
 from did.areas.whole_units import (
-    Editions,
     editions,
     present,
     refuse_both,
@@ -48,6 +48,11 @@ class UpperTier:
                                         ["lad_code"])
         self.changes = read_reference(folder / "local_authority_changes.csv", ["date", "old_code", "new_code"],
                                       ["date", "old_code", "new_code"])
+        # Districts of every upper-tier authority and authorities of every unit, at each date: made here, as the server
+        # of a run reads the tables for all its jobs.
+        self._districts_of = editions(self.districts.groupby("area_code")["lad_code"].agg(set).to_dict(), self.changes)
+        self._areas_of = editions(self.authorities.groupby("unit")["area_code"].agg(set).to_dict(), self.changes)
+        self._parent = self.districts.set_index("lad_code")["area_code"]
 
     @cached_property
     def units(self) -> pd.DataFrame:
@@ -65,13 +70,14 @@ class UpperTier:
         names = self.authorities.groupby("unit")["area_name"].nunique()
         return set(names.index[names > 1])
 
-    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def counts(self, frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, Callable[[], pd.DataFrame]]:
         """Sum counts by area to counts by unit.
 
         ``frame``: area_code, area_name, period, value, one row per area and period. Returns (unit, period,
-        value) and the area_audit (area_code, area_name, fate, unit, n_periods, total, reason), one row per
-        area. England's total is preserved when merging. Districts are summed to their upper-tier authority first. A
-        missing count (suppressed) makes its unit's count missing in that period; it is never left out of a sum.
+        value) and what makes the area_audit (area_code, area_name, fate, unit, n_periods, total, reason), one row per
+        area; not all who sum need one. England's total is preserved when merging. Districts are summed to their
+        upper-tier authority first. A missing count (suppressed) makes its unit's count missing in that period; it is
+        never left out of a sum.
 
         Raises DidError for a code that the reference does not know, an authority alongside its own districts, and a
         unit or authority of which an area is absent in some period; ``where`` names the indicator and specification.
@@ -96,8 +102,15 @@ class UpperTier:
             refuse_incomplete(there, dated, where)
             refuse_both(there, dated, where)
         placed = frame.assign(unit=unit.array[code], reason="")
+        kept = placed
+        if self.boundaries == "dropped":
+            kept = placed.loc[~unit.isin(self.reorganised).to_numpy()[code]]
+        return summed(kept), partial(self._area_audit, placed, outside, pd.Series(authority.array, index=own))
+
+    def _area_audit(self, placed: pd.DataFrame, outside: pd.DataFrame, authority: pd.Series) -> pd.DataFrame:
+        """The area audit of `counts`; ``authority`` is that of each code."""
         area_audit = area_audit_of(placed)
-        upper = area_audit["area_code"].map(pd.Series(authority.array, index=own))
+        upper = area_audit["area_code"].map(authority)
         change = upper.map(self.authorities.set_index("area_code")["change"])
         area_audit["reason"] = change.where(change != "", "Same boundary throughout")
         district = upper != area_audit["area_code"]
@@ -105,15 +118,13 @@ class UpperTier:
         area_audit.loc[district, "reason"] = "District of " + names + ", summed to it. " + change
         area_audit.loc[district, "fate"] = "merged"
         self._mark_reorganised(area_audit, change)
-        if self.boundaries == "dropped":
-            placed = placed.loc[~unit.isin(self.reorganised).to_numpy()[code]]
-        return summed(placed), pd.concat([area_audit, outside], ignore_index=True)
+        return pd.concat([area_audit, _excluded(outside)], ignore_index=True)
 
     def _authority_of(self, codes: pd.Index) -> pd.Series:
         """The upper-tier authority that each code is or, of a district, lies in."""
         codes = codes.to_series(index=range(len(codes)))
         below = codes.isin(self.districts["lad_code"]) & ~codes.isin(self.unit_of.index)
-        return codes.mask(below, codes.map(self.districts.set_index("lad_code")["area_code"]))
+        return codes.mask(below, codes.map(self._parent))
 
     def _mark_reorganised(self, area_audit: pd.DataFrame, change: pd.Series) -> None:
         """Say of the areas of reorganised units that they were merged, or left out; ``change`` is each area's own."""
@@ -125,13 +136,12 @@ class UpperTier:
             area_audit["unit"] = area_audit["unit"].where(~hit)
 
     def _inside(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The rows of areas that lie in a unit or are unknown, and the area audit of the others: authorities that the
-        reference knows and no unit holds, such as the Isles of Scilly."""
+        """The rows of areas that lie in a unit or are unknown, and the others: of authorities that the reference knows
+        and no unit holds, such as the Isles of Scilly."""
         code, areas = pd.factorize(frame["area_code"])
-        parent = areas.to_series().map(self.districts.set_index("lad_code")["area_code"])
+        parent = areas.to_series().map(self._parent)
         hit = (parent.notna() & ~parent.isin(self.unit_of.index)).to_numpy()[code]
-        outside = area_audit_of(frame.loc[hit].assign(unit=None, reason="In no unit of the panel: left out"))
-        return frame.loc[~hit], outside.assign(fate="excluded")
+        return frame.loc[~hit], frame.loc[hit]
 
     @cached_property
     def _county_of(self) -> dict[str, str]:
@@ -144,16 +154,6 @@ class UpperTier:
         """Name of every code."""
         return (self.districts.set_index("lad_code")["lad_name"].to_dict()
                 | self.authorities.set_index("area_code")["area_name"].to_dict())
-
-    @cached_property
-    def _districts_of(self) -> Editions:
-        """Districts of every upper-tier authority, at each date."""
-        return editions(self.districts.groupby("area_code")["lad_code"].agg(set).to_dict(), self.changes)
-
-    @cached_property
-    def _areas_of(self) -> Editions:
-        """Upper-tier authorities of every unit, at each date."""
-        return editions(self.authorities.groupby("unit")["area_code"].agg(set).to_dict(), self.changes)
 
     def rates(self, frame: pd.DataFrame, weights: pd.DataFrame, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Combine rates by upper-tier authority to rates by unit: means weighted by population where areas merged.
@@ -180,7 +180,7 @@ class UpperTier:
                            f"{OR_LEAVE_OUT}")
         group = frame["area_code"].map(self.unit_of)
         refuse_incomplete(present(frame.assign(group=group).loc[group.isin(self._areas_of)]), self._areas_of, where)
-        upper = weights["area_code"].map(self.districts.set_index("lad_code")["area_code"]).fillna(weights["area_code"])
+        upper = weights["area_code"].map(self._parent).fillna(weights["area_code"])
         people = (weights.assign(area_code=upper).groupby(["area_code", "period"], as_index=False)["value"]
                   .sum(skipna=False).rename(columns={"value": "weight"}))
         filled = fill_weights(people, list(codes["area_code"]), sorted(frame["period"].unique()), f"{where}, weights")
@@ -200,7 +200,7 @@ class UpperTier:
         if self.boundaries == "dropped":
             moved = moved.loc[~moved["unit"].isin(self.reorganised)]
         columns = ["unit", "period", "value", "weight", "status"]
-        return moved[columns].reset_index(drop=True), pd.concat([area_audit, outside], ignore_index=True)
+        return moved[columns].reset_index(drop=True), pd.concat([area_audit, _excluded(outside)], ignore_index=True)
 
     def population(self, frame: pd.DataFrame, where: str) -> pd.DataFrame:
         """Sum district populations to units and check them against their counties and England.
@@ -212,17 +212,15 @@ class UpperTier:
         Raises DidError for a district the reference does not know, or a year whose districts do not add up to
         the row of their county or of England where the source has one.
         """
-        parent = self.districts.set_index("lad_code")["area_code"]
         lads = frame.loc[frame["area_type"] == "lad"]
-        unknown = sorted(set(lads["area_code"].unique()) - set(parent.index))
+        unknown = sorted(set(lads["area_code"].unique()) - set(self._parent.index))
         if unknown:
             row = lads.loc[lads["area_code"] == unknown[0]].iloc[0]
             raise DidError(f"{where}: district '{unknown[0]}' ({row.area_name}, {row.period}) is not in "
                            "local_authorities.csv; add it there with its upper-tier authority")
-        upper = lads["area_code"].map(parent)
-        summed = (lads.assign(unit=upper.map(self.unit_of).fillna(upper))
-                  .groupby(["unit", "period"], as_index=False)["value"].sum())
-        inside = lads.assign(area_code=upper).groupby(["area_code", "period"])["value"].sum()
+        upper = lads["area_code"].map(self._parent)
+        people = summed(lads.assign(unit=upper.map(self.unit_of).fillna(upper)))
+        inside = summed(lads.assign(unit=upper)).set_index(["unit", "period"])["value"]
         counties = frame.loc[frame["area_type"] == "county"].set_index(["area_code", "period"])
         wrong = counties.loc[counties["value"] != inside.reindex(counties.index)]
         if len(wrong):
@@ -231,9 +229,14 @@ class UpperTier:
                            f"{row.value:.0f}; found {inside.get((code, year))}; correct the figure, or the district's "
                            "authority in local_authorities.csv")
         england = frame.loc[frame["area_type"] == "country"].set_index("period")["value"]
-        total = summed.groupby("period")["value"].sum()
+        total = people.groupby("period")["value"].sum()
         for year, expected in england.items():
             if total.get(year) != expected:
                 raise DidError(f"{where}: districts of mid-{year} must add up to the England row {expected:.0f}; "
                                f"found {total.get(year)}")
-        return summed
+        return people
+
+
+def _excluded(rows: pd.DataFrame) -> pd.DataFrame:
+    """The area audit of areas that lie in no unit."""
+    return area_audit_of(rows.assign(unit=None, reason="In no unit of the panel: left out")).assign(fate="excluded")

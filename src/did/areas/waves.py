@@ -138,17 +138,19 @@ def _shares(table: pd.DataFrame, areas: UpperTier, people: pd.DataFrame, path: P
     residents = people.set_index("area_code")["value"]
     parent = areas.districts.set_index("lad_code")["area_code"]
     totals = residents.groupby(residents.index.map(parent)).sum()
+    listed_in = parts.groupby(["system", "area_code"])["lad_code"].agg(list).to_dict()
+    residents = residents.to_dict()
     shares = pd.Series(1.0, index=table.index)
-    for index, row in table.loc[table["coverage"] == "part"].iterrows():
-        inside = parts.loc[(parts["system"] == row.system) & (parts["area_code"] == row.area_code), "lad_code"]
-        if inside.empty:
+    for row in table.loc[table["coverage"] == "part"].itertuples():
+        inside = listed_in.get((row.system, row.area_code))
+        if inside is None:
             raise DidError(f"{path}: expected the districts of {row.area_name} that are in {row.ics} "
                            f"({row.system}); found none; list them")
-        missing = sorted(set(inside) - set(residents.index))
+        missing = sorted(set(inside) - set(residents))
         if missing:
             raise DidError(f"{path}: district '{missing[0]}' of {row.area_name} has no population in the last "
                            "mid-year before the onset; expected a district code of that year")
-        shares[index] = residents[inside].sum() / totals[row.area_code]
+        shares[row.Index] = sum(residents[code] for code in inside) / totals[row.area_code]
     return shares
 
 

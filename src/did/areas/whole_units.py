@@ -108,11 +108,12 @@ def _editions(codes: set[str], steps: list[tuple[str, str, str]]) -> list[set[st
 
 
 def refuse_uncovered(placed: pd.DataFrame, atoms: Atoms, expected: Mapping[str, Mapping[str, float]], where: str
-                     ) -> None:
-    """Raise DidError unless the areas placed in each unit and period hold all of it once.
+                     ) -> list[bool]:
+    """Raise DidError unless the areas placed in each unit and period hold all of it; return whether each holds some of
+    what another holds too.
 
-    ``placed``: area_code, value, old, day, period, unit, share: each area as it was on a day, and the share of it that
-    lies in the unit. ``atoms``: what each area of a day holds of the areas of the first day. ``expected``: what each
+    ``placed``: old, day, period, unit, share: each area as it was on a day, and the share of it that lies in the unit.
+    ``atoms``: what each area of a day holds of the areas of the first day. ``expected``: what each
     unit does.
     """
     rows = list(zip(*(placed[name] for name in ("period", "unit", "old", "day", "share")), strict=True))
@@ -131,13 +132,14 @@ def refuse_uncovered(placed: pd.DataFrame, atoms: Atoms, expected: Mapping[str, 
                            f"{listed(lacking)}; {ADD}")
     twice = {(period, unit): {atom for atom, part in parts.items() if part > expected[unit].get(atom, part) + _SAME}
              for (period, unit), parts in held.items()}
-    among = [not twice[period, unit].isdisjoint(atoms[old, day]) for period, unit, old, day, _ in rows]
-    if any(among):
-        _refuse_twice(placed.loc[among].drop_duplicates(["unit", "period", "area_code"]), where)
+    return [not twice[period, unit].isdisjoint(atoms[old, day]) for period, unit, old, day, _ in rows]
 
 
-def _refuse_twice(placed: pd.DataFrame, where: str) -> None:
-    """Raise DidError if one area's figure is the sum of those alongside it that hold some of the same."""
+def refuse_twice(placed: pd.DataFrame, where: str) -> None:
+    """Raise DidError if one area's figure is the sum of those alongside it that hold some of the same.
+
+    ``placed``: area_code, period, unit, value, of areas that `refuse_uncovered` finds to hold some of the same.
+    """
     for _, rows in placed.groupby("unit"):
         values = rows.groupby("period")["value"].agg(["max", "sum"])
         # Practices summed to the codes of different years stand side by side too, and hold none of each other: only

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -59,7 +62,7 @@ class Builder:
         self.observations = _without(indicator, observations)
         self._figures = Outcomes(indicator, self.observations)
         self._areas: dict[str, geography.UpperTier | geography.ChainAreas | plain_units.PlainUnits] = {}
-        self._outcomes: dict[tuple, tuple[Outcome, pd.DataFrame]] = {}
+        self._outcomes: dict[tuple, tuple[Outcome, Callable[[], pd.DataFrame]]] = {}
         self._named: pd.DataFrame | None = None
         self._lists: dict[str, list[waves.Listed]] = {}
         self._members: dict[tuple, tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]] = {}
@@ -76,7 +79,7 @@ class Builder:
         specification = self.evaluation.specifications[name]
         where = f"indicator {self.indicator.id}, specification {name}"
         areas = self._areas_of(specification)
-        area_audit = self._outcome(specification, areas, where)[1]
+        area_audit = self._outcome(specification, areas, where)[1]()
         _, unused, excluded = self._units(specification, areas, where)
         reasons = area_audit["unit"].map(excluded.set_index("unit")["reason"])
         left_out, reason = reasons.notna(), reasons.where(reasons.notna(), area_audit["reason"])
@@ -117,12 +120,14 @@ class Builder:
             outcome = outcome.less(kept, outcome.periods.isin(dropped))
         return outcome, units.reindex(outcome.units)
 
-    def _outcome(self, specification: Specification, areas, where: str) -> tuple[Outcome, pd.DataFrame]:
+    def _outcome(self, specification: Specification, areas, where: str
+                 ) -> tuple[Outcome, Callable[[], pd.DataFrame]]:
         denominator = self.indicator.denominator_name(specification)
         key = (specification.window, specification.boundaries, denominator)
         if key not in self._outcomes:
-            self._outcomes[key] = self._figures.outcome(denominator, areas, _periods(self.indicator, specification),
+            outcome, area_audit = self._figures.outcome(denominator, areas, _periods(self.indicator, specification),
                                                         where)
+            self._outcomes[key] = outcome, cache(area_audit)
         return self._outcomes[key]
 
     def _areas_of(self, specification: Specification):

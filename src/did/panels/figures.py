@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -25,9 +28,10 @@ class Figures:
         self._twice = self._rows.duplicated(["area_code", "period", "measure"]).to_numpy()
         self._aside = self._rows["area_type"].isin(geography.ASIDE).to_numpy()
 
-    def by_unit(self, areas, periods: pd.Index, where: str) -> tuple[pd.Index, np.ndarray, pd.DataFrame, pd.DataFrame]:
-        """Return the units, their (units, periods) counts, the area audit, and rows alongside areas (England,
-        elsewhere).
+    def by_unit(self, areas, periods: pd.Index, where: str
+                ) -> tuple[pd.Index, np.ndarray, Callable[[], pd.DataFrame], pd.DataFrame]:
+        """Return the units, their (units, periods) counts, what makes the area audit, and rows alongside areas
+        (England, elsewhere).
 
         Raises DidError for a period without figures, a figure in two sources or below 0, areas that do not add up to
         England, a unit without figures in some period, and whatever the areas refuse.
@@ -46,7 +50,7 @@ class Figures:
         gaps = _reconcile(inside, alongside, where)
         alongside = alongside.assign(not_compared=alongside["period"].isin(gaps) & alongside["area_type"].eq("country"))
         units, (values,) = matrices(summed, ["value"], periods, where)
-        return units, values, area_audit, alongside
+        return units, values, cache(area_audit), alongside
 
 
 def rows_of(source: pd.DataFrame, measure: str, where: str) -> pd.DataFrame:

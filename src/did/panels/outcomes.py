@@ -3,19 +3,55 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from did.areas import geography
+from did.areas.area_audit import area_audit_of
 from did.errors import DidError, listed
 from did.panels import population
 from did.panels.figures import Figures, matrices, refuse_absent, rows_of
-from did.project.indicator import Counts, Indicator, Rate
+from did.project.indicator import Counts, Indicator, Measure, Population, Rate
+from did.project.paths import Paths
 from did.readers.fingertips_csv import time_period
+from did.store import tables
 
 Observations = Mapping[str, pd.DataFrame]
+
+
+def read(indicator: Indicator, paths: Paths) -> Observations:
+    """Read the observations of an indicator's sources: the measures it uses, which are few of a source's.
+
+    All of a source for what is said of it all: that a code of ``leave_out`` or a measure is not there.
+    """
+    wanted = _measures(indicator)
+    found = {}
+    for name in indicator.sources:
+        path = paths.observations(name)
+        only = {} if indicator.leave_out else {"measure": sorted(wanted[name])}
+        found[name] = tables.read("observations", path, **only)
+        if only and not wanted[name] <= set(found[name]["measure"].unique()):
+            found[name] = tables.read("observations", path)
+    return found
+
+
+def _measures(indicator: Indicator) -> dict[str, set[str]]:
+    """The measures that an indicator uses of each of its sources."""
+    found: dict[str, set[str]] = {name: set() for name in indicator.sources}
+    rate = [] if indicator.rate is None else [indicator.rate, indicator.rate.weights]
+    for each in [*rate, indicator.numerator, *indicator.denominators.values(), indicator.residents]:
+        if isinstance(each, Counts):
+            for name in each.sources:
+                found[name] |= set(each.measures)
+        elif isinstance(each, Population):
+            census = [each.census.measure, each.census.all_ages] if each.census else []
+            found[each.source] |= {each.measure, each.all_ages, each.earlier, *census} - {None}
+        elif isinstance(each, Measure):
+            found[each.source].add(each.measure)
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,14 +94,15 @@ class Outcomes:
         """``observations``: source -> its observations table."""
         self.indicator, self.observations = indicator, observations
         self._figures: dict[str, Figures] = {}
-        self._made: dict[tuple, tuple[pd.Index, np.ndarray, pd.DataFrame, pd.DataFrame]] = {}
+        self._made: dict[tuple, tuple[pd.Index, np.ndarray, Callable[[], pd.DataFrame], pd.DataFrame]] = {}
         self._people: dict[tuple[str, str], pd.DataFrame] = {}
         self._are_of_its_periods = False
 
-    def outcome(self, denominator: str | None, areas, periods: pd.Index, where: str) -> tuple[Outcome, pd.DataFrame]:
-        """Return the outcome of every unit and period, and what became of every area.
+    def outcome(self, denominator: str | None, areas, periods: pd.Index, where: str
+                ) -> tuple[Outcome, Callable[[], pd.DataFrame]]:
+        """Return the outcome of every unit and period, and what says what became of every area.
 
-        ``periods``: ISO texts wanted. The second is the area audit without indicator and specification.
+        ``periods``: ISO texts wanted. The second gives the area audit without indicator and specification.
 
         Raises DidError for a measure or period without figures, figures of another frequency, areas that do not add
         up to England, an unknown code, and a unit or period without a denominator.
@@ -78,7 +115,7 @@ class Outcomes:
             return _rates(indicator.rate, observations, areas, periods, where)
         chosen = indicator.denominators[denominator]
         units, numerator, area_audit, alongside = self._counts("", indicator.numerator, areas, periods, where)
-        lost = pd.DataFrame()
+        inside = None
         if isinstance(chosen, Counts):
             of, counted, *_ = self._counts(denominator, chosen, areas, periods, where)
             weight = pd.DataFrame(counted, index=of).reindex(units).to_numpy()
@@ -89,7 +126,7 @@ class Outcomes:
                 chosen, lambda measure: self._by_year(chosen.source, measure, areas, where), sorted(set(years)), where)
             weight = people.reindex(units)[years].to_numpy()
             status = np.where(units.isin(people.index)[:, None], years.map(made).to_numpy(dtype=object), None)
-            lost = _outside(people.index, areas)
+            inside = people.index
         bare = np.argwhere(~(weight > 0) & ~np.isnan(numerator))
         if len(bare):
             unit, period = bare[0]
@@ -98,10 +135,11 @@ class Outcomes:
         with np.errstate(divide="ignore", invalid="ignore"):   # of missing counts
             rate = numerator / weight * indicator.per
         outcome = Outcome(units, periods, rate, numerator, weight, status)
-        return outcome, _with_aside(area_audit, alongside, lost, outcome)
+        return outcome, lambda: _with_aside(
+            area_audit(), alongside, pd.DataFrame() if inside is None else _outside(inside, areas), outcome)
 
     def _counts(self, name: str, counts: Counts, areas, periods: pd.Index,
-                where: str) -> tuple[pd.Index, np.ndarray, pd.DataFrame, pd.DataFrame]:
+                where: str) -> tuple[pd.Index, np.ndarray, Callable[[], pd.DataFrame], pd.DataFrame]:
         key = (name, areas, *periods)
         if key not in self._made:
             if name not in self._figures:
@@ -113,7 +151,8 @@ class Outcomes:
         """A measure of population by unit (rows) and year (columns); that of a unit is the same on any boundaries."""
         if (source, measure) not in self._people:
             table = self.observations[source]
-            rows = table.loc[(table["measure"] == measure) & table["area_type"].isin(["lad", "county", "country"])]
+            rows = table.loc[(table["measure"] == measure) & table["area_type"].isin(["lad", "county", "country"]),
+                             ["area_code", "area_name", "area_type", "period", "value"]]
             if rows.empty:
                 found = listed(sorted(table["measure"].unique()), 40)
                 raise DidError(f"{where}: source {source} has no measure '{measure}'; found {found}")
@@ -173,7 +212,7 @@ def _label(text: str) -> tuple[str, bool, int]:
 
 
 def _rates(rate: Rate, observations: Observations, areas, periods: pd.Index,
-           where: str) -> tuple[Outcome, pd.DataFrame]:
+           where: str) -> tuple[Outcome, Callable[[], pd.DataFrame]]:
     """Rates by unit and period, combined with weights where areas merged."""
     rows = rows_of(observations[rate.source], rate.measure, f"{where}, source {rate.source}")
     rows = rows.loc[rows["period"].isin(periods)]
@@ -187,7 +226,7 @@ def _rates(rate: Rate, observations: Observations, areas, periods: pd.Index,
     outcome = Outcome(units, periods, values, np.full(values.shape, np.nan), weight, status)
     area_audit["reason"] += "; rate without counts" + (
         ", combined with population weights where areas merged" if rate.is_weighted else "")
-    return outcome, _with_aside(area_audit, rows.loc[aside], pd.DataFrame(), outcome)
+    return outcome, partial(_with_aside, area_audit, rows.loc[aside], pd.DataFrame(), outcome)
 
 
 def _by_period(weights: pd.DataFrame, periods: pd.Index) -> pd.DataFrame:
@@ -201,20 +240,19 @@ def _by_period(weights: pd.DataFrame, periods: pd.Index) -> pd.DataFrame:
 
 def _with_aside(kept: pd.DataFrame, alongside: pd.DataFrame, lost: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
     """Every area of the sources, and what became of it."""
-    aside = (alongside.groupby(["area_code", "area_type"], as_index=False)
-             .agg(area_name=("area_name", "last"), n_periods=("period", "nunique"), total=("value", "sum")))
     reason = {"country": "England row: used to check, not a unit",
               "outside_england": "Residents of elsewhere treated in England: in the England row, in no authority",
               "left_out": "Left out by key 'leave_out' of the indicator",
               "unplaced_practice": "Practice that no file places in an area: left out"}
-    aside = aside.assign(fate="set_aside", unit=None,
-                         reason=aside["area_type"].map(reason).fillna("Not an area of the target geography"))
+    aside = area_audit_of(alongside.assign(unit=None, reason=alongside["area_type"].map(reason).fillna(
+        "Not an area of the target geography"))).assign(fate="set_aside")
     if "not_compared" in alongside:
         gaps = sorted(alongside.loc[alongside["not_compared"], "period"].unique())
-        aside["not_compared"] = (aside["area_type"] == "country") & bool(gaps)
+        countries = alongside.loc[alongside["area_type"] == "country", "area_code"]
+        aside["not_compared"] = aside["area_code"].isin(countries) & bool(gaps)
         words = f"; not compared in {listed(gaps, 6)}, where a figure is missing"
         aside["reason"] += pd.Series(words, index=aside.index).where(aside["not_compared"], "")
-    frames = [kept, aside.drop(columns="area_type")]
+    frames = [kept, aside]
     if len(lost):
         frames.append(lost.assign(fate="excluded", unit=None, n_periods=0, total=float("nan"),
                                   reason="Population is published for it and counts are not"))

@@ -230,9 +230,9 @@ def write_workbook(path: Path, *, delays: Delays, period: str) -> None:
     table, days = table.loc[order.index], days[order.index]
     parts, care = days.sum(axis=(1, 3)), days.sum(axis=(2, 3))
     rows = [Area(code, ons or "-", name, "-" if layout == "sha" or not ons else region,
-                 tuple(map(int, part)) if part.any() or code in ZERO_MONTHS else None)
+                 tuple(part) if any(part) or code in ZERO_MONTHS else None)
             for code, ons, name, region, part in zip(table["nhs_code"], table["ons_code"], table["name"],
-                                                     table["region"], parts, strict=True)]
+                                                     table["region"], parts.tolist(), strict=True)]
     month_days = calendar.monthrange(int(period[:4]), int(period[5:]))[1]
     reasons = REASONS if layout in ("beds", "average") else REASONS[:10]
     by_reason = days.sum(axis=(1, 2))[:, : len(reasons)]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import itertools
-import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,71 +27,76 @@ def save(path: Path, sheets: Mapping[str, Mapping[tuple[int, int], Any]]) -> Non
     book = xlwt.Workbook()
     style = book.add_style(xlwt.Style.default_style)
     for title, grid in sheets.items():
-        sheet = book.add_sheet(title, cell_overwrite_ok=True)
-        places = [place for place, value in grid.items() if value is not None]
+        sheet = book.add_sheet(title)
+        places = np.array([place for place, value in grid.items() if value is not None])
         values = [value for value in grid.values() if value is not None]
-        for row, last, records in _rows(places, values, book.add_str, style):
-            sheet.write(row, last, 0)   # a row knows its end from what is written there, which the records replace
-            sheet.row(row).insert_cell(last, records)
-        sheet.first_used_col = min(column for _, column in places)
+        rows = _Rows(_records(*places.T, values, book.add_str, style))
+        sheet.Row = lambda *_, rows=rows: rows
+        sheet.row(0)
+        (sheet.first_used_row, sheet.first_used_col), (sheet.last_used_row, sheet.last_used_col) = (
+            each(axis=0).tolist() for each in (places.min, places.max))
     book.save(str(path))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Records:
-    """All cells of a row: xlwt takes it for a cell, and writes what `get_biff_data` gives."""
+class _Rows:
+    """All rows of a sheet: xlwt takes it for one row, and writes what these methods give."""
 
     content: bytes
+    level = 0
 
-    def get_biff_data(self) -> bytes:
+    def get_row_biff_data(self) -> bytes:
         return self.content
 
+    def get_cells_biff_data(self) -> bytes:
+        return b""
 
-def _rows(places: Sequence[tuple[int, int]], values: Sequence[Any], numbered: Callable[[str], int], style: int
-          ) -> Iterator[tuple[int, int, _Records]]:
-    """Yield each row in its order, the last of its columns, and the records of its cells, as xlwt writes them one by
-    one: texts by their number in the workbook, whole numbers and hundredths in 30 bits, those that are next to each
-    other in one record, and other numbers as floats (records LABELSST, RK, MULRK and NUMBER of [MS-XLS]).
+
+def _records(row: np.ndarray, column: np.ndarray, values: Sequence[Any], numbered: Callable[[str], int], style: int
+             ) -> bytes:
+    """Return the records of all rows and cells, as xlwt writes them one by one: of each row one of its own and those of
+    its cells, texts by their number in the workbook, whole numbers and hundredths in 30 bits, those that are next to
+    each other in one record, and other numbers as floats (ROW, LABELSST, RK, MULRK and NUMBER of [MS-XLS]).
     """
-    order = {row: place for place, row in enumerate(dict.fromkeys(row for row, _ in places))}
     is_text = np.array([isinstance(value, str) for value in values], dtype=bool)
     number = np.array([numbered(value) if isinstance(value, str) else value for value in values], dtype=float)
-    row, column = np.array(places).T
-    by_place = np.lexsort((column, [order[each] for each, _ in places]))
+    _, first, which = np.unique(row, return_index=True, return_inverse=True)
+    by_place = np.lexsort((column, first[which]))   # rows in the order in which they first come
     row, column, number, is_text = row[by_place], column[by_place], number[by_place], is_text[by_place]
     hundredths = np.rint(number * 100)
     is_whole, is_hundredths = ((each >= -2**29) & (each < 2**29) & same for each, same in (
         (number, number == np.trunc(number)), (number * 100, hundredths / 100 == number)))
     is_short = ~is_text & (is_whole | is_hundredths)
+    is_float = ~is_text & ~is_short
     short = np.where(is_short, np.where(is_whole, number, hundredths), 0).astype(int) * 4 + np.where(is_whole, 2, 3)
+    short = np.where(is_text, number, short).astype("<i4").view("<u2").reshape(-1, 2)
+    long = number.astype("<f8").view("<u2").reshape(-1, 4)
 
-    def each(kind: int, value: np.ndarray, dtype: str) -> tuple[bytes, int]:
-        """A record of this kind for every cell, one after the other, and the size of one."""
-        found = np.zeros(len(row), dtype=f"<u2, <u2, <u2, <u2, <u2, {dtype}")
-        held = (kind, np.dtype(dtype).itemsize + 6, row, column, style, value)
-        for name, part in zip(found.dtype.names, held, strict=True):
-            found[name] = part
-        return found.tobytes(), found.itemsize
+    new_row = np.append(True, row[1:] != row[:-1])
+    joins = is_short[1:] & is_short[:-1] & ~new_row[1:] & (column[1:] == column[:-1] + 1)
+    starts, ends = np.append(True, ~joins), np.append(~joins, True)
+    # What each cell adds, in units of two bytes: the record of its row, the head of a record, itself, and the end.
+    size = 10 * new_row + 4 * starts + np.where(is_float, 5, 3) + (ends & ~starts)
+    found = np.zeros(size.sum(), dtype="<u2")
 
-    alone = {0: each(0xFD, np.where(is_text, number, 0), "<u4"), 1: each(0x27E, short, "<i4"),
-             2: each(0x203, number, "<f8")}
-    kind = np.where(is_text, 0, np.where(is_short, 1, 2))
-    joins = (kind[1:] == 1) & (kind[:-1] == 1) & (row[1:] == row[:-1]) & (column[1:] == column[:-1] + 1)
-    starts = np.flatnonzero(np.append(True, ~joins)).tolist()
-    kinds, rows, columns = kind.tolist(), row.tolist(), column.tolist()
-    content: dict[int, list[bytes]] = {}
-    for start, end in itertools.pairwise([*starts, len(rows)]):
-        records, size = alone[kinds[start]]
-        found = content.setdefault(rows[start], [])
-        if end - start == 1:
-            found.append(records[start * size:end * size])
-        else:   # of each only style and number
-            found.append(struct.pack("<4H", 0xBD, 6 * (end - start) + 6, rows[start], columns[start]))
-            found += [records[place * size + 8:(place + 1) * size] for place in range(start, end)]
-            found.append(struct.pack("<H", columns[end - 1]))
-    last = dict(zip(rows, columns, strict=True))
-    for place, found in content.items():
-        yield place, last[place], _Records(b"".join(found))
+    def write(place: np.ndarray, *held: Any) -> None:
+        for step, value in enumerate(held):
+            found[place + step] = value
+
+    place = np.cumsum(size) - size
+    write(place[new_row], 0x208, 16, row[new_row], 0, column[np.append(new_row[1:], True)] + 1, 0xFF, 0, 0, 0x100, 0xF)
+    place += 10 * new_row
+    together = np.diff(np.append(np.flatnonzero(starts), len(row)))
+    kind = np.where(is_text, 0xFD, np.where(is_short, 0x27E, 0x203))[starts]
+    length = np.where(is_float, 14, 10)[starts]
+    write(place[starts], np.where(together > 1, 0xBD, kind), np.where(together > 1, 6 * together + 6, length),
+          row[starts], column[starts])
+    place += 4 * starts
+    write(place, style)
+    write(place[~is_float] + 1, *short[~is_float].T)
+    write(place[is_float] + 1, *long[is_float].T)
+    write(place[ends & ~starts] + 3, column[ends & ~starts])
+    return found.tobytes()
 
 
 def save_csv(path: Path, rows: Iterable[Sequence[Any]], *, line_end: str = "\n") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from did.panels import build
+from did.panels import build, outcomes
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
@@ -16,8 +16,7 @@ def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
     Raises DidError for everything that did.panels.build.build describes.
     """
     indicator = without_words(load_indicator(indicator_name, evaluation.indicators_folder))
-    observations = {name: tables.read("observations", paths.observations(name))
-                    for name in indicator.sources}
+    observations = outcomes.read(indicator, paths)
     panels, area_audit = build.build_all(indicator, evaluation, observations)
     tables.write("panel", panels, paths.panel(indicator_name))
     tables.write("area_audit", area_audit, paths.area_audit(indicator_name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from did.panels import specifications
+from did.panels import outcomes, specifications
 from did.project.claims import load_claims
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
@@ -19,8 +19,7 @@ def run(indicator_name: str, *, evaluation: Evaluation, paths: Paths) -> str:
     """
     indicator = without_words(load_indicator(indicator_name, evaluation.indicators_folder))
     claims = load_claims(evaluation.published)
-    observations = {name: tables.read("observations", paths.observations(name))
-                    for name in indicator.sources}
+    observations = outcomes.read(indicator, paths)
     table = specifications.specify(indicator, evaluation, observations,
                                    claims.loc[claims["indicator"] == indicator_name])
     synthetic = any(bool(frame["is_synthetic"].any()) for frame in observations.values())
