@@ -115,8 +115,7 @@ def traces(indicators: Collection[str], estimates: pd.DataFrame, evaluation: Eva
 
 def _below(asked: Asked, name: str, indicator: Indicator, evaluation: Evaluation, files: Files) -> Iterator[str]:
     """The way from the specification ``name`` down to the files."""
-    panel = tables.read("panel", files.paths.panel(indicator.id))
-    panel = panel.loc[panel["specification"].eq(name)]
+    panel = tables.read("panel", files.paths.panel(indicator.id), specification=[name])
     specification = evaluation.specifications[name]
     yield from _of_specification(name, specification)
     yield (f"panel {files.paths.panel(indicator.id)}: {plural(panel['unit'].nunique(), 'unit')} x "
