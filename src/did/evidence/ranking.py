@@ -53,7 +53,7 @@ def judged(specifications: pd.DataFrame, claims: pd.DataFrame, close: float = CL
     on = {tuple(getattr(claim, name) for name in CELL_OF_SPECIFICATIONS): claim
           for claim in claims.loc[claims["estimand"] == "overall"].itertuples()}
     found = []
-    for row in specifications.itertuples():
+    for row in specifications.astype(object).itertuples():   # of texts pandas' own arrays are slow to go through
         claim = on.get(tuple(getattr(row, name) for name in CELL_OF_SPECIFICATIONS))
         if claim is None:
             found.append({})
@@ -85,19 +85,21 @@ def ranking(specifications: pd.DataFrame, families: dict[str, list[str]], defaul
         if facts.empty:
             continue
         printed = facts.index.droplevel(0).unique()
-        settings = rows.drop_duplicates("specification").set_index("specification")
-        found = []
-        for name, setting in settings.iterrows():
-            own = facts[name] if name in facts.index else facts.iloc[:0].droplevel(0)
-            met = set(own.index[own == "yes"])
+        satisfied: dict[str, set[tuple[str, str]]] = {}
+        for name, claim, fact in facts.index[facts == "yes"]:
+            satisfied.setdefault(name, set()).add((claim, fact))
+        settings = rows.drop_duplicates("specification")[["specification", "design", "choices", "n_choices"]]
+        found, is_synthetic = [], bool(rows["is_synthetic"].any())
+        for setting in settings.astype(object).itertuples():
+            name, met = setting.specification, satisfied.get(setting.specification, set())
             kinds = [fact for _, fact in met]
             found.append({
-                "family": family, "specification": name, "design": setting["design"], "choices": setting["choices"],
-                "n_choices": setting["n_choices"], "is_default": name == default, "facts_satisfied": len(met),
+                "family": family, "specification": name, "design": setting.design, "choices": setting.choices,
+                "n_choices": setting.n_choices, "is_default": name == default, "facts_satisfied": len(met),
                 "facts_printed": len(printed), "values": kinds.count("value"), "signs": kinds.count("sign"),
                 "bands": kinds.count("significance"), "ns": kinds.count("n"),
                 "not_satisfied": "; ".join(" ".join(fact) for fact in printed if fact not in met),
-                "is_synthetic": bool(rows["is_synthetic"].any()),
+                "is_synthetic": is_synthetic,
             })
         frame = pd.DataFrame(found)
         frame["rank"] = frame["facts_satisfied"].rank(method="min", ascending=False).astype(int)

@@ -51,8 +51,7 @@ def _reassigned(indicators: Collection[str], evaluation: Evaluation,
     """Joint statistics of the outcomes under the reported specification, first sample, by treatment and estimator;
     without those whose clusters cannot change places together."""
     specification, sample = evaluation.default_specification, evaluation.sample
-    read = {name: tables.read("panel", paths.panel(name)) for name in indicators}
-    frames = {name: frame.loc[frame["specification"] == specification] for name, frame in read.items()}
+    frames = {name: tables.read("panel", paths.panel(name), specification=[specification]) for name in indicators}
     found = {}
     for treatment in evaluation.treatments:
         panels = {name: panel_of(frame, sample, treatment, evaluation) for name, frame in frames.items()}

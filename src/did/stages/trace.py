@@ -53,14 +53,14 @@ class Files:
 
     paths: Paths
     is_hashed: bool = True
-    _read: dict[str, pd.DataFrame] = field(default_factory=dict)
+    _read: dict[tuple[str, frozenset[str]], pd.DataFrame] = field(default_factory=dict)
     _manifests: dict[str, Mapping[str, Mapping]] = field(default_factory=dict)
 
-    def observations(self, source: str) -> pd.DataFrame:
-        """The source's observations."""
-        if source not in self._read:
-            self._read[source] = tables.read("observations", self.paths.observations(source))
-        return self._read[source]
+    def observations(self, source: str, codes: frozenset[str]) -> pd.DataFrame:
+        """The source's observations of some areas."""
+        if (source, codes) not in self._read:
+            self._read[source, codes] = tables.read("observations", self.paths.observations(source), area_code=codes)
+        return self._read[source, codes]
 
     def manifest(self, source: str) -> Mapping[str, Mapping]:
         """The source's files by name, as they were recorded when fetched."""
@@ -115,8 +115,7 @@ def traces(indicators: Collection[str], estimates: pd.DataFrame, evaluation: Eva
 
 def _below(asked: Asked, name: str, indicator: Indicator, evaluation: Evaluation, files: Files) -> Iterator[str]:
     """The way from the specification ``name`` down to the files."""
-    panel = tables.read("panel", files.paths.panel(indicator.id))
-    panel = panel.loc[panel["specification"].eq(name)]
+    panel = tables.read("panel", files.paths.panel(indicator.id), specification=[name])
     specification = evaluation.specifications[name]
     yield from _of_specification(name, specification)
     yield (f"panel {files.paths.panel(indicator.id)}: {plural(panel['unit'].nunique(), 'unit')} x "
@@ -180,11 +179,11 @@ def _of_cell(asked: Asked, panel: pd.DataFrame, specification: Specification, in
     when = f"treated from {cell['cohort']}" if pd.notna(cell["cohort"]) else "not treated in the window"
     yield (f"cell {unit} ({cell['unit_name']}), {period}: {number(cell['outcome'], 6)}{made}; system {cell['system']}, "
            f"{when}")
-    audit = tables.read("area_audit", files.paths.area_audit(indicator.id))
-    areas = audit.loc[audit["specification"].eq(cell["specification"]) & audit["unit"].eq(unit)]
+    areas = tables.read("area_audit", files.paths.area_audit(indicator.id), unit=[unit],
+                        specification=[cell["specification"]])
     for area in areas.loc[areas["fate"].ne("kept") | areas["reason"].ne("")].itertuples():
         yield f"  area {area.area_code} ({area.area_name}): {area.fate}{f': {area.reason}' if area.reason else ''}"
-    codes = {*areas["area_code"], unit}
+    codes = frozenset([*areas["area_code"], unit])
     for what, source, measures in _figures(indicator, specification):
         yield from _observed(what, source, measures, codes, period, files)
 
@@ -207,11 +206,11 @@ def _figures(indicator: Indicator, specification: Specification) -> Iterator[tup
             yield f"base {name}", source, chosen.measures
 
 
-def _observed(what: str, source: str, measures: list[str], codes: set[str], period: str,
+def _observed(what: str, source: str, measures: list[str], codes: frozenset[str], period: str,
               files: Files) -> Iterator[str]:
     """The observations of one source behind a cell, with the file each is from."""
-    rows = files.observations(source)
-    rows = rows.loc[rows["measure"].isin(measures) & rows["area_code"].isin(codes)]
+    rows = files.observations(source, codes)
+    rows = rows.loc[rows["measure"].isin(measures)]
     here = rows.loc[rows["period"].eq(period)]
     if here.empty:
         if what in ("count", "rate"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,12 @@ def csv_text(frame: pd.DataFrame) -> str:
     break) gets a leading apostrophe, which ``read_csv`` takes off; numbers, numbers written as text and a sign alone
     are left as they are.
     """
-    return _mapped(frame, lambda text: f"'{text}").to_csv(index=False, lineterminator="\n")
+    frame, into = _mapped(frame, lambda text: f"'{text}"), io.StringIO()
+    # What `DataFrame.to_csv` does, which takes a third longer: it makes texts of whole numbers first.
+    writer = csv.writer(into, lineterminator="\n")
+    writer.writerow(frame.columns)
+    writer.writerows(zip(*(frame[name].to_numpy(object, na_value="") for name in frame), strict=True))
+    return into.getvalue()
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:

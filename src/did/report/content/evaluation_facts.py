@@ -131,8 +131,7 @@ def run_answer(evaluation: Evaluation, paths: Paths, without: Collection[str]) -
 
 def panel_of(indicator: Indicator, evaluation: Evaluation, paths: Paths) -> pd.DataFrame:
     """Return the panel under the reported specification. Raises DidError if it is missing."""
-    panel = tables.read("panel", paths.panel(indicator.id))
-    return panel.loc[panel["specification"].eq(evaluation.default_specification)]
+    return tables.read("panel", paths.panel(indicator.id), specification=[evaluation.default_specification])
 
 
 def later_onsets(indicator: Indicator, evaluation: Evaluation) -> dict[int, str]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from did.estimators.base import join_notes
+from did.report.content.facts import mappings
 
 # How the remark on an estimate on few treated units begins.
 FEW_TREATED = "rests on few treated units"
@@ -102,7 +103,7 @@ def placebo_share(row: Mapping) -> str:
 
 def records(diagnostics: pd.DataFrame) -> list[dict]:
     """Return the rows of the diagnostics table, with the columns that words are made of."""
-    return diagnostics.drop(columns=UNWORDED).astype(object).to_dict("records")
+    return mappings(diagnostics.drop(columns=UNWORDED))
 
 
 def worded(diagnostics: pd.DataFrame) -> pd.DataFrame:

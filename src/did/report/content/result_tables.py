@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from did.estimators import entry
-from did.report.content.facts import PERIODS, Facts, having, short_name
+from did.report.content.facts import PERIODS, Facts, having, mappings, short_name
 from did.report.content.names import Names
 from did.report.content.notes import item, records, said
 from did.report.content.table import NOT_AVAILABLE, Column, Table, interval_of, row_decimals, side_by_side
@@ -121,7 +121,7 @@ def over_time_table(estimates: pd.DataFrame, names: Names, estimands: Sequence[s
     measured = [*BY_CLUSTER[:4], "band_low", "band_high", "n_clusters", "n_treated_clusters"]
     rows = rows.assign(cohort=rows["cohort"].fillna(""), period=rows["period"].fillna(""))
     wide = side_by_side(rows, keys, clusters=names.clusters, by_cluster=measured)
-    shown = names.named(wide).assign(when=[_when(row, names) for row in wide.to_dict("records")])
+    shown = names.named(wide).assign(when=[_when(row, names) for row in mappings(wide)])
     columns = [*OUTCOME, Column("when", "When"), *WHICH, SPECIFICATION,
                Column("event_time", "Event time", "count", "periods", "event_time", in_text=False), UNIT, ESTIMATE]
     for level, by in names.clusters.items():

@@ -55,8 +55,9 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
     if not panes:
         raise DidError("estimates table: no effect over event time; run the fit stage with staggered_estimators, or "
                        "leave the figure out")
-    paths = {name: rows[rows["event_time"].notna()].astype({"event_time": int}).sort_values("event_time")
-             for name, rows in panes.items()}
+    paths = {name: rows[rows["event_time"].notna()].assign(
+        event_time=lambda known: known["event_time"].astype(int)).sort_values("event_time")
+        for name, rows in panes.items()}
     overall = {name: rows[rows["estimand"].eq("overall")] for name, rows in panes.items()}
     drawn = pd.concat([path if place == 0 else path.assign(band_low=np.nan, band_high=np.nan)
                        for place, path in enumerate(paths.values())], keys=list(paths))
@@ -170,7 +171,8 @@ def _in_words(path: pd.DataFrame, name: str, overall: pd.DataFrame, frame: Frame
             said.append(f"{words} onset nothing is estimated.")
             continue
         decimals = decimals_for(part["std_error"].median())
-        low, middle, high = (number(value, decimals) for value in part["estimate"].agg(["min", "mean", "max"]))
+        low, middle, high = (number(value, decimals) for value in (
+            part["estimate"].min(), part["estimate"].mean(), part["estimate"].max()))
         outside = int(leaves_out_zero(part).sum())
         said.append(f"{words} onset from {low} to {high} {frame.unit} (mean {middle}); {outside} of {len(part)} "
                     f"intervals clustered by {key.clustered(part, frame.units)} leave out zero.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -121,7 +122,7 @@ def tidied(dimensions: Sequence[Dimension], choices: pd.DataFrame) -> tuple[list
     choices = choices.loc[choices["estimate"].notna()].drop_duplicates(names)
     kept = []
     for each in dimensions:
-        used = set(choices[each.name])
+        used = set(choices[each.name].unique())
         kept.append(dataclasses.replace(each, values={code: label for code, label in each.values.items()
                                                       if code in used}))
     order = pd.DataFrame({each.name: choices[each.name].map({code: at for at, code in enumerate(each.values)})
@@ -140,10 +141,11 @@ def embedded(bench: Workbench) -> str:
     for each in bench.dimensions:
         first = ord("A") if len(each.values) <= 26 else FIRST
         place = {code: chr(first + at) for at, code in enumerate(each.values)}
-        rows[each.name] = "".join(choices[each.name].map(place))
-    said = chance(choices)
-    shared = [tuple(_plain(value) for value in row) for row in choices[[*COUNTS, *MEASURED]].assign(
-        said=said).itertuples(index=False, name=None)]
+        rows[each.name] = "".join(choices[each.name].map(place).to_numpy())
+    columns = choices[[*COUNTS, *MEASURED]].assign(said=chance(choices))
+    found = list(zip(*(columns[name].to_numpy(object, na_value=None) for name in columns), strict=True))
+    plain = {row: tuple(map(_plain, row)) for row in dict.fromkeys(found)}
+    shared = [plain[row] for row in found]
     facts = {fact: at for at, fact in enumerate(dict.fromkeys(shared))}
     data = {
         "confidence": bench.confidence, "chance": CHANCE,
@@ -165,17 +167,15 @@ FIRST = 0xC0
 
 
 def _plain(value: object, digits: int = 6) -> object:
-    """A value as JSON has it: numbers with so many digits, missing as null."""
+    """A value as JSON has it: numbers with so many digits, as null what is not finite."""
     if isinstance(value, str) or value is None:
         return value
-    if pd.isna(value):
-        return None
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (int, np.integer)):
         return int(value)
     number = float(value)
-    if not np.isfinite(number):
+    if not math.isfinite(number):
         return None
     short = float(f"{number:.{digits}g}")
     return int(short) if short.is_integer() and abs(short) < 1e15 else short

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
 
-import numpy as np
-
+from did.report.content.facts import mappings
 from did.report.workbench.model import INFERENCE, Dimension, Workbench, chance, embedded
 from did.words import count, number
 
@@ -71,7 +71,7 @@ def _control(each: Dimension) -> str:
 def _tables(bench: Workbench) -> str:
     """Every choice, in a folded table for each outcome and treatment, a column for each way to its interval."""
     groups: dict[tuple, list[dict]] = {}
-    rows = bench.choices.assign(_chance=chance(bench.choices)).astype(object).to_dict("records")
+    rows = mappings(bench.choices.assign(_chance=chance(bench.choices)))
     for row in rows:
         groups.setdefault(tuple(row[name] for name in bench.together), []).append(row)
     usual = {}
@@ -114,5 +114,6 @@ def _interval(row: Mapping | None, decimals: int) -> str:
     """An interval, and whether it is unlikely to be chance; empty where there is none."""
     if row is None or row["_chance"] == "no_interval":
         return ""
-    low, high = ("no end" if not np.isfinite(row[end]) else number(row[end], decimals) for end in ("ci_low", "ci_high"))
+    low, high = ("no end" if row[end] is None or not math.isfinite(row[end]) else number(row[end], decimals)
+                 for end in ("ci_low", "ci_high"))
     return f"{low} to {high}{'; unlikely chance' if row['_chance'] == 'unlikely' else ''}"

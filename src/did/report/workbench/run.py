@@ -78,12 +78,11 @@ def workbench(evaluation: Evaluation, indicators: Mapping[str, Indicator], frame
     calibration, headline and verdicts of all of them; ``leading`` is the row of the verdicts that the page opens on
     (None: the first outcome). Of every row the numbers are those of its table: nothing is computed here.
     """
-    parts = [part for name, each in indicators.items() for part in _of_outcome(name, each, evaluation, frames)]
-    choices = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    choices = _rows(indicators, evaluation, frames)
     choices = choices.loc[~_same_without_lags(choices, evaluation)]
     dimensions, choices = tidied(_dimensions(evaluation, indicators, choices), _measured(choices, evaluation, frames))
     units = {(name, treatment): _unit(each, treatment, evaluation) for name, each in indicators.items()
-             for treatment in dict.fromkeys(choices["treatment"])}
+             for treatment in choices["treatment"].unique()}
     return Workbench(dimensions, choices, _reported(choices, evaluation, indicators, leading), TOGETHER, units,
                      _published(frames["verdicts"]),
                      is_synthetic=any(bool(frame["is_synthetic"].any()) for frame in frames.values()))
@@ -92,15 +91,13 @@ def workbench(evaluation: Evaluation, indicators: Mapping[str, Indicator], frame
 # Rows ---------------------------------------------------------------------------------------------------------
 
 
-def _of_outcome(name: str, indicator: Indicator, evaluation: Evaluation, frames: Mapping[str, pd.DataFrame]
-                ) -> list[pd.DataFrame]:
-    """The rows of one outcome from each table: columns `CELL`, those of `CHOICES`, left_out, called, inference, and
+def _rows(indicators: Mapping[str, Indicator], evaluation: Evaluation, frames: Mapping[str, pd.DataFrame]
+          ) -> pd.DataFrame:
+    """The rows of each table, outcome by outcome: columns `CELL`, those of `CHOICES`, left_out, called, inference, and
     numbers."""
-    own = {table: frame.loc[frame["indicator"].eq(name)].rename(columns={"indicator": "outcome"})
-           for table, frame in frames.items()}
-    known = {variant.name: variant.specification for variant in design(evaluation, indicator)}
-    known |= evaluation.specifications_of(indicator)
-    chosen = pd.DataFrame({key: _values(specification, indicator) for key, specification in known.items()}).T
+    own = {table: frame.rename(columns={"indicator": "outcome"}) for table, frame in frames.items()}
+    chosen = pd.DataFrame({(name, key): _values(specification, each) for name, each in indicators.items()
+                           for key, specification in _known(each, evaluation).items()}).T
     level = evaluation.clusters[-1]
     overall = own["estimates"].loc[own["estimates"]["estimand"].eq("overall")]
     tests = own["diagnostics"].loc[own["diagnostics"]["status"].eq("done")].assign(
@@ -117,7 +114,16 @@ def _of_outcome(name: str, indicator: Indicator, evaluation: Evaluation, frames:
             _code(row) for row in changes]),
     ]
     columns = [*CELL, "left_out", "called", INFERENCE, "cluster", *VALUES]
-    return [frame.reindex(columns=columns).join(chosen, on="specification") for frame in found if len(frame)]
+    rows = pd.concat([frame.reindex(columns=columns) for frame in found if len(frame)], ignore_index=True)
+    rows = rows.join(chosen, on=["outcome", "specification"])
+    return rows.sort_values("outcome", key=lambda names: names.map(list(indicators).index), kind="stable",
+                            ignore_index=True)
+
+
+def _known(indicator: Indicator, evaluation: Evaluation) -> dict[str, Specification]:
+    """The specifications of an outcome by name."""
+    return ({variant.name: variant.specification for variant in design(evaluation, indicator)}
+            | evaluation.specifications_of(indicator))
 
 
 def _clustered(rows: pd.DataFrame, level: str) -> pd.DataFrame:
@@ -205,7 +211,7 @@ def _dimensions(evaluation: Evaluation, indicators: Mapping[str, Indicator], cho
 
 def _named(key: str, choices: pd.DataFrame) -> dict[str, str]:
     return {code: WORDS.get((key, code)) or re.sub(r"(?<=\d)_(?=\d)", "-", code).replace("_", " ") or "none"
-            for code in dict.fromkeys(choices[key])}
+            for code in choices[key].unique()}
 
 
 def _unit(indicator: Indicator, treatment: str, evaluation: Evaluation) -> str:

@@ -27,6 +27,7 @@ TEXT_SIZE, WIDER = 12, 12 / 11  # points, and how much wider a character is than
 CREATED = dt.datetime(2000, 1, 1)  # fixed, so that equal tables give equal bytes
 P_FORMAT = '[<0.001]"<0.001";0.000'
 LANGUAGE, AUTHOR = "en-GB", "ics-did"
+PROPERTIES = "docProps/core.xml"
 HEAD = {"bold": True, "text_wrap": True, "valign": "top", "bottom": 2}
 LOOKS = {"title": {"bold": True, "font_size": 16}, "heading": {"bold": True, "font_size": 13}, "bold": {"bold": True},
          "wrapped": {"text_wrap": True, "valign": "top"}, "right": {"align": "right", "valign": "top"},
@@ -192,12 +193,18 @@ def _lines(text: str, width: float) -> int:
 
 
 def _with_language(content: bytes) -> bytes:
-    """The workbook with its language among its properties, which xlsxwriter does not write."""
-    into = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as new:
-        for entry in old.infolist():
-            part = old.read(entry)
-            if entry.filename == "docProps/core.xml":
+    """The workbook with its language among its properties, which xlsxwriter does not write. The sheets come before the
+    properties and stay as they are: to compress them again would take as long as the first time."""
+    into = io.BytesIO(content)
+    with zipfile.ZipFile(into, "a") as archive:
+        entries = archive.infolist()
+        at = entries.index(archive.getinfo(PROPERTIES))
+        parts = {entry: archive.read(entry) for entry in entries[at:]}
+        archive.start_dir = entries[at].header_offset   # where the next part is written
+        for entry, part in parts.items():
+            entries.remove(entry)
+            del archive.NameToInfo[entry.filename]
+            if entry.filename == PROPERTIES:
                 part = part.replace(b"</dc:creator>", f"</dc:creator><dc:language>{LANGUAGE}</dc:language>".encode(), 1)
-            new.writestr(entry, part)
+            archive.writestr(entry, part)
     return into.getvalue()
