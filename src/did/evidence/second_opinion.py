@@ -23,9 +23,9 @@ def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, l
 
     ``frame``: rows of the panel table under one specification and sample (unit, period, outcome, cohort, and ``dose``,
     the column that treatment is read from, in its own unit); ``estimates``: rows of the estimates table for the same
-    specification, sample and treatment, of one cluster level. Two-way fixed effects are by PanelOLS of linearmodels
-    (unit and time effects absorbed, a missing outcome left out); event studies likewise with a dummy for each event
-    time, or each year of them; the lagged-dependent-variable model by OLS of statsmodels on all outcomes before
+    specification, sample and treatment, of one cluster level. Two-way fixed effects are by linearmodels (unit and time
+    effects taken out as by its PanelOLS, a missing outcome left out); event studies likewise with a dummy for each
+    event time, or each year of them; the lagged-dependent-variable model by OLS of statsmodels on all outcomes before
     treatment, or those of ``lags``, with period effects. ``difference`` is a share of the larger of our estimate and
     our standard error. Estimators that have no second program are skipped with the reason. Raises nothing.
     """
@@ -87,14 +87,20 @@ def _without_always_treated(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _panel_ols(cells: pd.DataFrame, exog: pd.DataFrame) -> pd.Series:
-    from linearmodels.panel import PanelOLS
+    from linearmodels.panel.data import PanelData
+    from linearmodels.panel.utility import check_absorbed
+    from scipy.linalg import lstsq
 
     seen = cells["outcome"].notna().to_numpy()
     index = pd.MultiIndex.from_frame(cells.loc[seen, ["unit", "time"]])
-    model = PanelOLS(cells.loc[seen, "outcome"].set_axis(index), exog.loc[seen].set_axis(index), entity_effects=True,
-                     time_effects=True)
+    plain = pd.concat([exog, cells["outcome"]], axis=1).loc[seen].set_axis(index)
     # Taking unit and period means out in turn ends at once where every cell is seen; elsewhere it would only come near.
-    return model.fit(low_memory=len(index) == index.levshape[0] * index.levshape[1]).params
+    complete = len(index) == index.levshape[0] * index.levshape[1]
+    within = PanelData(plain).demean("both", low_memory=complete).values2d
+    # What PanelOLS does then; it would go on to tests and shares explained, which take longer and are of no use here.
+    check_absorbed(within[:, :-1], list(exog), exog.to_numpy()[seen])
+    found = lstsq(within[:, :-1], within[:, -1], cond=len(within) * np.finfo(float).eps, lapack_driver="gelsy")[0]
+    return pd.Series(found, exog.columns)
 
 
 def _did(cells: pd.DataFrame, ours: pd.DataFrame, width: None, lags: str, year: int) -> dict[int | None, float]:
@@ -129,7 +135,7 @@ def _ldv(cells: pd.DataFrame, ours: pd.DataFrame, width: None, lags: str, year: 
     periods = pd.get_dummies(after["time"], prefix="period", dtype=float)
     effect = after["dose"].where(after["event_time"] >= 0, 0.0).rename("effect")
     exog = pd.concat([effect, periods, before.loc[after["unit"]].set_index(after.index)], axis=1)
-    return {None: float(OLS(after["outcome"], exog).fit(method="qr").params["effect"])}
+    return {None: float(OLS(after["outcome"], exog, hasconst=False).fit(method="qr").params["effect"])}
 
 
 def _yearly_means(before: pd.DataFrame, year: int) -> pd.DataFrame:
