@@ -14,7 +14,7 @@ from did.inference.headline import headline
 from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
-from did.stages.fit import has_headline, leading_cells, options_of, panel_of
+from did.stages.fit import has_headline, leading_cells, options_of, panels_of
 from did.store import tables
 
 
@@ -37,11 +37,12 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
         frame = frames.get(name)
         if frame is None:
             raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
-        panel_for = cache(partial(panel_of, frame, evaluation=evaluation))
+        treatments = tuple(evaluation.treatments[:1] if specification.staggered else evaluation.treatments)
+        panels_for = cache(partial(panels_of, frame, treatments=treatments, evaluation=evaluation))
         for sample, treatment, estimator in leading_cells(indicator, name, evaluation):
             if not entry(estimator).overall:
                 continue
-            panel = panel_for(sample, treatment)
+            panel = panels_for(sample)[treatment]
             if not has_headline(estimator, panel, specification.lags, evaluation):
                 continue
             options = options_of(estimator, panel, specification.lags)
