@@ -23,9 +23,9 @@ def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, l
 
     ``frame``: rows of the panel table under one specification and sample (unit, period, outcome, cohort, and ``dose``,
     the column that treatment is read from, in its own unit); ``estimates``: rows of the estimates table for the same
-    specification, sample and treatment, of one cluster level. Two-way fixed effects are by PanelOLS of linearmodels
-    (unit and time effects absorbed, a missing outcome left out); event studies likewise with a dummy for each event
-    time, or each year of them; the lagged-dependent-variable model by OLS of statsmodels on all outcomes before
+    specification, sample and treatment, of one cluster level. Two-way fixed effects are by linearmodels (unit and time
+    effects taken out as by its PanelOLS, a missing outcome left out); event studies likewise with a dummy for each
+    event time, or each year of them; the lagged-dependent-variable model by OLS of statsmodels on all outcomes before
     treatment, or those of ``lags``, with period effects. ``difference`` is a share of the larger of our estimate and
     our standard error. Estimators that have no second program are skipped with the reason. Raises nothing.
     """
@@ -34,26 +34,27 @@ def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, l
     middle, unit = frame["outcome"].mean(), frame["outcome"].std() or 1.0
     cells = _cells(frame.assign(outcome=(frame["outcome"] - middle) / unit), dose)
     year = PERIODS_PER_YEAR[frame["frequency"].iloc[0]] if len(frame) else 1
-    for name, group in estimates.groupby("estimator", sort=False):
-        if name not in PROGRAMS:
+    blocks = [(name, width, ours) for name, group in estimates.groupby("estimator", sort=False) if name in PROGRAMS
+              for width, ours in _blocks(name, group, year)]
+    columns = {name: _columns(name, cells, ours, width) for name, width, ours in blocks if name != "ldv"}
+    without_means: dict[int, pd.DataFrame] = {}
+    for name, width, ours in blocks:
+        program = PROGRAMS[name]
+        about = {"estimator": name, "bin_width": width, "program": f"{program} {metadata.version(program)}"}
+        try:
+            fitted = _ldv(cells, lags, year) if name == "ldv" else _two_way(name, cells, columns, without_means)
+        except (ValueError, np.linalg.LinAlgError) as error:
+            rows.append(about | {"status": "skipped", "reason": " ".join(str(error).split())[:200]})
             continue
-        for width, ours in _blocks(name, group, year):
-            program = PROGRAMS[name]
-            about = {"estimator": name, "bin_width": width, "program": f"{program} {metadata.version(program)}"}
-            try:
-                fitted = _FITS[name](cells, ours, width, lags, year)
-            except (ValueError, np.linalg.LinAlgError) as error:
-                rows.append(about | {"status": "skipped", "reason": " ".join(str(error).split())[:200]})
+        for row in ours.itertuples():
+            key = None if pd.isna(row.event_time) else int(row.event_time)
+            if key not in fitted:
                 continue
-            for row in ours.itertuples():
-                key = None if pd.isna(row.event_time) else int(row.event_time)
-                if key not in fitted:
-                    continue
-                second = fitted[key] * unit
-                scale = np.nanmax([abs(row.estimate), row.std_error if pd.notna(row.std_error) else 0.0])
-                off = abs(row.estimate - second)
-                rows.append(about | {"event_time": key, "estimate": row.estimate, "second": second,
-                                     "difference": off / scale if scale > 0 else off, "status": "done", "reason": ""})
+            second = fitted[key] * unit
+            scale = np.nanmax([abs(row.estimate), row.std_error if pd.notna(row.std_error) else 0.0])
+            off = abs(row.estimate - second)
+            rows.append(about | {"event_time": key, "estimate": row.estimate, "second": second,
+                                 "difference": off / scale if scale > 0 else off, "status": "done", "reason": ""})
     return pd.DataFrame(rows, columns=COLUMNS).astype({"event_time": "Int64", "bin_width": "Int64"})
 
 
@@ -86,32 +87,41 @@ def _without_always_treated(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.loc[~cells["unit"].isin(always)]
 
 
-def _panel_ols(cells: pd.DataFrame, exog: pd.DataFrame) -> pd.Series:
-    from linearmodels.panel import PanelOLS
-
-    seen = cells["outcome"].notna().to_numpy()
-    index = pd.MultiIndex.from_frame(cells.loc[seen, ["unit", "time"]])
-    model = PanelOLS(cells.loc[seen, "outcome"].set_axis(index), exog.loc[seen].set_axis(index), entity_effects=True,
-                     time_effects=True)
-    # Taking unit and period means out in turn ends at once where every cell is seen; elsewhere it would only come near.
-    return model.fit(low_memory=len(index) == index.levshape[0] * index.levshape[1]).params
-
-
-def _did(cells: pd.DataFrame, ours: pd.DataFrame, width: None, lags: str, year: int) -> dict[int | None, float]:
-    effect = cells["dose"].where(cells["event_time"] >= 0, 0.0)
-    return {None: float(_panel_ols(cells, pd.DataFrame({"effect": effect})).iloc[0])}
-
-
-def _event_study(cells: pd.DataFrame, ours: pd.DataFrame, width: int, lags: str, year: int) -> dict[int | None, float]:
-    cells = _without_always_treated(cells)
+def _columns(name: str, cells: pd.DataFrame, ours: pd.DataFrame, width: int | None) -> dict[int | None, pd.Series]:
+    """The columns of a two-way fit by what their coefficients are: the one effect (None), or those by event time."""
+    if name == "did":
+        return {None: cells["dose"].where(cells["event_time"] >= 0, 0.0)}
     place = np.floor_divide(cells["event_time"], width)
-    at = {int(event): f"at {event}" for event in ours.loc[ours["state"].eq("estimated"), "event_time"]}
-    exog = pd.DataFrame({name: cells["dose"].where(place.eq(event), 0.0) for event, name in at.items()})
-    found = _panel_ols(cells, exog)
-    return {event: float(found[name]) for event, name in at.items()}
+    return {int(event): cells["dose"].where(place.eq(event), 0.0)
+            for event in ours.loc[ours["state"].eq("estimated"), "event_time"]}
 
 
-def _ldv(cells: pd.DataFrame, ours: pd.DataFrame, width: None, lags: str, year: int) -> dict[int | None, float]:
+def _two_way(name: str, cells: pd.DataFrame, columns: dict[str, dict[int | None, pd.Series]],
+             without_means: dict[int, pd.DataFrame]) -> dict[int | None, float]:
+    """The coefficients of a fit with unit and period effects; means are taken out of the columns of every fit of as
+    many cells (the key of ``without_means``) at once."""
+    from linearmodels.panel.data import PanelData
+    from linearmodels.panel.utility import check_absorbed
+    from scipy.linalg import lstsq
+
+    cells = cells if name == "did" else _without_always_treated(cells)
+    seen = cells["outcome"].notna()
+    every = {f"{fit} {key}": column for fit, own in columns.items() for key, column in own.items()}
+    plain = pd.DataFrame({**every, "outcome": cells["outcome"]}, cells.index).loc[seen]
+    if len(cells) not in without_means:
+        index = pd.MultiIndex.from_frame(cells.loc[seen, ["unit", "time"]])
+        # Taken out in turn they are gone at once where every cell is seen; elsewhere it would only come near.
+        complete = len(index) == index.levshape[0] * index.levshape[1]
+        without_means[len(cells)] = PanelData(plain.set_axis(index)).demean("both", low_memory=complete).dataframe
+    own = [f"{name} {key}" for key in columns[name]]
+    x, y = (without_means[len(cells)][chosen].to_numpy() for chosen in (own, "outcome"))
+    # What PanelOLS does then; it would go on to tests and shares explained, which take longer and are of no use here.
+    check_absorbed(x, own, plain[own].to_numpy())
+    found = lstsq(x, y, cond=max(x.shape) * np.finfo(float).eps, lapack_driver="gelsy")[0]
+    return dict(zip(columns[name], found.tolist(), strict=True))
+
+
+def _ldv(cells: pd.DataFrame, lags: str, year: int) -> dict[int | None, float]:
     from statsmodels.regression.linear_model import OLS
 
     cells = _without_always_treated(cells)
@@ -129,13 +139,10 @@ def _ldv(cells: pd.DataFrame, ours: pd.DataFrame, width: None, lags: str, year: 
     periods = pd.get_dummies(after["time"], prefix="period", dtype=float)
     effect = after["dose"].where(after["event_time"] >= 0, 0.0).rename("effect")
     exog = pd.concat([effect, periods, before.loc[after["unit"]].set_index(after.index)], axis=1)
-    return {None: float(OLS(after["outcome"], exog).fit(method="qr").params["effect"])}
+    return {None: float(OLS(after["outcome"], exog, hasconst=False).fit(method="qr").params["effect"])}
 
 
 def _yearly_means(before: pd.DataFrame, year: int) -> pd.DataFrame:
     """Means of whole years counted back from treatment; the oldest periods that fill none are left out."""
     whole = before.iloc[:, before.shape[1] % year:]
     return whole.T.groupby(np.arange(whole.shape[1]) // year).agg(lambda part: part.mean(skipna=False)).T
-
-
-_FITS = {"did": _did, "event_study": _event_study, "ldv": _ldv}

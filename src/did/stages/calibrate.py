@@ -15,7 +15,7 @@ from did.project.config import Evaluation
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.slices import without_words
-from did.stages.fit import has_headline, leading_cells, options_of, panel_of
+from did.stages.fit import has_headline, leading_cells, options_of, panels_of
 from did.store import tables
 
 
@@ -31,29 +31,36 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     panels = tables.read("panel", paths.panel(indicator))
     frames = dict(tuple(panels.groupby("specification", sort=False)))
     settings, level, measured, leading = settings_of(evaluation), evaluation.clusters[-1], [], []
+    found: dict[tuple[object, ...], tuple[pd.DataFrame, dict[str, object]]] = {}
     for name, specification in evaluation.specifications_of(known).items():
         if not specification.staggered and name != evaluation.default_specification:
             continue
         frame = frames.get(name)
         if frame is None:
             raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
-        panel_for = cache(partial(panel_of, frame, evaluation=evaluation))
+        treatments = tuple(evaluation.treatments[:1] if specification.staggered else evaluation.treatments)
+        panels_for = cache(partial(panels_of, frame, treatments=treatments, evaluation=evaluation))
         for sample, treatment, estimator in leading_cells(indicator, name, evaluation):
             if not entry(estimator).overall:
                 continue
-            panel = panel_for(sample, treatment)
+            panel = panels_for(sample)[treatment]
             if not has_headline(estimator, panel, specification.lags, evaluation):
                 continue
             options = options_of(estimator, panel, specification.lags)
             about = {"estimator": estimator, "options": options, "level": level, "settings": settings}
             own = {"indicator": indicator, "specification": name, "sample": sample, "lags": options.get("lags", "")}
+            # Two specifications have one panel where no wave after the first starts in the window.
+            cell = (estimator, str(options), treatment, *panel.units, *panel.clusters[level], *panel.periods,
+                    *(each.tobytes() for each in (panel.outcome, panel.treated_from, panel.dose)))
             try:
-                table = calibrate(panel, **about)
-                leads = headline(panel, table, **about)
+                if cell not in found:
+                    table = calibrate(panel, **about)
+                    found[cell] = table, headline(panel, table, **about)
             except DidError:
                 if not specification.staggered:
                     raise
                 continue   # as in `did.stages.fit`
+            table, leads = found[cell]
             leading.append(own | leads | {"minimum_detectable": detectable_by_interval(
                 leads["ci_low"], leads["ci_high"], leads["n_clusters"] - 1)})
             measured.append(table.assign(**own, treatment=treatment, estimator=estimator, cluster=level))

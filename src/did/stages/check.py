@@ -8,12 +8,9 @@ from did.errors import DidError
 from did.evidence.second_opinion import second_opinion
 from did.project.config import Evaluation
 from did.project.paths import Paths
-from did.stages.fit import leading_cells, of_sample
+from did.stages.fit import DOSES, leading_cells, of_sample
 from did.store import tables
 from did.words import plural
-
-# The columns of the panel table that doses are in.
-DOSES = {"binary": "exposure", "intensity": "intensity"}
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:

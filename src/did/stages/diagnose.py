@@ -44,7 +44,7 @@ from did.project.paths import Paths
 from did.project.result_files import staggered_specification
 from did.project.slices import without_words
 from did.readers.reference import read_reference
-from did.stages.fit import claimed_cells, panel_of
+from did.stages.fit import claimed_cells, panel_of, panels_of
 from did.store import tables
 
 # Draws for coefficients over event time, of which there are many.
@@ -75,8 +75,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     for sample in evaluation.samples:
         keys = {"indicator": indicator, "specification": evaluation.default_specification, "sample": sample,
                 "is_synthetic": synthetic}
-        of_treatment = {treatment: panel_of(frame, sample, treatment, evaluation)
-                        for treatment in dict.fromkeys([*evaluation.treatments, "binary"])}
+        of_treatment = panels_of(frame, sample, dict.fromkeys([*evaluation.treatments, "binary"]), evaluation)
         for treatment in evaluation.treatments:
             panel = of_treatment[treatment]
             tests = pretrend_rows.records(panel, bin_width=PERIODS_PER_YEAR[panel.frequency])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.estimators import entry, estimate, in_run
+from did.estimators import entry, estimate, in_run, panel_rows
 from did.estimators.base import Panel, Result
 from did.estimators.registry import TWO_WAY
 from did.inference.calibration import is_quick
@@ -21,6 +22,9 @@ from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.slices import without_words
 from did.store import tables
+
+# The columns of the panel table that doses are in.
+DOSES = {"binary": "exposure", "intensity": "intensity"}
 
 
 def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
@@ -43,8 +47,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             raise DidError(f"{paths.panel(indicator)}: expected the specification '{name}'; run: did align {indicator}")
         staggered, leading = specification.staggered, leading_cells(indicator, name, evaluation)
         for sample in [evaluation.sample] if staggered else evaluation.samples:
-            for treatment in evaluation.treatments[:1] if staggered else evaluation.treatments:
-                panel = panel_of(frame, sample, treatment, evaluation)
+            treatments = evaluation.treatments[:1] if staggered else evaluation.treatments
+            for treatment, panel in panels_of(frame, sample, treatments, evaluation).items():
                 for estimator in evaluation.staggered_estimators if staggered else evaluation.estimators:
                     leads = (sample, treatment, estimator) in leading and has_headline(
                         estimator, panel, specification.lags, evaluation)
@@ -110,9 +114,18 @@ def panel_of(frame: pd.DataFrame, sample: str, treatment: str, evaluation: Evalu
              ) -> Panel:
     """The Panel of one sample and treatment from the panel table of one specification, with a column of weights if one
     is named."""
-    return Panel.from_frame(of_sample(frame, sample, evaluation), treatment=treatment, exposure_column="exposure",
-                            weight_column=weight,
-                            cluster_columns=[level for level in evaluation.clusters if level != "unit"])
+    return panels_of(frame, sample, [treatment], evaluation, weight)[treatment]
+
+
+def panels_of(frame: pd.DataFrame, sample: str, treatments: Iterable[str], evaluation: Evaluation,
+              weight: str | None = None) -> dict[str, Panel]:
+    """`panel_of` by treatment: they differ in the dose alone, so that all else is read from the rows once."""
+    rows, (first, *others) = of_sample(frame, sample, evaluation), treatments
+    panel = Panel.from_frame(rows, treatment=first, exposure_column=DOSES["binary"], weight_column=weight,
+                             cluster_columns=[level for level in evaluation.clusters if level != "unit"])
+    units = panel_rows.factorized(rows["unit"], "unit", "panel")[0] if others else np.empty(0, dtype=int)
+    return {first: panel} | {other: dataclasses.replace(panel, treatment=other, dose=panel_rows.doses(
+        rows, DOSES[other], units, panel.units, panel.never_treated, "panel")) for other in others}
 
 
 def has_headline(estimator: str, panel: Panel, lags: str, evaluation: Evaluation) -> bool:
