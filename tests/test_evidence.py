@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from linearmodels.panel import PanelOLS
 
 from did.diagnostics.detrended import detrended_rows, long_base_rows
 from did.errors import DidError
@@ -273,6 +274,12 @@ def test_a_second_program_with_gaps_and_figures_far_from_zero(cohorts):
     frame.loc[[3, 50, 200], "outcome"] = np.nan
     found = second_opinion(frame, ours(frame), dose="exposure", lags="all")
     assert set(found["estimator"]) == {"did", "event_study", "ldv"} and found["difference"].max() < 1e-6
+    # Its parts taken together are linearmodels' own regression.
+    long = frame.assign(on=1.0 * (frame["period"] >= frame["cohort"]), year=frame["period"].astype(int))
+    long = long.set_index(["unit", "year"])[["outcome", "on"]].dropna()
+    whole = PanelOLS(long["outcome"], long[["on"]], entity_effects=True, time_effects=True).fit()
+    second = found.loc[found["estimator"].eq("did"), "second"].item()
+    assert second == pytest.approx(whole.params["on"], rel=1e-6)
 
 
 def test_another_number_is_seen():
