@@ -71,7 +71,8 @@ def _control(each: Dimension) -> str:
 def _tables(bench: Workbench) -> str:
     """Every choice, in a folded table for each outcome and treatment, a column for each way to its interval."""
     groups: dict[tuple, list[dict]] = {}
-    rows = mappings(bench.choices.assign(_chance=chance(bench.choices)))
+    rows = mappings(bench.choices[[*bench.names, "estimate", "ci_low", "ci_high", "n_units", "n_treated"]].assign(
+        _chance=chance(bench.choices)))
     for row in rows:
         groups.setdefault(tuple(row[name] for name in bench.together), []).append(row)
     usual = {}
