@@ -126,17 +126,17 @@ def _below(asked: Asked, name: str, indicator: Indicator, evaluation: Evaluation
 def _estimate(asked: Asked, verdict: Mapping | None, indicator: Indicator, evaluation: Evaluation,
               rows: pd.DataFrame) -> dict[str, object]:
     """The row of the estimates table, ``rows``, that is asked about, by the first clustering."""
-    rows = rows.loc[rows["estimand"].eq("overall") & rows["cluster"].eq(evaluation.clusters[0])]
+    found = rows["estimand"].eq("overall") & rows["cluster"].eq(evaluation.clusters[0])
     usual = {"specification": evaluation.default_specification, "sample": evaluation.sample,
              "treatment": evaluation.treatments[0], "estimator": indicator.published_estimator}
     for name in CELL:
         wanted = getattr(asked, name) or (verdict or usual)[name]
-        there = list(dict.fromkeys(rows[name]))
+        there = list(rows.loc[found, name].unique())
         if wanted not in there:
             raise DidError(f"trace {asked.target}: --{name}: expected one of {listed(there)}; found {wanted}"
                            f"{suggest(wanted, there)}; name one of these")
-        rows = rows.loc[rows[name].eq(wanted)]
-    return rows.iloc[0].to_dict()
+        found &= rows[name].eq(wanted)
+    return rows.loc[found].iloc[0].to_dict()
 
 
 def _of_estimate(row: Mapping, verdict: Mapping | None, indicator: Indicator) -> Iterator[str]:
