@@ -76,7 +76,9 @@ def read(path: str | Path, again: str, only: Mapping[str, Collection[str]] = Map
     table = parquet.ParquetFile(reader, metadata=about, read_dictionary=texts).read(use_threads=False)
     for name, values in only.items():
         table = table.filter(compute.is_in(table[name], pyarrow.array(values)))
-    return table.cast(schema).to_pandas(use_threads=False), schema.metadata or {}
+    if texts:
+        table = table.cast(schema)
+    return table.to_pandas(use_threads=False), schema.metadata or {}
 
 
 def _is_sealed(content: bytes) -> bool:
