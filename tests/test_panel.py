@@ -10,7 +10,9 @@ import pytest
 from did.areas import geography, waves
 from did.errors import DidError
 from did.panels import build as panels
+from did.panels import outcomes
 from did.project.loading import load_evaluation, load_indicator
+from did.project.paths import Paths
 from did.project.specification import Specification
 from did.readers.reference import read_reference
 from did.store import seals, tables
@@ -186,6 +188,21 @@ def test_area_audit_lists_every_area_with_a_reason(evaluation, observations):
     assert (area_audit["reason"] != "").all()
     assert area_audit.loc[fate.isin(["kept", "merged"]).to_numpy(), "total"].sum() == frame["numerator"].sum()
     assert frame["is_synthetic"].all() and area_audit["is_synthetic"].all()
+
+
+def test_only_the_measures_of_an_indicator_are_read_or_all_to_say_which_there_are(observations, tmp_path):
+    paths = Paths(data=tmp_path)
+    for name, frame in observations.items():
+        more = frame.assign(measure="nhs") if name.startswith("nhs") else frame.iloc[:0]
+        tables.write("observations", pd.concat([frame, more]), paths.observations(name))
+    indicator = load_indicator("dtoc_total", "config/indicators")
+    found = outcomes.read(indicator, paths)
+    for name, frame in observations.items():
+        pd.testing.assert_frame_equal(found[name], frame.reset_index(drop=True))
+    other = indicator.model_copy(update={"numerator": indicator.numerator.model_copy(update={"measures": ["both"]})})
+    assert set(outcomes.read(other, paths)["nhs_england_dtoc"]["measure"]) == {"total", "nhs"}
+    out = indicator.model_copy(update={"leave_out": ["9900"]})
+    assert set(outcomes.read(out, paths)["nhs_england_dtoc"]["measure"]) == {"total", "nhs"}
 
 
 def message(evaluation, observations) -> str:

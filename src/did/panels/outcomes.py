@@ -246,6 +246,8 @@ def _with_aside(kept: pd.DataFrame, alongside: pd.DataFrame, lost: pd.DataFrame,
               "unplaced_practice": "Practice that no file places in an area: left out"}
     aside = area_audit_of(alongside.assign(unit=None, reason=alongside["area_type"].map(reason).fillna(
         "Not an area of the target geography"))).assign(fate="set_aside")
+    # Rates need the compensated sum that pandas makes.
+    aside["total"] = alongside.groupby("area_code")["value"].sum().to_numpy()
     if "not_compared" in alongside:
         gaps = sorted(alongside.loc[alongside["not_compared"], "period"].unique())
         countries = alongside.loc[alongside["area_type"] == "country", "area_code"]

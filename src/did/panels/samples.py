@@ -15,6 +15,9 @@ def kept(units: pd.DataFrame, sample: Sample) -> np.ndarray:
     >>> kept(rows, Sample(without_waves=[2])).tolist(), kept(rows, Sample(without_systems=["y"])).tolist()
     ([True, False, True], [True, False, False])
     """
-    left_out = [units[column].isin(codes) for column, codes in (
-        ("wave", sample.without_waves), ("system", sample.without_systems), ("unit", sample.without_units))]
-    return ~np.logical_or.reduce(left_out)
+    found = np.ones(len(units), dtype=bool)
+    for column, codes in (("wave", sample.without_waves), ("system", sample.without_systems),
+                          ("unit", sample.without_units)):
+        if codes:
+            found &= ~units[column].isin(codes).to_numpy()
+    return found

@@ -188,8 +188,9 @@ def _summed(practices: pd.DataFrame, measures: list[str], names: pd.Series) -> p
     sums = np.where(n_used[:, None] > 0, sums, np.nan)
     status = np.where(n_used > 0, "ok", np.where(n_suppressed > 0, "suppressed", "missing"))
     placed: dict[int, Counter[str]] = {}
-    for place in np.flatnonzero(practices["placed_by"] != "").tolist():
-        placed.setdefault(area[place], Counter())[practices["placed_by"].iat[place]] += 1
+    for place, year in zip(area.tolist(), practices["placed_by"].tolist(), strict=True):
+        if year != "":
+            placed.setdefault(place, Counter())[year] += 1
     note = [_note(*of_area, placed.get(place, {})) for place, of_area in enumerate(
         zip(n.tolist(), n_suppressed.tolist(), n_empty.tolist(), strict=True))]
     # The code stands in for an area the file gives no name.

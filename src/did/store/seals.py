@@ -71,12 +71,13 @@ def read(path: str | Path, again: str, only: Mapping[str, Collection[str]] = Map
     reader = pyarrow.BufferReader(content)
     about = parquet.read_metadata(reader)
     schema = about.schema.to_arrow_schema()
-    # Of many rows each text is read once for all cells that have it; Arrow writes it out faster than pandas would.
+    # Of many rows one Python object for all cells with the same text: one for each would take longer than all else.
     texts = [field.name for field in schema if pyarrow.types.is_string(field.type)] if about.num_rows > MANY else []
     table = parquet.ParquetFile(reader, metadata=about, read_dictionary=texts).read(use_threads=False)
     for name, values in only.items():
         table = table.filter(compute.is_in(table[name], pyarrow.array(values)))
-    return table.cast(schema).to_pandas(use_threads=False), schema.metadata or {}
+    frame = table.to_pandas(use_threads=False)
+    return frame.astype(dict.fromkeys(texts, "str")) if texts else frame, schema.metadata or {}
 
 
 def _is_sealed(content: bytes) -> bool:
