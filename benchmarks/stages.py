@@ -39,10 +39,12 @@ STAGES = (
 )
 LIMIT, RUN_LIMIT = 60, 240
 EDITED = "config/indicators/preventable_mortality.yaml"
-# A run, its budget in seconds, and the line added to the edited file before it, in place of the same key's.
-RUNS = (("from raw files to report", 60, ""), ("nothing changed, again", 5, ""),
-        ("one indicator's label edited", 10, "label: Preventable deaths"),
-        ("one indicator edited, so that all of it is computed again", 15, "minimum_treated: 2"))
+# A run, how many times as long as the imports it may take, and the line added to the edited file before it, in place of
+# the same key's.
+RUNS = (("from raw files to report", 25, ""), ("nothing changed, again", 2, ""),
+        ("one indicator's label edited", 5, "label: Preventable deaths"),
+        ("one indicator edited, so that all of it is computed again", 6, "minimum_treated: 2"))
+IMPORTING = "import importlib; from did.workflow.job_server import PRELOAD; [*map(importlib.import_module, PRELOAD)]"
 IMPORTS = {stage: f"did.stages.{stage}" for stage in STAGES}
 
 
@@ -108,14 +110,17 @@ def runs(folder: Path) -> list[list[str]]:
     """Run all, again with nothing changed, and again with one indicator's file edited; return rows with budgets."""
     words = [str(Path(sys.executable).parent / "did"), "run", "--cores", str(min(2, os.cpu_count() or 1))]
     rows, path = [], folder / EDITED
+    before = run([sys.executable, "-c", IMPORTING], folder, LIMIT).seconds
     for what, budget, line in RUNS:
         if line:
             kept = [each for each in path.read_text(encoding="utf-8").splitlines()
                     if each.partition(":")[0] != line.partition(":")[0]]
             path.write_text("\n".join([*kept, line, ""]), encoding="utf-8")
         used = run(words, folder, RUN_LIMIT, jobs=True)
-        met = not used.failure and used.seconds <= budget
-        rows.append([what, f"{budget} s", used.failure or f"{used.seconds:.1f} s", number(used.processor),
+        after = run([sys.executable, "-c", IMPORTING], folder, LIMIT).seconds
+        times, before = 2 * used.seconds / (before + after), after
+        met = not used.failure and times <= budget
+        rows.append([what, used.failure or f"{used.seconds:.1f} s", number(times), str(budget), number(used.processor),
                      number(used.megabytes), "met" if met else "**not met**"])
     return rows
 
@@ -144,8 +149,10 @@ def main(arguments: list[str] | None = None) -> int:
             rows = runs(folder)
             over = [row for row in rows if row[-1] != "met"]
             lines += ["", f"`did run` with {min(2, os.cpu_count() or 1)} cores, its environment built before. "
-                      "Processor time is of all jobs, memory of the largest process.", "",
-                      *table(["run", "budget", "took", "processor time, s", "MB", ""], rows)]
+                      "Processor time is of all jobs, memory of the largest process. Machines differ, and one machine "
+                      "from hour to hour: a run is held against what the same machine takes, just before and after it, "
+                      "to import the packages that it uses.", "",
+                      *table(["run", "took", "times the imports", "at most", "processor time, s", "MB", ""], rows)]
         stages = manual_download(folder, quick)
         lines += ["", f"One job of each stage, that of `{SHOWN}`, its source or its family, in a process of its own: "
                   "the peak of its resident memory, and what that is above a process that only imports the stage. In "
