@@ -1,4 +1,4 @@
-"""The server for jobs: what a job does when its server is gone."""
+"""The server for jobs: what a job does when its server is gone, and which worker does it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -65,7 +66,7 @@ def _answered(tmp_path, monkeypatch, run: Callable[[list[str]], None], ask: Call
         connection = listener.accept()[0]
         job = os.fork()
         if job == 0:
-            job_server._job(connection, run)
+            job_server._work(connection, run, None)
         connection.close()
         after(job)
         os.waitpid(job, 0)
@@ -106,6 +107,82 @@ def test_the_command_of_a_rule_is_a_job_of_the_server(tmp_path, monkeypatch, cod
     found = _answered(tmp_path, monkeypatch, work, rule)
     assert seen.read_text().splitlines() == ["--data=demo", "fit", "two words"]
     assert found is None if code == 0 else found.returncode == code
+
+
+SERVER = """
+import os, signal, socket, sys, warnings
+from did.workflow import job_server
+
+def job(arguments):
+    if "warn" in arguments:
+        warnings.warn("careful")
+    if "much" in arguments:
+        job_server.MOST = 0
+    print(os.getpid(), *arguments)
+    raise SystemExit(3 if "fail" in arguments else 0)
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+workers = job_server._Workers(listener, job)
+while True:
+    workers.serve(wait=1.0, again=True)
+"""
+
+
+@pytest.fixture
+def ask(tmp_path, monkeypatch):
+    """A function that has a server do a job, which prints the process it is done in and what it was told."""
+    address = tmp_path / "socket"
+    monkeypatch.setenv(job_server.VARIABLE, str(address))
+    with subprocess.Popen([sys.executable, "-c", SERVER, address]) as server:
+        def one(*arguments: str) -> int:
+            while (code := job_server.hand_over(list(arguments))) is None:   # it begins
+                time.sleep(0.05)
+            return code
+
+        yield one
+        server.kill()
+
+
+def _worker(capfd) -> int:
+    return int(capfd.readouterr().out.split()[0])
+
+
+def test_a_worker_does_one_job_after_another_each_on_its_own_streams(ask, capfd, tmp_path):
+    assert ask("one") == 0
+    first, said = capfd.readouterr().out.split()
+    assert said == "one"
+    with open(tmp_path / "elsewhere", "w") as elsewhere:
+        kept = os.dup(1)
+        os.dup2(elsewhere.fileno(), 1)
+        assert ask("two") == 0
+        os.dup2(kept, 1)
+        os.close(kept)
+    assert (tmp_path / "elsewhere").read_text() == f"{first} two\n" and not capfd.readouterr().out
+
+
+@pytest.mark.parametrize("last", ["fail", "much"])
+def test_a_worker_ends_with_a_job_that_failed_or_took_much_memory(ask, capfd, last):
+    assert [ask(""), ask(last)] == [0, 3 if last == "fail" else 0]
+    first, second = (int(line.split()[0]) for line in capfd.readouterr().out.splitlines())
+    assert first == second
+    assert ask("") == 0 and _worker(capfd) != first
+
+
+def test_a_job_is_done_though_the_worker_that_waited_was_killed(ask, capfd):
+    assert ask("") == 0
+    first = _worker(capfd)
+    os.kill(first, signal.SIGKILL)
+    while os.path.exists(f"/proc/{first}"):
+        time.sleep(0.01)
+    assert ask("") == 0 and _worker(capfd) != first
+
+
+def test_a_job_warns_of_what_one_before_it_warned_of(ask, capfd):
+    assert ask("warn") == ask("warn") == 0
+    assert capfd.readouterr().err.count("careful") == 2
 
 
 def test_a_deep_folder_for_temporary_files_is_no_address(tmp_path, monkeypatch, capfd):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -14,14 +15,18 @@ def main() -> None:
     # Small matrices by the thousand: a second thread in the linear algebra costs several times what it brings.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    if os.environ.get("DID_JOB_SERVER"):
-        from did.workflow.job_server import hand_over
+    from did.workflow.job_server import COLLECTED, VARIABLE, hand_over
 
+    if os.environ.get(VARIABLE):
         code = hand_over(sys.argv[1:])
         if code is not None:
             sys.exit(code)
+    gc.disable()   # to import makes objects by the hundred thousand and no garbage
     from did.cli.commands import main as command_line
 
+    gc.freeze()
+    gc.enable()
+    gc.set_threshold(COLLECTED)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         command_line(prog_name="did")

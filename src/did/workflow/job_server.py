@@ -1,9 +1,12 @@
-"""A warm start for the jobs of a local run: one process imports the heavy packages and forks for every job.
+"""A warm start for the jobs of a local run: one process imports the heavy packages and forks workers for the jobs.
 
 Importing pandas, statsmodels and matplotlib costs a second or two, more than most jobs do. `did run` starts this
 server alongside Snakemake and hands it the `did` commands of the rules, with its standard streams; a `did` that a shell
 calls finds it by an environment variable and does the same. Without a server, as by hand or on a cluster, the same
-command runs in its own process. Nothing is shared between jobs: each is a fresh fork.
+command runs in its own process.
+
+A worker whose job went well waits for another, as a fork pays again for every page of memory that its job touches: a
+fifth of a run. One whose job failed ends with it.
 """
 
 from __future__ import annotations
@@ -12,9 +15,12 @@ import contextlib
 import gc
 import json
 import os
+import resource
+import select
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
@@ -24,6 +30,8 @@ LONGEST = 80   # bytes of the folder for temporary files, for an address in it t
 # Of glibc. Arrays of some MB come and go; without these each is requested from the system, and given back, page by
 # page.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
+COLLECTED = 20_000   # objects made since the collector last went through them, for it to go again; Python's is 700
+MOST = 2**20   # KB of memory that a worker has held at most to be used again
 # In the order they are asked for; among them what libraries import when they are first used, not when imported.
 PRELOAD = ["did.cli.commands", "did.stages.fetch", "did.stages.observe", "did.project.checks", "pyarrow.parquet",
            "pyarrow.dataset", "did.stages.align", "did.areas.succession", "pandera.backends.pandas.container",
@@ -96,14 +104,15 @@ def server(environment: dict[str, str], config: str = "") -> Iterator[dict[str, 
 
 
 def serve(run: Callable[[list[str]], None], address: str, parent: int, config: str = "") -> None:
-    """Import what jobs need and read their config; fork for every connection until the process ``parent`` is gone.
+    """Import what jobs need and read their config; have workers do the jobs until the process ``parent`` is gone.
 
-    ``run`` is the command line, called with a job's arguments in its fork.
+    ``run`` is the command line, called with a job's arguments in a worker.
 
     The first jobs come before all is imported, and are served in between: what they lack they import themselves.
     """
     import importlib
 
+    gc.disable()   # to import makes objects by the hundred thousand and no garbage
     from did.errors import DidError
     from did.project.claims import load_claims
     from did.project.loading import load_evaluation, load_indicator
@@ -113,7 +122,7 @@ def serve(run: Callable[[list[str]], None], address: str, parent: int, config: s
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(64)
-    listener.settimeout(0.0)
+    workers = _Workers(listener, run)
     signal.signal(signal.SIGINT, signal.SIG_IGN)   # it ends with the process that started it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the system: their answer is the exit code
@@ -127,36 +136,96 @@ def serve(run: Callable[[list[str]], None], address: str, parent: int, config: s
         if os.getppid() != parent:
             return
         importlib.import_module(name)
-        _answer(listener, run)
+        workers.serve()
     for name, reference in geographies.items():
         with contextlib.suppress(DidError):
             # Where every code lies is worked out when first asked for, and then kept.
             _ = importlib.import_module("did.areas.geography").load(name, reference).unit_of
-        _answer(listener, run)
+        workers.serve()
     versions()   # looked up once for all jobs
     importlib.import_module("scipy.stats").qmc.Sobol(1)   # its table of directions is read when it is first used
-    listener.settimeout(1.0)
     while os.getppid() == parent:
-        _answer(listener, run)
+        workers.serve(wait=1.0, again=True)
 
 
-def _answer(listener: socket.socket, run: Callable[[list[str]], None]) -> None:
-    """Fork for the next connection, if there is one in time."""
+class _Workers:
+    """Forks of this process that do what comes in on ``listener``, one job at a time."""
+
+    def __init__(self, listener: socket.socket, run: Callable[[list[str]], None]) -> None:
+        self.listener, self.run = listener, run
+        self.busy: set[socket.socket] = set()   # the lines to them, on which a worker says that it waits
+        self.idle: list[socket.socket] = []
+
+    def serve(self, *, wait: float = 0.0, again: bool = False) -> None:
+        """Give what comes in within ``wait`` seconds to a worker that waits, or to a new one; ``again`` says whether
+        new ones are used again."""
+        # In this order: one that has just done its job takes what comes next.
+        for line in select.select([*self.busy, *self.idle, self.listener], [], [], wait)[0]:
+            if line is self.listener:
+                with line.accept()[0] as connection:
+                    self._give(connection, again)
+            elif _said(line):
+                self.busy.remove(line)
+                self.idle.append(line)
+            else:   # it has ended
+                self.busy.discard(line)
+                if line in self.idle:
+                    self.idle.remove(line)
+                line.close()
+
+    def _give(self, connection: socket.socket, again: bool) -> None:
+        while self.idle:
+            line = self.idle.pop()
+            with contextlib.suppress(OSError):   # it has ended just now
+                socket.send_fds(line, [b"j"], [connection.fileno()])
+                self.busy.add(line)
+                return
+            line.close()
+        # What is there by now is never garbage: without this a worker's collector goes, and writes, through all of it.
+        gc.freeze()
+        line, its = socket.socketpair()
+        with its, contextlib.suppress(OSError):   # no more processes are allowed: the job runs where it was asked for
+            if os.fork() == 0:
+                for other in (self.listener, line, *self.busy, *self.idle):
+                    other.close()
+                _work(connection, self.run, its if again else None)
+            self.busy.add(line)
+            return
+        line.close()
+
+
+def _said(line: socket.socket) -> bytes:
+    """What came in on a line to a worker; nothing where the worker has ended."""
     try:
-        connection, _ = listener.accept()
-    except (TimeoutError, BlockingIOError):
-        return
-    # What is there by now is never garbage: without this each job's collector goes, and writes, through all of it.
-    gc.freeze()
-    with contextlib.suppress(OSError):   # no more processes are allowed: the job runs where it was asked for
-        if os.fork() == 0:
-            listener.close()
+        return line.recv(1)
+    except OSError:
+        return b""
+
+
+def _work(connection: socket.socket, run: Callable[[list[str]], None], line: socket.socket | None) -> NoReturn:
+    """Do the job that ``connection`` asks for, then those that come in on ``line``, until one fails; end."""
+    gc.enable()
+    gc.set_threshold(COLLECTED)
+    while True:
+        with connection:
             _job(connection, run)
-    connection.close()
+            ends = line is None or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > MOST
+            with contextlib.suppress(OSError):   # the server is gone, or who asked
+                if not ends:
+                    line.send(b"w")   # before the answer, which may bring the next job at once
+                connection.send(b"\0")
+        if ends:
+            os._exit(0)
+        try:
+            _, (given,), *_ = socket.recv_fds(line, 1, 1)
+        except (OSError, ValueError):   # the server is gone
+            os._exit(0)
+        connection = socket.socket(fileno=given)
 
 
 def _job(connection: socket.socket, run: Callable[[list[str]], None]) -> None:
-    """Take one request, run it on the caller's standard streams, answer with its exit code and end."""
+    """Take one request and run it on the caller's standard streams; unless its exit code is 0, answer with it and end
+    this process."""
     def end(code: int) -> NoReturn:
         with contextlib.suppress(OSError):   # who asked is gone
             connection.send(bytes([code & 255]))
@@ -176,12 +245,22 @@ def _job(connection: socket.socket, run: Callable[[list[str]], None]) -> None:
             os.close(stream)
         os.chdir(request["folder"])
 
-        run(request["arguments"])
+        with warnings.catch_warnings():   # which warns of a thing again, though a job before did
+            run(request["arguments"])
+        code = 0
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
     finally:
+        unsaid = True
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-        finally:   # whoever reads them may be gone, and a job must never go on as a second server
-            end(code)
+            unsaid = False
+        finally:   # whoever reads them may be gone; a job must never go on as a second server
+            if code or unsaid:
+                end(code)
+    # Let go of the streams before the answer: who asked may read them to their end.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(nothing, number)
+    os.close(nothing)
