@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-# Problems that are done are taken out once this share of those at work is left, so that they cost no more time.
-COMPACT = 0.7
 # Target of a weight that stays 0: its gradient is then never the lowest.
 CLOSED = -1e200
 # Numbers that are kept up from step to step are made anew so often, and after a step that leaves less than half.
 REFRESHED, LONG = 32, 0.5
+# Added to what is divided by, which may be zero and is no smaller otherwise.
+SMALL = np.finfo(float).tiny
 # No ridge left beside the matrix.
 ZERO = np.zeros(())
 
@@ -37,12 +37,11 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
     if len(start) == 1:
         return _alone(gram if gram.ndim == 2 else gram[0], c[0], r[0], start[0], float(smallest[0]), rounds)[None]
     gram, r = _with_ridge(gram, r, closed)
-    result, at, n = start.copy(), np.arange(len(start)), start.shape[1]
-    shared = gram.ndim == 2
-    x, limit, working, first = start.copy(), smallest, np.ones(len(start), dtype=bool), np.arange(len(start)) * n
-    squares = np.broadcast_to(np.diagonal(gram, axis1=-2, axis2=-1), x.shape) + r   # of corners
+    n, shared = start.shape[1], gram.ndim == 2
+    rows, result, at, first = gram.reshape(-1, n), start.copy(), np.arange(len(start)), np.arange(len(start)) * n
+    x, limit, change = start.copy(), smallest, np.empty(start.shape)
+    corners = np.diagonal(gram, axis1=-2, axis2=-1) + r - 2 * c   # the function there
     gradient = (x @ gram if shared else (x[:, None] @ gram)[:, 0]) + r * x - c
-    changes = gram if shared else gram - c[:, None, :]
     scale = np.ones(len(x))   # of x and its gradient, so that a step that shrinks them all is one number
     for step in range(1, rounds + 1):
         if step % REFRESHED == 1:
@@ -50,21 +49,18 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
             gradient *= scale[:, None]
             scale = np.ones(len(x))
             on_target = np.einsum("bn,bn->b", x, c)
-            square = np.einsum("bn,bn->b", x, gradient) + on_target   # x'(G + R)x
+            value = np.einsum("bn,bn->b", x, gradient) - on_target   # the function at x
         corner = gradient.argmin(axis=1)
         place = first + corner
-        c_corner = c.take(place)
-        # What a step of length one would change in x'(G + R)x and x'c, half of it or all, but for its curvature.
-        across = scale * gradient.take(place) + c_corner
-        of_square, of_target = across - square, c_corner - on_target
-        curvature = squares.take(place) - across - of_square
-        # One that has stopped stays where it is, so that no result depends on what else is in the batch.
-        divisor = np.where(working & (curvature > 0), curvature, np.inf)
-        length = np.minimum(np.maximum(of_target - of_square, 0.0) / divisor, 1.0)
-        square_change = length * (of_square + of_square + length * curvature)
-        target_change = length * of_target
-        square += square_change
-        on_target += target_change
+        # Along the way the function is value - 2 length slope + length^2 curvature.
+        steepest = scale * gradient.take(place) - on_target
+        slope = value - steepest
+        curvature = corners.take(place) - steepest + slope + SMALL
+        reach = np.maximum(np.minimum(slope, curvature), 0.0)
+        length = reach / curvature
+        decrease = length * (slope + slope - reach)
+        value -= decrease
+        on_target += length * (c.take(place) - on_target)
         rest = 1 - length
         scale *= rest
         if rest.min() < LONG:
@@ -74,41 +70,36 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
             scale[long] = 1.0
         added = length / scale
         x.reshape(-1)[place] += added
-        if shared:
-            change = changes.take(corner, axis=0)
-            change -= c
-        else:
-            change = changes.reshape(-1, n).take(at * n + corner, axis=0)
+        rows.take(corner if shared else at * n + corner, axis=0, out=change, mode="clip")
+        change -= c
         change *= added[:, None]
         gradient += change
         if r is not ZERO:
             gradient.reshape(-1)[place] += added * r.take(place)
         if step < 2:
             continue
-        # Never true again for one that stops: the decrease of a step of length 0 is 0.
-        working = target_change + target_change - square_change > limit
+        working = decrease > limit
         n_working = np.count_nonzero(working)
-        if not n_working:
-            break
-        if n_working <= COMPACT * len(x):
+        if n_working < len(x):
             result[at[~working]] = x[~working] * scale[~working, None]
-            at, x, c, limit, gradient, on_target, square, squares, scale = (
-                values[working] for values in (at, x, c, limit, gradient, on_target, square, squares, scale))
+            if not n_working:
+                return result
+            at, x, c, limit, gradient, on_target, value, corners, scale = (
+                values[working] for values in (at, x, c, limit, gradient, on_target, value, corners, scale))
             r = r if r is ZERO else r[working]
-            first, working = np.arange(n_working) * n, working[working]
+            first, change = first[:n_working], change[:n_working]
     result[at] = x * scale[:, None]
     return result
 
 
 def _with_ridge(gram: np.ndarray, r: np.ndarray, closed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the matrices with the ridge on their diagonal, and `ZERO` in place of it; both as they are where problems
-    that share a matrix differ in the ridge of weights that are not ``closed``."""
-    if gram.ndim == 3:
-        gram = gram.copy()
-        gram[:, np.arange(r.shape[1]), np.arange(r.shape[1])] += r
-        return gram, ZERO
+    """Return the matrix with the ridge on its diagonal, and `ZERO` in place of it; both as they are where problems
+    have matrices of their own or differ in the ridge of weights that are not ``closed``."""
     open_ = r[~closed]
-    return (gram + open_[0] * np.eye(r.shape[1]), ZERO) if (open_ == open_[0]).all() else (gram, r)
+    if not open_.any():
+        return gram, ZERO
+    shared = gram.ndim == 2 and (open_ == open_[0]).all()
+    return (gram + open_[0] * np.eye(r.shape[1]), ZERO) if shared else (gram, r)
 
 
 def _alone(gram: np.ndarray, c: np.ndarray, r: np.ndarray, start: np.ndarray, smallest: float, rounds: int

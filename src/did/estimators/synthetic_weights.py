@@ -102,17 +102,17 @@ def _block(outcome: np.ndarray, before: int, who: Assignments, rule: tuple[float
                            rounds)
     time = np.zeros((n_assigned, before))
     if with_time:
+        # Weights add to one, so the mean after T0 can be taken out of each period: what they add up to is the error.
         n_donors = who.donors.sum(axis=1)
-        level = outcome - outcome.mean(axis=0)
-        level = level - level[:, :before].mean(axis=1, keepdims=True)
-        rows = np.column_stack([level[:, :before], level[:, before:].mean(axis=1)])
+        rows = outcome - outcome.mean(axis=0)
+        rows = rows[:, :before] - rows[:, before:].mean(axis=1, keepdims=True)
         mean = who.donors @ rows / n_donors[:, None]
         products = (who.donors @ (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)).reshape(
-            n_assigned, before + 1, before + 1)
+            n_assigned, before, before)
         products -= n_donors[:, None, None] * mean[:, :, None] * mean[:, None, :]
-        small = np.repeat((n_donors * (TINY * noise) ** 2)[:, None], before, axis=1)
-        time = _twice(np.ascontiguousarray(products[:, :before, :before]), products[:, :before, before], small,
-                      np.full((n_assigned, before), 1 / before), n_donors, noise, rounds)
+        products[:, np.arange(before), np.arange(before)] += n_donors[:, None] * (TINY * noise) ** 2
+        none = np.zeros((n_assigned, before))
+        time = _twice(products, none, none, np.full((n_assigned, before), 1 / before), n_donors, noise, rounds)
     return unit, time
 
 
