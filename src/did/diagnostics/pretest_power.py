@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -26,6 +27,8 @@ CRITICAL = 1.96
 POWERS = (0.5, 0.8)
 # Quasi-random points of a normal probability: good to 1e-5 in a dozen dimensions.
 POINTS, SEED = 8192, 20170601
+# Points of a first guess at a slope, and about how far it is off, as a share of the slope.
+FEW_POINTS, NEAR = 512, 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +222,7 @@ def slope_for_power(
     its R package pretrends. Raises DidError if power is not between 0 and 1, no event time lies before the reference,
     shapes do not fit, the trend is zero there, or the covariance of leads is singular.
     """
-    from scipy.optimize import brentq
+    from scipy.optimize import newton
 
     if not 0 < power < 1:
         raise DidError(f"pre-test power: power: expected a probability between 0 and 1; found {power}")
@@ -230,15 +233,30 @@ def slope_for_power(
     if not unit.any():
         raise DidError("pre-test power: trend: expected one that shows before the reference; found zeros; give another")
 
-    def excess(slope: float) -> float:
+    def excess(slope: float, points: int) -> float:
         return 1 - normal_box(slope * unit, before, critical * spread, points=points, seed=seed)[0] - power
 
-    if excess(0.0) >= 0:
+    if excess(0.0, points) >= 0:
         return np.nan
-    high = float((spread[unit != 0] / np.abs(unit[unit != 0])).min())
-    while excess(high) < 0:
+    scale = float((spread[unit != 0] / np.abs(unit[unit != 0])).min())
+    few = min(points, FEW_POINTS)
+    # Few points find a slope near it, from where two steps or three with all of them do.
+    guess = _bracketed_root(excess, scale, few) if excess(0.0, few) < 0 else 0.0
+    if guess > 0:
+        slope, about = newton(excess, guess, args=(points,), x1=(1 + NEAR) * guess, tol=1e-7 * guess, full_output=True,
+                              disp=False)
+        if about.converged and slope > 0:
+            return float(slope)
+    return _bracketed_root(excess, scale, points)
+
+
+def _bracketed_root(excess: Callable[[float, int], float], high: float, points: int) -> float:
+    """Return where ``excess`` on so many ``points``, negative at zero, rises to zero; ``high`` is doubled up to it."""
+    from scipy.optimize import brentq
+
+    while excess(high, points) < 0:
         high *= 2
-    return float(brentq(excess, 0.0, high, xtol=1e-9 * high, rtol=1e-7))
+    return float(brentq(excess, 0.0, high, args=(points,), xtol=1e-9 * high, rtol=1e-7))
 
 
 def pretest_power(
