@@ -10,7 +10,7 @@ CLOSED = -1e200
 REFRESHED, LONG = 32, 0.5
 # Added to what is divided by, which may be zero and is no smaller otherwise.
 SMALL = np.finfo(float).tiny
-# No ridge left beside the matrix.
+# No target or ridge left beside the matrix.
 ZERO = np.zeros(())
 
 
@@ -36,7 +36,7 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
     r, c = (np.ascontiguousarray(np.where(closed, fill, each)) for fill, each in ((0.0, ridge), (CLOSED, target)))
     if len(start) == 1:
         return _alone(gram if gram.ndim == 2 else gram[0], c[0], r[0], start[0], float(smallest[0]), rounds)[None]
-    gram, r = _with_ridge(gram, r, closed)
+    gram, c, r = _folded(gram, c, r, closed)
     n, shared = start.shape[1], gram.ndim == 2
     rows, result, at, first = gram.reshape(-1, n), start.copy(), np.arange(len(start)), np.arange(len(start)) * n
     x, limit, change = start.copy(), smallest, np.empty(start.shape)
@@ -48,7 +48,7 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
             x *= scale[:, None]
             gradient *= scale[:, None]
             scale = np.ones(len(x))
-            on_target = np.einsum("bn,bn->b", x, c)
+            on_target = np.einsum("bn,bn->b", x, np.broadcast_to(c, x.shape))
             value = np.einsum("bn,bn->b", x, gradient) - on_target   # the function at x
         corner = gradient.argmin(axis=1)
         place = first + corner
@@ -60,7 +60,8 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
         length = reach / curvature
         decrease = length * (slope + slope - reach)
         value -= decrease
-        on_target += length * (c.take(place) - on_target)
+        if c is not ZERO:
+            on_target += length * (c.take(place) - on_target)
         rest = 1 - length
         scale *= rest
         if rest.min() < LONG:
@@ -71,7 +72,8 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
         added = length / scale
         x.reshape(-1)[place] += added
         rows.take(corner if shared else at * n + corner, axis=0, out=change, mode="clip")
-        change -= c
+        if c is not ZERO:
+            change -= c
         change *= added[:, None]
         gradient += change
         if r is not ZERO:
@@ -84,22 +86,24 @@ def simplex_weights(gram: np.ndarray, target: np.ndarray, ridge: np.ndarray, sta
             result[at[~working]] = x[~working] * scale[~working, None]
             if not n_working:
                 return result
-            at, x, c, limit, gradient, on_target, value, corners, scale = (
-                values[working] for values in (at, x, c, limit, gradient, on_target, value, corners, scale))
-            r = r if r is ZERO else r[working]
+            at, x, limit, gradient, on_target, value, corners, scale = (
+                values[working] for values in (at, x, limit, gradient, on_target, value, corners, scale))
+            c, r = (each if each is ZERO else each[working] for each in (c, r))
             first, change = first[:n_working], change[:n_working]
     result[at] = x * scale[:, None]
     return result
 
 
-def _with_ridge(gram: np.ndarray, r: np.ndarray, closed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the matrix with the ridge on its diagonal, and `ZERO` in place of it; both as they are where problems
-    have matrices of their own or differ in the ridge of weights that are not ``closed``."""
+def _folded(gram: np.ndarray, c: np.ndarray, r: np.ndarray, closed: np.ndarray
+            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the matrices, the target and the ridge, the latter two `ZERO` where the matrices can hold them: those of
+    each problem both, as weights add to one; a shared one a ridge that is the same for all but ``closed`` weights."""
+    if gram.ndim == 3:
+        if c.any():
+            gram = gram - c[:, :, None] - c[:, None, :]
+        return gram + r[:, :, None] * np.eye(r.shape[1]) if r.any() else gram, ZERO, ZERO
     open_ = r[~closed]
-    if not open_.any():
-        return gram, ZERO
-    shared = gram.ndim == 2 and (open_ == open_[0]).all()
-    return (gram + open_[0] * np.eye(r.shape[1]), ZERO) if shared else (gram, r)
+    return (gram + open_[0] * np.eye(r.shape[1]), c, ZERO) if (open_ == open_[0]).all() else (gram, c, r)
 
 
 def _alone(gram: np.ndarray, c: np.ndarray, r: np.ndarray, start: np.ndarray, smallest: float, rounds: int
@@ -107,27 +111,26 @@ def _alone(gram: np.ndarray, c: np.ndarray, r: np.ndarray, start: np.ndarray, sm
     """Return the (n,) weights of one problem: the same steps, without the cost of a batch, which is many times that."""
     from scipy.linalg.blas import daxpy
 
-    gradient, change = gram @ start + r * start - c, gram - c + np.diag(r)
-    x, changes, targets, corner_squares = start.tolist(), list(change), c.tolist(), (np.diagonal(gram) + r).tolist()
-    scale = 1.0
+    # As weights add to one, the function is x'Mx with the target in the matrix.
+    matrix = gram + np.diag(r) - c - c[:, None]
+    gradient, x, rows, corners, scale = matrix @ start, start.tolist(), list(matrix), np.diagonal(matrix).tolist(), 1.0
     for step in range(1, rounds + 1):
         if step % REFRESHED == 1:
             x, gradient, scale = [scale * each for each in x], scale * gradient, 1.0
-            at_target = float(np.dot(x, c))
-            squares = float(np.dot(x, gradient)) + at_target
+            value = float(np.dot(x, gradient))
         corner = int(gradient.argmin())
-        steepest, c_corner, corner_square = scale * gradient.item(corner), targets[corner], corner_squares[corner]
-        slope, across = steepest + at_target - squares, steepest + c_corner
-        curvature = corner_square - 2 * across + squares
-        length = min(max(-slope / curvature, 0.0), 1.0) if curvature > 0 else 0.0
-        rest = 1 - length
-        at_target = rest * at_target + length * c_corner
-        squares = rest * (rest * squares + 2 * length * across) + length**2 * corner_square
-        scale *= rest
-        if rest < LONG:
+        steepest = scale * gradient.item(corner)
+        slope = value - steepest
+        curvature = corners[corner] - steepest + slope
+        length = min(max(slope / curvature, 0.0), 1.0) if curvature > 0 else 0.0
+        decrease = length * (2 * slope - length * curvature)
+        value -= decrease
+        scale *= 1 - length
+        if length > 1 - LONG:
             x, gradient, scale = [scale * each for each in x], scale * gradient, 1.0
-        x[corner] += length / scale
-        daxpy(changes[corner], gradient, a=length / scale)
-        if step >= 2 and -length * (2 * slope + length * curvature) <= smallest:
+        added = length / scale
+        x[corner] += added
+        daxpy(rows[corner], gradient, a=added)
+        if step >= 2 and decrease <= smallest:
             break
     return scale * np.array(x)
