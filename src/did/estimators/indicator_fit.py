@@ -10,7 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from did.estimators.base import root_sum_squares
-from did.estimators.within import COLLINEAR, ROUNDING, Fit, identified_columns, independent_columns, within
+from did.estimators.within import (
+    COLLINEAR,
+    ROUNDING,
+    Fit,
+    identified_columns,
+    independent_columns,
+    period_inverse,
+    within,
+)
 
 
 def indicator_fit(
@@ -36,8 +44,7 @@ def indicator_fit(
     per_unit = weight / np.where(total > 0, total, 1.0)[:, None]
     by_unit, by_period = summed(unit, n_units, w * v), summed(period, n_periods, w * v)
     means = by_unit / np.where(total > 0, total, 1.0)[:, None]
-    system = np.diag(weight.sum(axis=0)) - weight.T @ per_unit
-    periods = np.linalg.pinv(system, rcond=1e-12, hermitian=True) @ (by_period - weight.T @ means)
+    periods = period_inverse(weight, per_unit) @ (by_period - weight.T @ means)
     units = means - per_unit @ periods
     squares = np.bincount(k, w * v * v, n_columns)
     gram = np.diag(squares) - by_unit.T @ units - by_period.T @ periods

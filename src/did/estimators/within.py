@@ -63,43 +63,80 @@ def within(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     (units, periods), 0 where a cell is left out (its value may be NaN and comes back as 0). The result has
     the shape and unit of measure of ``values``.
     """
-    used = weight > 0
-    flat = np.where(used[:, :, None], values.reshape(*weight.shape, -1), 0.0)
-    units, periods = used.any(axis=1), used.any(axis=0)
-    first = weight[np.ix_(units, periods)]
-    if first.size and (first == first[0, 0]).all():
-        # Complete and unweighted but for whole units and periods: the means are the effects.
-        part = flat[np.ix_(units, periods)]
-        for _ in range(2):
-            part -= part.mean(axis=1, keepdims=True)
-            part -= part.mean(axis=0, keepdims=True)
-        flat[np.ix_(units, periods)] = part
-        return flat.reshape(values.shape)
-    unit_total = weight.sum(axis=1)
-    per_unit = weight / np.where(unit_total > 0, unit_total, 1.0)[:, None]
-    system = np.diag(weight.sum(axis=0)) - weight.T @ per_unit
-    # Singular by one for each connected part of the panel (a constant may move between unit and period
-    # effects): the generalised inverse picks one of the equivalent solutions.
-    inverse = np.linalg.pinv(system, rcond=1e-12, hermitian=True)
-    for _ in range(2):  # the second round takes out the rounding of the first, which is of the size of the effects
-        flat -= np.einsum("ut,utk->uk", per_unit, flat)[:, None, :]
-        period = inverse @ np.einsum("ut,utk->tk", weight, flat)
-        flat -= period[None, :, :]
-        flat += (per_unit @ period)[:, None, :]
-        flat = np.where(used[:, :, None], flat, 0.0)
-    return flat.reshape(values.shape)
+    return _by_cell(_without_both(_by_column(values), weight), values.shape)
 
 
 def demean_periods(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return ``values`` less their weighted period means (shapes as in `within`)."""
+    return _by_cell(_without_periods(_by_column(values), weight), values.shape)
+
+
+def _by_column(values: np.ndarray) -> np.ndarray:
+    """Return (units, periods) or (units, periods, columns) ``values`` as (columns, units, periods), in which sums run
+    over neighbours in memory."""
+    return values[None] if values.ndim == 2 else np.ascontiguousarray(np.moveaxis(values, 2, 0))
+
+
+def _by_cell(columns: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return columns[0] if len(shape) == 2 else np.ascontiguousarray(np.moveaxis(columns, 0, 2))
+
+
+def _without_both(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """`within`, of (columns, units, periods)."""
     used = weight > 0
-    flat = np.where(used[:, :, None], values.reshape(*weight.shape, -1), 0.0)
+    columns = np.where(used, columns, 0.0)
+    units, periods = used.any(axis=1), used.any(axis=0)
+    own = weight[np.ix_(units, periods)]
+    if own.size and (own == own[:, :1]).all():
+        # The same over time, but for whole units and periods: the means are the effects.
+        complete = used.all()
+        inside = np.ix_(np.ones(len(columns), dtype=bool), units, periods)
+        part, share = columns if complete else columns[inside], own[:, 0] / own[:, 0].sum()
+        for _ in range(2):
+            part -= part.mean(axis=2, keepdims=True)
+            part -= (share @ part)[:, None, :]
+        if not complete:
+            columns[inside] = part
+        return columns
+    unit_total = weight.sum(axis=1)
+    per_unit = weight / np.where(unit_total > 0, unit_total, 1.0)[:, None]
+    inverse = period_inverse(weight, per_unit)
+    for _ in range(2):  # the second round takes out the rounding of the first, which is of the size of the effects
+        columns -= np.einsum("ut,kut->ku", per_unit, columns)[:, :, None]
+        period = np.einsum("ut,kut->kt", weight, columns) @ inverse
+        columns -= period[:, None, :]
+        columns += (period @ per_unit.T)[:, :, None]
+        columns = np.where(used, columns, 0.0)
+    return columns
+
+
+def period_inverse(weight: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
+    """Return the (periods, periods) inverse of the system that period effects solve (the head of this file).
+
+    ``weight`` (units, periods), ``per_unit`` the same as shares of each unit's sum. The system is singular by one for
+    each connected part of the panel (a constant may move between unit and period effects): the generalised inverse
+    picks one of the equivalent solutions. Raises nothing.
+
+    >>> weight = np.ones((3, 2))
+    >>> period_inverse(weight, weight / 2).round(6).tolist()
+    [[0.166667, -0.166667], [-0.166667, 0.166667]]
+    """
+    n_periods, total = weight.shape[1], weight[:, 0].sum()
+    if total > 0 and (weight == weight[:, :1]).all():
+        return (np.eye(n_periods) - 1 / n_periods) / total
+    return np.linalg.pinv(np.diag(weight.sum(axis=0)) - weight.T @ per_unit, rcond=1e-12, hermitian=True)
+
+
+def _without_periods(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """`demean_periods`, of (columns, units, periods)."""
+    used = weight > 0
+    columns = np.where(used, columns, 0.0)
     total = weight.sum(axis=0)
     share = weight / np.where(total > 0, total, 1.0)[None, :]
     for _ in range(2):
-        flat -= np.einsum("ut,utk->tk", share, flat)[None, :, :]
-        flat = np.where(used[:, :, None], flat, 0.0)
-    return flat.reshape(values.shape)
+        columns -= np.einsum("ut,kut->kt", share, columns)[:, None, :]
+        columns = np.where(used, columns, 0.0)
+    return columns
 
 
 def two_way_fit(outcome: np.ndarray, regressors: np.ndarray, weight: np.ndarray) -> Fit:
@@ -108,21 +145,22 @@ def two_way_fit(outcome: np.ndarray, regressors: np.ndarray, weight: np.ndarray)
     outcome (units, periods), NaN = left out; regressors (units, periods, columns), finite; weight
     (units, periods), 0 = left out. A column that earlier columns and the effects explain is dropped.
     """
-    return _fit(within, outcome, regressors, weight)
+    return _fit(_without_both, outcome, regressors, weight)
 
 
 def period_effects_fit(outcome: np.ndarray, regressors: np.ndarray, weight: np.ndarray) -> Fit:
     """Regress ``outcome`` on ``regressors`` with period effects only; shapes and rules of `two_way_fit`."""
-    return _fit(demean_periods, outcome, regressors, weight)
+    return _fit(_without_periods, outcome, regressors, weight)
 
 
 def _fit(without_effects: Callable, outcome: np.ndarray, regressors: np.ndarray, weight: np.ndarray) -> Fit:
     weight = np.where(np.isfinite(outcome), weight, 0.0)
-    raw_squares = np.einsum("ut,utk,utk->k", weight, regressors, regressors)
-    used = weight > 0
-    x, w = without_effects(regressors, weight)[used], weight[used]
-    cells = without_effects(outcome, weight)[used]
-    gram = x.T @ (x * w[:, None])
+    used, w, columns = weight > 0, weight.ravel(), _by_column(regressors)
+    raw_squares = (columns.reshape(len(columns), -1) ** 2) @ w
+    # Cells that are not used are zeros, here and below.
+    x = without_effects(columns, weight).reshape(len(columns), -1)
+    cells = without_effects(outcome[None], weight).ravel()
+    gram = (x * w) @ x.T
     rounding = ROUNDING**2 * raw_squares
     kept = independent_columns(gram, rounding)
     identified = identified_columns(gram, kept, rounding)
@@ -130,24 +168,21 @@ def _fit(without_effects: Callable, outcome: np.ndarray, regressors: np.ndarray,
     influence = np.zeros((len(outcome), regressors.shape[2]))
     leverage = np.zeros(outcome.shape)
     if kept.any():
-        columns = x[:, kept] if not kept.all() else x
         # Columns of one size, so that a large unit of measure of one does not cost the others their digits.
         unit = np.ldexp(1.0, np.frexp(np.sqrt(np.diag(gram)[kept]))[1])
-        columns = columns / unit
+        x = x[kept] / unit[:, None]
         root = np.sqrt(w)
-        basis, triangle = np.linalg.qr(columns * root[:, None])
+        basis, triangle = np.linalg.qr((x * root).T)
         inverse = np.linalg.inv(triangle)
-        leverage[used] = np.einsum("ck,ck->c", basis, basis)
+        leverage = (basis**2).sum(axis=1).reshape(outcome.shape)
         scaled = inverse @ (basis.T @ (root * cells))
         coefficient[kept] = scaled / unit
-        cells = cells - columns @ scaled
+        cells = cells - scaled @ x
         if root_sum_squares(cells) <= ROUNDING * root_sum_squares(outcome[used]):
             cells = np.zeros_like(cells)
-        score = np.zeros((*weight.shape, int(kept.sum())))
-        score[used] = columns * (w * cells)[:, None]
-        influence[:, kept] = score.sum(axis=1) @ (inverse @ inverse.T) / unit
-    residual = np.full(outcome.shape, np.nan)
-    residual[used] = cells
+        score = (x * (w * cells)).reshape(len(x), *outcome.shape).sum(axis=2)
+        influence[:, kept] = score.T @ (inverse @ inverse.T) / unit
+    residual = np.where(used, cells.reshape(outcome.shape), np.nan)
     coefficient[~identified], influence[:, ~identified] = np.nan, 0.0
     return Fit(coefficient, kept, identified, influence, residual, int(used.sum()), int(used.any(axis=1).sum()),
                int(used.any(axis=0).sum()), leverage)
