@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,14 @@ BOOTSTRAPS = {"rademacher": "wild_bootstrap", "webb": "wild_bootstrap_webb"}
 
 @tabled
 def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], options: dict[str, dict], draws: int,
-                     seed: int) -> list[dict]:
+                     seed: int, fitted: Mapping[str, Result] | None = None) -> list[dict]:
     """Return leverage-corrected errors and wild cluster bootstraps of each regression estimator at one cluster level.
 
     Diagnostics ``bias_reduced_cr2`` and ``_cr3`` (value the estimate; std_error, interval and p_value with
     Satterthwaite's df in df_denominator) and ``wild_bootstrap`` (null imposed, Rademacher) and ``wild_bootstrap_webb``
     (statistic t, p_value and interval from ``draws`` draws).
-    Skipped with the reason where there is no such error. ``options`` maps an estimator to its keyword arguments.
-    Raises whatever the estimators and `did.inference` do.
+    Skipped with the reason where there is no such error. ``options`` maps an estimator to its keyword arguments,
+    ``fitted`` to what it gave with them, where that is known. Raises whatever the estimators and `did.inference` do.
     """
     rows = []
     for estimator in estimators:
@@ -37,7 +37,7 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
                      for name in (*CORRECTED.values(), *BOOTSTRAPS.values())]
             continue
         model = design_of(estimator, panel, **options.get(estimator, {}))
-        result = estimate(estimator, panel, **options.get(estimator, {}))
+        result = estimate(estimator, panel, **options.get(estimator, {})) if fitted is None else fitted[estimator]
         base = {"estimator": estimator,
                 "n_obs": result.n_obs, "n_units": result.n_units, "n_treated": int(result.treated.any(axis=1).sum()),
                 "n_treated_clusters": _n_treated(result, panel, level)}
@@ -54,15 +54,17 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
 
 
 @tabled
-def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, seed: int) -> list[dict]:
+def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, seed: int,
+                    fitted: Result | None = None) -> list[dict]:
     """Return the wild cluster bootstrap of every coefficient of the event study in bins of ``bin_width`` periods.
 
     Diagnostic ``wild_bootstrap_event``, with event_time and bin_width;
-    skipped where the event study does not exist. Columns as in `few_cluster_rows`.
+    skipped where the event study does not exist. ``fitted`` is that event study, where it is known. Columns as in
+    `few_cluster_rows`.
     """
     try:
         model = design_of("event_study", panel, bin_width=bin_width)
-        result = estimate("event_study", panel, bin_width=bin_width)
+        result = estimate("event_study", panel, bin_width=bin_width) if fitted is None else fitted
     except DidError as error:
         row = diagnostic_row("wild_bootstrap_event", panel, level) | {"estimator": "event_study"}
         return [skipped(row, str(error))]

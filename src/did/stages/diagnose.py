@@ -155,8 +155,9 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[dict]:
     names, options = _static(evaluation)
     level, lags = evaluation.clusters[-1], evaluation.specifications[evaluation.default_specification].lags
     reassigned = tuple(name for name in names if name in REASSIGNED)
+    fitted = {name: estimate(name, panel, **options.get(name, {})) for name in names}
     rows = few_cluster_rows.records(panel, level, estimators=names, options=options, draws=evaluation.draws,
-                                    seed=evaluation.seed)
+                                    seed=evaluation.seed, fitted=fitted)
     statistics = {"randomisation": "studentised", "randomisation_estimate": "estimate"}
     found = randomisation_rows.records(panel, estimators=reassigned, statistics=statistics, level=level,
                                        draws=evaluation.draws, seed=evaluation.seed, lags=lags)
@@ -166,9 +167,7 @@ def _about_design(panel: Panel, evaluation: Evaluation) -> list[dict]:
                          f"only for {', '.join(REASSIGNED)}") for name in names if name not in REASSIGNED]
     for width in _widths(panel):
         rows += reassigned_leads.records(panel, level, bin_width=width, seed=evaluation.seed)
-    for name in names:
-        rows += minimum_detectable_rows.records(estimate(name, panel, **options.get(name, {})), panel)
-    return rows
+    return rows + [row for result in fitted.values() for row in minimum_detectable_rows.records(result, panel)]
 
 
 def _about_assumptions(panel: Panel, frame: pd.DataFrame, evaluation: Evaluation,
@@ -196,12 +195,13 @@ def _about_trends(panel: Panel, seed: int) -> list[dict]:
     """Power of the pre-test, equivalence, bounds under unparallel trends, wild bootstrap of the event study."""
     width = PERIODS_PER_YEAR[panel.frequency]
     level = list(panel.clusters)[-1]
-    rows = event_wild_rows.records(panel, level, bin_width=width, draws=EVENT_DRAWS, seed=seed)
+    wild = dict(bin_width=width, draws=EVENT_DRAWS, seed=seed)
     try:
         study = estimate("event_study", panel, bin_width=width)
     except DidError as error:
         row = diagnostic_row("sensitivity", panel, level)
-        return [*rows, skipped(row, str(error))]
+        return [*event_wild_rows.records(panel, level, **wild), skipped(row, str(error))]
+    rows = event_wild_rows.records(panel, level, **wild, fitted=study)
     for each in panel.clusters:
         rows += [*pretest_power_rows.records(study, panel, each), *equivalence_rows.records(study, panel, each),
                  *_sensitivity(study, panel, each)]
