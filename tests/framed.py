@@ -9,10 +9,12 @@ from dataclasses import fields
 
 import matplotlib
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from did.report.figures import style
 from did.report.figures.style import SETTINGS, Frame
 
 PARTS = [field.name for field in fields(Frame)]
@@ -26,10 +28,11 @@ def draw_framed(figure, rows, **options):
 
 @contextlib.contextmanager
 def saved_figures() -> Iterator[list[Figure]]:
-    """The figures that are saved within the block."""
+    """The figures that are saved within the block, with a tick of matplotlib's for each place."""
     found: list[Figure] = []
     savefig = Figure.savefig
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "Pane", Axes)
         patch.setattr(Figure, "savefig", lambda self, *a, **k: (found.append(self), savefig(self, *a, **k)))
         yield found
 

@@ -140,6 +140,14 @@ def test_three_files_the_same_bytes_twice(kind, tmp_path, estimates):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_one_tick_draws_what_a_tick_of_matplotlibs_at_each_place_does(kind, tmp_path, estimates):
+    one, *_ = draw(kind, tmp_path / "one" / kind, estimates)
+    with saved_figures():
+        each, *_ = draw(kind, tmp_path / "each" / kind, estimates)
+    assert one.read_bytes() == each.read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_settings_of_matplotlib_are_left_alone(kind, tmp_path, estimates):
     before = dict(matplotlib.rcParams)
     draw(kind, tmp_path / "figure", estimates)

@@ -24,6 +24,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import MaxNLocator
 
+from did.report.figures.pane import Pane
 from did.store.provenance import atomic, write_text
 from did.store.result_csv import write_csv
 from did.words import number, short_decimals
@@ -190,7 +191,7 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
 def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
     """Return new axes of the house style, placed in inches from the figure's lower left corner."""
     across, up = figure.get_size_inches()
-    axes = figure.add_axes((left / across, bottom / up, width / across, height / up))
+    axes = figure.add_axes((left / across, bottom / up, width / across, height / up), axes_class=Pane)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.set_facecolor("none")
