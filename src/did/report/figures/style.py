@@ -24,6 +24,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import MaxNLocator
 
+from did.report.figures import svg
 from did.report.figures.pane import Pane
 from did.store.provenance import atomic, write_text
 from did.store.result_csv import write_csv
@@ -244,8 +245,8 @@ def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> 
              *(stem.with_name(f"{stem.name}.{ending}") for ending in ("csv", "txt"))]
     alt_text = " ".join(f"{NOT_REAL if frame.is_synthetic else ''} {alt_text}".split())
     with atomic(paths[0]) as part:
-        figure.savefig(part, format="svg", metadata={"Title": figure.get_label(), "Description": alt_text,
-                                                     "Date": None, "Creator": "did"})
+        figure.savefig(part, format="svg", backend=f"module://{svg.__name__}", metadata={
+            "Title": figure.get_label(), "Description": alt_text, "Date": None, "Creator": "did"})
     write_csv(paths[1], numbers.assign(is_synthetic=frame.is_synthetic))
     write_text(paths[2], f"{alt_text}\n")
     return paths
