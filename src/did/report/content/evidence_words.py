@@ -11,7 +11,7 @@ import pandas as pd
 
 from did.evidence.comparison import REASONS as NUMBER_REASONS
 from did.report.content.answer import margin_decimals
-from did.report.content.facts import having, own_dates_names
+from did.report.content.facts import having, mappings, own_dates_names
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.table import Table, text_table
 from did.words import interval, listed, number
@@ -84,7 +84,7 @@ def evidence_table(evidence: pd.DataFrame, verdict: Mapping) -> Table:
     return text_table("evidence", "Evidence", [{
         "Question": QUESTIONS[row["question"]], "Answer": ANSWERS[row["answer"]],
         "Why": REASONS.get(row["reason"]) or NUMBER_REASONS.get(row["reason"], row["reason"].replace("_", " ")),
-        "Numbers": _numbers(row, decimals)} for row in rows.to_dict("records")])
+        "Numbers": _numbers(row, decimals)} for row in mappings(rows)])
 
 
 def _numbers(row: Mapping, decimals: int) -> str:

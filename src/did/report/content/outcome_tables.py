@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -76,8 +77,8 @@ def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[
     topic = diagnostics["diagnostic"].map(_topic)
     done = diagnostics["status"].eq("done")
     whole = result_tables.diagnostics_table(diagnostics.loc[done], names)
-    found = [(heading, [replace(whole.where(topic[done].eq(heading)), caption=heading)])
-             for heading in [*TOPICS, OTHERS]]
+    found = [(heading, [replace(whole.where(here), caption=heading)]) for heading in [*TOPICS, OTHERS]
+             if (here := topic[done].eq(heading)).any()]
     skipped = diagnostics.loc[~done]
     lines = [{"Diagnostic": name.replace("_", " ").capitalize(), "How many": len(rows), "Why": reason}
              for (name, reason), rows in skipped.groupby(["diagnostic", "reason"], sort=False)]
@@ -85,6 +86,7 @@ def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[
                                                       file="tables/diagnostics.csv")])]
 
 
+@functools.cache
 def _topic(name: str) -> str:
     fits = {len(start): heading for heading, starts in TOPICS.items() for start in starts if name.startswith(start)}
     return fits[max(fits)] if fits else OTHERS

@@ -44,11 +44,12 @@ def claims_table(rows: pd.DataFrame, facts: Facts | Front) -> Table:
     reproduction table under the specification reported."""
     wide = side_by_side(rows, ["claim"], clusters=facts.clusters, by_cluster=[name for name in JUDGED if name in rows])
     shown = wide.assign(
-        outcome=[facts.outcomes.get(row.indicator, row.outcome) for row in wide.itertuples()],
+        outcome=[facts.outcomes.get(indicator, outcome)
+                 for indicator, outcome in zip(wide["indicator"], wide["outcome"], strict=True)],
         treatment=wide["treatment"].map(lambda name: facts.treatments.get(name, name)),
         sample=wide["sample"].map(lambda name: facts.samples.get(name, name)),
         estimator=wide["estimator"].map(short_name),
-        figure=[f"{row.figure} {row.pane}".strip() for row in wide.itertuples()],
+        figure=[f"{figure} {pane}".strip() for figure, pane in zip(wide["figure"], wide["pane"], strict=True)],
         ours=wide["estimate"].mask(wide["status"].eq("cannot run")),
         agrees=[_agreement(row, facts) for row in wide.to_dict("records")],
         **{f"number_{level}": wide[f"number_{level}"].fillna("").str.replace("_", " ") for level in facts.clusters})

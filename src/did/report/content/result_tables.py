@@ -191,7 +191,8 @@ def diagnostics_table(diagnostics: pd.DataFrame, names: Names) -> Table:
     for name in [*measured, "n_units", "n_treated", "n_clusters", "n_treated_clusters"]:
         own = shown[name].astype(object)
         shown[name] = own.mask(own.isna() & skipped, NOT_AVAILABLE)
-    return Table("diagnostics", "Diagnostics, those that were skipped included", columns, shown,
+    return Table("diagnostics", "Diagnostics, those that were skipped included", columns,
+                 shown[[name for column in columns for name in column.names]],
                  row_decimals(diagnostics, value="value"), about="One row per diagnostic and item.",
                  file="tables/diagnostics.csv")
 

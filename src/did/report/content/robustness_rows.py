@@ -60,9 +60,10 @@ def alternatives(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> pd.DataFra
                     & fitted["estimator"].isin(estimators)]
     # A system left out was treated if fewer treated units are left than before.
     is_treated = tested["n_treated"].astype("Float64").lt(float(default["n_treated"].max())).fillna(True)
-    rows = pd.concat([
+    rows = pd.concat([part[COLUMNS] for part in (
         default.assign(group="default", key=""),
-        tested.assign(estimate=tested["value"], key=tested[KEY].agg(" ".join, axis=1) if len(tested) else "",
+        tested.assign(estimate=tested["value"], key=list(map(" ".join, zip(*(tested[name] for name in KEY),
+                                                                           strict=True))),
                       group=tested["diagnostic"].mask(tested["diagnostic"].eq("leave_one_out"), np.where(
                           is_treated, "treated_systems", "other_systems"))),
         # The first specification with several onsets apart from the others.
@@ -70,8 +71,7 @@ def alternatives(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> pd.DataFra
             dated["specification"].eq(dated["specification"].iloc[0] if len(dated) else ""), "staggered",
             "staggered_other")),
         fitted.assign(group=fitted["design"], key=fitted["specification"]),
-        static[static["sample"].isin(others)].assign(group="left_out", key=lambda each: each["sample"]),
-    ])[COLUMNS]
+        static[static["sample"].isin(others)].assign(group="left_out", key=lambda each: each["sample"]))])
     order = {"group": list(GROUPS), "estimator": [*estimators, *rows["estimator"].unique()]}
     return rows[rows["estimate"].notna() & rows["group"].isin(list(GROUPS))].sort_values(
         ["group", "estimator"], key=lambda column: column.map(order[column.name].index), kind="stable",

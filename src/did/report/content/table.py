@@ -6,6 +6,7 @@ of them that are treated. Where there is room for text alone they share a cell; 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -56,8 +57,9 @@ class Column:
 
     def texts(self, rows: pd.DataFrame, decimals: Sequence[int]) -> list[str]:
         """Return the column's text in each row of the data."""
-        return ["" if all(value is None for value in values) else self._text(values, places)
-                for *values, places in zip(*self._fields(rows), decimals, strict=True)]
+        nothing = (None,) * len(self.names)
+        return ["" if values == nothing else self._text(values, places)
+                for values, places in zip(zip(*self._fields(rows), strict=True), decimals, strict=True)]
 
     def is_empty(self, rows: pd.DataFrame) -> bool:
         """Does nothing stand in any row?"""
@@ -148,9 +150,9 @@ class Table:
         if column is None:
             return self
         name = column.names[0]
-        texts = self.rows[name].fillna("").astype(str)
-        marks = {text: f"[{place}]" for place, text in enumerate(dict.fromkeys(texts[texts.ne("")]), start=1)}
-        return replace(self, rows=self.rows.assign(**{name: texts.map(lambda text: marks.get(text, ""))}),
+        texts = self.rows[name].fillna("").astype(str).tolist()
+        marks = {text: f"[{place}]" for place, text in enumerate(filter(None, dict.fromkeys(texts)), start=1)}
+        return replace(self, rows=self.rows.assign(**{name: [marks.get(text, "") for text in texts]}),
                        notes=[*self.notes, *(f"{mark} {text}" for text, mark in marks.items())])
 
 
@@ -192,10 +194,10 @@ def row_decimals(rows: pd.DataFrame, value: str = "estimate", error: str = "std_
 
 
 def _decimals(value: float, error: float, low: float, high: float) -> int:
-    if pd.isna(error) and pd.notna(low) and pd.notna(high):
+    if math.isnan(error) and not math.isnan(low) and not math.isnan(high):
         error = (high - low) / 4
-    decimals = decimals_for(error) if pd.notna(error) else max(2, decimals_for(abs(value)))
-    sides = [abs(end) for end in (low, high) if pd.notna(end) and end != 0]
+    decimals = max(2, decimals_for(abs(value))) if math.isnan(error) else decimals_for(error)
+    sides = [abs(end) for end in (low, high) if not math.isnan(end) and end != 0]
     return next((more for more in range(decimals, decimals + 3) if all(round(end, more) for end in sides)),
                 decimals + 3)
 
@@ -211,9 +213,10 @@ def side_by_side(rows: pd.DataFrame, keys: Sequence[str], *, clusters: Collectio
     rows = rows.loc[rows["cluster"].isin(list(clusters))]
     # One number for each of the keys: to match them all again for every level takes longer.
     rows = rows.set_index(rows.groupby(list(keys), sort=False, dropna=False).ngroup())
-    wide = rows.loc[~rows.index.duplicated()].drop(columns=[*by_cluster, "cluster", "note"])
+    wide = rows.drop(columns=[*by_cluster, "cluster", "note"]).loc[~rows.index.duplicated()]
+    measured = rows[[*by_cluster, "note"]]
     for cluster in clusters:
-        own = rows.loc[rows["cluster"] == cluster, [*by_cluster, "note"]]
+        own = measured[rows["cluster"] == cluster]
         wide = wide.join(own.add_suffix(f"_{cluster}"), validate="one_to_one")
     notes = [f"note_{cluster}" for cluster in clusters]
     joined = ["; ".join(dict.fromkeys(part for note in row for part in remarks(note)))

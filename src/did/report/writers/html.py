@@ -48,7 +48,7 @@ def data_uri(svg: str) -> Markup:
     svg = re.sub(r">\s+<", "><", " ".join(svg.split()))
     referred = set(re.findall(r"#([\w.-]+)", svg))
     parts = re.split(r"(<[^>]*>)", svg)
-    parts[1::2] = [_shorter(tag, referred) for tag in parts[1::2]]
+    parts[1::2] = _shorter("\n".join(parts[1::2]), referred).split("\n")
     parts[0::2] = [text.replace("'", "&apos;").replace('"', "&quot;") for text in parts[0::2]]
     svg = "".join(parts).replace("<svg ", f"<svg style='{FONT}' ", 1)
     for character, code in (("%", "%25"), ("#", "%23"), ("&", "&amp;")):
@@ -56,12 +56,12 @@ def data_uri(svg: str) -> Markup:
     return Markup("data:image/svg+xml,") + Markup(svg)
 
 
-def _shorter(tag: str, referred: set[str]) -> str:
-    """Return a tag of an SVG file with single quotes, shorter numbers, and without what `data_uri` drops."""
-    tag = tag.replace("'", "").replace(PLAIN, "").replace(' style=""', "").replace('"', "'")
-    tag = re.sub(r" id='([^']*)'", lambda found: found[0] if found[1] in referred else "", tag)
-    tag = re.sub(r" transform='rotate\(-?0 [^)]*\)'", "", tag)
-    return NUMBER.sub(_rounded, re.sub(r"([;:]) (?=[\w#-])", r"\1", tag))
+def _shorter(tags: str, referred: set[str]) -> str:
+    """Return tags of an SVG file with single quotes, shorter numbers, and without what `data_uri` drops."""
+    tags = tags.replace("'", "").replace(PLAIN, "").replace(' style=""', "").replace('"', "'")
+    tags = re.sub(r" id='([^']*)'", lambda found: found[0] if found[1] in referred else "", tags)
+    tags = re.sub(r" transform='rotate\(-?0 [^)]*\)'", "", tags)
+    return NUMBER.sub(_rounded, re.sub(r"([;:]) (?=[\w#-])", r"\1", tags))
 
 
 def _rounded(found: re.Match) -> str:
@@ -72,8 +72,10 @@ def _rounded(found: re.Match) -> str:
 @functools.cache
 def environment() -> jinja2.Environment:
     """Return the templates, which escape all text."""
-    return jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
+    made = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
                               lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    made.globals["zip"] = zip
+    return made
 
 
 def html_of(template: str, **values: object) -> str:
