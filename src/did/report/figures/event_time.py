@@ -22,6 +22,9 @@ from did.words import decimals_for, interval, listed, number, plural
 NUMBERS = ["indicator", "specification", "sample", "treatment", "estimator", "estimand", "event_time", "cluster",
            "estimate", "std_error", "ci_low", "ci_high", "band_low", "band_high", "p_value", "n_obs", "n_units",
            "n_treated", "n_clusters", "n_treated_clusters", "state", "few_treated", "note"]
+# Columns that marks and words are made of.
+DRAWN = ["specification", "estimator", "event_time", "cluster", "estimate", "std_error", "ci_low", "ci_high",
+         "band_low", "band_high", "n_treated_clusters", "state", "few_treated", "is_synthetic"]
 MANY = 40  # event times from which on a line with bands is drawn, not points with whiskers
 PANE, ALONE, FOOT = 1.9, 3.4, 1.15  # inches: a pane, and one that is alone; under the last row
 COLOUR = style.PALETTE[0]
@@ -59,19 +62,20 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
         event_time=lambda known: known["event_time"].astype(int)).sort_values("event_time")
         for name, rows in panes.items()}
     overall = {name: rows[rows["estimand"].eq("overall")] for name, rows in panes.items()}
-    drawn = pd.concat([path if place == 0 else path.assign(band_low=np.nan, band_high=np.nan)
-                       for place, path in enumerate(paths.values())], keys=list(paths))
+    shown = {name: path[DRAWN] if place == 0 else path[DRAWN].assign(band_low=np.nan, band_high=np.nan)
+             for place, (name, path) in enumerate(paths.items())}
+    drawn = pd.concat(list(shown.values()))
     frame, footnote = frame.marked(drawn), few_treated_note(drawn["few_treated"], frame.units)
     as_line = drawn["event_time"].nunique() > MANY
     low, top = style.limits(np.append(drawn[["estimate", "ci_low", "ci_high", "band_low", "band_high"]].to_numpy(float),
                                       published.value if published else 0.0), 0.08)
     figure, found = grid(
-        frame, [(name, _average(path, overall[name])) for name, path in paths.items()],
+        frame, [(name, _average(path, overall[name])) for name, path in shown.items()],
         _key(drawn, frame.units, as_line, published), high=PANE if len(paths) > 1 else ALONE, foot=FOOT,
         footnote=footnote)
-    for place, (axes, (name, path)) in enumerate(zip(found, paths.items(), strict=True)):
+    for place, (axes, path) in enumerate(zip(found, shown.values(), strict=True)):
         is_lowest = place + 2 >= len(paths)
-        _draw_path(axes, drawn.loc[name], as_line=as_line)
+        _draw_path(axes, path, as_line=as_line)
         _axis(axes, drawn["event_time"], per_year, label if is_lowest else "")
         axes.set_ylim(low, top)
         axes.tick_params(labelbottom=is_lowest)
@@ -83,7 +87,7 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
     _counts_under(axes, drawn[drawn["specification"].eq(path["specification"].iloc[0])], frame.units)
     alt_text = (f"Chart of effects by event time, {plural(len(paths), 'pane')}. {frame.title}. {frame.subtitle} "
                 f"{label}. {f'{published.words}. ' if published else ''}"
-                + " ".join(_in_words(path, name, overall[name], frame) for name, path in paths.items()))
+                + " ".join(_in_words(path, name, overall[name], frame) for name, path in shown.items()))
     numbers = pd.concat([*paths.values(), *overall.values()])[NUMBERS]
     return style.save(figure, frame, f"{alt_text} {footnote}", numbers.assign(
         published_value=published.value if published else np.nan))
