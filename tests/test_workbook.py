@@ -12,12 +12,13 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 from python_calamine import CalamineWorkbook
+from xlsxwriter.worksheet import Worksheet
 
 import libreoffice
 from did.project.registry import Source
 from did.report.content.table import SYNTHETIC, Column, Table
 from did.report.pages import workbook_sheets
-from did.report.writers import workbook
+from did.report.writers import sheet, workbook
 from made_tables import FRONT, tables
 
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -166,6 +167,11 @@ def test_the_same_bytes_twice_with_title_author_and_language(content):
     assert "<dc:language>en-GB</dc:language>" in core and "2000-01-01T00:00:00Z" in core
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_the_bytes_are_those_of_xlsxwriters_own_sheet(content, monkeypatch):
+    monkeypatch.setattr(sheet, "Sheet", Worksheet)
+    assert made() == content
 
 
 def test_a_marker_without_a_note_is_an_error():

@@ -111,7 +111,9 @@ class _Writer:
         return self.formats[form]
 
     def sheet(self, name: str, synthetic: bool):
-        made = self.book.add_worksheet(name)
+        from did.report.writers.sheet import Sheet
+
+        made = self.book.add_worksheet(name, worksheet_class=Sheet)
         made.hide_gridlines(2)
         made.set_landscape()
         made.set_paper(9)
