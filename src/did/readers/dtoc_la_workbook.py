@@ -9,6 +9,7 @@ Source: https://www.england.nhs.uk/statistics/statistical-work-areas/delayed-tra
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,6 +288,7 @@ def _authorities(sheet: Sheet, header: Header, rows: list[Row], period: str,
     return found
 
 
+@functools.lru_cache(4096)
 def _bare(name: str) -> str:
     """Return a name without the publisher's ``UA``, case and punctuation, to compare."""
     return re.sub(r"[^a-z]", "", re.sub(r"\bua\b", "", fold(name)))

@@ -212,13 +212,15 @@ def _counts(sheet: Sheet, places: list[int], columns: list[int], problems: list[
     """Return the persons in ``places`` x ``columns``; a cell that is not a whole number is a problem."""
     counts = np.zeros((len(places), len(columns)), dtype=np.int64)
     for row, place in enumerate(places):
-        cells = sheet.grid[place]
-        for index, column in enumerate(columns):
+        cells, found = sheet.grid[place], []
+        for column in columns:
             try:
                 cell = _at(cells, column)
-                counts[row, index] = whole_number(number(cell) if sheet.is_text else cell)
-            except ValueError as found:
-                problems.append(fault(sheet.cell(place, column), "a whole number of persons", found))
+                found.append(whole_number(number(cell) if sheet.is_text else cell))
+            except ValueError as error:
+                found.append(0)
+                problems.append(fault(sheet.cell(place, column), "a whole number of persons", error))
+        counts[row] = found
     return counts
 
 

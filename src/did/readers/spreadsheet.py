@@ -140,6 +140,8 @@ def whole_number(cell: Any) -> int:
 
     ValueError, worded to follow "found", if it is empty, text, negative or not whole.
     """
+    if type(cell) is float and 0 <= cell <= _MOST and cell.is_integer():   # nearly every cell that is asked about
+        return int(cell)
     if isinstance(cell, bool) or not isinstance(cell, (int, float)):
         raise ValueError("an empty cell" if cell == "" else f"text '{plain(cell)}'")
     if not 0 <= cell <= _MOST:

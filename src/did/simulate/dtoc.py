@@ -224,15 +224,16 @@ def write_workbook(path: Path, *, delays: Delays, period: str) -> None:
     """Write one month's workbook: England, by type of care, by responsible organisation and by reason."""
     layout = layout_of(period)
     table, days = on_boundaries(delays, period)
-    order = table.assign(last=table["area_type"] != "utla")
+    codes, onses, names, regions, types = (table[column].tolist() for column in (
+        "nhs_code", "ons_code", "name", "region", "area_type"))
     # The oldest layout is by name, the others by region; residents of elsewhere come last.
-    order = order.sort_values(["last", "name"] if layout == "sha" else ["last", "region", "name"], kind="stable")
-    table, days = table.loc[order.index], days[order.index]
+    order = sorted(range(len(codes)), key=lambda at: (
+        types[at] != "utla", "" if layout == "sha" else regions[at], names[at]))
+    days = days[order]
     parts, care = days.sum(axis=(1, 3)), days.sum(axis=(2, 3))
-    rows = [Area(code, ons or "-", name, "-" if layout == "sha" or not ons else region,
-                 tuple(part) if any(part) or code in ZERO_MONTHS else None)
-            for code, ons, name, region, part in zip(table["nhs_code"], table["ons_code"], table["name"],
-                                                     table["region"], parts.tolist(), strict=True)]
+    rows = [Area(codes[at], onses[at] or "-", names[at], "-" if layout == "sha" or not onses[at] else regions[at],
+                 tuple(part) if any(part) or codes[at] in ZERO_MONTHS else None)
+            for at, part in zip(order, parts.tolist(), strict=True)]
     month_days = calendar.monthrange(int(period[:4]), int(period[5:]))[1]
     reasons = REASONS if layout in ("beds", "average") else REASONS[:10]
     by_reason = days.sum(axis=(1, 2))[:, : len(reasons)]

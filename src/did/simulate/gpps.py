@@ -235,7 +235,8 @@ def _question(layout: Layout, measures: Sequence[str], counts: dict[str, np.ndar
     hidden = np.any([values < 0 for values in counts.values()], axis=0)
 
     def text(values: np.ndarray, places: int) -> list[str]:
-        return [str(SUPPRESSED) if hide else f"{value:.{places}f}" for value, hide in zip(values, hidden, strict=True)]
+        return [str(SUPPRESSED) if hide else f"{value:.{places}f}"
+                for value, hide in zip(values.tolist(), hidden.tolist(), strict=True)]
 
     columns = {}
     for measure in sorted(measures, key=lambda name: name in counts):  # the base comes first

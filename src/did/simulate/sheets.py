@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ SYNTHETIC = "SYNTHETIC demonstration data, made up by did simulate: no publisher
 
 def put(grid: Grid, row: int, column: int, values: Sequence[Any]) -> None:
     """Put ``values`` into a row from a column on (both counted from 0); an empty text is an empty cell."""
-    grid.update({(row, column + step): value for step, value in enumerate(values) if value != ""})
+    grid.update({(row, at): value for at, value in enumerate(values, column) if value != ""})
 
 
 def save(path: Path, sheets: Mapping[str, Mapping[tuple[int, int], Any]]) -> None:
@@ -28,9 +29,9 @@ def save(path: Path, sheets: Mapping[str, Mapping[tuple[int, int], Any]]) -> Non
     style = book.add_style(xlwt.Style.default_style)
     for title, grid in sheets.items():
         sheet = book.add_sheet(title)
-        places = np.array([place for place, value in grid.items() if value is not None])
-        values = [value for value in grid.values() if value is not None]
-        rows = _Rows(_records(*places.T, values, book.add_str, style))
+        held = {place: value for place, value in grid.items() if value is not None}
+        places = np.fromiter(itertools.chain.from_iterable(held), dtype=int).reshape(-1, 2)
+        rows = _Rows(_records(*places.T, list(held.values()), book.add_str, style))
         sheet.Row = lambda *_, rows=rows: rows
         sheet.row(0)
         (sheet.first_used_row, sheet.first_used_col), (sheet.last_used_row, sheet.last_used_col) = (
@@ -58,8 +59,10 @@ def _records(row: np.ndarray, column: np.ndarray, values: Sequence[Any], numbere
     its cells, texts by their number in the workbook, whole numbers and hundredths in 30 bits, those that are next to
     each other in one record, and other numbers as floats (ROW, LABELSST, RK, MULRK and NUMBER of [MS-XLS]).
     """
-    is_text = np.array([isinstance(value, str) for value in values], dtype=bool)
-    number = np.array([numbered(value) if isinstance(value, str) else value for value in values], dtype=float)
+    texts = [isinstance(value, str) for value in values]
+    is_text = np.array(texts, dtype=bool)
+    number = np.array([numbered(value) if text else value for value, text in zip(values, texts, strict=True)],
+                      dtype=float)
     _, first, which = np.unique(row, return_index=True, return_inverse=True)
     by_place = np.lexsort((column, first[which]))   # rows in the order in which they first come
     row, column, number, is_text = row[by_place], column[by_place], number[by_place], is_text[by_place]
