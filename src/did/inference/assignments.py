@@ -51,7 +51,7 @@ def near_in_size(sizes: np.ndarray, available: np.ndarray, draws: int, generator
 
     ``sizes`` (treated clusters,) and ``available`` (clusters,) in units. The largest is replaced first, each by one
     drawn from the five unused clusters nearest to it (fewer where fewer are left); there must be as many clusters as
-    places. Raises nothing.
+    places. In the smallest whole numbers that hold them, not to be written to. Raises nothing.
 
     >>> near_in_size(np.array([5, 1]), np.array([1, 5]), 2, np.random.default_rng(1)).shape
     (2, 2)
@@ -70,15 +70,15 @@ class _Stream:
     generator: np.random.Generator = dataclasses.field(compare=False)
 
 
-@lru_cache(64)
+@lru_cache(256)
 def _near_in_size(sized: tuple[int, ...], availed: tuple[int, ...], draws: int, stream: _Stream
                   ) -> tuple[np.ndarray, Mapping[str, Any]]:
-    """The same, read only, and the state of the generator after it: the estimators and doses of a panel are tried in
-    the same draws, which begin in the same state."""
+    """The same and the state of the generator after it: the estimators, doses and outcomes of clusters are tried in the
+    same draws, which begin in the same state."""
     sizes, available, generator = np.array(sized), np.array(availed), stream.generator
-    chosen = np.empty((draws, len(sizes)), dtype=int)
     # A row for each cluster, in small numbers: what is done to all draws at once is then done many to an instruction.
     count = np.min_scalar_type(-len(available))
+    chosen = np.empty((draws, len(sizes)), dtype=count)
     free, every = np.ones((len(available), draws), dtype=count), np.arange(draws)
     for used, place in enumerate(np.argsort(-sizes, kind="stable")):
         distance = np.abs(available - sizes[place])
@@ -99,8 +99,9 @@ def _near_in_size(sized: tuple[int, ...], availed: tuple[int, ...], draws: int, 
         pick = (generator.random(draws) * near).astype(count)
         tied = nearer + (generator.random(draws) * (reached - nearer)).astype(count)
         pick = np.where(pick < nearer, pick, tied)
-        chosen[:, place] = order[(rank[1:] <= pick).view(np.int8).sum(axis=0, dtype=count)]
-        free.reshape(-1)[chosen[:, place] * draws + every] = 0
+        taken = order[(rank[1:] <= pick).view(np.int8).sum(axis=0, dtype=count)]
+        free.reshape(-1)[taken * draws + every] = 0
+        chosen[:, place] = taken
     chosen.flags.writeable = False
     return chosen, generator.bit_generator.state
 
