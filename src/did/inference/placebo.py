@@ -71,7 +71,7 @@ class Regression:
     @cached_property
     def basis_products(self) -> np.ndarray:
         """(clusters, k) of the basis with the outcome, within each cluster."""
-        return by_cluster(self.basis * self.outcome[:, None], self.starts)
+        return by_cluster(self.basis, self.starts, self.outcome)
 
     @cached_property
     def mixed(self) -> np.ndarray:
@@ -204,14 +204,14 @@ class Simple:
 
 def simple(model: Regression, z: np.ndarray) -> Simple:
     treatment = model.columns @ z.T
-    product = by_cluster(treatment * model.outcome[:, None], model.starts)
+    product = by_cluster(treatment, model.starts, model.outcome)
     own = by_cluster(np.square(treatment, out=treatment), model.starts)
     square = own.sum(axis=0)
     identified = square > COLLINEAR * (model.squares @ z.T**2)
     square = np.where(identified, square, np.nan)
     estimate = product.sum(axis=0) / square
     rest = product - estimate * own
-    spread = np.sqrt(np.einsum("gd,gd->d", rest, rest)) / square
+    spread = np.sqrt(np.square(rest, out=rest).sum(axis=0)) / square
     varies = identified & (spread * square > CANCELLED * (np.abs(product).sum(axis=0) + np.abs(estimate) * square))
     return Simple(square, estimate, product, own, spread, np.abs(estimate) / np.where(varies, spread, np.nan), varies)
 

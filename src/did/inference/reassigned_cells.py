@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +12,9 @@ from did.estimators.base import Panel
 from did.estimators.ldv import lag_matrix
 from did.estimators.within import COLLINEAR, ROUNDING, demean_periods, independent_columns, within
 from did.inference.clustered import CANCELLED, rounding_error
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Numbers a matrix of cells by clusters and onsets may hold (1.6 GB), and those of one block of draws, few enough to
 # stay near the processor.
@@ -111,7 +116,7 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
     for start in range(0, len(codes), step):
         z = doses.take(codes[start : start + step], axis=0).reshape(-1, cells.columns.shape[1]).T
         treatment = cells.columns @ z
-        product, cross = (by_cluster(treatment * other[:, None], cells.starts) for other in (cells.outcome, actual))
+        product, cross = (by_cluster(treatment, cells.starts, other) for other in (cells.outcome, actual))
         square = by_cluster(np.square(treatment, out=treatment), cells.starts)
         denominator = square.sum(axis=0)
         identified = denominator > COLLINEAR * (cells.squares @ z**2)
@@ -134,13 +139,20 @@ def sums(cells: Cells, doses: np.ndarray, observed: np.ndarray, assignments: np.
     return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
-def by_cluster(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return the sums of the rows from each start to the next; for rows that are long, where `np.add.reduceat` is slow.
-    """
-    from scipy.sparse import csr_array
-
+def by_cluster(rows: np.ndarray, starts: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Return the sums of the rows, each times its ``weight`` (rows,) if there is one, from each start to the next; for
+    rows that are long, where `np.add.reduceat` is slow."""
     n = len(rows)
     if len(starts) == n:
-        return rows
-    member = csr_array((np.ones(n), np.arange(n), np.append(starts, n)))
+        return rows if weight is None else rows * weight[:, None]
+    member = _member(starts.tobytes(), n, None if weight is None else weight.tobytes())
     return (member @ rows.reshape(n, -1)).reshape(len(starts), *rows.shape[1:])
+
+
+@lru_cache(16)   # the same for every block of draws
+def _member(starts: bytes, n: int, weight: bytes | None) -> csr_array:
+    """The (starts, n) matrix that sums rows, from the numbers of its arguments."""
+    from scipy.sparse import csr_array
+
+    of_row = np.ones(n) if weight is None else np.frombuffer(weight)
+    return csr_array((of_row, np.arange(n), np.append(np.frombuffer(starts, dtype=int), n)))
