@@ -325,11 +325,12 @@ def wild(model: Regression, z: np.ndarray, found: Simple, signs: np.ndarray,
     few = 3 * model.basis.shape[1] <= len(model.starts)
     square = (_by_basis if few else _by_pairs)(model, z, (product, own, size), drawn, v)
     drawn *= drawn
+    exists = square > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         drawn /= square
-    np.copyto(drawn, np.inf, where=~(square > 0))   # a draw without a statistic counts as larger
-    with np.errstate(invalid="ignore", divide="ignore"):
         value = (found.estimate / found.spread) ** 2
+    if not exists.all():
+        drawn[~exists] = np.inf   # a draw without a statistic counts as larger
     larger = drawn > (value * (1 + TIED[signs.dtype.itemsize])).astype(signs.dtype)[:, None]
     rank = min(int(np.ceil(confidence * drawn.shape[1])), drawn.shape[1] - 1)
     drawn.sort(axis=1)   # faster than a partition
@@ -351,7 +352,8 @@ def _by_pairs(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndar
     square = mixing.swapaxes(1, 2) @ mixing
     one, other = np.triu_indices(len(place), 1)
     found = (2 * square[:, one, other]) @ (v[one] * v[other])
-    return found + np.einsum("dgg->d", square)[:, None]
+    found += np.einsum("dgg->d", square)[:, None]
+    return found
 
 
 def _by_basis(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndarray, np.ndarray], drawn: np.ndarray,
@@ -363,9 +365,15 @@ def _by_basis(model: Regression, z: np.ndarray, parts: tuple[np.ndarray, np.ndar
     levers = (z @ model.on_basis.reshape(len(model.on_basis), -1)).reshape(len(z), *model.on_basis.shape[1:])
     levers *= unit / size[:, :, None]
     along, u = levers.swapaxes(1, 2), (model.basis_products / unit).T.astype(v.dtype) @ v
-    of_assignment = [(product**2).sum(axis=1)[:, None], (-2 * product[:, :, None] * levers).reshape(len(z), -1),
-                     (along @ levers).reshape(len(z), -1)]
-    of_signs = [np.ones_like(v[:1]), (v[:, None] * u).reshape(-1, v.shape[1]), (u[:, None] * u).reshape(-1, v.shape[1])]
+    of_assignment = np.concatenate([
+        (product**2).sum(axis=1)[:, None], (-2 * product[:, :, None] * levers).reshape(len(z), -1),
+        (along @ levers).reshape(len(z), -1)], axis=1).astype(v.dtype)
+    both = np.concatenate([v, u])
+    of_signs = np.ones((of_assignment.shape[1], v.shape[1]), dtype=v.dtype)
+    np.multiply(both[:, None], u, out=of_signs[1:].reshape(*both.shape[:1], *u.shape))
     with_n = np.concatenate([-2 * product * own, 2 * (along @ own[:, :, None])[:, :, 0]], axis=1).astype(v.dtype)
-    with_n = with_n @ np.concatenate([v, u]) + (own**2).sum(axis=1).astype(v.dtype)[:, None] * drawn
-    return np.concatenate(of_assignment, axis=1).astype(v.dtype) @ np.concatenate(of_signs) + with_n * drawn
+    found = with_n @ both
+    found += (own**2).sum(axis=1).astype(v.dtype)[:, None] * drawn
+    found *= drawn
+    found += of_assignment @ of_signs
+    return found
