@@ -100,13 +100,12 @@ class Question:
     def at(self, level: str) -> Question:
         """Return the question at another cluster level, without estimating again."""
         found = dataclasses.replace(self, level=level)
-        shared = ("results", "design", "known")
+        shared = ("results", "design", "known", "own_notes")
         found.__dict__.update({name: value for name, value in self.__dict__.items() if name in shared})
         return found
 
     def rows(self) -> pd.DataFrame:
-        """Return the estimates at ``level`` with clustered errors, `COLUMNS`, made once; notes are the estimator's own.
-        """
+        """Return the estimates at ``level`` with clustered errors, `COLUMNS`, made once."""
         found: pd.DataFrame | None = self.known.get(("rows", self.level))
         if found is None:
             found = self.known["rows", self.level] = self._rows()
@@ -116,10 +115,14 @@ class Question:
         panel = dataclasses.replace(self.panel, clusters={self.level: self.panel.clusters[self.level]})
         rows = by_influence.tabulated([(result, panel, by_influence.by_cluster(result, panel, self.confidence))
                                        for result in self.results])
-        rows["own"] = [join_notes(by_influence.said(state, note), result.note) for result in self.results
-                       for state, note in zip(result.parameters["state"], result.parameters["note"], strict=True)]
         rows["inference"], rows["interval_shape"], rows["measured_coverage"] = "", "", np.nan
         return rows
+
+    @cached_property
+    def own_notes(self) -> list[str]:
+        """The estimator's own notes, one for each of the rows."""
+        return [join_notes(by_influence.said(state, note), result.note) for result in self.results
+                for state, note in zip(result.parameters["state"], result.parameters["note"], strict=True)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,9 +192,7 @@ def infer(method: str, question: Question) -> pd.DataFrame:
     if method not in names:
         raise DidError(f"--inference {method}: expected a method for {question.estimator}: {', '.join(names)}; found "
                        f"{method}; choose one of these")
-    found = METHODS[method].ask(question)
-    found["inference"] = method
-    return found[COLUMNS]
+    return METHODS[method].ask(question).assign(inference=method)
 
 
 def _clustered(question: Question) -> pd.DataFrame:
@@ -213,7 +214,7 @@ def _heteroskedastic(kind: str) -> Callable[[Question], pd.DataFrame]:
         if unit_means(question.design) is None:
             empty = dict.fromkeys(("std_error", "ci_low", "ci_high", "p_value", "df"), np.nan) | {"shape": "", "note": (
                 "no errors of unit means: treatment or weights change after the first onset; take CR2 by unit")}
-            return _aligned(question.at("unit").rows(), pd.DataFrame([empty]))
+            return _aligned(question.at("unit"), pd.DataFrame([empty]))
         found = heteroskedastic(question.design, kind, coverage=question.confidence)
         return _filled(question.at("unit"), found.assign(shape="interval"))
     return ask
@@ -233,7 +234,7 @@ def _wild(weights: str) -> Callable[[Question], pd.DataFrame]:
 def _jackknife(question: Question) -> pd.DataFrame:
     found = jackknife(question.fit, question.panel, question.level, coverage=question.confidence,
                       results=question.results, known=question.without_each)
-    return _aligned(question.rows(), found)
+    return _aligned(question, found)
 
 
 def _randomisation(statistic: str) -> Callable[[Question], pd.DataFrame]:
@@ -254,9 +255,8 @@ def _randomisation(statistic: str) -> Callable[[Question], pd.DataFrame]:
             note = f"no randomisation test: {test.reason}" if test.status == "skipped" else test.note
             found = pd.DataFrame([{"estimate": test.estimate, "df": np.nan, "p_value": test.p_value,
                                    "ci_low": test.ci_low, "ci_high": test.ci_high, "shape": test.shape, "note": note}])
-        rows = question.rows()
-        spread = np.nan if statistic == "estimate" else rows["std_error"]
-        return _aligned(rows, found.assign(std_error=spread))
+        spread = np.nan if statistic == "estimate" else question.rows()["std_error"]
+        return _aligned(question, found.assign(std_error=spread))
     return ask
 
 
@@ -270,14 +270,14 @@ def _reassigned(statistic: str) -> Callable[[Question], pd.DataFrame]:
                 why = ("no test among clusters near in size: only of the average of group-time effects that are "
                        "differences of plain means")
                 values = np.concatenate([result.estimate for result in question.results])
-                return _aligned(question.rows(), without(values, why))
+                return _aligned(question, without(values, why))
             return _randomisation(statistic)(question)
         drawn = {} if question.draws is None else {"draws": question.draws}
         found = group_time_randomisation.reassigned(
             question.panel, question.results[0], options, question.level, statistic=statistic, seed=question.seed,
             coverage=question.confidence, **drawn)
-        rows = question.rows()
-        return _aligned(rows, found.assign(std_error=np.nan if statistic == "estimate" else rows["std_error"]))
+        spread = np.nan if statistic == "estimate" else question.rows()["std_error"]
+        return _aligned(question, found.assign(std_error=spread))
     return ask
 
 
@@ -289,12 +289,12 @@ def _few_treated(kind: str) -> Callable[[Question], pd.DataFrame]:
         drawn: dict[str, Any] = {} if question.draws is None else {"draws": question.draws}
         found = few_treated(question.panel, question.level, kind, seed=question.seed, coverage=question.confidence,
                             **drawn)
-        return _aligned(question.rows(), found.assign(std_error=np.nan, df=np.nan))
+        return _aligned(question, found.assign(std_error=np.nan, df=np.nan))
     return ask
 
 
-def _is_reference(rows: pd.DataFrame) -> pd.Series:
-    return rows["state"].eq(REFERENCE)
+def _is_reference(rows: pd.DataFrame) -> np.ndarray:
+    return rows["state"].eq(REFERENCE).to_numpy(dtype=bool)
 
 
 def _filled(question: Question, found: pd.DataFrame, lone: np.ndarray | None = None) -> pd.DataFrame:
@@ -302,27 +302,25 @@ def _filled(question: Question, found: pd.DataFrame, lone: np.ndarray | None = N
 
     ``lone`` (rows,) are those that rest on one treated cluster: no number is given for them.
     """
-    rows = question.rows()
-    place = np.flatnonzero(~_is_reference(rows))
-    spread = found.set_axis(place).reindex(range(len(rows)))
-    if lone is not None and (lone & ~_is_reference(rows)).any():
-        hidden = lone & ~_is_reference(rows).to_numpy()
+    wanted = ~_is_reference(question.rows())
+    spread = found.set_axis(np.flatnonzero(wanted)).reindex(range(len(wanted)))
+    if lone is not None and (lone & wanted).any():
+        hidden = lone & wanted
         spread.loc[hidden, ["std_error", "ci_low", "ci_high", "p_value", "df"]] = np.nan
         spread.loc[hidden, "shape"] = ""
         spread.loc[hidden, "note"] = f"one treated cluster by {question.level}: this method says nothing of it"
-    return _aligned(rows, spread.assign(note=spread["note"].fillna("")))
+    return _aligned(question, spread.assign(note=spread["note"].fillna("")))
 
 
-def _aligned(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+def _aligned(question: Question, found: pd.DataFrame) -> pd.DataFrame:
     """The rows with numbers of ``found``, which has one row for each; its notes come before the estimator's own."""
-    found = found.reset_index(drop=True)
-    known = found["p_value"].notna()
-    return rows.assign(
-        **{name: found[name].astype(float) for name in ("std_error", "ci_low", "ci_high", "p_value", "df")},
-        interval_shape=found["shape"].where(known & found["ci_low"].notna(), "").fillna(""),
+    numbers = {name: found[name].to_numpy(dtype=float) for name in ("std_error", "ci_low", "ci_high", "p_value", "df")}
+    known = found["shape"].notna() & ~np.isnan(numbers["p_value"]) & ~np.isnan(numbers["ci_low"])
+    return question.rows().assign(
+        **numbers, interval_shape=found["shape"].where(known, "").array,
         # The estimator's own notes are in some methods' notes already.
         note=[join_notes(*dict.fromkeys([part for text in (one, own) for part in text.split("; ") if part]))
-              for one, own in zip(found["note"], rows["own"], strict=True)])
+              for one, own in zip(found["note"], question.own_notes, strict=True)])
 
 
 METHODS = {method.name: method for method in (
