@@ -43,6 +43,20 @@ def test_specifications_are_sorted_and_repeats_are_drawn_once(curve):
     assert curve.loc[curve["specification"].eq("by_date"), "window"].eq("short").all()
 
 
+@pytest.mark.parametrize("rounding", [-1e-13, 1e-13])
+def test_rounding_does_not_decide_which_of_two_equal_estimates_comes_first(made, curve, rounding):
+    first, second = curve[curve["place"].notna()].head(2).itertuples()
+    tables = {name: table.copy() for name, table in made.items()}
+    for table in tables.values():
+        for row, value in ((first, 1.0), (second, 1.0 + rounding)):
+            its = (table[["specification", "sample", "estimator"]] == [row.specification, row.sample, row.estimator])
+            table.loc[its.all(axis=1), "estimate"] = value
+    tied = curve_rows(tables["specifications"], tables["estimates"], default=DEFAULT,
+                      staggered={"by_date": DEFAULT | {"window": "short"}}).head(2)
+    assert tied["estimate"].sub(1).abs().max() < 1e-12 and tied["place"].tolist() == [0, 1]
+    assert tied["specification"].tolist() == sorted([first.specification, second.specification])
+
+
 def test_the_curve_draws_choices_that_vary(curve, tmp_path):
     options = dict(choices=["window", "lags"], reported=REPORTED, stem=tmp_path / "curve",
                    published=Published(40.0), **WORDS)

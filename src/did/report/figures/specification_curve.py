@@ -67,7 +67,10 @@ def curve_rows(specifications: pd.DataFrame, estimates: pd.DataFrame, *, default
     names = first["specification"] + ", " + first["sample"] + ", " + first["estimator"]
     original = names.groupby(same).transform("first")
     first = first.assign(same_as=original.where(original.ne(names), ""))
-    kept = first[first["same_as"].eq("")].sort_values(["estimate", *IDENTITY], kind="stable")
+    kept = first[first["same_as"].eq("")]
+    # Of estimates that are equal but for rounding, rounding does not decide which comes first.
+    kept = kept.assign(estimate=kept["estimate"].map("{:.9e}".format).astype(float)).sort_values(
+        ["estimate", *IDENTITY], kind="stable")
     first = first.assign(place=pd.Series(range(len(kept)), index=kept.index, dtype="Int64"))
     rows = rows.merge(first[[*IDENTITY, "place", "same_as"]], on=IDENTITY, how="left", validate="many_to_one")
     rows["same_as"] = rows["same_as"].fillna("")
