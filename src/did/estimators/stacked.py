@@ -21,7 +21,7 @@ from did.estimators.base import (
     scale_free,
 )
 from did.estimators.cohort_panel import by_cohort
-from did.estimators.shares import Shares, UnitShares
+from did.estimators.shares import Shares, UnitShares, summed
 from did.estimators.within import ROUNDING, identified_columns, independent_columns, within
 
 CONTROL_GROUPS = ("not_yet_treated", "never_treated")
@@ -138,7 +138,7 @@ class _StackedFit:
     kept: np.ndarray
     identified: np.ndarray
     influence: list[np.ndarray]
-    columns: list[np.ndarray]
+    columns: list[_Columns]
     bread: np.ndarray
     n_obs: int
     n_periods: int
@@ -204,22 +204,38 @@ def _corrected(stacks: list[_Stack]) -> list[_Stack]:
     ]
 
 
-def _regressors(stack: _Stack, event_times: np.ndarray, estimated: np.ndarray | None) -> np.ndarray:
-    """Return the (rows, window, columns) leads and lags times dose, or dose after treatment if static."""
-    shown = (event_times >= 0)[:, None] if estimated is None else event_times[:, None] == estimated[None, :]
-    return stack.dose[:, None, None] * shown[None, :, :]
+@dataclasses.dataclass(frozen=True)
+class _Columns:
+    """A stack's leads and lags times dose, or dose after treatment if static, written out once for rows that share
+    them: ``of`` (rows,) is the group of each. Regressors and, the effects taken out, columns are (groups, window,
+    columns), ``weight`` (groups, window) the rows' sums."""
+
+    of: np.ndarray
+    weight: np.ndarray
+    regressors: np.ndarray
+    free: np.ndarray
+
+    @classmethod
+    def of_stack(cls, stack: _Stack, event_times: np.ndarray, estimated: np.ndarray | None) -> _Columns:
+        shown = (event_times >= 0)[:, None] if estimated is None else event_times[:, None] == estimated[None, :]
+        dose, of, weight = stack.dose, np.arange(len(stack.dose)), stack.weight
+        if (weight > 0).all() and (weight == weight[:, :1]).all():
+            # Weights that stay the same over time leave rows of one dose the same columns.
+            dose, of = np.unique(stack.dose, return_inverse=True)
+            weight = np.repeat(np.bincount(of, weight[:, 0])[:, None], weight.shape[1], axis=1)
+        regressors = dose[:, None, None] * shown
+        return cls(of, weight, regressors, within(regressors, weight))
 
 
 def _fit(stacks: list[_Stack], event_times: np.ndarray, estimated: np.ndarray | None) -> _StackedFit:
     """Fit all stacks by weighted least squares, unit and period effects taken out stack by stack."""
-    columns = [within(_regressors(stack, event_times, estimated), stack.weight) for stack in stacks]
+    columns = [_Columns.of_stack(stack, event_times, estimated) for stack in stacks]
     weight = [stack.weight for stack in stacks]
     outcome = [within(stack.outcome, stack.weight) for stack in stacks]
-    gram = sum(np.einsum("utk,utl->kl", x * w[:, :, None], x, optimize=True)
-               for x, w in zip(columns, weight, strict=True))
-    moment = sum(np.einsum("utk,ut->k", x, w * y) for x, w, y in zip(columns, weight, outcome, strict=True))
-    raw = sum(np.einsum("utk,ut->k", _regressors(stack, event_times, estimated) ** 2, stack.weight)
-              for stack in stacks)
+    gram = sum(np.einsum("utk,utl->kl", x.free * x.weight[:, :, None], x.free, optimize=True) for x in columns)
+    moment = sum(np.einsum("utk,ut->k", x.free, summed(w * y, x.of, len(x.free)))
+                 for x, w, y in zip(columns, weight, outcome, strict=True))
+    raw = sum(np.einsum("utk,ut->k", x.regressors**2, x.weight) for x in columns)
     rounding = ROUNDING**2 * raw
     kept = independent_columns(gram, rounding)
     coefficient = np.full(len(kept), np.nan)
@@ -228,11 +244,11 @@ def _fit(stacks: list[_Stack], event_times: np.ndarray, estimated: np.ndarray | 
         bread[np.ix_(kept, kept)] = np.linalg.inv(gram[np.ix_(kept, kept)])
         coefficient[kept] = bread[np.ix_(kept, kept)] @ moment[kept]
     fitted = np.where(kept, coefficient, 0.0)
-    residual = [y - x @ fitted for x, y in zip(columns, outcome, strict=True)]
+    residual = [y - (x.free @ fitted)[x.of] for x, y in zip(columns, outcome, strict=True)]
     level = root_sum_squares(np.concatenate([stack.outcome[stack.weight > 0] for stack in stacks]))
     if root_sum_squares(np.concatenate([r.ravel() for r in residual])) <= ROUNDING * level:
         residual = [np.zeros_like(r) for r in residual]
-    influence = [np.einsum("utk,ut->uk", x, w * r) @ bread
+    influence = [np.einsum("utk,ut->uk", x.free[x.of], w * r) @ bread
                  for x, w, r in zip(columns, weight, residual, strict=True)]
     identified = identified_columns(gram, kept, rounding)
     n_obs = sum(int((w > 0).sum()) for w in weight)
@@ -247,9 +263,9 @@ def _slopes(stacks: list[_Stack], fit: _StackedFit, combine: np.ndarray, weight:
     own mean does not count."""
     slopes = np.zeros((len(weight), n_periods, combine.shape[1]))
     for stack, columns in zip(stacks, fit.columns, strict=True):
-        window = slice(stack.first, stack.first + columns.shape[1])
+        window = slice(stack.first, stack.first + columns.weight.shape[1])
         slopes[stack.rows, window] += (stack.weight[:, :1] / weight[stack.rows, None])[:, :, None] * (
-            columns @ (fit.bread @ combine))
+            columns.free @ (fit.bread @ combine))[columns.of]
     return slopes
 
 
