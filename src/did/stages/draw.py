@@ -120,10 +120,11 @@ def _trends(outcome: Outcome) -> None:
     indicator, evaluation, sample = outcome.indicator, outcome.evaluation, outcome.facts.cell["sample"]
     since = outcome.facts.onset
     trends = outcome.tables["trends"]
-    test = only(outcome.leading("diagnostics"), sample=sample, diagnostic="linear_pretrend", treatment="binary")
+    level = evaluation.clusters[-1]
+    test = only(outcome.tables["diagnostics"], cluster=level, sample=sample, diagnostic="linear_pretrend",
+                treatment="binary")
     frame = outcome.frame("trends", "means over time", outcome.facts.measure).marked(trends)
     if test is not None:
-        level = evaluation.clusters[-1]
         frame = frame.saying(trend_words(test, since, singular(evaluation.units) if level == "unit" else level))
     rows = [trend_rows(trends, since)]
     if result_files.staggered_specification(evaluation):
@@ -135,8 +136,8 @@ def _event_study(outcome: Outcome) -> None:
     """The reported estimate over time since onset, and estimators side by side under the first specification with
     several onsets."""
     evaluation, frequency = outcome.evaluation, outcome.indicator.frequency
-    rows = outcome.leading("estimates")
-    rows = having(rows, sample=outcome.facts.cell["sample"], treatment=outcome.facts.cell["treatment"])
+    rows = having(outcome.tables["estimates"], cluster=evaluation.clusters[-1], sample=outcome.facts.cell["sample"],
+                  treatment=outcome.facts.cell["treatment"])
     staggered = result_files.staggered_specification(evaluation)
     named = {evaluation.default_specification: {name: entry(name).label for name in evaluation.estimators
                                                 if entry(name).over_time}}

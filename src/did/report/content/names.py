@@ -72,23 +72,27 @@ class Names:
         facts = {name: each for each in self.families for name in each.outcomes}
         units = {name: each.effects.get(name, each.measure) for name, each in facts.items()}
         called, own = own_dates_names(), {name: each.staggered for name, each in facts.items()}
-        found = {"family": rows["indicator"].map(lambda name: facts[name].title if name in facts else ""),
-                 "outcome": rows["indicator"].map(lambda name: facts[name].outcomes[name] if name in facts else name)}
+        indicators = rows["indicator"].tolist()
+        found = {"family": [facts[name].title if name in facts else "" for name in indicators],
+                 "outcome": [facts[name].outcomes[name] if name in facts else name for name in indicators]}
         if "treatment" in rows:
             treatments = TREATMENTS | WITHIN
-            found["treatment"] = rows["treatment"].map(
-                lambda name: treatments.get(name, name.replace("_", " ").capitalize()))
+            given = rows["treatment"].tolist()
+            found["treatment"] = [treatments.get(name, name.replace("_", " ").capitalize()) for name in given]
             found["effect_unit"] = [
                 f"{units.get(name, '')}{f' per {facts[name].dose}' if treatment in ('intensity', *WITHIN) else ''}"
-                for name, treatment in zip(rows["indicator"], rows["treatment"], strict=True)]
+                for name, treatment in zip(indicators, given, strict=True)]
         if "sample" in rows:
             samples = self.families[0].samples
-            found["sample"] = rows["sample"].map(lambda name: samples.get(name, name))
+            found["sample"] = [samples.get(name, name) for name in rows["sample"].tolist()]
         if "estimator" in rows:
-            dated = (rows["specification"].eq(rows["indicator"].map(own)) if "specification" in rows
-                     else [False] * len(rows))
-            found["estimator"] = [called[name] if own_dates and name in called else short_name(name)
-                                  for name, own_dates in zip(rows["estimator"], dated, strict=True)]
+            dated = ([name == own.get(indicator) for name, indicator in zip(
+                rows["specification"].tolist(), indicators, strict=True)] if "specification" in rows
+                else [False] * len(rows))
+            estimators = rows["estimator"].tolist()
+            short = {name: short_name(name) for name in set(estimators)}
+            found["estimator"] = [called[name] if own_dates and name in called else short[name]
+                                  for name, own_dates in zip(estimators, dated, strict=True)]
         if "method" in rows:
             found["method"] = rows["method"].map(lambda name: METHODS.get(name, name.replace("_", " ")),
                                                na_action="ignore")

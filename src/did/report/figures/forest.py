@@ -132,6 +132,7 @@ def _key(rows: pd.DataFrame) -> list[key.Entry]:
 
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw every row at its height ``at``, all that look alike at once."""
+    rows = rows[["kind", "at", "estimate", "ci_low", "ci_high", "smallest", "largest"]]
     printed, ranges = rows[rows["kind"] == PRINTED], rows[rows["kind"] == RANGE]
     axes.plot(printed["estimate"], printed["at"], marker="D", markersize=9, color=style.PALETTE[2], linestyle="none",
               zorder=3)
