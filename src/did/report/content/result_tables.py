@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 
 from did.estimators import entry
@@ -81,10 +82,11 @@ def headline_table(headline: pd.DataFrame, names: Names, diagnostics: pd.DataFra
 def _shares(rows: pd.DataFrame, diagnostics: pd.DataFrame) -> pd.Series:
     """The smallest effect as a share of the mean: that of the clustered one, in proportion."""
     keys, names = CELL[:-1], ["minimum_detectable_share", "minimum_detectable"]
-    found = having(diagnostics, diagnostic=names, status="done").drop_duplicates([*keys, "diagnostic"])
-    wide = found.pivot(index=keys, columns="diagnostic", values="value").reindex(
-        pd.MultiIndex.from_frame(rows[keys]), columns=names)
-    share, effect = (wide[name].set_axis(rows.index) for name in names)
+    found = having(diagnostics, diagnostic=names, status="done").iloc[::-1]   # of several the first stays
+    values = dict(zip(zip(*(found[name] for name in [*keys, "diagnostic"]), strict=True), found["value"], strict=True))
+    cells = list(zip(*(rows[key] for key in keys), strict=True))
+    share, effect = (pd.Series([values.get((*cell, name), np.nan) for cell in cells], rows.index, dtype=float)
+                     for name in names)
     return (share * rows["minimum_detectable"] / effect).where(effect.ne(0))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from did.errors import DidError
-from did.report.content.facts import Facts, averaged_by, having, only, own_dates_names, short_name
+from did.report.content.facts import Facts, averaged_by, having, mappings, only, own_dates_names, short_name
 from did.report.content.table import Column, Table, row_decimals
 from did.words import number, short_decimals
 
@@ -98,20 +98,28 @@ def counts_table(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> Table:
     # Estimators for several onsets are alternatives themselves.
     rows = rows.assign(what=rows["group"].map(GROUPS), out=leaves_out_zero(rows, sign), by=rows["estimator"].map(
         short_name).mask(rows["group"].str.startswith("staggered"), "each"))
-    cell = ["what", "by"]
-    shown = rows.groupby(cell, sort=False).agg(
-        smallest=("estimate", "min"), largest=("estimate", "max"), std_error=("std_error", "median"))
-    shown["n"] = rows.drop_duplicates([*cell, "key", "estimator"]).groupby(cell).size()
-    for level in facts.clusters:
-        found = rows.loc[rows["cluster"].eq(level)].groupby(cell)["out"].agg(["sum", "size"])
-        shown[level] = pd.Series([f"{met} of {n}" for met, n in found.to_numpy()], found.index, dtype=object)
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for row in mappings(rows):
+        groups.setdefault((row["what"], row["by"]), []).append(row)
+    frame = pd.DataFrame([_counted(cell, own, facts) for cell, own in groups.items()])
     side = {1.0: "above zero", -1.0: "below zero"}.get(sign, "on one side of zero")
     columns = [Column("what", "Check"), Column("by", "By"), Column("n", "Estimates", "count"),
                Column(("smallest", "largest"), "From least to largest", "interval"),
                *(Column(level, f"Intervals wholly {side}, {by}") for level, by in facts.clusters.items())]
     checked = ("our own estimate, since no number was printed" if printed is None else
                f"the printed {number(printed, short_decimals(printed), signed=True)}")
-    frame = shown.reset_index()
     return Table("counts", "What the estimate rests on", columns, frame, row_decimals(frame, value="smallest"),
                  notes=[f"What is checked is {checked}. Of pretended onsets none should be found."],
                  file="tables/evidence_items.csv")
+
+
+def _counted(cell: tuple[str, str], rows: list[dict], facts: Facts) -> dict[str, object]:
+    """A line of the counts: what is checked and by what, from where to where, and how many leave out zero."""
+    estimates, errors = ([row[name] for row in rows if row[name] is not None] for name in ("estimate", "std_error"))
+    line: dict[str, object] = dict(zip(("what", "by"), cell, strict=True)) | {
+        "smallest": min(estimates), "largest": max(estimates), "std_error": np.median(errors) if errors else np.nan,
+        "n": len({(row["key"], row["estimator"]) for row in rows})}
+    for level in facts.clusters:
+        out = [row["out"] for row in rows if row["cluster"] == level]
+        line[level] = f"{sum(out)} of {len(out)}" if out else None
+    return line

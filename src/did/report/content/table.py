@@ -131,8 +131,11 @@ class Table:
         which a note then says. ``keep`` are headings of columns that stay."""
         columns, said = [], []
         for column in self.shown if self else []:
+            if column.heading in keep:
+                columns.append(column)
+                continue
             cells = set(column.texts(self.rows, [0] * len(self.rows))) if column.kind == "text" else set()
-            if column.heading not in keep and (len(cells) == 1 or not cells and column.is_empty(self.rows)):
+            if len(cells) == 1 or not cells and column.is_empty(self.rows):
                 said += [f"{column.heading}: {text}" for text in cells if text]
             else:
                 columns.append(column)
