@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from did.errors import DidError, listed, suggest
@@ -43,9 +44,7 @@ ENGLAND = "E92000001"
 REFERENCE = "dtoc_authorities.csv"
 REFERENCE_COLUMNS = ["nhs_code", "ons_code", "name", "area_type", "first_period", "last_period"]
 
-COLUMNS = ["measure", "area_code", "period", "area_name", "area_type", "value", "status", "file", "sheet",
-           "row", "note",
-           "is_synthetic"]
+COMMON = ["area_code", "period", "area_name", "area_type", "file", "sheet", "row", "is_synthetic"]
 Days = tuple[int, ...]
 Dashes = tuple[bool, ...]
 
@@ -355,17 +354,15 @@ def _observations(source_id: str, books: list[Book]) -> pd.DataFrame:
         for row in book.rows:
             if row.ons_code:
                 coded.setdefault((row.code, row.ons_code), []).append(book.period)
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    columns: dict[str, list[Any]] = {name: [] for name in ("value", "status", "note")}
+    rows: list[tuple[Any, ...]] = []   # what the measures of a row have in common
 
     def add(book: Book, row: Row, code: str, area_type: str, notes: list[str]) -> None:
-        columns["measure"] += MEASURES
         columns["value"] += row.days
         columns["status"] += ["zero_by_rule" if dash else "ok" for dash in row.dashes]
         columns["note"] += ["; ".join([NOTE_DASH, *notes] if dash else notes) for dash in row.dashes]
-        same = {"area_code": code, "period": book.period, "area_name": row.name, "area_type": area_type,
-                "file": book.raw.name, "sheet": book.sheet, "row": row.place + 1, "is_synthetic": book.raw.is_synthetic}
-        for name, cell in same.items():
-            columns[name] += [cell] * len(MEASURES)
+        rows.append((code, book.period, row.name, area_type, book.raw.name, book.sheet, row.place + 1,
+                     book.raw.is_synthetic))
 
     for book in books:
         add(book, book.england, ENGLAND, "country", [])
@@ -376,5 +373,7 @@ def _observations(source_id: str, books: list[Book]) -> pd.DataFrame:
                 notes.append(f"ONS code carried back from {later[0]}" if later
                              else f"ONS code from {REFERENCE}")
             add(book, row, line.ons_code or row.code, line.area_type, notes)
-    nan = float("nan")
-    return pd.DataFrame(columns).assign(source=source_id, frequency="M", numerator=nan, denominator=nan)
+    nan, n = float("nan"), len(rows)
+    frame = pd.DataFrame(rows, columns=COMMON).take(np.repeat(np.arange(n), len(MEASURES))).reset_index(drop=True)
+    return frame.assign(measure=[*MEASURES] * n, **columns, source=source_id, frequency="M", numerator=nan,
+                        denominator=nan)

@@ -18,7 +18,9 @@ SYNTHETIC = "SYNTHETIC demonstration data, made up by did simulate: no publisher
 
 def put(grid: Grid, row: int, column: int, values: Sequence[Any]) -> None:
     """Put ``values`` into a row from a column on (both counted from 0); an empty text is an empty cell."""
-    grid.update({(row, at): value for at, value in enumerate(values, column) if value != ""})
+    for at, value in enumerate(values, column):
+        if value != "":
+            grid[row, at] = value
 
 
 def save(path: Path, sheets: Mapping[str, Mapping[tuple[int, int], Any]]) -> None:
