@@ -29,7 +29,7 @@ def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes]
     import pyarrow
     from pyarrow import parquet
 
-    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False, nthreads=1)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **(metadata or {}),
                                            MADE_BY: json.dumps(versions()).encode(), b"did": SEAL + UNSEALED})
     sink = pyarrow.BufferOutputStream()
