@@ -156,7 +156,8 @@ def main(arguments: list[str] | None = None) -> int:
         stages = manual_download(folder, quick)
         lines += ["", f"One job of each stage, that of `{SHOWN}`, its source or its family, in a process of its own: "
                   "the peak of its resident memory, and what that is above a process that only imports the stage. In "
-                  "a run the jobs do not pay for imports: their workers are forks of one process that has done them.", "",
+                  "a run the jobs do not pay for imports: their workers are forks of one process that has done them.",
+                  "",
                   *table(["stage", "jobs in the run", "seconds", "processor time, s", "peak, MB", "above imports, MB"],
                          stages), "", reading(folder)]
     print("\n".join(lines))
