@@ -110,12 +110,14 @@ def test_the_command_of_a_rule_is_a_job_of_the_server(tmp_path, monkeypatch, cod
 
 
 SERVER = """
-import os, signal, socket, sys, warnings
+import os, resource, signal, socket, sys, warnings
 from did.workflow import job_server
 
 def job(arguments):
     if "warn" in arguments:
         warnings.warn("careful")
+    if "full" in arguments:   # no more files may be open
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
     if "much" in arguments:
         job_server.MOST = 0
     print(os.getpid(), *arguments)
@@ -178,6 +180,13 @@ def test_a_job_is_done_though_the_worker_that_waited_was_killed(ask, capfd):
     while os.path.exists(f"/proc/{first}"):
         time.sleep(0.01)
     assert ask("") == 0 and _worker(capfd) != first
+
+
+def test_a_worker_that_cannot_go_on_ends_and_is_no_second_server(ask, capfd):
+    assert ask("full") == 1
+    first, wrong = capfd.readouterr()
+    assert "ended without an exit code" in wrong and "Traceback" not in wrong
+    assert ask("") == 0 and _worker(capfd) != int(first.split()[0])
 
 
 def test_a_job_warns_of_what_one_before_it_warned_of(ask, capfd):

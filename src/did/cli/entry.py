@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+COLLECTED = 20_000   # objects made since the collector last went through them, for it to go again; Python's is 700
+
 
 def main() -> None:
     """Run the command line and end with its exit code."""
@@ -15,9 +17,9 @@ def main() -> None:
     # Small matrices by the thousand: a second thread in the linear algebra costs several times what it brings.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    from did.workflow.job_server import COLLECTED, VARIABLE, hand_over
+    if os.environ.get("DID_JOB_SERVER"):
+        from did.workflow.job_server import hand_over
 
-    if os.environ.get(VARIABLE):
         code = hand_over(sys.argv[1:])
         if code is not None:
             sys.exit(code)

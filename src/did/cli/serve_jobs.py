@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
+from did.cli.entry import COLLECTED
 from did.workflow.job_server import serve
 
 
@@ -15,4 +17,5 @@ def run(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(COLLECTED)
     serve(run, sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

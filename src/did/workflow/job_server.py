@@ -30,7 +30,6 @@ LONGEST = 80   # bytes of the folder for temporary files, for an address in it t
 # Of glibc. Arrays of some MB come and go; without these each is requested from the system, and given back, page by
 # page.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**27), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
-COLLECTED = 20_000   # objects made since the collector last went through them, for it to go again; Python's is 700
 MOST = 2**20   # KB of memory that a worker has held at most to be used again
 # In the order they are asked for; among them what libraries import when they are first used, not when imported.
 PRELOAD = ["did.cli.commands", "did.stages.fetch", "did.stages.observe", "did.project.checks", "pyarrow.parquet",
@@ -186,9 +185,12 @@ class _Workers:
         line, its = socket.socketpair()
         with its, contextlib.suppress(OSError):   # no more processes are allowed: the job runs where it was asked for
             if os.fork() == 0:
-                for other in (self.listener, line, *self.busy, *self.idle):
-                    other.close()
-                _work(connection, self.run, its if again else None)
+                try:
+                    for other in (self.listener, line, *self.busy, *self.idle):
+                        other.close()
+                    _work(connection, self.run, its if again else None)
+                finally:   # whatever went wrong, a worker must never go on as a second server
+                    os._exit(1)
             self.busy.add(line)
             return
         line.close()
@@ -205,7 +207,6 @@ def _said(line: socket.socket) -> bytes:
 def _work(connection: socket.socket, run: Callable[[list[str]], None], line: socket.socket | None) -> NoReturn:
     """Do the job that ``connection`` asks for, then those that come in on ``line``, until one fails; end."""
     gc.enable()
-    gc.set_threshold(COLLECTED)
     while True:
         with connection:
             _job(connection, run)
@@ -256,7 +257,7 @@ def _job(connection: socket.socket, run: Callable[[list[str]], None]) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
             unsaid = False
-        finally:   # whoever reads them may be gone; a job must never go on as a second server
+        finally:   # whoever reads them may be gone
             if code or unsaid:
                 end(code)
     # Let go of the streams before the answer: who asked may read them to their end.
