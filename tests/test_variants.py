@@ -10,10 +10,11 @@ import pytest
 
 from did.errors import DidError
 from did.panels.samples import kept
+from did.project.change import Change
 from did.project.config import Sample
 from did.project.file_checks import check_files
 from did.project.loading import load_evaluation
-from did.project.variants import Change, write
+from did.project.variants import write
 
 ROOT = Path(__file__).parents[1]
 DTOC = ["dtoc_total", "dtoc_nhs", "dtoc_social_care", "dtoc_both"]

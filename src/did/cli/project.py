@@ -38,7 +38,7 @@ def run(state: State, config: str | None, data: str | None, cores: int | None, p
     did run --without-system QOP
     did run --specification lags_last_12 --without-period 2017-05
     """
-    from did.project.variants import Change
+    from did.project.change import Change
     from did.workflow import run as workflow
 
     code = workflow.run(config or state.config, change=Change(**changed), data=data, cores=cores, offline=offline,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import re
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import yaml
 
 from did.errors import DidError, one_of
 from did.project import yaml_files
+from did.project.change import Change
 from did.project.config import Evaluation
 from did.project.file_checks import codes
 from did.project.loading import load_evaluation, load_indicator
@@ -21,30 +20,6 @@ from did.store.provenance import write_text
 FOLDER = Path("data/variants")
 # What a period looks like -> frequency of the outcomes that it can be left out of.
 PERIODS = {r"\d{4}": "Y", r"\d{4}Q[1-4]": "Q", r"\d{4}-\d{2}": "M"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Change:
-    """What is changed: the specification that is reported, systems left out of every sample, periods left out."""
-
-    specification: str | None = None
-    without_systems: tuple[str, ...] = ()
-    without_periods: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> str:
-        """What is changed, for a title; empty for nothing."""
-        said = [f"specification {self.specification}"] if self.specification else []
-        return ", ".join(said + [f"without {each}" for each in (*self.without_systems, *self.without_periods)])
-
-    @property
-    def name(self) -> str:
-        """A name for folders: letters, digits and _ only."""
-        plain = re.sub("[^a-z0-9]+", "_", self.words.lower()).strip("_")
-        return plain if len(plain) <= 40 else f"{plain[:31]}_{hashlib.sha256(self.words.encode()).hexdigest()[:8]}"
-
-
-UNCHANGED = Change()
 
 
 def write(config: str | Path, change: Change) -> tuple[Path, list[str]]:

@@ -5,8 +5,8 @@ server alongside Snakemake and hands it the `did` commands of the rules, with it
 calls finds it by an environment variable and does the same. Without a server, as by hand or on a cluster, the same
 command runs in its own process.
 
-A worker whose job went well waits for another, as a fork pays again for every page of memory that its job touches: 8% of
-the processor time of a run. One whose job failed ends with it.
+A worker whose job went well waits for another, as a fork pays again for every page of memory that its job touches:
+8% of the processor time of a run. One whose job failed ends with it.
 """
 
 from __future__ import annotations

@@ -47,34 +47,43 @@ def _file_of(module: str) -> Path | None:
 
 
 @cache
-def _imports(path: Path) -> frozenset[str]:
-    """Names of modules that a file imports, anywhere in it: by its lines, since to parse every file takes longer than
-    all else that is planned."""
-    found = set()
+def _imports(module: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Modules of this package that a module of it imports, anywhere in it, and names of other packages: by its lines,
+    since to parse every file takes longer than all else that is planned."""
+    path = _file_of(module)
+    if path is None:
+        return frozenset(), frozenset([module.partition(".")[0]])
+    found = {module.rpartition(".")[0] or module}   # a module's packages are run before it
     for taken in IMPORT.finditer(path.read_text(encoding="utf-8")):
         if taken["module"]:
             names = re.findall(r"\w+(?=\s*(?:,|$|\)| as |#))", taken["names"], flags=re.MULTILINE)
             found |= {taken["module"]} | {f"{taken['module']}.{name}" for name in names}
         else:
             found.add(taken["plain"])
-    return frozenset(found)
+    own = frozenset(filter(_file_of, found))
+    return own, frozenset(name.partition(".")[0] for name in found - own)
 
 
 def _needed(*names: str) -> tuple[list[Path], set[str]]:
     """Files of the named modules and of every module of this package they import, directly or not; and the names of
     other packages that these import and that may decide numbers."""
-    seen: dict[str, Path] = {}
+    seen: set[str] = set()
     others: set[str] = set()
-    waiting = list(names)
+    waiting = set(names)
     while waiting:
         name = waiting.pop()
-        path = _file_of(name)
-        if path is None:
-            others.add(name.partition(".")[0])
-        elif name not in seen:
-            seen[name] = path
-            waiting += [*_imports(path), name.rpartition(".")[0] or name]   # a module's packages are run before it
-    return sorted(set(seen.values())), others - {PACKAGE.name} - TALKING - sys.stdlib_module_names
+        seen.add(name)
+        own, packages = _imports(name)
+        others |= packages
+        waiting |= own - seen
+    files = {path for path in map(_file_of, seen) if path}
+    return sorted(files), others - {PACKAGE.name} - TALKING - sys.stdlib_module_names
+
+
+@cache
+def _checksum(path: Path) -> tuple[str, str]:
+    """The name of a file of this package and its checksum, which one run takes once."""
+    return str(path.relative_to(PACKAGE)), sha256(path)
 
 
 @cache
@@ -86,8 +95,7 @@ def record(path: Path, *names: str) -> str:
     inputs. One input in place of sixty: Snakemake looks at each input of each job, and there may be thousands of jobs.
     """
     files, packages = _needed(*names)
-    made_of = {"modules": {str(file.relative_to(PACKAGE)): sha256(file) for file in files},
-               "versions": versions(*sorted(packages))}
+    made_of = {"modules": dict(map(_checksum, files)), "versions": versions(*sorted(packages))}
     return _kept(path, json.dumps(made_of, indent=1) + "\n")
 
 

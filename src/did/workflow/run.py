@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from did.project import shipped, variants
-from did.project.variants import UNCHANGED, Change
+from did.project import shipped
+from did.project.change import UNCHANGED, Change
 from did.workflow.launch import alone, tell, workflow
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def run(config: str, *, data: str | None, cores: int | None, offline: bool, acce
     if written:
         tell(f"laid out here: {', '.join(written)}", output)
     if change.words:
+        from did.project import variants
+
         changed, about = variants.write(config, change)
         tell(f"{changed}: {config}, {change.words}; about {', '.join(about)}", output)
         config = str(changed)
