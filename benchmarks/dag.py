@@ -22,7 +22,7 @@ SIZES, QUICK = (100, 1_000), (10, 30)
 LIMIT = 120
 DRY = ["-n", "--quiet", "all", "--workflow-profile", "none"]
 # As many jobs an indicator as the workflow has before the figures, each with one input and one output.
-JOBS = ["align", "fit", "diagnose", "specify"]
+JOBS = ["align", "fit", "calibrate", "diagnose", "specify", "compare", "check", "judge"]
 BARE = f"stages = {JOBS}" + '''
 rule all:
     input: [f"specify/{n:04d}" for n in range(int(config["indicators"]))]
@@ -59,7 +59,7 @@ def measured(n: int) -> dict[str, Used]:
         load = "from did.workflow.plan import Plan; Plan.load('config/many.yaml', None)"
         found = {"the config read and checked": run([sys.executable, "-c", load], folder, LIMIT)}
         whole = [*snakemake, *DRY, "--config", "evaluation=config/many.yaml"]
-        found["the whole workflow: 5 jobs and its figures an indicator"] = run(whole, folder, LIMIT)
+        found[f"the whole workflow: {len(JOBS)} jobs and its figures an indicator"] = run(whole, folder, LIMIT)
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "Snakefile").write_text(BARE)
         found[f"Snakemake alone, {len(JOBS)} jobs an indicator"] = run(

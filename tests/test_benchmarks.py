@@ -73,6 +73,8 @@ def test_every_stage_has_a_job_in_the_demonstration_run(tmp_path):
     jobs = stages.commands(stages.project(tmp_path))
     assert all(jobs[stage] for stage in stages.STAGES)
     assert "dtoc_total" in stages.one_of(jobs["fit"]) and "nhs_england_dtoc" in stages.one_of(jobs["observe"])
+    # What Snakemake alone is timed with are the jobs that each indicator has, but for its figures'.
+    assert {*dag.JOBS, "draw"} == {stage for stage, own in jobs.items() if len(own) == len(jobs["align"])}
 
 
 def test_what_got_slower_or_larger_is_found_and_noise_is_not():
