@@ -43,7 +43,8 @@ class PlainUnits:
         A missing count stays missing. Units of the table without figures are in the area audit as excluded. Raises
         DidError for a code that the table does not have, and a unit with two figures in one period.
         """
-        frame = frame.assign(area_code=frame["area_code"].map(label))
+        codes = frame["area_code"]
+        frame = frame.assign(area_code=codes.map({code: label(code) for code in codes.unique()}))
         unknown = frame.loc[~frame["area_code"].isin(self.unit_of.index)]
         if len(unknown):
             row = unknown.iloc[0]

@@ -41,7 +41,6 @@ class Figures:
             return float("nan"), "missing"
         if text in self.suppressed:
             return float("nan"), "suppressed"
-        at = f"{where}, column '{column}'"
         try:
             value = self._number(cell, text)
         except ValueError as error:
@@ -51,11 +50,12 @@ class Figures:
                 remedy = "set the source's option 'percent_sign: drop' if 94.5% is to be 94.5"
             elif len(text) > _MARK_LENGTH:
                 remedy = "fix or empty the cell"
-            self.problems.append(fault(at, "a number", error, remedy))
+            self.problems.append(fault(f"{where}, column '{column}'", "a number", error, remedy))
             return float("nan"), "missing"
         if is_count and value < 0:
-            self.problems.append(fault(at, "a count of at least 0", text, f"correct it, or list '{text}' under the "
-                                       "source's option 'suppressed' or 'missing' if it is a mark"))
+            self.problems.append(fault(f"{where}, column '{column}'", "a count of at least 0", text, f"correct it, or "
+                                       f"list '{text}' under the source's option 'suppressed' or 'missing' if it is a "
+                                       "mark"))
             return float("nan"), "missing"
         if value and self.drops_percent:
             self._written.setdefault((measure, text.endswith("%")), f"'{text}' ({where}, column '{column}')")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from did.readers.spreadsheet import plain
@@ -44,7 +45,11 @@ def read_period(cell: Any, kind: str) -> str:
     """
     if isinstance(cell, (datetime.datetime, datetime.date)):
         cell = cell.isoformat()[:10]
-    text = plain(cell)
+    return _read(plain(cell), kind)
+
+
+@lru_cache(maxsize=10_000)   # a table of a million rows has some hundred periods
+def _read(text: str, kind: str) -> str:
     wrong = ValueError(f"'{text[:60]}' is not {KINDS[kind]}")
     if len(text) > 40 or not all(letter.isascii() or letter in "\u2013\u2019" for letter in text):
         raise wrong

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from did.errors import DidError, listed, one_of, suggest
@@ -19,6 +20,9 @@ from did.readers.periods import FREQUENCY, KINDS, as_written, read_period
 from did.readers.spreadsheet import fault, plain, raise_first, read_csv
 
 ENGLAND = "E92000001"
+NAN = float("nan")
+FIELDS = ["area_code", "area_name", "area_type", "period", "measure", "value", "status", "numerator", "denominator",
+          "row", "own_code"]
 OPTIONS = {
     "layout": "wide (a column per measure), long (a row per measure) or periods (a column per period, one measure)",
     "period_column": "wide and long: column of the period",
@@ -108,13 +112,15 @@ def observations(source_id: str, tables: list[tuple[RawFile, list[list[Any]], li
 
     Options are checked already (:func:`check`); otherwise as :func:`read`.
     """
-    first: dict[tuple[str, str, str], str] = {}
     left_out: list[str] = []
     figures = Figures(options.get("suppressed", ()), options.get("missing", ()), "percent_sign" in options)
-    frames = [_read_table(raw, rows, lines, options, first, left_out, figures) for raw, rows, lines in tables]
+    frames = [_read_table(raw, rows, lines, options, left_out, figures) for raw, rows, lines in tables]
     figures.refuse_mixed_percentages()
     raise_first(figures.problems)
     table = pd.concat(frames, ignore_index=True)
+    if (again := _again(table)) is not None:
+        raw, rows, _ = tables[int(np.searchsorted(np.cumsum([len(frame) for frame in frames]), again, side="right"))]
+        raise DidError(_told_again(table, again, raw, rows, options))
     if "parent_column" in options:
         table = _summed(table)
     table = table.assign(source=source_id, frequency=FREQUENCY[options["frequency"]])
@@ -166,44 +172,58 @@ def check(source_id: str, options: dict[str, Any], reader: str = "tidy_csv") -> 
             raise DidError(f"{where} '{key}': expected text, {OPTIONS.get(key, 'a sheet')}; found '{value}'")
 
 
-def _read_table(raw: RawFile, table: list[list[Any]], lines: list[int], options: dict[str, Any],
-                first: dict[tuple[str, str, str], str], left_out: list[str], figures: Figures) -> pd.DataFrame:
-    """Return the observations of one table; ``first`` remembers where each key was seen, over all files."""
+def _read_table(raw: RawFile, table: list[list[Any]], lines: list[int], options: dict[str, Any], left_out: list[str],
+                figures: Figures) -> pd.DataFrame:
+    """Return the observations of one table."""
     header, rows = [plain(cell) for cell in table[0]], table[1:]
     columns = _columns(raw, header, options)
     periods = _period_columns(raw, table[0], columns, options, left_out)
-    problems, repeated = figures.problems, []
+    problems = figures.problems
     measure = columns.get(options.get("measure_column", ""))
     problems += _thousands_dots(raw, header, rows, lines[1:], _value_places(columns, periods, options), measure)
     if not rows:
         problems.append(fault(raw.name, "rows below the header", "none", "fetch it again"))
-    records, where_again = [], ""
+    reader, records = _Rows(columns, periods, options, figures), []
     for row, line in zip(rows, lines[1:], strict=True):
         where = f"{raw.name}, row {line}"
         if len(row) != len(header):
             problems.append(fault(where, f"{len(header)} columns", f"{len(row)}",
                                   "fix the row or fetch the file again"))
             continue
-        for record in (each | {"row": line} for each in _records(where, row, columns, periods, options, figures)):
-            code = record["own_code"] if "parent_column" in options else record["area_code"]
-            key = (record["measure"], code, record["period"])
-            if key in first:
-                repeated.append(f"{', '.join(key)} again, first in {first[key]}")
-                where_again = where_again or where
-            first.setdefault(key, where)
-            records.append(record)
-    if repeated:
-        words, remedy = _why_again(header, rows, columns, options)
-        problems.insert(0, fault(where_again, "each measure, area and period once", f"{repeated[0]}{words}", remedy))
+        records += reader.observations(where, line, row)
+    frame = pd.DataFrame(records, columns=FIELDS).assign(file=raw.name, sheet=options.get("sheet", ""),
+                                                         is_synthetic=raw.is_synthetic)
+    if "parent_column" not in options:
+        del frame["own_code"]
+    if (again := _again(frame)) is not None:
+        problems.insert(0, _told_again(frame, again, raw, table, options))
     raise_first(problems)
-    frame = pd.DataFrame(records).assign(file=raw.name, sheet=options.get("sheet", ""),
-                                              is_synthetic=raw.is_synthetic)
     note = options.get("note", "")
     if options["frequency"] != "FY":
         return frame.assign(period_published="", note=note)
     written = frame["period"].map({period: as_written(period, "FY") for period in frame["period"].unique()})
     return frame.assign(period_published=written,
                         note="period as published: " + written + (f"; {note}" if note else ""))
+
+
+def _key(table: pd.DataFrame) -> list[str]:
+    return ["measure", "own_code" if "own_code" in table else "area_code", "period"]
+
+
+def _again(table: pd.DataFrame) -> int | None:
+    """The place of the first observation whose key was there before; None if there is none."""
+    again = table.duplicated(_key(table)).to_numpy()
+    return int(again.argmax()) if again.any() else None
+
+
+def _told_again(table: pd.DataFrame, again: int, raw: RawFile, rows: list[list[Any]], options: dict[str, Any]) -> str:
+    """What is wrong with the observation at the place ``again`` of ``table``, which is in ``rows`` of a file."""
+    key = table.loc[again, _key(table)]
+    first = table.loc[(table[key.index] == key).all(axis=1).idxmax()]
+    header = [plain(cell) for cell in rows[0]]
+    words, remedy = _why_again(header, rows[1:], _columns(raw, header, options), options)
+    return fault(f"{raw.name}, row {table.at[again, 'row']}", "each measure, area and period once",
+                 f"{', '.join(key)} again, first in {first['file']}, row {first['row']}{words}", remedy)
 
 
 def _why_again(header: list[str], rows: list[list[Any]], columns: dict[str, int],
@@ -226,19 +246,20 @@ def _thousands_dots(raw: RawFile, header: list[str], rows: list[list[Any]], line
                     measure: int | None) -> list[str]:
     """What is wrong with values whose dots may separate thousands. ``places`` of values -> what they are one column of;
     ``measure`` is the place of the measure, whose values are told apart."""
-    found: dict[tuple, list[tuple[int, int, str]]] = {}
-    for line, row in zip(lines, rows, strict=True):
-        for place, group in places.items():
-            if len(row) == len(header):
-                word = None if measure is None else plain(row[measure])
-                found.setdefault((group, word), []).append((line, place, _as_word(row[place])))
+    of_measure: dict[str | None, list[int]] = {}
+    for number, row in enumerate(rows):
+        if len(row) == len(header):
+            of_measure.setdefault(None if measure is None else plain(row[measure]), []).append(number)
     problems = []
-    for cells in found.values():
-        first = thousands_dot(word for _, _, word in cells)
-        if first is not None:
-            line, place, word = cells[first]
-            problems.append(fault(f"{raw.name}, row {line}, column '{header[place]}'",
-                                  "a number with a decimal point", f"'{word}'", dot_remedy(word)))
+    for group in dict.fromkeys(places.values()):
+        own = [place for place, its in places.items() if its == group]
+        for numbers in of_measure.values():
+            first = thousands_dot(_as_word(rows[number][place]) for number in numbers for place in own)
+            if first is not None:
+                number, place = numbers[first // len(own)], own[first % len(own)]
+                word = _as_word(rows[number][place])
+                problems.append(fault(f"{raw.name}, row {lines[number]}, column '{header[place]}'",
+                                      "a number with a decimal point", f"'{word}'", dot_remedy(word)))
     return problems
 
 
@@ -315,84 +336,82 @@ def _period_columns(raw: RawFile, header: list[Any], columns: dict[str, int], op
     return found
 
 
-def _records(where: str, row: list[Any], columns: dict[str, int], periods: dict[int, str], options: dict[str, Any],
-             figures: Figures) -> list[dict[str, Any]]:
-    """Return the observations in one row of the file, none if its period, code or measure is a problem."""
-    problems = figures.problems
+class _Rows:
+    """Reads the rows of one table: what its options say is looked up once, as there may be a million of them."""
 
-    def cell(option: str) -> str:
-        return plain(row[columns[options[option]]]) if option in options else ""
+    def __init__(self, columns: dict[str, int], periods: dict[int, str], options: dict[str, Any],
+                 figures: Figures) -> None:
+        self.options, self.figures, self.problems = options, figures, figures.problems
+        self.place = {key: columns[name] for key, name in options.items() if key.endswith("_column")}
+        self.counts = set(options.get("counts", ()))
+        # Of each observation in a row: its measure and period, if every row has the same, its place and its column.
+        self.wanted: list[tuple[str, str, int, str]] = []
+        if options["layout"] == "periods":
+            self.wanted = [(options["measure"], period, place, period) for place, period in periods.items()]
+        elif options["layout"] == "wide":
+            self.wanted = [(str(measure), "", columns[str(column)], str(column))
+                           for measure, column in options["measures"].items()]
+        self.types = _by_word(options.get("area_types"))
+        self.measures = _by_word(options.get("measures")) if options["layout"] == "long" else None
 
-    counts = options.get("counts", [])
-
-    def figure(place: int | None, column: str, measure: str, is_count: bool) -> tuple[float, str]:
-        """The value at a place of the row and its status."""
-        if place is None:
-            return float("nan"), "missing"
-        return figures.read(row[place], where, column, measure, is_count=is_count)
-
-    def named(option: str) -> float:
-        if option not in options:
-            return float("nan")
-        return figure(columns[options[option]], options[option], options[option], True)[0]
-
-    code = cell("area_code_column")
-    parent = cell("parent_column")
-    for option, found in (("area_code_column", code), ("parent_column", parent)):
-        if option in options and not found:
-            problems.append(fault(f"{where}, column '{options[option]}'", "an area's code", "an empty cell",
-                                  "fix the cell"))
+    def observations(self, where: str, line: int, row: list[Any]) -> list[tuple]:
+        """Return the FIELDS of each observation in a row, none if its period, code or measure is a problem."""
+        place, options = self.place, self.options
+        code = self._code(where, row, "area_code_column")
+        parent = self._code(where, row, "parent_column") if "parent_column" in place else ""
+        if not code or ("parent_column" in place and not parent):
             return []
-    if options["layout"] != "periods":
-        try:
-            period = read_period(row[columns[options["period_column"]]], options["frequency"])
-        except ValueError:
-            problems.append(fault(f"{where}, column '{options['period_column']}'", KINDS[options["frequency"]],
-                                  f"'{cell('period_column')}'", "fix the cell or the source's option 'frequency'"))
+        period = ""
+        if "period_column" in place:
+            cell = row[place["period_column"]]
+            try:
+                period = read_period(cell, options["frequency"])
+            except ValueError:
+                self.problems.append(fault(f"{where}, column '{options['period_column']}'", KINDS[options["frequency"]],
+                                           f"'{plain(cell)}'", "fix the cell or the source's option 'frequency'"))
+                return []
+        area_type = ("country" if code == ENGLAND else options["area_type"]) if "area_type" in options else (
+            self._named(where, row, "area_type_column", self.types, "an area type", "area_types"))
+        if not area_type:
             return []
-    area_type = _area_type(where, code, cell("area_type_column"), options, problems)
-    if not area_type:
-        return []
-    area = {"area_code": code, "area_name": cell("area_name_column") or code, "area_type": area_type}
-    if parent:
-        area |= {"area_code": parent, "area_name": parent, "own_code": code}
-    if options["layout"] == "periods":
-        wanted = [(options["measure"], period, place, plain(period)) for place, period in periods.items()]
-    else:
-        wanted = [(measure, period, columns[column], column) for measure, column
-                  in _measures(where, cell("measure_column"), options, problems).items()]
-    records = []
-    for measure, period, place, column in wanted:
-        value, status = figure(place, column, measure, measure in counts)
-        records.append(area | {"period": period, "measure": measure, "value": value, "status": status,
-                               "numerator": named("numerator_column"), "denominator": named("denominator_column")})
-    return records
+        wanted = self.wanted
+        if "measure_column" in place:
+            measure = self._named(where, row, "measure_column", self.measures, "a measure", "measures")
+            if not measure:
+                return []
+            wanted = [(measure, period, place["value_column"], options["value_column"])]
+        name = parent or (plain(row[place["area_name_column"]]) if "area_name_column" in place else "") or code
+        read, found = self.figures.read, []
+        for measure, its, at, column in wanted:
+            value, status = read(row[at], where, column, measure, is_count=measure in self.counts)
+            parts = [read(row[place[key]], where, options[key], options[key], is_count=True)[0] if key in place
+                     else NAN for key in ("numerator_column", "denominator_column")]
+            found.append((parent or code, name, area_type, its or period, measure, value, status, *parts, line, code))
+        return found
 
+    def _code(self, where: str, row: list[Any], option: str) -> str:
+        """The code in the column of an option; "" after adding to the problems."""
+        code = plain(row[self.place[option]])
+        if not code:
+            self.problems.append(fault(f"{where}, column '{self.options[option]}'", "an area's code", "an empty cell",
+                                       "fix the cell"))
+        return code
 
-def _area_type(where: str, code: str, word: str, options: dict[str, Any], problems: list[str]) -> str:
-    """Return what the row's area is, "" after adding to ``problems``; ``word`` is the cell of its column."""
-    if "area_type" in options:
-        return "country" if code == ENGLAND else options["area_type"]
-    names = {str(value): str(area_type) for area_type, value in options.get("area_types", {}).items()} or {word: word}
-    if not word or word not in names:
-        problems.append(fault(f"{where}, column '{options['area_type_column']}'",
-                              f"one of {listed(names, 40)}" if word else "an area type",
-                              f"'{word}'{suggest(word, names)}" if word else "an empty cell",
-                              "fix the cell or the source's option 'area_types'"))
+    def _named(self, where: str, row: list[Any], option: str, names: dict[str, str] | None, what: str,
+               mapping: str) -> str:
+        """What the word in the column of an option stands for, "" after adding to the problems; any word for itself
+        without ``names``."""
+        word = plain(row[self.place[option]])
+        if word and (names is None or word in names):
+            return word if names is None else names[word]
+        known = [word] if names is None else names
+        self.problems.append(fault(f"{where}, column '{self.options[option]}'",
+                                   f"one of {listed(known, 40)}" if word else what,
+                                   f"'{word}'{suggest(word, known)}" if word else "an empty cell",
+                                   f"fix the cell or the source's option '{mapping}'"))
         return ""
-    return names[word]
 
 
-def _measures(where: str, word: str, options: dict[str, Any], problems: list[str]) -> dict[str, str]:
-    """Return the measures of a row and the column each is in; ``word`` is what a long file calls its own."""
-    if options["layout"] == "wide":
-        return {str(measure): str(column) for measure, column in options["measures"].items()}
-    given = options.get("measures", {})
-    names = {str(value): str(measure) for measure, value in given.items()} or {word: word}
-    if not word or word not in names:
-        problems.append(fault(f"{where}, column '{options['measure_column']}'",
-                              f"one of {listed(names, 40)}" if word else "a measure",
-                              f"'{word}'{suggest(word, names)}" if word else "an empty cell",
-                              "fix the cell or the source's option 'measures'"))
-        return {}
-    return {names[word]: options["value_column"]}
+def _by_word(names: dict[str, Any] | None) -> dict[str, str] | None:
+    """The word in the file -> what the source's option calls it; None without the option."""
+    return {str(word): str(name) for name, word in names.items()} if names else None
