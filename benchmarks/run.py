@@ -27,8 +27,8 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 # Part -> the longest it may take, s; in the order of the page. Each is a script alongside this one that prints
 # Markdown.
-PARTS = {"estimators": 900, "large": 300, "cluster": 1_800, "floor": 120, "scaling": 400, "stages": 400, "dag": 500,
-         "sweep": 600, "calibration": 120}
+PARTS = {"estimators": 900, "large": 300, "cluster": 1_800, "floor": 120, "scaling": 400, "stages": 400,
+         "practices": 900, "dag": 500, "sweep": 600, "calibration": 120}
 # Measured when asked for, with what their environment has besides: a Slurm, which `make cluster-test` installs.
 ASKED = {"cluster": {"PYTHONPATH": str(HERE.parent / ".cluster")}}
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "RAYON")}

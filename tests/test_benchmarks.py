@@ -15,10 +15,12 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import against  # noqa: E402
 import dag  # noqa: E402
 import measuring  # noqa: E402
+import practices  # noqa: E402
 import stages  # noqa: E402
 from run import PAGE, PARTS, measured, sections, written  # noqa: E402
 
 from did.project.loading import load_evaluation  # noqa: E402
+from did.workflow.plan import Plan  # noqa: E402
 
 
 def test_the_page_keeps_the_sections_of_other_parts():
@@ -86,3 +88,11 @@ def test_what_got_slower_or_larger_is_found_and_noise_is_not():
     assert bad == ["slower: slower", "larger: larger"]
     assert [row[0] for row in rows] == ["same", "slower", "larger", "small", "new", "gone"]
     assert rows[1][1:4] == ["1,000", "1,200", "1.2"] and rows[4][-1] == "not there before"
+
+
+def test_practices_by_month_are_an_evaluation_that_says_it_is_made_up(tmp_path, monkeypatch):
+    practices.evaluation(tmp_path, 50, 48)
+    monkeypatch.chdir(tmp_path)
+    plan = Plan.load("config/practices.yaml", None)
+    assert plan.source("visits").synthetic
+    assert plan.evaluation.indicators == ["visits"] and plan.evaluation.clusters == ["unit", "system"]
