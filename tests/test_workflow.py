@@ -350,6 +350,16 @@ def test_help_is_quick_and_light(finished):
     assert light.stdout.strip() == "[]"
 
 
+def test_the_server_for_jobs_starts_before_anything_heavy_is_imported(finished):
+    # It imports the same on the other core meanwhile: half a second of every run.
+    code = ("import sys\nfrom did.project import shipped\nfrom did.workflow import launch, run\n"
+            "shipped.evaluation_file('config/ics.yaml')\n"
+            "with launch.workflow('config/ics.yaml', profile=None, output='quiet'):\n"
+            "    print([name for name in ('pandas', 'numpy', 'snakemake') if name in sys.modules])")
+    light = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=finished)
+    assert light.stdout.strip() == "[]", light.stderr
+
+
 def test_what_a_killed_write_left_is_removed_by_the_next_run(project):
     left = [project / "results/figures/.trends.png.abc.part", project / "data/processed/panel/.x.parquet.1.part"]
     for path in left:
