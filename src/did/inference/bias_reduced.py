@@ -87,12 +87,13 @@ def leverages(design: Design, level: str, columns: Sequence[int] | None = None) 
             directions[:, position] = basis.directions[:, place[column]]
     of_cluster, shapes = _shapes(design.regressors[used], weight, cluster, len(labels))
     moments = _moments(basis, np.where(weight > 0, fit.residual[used], 0.0), weight, cluster)
-    found = []
-    for one in shapes:
+    leverage = np.empty((len(shapes), len(directions)))
+    vectors = np.empty((*leverage.shape, len(directions)))
+    for shape, one in enumerate(shapes):
         members = cluster == one
-        leverage, vectors = np.linalg.eigh(_gram(basis, weight[members], members, design.effects))
-        found.append((np.clip(leverage, 0.0, 1.0), vectors))
-    return Leverages(design, units, level, fit, chosen, moments, directions, of_cluster, tuple(found))
+        leverage[shape], vectors[shape] = np.linalg.eigh(_gram(basis, weight[members], members, design.effects))
+    return Leverages(design, units, level, fit, chosen, moments, directions, of_cluster, np.clip(leverage, 0.0, 1.0),
+                     vectors)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +104,8 @@ class Leverages:
     level       of the clusters; ``columns`` the positions of the regressors asked for
     moments     (clusters, basis) products of the basis and the residuals
     directions  (basis, columns): a coefficient is the product of its direction and those of basis and outcome
-    of_cluster  (clusters,) which of ``shapes`` each has: (basis,) eigenvalues of its part and (basis, basis) vectors
+    of_cluster  (clusters,) which shape each has
+    leverage    (shapes, basis) eigenvalues of the part of one, with ``vectors`` (shapes, basis, basis)
     """
 
     design: Design
@@ -114,7 +116,8 @@ class Leverages:
     moments: np.ndarray
     directions: np.ndarray
     of_cluster: np.ndarray
-    shapes: tuple[tuple[np.ndarray, np.ndarray], ...]
+    leverage: np.ndarray
+    vectors: np.ndarray
 
     def rows(self, kind: str, *, coverage: float = 0.95) -> pd.DataFrame:
         """Return the rows of `bias_reduced`."""
@@ -151,26 +154,23 @@ class Leverages:
         return covariance
 
     def _parts(self, kind: str) -> _Parts:
-        directions, n_shapes, n_columns = self.directions, len(self.shapes), len(self.columns)
         size = np.bincount(self.of_cluster)
-        scores = np.empty((len(self.of_cluster), n_columns))
-        products = np.empty((n_shapes, *directions.shape))
-        squares = np.empty((n_shapes, n_columns))
-        leverage_one, lost = 0, np.zeros(n_columns, dtype=int)
-        for shape, (leverage, vectors) in enumerate(self.shapes):
-            at_one = 1 - leverage < LEVERAGE_ONE
-            factor = np.zeros(len(leverage))
-            factor[~at_one] = (1 - leverage[~at_one]) ** (-0.5 if kind == "CR2" else -1.0)
-            turned = vectors.T @ directions
+        at_one = 1 - self.leverage < LEVERAGE_ONE
+        factor = np.where(at_one, 0.0, np.where(at_one, 1.0, 1 - self.leverage) ** (-0.5 if kind == "CR2" else -1.0))
+        turned = self.vectors.swapaxes(1, 2) @ self.directions
+        changed = self.directions + self.vectors @ ((factor - 1)[:, :, None] * turned)
+        scores = np.empty((len(self.of_cluster), len(self.columns)))
+        for shape, each in enumerate(changed):
             same = self.of_cluster == shape
-            scores[same] = self.moments[same] @ (directions + vectors @ ((factor - 1)[:, None] * turned))
-            products[shape] = vectors @ ((leverage * factor)[:, None] * turned)
-            squares[shape] = (leverage * factor**2) @ turned**2
-            leverage_one += int(at_one.any()) * size[shape]
-            lost += size[shape] * ((turned[at_one] ** 2).sum(axis=0) > LOST * (turned**2).sum(axis=0))
+            scores[same] = self.moments[same] @ each
+        products = self.vectors @ ((self.leverage * factor)[:, :, None] * turned)
+        square = turned**2
+        squares = ((self.leverage * factor**2)[:, None] @ square)[:, 0]
+        lost = size @ ((at_one[:, None] @ square)[:, 0] > LOST * square.sum(axis=1))
+        leverage_one = int(size @ at_one.any(axis=1))
         if kind == "CR3_jackknife":
             scores *= np.sqrt((len(scores) - 1) / len(scores))
-        return _Parts(scores, _satterthwaite(products, squares, size), int(leverage_one), lost)
+        return _Parts(scores, _satterthwaite(products, squares, size), leverage_one, lost)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,7 +227,7 @@ def _gram(basis: _Basis, weight: np.ndarray, members: np.ndarray, effects: str) 
     # Columns have no unit means left, so those of the indicators do not matter.
     cross = np.einsum("utk,ut->kt", columns, np.sqrt(weight)) @ basis.periods
     periods = basis.periods.T @ _period_gram(weight, effects) @ basis.periods
-    return np.block([[flat.T @ flat, cross], [cross.T, periods]])
+    return np.vstack([np.hstack([flat.T @ flat, cross]), np.hstack([cross.T, periods])])
 
 
 def _moments(basis: _Basis, residual: np.ndarray, weight: np.ndarray, cluster: np.ndarray) -> np.ndarray:
