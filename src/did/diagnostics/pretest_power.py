@@ -236,27 +236,31 @@ def slope_for_power(
     def excess(slope: float, points: int) -> float:
         return 1 - normal_box(slope * unit, before, critical * spread, points=points, seed=seed)[0] - power
 
+    def rise(slope: float, points: int) -> float:
+        passing, mean = normal_box(slope * unit, before, critical * spread, points=points, seed=seed)
+        return -passing * float(unit @ np.linalg.solve(before, mean - slope * unit))
+
     if excess(0.0, points) >= 0:
         return np.nan
     scale = float((spread[unit != 0] / np.abs(unit[unit != 0])).min())
     few = min(points, FEW_POINTS)
-    # Few points find a slope near it, from where two steps or three with all of them do.
-    guess = _bracketed_root(excess, scale, few) if excess(0.0, few) < 0 else 0.0
+    # Few points find a slope near it, from where two steps with all of them do.
+    guess = _bracketed_root(excess, scale, few, NEAR) if excess(0.0, few) < 0 else 0.0
     if guess > 0:
-        slope, about = newton(excess, guess, args=(points,), x1=(1 + NEAR) * guess, tol=1e-7 * guess, full_output=True,
-                              disp=False)
+        slope, about = newton(excess, guess, rise, args=(points,), tol=1e-7 * guess, full_output=True, disp=False)
         if about.converged and slope > 0:
             return float(slope)
-    return _bracketed_root(excess, scale, points)
+    return _bracketed_root(excess, scale, points, 1e-7)
 
 
-def _bracketed_root(excess: Callable[[float, int], float], high: float, points: int) -> float:
-    """Return where ``excess`` on so many ``points``, negative at zero, rises to zero; ``high`` is doubled up to it."""
+def _bracketed_root(excess: Callable[[float, int], float], high: float, points: int, close: float) -> float:
+    """Return where ``excess`` on so many ``points``, negative at zero, rises to zero, up to a share ``close``
+    of it; ``high`` is doubled up to it."""
     from scipy.optimize import brentq
 
     while excess(high, points) < 0:
         high *= 2
-    return float(brentq(excess, 0.0, high, args=(points,), xtol=1e-9 * high, rtol=1e-7))
+    return float(brentq(excess, 0.0, high, args=(points,), xtol=1e-9 * high, rtol=close))
 
 
 def pretest_power(
