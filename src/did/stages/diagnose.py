@@ -69,6 +69,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     synthetic = bool(panels["is_synthetic"].any())
     settings = without_words(load_indicator(indicator, evaluation.indicators_folder))
     frame = panels.loc[panels["specification"] == evaluation.default_specification]
+    units = frame.drop_duplicates("unit")
     claimed = claimed_cells(indicator, evaluation)
     found: list[dict] = []
     trends = []
@@ -89,10 +90,10 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                              *(bracketing_rows.records(panel, seed=evaluation.seed) if _has_lags(evaluation) else []),
                              *_about_assumptions(panel, frame, evaluation, weighted),
                              *_about_sampling(panel, frame, settings, evaluation),
-                             *_about_trends(panel, evaluation.seed), *_about_rows(panel, frame, settings, evaluation)]
+                             *_about_trends(panel, evaluation.seed), *_about_rows(panel, units, settings, evaluation)]
             names = [name for *cell, name in claimed if cell == [sample, treatment]]
             if [sample, treatment] != [evaluation.sample, evaluation.treatments[0]]:
-                rows += _for_evidence(panel, frame, [name for name in names if entry(name).kind == ONE_EFFECT],
+                rows += _for_evidence(panel, units, [name for name in names if entry(name).kind == ONE_EFFECT],
                                       settings, evaluation)
             found += [row | keys for row in rows]
         trends.append(group_trends(of_treatment["binary"]).assign(**keys))
@@ -115,7 +116,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     return f"{indicator}: {len(diagnostics)} diagnostics, {n_skipped} of them skipped with a reason"
 
 
-def _for_evidence(panel: Panel, frame: pd.DataFrame, names: Sequence[str], indicator: Indicator,
+def _for_evidence(panel: Panel, units: pd.DataFrame, names: Sequence[str], indicator: Indicator,
                   evaluation: Evaluation) -> list[dict]:
     """What the evidence asks of an estimate, by these estimators of one effect: is there a trend, or one system?"""
     if not names:
@@ -126,7 +127,7 @@ def _for_evidence(panel: Panel, frame: pd.DataFrame, names: Sequence[str], indic
     treated = alternatives.without_each_cluster(panel, level, called, treated=True)
     return [*estimate_rows.records("leave_one_out", treated, **common),
             *placebo_in_time.records(panel, names, options),
-            *estimate_rows.records("other_controls", alternatives.other_controls(panel, frame), **common),
+            *estimate_rows.records("other_controls", alternatives.other_controls(panel, units), **common),
             *detrended_rows.records(panel)]
 
 
@@ -232,7 +233,7 @@ def _sensitivity(study, panel: Panel, level: str) -> list[dict]:
     return rows
 
 
-def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> list[dict]:
+def _about_rows(panel: Panel, units: pd.DataFrame, indicator: Indicator, evaluation: Evaluation) -> list[dict]:
     """What happens when something is left out, and effects of parts of the treated."""
     names, options = _static(evaluation)
     common = dict(original=panel, estimators=names, options=options)
@@ -248,11 +249,11 @@ def _about_rows(panel: Panel, frame: pd.DataFrame, indicator: Indicator, evaluat
     rows += [*estimate_rows.records("drop_year", alternatives.without_each_year(panel), **common),
              *estimate_rows.records("placebo_onset", alternatives.placebo_onsets(panel), **common),
              *placebo_in_time.records(panel, names, options), *detrended_rows.records(panel),
-             *estimate_rows.records("other_controls", alternatives.other_controls(panel, frame), **common),
+             *estimate_rows.records("other_controls", alternatives.other_controls(panel, units), **common),
              *estimate_rows.records("left_out", left_out, **common),
              *estimate_rows.records("by_system", heterogeneity.by_cluster(panel, level, called), **common),
-             *estimate_rows.records("by_wave", heterogeneity.by_wave(panel, frame), **common)]
-    dose = frame.drop_duplicates("unit").set_index("unit")["intensity"].reindex(panel.units).to_numpy()
+             *estimate_rows.records("by_wave", heterogeneity.by_wave(panel, units), **common)]
+    dose = units.set_index("unit")["intensity"].reindex(panel.units).to_numpy()
     rows += estimate_rows.records("by_intensity", heterogeneity.by_dose(panel, dose), **common)
     for name, tables_of in robust.terciles.items():
         values = None
