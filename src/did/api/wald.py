@@ -103,16 +103,15 @@ def wald(fit: Fit, which: str | Sequence[Any]) -> Wald:
     n_treated = len(pd.unique(labels_of(results[0], fit.question.panel, fit.level)[treated]))
     reason = refused_for_few(n_treated, n_tested, "effects")
     rounding = np.concatenate([rounding_of(result, fit.question.panel) for result in results])[chosen]
-    labels = labels_of(results[0], fit.question.panel, fit.level)
     if not reason and not np.isfinite(factor):
         reason = f"{n_clusters} clusters: no clustered covariance"
-    if not reason and (rank := covariance_rank(influence[:, chosen], labels, rounding)) < n_tested:
+    if not reason and (rank := covariance_rank(sums[:, chosen], influence[:, chosen], rounding)) < n_tested:
         reason = f"covariance of rank {rank} for {n_tested} effects with {n_clusters} clusters"
     if reason:
         raise InferenceError(f"wald: expected a covariance that can be inverted; found {reason}; test fewer effects")
     from scipy import stats
 
-    value = wald_statistic(fit.effects["estimate"].to_numpy()[chosen], influence[:, chosen], labels) / factor
+    value = wald_statistic(fit.effects["estimate"].to_numpy()[chosen], sums[:, chosen]) / factor
     normal = results[0].distribution == "normal"
     p_value = stats.chi2.sf(value, n_tested) if normal else stats.f.sf(value / n_tested, n_tested, n_clusters - 1)
     return Wald(float(value if normal else value / n_tested), n_tested, None if normal else n_clusters - 1,

@@ -10,7 +10,7 @@ import pandas as pd
 from did.errors import DidError, listed
 from did.estimators.base import Panel, Result
 from did.estimators.shares import Shares
-from did.inference.clustered import by_level, labels_of, rounding_of
+from did.inference.clustered import by_level, cluster_sums, labels_of, rounding_of
 from did.inference.joint_test import (
     FEW_TREATED,
     FEW_TREATED_CLUSTERS,
@@ -81,14 +81,14 @@ def _tested(row: dict, estimate: np.ndarray, shares: Shares, labels: np.ndarray 
         return skipped(row, f"{n_cells} cells and {n_clusters} clusters: no joint test of more cells than clusters")
     # By unit, a few rows with the covariance of all of them.
     influence = shares.root() if labels is None else shares.influence()
-    labels = np.arange(len(influence)) if labels is None else labels
-    rank = covariance_rank(influence, labels, rounding)
+    sums = influence if labels is None else cluster_sums(influence, labels)
+    rank = covariance_rank(sums, influence, rounding)
     if rank < n_cells:
         return skipped(row, f"covariance of rank {rank} for {n_cells} cells with {n_treated} treated of {n_clusters} "
                             "clusters: no joint test")
     if refusal := refused_for_few(n_treated, n_cells, "cells"):
         return skipped(row, refusal)
-    statistic = wald(estimate, influence, labels)
+    statistic = wald(estimate, sums)
     few = FEW_TREATED_CLUSTERS if n_treated < FEW_TREATED * n_cells else ""
     reason = f"{n_cells} cells with {n_treated} treated of {n_clusters} clusters"
     return row | {"statistic": statistic, "df": float(n_cells), "p_value": float(special.chdtrc(n_cells, statistic)),

@@ -134,7 +134,7 @@ def event_path(result: Result, panel: Panel, level: str) -> EventPath:
         event_time=event_time, estimate=result.estimate[chosen], covariance=covariance,
         reference=single,
         bin_width=int(names[0].rsplit("_", 1)[1]) if len(names) == 1 and "bin" in names[0] else 1,
-        rank=covariance_rank(influence[:, leads], labels, rounding[leads]), n_clusters=len(sums),
+        rank=covariance_rank(sums[:, leads], influence[:, leads], rounding[leads]), n_clusters=len(sums),
         n_treated=len(pd.unique(labels[result.treated.to_numpy().any(axis=1)])),
         df=np.nan if normal else float(len(sums) - 1), problem=problem,
     )

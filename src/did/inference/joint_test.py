@@ -59,37 +59,40 @@ def f_test(row: dict, estimate: np.ndarray, influence: np.ndarray, labels: np.nd
     """
     from scipy import special  # as in `did.inference.clustered.quantile`
 
-    n_tested, n_clusters = len(estimate), len(cluster_sums(influence, labels))
+    sums = cluster_sums(influence, labels)
+    n_tested, n_clusters = len(estimate), len(sums)
     factor = small_sample_factor(n_clusters, n_obs, n_parameters)
     if n_clusters < 2:
         return skipped(row, f"{n_clusters} cluster: no clustered covariance")
     if np.isnan(factor):
         return skipped(row, "no more observations than parameters: no clustered covariance")
-    rank = covariance_rank(influence, labels, rounding)
+    rank = covariance_rank(sums, influence, rounding)
     if rank < n_tested:
         return skipped(row, f"covariance of rank {rank} for {n_tested} {what} with {n_clusters} clusters: "
                           "no joint test" if n_tested > 1 else "no variation between clusters")
-    statistic = wald(estimate, influence, labels) / (factor * n_tested)
+    statistic = wald(estimate, sums) / (factor * n_tested)
     return row | {"statistic": statistic, "df": float(n_tested), "df_denominator": float(n_clusters - 1),
                   "p_value": float(special.fdtrc(n_tested, n_clusters - 1, statistic))}
 
 
-def wald(estimate: np.ndarray, influence: np.ndarray, labels: np.ndarray) -> float:
-    """Return b' V^-1 b, V the clustered covariance without a small-sample factor."""
+def wald(estimate: np.ndarray, sums: np.ndarray) -> float:
+    """Return b' V^-1 b, V the covariance without a small-sample factor of (clusters, parameters) ``sums`` of
+    influence."""
     # Of the sums themselves, and not of their squares, which would lose half the digits.
-    root = np.asarray(np.linalg.qr(cluster_sums(influence, labels), mode="r"))  # its stub says a pair
+    root = np.asarray(np.linalg.qr(sums, mode="r"))  # its stub says a pair
     return float((np.linalg.solve(root.T, estimate) ** 2).sum())
 
 
-def covariance_rank(influence: np.ndarray, labels: np.ndarray, rounding: np.ndarray) -> int:
-    """Return the rank of a clustered covariance, found on the cluster sums (its square root), each scaled.
+def covariance_rank(sums: np.ndarray, influence: np.ndarray, rounding: np.ndarray) -> int:
+    """Return the rank of a clustered covariance, found on the cluster ``sums`` of ``influence`` (its square root), each
+    scaled.
 
     ``rounding`` (parameters,) of `rounding_error`: what varies by no more than that does not vary.
     """
     scale = np.abs(influence).sum(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
     tolerance = max(RANK, (rounding / scale).max(initial=0.0))
-    return int(np.linalg.matrix_rank(cluster_sums(influence, labels) / scale, tol=tolerance))
+    return int(np.linalg.matrix_rank(sums / scale, tol=tolerance))
 
 
 def held(covariance: np.ndarray) -> bool:

@@ -175,7 +175,7 @@ def _path_of(result: Result, panel: Panel, level: str, confidence: float
     influence, labels = result.influence.to_numpy()[:, kept], labels_of(result, panel, level)
     with np.errstate(over="ignore"):
         covariance = _covariance(result, influence, labels)
-    rank = covariance_rank(influence, labels, rounding_of(result, panel)[kept])
+    rank = covariance_rank(cluster_sums(influence, labels), influence, rounding_of(result, panel)[kept])
     n_clusters = len(pd.unique(labels))
     if rank < len(kept) or np.isnan(covariance).any():
         return None, skip(f"singular covariance: rank {rank} for {len(kept)} coefficients with {n_clusters} "
