@@ -29,8 +29,8 @@ from did.diagnostics.sensitivity.path import EventPath
 # Share of the size given to the first stage (the least-favourable test), as in R's HonestDiD.
 FIRST_STAGE = 0.1
 ANGLES = 720
-# Newton steps at most, and the share of a number below which a step is rounding.
-NEWTON_STEPS, CLOSE = 12, 1e-15
+# Newton steps at most, and the share of a number below which a step leaves only rounding: errors are squared by it.
+NEWTON_STEPS, CLOSE = 12, 1e-9
 GRID = 201
 # An end is looked for among so many values at a time, so often: to 1e-12 of the first stage's interval.
 SPLITS, ROUNDS = 32, 7
@@ -77,12 +77,8 @@ class Inequalities:
         down = 1 / (np.where(weight > 0, below, above) @ size)
         pair = 2 / (above + below)
         zero = np.zeros(len(bounds))
-        coefficient = np.stack([
-            np.stack([up, -up * size.sum()], axis=1),
-            np.stack([-down, -down * size.sum()], axis=1),
-            np.stack([zero, -pair.min(axis=1)], axis=1),
-            np.stack([zero, -pair.max(axis=1)], axis=1),
-        ], axis=1)
+        coefficient = np.array([[up, -down, zero, zero],
+                                [-up * size.sum(), -down * size.sum(), -pair.min(axis=1), -pair.max(axis=1)]]).T.copy()
         root = _root(functional @ sigma @ functional, bounds @ sigma @ functional, bound_variance)
         factor = coefficient @ root
         test_size = 1 - confidence
