@@ -122,7 +122,7 @@ def _alone(gram: np.ndarray, c: np.ndarray, r: np.ndarray, start: np.ndarray, sm
         steepest = scale * gradient.item(corner)
         slope = value - steepest
         curvature = corners[corner] - steepest + slope
-        length = min(max(slope / curvature, 0.0), 1.0) if curvature > 0 else 0.0
+        length = slope / curvature if 0 < slope < curvature else float(0 < curvature <= slope)
         decrease = length * (2 * slope - length * curvature)
         value -= decrease
         scale *= 1 - length
