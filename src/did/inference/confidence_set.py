@@ -57,8 +57,9 @@ def accepted(powers: np.ndarray, always: int, total: int, alpha: float, centre: 
     >>> accepted(np.array([[1.0, 0.0, -1.0]] * 9), 1, 10, 0.1, 5.0, 2.0)
     ConfidenceSet(low=3.0, high=7.0, shape='interval')
     """
-    free = np.abs(powers).max(axis=1, initial=0.0) > TIED
-    roots, opens = _real_roots(powers[free])
+    size = np.abs(powers).max(axis=1, initial=0.0)
+    free = size > TIED
+    roots, opens = _real_roots(powers[free], size[free])
     exists, order = np.isfinite(roots), np.arange(roots.shape[1]) % 2
     change, at = np.where((order == 0) ^ opens[:, None], 1, -1)[exists], roots[exists]
     turns = np.argsort(at, kind="stable")
@@ -76,10 +77,10 @@ def accepted(powers: np.ndarray, always: int, total: int, alpha: float, centre: 
     return ConfidenceSet(low, high, shape_of(low, high, gaps=gaps))
 
 
-def _real_roots(powers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _real_roots(powers: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the (rows, degree) sorted real roots of polynomials, infinite where there are fewer, and (rows,) whether
-    the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, degree 2 or 4."""
-    size = np.abs(powers).max(axis=1, initial=0.0)
+    the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, degree 2 or 4, ``size``
+    (rows,) the largest coefficient in size."""
     real = np.full((len(powers), powers.shape[1] - 1), np.inf)
     # Where rounding alone makes the first two coefficients, it would make roots, too.
     flat = (np.abs(powers[:, 3:]) <= NOTHING * size[:, None]).all(axis=1)

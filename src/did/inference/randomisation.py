@@ -324,7 +324,8 @@ def _interval(sums: Mapping[str, np.ndarray], statistic: str, alpha: float, plus
         unit = np.sqrt(observed["variance"]) / observed["denominator"]
         powers = [own**2, -2 * unit * own * overlap, (unit * overlap) ** 2 - v0, 2 * unit * v1, -(unit**2) * v2]
         scale = own**2 + (unit * overlap) ** 2 + v0 + 2 * unit * np.abs(v1) + unit**2 * v2
-    polynomials = np.column_stack(powers) / np.where(scale > 0, scale, 1.0)[:, None]
+    # A power next to itself in memory, as sums over the few powers of a polynomial are slow where these are.
+    polynomials = (np.stack(powers) / np.where(scale > 0, scale, 1.0)).T
     # The observed assignment, and its mirror image where there is one, are tied at every effect.
     always = plus + int((~exists).sum())
     return accepted(polynomials, always, len(exists) + plus, alpha, float(estimate), float(unit))
