@@ -6,6 +6,7 @@ Both are given the panel table and the definitions, and nothing of this package'
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 
 import numpy as np
@@ -16,6 +17,7 @@ from did.estimators.base import PERIODS_PER_YEAR
 COLUMNS = ["estimator", "event_time", "bin_width", "estimate", "second", "difference", "program", "status", "reason"]
 # Of figures by month the event study is checked in bins of a year: a coefficient for each month takes half a minute.
 PROGRAMS = {"did": "linearmodels", "event_study": "linearmodels", "ldv": "statsmodels"}
+_version = cache(metadata.version)   # it reads the package's files
 
 
 def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, lags: str) -> pd.DataFrame:
@@ -40,20 +42,21 @@ def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, l
     without_means: dict[int, pd.DataFrame] = {}
     for name, width, ours in blocks:
         program = PROGRAMS[name]
-        about = {"estimator": name, "bin_width": width, "program": f"{program} {metadata.version(program)}"}
+        about = {"estimator": name, "bin_width": width, "program": f"{program} {_version(program)}"}
         try:
             fitted = _ldv(cells, lags, year) if name == "ldv" else _two_way(name, cells, columns, without_means)
         except (ValueError, np.linalg.LinAlgError) as error:
             rows.append(about | {"status": "skipped", "reason": " ".join(str(error).split())[:200]})
             continue
-        for row in ours.itertuples():
-            key = None if pd.isna(row.event_time) else int(row.event_time)
+        numbers = ours[["event_time", "estimate", "std_error"]]
+        for event_time, estimate, std_error in numbers.itertuples(index=False, name=None):
+            key = None if pd.isna(event_time) else int(event_time)
             if key not in fitted:
                 continue
             second = fitted[key] * unit
-            scale = np.nanmax([abs(row.estimate), row.std_error if pd.notna(row.std_error) else 0.0])
-            off = abs(row.estimate - second)
-            rows.append(about | {"event_time": key, "estimate": row.estimate, "second": second,
+            scale = np.nanmax([abs(estimate), std_error if pd.notna(std_error) else 0.0])
+            off = abs(estimate - second)
+            rows.append(about | {"event_time": key, "estimate": estimate, "second": second,
                                  "difference": off / scale if scale > 0 else off, "status": "done", "reason": ""})
     return pd.DataFrame(rows, columns=COLUMNS).astype({"event_time": "Int64", "bin_width": "Int64"})
 
