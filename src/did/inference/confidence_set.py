@@ -79,8 +79,8 @@ def accepted(powers: np.ndarray, always: int, total: int, alpha: float, centre: 
 
 def _real_roots(powers: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the (rows, degree) sorted real roots of polynomials, infinite where there are fewer, and (rows,) whether
-    the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, degree 2 or 4, ``size``
-    (rows,) the largest coefficient in size."""
+    the polynomial is positive left of them. ``powers`` is (rows, degree + 1) from the constant up, degree 2 or 4, and
+    ``size`` (rows,) their largest in size."""
     real = np.full((len(powers), powers.shape[1] - 1), np.inf)
     # Where rounding alone makes the first two coefficients, it would make roots, too.
     flat = (np.abs(powers[:, 3:]) <= NOTHING * size[:, None]).all(axis=1)
