@@ -249,20 +249,20 @@ def _refuse_dropped(place: str, evaluation: Evaluation, indicator: Indicator, sp
     """Raise DidError for periods left out that are none of the window, and where none is left before the onset or from
     it on."""
     start, end = _window(indicator, specification.window)
-    kept = set(pd.period_range(start, end))
+    kept = set(range(start.ordinal, end.ordinal + 1))
     for text in specification.drop_periods:
         ends = [period(each.strip(), indicator.frequency, place) for each in text.split(" to ")]
         if not start <= ends[0] <= ends[-1] <= end:
             raise DidError(f"{place} must name periods of the {indicator.id} window {specification.window}, {start} to "
                            f"{end}; found '{text}'; correct it")
-        kept -= set(pd.period_range(ends[0], ends[-1]))
+        kept -= set(range(ends[0].ordinal, ends[-1].ordinal + 1))
     if evaluation.waves.table is not None:
         return   # each unit has its own onset
     try:
         onset = indicator.onset(str(period(evaluation.waves.onset, "M", "")))
     except DidError:
         return   # reported already
-    if not any(each < onset for each in kept) or not any(each >= onset for each in kept):
+    if not kept or not min(kept) < onset.ordinal <= max(kept):
         raise DidError(f"{place} must leave periods before the onset {onset} of {indicator.id} and from it on; found "
                        f"{len(kept)} left, all on one side; leave out fewer")
 

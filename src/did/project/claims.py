@@ -53,8 +53,9 @@ def load_claims(path: str | Path | None, indicators: Collection[str] | None = No
         if column not in claims:
             claims[column] = ""
     claims["estimand"] = claims["estimand"].replace("", "overall")
+    known = names() if estimators is None else estimators
     for row in claims.itertuples():
-        _check(row, f"{path}: claim {row.claim}", indicators, names() if estimators is None else estimators, samples)
+        _check(row, f"{path}: claim {row.claim}", indicators, known, samples)
     twice = claims.loc[claims.duplicated(CELL, keep=False), "claim"].tolist()
     if twice:
         raise DidError(f"{path}: claims {twice[0]} and {twice[1]}: expected one claim on each estimate; found two on "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any, get_args
 
 import pandas as pd
@@ -47,4 +48,10 @@ def period(text: str, frequency: str, where: str) -> pd.Period:
     patterns = {"M": r"\d{4}-(0[1-9]|1[0-2])", "Q": r"\d{4}Q[1-4]", "Y": r"\d{4}"}
     if not re.fullmatch(patterns[frequency], str(text)):
         raise DidError(f"{where}: expected {FREQUENCIES[frequency]}; found '{text}'")
-    return pd.Period(str(text), freq=frequency)
+    return _period(str(text), frequency)
+
+
+@lru_cache(1024)
+def _period(text: str, frequency: str) -> pd.Period:
+    """Made once: every specification of every indicator has its window checked."""
+    return pd.Period(text, freq=frequency)

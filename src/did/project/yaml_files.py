@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import reprlib
+import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -112,10 +113,13 @@ def _parsed(path: Path) -> tuple[yaml.Node | None, Any]:
 
 def _state(path: Path) -> tuple[int, int]:
     """When a file was written and its size, by which one state of it is told from another."""
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "none"
+    try:
+        state = path.stat()   # once, as every check of a key asks
+    except (OSError, ValueError):
+        state = None
+    if state is None or not stat.S_ISREG(state.st_mode):
+        found = "a folder" if state and stat.S_ISDIR(state.st_mode) else "none"
         raise DidError(f"{path}: expected a YAML file; found {found}; add it or correct the name")
-    state = path.stat()
     if state.st_size > MAXIMUM_BYTES:
         raise DidError(f"{path}: expected a config file of at most {MAXIMUM_BYTES / 1e6:.0f} MB; found "
                        f"{state.st_size / 1e6:,.0f} MB; name the right file")
