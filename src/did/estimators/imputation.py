@@ -14,7 +14,7 @@ from did.errors import DidError, one_of
 from did.estimators.base import Panel, Result, join_notes, listed, parameter_table, root_sum_squares, scale_free
 from did.estimators.cohort_panel import CohortPanel, by_cohort
 from did.estimators.shares import Shares, UnitShares
-from did.estimators.within import ROUNDING, independent_columns
+from did.estimators.within import ROUNDING, generalised_inverse, independent_columns
 
 ESTIMANDS = ("overall", "event_time", "cohort", "calendar")
 ERROR_WEIGHTS = ("exact", "didimputation")
@@ -291,7 +291,7 @@ def _solve(weight: np.ndarray, by_unit: np.ndarray, by_period: np.ndarray) -> tu
     total = weight.sum(axis=1)
     share = weight / np.where(total > 0, total, 1.0)[:, None]
     system = np.diag(weight.sum(axis=0)) - weight.T @ share
-    period = np.linalg.pinv(system, rcond=1e-12, hermitian=True) @ (by_period - share.T @ by_unit)
+    period = generalised_inverse(system) @ (by_period - share.T @ by_unit)
     return (by_unit - weight @ period) / np.where(total > 0, total, 1.0)[:, None], period
 
 

@@ -23,7 +23,7 @@ from did.estimators.base import (
 from did.estimators.callaway_santanna import without_dose
 from did.estimators.cohort_panel import by_cohort
 from did.estimators.shares import Shares, UnitShares
-from did.estimators.within import ROUNDING, independent_columns
+from did.estimators.within import ROUNDING, generalised_inverse, independent_columns
 
 # A contrast of period effects outside what the data determine leaves a remainder of about 1; inside, rounding.
 DETERMINED = 1e-6
@@ -161,8 +161,7 @@ class _System:
         total = w.sum(axis=1)
         per_unit = w / np.where(total > 0, total, 1.0)[:, None]
         matrix = np.diag(w.sum(axis=0)) - w.T @ per_unit
-        return cls(np.flatnonzero(members), w, per_unit, matrix,
-                   np.linalg.pinv(matrix, rcond=1e-12, hermitian=True))
+        return cls(np.flatnonzero(members), w, per_unit, matrix, generalised_inverse(matrix))
 
     def solve(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the period effects (periods,) of (all units, periods) values and the members' residuals."""

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -124,7 +126,24 @@ def period_inverse(weight: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
     n_periods, total = weight.shape[1], weight[:, 0].sum()
     if total > 0 and (weight == weight[:, :1]).all():
         return (np.eye(n_periods) - 1 / n_periods) / total
-    return np.linalg.pinv(np.diag(weight.sum(axis=0)) - weight.T @ per_unit, rcond=1e-12, hermitian=True)
+    return generalised_inverse(np.diag(weight.sum(axis=0)) - weight.T @ per_unit)
+
+
+def generalised_inverse(matrix: np.ndarray) -> np.ndarray:
+    """Return that of a symmetric (n, n) ``matrix``, read only. Raises nothing.
+
+    >>> generalised_inverse(np.array([[2.0, 0.0], [0.0, 0.0]])).tolist()
+    [[0.5, 0.0], [0.0, 0.0]]
+    """
+    return _generalised_inverse(np.asarray(matrix, dtype=float).tobytes())
+
+
+@lru_cache(16)   # one estimate asks for the same several times, and so do placebos of one design
+def _generalised_inverse(matrix: bytes) -> np.ndarray:
+    numbers = np.frombuffer(matrix)
+    inverse = np.linalg.pinv(numbers.reshape(-1, math.isqrt(numbers.size)), rcond=1e-12, hermitian=True)
+    inverse.flags.writeable = False
+    return inverse
 
 
 def _without_periods(columns: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ import pandas as pd
 from did.errors import DidError, one_of
 from did.estimators.base import Result, join_notes
 from did.estimators.design import Design
-from did.estimators.within import Fit
+from did.estimators.within import Fit, generalised_inverse
 from did.inference.clustered import rounding_error, small_sample_factor, varies
 from did.inference.confidence_set import shape_of
 
@@ -207,7 +207,7 @@ def _kernels(design: Design, fit: Fit, starts: np.ndarray, columns: list[int], i
     normal = np.diag(design.weight.sum(axis=0))
     if design.effects == "two_way":
         normal = normal - design.weight.T @ (design.weight / design.weight.sum(axis=1, keepdims=True))
-    normal = np.linalg.pinv(normal, rcond=1e-12, hermitian=True)
+    normal = generalised_inverse(normal)
     kernels = {}
     for place, at in enumerate(kept):
         if at not in columns or not fit.identified[at]:
