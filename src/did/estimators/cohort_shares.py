@@ -200,8 +200,10 @@ class CohortShares(Shares):
     def n_treated_clusters(self, codes: np.ndarray, n_clusters: int) -> np.ndarray:
         there = np.zeros((n_clusters, len(self.behind)), dtype=np.float32)
         there[codes, self.rows.cohort] = 1
-        kinds, member = np.unique(self.behind, axis=1, return_inverse=True)
-        return np.asarray(((there @ kinds.astype(np.float32)) > 0).sum(axis=0)[member.ravel()])
+        # Most parameters rest on the same cohorts as another.
+        kinds = {cohorts.tobytes(): cohorts for cohorts in self.behind.T}
+        found = {kind: np.count_nonzero(there @ cohorts) for kind, cohorts in kinds.items()}
+        return np.array([found[cohorts.tobytes()] for cohorts in self.behind.T], dtype=int)
 
     def exposure(self, dose: np.ndarray) -> np.ndarray:
         return np.sqrt(np.array([dose[places] @ dose[places] for places in self.rows.places]) @ self.behind)

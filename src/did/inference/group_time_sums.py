@@ -128,12 +128,14 @@ def sums(panel: Panel, codes: np.ndarray, onsets: np.ndarray, options: dict,
         change = changes(sample, cohort, slice(after[0], after[-1] + 1), each)   # event times rise
         still = onsets[None, :] > cohort.last_used[after][:, None]
         still &= (np.arange(len(onsets)) != number)[None, :] & (options.get("control_group") != "never_treated")
-        kinds, member = np.unique(still, axis=0, return_inverse=True)
-        for kind, row in enumerate(kinds):
-            columns.append(change[:, member.ravel() == kind].sum(axis=1))
+        kinds: dict[bytes, list[int]] = {}
+        for place, row in enumerate(still):
+            kinds.setdefault(row.tobytes(), []).append(place)
+        for places in kinds.values():
+            columns.append(change[:, places].sum(axis=1))
             of_cohort.append(number)
-            length.append(int((member.ravel() == kind).sum()))
-            waiting.append(row)
+            length.append(len(places))
+            waiting.append(still[places[0]])
     values = np.column_stack(columns)
     n_clusters = int(codes.max()) + 1
     codes = codes[used]
