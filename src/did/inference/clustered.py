@@ -126,14 +126,15 @@ def cluster_shares(result: Result, panel: Panel) -> pd.DataFrame:
     of the outcome; the root of the sum of squares over a level is the standard error `summarise` gives. NaN where
     there is no factor.
     """
-    frames = []
+    levels, names, values = [], [], []
     for cluster in panel.clusters:
         labels = labels_of(result, panel, cluster).astype(str)
-        names = np.unique(labels)
-        factor = small_sample_factor(len(names), result.n_obs, result.n_parameters)
-        value = np.sqrt(factor) * cluster_sums(result.influence.to_numpy(), labels)[:, 0]
-        frames.append(pd.DataFrame({"cluster": cluster, "label": names, "value": value}))
-    return pd.concat(frames, ignore_index=True)
+        own = np.unique(labels)
+        factor = small_sample_factor(len(own), result.n_obs, result.n_parameters)
+        levels += [cluster] * len(own)
+        names += own.tolist()
+        values.append(np.sqrt(factor) * cluster_sums(result.influence.to_numpy(), labels)[:, 0])
+    return pd.DataFrame({"cluster": levels, "label": names, "value": np.concatenate(values)})
 
 
 def summarise(result: Result, panel: Panel, level: float = 0.95) -> pd.DataFrame:
