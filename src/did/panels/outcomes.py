@@ -182,14 +182,14 @@ def _refuse_other_periods(indicator: Indicator, observations: Observations, wher
                            "'frequency' in one of them")
         if indicator.frequency != "Y":
             continue
-        labels = rows["period_published"].where(rows["period_published"] != "")
-        read = {label: _label(label) for label in labels.dropna().unique()}
-        years = labels.map({label: year for label, (year, _, _) in read.items()})
-        financial = labels.map({label: financial for label, (_, financial, _) in read.items()}).eq(True)
-        spans = labels.map({label: span for label, (_, _, span) in read.items()}).fillna(1)
-        wrong = rows.loc[(spans != indicator.span) | ((spans > 1) & (years != rows["period"]))]
+        code, labels = pd.factorize(rows["period_published"])
+        # The last is that of rows without a label.
+        read = [_label(label) if label else ("", False, 1) for label in [*labels, ""]]
+        financial, spans = (np.array(each)[code] for each in list(zip(*read, strict=True))[1:])
+        elsewhere = pd.array([year for year, *_ in read], dtype="str").take(code) != rows["period"].array
+        wrong = np.flatnonzero((spans != indicator.span) | ((spans > 1) & elsewhere))
         if len(wrong):
-            row, span = wrong.iloc[0], int(spans[wrong.index[0]])
+            row, span = rows.iloc[wrong[0]], spans[wrong[0]]
             raise DidError(f"{where}, source {name}: expected figures of {indicator.span} years each, named by the "
                            f"first; found {row.period} of {span} ({row.note or 'no other period as published'}); write "
                            f"'span: {span}' in the indicator, or choose other figures in the source")
@@ -197,9 +197,9 @@ def _refuse_other_periods(indicator: Indicator, observations: Observations, wher
             raise DidError(f"{where}, source {name}: expected calendar years; found financial years "
                            f"({rows.loc[financial, 'note'].iloc[0]}); write 'years: financial' in the indicator")
         if indicator.years == "financial":
-            wrong = rows.loc[~financial | (years != rows["period"])]
+            wrong = np.flatnonzero(~financial | elsewhere)
             if len(wrong):
-                row = wrong.iloc[0]
+                row = rows.iloc[wrong[0]]
                 raise DidError(f"{where}, source {name}: expected financial years under the year in which they begin "
                                f"(2017/18 is 2017); found {row.period} {f'({row.note})' if row.note else ''}; read "
                                "them with 'frequency: FY', or write 'years: calendar' in the indicator")
