@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
@@ -359,11 +360,11 @@ def check(name: str, frame: pd.DataFrame, where: str = "") -> pd.DataFrame:
 
 def _changed(values: pd.Series, typed: pd.Series) -> pd.Series:
     """Where a type made another value of a number, or a number or flag of something else."""
-    changed = pd.Series(False, values.index)
+    changed = np.zeros(len(values), dtype=bool)
     if not isinstance(typed.dtype, pd.StringDtype):
-        seen = values.notna()
-        changed[seen] = typed[seen].astype(object).ne(values[seen].astype(object)).to_numpy(bool)
-    return changed
+        seen = values.notna().to_numpy()
+        changed[seen] = typed.to_numpy(dtype=object)[seen] != values.to_numpy(dtype=object)[seen]
+    return pd.Series(changed, values.index)
 
 
 def _conforming(schema: pa.DataFrameSchema, frame: pd.DataFrame) -> pd.DataFrame | None:
