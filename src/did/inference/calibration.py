@@ -44,8 +44,8 @@ REGRESSIONS = ("did", "ldv")
 # Methods that need no more than the estimate and errors clustered at the level of assignment are tried in this many
 # times as many assignments, and ``randomisation_near`` is held against as many, where they cost little.
 MORE = 5
-# A method within this many simulation errors of where it begins to hold (`did.inference.headline`) is tried in this
-# many times as many further assignments.
+# A method within this many simulation errors of where it begins to hold (`did.inference.headline`) is tried in as many
+# further assignments, this often at most, until it is not.
 BORDER, AGAIN = 1.0, 3
 # Methods that give an estimate of two or more treated clusters a p-value whatever it is: not those by t, whose degrees
 # of freedom may be too few, nor reassignment, which needs clusters with one onset each.
@@ -57,7 +57,7 @@ class Settings:
     """How methods of inference are tried, and how one is chosen to lead with.
 
     draws       placebo assignments for each scheme, 99 or more; cheap methods are tried in five times as many, and
-                methods at the border in three times as many more
+                methods at the border in up to three times as many more
     refits      assignments of an estimator that has to be fitted again for each, 0 = it is not tried
     wild_draws  draws of the wild bootstrap within each of them
     own_draws   draws of the wild bootstrap and of randomisation for the estimate itself
@@ -111,10 +111,10 @@ def calibrate(panel: Panel, *, estimator: str = "did", options: Mapping[str, obj
     handing the onsets and doses to the clusters at hand, whatever their size, as many as the draws;
     ``randomisation_near`` against assignments drawn like those that it is tried in, so that here it can err by
     simulation alone. These and ``clustered`` have five times as many assignments as the draws asked for; a method of
-    the order that lies within a simulation error of the limit is tried in three times as many more, so that chance
-    seldom decides which one leads; not so a method that comes after the wild bootstrap where this holds, since
-    it cannot lead. Assignments without a statistic count as not rejected. An estimator that `is_quick` denies is fitted
-    again for each assignment, ``refits`` of them, without more at the border.
+    the order that lies within a simulation error of the limit is tried in as many more, up to three times, until it
+    does not, so that chance seldom decides which one leads; not so a method that comes after the wild bootstrap where
+    this holds, since it cannot lead. Assignments without a statistic count as not rejected. An estimator that
+    `is_quick` denies is fitted again for each assignment, ``refits`` of them, without more at the border.
 
     A scheme that the panel is too small for, or too large, and an estimator with ``refits`` 0 have rows with status
     ``skipped`` and the reason. Raises DidError for an unknown estimator, level, scheme or option, one that has no one
@@ -274,15 +274,18 @@ def _against(value: np.ndarray, others: np.ndarray, unit: np.ndarray | float, co
 def _at_the_border(tried: list[_Tried], settings: Settings, generator: np.random.Generator) -> None:
     """Try methods whose coverage is close to the limit in more assignments, in every scheme that can still be told.
 
-    In the order in which one would lead, up to the first that will: nothing rests on those after it.
+    In the order in which one would lead, up to the first that will: nothing rests on those after it. To look after
+    each time in place of the last one decides alike but for 2 in 100, and moves coverage no further on average: by
+    0.002 at most (binomial, coverage from 0.9 to 0.99, 999 draws).
     """
     for method in settings.order:
-        beyond = [one.beyond(method) for one in tried]
-        if any(np.isnan(limit) or limit > BORDER * error for limit, error in beyond):
-            continue   # not tried, or it fails whatever is added
-        for one, (limit, error) in zip(tried, beyond, strict=True):
-            if limit > -BORDER * error:
-                one.measure([method], AGAIN, generator)
+        for _ in range(AGAIN):
+            beyond = [one.beyond(method) for one in tried]
+            if any(np.isnan(limit) or limit > BORDER * error for limit, error in beyond):
+                break   # not tried, or it fails whatever is added
+            for one, (limit, error) in zip(tried, beyond, strict=True):
+                if limit > -BORDER * error:
+                    one.measure([method], 1, generator)
         if method in CERTAIN and all(one.beyond(method)[0] <= 0 for one in tried):
             return
 

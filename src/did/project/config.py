@@ -98,7 +98,7 @@ class Inference(Strict):
     tolerance: float = Field(0.02, gt=0, lt=0.5, description="How far the measured coverage of a 95% interval may be "
                              "from 0.95, under each scheme of placebo assignments, for its method to hold.")
     draws: int = Field(999, ge=99, description="Placebo assignments that every method is tried in, for each scheme; "
-                       "of those close to the limit four times as many.")
+                       "of those close to the limit up to four times as many.")
     refits: int = Field(0, ge=0, description="Placebo assignments of an estimator that has to be fitted again for "
                         "each, as imputation; 0 = it has no headline interval. 199 take some 10 s to a minute for each "
                         "outcome, specification and scheme.")
