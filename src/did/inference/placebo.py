@@ -31,8 +31,10 @@ from did.inference.reassigned_cells import by_cluster, fewest_rows
 LARGEST = 200_000_000
 # Roots of inverses are by quadrature where no eigenvalue is smaller, with so many points.
 SMALLEST, POINTS = 1e-5, 20
-# Of 1 - H_gg.
-POWERS = {"CR2": -0.5, "CR3": -1.0}
+# Of 1 - H_gg, before the inverse.
+ROOTS = {"CR2": np.sqrt, "CR3": np.positive}
+# Up to so many columns of the basis, sums over clusters are faster for all draws at once than a product for each draw.
+NARROW = 3
 # A row has no treatment and no basis where their sum of squares is below this share of the largest one's.
 VANISHED = 1e-24
 # Squares of t, in numbers of so many bytes, that differ by less than this share are tied.
@@ -230,7 +232,7 @@ def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: C
     With Q_g Q_g' = diag(1 - d) and h = f_g / sqrt(f'f), 1 - H_gg is diag(d) - hh': only d is the same in all draws.
     `_weighed` has its inverse, or the root of that, times h without a decomposition for each draw.
     """
-    powers = [kind for kind in POWERS if kind in kinds or (kind == "CR3" and "jackknife" in kinds)]
+    powers = [kind for kind in ROOTS if kind in kinds or (kind == "CR3" and "jackknife" in kinds)]
     n_clusters, n_draws, k = len(model.starts), len(z), model.basis.shape[1]
     root = np.where(found.square > 0, np.sqrt(found.square), np.inf)
     treatment, left = model.columns @ z.T, np.clip(1 - (model.basis**2).sum(axis=1), 0.0, 1.0)
@@ -241,7 +243,8 @@ def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: C
         turned = treatment[rows]
         groups.append((model.basis[rows], turned, model.outcome[rows][:, :, None] - found.estimate * turned,
                        _weighed(left[rows], turned / root, powers)))
-    corrected, own, lean = {}, np.empty((n_clusters, n_draws)), np.empty((n_clusters, n_draws, k + 1))
+    corrected, own, narrow = {}, np.empty((n_clusters, n_draws)), k <= NARROW
+    lean = np.empty((n_clusters, k + 1, n_draws)) if narrow else np.empty((n_clusters, n_draws, k + 1)).swapaxes(1, 2)
     for kind in powers:
         score, done = np.zeros(n_draws), 0
         for basis, turned, rest, by_kind in groups:
@@ -249,17 +252,19 @@ def leverage_corrected(model: Regression, z: np.ndarray, found: Simple, kinds: C
             score += np.einsum("gd,gd->d", *2 * [np.einsum("gid,gid->gd", weighed, rest)])
             own[place] = np.einsum("gid,gid->gd", weighed, weighed)
             times = np.multiply if basis.shape[1] == 1 else np.matmul
-            times(weighed.swapaxes(1, 2), basis, out=lean[place, :, :k])
-            lean[place, :, k] = np.einsum("gid,gid->gd", weighed, turned) / root
-        hat, by_draw = np.einsum("gdi,gdi->gd", lean, lean), lean.swapaxes(0, 1)
-        # The squares of LL' and L'L have one sum.
-        overlap = by_draw.swapaxes(1, 2) @ by_draw if k < n_clusters else by_draw @ by_draw.swapaxes(1, 2)
+            times(basis.swapaxes(1, 2), weighed, out=lean[place, :k])
+            lean[place, k] = np.einsum("gid,gid->gd", weighed, turned) / root
+        hat, by_draw = np.einsum("gid,gid->gd", lean, lean), lean.transpose(2, 0, 1)
+        if narrow:
+            overlap = np.einsum("gid,gjd->ijd", lean, lean).transpose(2, 0, 1)
+        else:   # the squares of LL' and L'L have one sum
+            overlap = by_draw.swapaxes(1, 2) @ by_draw if k < n_clusters else by_draw @ by_draw.swapaxes(1, 2)
         trace = (own - hat).sum(axis=0)
         spread = (own * (own - 2 * hat)).sum(axis=0) + np.einsum("dij,dij->d", overlap, overlap)
         corrected[kind] = (np.sqrt(score) / found.square, trace**2 / np.where(spread > 0, spread, np.nan))
     if "jackknife" in kinds:
         corrected["jackknife"] = (corrected["CR3"][0] * np.sqrt((n_clusters - 1) / n_clusters),
-                                  np.full(n_draws, n_clusters - 1.0))
+                                  np.array(n_clusters - 1.0))
     return {kind: value for kind, value in corrected.items() if kind in kinds}
 
 
@@ -275,7 +280,7 @@ def _weighed(left: np.ndarray, h: np.ndarray, powers: Collection[str]) -> dict[s
     d, h = np.where(exists, left, 1.0), np.where(exists[:, :, None] & np.isfinite(h), h, 0.0)
     squares = h**2
     if d.shape[1] == 1:
-        return {kind: h * _power(d[:, :, None] - squares, power) for kind, power in POWERS.items() if kind in powers}
+        return {kind: h * _inverse(d[:, :, None] - squares, kind) for kind in powers}
     remains = 1 - np.einsum("gi,gid->gd", 1 / d, squares)
     well = remains * d.min(axis=1)[:, None] > SMALLEST
     found = {}
@@ -293,13 +298,13 @@ def _weighed(left: np.ndarray, h: np.ndarray, powers: Collection[str]) -> dict[s
         values, vectors = np.linalg.eigh(d[ill, :, None] * np.eye(d.shape[1]) - own[:, :, None] * own[:, None, :])
         along = (vectors.swapaxes(1, 2) @ own[:, :, None])[:, :, 0]
         for kind, one in found.items():
-            one[ill, :, draws] = (vectors @ (_power(values, POWERS[kind]) * along)[:, :, None])[:, :, 0]
+            one[ill, :, draws] = (vectors @ (_inverse(values, kind) * along)[:, :, None])[:, :, 0]
     return found
 
 
-def _power(values: np.ndarray, power: float) -> np.ndarray:
-    """A power of eigenvalues, of the generalised inverse where the leverage is one."""
-    return np.where(values > LEVERAGE_ONE, np.maximum(values, LEVERAGE_ONE) ** power, 0.0)
+def _inverse(values: np.ndarray, kind: str) -> np.ndarray:
+    """The inverse of eigenvalues or of their roots, the generalised one where the leverage is one."""
+    return np.where(values > LEVERAGE_ONE, 1 / ROOTS[kind](np.maximum(values, LEVERAGE_ONE)), 0.0)
 
 
 @cache
