@@ -219,8 +219,9 @@ class _Tried:
                 near = trial.quick(near_in_size(trial.sizes, trial.available, n, generator))
                 found["randomisation_near"] = _against(own.t, near.t, own.error, confidence)
             found = {method: verdict for method, verdict in found.items() if method in methods}
-            self.n_treated.append(float(trial.available[chosen].sum(axis=1).mean()))
-            self.mismatch.append(float(np.abs(trial.available[chosen] - trial.sizes).mean()))
+            taken = trial.available[chosen]
+            self.n_treated.append(float(taken.sum() / n))
+            self.mismatch.append(float(np.abs(taken - trial.sizes).mean()))
         return found | trial.others(chosen[:draws], Asked(methods, confidence, self.settings.wild_draws), generator)
 
     def coverage(self, method: str) -> tuple[float, float]:

@@ -30,7 +30,7 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
     known = without_words(load_indicator(indicator, evaluation.indicators_folder))
     panels = tables.read("panel", paths.panel(indicator))
     frames = dict(tuple(panels.groupby("specification", sort=False)))
-    settings, level, measured, leading = settings_of(evaluation), evaluation.clusters[-1], [], []
+    settings, level, measured, cells, leading = settings_of(evaluation), evaluation.clusters[-1], [], [], []
     found: dict[tuple[object, ...], tuple[pd.DataFrame, dict[str, object]]] = {}
     for name, specification in evaluation.specifications_of(known).items():
         if not specification.staggered and name != evaluation.default_specification:
@@ -48,7 +48,8 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
                 continue
             options = options_of(estimator, panel, specification.lags)
             about = {"estimator": estimator, "options": options, "level": level, "settings": settings}
-            own = {"indicator": indicator, "specification": name, "sample": sample, "lags": options.get("lags", "")}
+            own = {"indicator": indicator, "specification": name, "sample": sample, "lags": options.get("lags", ""),
+                   "treatment": treatment, "estimator": estimator, "cluster": level}
             # Two specifications have one panel where no wave after the first starts in the window.
             cell = (estimator, str(options), treatment, *panel.units, *panel.clusters[level], *panel.periods,
                     *(each.tobytes() for each in (panel.outcome, panel.treated_from, panel.dose)))
@@ -63,10 +64,11 @@ def run(indicator: str, *, evaluation: Evaluation, paths: Paths) -> str:
             table, leads = found[cell]
             leading.append(own | leads | {"minimum_detectable": detectable_by_interval(
                 leads["ci_low"], leads["ci_high"], leads["n_clusters"] - 1)})
-            measured.append(table.assign(**own, treatment=treatment, estimator=estimator, cluster=level))
+            measured.append(table)
+            cells.extend([own] * len(table))
     synthetic = bool(panels["is_synthetic"].any())
-    for name, made in (("calibration", pd.concat(measured, ignore_index=True) if measured else pd.DataFrame()),
-                       ("headline", pd.DataFrame(leading))):
+    rows = pd.concat(measured, ignore_index=True) if measured else pd.DataFrame()
+    for name, made in (("calibration", rows.join(pd.DataFrame(cells))), ("headline", pd.DataFrame(leading))):
         made = made.reindex(columns=list(tables.SCHEMAS[name].columns)).assign(is_synthetic=synthetic)
         tables.write(name, made, getattr(paths, name)(indicator))
     held = sum(bool(row["holds"]) for row in leading)
