@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +28,8 @@ SHARED = 100
 # Numbers that one block of draws may hold: few enough to stay near the processor; more for corrections of leverage,
 # which take many small steps whatever the number of draws.
 BLOCK, CORRECTED = 250_000, 1_000_000
+# Regressions kept for another treatment of the same panel: those of two estimators, each in both schemes.
+KEPT = 12
 
 # Methods that need no more than estimates and errors clustered at the level of assignment.
 DEALT = ("randomisation", "randomisation_estimate")
@@ -104,10 +107,11 @@ class RegressionTrial:
     @classmethod
     def of(cls, scheme: Scheme, estimator: str, options: dict) -> RegressionTrial:
         """The trial of ``did`` or ``ldv``. Raises DidError if the regression is not possible or too large."""
-        onsets = np.unique(scheme.onset)
-        model, available = placebo.regression(scheme.panel, scheme.codes, estimator, options.get("lags", "all"), onsets)
+        onsets, panel, lags = np.unique(scheme.onset), scheme.panel, options.get("lags", "all")
+        same = (each.tobytes() for each in (panel.outcome, panel.observed_weight, scheme.codes, onsets))
+        model, fewest, available = _regression(estimator, lags, _Cells((panel.frequency, *same), scheme))
         doses = np.where(scheme.onset[:, None] == onsets, scheme.dose[:, None], 0.0)
-        return cls(model, placebo.compact(model), doses, scheme.sizes, available)
+        return cls(model, fewest, doses, scheme.sizes, available)
 
     def assigned(self, chosen: np.ndarray) -> np.ndarray:
         """Return (draws, clusters x onsets) doses."""
@@ -150,6 +154,22 @@ class RegressionTrial:
                 parts.append({"wild_bootstrap": (rejects(drawn, asked.confidence), 2 * critical * own.spread)})
         return {name: _joined([part[name] for part in parts if name in part])
                 for name in dict.fromkeys(name for part in parts for name in part)}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cells:
+    """A scheme with what is all the same in schemes that differ in doses alone."""
+
+    same: tuple[str | bytes, ...]
+    scheme: Scheme = dataclasses.field(compare=False)
+
+
+@lru_cache(KEPT)
+def _regression(estimator: str, lags: str, cells: _Cells) -> tuple[placebo.Regression, placebo.Regression, np.ndarray]:
+    """The regression, the same in few rows, and the clusters' sizes."""
+    scheme = cells.scheme
+    model, available = placebo.regression(scheme.panel, scheme.codes, estimator, lags, np.unique(scheme.onset))
+    return model, placebo.compact(model), available
 
 
 @dataclasses.dataclass(frozen=True)
