@@ -141,7 +141,8 @@ def generalised_inverse(matrix: np.ndarray) -> np.ndarray:
 @lru_cache(16)   # one estimate asks for the same several times, and so do placebos of one design
 def _generalised_inverse(matrix: bytes) -> np.ndarray:
     numbers = np.frombuffer(matrix)
-    inverse = np.linalg.pinv(numbers.reshape(-1, math.isqrt(numbers.size)), rcond=1e-12, hermitian=True)
+    n = math.isqrt(numbers.size)
+    inverse = np.linalg.pinv(numbers.reshape(n, n), rcond=1e-12, hermitian=True)
     inverse.flags.writeable = False
     return inverse
 

@@ -28,8 +28,9 @@ SHARED = 100
 # Numbers that one block of draws may hold: few enough to stay near the processor; more for corrections of leverage,
 # which take many small steps whatever the number of draws.
 BLOCK, CORRECTED = 250_000, 1_000_000
-# Regressions kept for another treatment of the same panel: those of two estimators, each in both schemes.
-KEPT = 12
+# Regressions kept for another treatment of the same panel, those of two estimators, each in both schemes; of a panel of
+# more outcomes than these none, as what is kept stays in memory.
+KEPT, LARGE = 12, 250_000
 
 # Methods that need no more than estimates and errors clustered at the level of assignment.
 DEALT = ("randomisation", "randomisation_estimate")
@@ -109,7 +110,8 @@ class RegressionTrial:
         """The trial of ``did`` or ``ldv``. Raises DidError if the regression is not possible or too large."""
         onsets, panel, lags = np.unique(scheme.onset), scheme.panel, options.get("lags", "all")
         same = (each.tobytes() for each in (panel.outcome, panel.observed_weight, scheme.codes, onsets))
-        model, fewest, available = _regression(estimator, lags, _Cells((panel.frequency, *same), scheme))
+        found = _regression if panel.outcome.size <= LARGE else _regression.__wrapped__
+        model, fewest, available = found(estimator, lags, _Cells((panel.frequency, *same), scheme))
         doses = np.where(scheme.onset[:, None] == onsets, scheme.dose[:, None], 0.0)
         return cls(model, fewest, doses, scheme.sizes, available)
 
