@@ -203,6 +203,15 @@ def test_methods_near_the_limit_are_tried_in_more_assignments():
     assert error[more].max() < 0.013 and (off + error)[~more].notna().all()
 
 
+def test_coverage_varies_from_seed_to_seed_by_its_simulation_error():
+    found = pd.concat([calibrate(panel_of(), only=["never_treated"], settings=Settings(
+        draws=199, wild_draws=99, order=("clustered",), seed=seed)) for seed in range(60)]).groupby("method")
+    # By reassignment the error of the critical value, which all share, is as large as theirs.
+    for method in ("clustered", "CR3", "randomisation"):
+        own = found.get_group(method)
+        assert 0.7 < own["coverage"].std() / own["simulation_error"].mean() < 1.4, method
+
+
 def test_nothing_after_a_bootstrap_that_holds_is_tried_again():
     panel = panel_of(11, sizes=(6, 4, 4, 3, 3, *([4] * 15), *([3] * 15)), n_treated=5, shared=0.7)
     few = Settings(draws=199, wild_draws=99, order=("wild_bootstrap", "CR2", "CR3", "jackknife"))

@@ -27,6 +27,7 @@ from did.inference.schemes import Scheme, schemes
 from did.inference.trials import (
     DEALT,
     QUICK,
+    REASSIGNED,
     Asked,
     GroupTimeTrial,
     Quick,
@@ -42,7 +43,7 @@ COLUMNS = ["scheme", "method", "n_draws", "rejected", "coverage", "simulation_er
            "n_treated_clusters", "n_treated", "size_mismatch", "n_onsets", "status", "reason"]
 REGRESSIONS = ("did", "ldv")
 # Methods that need no more than the estimate and errors clustered at the level of assignment are tried in this many
-# times as many assignments, and ``randomisation_near`` is held against as many, where they cost little.
+# times as many assignments, and those by reassignment are held against as many others, where they cost little.
 MORE = 5
 # A method within this many simulation errors of where it begins to hold (`did.inference.headline`) is tried in as many
 # further assignments, this often at most, until it is not.
@@ -105,16 +106,17 @@ def calibrate(panel: Panel, *, estimator: str = "did", options: Mapping[str, obj
     size_mismatch is the mean distance that is left.
 
     Columns: n_draws assignments, of which ``rejected`` at 1 - confidence; coverage, the share of intervals that hold
-    zero, with its simulation_error (binomial); mean_width of the intervals in units of the outcome per unit of dose
-    (for the wild bootstrap and randomisation twice critical value times standard error); n_clusters, and
-    n_treated_clusters and n_treated units under placebo (mean); n_onsets. ``randomisation`` is against all ways of
-    handing the onsets and doses to the clusters at hand, whatever their size, as many as the draws;
+    zero, with its simulation_error (binomial; by reassignment also that of the others it is held against); mean_width
+    of the intervals in units of the outcome per unit of dose (for the wild bootstrap and randomisation twice critical
+    value times standard error); n_clusters, and n_treated_clusters and n_treated units under placebo (mean); n_onsets.
+    ``randomisation`` is against all ways of handing the onsets and doses to the clusters at hand, whatever their size;
     ``randomisation_near`` against assignments drawn like those that it is tried in, so that here it can err by
-    simulation alone. These and ``clustered`` have five times as many assignments as the draws asked for; a method of
-    the order that lies within a simulation error of the limit is tried in as many more, up to three times, until it
-    does not, so that chance seldom decides which one leads; not so a method that comes after the wild bootstrap where
-    this holds, since it cannot lead. Assignments without a statistic count as not rejected. An estimator that
-    `is_quick` denies is fitted again for each assignment, ``refits`` of them, without more at the border.
+    simulation alone; both against as many as they are tried in. These and ``clustered`` have five times as many
+    assignments as the draws asked for; a method of the order that lies within a simulation error of the limit is tried
+    in as many more, up to three times, until it does not, so that chance seldom decides which one leads; not so a
+    method that comes after the wild bootstrap where this holds, since it cannot lead. Assignments without a statistic
+    count as not rejected. An estimator that `is_quick` denies is fitted again for each assignment, ``refits`` of them,
+    without more at the border.
 
     A scheme that the panel is too small for, or too large, and an estimator with ``refits`` 0 have rows with status
     ``skipped`` and the reason. Raises DidError for an unknown estimator, level, scheme or option, one that has no one
@@ -213,7 +215,7 @@ class _Tried:
             own = trial.quick(chosen)
             found["clustered"] = by_t(own.estimate, own.error, own.df, confidence)
             if quick & set(DEALT):
-                anyone = np.argsort(generator.random((draws, len(trial.available))), axis=1)[:, :len(trial.sizes)]
+                anyone = np.argsort(generator.random((n, len(trial.available))), axis=1)[:, :len(trial.sizes)]
                 found |= _reassigned(own, trial.quick(anyone), confidence)
             if "randomisation_near" in quick & set(trial.methods):
                 near = trial.quick(near_in_size(trial.sizes, trial.available, n, generator))
@@ -225,12 +227,16 @@ class _Tried:
         return found | trial.others(chosen[:draws], Asked(methods, confidence, self.settings.wild_draws), generator)
 
     def coverage(self, method: str) -> tuple[float, float]:
-        """Measured coverage of a method and its simulation error; NaN where it was not tried."""
+        """Measured coverage of a method and its simulation error; NaN where it was not tried.
+
+        By reassignment all that are tried are held against one critical value, found among as many others: its error is
+        as large as theirs, and common to all.
+        """
         if not self.verdicts.get(method):
             return np.nan, np.nan
         share = float(np.concatenate([each[0] for each in self.verdicts[method]]).mean())
         n = sum(len(each[0]) for each in self.verdicts[method])
-        return 1 - share, float(np.sqrt(share * (1 - share) / n))
+        return 1 - share, float(np.sqrt((1 + (method in REASSIGNED)) * share * (1 - share) / n))
 
     def beyond(self, method: str) -> tuple[float, float]:
         """How far coverage, a simulation error further off than measured, is beyond the tolerance: the method holds

@@ -34,7 +34,8 @@ KEPT, LARGE = 12, 250_000
 
 # Methods that need no more than estimates and errors clustered at the level of assignment.
 DEALT = ("randomisation", "randomisation_estimate")
-QUICK = ("clustered", *DEALT, "randomisation_near")
+REASSIGNED = (*DEALT, "randomisation_near")
+QUICK = ("clustered", *REASSIGNED)
 
 # Of each assignment: whether a method rejects, and the width of its interval.
 Verdict = tuple[np.ndarray, np.ndarray]

@@ -144,7 +144,8 @@ COLUMNS: dict[str, tuple[str, str, str]] = {
     "n_draws": ("placebo assignments", COUNT, NEVER),
     "rejected": ("of them, how often the true null is rejected at 5%", COUNT, NEVER),
     "coverage": ("share of them in which the 95% interval holds a true zero", SHARE, NOT_MEASURED),
-    "simulation_error": ("standard error of coverage from the number of draws", SHARE, NOT_MEASURED),
+    "simulation_error": ("standard error of coverage from the number of draws, by reassignment also of those it is "
+                         "held against", SHARE, NOT_MEASURED),
     "coverage_least": ("least coverage among the schemes", SHARE, NOT_MEASURED),
     "coverage_most": ("most coverage among the schemes", SHARE, NOT_MEASURED),
     "mean_width": ("mean width of the 95% intervals", EFFECT, NOT_MEASURED),
