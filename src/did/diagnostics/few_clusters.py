@@ -47,8 +47,8 @@ def few_cluster_rows(panel: Panel, level: str, *, estimators: Sequence[str], opt
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {
                 "std_error": found["std_error"], "df_denominator": found["df"],
                 "statistic": found["estimate"] / found["std_error"]}))
-        drawn = wild_bootstrap(model, level, draws=draws, seed=seed, weights=list(BOOTSTRAPS), fitted=result)
-        for name, found in zip(BOOTSTRAPS.values(), drawn.to_dict("records"), strict=True):
+        drawn = wild_bootstrap.records(model, level, draws=draws, seed=seed, weights=list(BOOTSTRAPS), fitted=result)
+        for name, found in zip(BOOTSTRAPS.values(), drawn, strict=True):
             rows.append(_row(diagnostic_row(name, panel, level) | base, found, {"statistic": found["t_statistic"]}))
     return rows
 
@@ -68,10 +68,10 @@ def event_wild_rows(panel: Panel, level: str, *, bin_width: int, draws: int, see
     except DidError as error:
         row = diagnostic_row("wild_bootstrap_event", panel, level) | {"estimator": "event_study"}
         return [skipped(row, str(error))]
-    found = wild_bootstrap(model, level, draws=draws, seed=seed, fitted=result)
+    found = wild_bootstrap.records(model, level, draws=draws, seed=seed, fitted=result)
     times = result.parameters.loc[result.parameters["state"] != REFERENCE, "event_time"]
     rows = []
-    for time, each in zip(times, found.to_dict("records"), strict=True):
+    for time, each in zip(times, found, strict=True):
         row = diagnostic_row("wild_bootstrap_event", panel, level) | {
             "estimator": "event_study", "n_obs": result.n_obs, "n_units": result.n_units,
             "event_time": time, "bin_width": bin_width}

@@ -34,14 +34,15 @@ class tabled(Generic[Asked]):
     """Decorate a function of rows so that it gives the diagnostics table of them; ``records`` still gives the rows.
 
     A table takes as long to make as hundreds of its rows: who asks many such functions makes one of all their records.
+    ``columns`` are those of another table.
     """
 
-    def __init__(self, records: Callable[Asked, list[dict]]) -> None:
-        self.records = records
+    def __init__(self, records: Callable[Asked, list[dict]], columns: Sequence[str] = COLUMNS) -> None:
+        self.records, self.columns = records, columns
         update_wrapper(self, records)
 
     def __call__(self, *args: Asked.args, **options: Asked.kwargs) -> pd.DataFrame:
-        return table(self.records(*args, **options))
+        return pd.DataFrame(self.records(*args, **options), columns=self.columns)
 
 
 def table(rows: Sequence[dict]) -> pd.DataFrame:

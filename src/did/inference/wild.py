@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import product
 from math import comb
 
@@ -31,6 +31,7 @@ from did.estimators.design import Design
 from did.estimators.within import Fit, generalised_inverse
 from did.inference.clustered import rounding_error, small_sample_factor, varies
 from did.inference.confidence_set import shape_of
+from did.inference.joint_test import tabled
 
 WEIGHTS = ("rademacher", "webb", "normal")
 COLUMNS = [
@@ -50,6 +51,7 @@ STEPS = np.concatenate([np.arange(0.0, 10.0, 0.5), np.geomspace(10.0, 10_000.0, 
 HALVINGS = 30
 
 
+@partial(tabled, columns=COLUMNS)
 def wild_bootstrap(
     design: Design,
     level: str,
@@ -60,7 +62,7 @@ def wild_bootstrap(
     impose_null: bool = True,
     confidence: float | None = 0.95,
     fitted: Result | None = None,
-) -> pd.DataFrame:
+) -> list[dict]:
     """Return the wild cluster bootstrap-t test of no effect, and its interval, one row per coefficient and kind of
     ``weights``.
 
@@ -144,7 +146,7 @@ def wild_bootstrap(
             row["ci_high"] = (fit.coefficient[at] + spread * up) * units[at]
             row["shape"] = shape_of(row["ci_low"], row["ci_high"], gaps=below or above)
         rows.append(row | {"note": _note(row, int(drawn.undefined(value).sum()), alpha, not share)})
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return rows
 
 
 def _by_cluster(design: Design, level: str) -> tuple[Design, np.ndarray]:
