@@ -215,7 +215,10 @@ class _Tried:
             own = trial.quick(chosen)
             found["clustered"] = by_t(own.estimate, own.error, own.df, confidence)
             if quick & set(DEALT):
-                anyone = np.argsort(generator.random((n, len(trial.available))), axis=1)[:, :len(trial.sizes)]
+                # More than `draws` from a stream apart, so that draws for other methods do not depend on them.
+                order = [each.random((many, len(trial.available))) for each, many in (
+                    (generator, draws), (generator.spawn(1)[0], n - draws))]
+                anyone = np.argsort(np.concatenate(order), axis=1)[:, :len(trial.sizes)]
                 found |= _reassigned(own, trial.quick(anyone), confidence)
             if "randomisation_near" in quick & set(trial.methods):
                 near = trial.quick(near_in_size(trial.sizes, trial.available, n, generator))
