@@ -46,9 +46,28 @@ def test_what_breaks_the_contract_is_named(column, values, said):
 @pytest.mark.parametrize("many", [0, 10_000])
 def test_some_rows_of_a_table_are_those_that_a_selection_keeps(tmp_path, monkeypatch, many):
     monkeypatch.setattr(seals, "MANY", many)
+    monkeypatch.setattr(seals, "SMALL", 0)   # read anew, whatever was kept
     tables.write("trends", ROWS, tmp_path / "trends.parquet")
     whole = tables.read("trends", tmp_path / "trends.parquet")
     check_same(whole, tables.check("trends", ROWS))
     some = tables.read("trends", tmp_path / "trends.parquet", specification=["b", "c"], group=["control"])
     check_same(some, whole.iloc[2:].reset_index(drop=True))
     assert tables.read("trends", tmp_path / "trends.parquet", specification=["c"]).empty
+
+
+def test_a_table_that_is_kept_is_that_of_the_bytes_and_nobody_else_s(tmp_path):
+    path = tmp_path / "trends.parquet"
+    tables.write("trends", ROWS, path)
+    first, whole = tables.read("trends", path), tables.check("trends", ROWS)
+    first["n_units"] = 0
+    first.loc[0, "group"] = "control"
+    first.attrs["mine"] = True
+    again = tables.read("trends", path)
+    check_same(again, whole)
+    assert not again.attrs and not again["linear_trend"].to_numpy().flags.writeable
+    later = ROWS.assign(n_units=[6, 7, 8])
+    tables.write("trends", later, path)
+    check_same(tables.read("trends", path), tables.check("trends", later))
+    path.write_bytes(path.read_bytes().replace(b"treated", b"trusted"))
+    with pytest.raises(DidError, match="bytes that were changed since"):
+        tables.read("trends", path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,6 +20,8 @@ UNSEALED = b"0" * 64
 MADE_BY = b"did made by"
 # Rows from which texts are read each once.
 MANY = 10_000
+# So many tables of at most so many bytes are kept: one process does many jobs, and most tables are read by several.
+KEPT, SMALL = 256, 100_000
 
 
 def write(frame: pd.DataFrame, path: str | Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
@@ -61,20 +65,38 @@ def read(path: str | Path, again: str, only: Mapping[str, Collection[str]] = Map
 
     Raises DidError if a single byte is not as it was written; ``again`` says what makes the file again.
     """
-    import pyarrow
-    from pyarrow import compute, parquet
-
     content = Path(path).read_bytes()
     if not _is_sealed(content):
         raise DidError(f"{path}: expected the table as it was written; found bytes that were changed since; run again: "
                        f"{again} makes it again")
-    reader = pyarrow.BufferReader(content)
+    place = content.rindex(SEAL) + len(SEAL)
+    sealed = _Sealed(content[place:place + len(UNSEALED)], pd.get_option("mode.string_storage"), content)
+    once = _read if len(content) <= SMALL else _read.__wrapped__
+    frame, metadata = once(sealed, tuple((name, tuple(values)) for name, values in only.items()))
+    return frame.copy(deep=False), metadata   # pandas copies what is written to
+
+
+@dataclass(frozen=True)
+class _Sealed:
+    """The bytes of a file, which are the same wherever its checksum is, and what pandas makes of its texts."""
+
+    checksum: bytes
+    texts: str
+    content: bytes = field(compare=False)
+
+
+@lru_cache(KEPT)
+def _read(sealed: _Sealed, only: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[pd.DataFrame, Mapping[bytes, bytes]]:
+    import pyarrow
+    from pyarrow import compute, parquet
+
+    reader = pyarrow.BufferReader(sealed.content)
     about = parquet.read_metadata(reader)
     schema = about.schema.to_arrow_schema()
     # Of many rows one Python object for all cells with the same text: one for each would take longer than all else.
     texts = [field.name for field in schema if pyarrow.types.is_string(field.type)] if about.num_rows > MANY else []
     table = parquet.ParquetFile(reader, metadata=about, read_dictionary=texts).read(use_threads=False)
-    for name, values in only.items():
+    for name, values in only:
         table = table.filter(compute.is_in(table[name], pyarrow.array(values)))
     frame = table.to_pandas(use_threads=False)
     return frame.astype(dict.fromkeys(texts, "str")) if texts else frame, schema.metadata or {}
