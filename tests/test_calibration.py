@@ -210,6 +210,9 @@ def test_coverage_varies_from_seed_to_seed_by_its_simulation_error():
     for method in ("clustered", "CR3", "randomisation"):
         own = found.get_group(method)
         assert 0.7 < own["coverage"].std() / own["simulation_error"].mean() < 1.4, method
+        last = own.tail(1)
+        used, = methods_by_rule(last, Settings(order=(method,)))
+        assert used.simulation_error == pytest.approx(last["simulation_error"].item(), rel=1e-12)
 
 
 def test_nothing_after_a_bootstrap_that_holds_is_tried_again():

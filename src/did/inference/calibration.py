@@ -27,7 +27,6 @@ from did.inference.schemes import Scheme, schemes
 from did.inference.trials import (
     DEALT,
     QUICK,
-    REASSIGNED,
     Asked,
     GroupTimeTrial,
     Quick,
@@ -37,6 +36,7 @@ from did.inference.trials import (
     Verdict,
     by_t,
     rejects,
+    simulation_error,
 )
 
 COLUMNS = ["scheme", "method", "n_draws", "rejected", "coverage", "simulation_error", "mean_width", "n_clusters",
@@ -230,16 +230,12 @@ class _Tried:
         return found | trial.others(chosen[:draws], Asked(methods, confidence, self.settings.wild_draws), generator)
 
     def coverage(self, method: str) -> tuple[float, float]:
-        """Measured coverage of a method and its simulation error; NaN where it was not tried.
-
-        By reassignment all that are tried are held against one critical value, found among as many others: its error is
-        as large as theirs, and common to all.
-        """
+        """Measured coverage of a method and its simulation error; NaN where it was not tried."""
         if not self.verdicts.get(method):
             return np.nan, np.nan
-        share = float(np.concatenate([each[0] for each in self.verdicts[method]]).mean())
-        n = sum(len(each[0]) for each in self.verdicts[method])
-        return 1 - share, float(np.sqrt((1 + (method in REASSIGNED)) * share * (1 - share) / n))
+        rejected = np.concatenate([each[0] for each in self.verdicts[method]])
+        covered = 1 - float(rejected.mean())
+        return covered, float(simulation_error(method, covered, len(rejected)))
 
     def beyond(self, method: str) -> tuple[float, float]:
         """How far coverage, a simulation error further off than measured, is beyond the tolerance: the method holds

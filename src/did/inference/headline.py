@@ -17,6 +17,7 @@ from did.estimators.base import Panel
 from did.inference.bias_reduced import FEW_DF
 from did.inference.calibration import Settings
 from did.inference.methods import Question, available, infer
+from did.inference.trials import simulation_error
 
 COLUMNS = ["treatment", "estimator", "cluster", "estimate", "ci_low", "ci_high", "p_value", "method", "holds",
            "coverage", "simulation_error", "coverage_least", "coverage_most", "n_draws", "n_obs", "n_units",
@@ -61,9 +62,9 @@ def methods_by_rule(calibration: pd.DataFrame, settings: Settings) -> list[Measu
             found.append(Measured(method, np.nan, np.nan, np.nan, np.nan, 0, False, False))
             continue
         share = 1 - rejected.sum() / draws.sum()
-        off, error = np.abs(coverage - settings.confidence), np.sqrt(coverage * (1 - coverage) / draws)
+        off, error = np.abs(coverage - settings.confidence), simulation_error(method, coverage, draws)
         found.append(Measured(
-            method, float(share), float(np.sqrt(share * (1 - share) / draws.sum())), float(coverage.min()),
+            method, float(share), float(simulation_error(method, share, draws.sum())), float(coverage.min()),
             float(coverage.max()), int(draws.sum()), bool((off + error).max() <= settings.tolerance + 1e-9),
             bool(off.max() <= settings.tolerance + 1e-9)))
     return sorted(found, key=lambda each: (
