@@ -89,7 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
         "## Practices by month, from a file to the report", "",
         f"{n_practices:,} practices x {n_months} months in {SYSTEMS} systems, made up, in a CSV file of "
         f"{number(megabytes)} MB: two measures, three specifications, six estimators, all figures and pages, by "
-        f"`did run` with {cores} cores. Each worker adds {EFFECT:g} visits per 1,000 patients.", "",
+        f"`did run` with {cores} cores. Each worker adds {EFFECT:g} visits per 1,000 patients; the interval of one "
+        "panel in twenty leaves that out, so that what is asked here is an estimate no further from it than the "
+        "interval is wide.", "",
         *table(["took", "times the imports", "processor time, s", "largest process, MB", "at most", "effect found", ""],
                [[used.failure or f"{used.seconds:.1f} s", number(used.seconds / imports.seconds),
                  number(used.processor), number(used.megabytes), f"{MEMORY_MB:,}", effect,
