@@ -130,7 +130,8 @@ def period_inverse(weight: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
 
 
 def generalised_inverse(matrix: np.ndarray) -> np.ndarray:
-    """Return that of a symmetric (n, n) ``matrix``, read only. Raises nothing.
+    """Return the Moore-Penrose inverse (n, n) of a symmetric (n, n) ``matrix`` of finite numbers, read only; an
+    eigenvalue below 1e-12 of the largest in size counts as zero. Raises nothing.
 
     >>> generalised_inverse(np.array([[2.0, 0.0], [0.0, 0.0]])).tolist()
     [[0.5, 0.0], [0.0, 0.0]]

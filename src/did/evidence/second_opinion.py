@@ -6,18 +6,16 @@ Both are given the panel table and the definitions, and nothing of this package'
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from importlib import metadata
 
 import numpy as np
 import pandas as pd
 
 from did.estimators.base import PERIODS_PER_YEAR
+from did.store.provenance import versions
 
 COLUMNS = ["estimator", "event_time", "bin_width", "estimate", "second", "difference", "program", "status", "reason"]
 # Of figures by month the event study is checked in bins of a year: a coefficient for each month takes half a minute.
 PROGRAMS = {"did": "linearmodels", "event_study": "linearmodels", "ldv": "statsmodels"}
-_version = cache(metadata.version)   # it reads the package's files
 
 
 def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, lags: str) -> pd.DataFrame:
@@ -42,7 +40,7 @@ def second_opinion(frame: pd.DataFrame, estimates: pd.DataFrame, *, dose: str, l
     without_means: dict[int, pd.DataFrame] = {}
     for name, width, ours in blocks:
         program = PROGRAMS[name]
-        about = {"estimator": name, "bin_width": width, "program": f"{program} {_version(program)}"}
+        about = {"estimator": name, "bin_width": width, "program": f"{program} {versions(program)[program]}"}
         try:
             fitted = _ldv(cells, lags, year) if name == "ldv" else _two_way(name, cells, columns, without_means)
         except (ValueError, np.linalg.LinAlgError) as error:
