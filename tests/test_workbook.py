@@ -169,9 +169,53 @@ def test_the_same_bytes_twice_with_title_author_and_language(content):
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
-def test_the_bytes_are_those_of_xlsxwriters_own_sheet(content, monkeypatch):
-    monkeypatch.setattr(sheet, "Sheet", Worksheet)
-    assert made() == content
+class OneByOne(Worksheet):
+    """xlsxwriter's own sheet, its columns written cell by cell."""
+
+    def fill(self, top, place, values, text, numbers):
+        for row, (value, form) in enumerate(zip(values, numbers, strict=True), start=top):
+            if isinstance(value, str):
+                self.write_string(row, place, value, text)
+            else:
+                self.write_number(row, place, value, form)
+
+
+def cells_with_formats(content: bytes) -> dict[str, str]:
+    """Every part of the file as text: each cell's string and format in place of their numbers, rows without the
+    columns they span, which a file need not say."""
+    files = parts(content)
+    strings = [ElementTree.tostring(each, encoding="unicode") for each in
+               ElementTree.fromstring(files.pop("xl/sharedStrings.xml"))]
+    styles = ElementTree.fromstring(files["xl/styles.xml"])
+    forms = {each.get("numFmtId"): each.get("formatCode") for each in styles.iter(f"{MAIN}numFmt")}
+    formats = [str({**each.attrib, "numFmtId": forms.get(each.get("numFmtId"))})
+               + "".join(ElementTree.tostring(part, encoding="unicode") for part in each)
+               for each in styles.find(f"{MAIN}cellXfs")]
+    found = {}
+    for name, part in files.items():
+        if not name.startswith("xl/worksheets/sheet"):
+            found[name] = part.decode() if name != "xl/styles.xml" else sorted(formats)
+            continue
+        tree = ElementTree.fromstring(part)
+        for row in tree.iter(f"{MAIN}row"):
+            row.attrib.pop("spans", None)
+            for cell in row:
+                cell.set("s", formats[int(cell.get("s", 0))])
+                if cell.get("t") == "s":
+                    cell.find(f"{MAIN}v").text = strings[int(cell.find(f"{MAIN}v").text)]
+        found[name] = ElementTree.tostring(tree, encoding="unicode")
+    return found
+
+
+def test_columns_written_at_once_are_those_that_xlsxwriter_writes_cell_by_cell(content, monkeypatch):
+    monkeypatch.setattr(sheet, "Sheet", OneByOne)
+    assert cells_with_formats(made()) == cells_with_formats(content)
+
+
+def test_a_number_that_is_not_finite_is_named_with_its_cell():
+    table = Table("One", "One", [Column("a", "A", "number")], pd.DataFrame({"a": [1.0, float("inf")]}))
+    with pytest.raises(ValueError, match=r"One!A\d: expected a finite number; found inf"):
+        workbook.made(workbook.Cover("T", {}, {}), [table])
 
 
 def test_a_marker_without_a_note_is_an_error():

@@ -1,25 +1,53 @@
-"""A sheet of a workbook, whose cells are written without asking what they could be but are not."""
+"""A sheet of a workbook whose table is written a column at a time."""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
 
-from xlsxwriter.utility import xl_rowcol_to_cell_fast
+from xlsxwriter.format import Format
+from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 
 class Sheet(Worksheet):
     """xlsxwriter's sheet, to be given to ``Workbook.add_worksheet`` as ``worksheet_class``. Most of a workbook's time
-    goes into writing its cells as XML; nearly all are numbers or strings with a format of their own."""
+    goes into its cells, as objects and then as XML: here those of a column are made as XML together."""
 
-    # A cell's place is a row and a column, never "A1", which the public methods look for in each.
-    write_number, write_string = Worksheet._write_number, Worksheet._write_string
+    def __init__(self) -> None:
+        super().__init__()
+        self.top = 0
+        self.columns: list[list[str]] = []
 
-    def _write_cell(self, row: int, col: int, cell: Any) -> None:
-        kind = type(cell).__name__
-        if cell.format is None or kind not in ("Number", "String"):
-            return super()._write_cell(row, col, cell)
-        start = f'<c r="{xl_rowcol_to_cell_fast(row, col)}" s="{cell.format._get_xf_index()}"'
-        self.fh.write(f"{start}><v>{cell.number:.16G}</v></c>" if kind == "Number" else
-                      f'{start} t="s"><v>{cell.string}</v></c>')
-        return None
+    def fill(self, top: int, place: int, values: Sequence[str | float], text: Format,
+             numbers: Sequence[Format]) -> None:
+        """Write the column ``place`` from the row ``top`` down, both counted from 0: strings in the format ``text``,
+        numbers in their rows' of ``numbers``. All columns begin in one row and are as long; what is written there cell
+        by cell lies to the left. ValueError for a number that is not finite."""
+        if not values:
+            return
+        for row in (top, top + len(values) - 1):
+            self._check_dimensions(row, place)
+        column, as_text = xl_col_to_name(place), text._get_xf_index()
+        index, longest = self.str_table._get_shared_string_index, self.xls_strmax // 2   # whatever its characters are
+        cells = []
+        for row, (value, form) in enumerate(zip(values, numbers, strict=True), start=top + 1):
+            if isinstance(value, str):
+                cells.append(f'<c r="{column}{row}" s="{as_text}" t="s"><v>{index(value[:longest])}</v></c>')
+            elif math.isfinite(value):
+                cells.append(f'<c r="{column}{row}" s="{form._get_xf_index()}"><v>{value:.16G}</v></c>')
+            else:
+                raise ValueError(f"{self.name}!{column}{row}: expected a finite number; found {value}")
+        self.top = top
+        self.columns.append(cells)
+
+    def _write_rows(self) -> None:
+        last, self.dim_rowmax = self.dim_rowmax, self.top - 1 if self.columns else self.dim_rowmax
+        super()._write_rows()
+        self.dim_rowmax = last
+        for row, cells in enumerate(zip(*self.columns, strict=True), start=self.top):
+            self._write_row(row, None, self.row_info.get(row))
+            for place, cell in self.table.get(row, {}).items():
+                self._write_cell(row, place, cell)
+            self.fh.write("".join(cells))
+            self._xml_end_tag("row")

@@ -168,18 +168,15 @@ class _Writer:
 
     def cells(self, into, top: int, place: int, column: Column, values: Sequence, decimals: Sequence[int],
               linked: bool) -> None:
+        if linked:
+            for row, value in enumerate(values, start=top):
+                into.write_url(row, place, f"internal:'{value}'!A1", self.formats["link"], value)
+            return
         if column.kind == "number":
             forms = [self.number(f"#,##0.{'0' * n}" if n else "#,##0") for n in decimals]
         else:
             forms = [self.number({"count": "#,##0", "p": P_FORMAT}.get(column.kind, "@"))] * len(values)
-        look = self.formats["right" if column.is_numeric else "wrapped"]
-        for row, (value, form) in enumerate(zip(values, forms, strict=True), start=top):
-            if linked:
-                into.write_url(row, place, f"internal:'{value}'!A1", self.formats["link"], value)
-            elif isinstance(value, str):
-                into.write_string(row, place, value, look)
-            else:
-                into.write_number(row, place, float(value), form)
+        into.fill(top, place, values, self.formats["right" if column.is_numeric else "wrapped"], forms)
 
 
 def _width(column: Column, values: Sequence) -> float:
