@@ -360,6 +360,57 @@ def test_the_server_for_jobs_starts_before_anything_heavy_is_imported(finished):
     assert light.stdout.strip() == "[]", light.stderr
 
 
+SNAKEFILE = """
+rule made:
+    input: "a.csv", "b.csv"
+    output: "one.txt", "two.txt", "three.txt"
+    shell: "touch {output}"
+"""
+COUNTED = """
+import hashlib, sys
+from snakemake.cli import main
+from snakemake.io import _IOFile
+from did.workflow.launch import check_once
+if sys.argv[1] == "once":
+    check_once(_IOFile)
+taken, digest = [], hashlib.file_digest
+hashlib.file_digest = lambda file, *more: taken.append(file.name) or digest(file, *more)
+try:
+    main(["three.txt", "--cores", "1", "--quiet", "all"])
+except SystemExit as end:
+    print(end.code or 0, len(taken))
+"""
+
+
+def test_an_input_is_checked_once_for_all_outputs_of_a_job_and_again_when_it_changed(tmp_path):
+    """Snakemake keeps the checksums of a job's inputs with each output, by which a file that was only touched is known
+    to be as it was."""
+    known = {}
+    for way in ("as ever", "once"):
+        folder = tmp_path / way
+        folder.mkdir()
+        (folder / "Snakefile").write_text(SNAKEFILE)
+        (folder / "a.csv").write_text("1\n")
+        (folder / "b.csv").write_text("2\n")
+
+        def run(folder=folder, way=way):
+            return subprocess.run([sys.executable, "-c", COUNTED, way], cwd=folder, capture_output=True, text=True,
+                                  check=True).stdout.split()[-2:]
+
+        counted = [run()]
+        for path in (folder / "b.csv", *folder.glob("*.txt")):
+            os.utime(path, (1e9, 1e9))   # so that the other input is newer, and the same: nothing is made
+        counted.append(run())
+        (folder / "a.csv").write_text("3\n")
+        counted.append(run())
+        known[way] = [json.loads(path.read_text())["input_checksums"]
+                      for path in sorted(folder.glob(".snakemake/metadata/*"))], counted
+    assert known["once"][0] == known["as ever"][0] and len(known["once"][0]) == 3
+    assert [code for code, _ in known["once"][1]] == ["0", "0", "0"]
+    assert [int(taken) for _, taken in known["once"][1]] == [2, 1, 3]
+    assert [int(taken) for _, taken in known["as ever"][1]] == [6, 1, 7]
+
+
 def test_what_a_killed_write_left_is_removed_by_the_next_run(project):
     left = [project / "results/figures/.trends.png.abc.part", project / "data/processed/panel/.x.parquet.1.part"]
     for path in left:

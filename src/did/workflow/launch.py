@@ -27,6 +27,7 @@ from did.project import shipped
 from did.workflow import job_server
 
 if TYPE_CHECKING:
+    from snakemake.io import _IOFile
     from snakemake.scheduling.job_scheduler import JobScheduler
 
 CORES = 2
@@ -189,9 +190,11 @@ def _in_fork(arguments: list[str], environment: Mapping[str, str], *, at_once: b
     try:
         os.environ.update(environment)
         from snakemake.cli import args_to_api, parse_args
+        from snakemake.io import _IOFile
         from snakemake.scheduling.job_scheduler import JobScheduler
 
         end_apart(JobScheduler)
+        check_once(_IOFile)
         parser, settings = parse_args(arguments)
         if at_once:
             # A name of the package is the class, not the module.
@@ -222,6 +225,24 @@ def end_apart(scheduler: type[JobScheduler]) -> None:
         threading.Thread(target=asked, args=(self,), daemon=True).start()
 
     scheduler.exit_gracefully = apart
+
+
+def check_once(file: type[_IOFile]) -> None:
+    """Let the checksum of a file be taken once for as long as its size and time stay: Snakemake takes those of all
+    inputs of a job again for each of its outputs, a quarter of its processor time."""
+    taken, known = file.checksum, {}
+
+    async def once(self: _IOFile, *about: Any, **more: Any) -> str | None:
+        try:
+            seen = os.stat(self.file)
+        except OSError:
+            return await taken(self, *about, **more)
+        key = self.file, seen.st_size, seen.st_mtime_ns, about, *more.items()
+        if key not in known:
+            known[key] = await taken(self, *about, **more)
+        return known[key]
+
+    file.checksum = once
 
 
 def through_server(shell: type) -> type:
