@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -13,6 +14,7 @@ from did.project.indicator import Indicator, Population
 from did.project.loading import load_indicator
 from did.project.paths import Paths
 from did.project.specification import Specification
+from did.report.content.facts import having, mappings
 from did.store import tables
 from did.store.provenance import read_sealed, sha256
 from did.words import count, listed, number, plural, short_decimals
@@ -87,7 +89,8 @@ def run(asked: Asked, *, evaluation: Evaluation, paths: Paths) -> str:
     if verdict and verdict["verdict"] == "cannot_run" and pd.isna(verdict["estimate"]):
         return f"{asked.target}: {verdict['as_printed']}\n  cannot run: {verdict['note'] or verdict['reason']}"
     indicator = load_indicator(verdict["indicator"] if verdict else asked.target, evaluation.indicators_folder)
-    row = _estimate(asked, verdict, indicator, evaluation, tables.read("estimates", paths.estimates(indicator.id)))
+    rows = _overall(tables.read("estimates", paths.estimates(indicator.id)), evaluation).to_dict("records")
+    row = _estimate(asked, verdict, indicator, evaluation, rows)
     return "\n".join([*_of_estimate(row, verdict, indicator),
                       *_below(asked, row["specification"], indicator, evaluation, Files(paths))])
 
@@ -98,18 +101,28 @@ def traces(indicators: Collection[str], estimates: pd.DataFrame, evaluation: Eva
     ``estimates`` is that table. Raises DidError for another table that is missing.
     """
     verdicts, files, found = tables.read("verdicts", paths.answers), Files(paths, is_hashed=False), []
-    estimates = estimates.loc[estimates["estimand"].eq("overall") & estimates["cluster"].eq(evaluation.clusters[0])]
+    rows, judged = (_by_indicator(table) for table in (
+        _overall(estimates, evaluation), verdicts.loc[verdicts["estimate"].notna()]))
     for name in indicators:
-        indicator = load_indicator(name, evaluation.indicators_folder)
-        rows = estimates.loc[estimates["indicator"].eq(name)]
-        own = [verdict for verdict in verdicts.loc[verdicts["indicator"].eq(name)].to_dict("records")
-               if pd.notna(verdict["estimate"])]
+        indicator, own = load_indicator(name, evaluation.indicators_folder), judged[name]
         ways = {verdict["target"]: "\n".join(_of_estimate(_estimate(
-            Asked(verdict["target"]), verdict, indicator, evaluation, rows), verdict, indicator))
+            Asked(verdict["target"]), verdict, indicator, evaluation, rows[name]), verdict, indicator))
             for verdict in own}
         if own:
             found.append(Trace(name, indicator.title, ways, "\n".join(_below(
                 Asked(name), own[0]["specification"], indicator, evaluation, files))))
+    return found
+
+
+def _overall(estimates: pd.DataFrame, evaluation: Evaluation) -> pd.DataFrame:
+    """The overall effects, by the first clustering."""
+    return having(estimates, estimand="overall", cluster=evaluation.clusters[0])
+
+
+def _by_indicator(table: pd.DataFrame) -> dict[str, list[dict]]:
+    found: dict[str, list[dict]] = defaultdict(list)
+    for row in table.to_dict("records"):
+        found[row["indicator"]].append(row)
     return found
 
 
@@ -118,25 +131,25 @@ def _below(asked: Asked, name: str, indicator: Indicator, evaluation: Evaluation
     panel = tables.read("panel", files.paths.panel(indicator.id), specification=[name])
     specification = evaluation.specifications[name]
     yield from _of_specification(name, specification)
+    periods = sorted(panel["period"].unique())
     yield (f"panel {files.paths.panel(indicator.id)}: {plural(panel['unit'].nunique(), 'unit')} x "
-           f"{plural(panel['period'].nunique(), 'period')}, {panel['period'].min()} to {panel['period'].max()}")
+           f"{plural(len(periods), 'period')}, {periods[0]} to {periods[-1]}")
     yield from _of_cell(asked, panel, specification, indicator, files)
 
 
 def _estimate(asked: Asked, verdict: Mapping | None, indicator: Indicator, evaluation: Evaluation,
-              rows: pd.DataFrame) -> dict[str, object]:
-    """The row of the estimates table, ``rows``, that is asked about, by the first clustering."""
-    found = rows["estimand"].eq("overall") & rows["cluster"].eq(evaluation.clusters[0])
+              rows: Sequence[Mapping]) -> Mapping:
+    """The one of an indicator's ``rows``, as from `_overall`, that is asked about."""
     usual = {"specification": evaluation.default_specification, "sample": evaluation.sample,
              "treatment": evaluation.treatments[0], "estimator": indicator.published_estimator}
     for name in CELL:
         wanted = getattr(asked, name) or (verdict or usual)[name]
-        there = list(rows.loc[found, name].unique())
+        there = list(dict.fromkeys(row[name] for row in rows))
         if wanted not in there:
             raise DidError(f"trace {asked.target}: --{name}: expected one of {listed(there)}; found {wanted}"
                            f"{suggest(wanted, there)}; name one of these")
-        found &= rows[name].eq(wanted)
-    return rows.loc[found].iloc[0].to_dict()
+        rows = [row for row in rows if row[name] == wanted]
+    return rows[0]
 
 
 def _of_estimate(row: Mapping, verdict: Mapping | None, indicator: Indicator) -> Iterator[str]:
@@ -163,7 +176,7 @@ def _of_specification(name: str, specification: Specification) -> Iterator[str]:
 def _of_cell(asked: Asked, panel: pd.DataFrame, specification: Specification, indicator: Indicator,
              files: Files) -> Iterator[str]:
     """One cell of the panel, and the observations that it is made of."""
-    unit = asked.unit or str(panel.loc[panel["cohort"].notna(), "unit"].min())
+    unit = asked.unit or min(panel.loc[panel["cohort"].notna(), "unit"].unique())
     own = panel.loc[panel["unit"].eq(unit)]
     if own.empty:
         raise DidError(f"trace {asked.target}: --unit: expected a unit of {files.paths.panel(indicator.id)}; found "
@@ -210,32 +223,31 @@ def _observed(what: str, source: str, measures: list[str], codes: frozenset[str]
               files: Files) -> Iterator[str]:
     """The observations of one source behind a cell, with the file each is from."""
     rows = files.observations(source, codes)
-    rows = rows.loc[rows["measure"].isin(measures)]
-    here = rows.loc[rows["period"].eq(period)]
+    here = having(rows, measure=measures, period=period)
     if here.empty:
         if what in ("count", "rate"):
             return
         # Populations are by year and by district: the year of the period, of what the source has of these areas.
-        here = rows.loc[rows["period"].eq(period[:4])]
+        here = having(rows, measure=measures, period=period[:4])
         if here.empty:
             n = plural(len(files.manifest(source)), "file")
             yield (f"  {what} from {source}, {listed(measures)}: summed over the districts of the unit and set between "
                    f"mid-years ({n} in {files.paths.raw(source)})")
             return
-    for row in here.head(LISTED).itertuples():
-        value = number(row.value, short_decimals(row.value)) if pd.notna(row.value) else "no figure"
-        yield (f"  {what} {row.area_code} ({row.area_name}), {row.measure}: {value}"
-               f"{'' if row.status == 'ok' else f' ({row.status})'}, {_place(row)}")
+    for row in mappings(here.head(LISTED)):
+        value = "no figure" if row["value"] is None else number(row["value"], short_decimals(row["value"]))
+        status = "" if row["status"] == "ok" else f" ({row['status']})"
+        yield f"  {what} {row['area_code']} ({row['area_name']}), {row['measure']}: {value}{status}, {_place(row)}"
     if len(here) > LISTED:
         yield f"  and {plural(len(here) - LISTED, 'more observation')}"
     for file in dict.fromkeys(here["file"]):
         yield from _file(source, file, files)
 
 
-def _place(row) -> str:
+def _place(row: Mapping) -> str:
     """Where an observation stands in its file."""
-    sheet = f", sheet {row.sheet}" if row.sheet else ""
-    return f"{row.file}{sheet}{f', row {row.row}' if pd.notna(row.row) else ', a sum of several rows'}"
+    sheet = f", sheet {row['sheet']}" if row["sheet"] else ""
+    return f"{row['file']}{sheet}, " + ("a sum of several rows" if row["row"] is None else f"row {row['row']}")
 
 
 def _file(source: str, name: str, files: Files) -> Iterator[str]:
