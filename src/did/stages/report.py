@@ -23,6 +23,7 @@ from did.report.writers.markdown import markdown_of
 from did.stages.trace import traces
 from did.store import seals, tables
 from did.store.provenance import together, write_text
+from did.store.result_csv import joined
 
 # What the report reads of each outcome.
 TABLES = ("estimates", "diagnostics", "headline", "area_audit", "second_opinion")
@@ -45,11 +46,9 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     front = replace(front, contact=evaluation.contact, families={
         family: replace(facts, largest_dose=doses[facts.total]) for family, facts in families.items()})
     _draw(answer, evaluation, paths)
-    # The numbers of all figures, text for text; a column that a figure has not is empty.
-    numbers = pd.concat({name: pd.read_csv(paths.drawn / f"{name}.csv", dtype=str, na_filter=False) for name in [
-        result_files.ANSWER, *result_files.every_figure(evaluation, without)]}, names=["figure"]).reset_index("figure")
-    write_text(paths.results / result_files.table_file(result_files.NUMBERS),
-               numbers.to_csv(index=False, lineterminator="\n"))
+    numbers = {name: paths.drawn / f"{name}.csv" for name in [
+        result_files.ANSWER, *result_files.every_figure(evaluation, without)]}
+    write_text(paths.results / result_files.table_file(result_files.NUMBERS), joined(numbers, "figure"))
     synthetic = any(bool(frame["is_synthetic"].any()) for frame in frames.values())
     write_text(paths.results / result_files.FRONT, markdown_of(
         "summary.md.j2", front=front, first=answer.texts, synthetic=synthetic, purposes=result_files.PURPOSES))

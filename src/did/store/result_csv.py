@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,22 @@ def read_csv(path: str | Path, **options: object) -> pd.DataFrame:
             if texts:
                 changed[name] = frame[name].map(lambda value, texts=texts: texts.get(value, value), na_action="ignore")
     return frame.assign(**changed)
+
+
+def joined(files: Mapping[str, Path], which: str) -> str:
+    """Return files of ``write_csv`` one below the other, text for text, with a first column ``which`` that has the name
+    of each. A column that a file has not is empty."""
+    read, into = {}, io.StringIO()
+    for name, path in files.items():
+        with path.open(encoding="utf-8", newline="") as file:
+            read[name] = list(csv.reader(file))
+    columns = dict.fromkeys(column for header, *_ in read.values() for column in header)
+    writer = csv.writer(into, lineterminator="\n")
+    writer.writerow([which, *columns])
+    for name, (header, *rows) in read.items():
+        places = [header.index(column) if column in header else -1 for column in columns]
+        writer.writerows([name, *map([*row, ""].__getitem__, places)] for row in rows)
+    return into.getvalue()
 
 
 def _cells(column: pd.Series) -> Iterable[str]:
