@@ -53,10 +53,8 @@ def read_csv(path: str | Path, **options: object) -> pd.DataFrame:
 def joined(files: Mapping[str, Path], which: str) -> str:
     """Return files of ``write_csv`` one below the other, text for text, with a first column ``which`` that has the name
     of each. A column that a file has not is empty."""
-    read, into = {}, io.StringIO()
-    for name, path in files.items():
-        with path.open(encoding="utf-8", newline="") as file:
-            read[name] = list(csv.reader(file))
+    into = io.StringIO()
+    read = {name: list(csv.reader(io.StringIO(path.read_bytes().decode(), newline=""))) for name, path in files.items()}
     columns = dict.fromkeys(column for header, *_ in read.values() for column in header)
     writer = csv.writer(into, lineterminator="\n")
     writer.writerow([which, *columns])

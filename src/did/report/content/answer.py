@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from did.evidence.comparison import REASONS
-from did.report.content.facts import Facts
+from did.report.content.facts import Facts, having, mappings
 from did.words import decimals_for, listed, number, short_decimals, singular
 
 # Word for the number -> what is said of it.
@@ -208,7 +208,7 @@ def sentence(row: Mapping, evidence: pd.DataFrame, areas: str, *, again: bool = 
     """Return what to make of one row of the verdicts, in plain words and three parts, of which the second is the
     answer. ``evidence`` has its steps, ``areas`` is what units are called; ``again``: the line above on the same
     outcome has the same verdict."""
-    steps = evidence.loc[evidence["target"].eq(row["target"])]
+    steps = mappings(having(evidence[["target", "step", "answer", "reason"]], target=row["target"]))
     buts = _checks(row, steps)
     clusters = areas if row["cluster"] in ("", "unit") else f"{row['cluster']}s"
     n = row["n_treated_clusters"] if clusters != areas else row["n_treated"]
@@ -219,25 +219,25 @@ def sentence(row: Mapping, evidence: pd.DataFrame, areas: str, *, again: bool = 
                                          and_but=f", and {buts[0]}" if buts else "") for part in template)
     first = NUMBER[row["number"]]
     if row["number"] == "differs":
-        why = steps.loc[steps["step"].eq(1), "reason"]
+        why = next((step["reason"] for step in steps if step["step"] == 1), "")
         if row["published_value"] * row["estimate"] < 0:
             first = OPPOSITE[row["estimate"] > 0]
         if row["not_comparable"]:
             first = f"{first[:-1]}; {row['not_comparable']}."
-        first = SAME_BUT.get(next(iter(why), ""), first)
+        first = SAME_BUT.get(why, first)
     return f"{first} {before}".lstrip(), middle, after
 
 
-def _checks(row: Mapping, steps: pd.DataFrame) -> list[str]:
+def _checks(row: Mapping, steps: Sequence[Mapping]) -> list[str]:
     """What the checks that say no found: first the system that the answer hangs on, then trends, dates and choices."""
     found = []
-    failed = steps.loc[steps["answer"].eq("no") & steps["step"].gt(2)]
-    if row["rests_on"] and failed["step"].eq(5).any():
+    failed = sorted((step["step"], step["reason"]) for step in steps if step["answer"] == "no" and step["step"] > 2)
+    if row["rests_on"] and any(step == 5 for step, _ in failed):
         without = number(row["rests_on_estimate"], decimals_of(row), signed=True)
         found.append(CHECKS["rests_on"].format(rests_on=row["rests_on_called"] or row["rests_on"], without=without))
-    for step in failed.sort_values("step").itertuples():
-        if step.reason in CHECKS and not (step.step == 5 and found and step.reason == "intervals_change"):
-            found.append(CHECKS[step.reason])
+    for step, reason in failed:
+        if reason in CHECKS and not (step == 5 and found and reason == "intervals_change"):
+            found.append(CHECKS[reason])
     return found
 
 

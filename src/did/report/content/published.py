@@ -95,8 +95,8 @@ def layout_table(estimates: pd.DataFrame, reproduction: pd.DataFrame, facts: Fac
     own, printed = (having(table, estimand="overall", specification=facts.specification, estimator=facts.estimator)
                     for table in (having(estimates, cluster=next(iter(facts.clusters))), reproduction))
     said = printed.drop_duplicates(cell).set_index(cell)["as_printed"].to_dict()
-    ours = {(row.indicator, row.treatment, row.sample): number(row.estimate, decimals_for(row.std_error), signed=True)
-            for row in own.itertuples()}
+    ours = {tuple(key): number(estimate, decimals_for(error), signed=True) for *key, estimate, error in own[
+        [*cell, "estimate", "std_error"]].itertuples(index=False, name=None)}
     lines = [{"Outcome": outcome, "Treatment": words if treatment == "binary" else f"{words}, per {facts.dose}"} | {
         heading: text for sample, name in facts.samples.items() for heading, text in (
             *([(f"Printed, {name}", said.get((indicator, treatment, sample), "not in the report"))] if said else []),

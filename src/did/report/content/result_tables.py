@@ -267,11 +267,13 @@ def identity_tables(ours: pd.DataFrame, facts: Facts) -> list[Table]:
     """
     found = []
     for kind, parts, total in (("parts", list(facts.parts), facts.total), ("shares", list(facts.sum_to_zero), None)):
-        rows = ours.loc[ours["cluster"].eq(next(iter(facts.clusters))) & ours["indicator"].isin([*parts, total])]
+        if not parts:
+            continue
+        rows = having(ours, cluster=next(iter(facts.clusters)), indicator=[*parts, total])
         wide = rows.pivot_table(index=["estimator", "treatment", "sample"], columns="indicator", values="estimate",
                                 sort=False)
         wide = wide.reindex(columns=[*parts, *([total] if total else [])]).dropna().reset_index()
-        if not parts or wide.empty:
+        if wide.empty:
             continue
         whole = wide[total] if total else pd.Series(0.0, index=wide.index)
         size = whole.abs() if total else wide[parts].abs().max(axis=1)

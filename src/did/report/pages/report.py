@@ -106,17 +106,17 @@ def report_html(report: Report) -> str:
 def _family(report: Report, family: str) -> dict:
     """What the template says of one family: half a page, and what the annex has of it."""
     facts, tables, evaluation = report.front.families[family], report.tables, report.evaluation
-    own = {name: table.loc[table["indicator"].isin(list(facts.outcomes))] for name, table in tables.items()}
-    rows = having(own["headline"], **{name: value for name, value in facts.cell.items() if name != "treatment"})
-    headline = headline_table(rows, Names([facts]), own["diagnostics"]).slim(keep=HEADLINE)
-    ours = own["estimates"].loc[own["estimates"]["specification"].eq(facts.specification)]
+    rows = having(tables["headline"], **{name: value for name, value in facts.cell.items() if name != "treatment"})
+    headline = headline_table(rows, Names([facts]), tables["diagnostics"]).slim(keep=HEADLINE)
+    ours = having(tables["estimates"], specification=facts.specification, indicator=list(facts.outcomes))
+    claims = reported(having(tables["reproduction"], indicator=list(facts.outcomes)), facts)
     figures = result_files.family_figures(evaluation, family)
     return {
         "id": family, "facts": facts, "said": headline_sentences(facts, tables),
         "headline": replace(headline, name=f"headline-{family}", notes=(),
                             columns=[column for column in headline.columns if column.heading in HEADLINE],
                             caption=f"{facts.outcomes[facts.total]}: the headline estimates"),
-        "layout": layout_table(ours, reported(own["reproduction"], facts), facts),
+        "layout": layout_table(ours, claims, facts),
         "evidence": picture(report.paths, f"evidence_{facts.total}",
                             caption=f"{facts.outcomes[facts.total]}: the evidence at a glance"),
         # What concerns every family is said once.
