@@ -68,7 +68,7 @@ def methods_by_rule(calibration: pd.DataFrame, settings: Settings) -> list[Measu
             float(coverage.max()), int(draws.sum()), bool((off + error).max() <= settings.tolerance + 1e-9),
             bool(off.max() <= settings.tolerance + 1e-9)))
     return sorted(found, key=lambda each: (
-        not each.holds, not each.may_hold, 0.0 if each.may_hold else -np.nan_to_num(each.coverage)))
+        not each.holds, not each.may_hold, 0.0 if each.may_hold or not each.n_draws else -each.coverage))
 
 
 def leading(rules: Sequence[Measured], settings: Settings,

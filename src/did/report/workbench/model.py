@@ -86,8 +86,8 @@ class Workbench:
         """The usual width of an interval and size of an estimate, by the values of ``together``."""
         rows = self.choices.assign(width=(self.choices["ci_high"] - self.choices["ci_low"]).replace(np.inf, np.nan),
                                    size=self.choices["estimate"].abs())
-        return {key: (part["width"].median(), part["size"].median())
-                for key, part in rows.groupby(list(self.together))}
+        medians = rows.groupby(list(self.together), as_index=False)[["width", "size"]].median()
+        return {tuple(key): (width, size) for *key, width, size in medians.itertuples(index=False, name=None)}
 
     def decimals(self, key: tuple[str, ...]) -> int:
         """As many decimals as a tenth of the usual margin of error needs of the estimates with these values of
@@ -125,9 +125,8 @@ def tidied(dimensions: Sequence[Dimension], choices: pd.DataFrame) -> tuple[list
         used = set(choices[each.name].unique())
         kept.append(dataclasses.replace(each, values={code: label for code, label in each.values.items()
                                                       if code in used}))
-    order = pd.DataFrame({each.name: choices[each.name].map({code: at for at, code in enumerate(each.values)})
-                          for each in kept}, index=choices.index)
-    return kept, choices.loc[order.sort_values(names, kind="stable").index].reset_index(drop=True)
+    places = [pd.Index(each.values).get_indexer(choices[each.name]) for each in kept]
+    return kept, choices.iloc[np.lexsort(places[::-1])].reset_index(drop=True)
 
 
 def embedded(bench: Workbench) -> str:
@@ -141,7 +140,7 @@ def embedded(bench: Workbench) -> str:
     for each in bench.dimensions:
         first = ord("A") if len(each.values) <= 26 else FIRST
         place = {code: chr(first + at) for at, code in enumerate(each.values)}
-        rows[each.name] = "".join(choices[each.name].map(place).to_numpy())
+        rows[each.name] = "".join(map(place.__getitem__, choices[each.name].tolist()))
     columns = choices[[*COUNTS, *MEASURED]].assign(said=chance(choices))
     found = list(zip(*(columns[name].to_numpy(object, na_value=None) for name in columns), strict=True))
     plain = {row: tuple(map(_plain, row)) for row in dict.fromkeys(found)}
@@ -151,7 +150,8 @@ def embedded(bench: Workbench) -> str:
         "confidence": bench.confidence, "chance": CHANCE,
         "dimensions": [{"name": each.name, "label": each.label, "values": list(each.values),
                         "labels": list(each.values.values())} for each in bench.dimensions],
-        "rows": rows, **{name: [_plain(value, DIGITS[name]) for value in choices[name]] for name in ENDS},
+        "rows": rows, **{name: [_short(value, digits) for value in choices[name].astype(float)] for name, digits in
+                         DIGITS.items()},
         "fact": [facts[fact] for fact in shared], "facts": list(facts), "fields": [*COUNTS, *MEASURED, "chance"],
         "reported": list(bench.reported),
         "together": list(bench.together),
@@ -166,15 +166,19 @@ def embedded(bench: Workbench) -> str:
 FIRST = 0xC0
 
 
-def _plain(value: object, digits: int = 6) -> object:
-    """A value as JSON has it: numbers with so many digits, as null what is not finite."""
+def _plain(value: object) -> object:
+    """A value as JSON has it."""
     if isinstance(value, str) or value is None:
         return value
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
     if isinstance(value, (int, np.integer)):
         return int(value)
-    number = float(value)
+    return _short(float(value), 6)
+
+
+def _short(number: float, digits: int) -> float | None:
+    """A number with so many digits; None, which is null in JSON, if it is not finite."""
     if not math.isfinite(number):
         return None
     short = float(f"{number:.{digits}g}")

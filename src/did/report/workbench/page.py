@@ -70,36 +70,36 @@ def _control(each: Dimension) -> str:
 
 def _tables(bench: Workbench) -> str:
     """Every choice, in a folded table for each outcome and treatment, a column for each way to its interval."""
-    groups: dict[tuple, list[dict]] = {}
-    rows = mappings(bench.choices[[*bench.names, "estimate", "ci_low", "ci_high", "n_units", "n_treated"]].assign(
+    inner = [each for each in bench.dimensions if each.name not in (*bench.together, INFERENCE)]
+    tables, lines = (list(map(tuple, bench.choices[names].to_numpy(object))) for names in (
+        list(bench.together), [each.name for each in inner]))
+    rows = mappings(bench.choices[[INFERENCE, "estimate", "ci_low", "ci_high", "n_units", "n_treated"]].assign(
         _chance=chance(bench.choices)))
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in bench.together), []).append(row)
-    usual = {}
-    for at in reversed(bench.reported):
-        usual[tuple(rows[at][name] for name in bench.together)] = rows[at]
+    found: dict[tuple, dict[tuple, dict[str, dict]]] = {}
+    for table, line, row in zip(tables, lines, rows, strict=True):
+        found.setdefault(table, {}).setdefault(line, {})[row[INFERENCE]] = row
+    usual = {tables[at]: lines[at] for at in reversed(bench.reported)}
     by_name = {each.name: each.values for each in bench.dimensions}
     parts = []
-    for key, own in groups.items():
+    for key, own in found.items():
         unit, decimals = bench.units.get(key, ""), bench.decimals(key)
         words = [by_name[name][value] for name, value in zip(bench.together, key, strict=True)]
-        parts.append(_table(bench, own, usual.get(key, own[0]), ", ".join(filter(None, [*words, unit])), decimals))
+        parts.append(_table(inner, bench.dimensions[-1].values, own, usual.get(key, next(iter(own))),
+                            ", ".join(filter(None, [*words, unit])), decimals))
     return "\n".join(parts)
 
 
-def _table(bench: Workbench, rows: list[dict], usual: Mapping, caption: str, decimals: int) -> str:
-    inner = [each for each in bench.dimensions if each.name not in (*bench.together, INFERENCE)]
-    by = bench.dimensions[-1].values
-    used = [code for code in by if any(row[INFERENCE] == code for row in rows)]
-    grouped: dict[tuple, dict[str, dict]] = {}
-    for row in rows:
-        grouped.setdefault(tuple(row[each.name] for each in inner), {})[row[INFERENCE]] = row
+def _table(inner: Sequence[Dimension], by: Mapping[str, str], rows: Mapping[tuple, Mapping[str, Mapping]],
+           usual: tuple, caption: str, decimals: int) -> str:
+    """A table of ``rows``: values of the dimensions ``inner`` -> way to the interval, one of ``by`` -> a choice."""
+    ways = set().union(*rows.values())
+    used = [code for code in by if code in ways]
     lines = []
-    for key, own in grouped.items():
+    for key, own in rows.items():
         first = next(iter(own.values()))
         what = "; ".join(f"{'' if each.name == 'estimator' else f'{each.label.lower()}: '}{each.values[value]}"
-                         for each, value in zip(inner, key, strict=True)
-                         if each.name == "estimator" or value != usual[each.name])
+                         for each, value, as_usual in zip(inner, key, usual, strict=True)
+                         if each.name == "estimator" or value != as_usual)
         cells = [number(first["estimate"], decimals, signed=True), count(first["n_units"]), count(first["n_treated"]),
                  *(_interval(own.get(code), decimals) for code in used)]
         lines.append(f"<tr><th scope=row>{escape(what)}{''.join(f'<td>{cell}' for cell in cells)}")

@@ -96,8 +96,9 @@ def _rows(indicators: Mapping[str, Indicator], evaluation: Evaluation, frames: M
     """The rows of each table, outcome by outcome: columns `CELL`, those of `CHOICES`, left_out, called, inference, and
     numbers."""
     own = {table: frame.rename(columns={"indicator": "outcome"}) for table, frame in frames.items()}
-    chosen = pd.DataFrame({(name, key): _values(specification, each) for name, each in indicators.items()
-                           for key, specification in _known(each, evaluation).items()}).T
+    values = {(name, key): _values(specification, each) for name, each in indicators.items()
+              for key, specification in _known(each, evaluation).items()}
+    chosen = pd.DataFrame(list(values.values()), pd.MultiIndex.from_tuples(values))
     level = evaluation.clusters[-1]
     overall = own["estimates"].loc[own["estimates"]["estimand"].eq("overall")]
     tests = own["diagnostics"].loc[own["diagnostics"]["status"].eq("done")].assign(
@@ -160,8 +161,8 @@ def _measured(choices: pd.DataFrame, evaluation: Evaluation, frames: Mapping[str
              for each in methods_by_rule(rows, settings) if each.n_draws}
     measured = [(row[-3], row[-2], row[-1]) if row[-4] == LEADING else
                 known.get(row[:6], (np.nan, None, None)) if row[6] == NOTHING else (np.nan, None, None)
-                for row in choices[[*CELL, "method", "left_out", INFERENCE, "coverage", "n_draws", "holds"]].astype(
-                    object).itertuples(index=False, name=None)]
+                for row in map(tuple, choices[[*CELL, "method", "left_out", INFERENCE, "coverage", "n_draws",
+                                               "holds"]].to_numpy(object))]
     coverage, n_draws, holds = zip(*measured, strict=True)
     by = levels(evaluation)
     words = [f"{METHOD_NAMES[method]}, {by[cluster]}" if method else "no method" for method, cluster in zip(
