@@ -11,6 +11,8 @@ import pandas as pd
 from did.errors import DidError
 
 MINUS = "\N{MINUS SIGN}"
+# What Markdown would take as a mark -> as itself.
+MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\|*`[]"})
 MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
           "November", "December"]
 
@@ -134,8 +136,8 @@ def markdown_cell(value: object) -> str:
     """
     if value is None or (not isinstance(value, str) and pd.isna(value)):
         return ""
-    text = " ".join(str(value).split())
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"([\\|*`\[\]])", r"\\\1", text))
+    text = " ".join(str(value).split()).translate(MARKDOWN)
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
 
 
 def markdown_table(frame: pd.DataFrame, *, right: Iterable[str] = ()) -> str:

@@ -20,7 +20,7 @@ from did.project.slices import without_words
 from did.report.content.answer import Answer, Names, answer
 from did.report.content.background import timing_table
 from did.report.content.describe import effect_unit, measure, source_lines, sources_of, span
-from did.report.content.facts import CLUSTERS, TREATMENTS, Facts, Front
+from did.report.content.facts import CLUSTERS, TREATMENTS, Facts, Front, having
 from did.report.content.notes import annotated
 from did.report.content.table import Table
 from did.store import tables
@@ -194,8 +194,9 @@ def result_tables(evaluation: Evaluation, paths: Paths, without: Collection[str]
                        for family in result_files.families(evaluation, without)], ignore_index=True)
     estimates = frames["estimates"]
     keys = ["indicator", "sample", "treatment", "estimator", "cluster"]
-    adjusted = estimates[keys].merge(tests[[*keys, "p_adjusted"]], on=keys, how="left", validate="many_to_one")
-    reported = (estimates["specification"] == evaluation.default_specification) & (estimates["estimand"] == "overall")
-    frames["estimates"] = estimates.assign(p_adjusted=estimates["p_adjusted"].mask(
-        reported, adjusted["p_adjusted"].set_axis(estimates.index)))
+    reported = having(estimates, specification=evaluation.default_specification, estimand="overall")[keys]
+    adjusted = reported.merge(tests[[*keys, "p_adjusted"]], on=keys, how="left", validate="many_to_one")
+    p_adjusted = estimates["p_adjusted"].copy()
+    p_adjusted[reported.index] = adjusted["p_adjusted"].to_numpy()
+    frames["estimates"] = estimates.assign(p_adjusted=p_adjusted)
     return frames | {"adjusted_p_values": tests, "reproduction": tables.read("reproduction", paths.reproduction)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
@@ -121,7 +122,7 @@ class Table:
         """The rows as texts of the columns `shown`."""
         yield from map(list, zip(*self.cells, strict=True))
 
-    @property
+    @cached_property
     def cells(self) -> list[list[str]]:
         """The texts of each of the columns `shown`."""
         return [column.texts(self.rows, self.decimals or [2] * len(self.rows)) for column in self.shown]
