@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -53,7 +55,9 @@ def judged(specifications: pd.DataFrame, claims: pd.DataFrame, close: float = CL
     on = {tuple(getattr(claim, name) for name in CELL_OF_SPECIFICATIONS): claim
           for claim in claims.loc[claims["estimand"] == "overall"].itertuples()}
     found = []
-    for row in specifications.astype(object).itertuples():   # of texts pandas' own arrays are slow to go through
+    # Of texts pandas' own arrays are slow to go through.
+    compared = [*CELL_OF_SPECIFICATIONS, "estimate", "std_error", "ci_low", "ci_high", "p_value", "n_obs"]
+    for row in specifications[compared].astype(object).itertuples():
         claim = on.get(tuple(getattr(row, name) for name in CELL_OF_SPECIFICATIONS))
         if claim is None:
             found.append({})
@@ -126,9 +130,9 @@ def choices(specifications: pd.DataFrame, cluster: str) -> pd.DataFrame:
                               & specifications["estimate"].notna()]
     found = []
     for claim, cell in rows.groupby("claim", sort=False):
-        estimate = dict(zip((frozenset(_parts(text)) for text in cell["choices"]), cell["estimate"], strict=True))
+        estimate = dict(zip(map(_parts, cell["choices"]), cell["estimate"], strict=True))
         single = [setting for setting in estimate if len(setting) == 1]
-        varied = {part for text in cell.loc[cell["design"] == "product", "choices"] for part in _parts(text)}
+        varied = frozenset().union(*map(_parts, cell["choices"][cell["design"] == "product"]))
         about = {"claim": claim, "is_synthetic": bool(cell["is_synthetic"].any()),
                  **{name: cell[name].iloc[0] for name in CELL_OF_SPECIFICATIONS}}
         for setting in single:
@@ -151,8 +155,9 @@ def _moved(key: str, value: str, design: str, differences: list[float]) -> dict:
             "smallest": min(differences), "largest": max(differences), "n_pairs": len(differences)}
 
 
-def _parts(text: str) -> list[tuple[str, str]]:
+@cache
+def _parts(text: str) -> frozenset[tuple[str, str]]:
     """The choices of a specification, ``key=value; key=value``, as pairs."""
-    return [tuple(part.split("=", 1)) for part in text.split("; ") if part]
+    return frozenset(tuple(part.split("=", 1)) for part in text.split("; ") if part)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 
 import pandas as pd
 
@@ -10,7 +12,7 @@ from did.estimators.registry import TWO_WAY
 from did.evidence.comparison import REASONS
 from did.evidence.ranking import never_satisfied
 from did.project.claims import printed_range, rounds_to
-from did.report.content.facts import PERIODS, Facts, Front, having, short_name
+from did.report.content.facts import PERIODS, Facts, Front, having, mappings, short_name
 from did.report.content.names import choice_words
 from did.report.content.robustness_rows import leaves_out_zero
 from did.report.content.table import Column, Table, interval_of, row_decimals, side_by_side, text_table
@@ -182,43 +184,46 @@ def numbers_table(reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
     Here and below ``varied`` are the specifications alongside the claims (`did.evidence.ranking.judged`) and
     ``reproduction`` the rows of that table, both of one clustering.
     """
-    lines = []
+    lines, cells = [], _by_claim(varied)
     for row in _numeric(reproduction).itertuples():
-        cell, text = having(varied, claim=row.claim).dropna(subset="estimate"), f"{row.published_value:.15g}"
-        value = cell["value_agrees"].eq("yes")
-        band = value & ~cell[["significance_agrees", "sign_agrees"]].isin(["no", "cannot run"]).any(axis=1)
-        whole = band & ~cell["n_agrees"].eq("no")
-        best = next((met for met in (whole, band, value) if met.any()), value)
+        cell, text = [each for each in cells[row.claim] if each["estimate"] is not None], f"{row.published_value:.15g}"
+        value = [each for each in cell if each["value_agrees"] == "yes"]
+        band = [each for each in value
+                if not {"no", "cannot run"} & {each["significance_agrees"], each["sign_agrees"]}]
+        whole = [each for each in band if each["n_agrees"] != "no"]
         decimals = max(decimals_for(row.std_error), short_decimals(row.published_value))
-        nearest = cell.loc[(cell["estimate"] - row.published_value).abs().idxmin()]
+        estimates = [each["estimate"] for each in cell]
+        nearest = min(cell, key=lambda each: abs(each["estimate"] - row.published_value))
         ends = (float(end) for end in printed_range(text, row.rounding))
         lines.append({
             "Cell": row.claim, "Printed": row.as_printed,
             "Stands for": " to ".join(number(end, short_decimals(end)) for end in ends),
             "Ours": number(row.estimate, decimals, signed=True), "Specifications": len(cell),
-            "Give the number": int(value.sum()), "Sign and band too": int(band.sum()),
-            "Observations too": int(whole.sum()),
-            "Were it exact": sum(rounds_to(estimate, text) for estimate in cell["estimate"]),
-            "Which": _names(cell.loc[best]) if value.any() else "none",
+            "Give the number": len(value), "Sign and band too": len(band), "Observations too": len(whole),
+            "Were it exact": sum(rounds_to(estimate, text) for estimate in estimates),
+            "Which": _names(whole or band or value),
             "Nearest": f"{number(nearest['estimate'], decimals, signed=True)}: {choice_words(nearest['choices'])}",
-            "All lie from": interval(cell["estimate"].min(), cell["estimate"].max(), decimals)})
+            "All lie from": interval(min(estimates), max(estimates), decimals)})
     return text_table("numbers", "Printed numbers, and how many specifications give them", lines,
                       file="tables/specifications.csv")
 
 
 def bands_table(reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
     """Return a row per statement of significance without a number: how many specifications agree, and which."""
-    lines = []
+    lines, cells = [], _by_claim(varied)
     for row in reproduction.loc[reproduction["published_value"].isna() & reproduction["published_significance"].ne("")
                                 & reproduction["number"].ne("cannot_run")].itertuples():
-        cell = having(varied, claim=row.claim)
-        met = cell["significance_agrees"].eq("yes") & cell["sign_agrees"].ne("no")
-        which = ("" if met.all() or not met.any() else f"all but {_names(cell.loc[~met])}" if met.mean() > 0.5
-                 else _names(cell.loc[met]))
+        met, others = [], []
+        for each in cells[row.claim]:
+            agrees = each["significance_agrees"] == "yes" and each["sign_agrees"] != "no"
+            (met if agrees else others).append(each)
+        which = ("" if not met or not others else f"all but {_names(others)}" if len(met) > len(others)
+                 else _names(met))
         sign = {"+": "sign plus, ", "-": "sign minus, "}.get(row.published_sign, "")
-        lines.append({"Cell": row.claim, "Printed": f"{sign}{row.published_significance}", "Specifications": len(cell),
-                      "Agree": int(met.sum()), "The default": "agrees" if met[cell["choices"].eq("")].head(1).any()
-                      else "does not agree", "Which": which})
+        lines.append({"Cell": row.claim, "Printed": f"{sign}{row.published_significance}",
+                      "Specifications": len(met) + len(others), "Agree": len(met),
+                      "The default": "agrees" if any(not each["choices"] for each in met) else "does not agree",
+                      "Which": which})
     return text_table("bands", "Statements of significance without a number", lines, file="tables/specifications.csv")
 
 
@@ -234,7 +239,7 @@ def observations_table(reproduction: pd.DataFrame, varied: pd.DataFrame, familie
         if claims.empty:
             continue
         claim = claims.iloc[0]
-        cell = known.loc[known[where].eq(claim[where]).all(axis=1)].set_index("specification")
+        cell = having(known, **claim[where]).set_index("specification")
         own, panel = (cell.loc[cell["estimator"].eq(name)] for name in (claim["estimator"], TWO_WAY))
         gives, printed = own["n_obs"].eq(claim["published_n"]), count(claim["published_n"])
         if pd.notna(claim["published_n_panel"]) and len(panel):
@@ -248,7 +253,8 @@ def observations_table(reproduction: pd.DataFrame, varied: pd.DataFrame, familie
                                                    at_most=LISTED), "Printed": printed,
             "Default": "".join(map(count, own.loc[own.index == facts.specification, "n_obs"])),
             "Specifications": len(own),
-            "Give it": int(gives.sum()), "Among choices of rows, these give it": _names(own.loc[gives & deciding]),
+            "Give it": int(gives.sum()), "Among choices of rows, these give it": _called(
+                own.loc[gives & deciding].sort_values("n_choices", kind="stable")["choices"]),
             "These do not": listed(f"{choice_words(row.choices)} ({count(row.n_obs)})" for row in others.itertuples())})
     return text_table("observations", "Which specifications give the printed number of observations", lines,
                       file="tables/specifications.csv")
@@ -281,15 +287,17 @@ def ranking_table(part: pd.DataFrame, facts: Facts) -> Table:
 
 def choices_table(moved: pd.DataFrame, reproduction: pd.DataFrame, varied: pd.DataFrame) -> Table:
     """Return, for each printed number, the single choices that move its estimate most: alone, and over the product."""
-    lines = []
+    lines, found = [], defaultdict(lambda: defaultdict(dict))
+    for row in mappings(moved):
+        found[row["claim"]][row["choice"], row["value"]][row["design"]] = row
+    errors = varied.loc[varied["estimate"].notna()].groupby("claim")["std_error"].median()
     for claim in _numeric(reproduction)["claim"]:
-        rows = having(moved, claim=claim)
-        largest = rows["difference"].abs().groupby([rows["choice"], rows["value"]], sort=False).max()
-        decimals = decimals_for(having(varied, claim=claim).dropna(subset="estimate")["std_error"].median())
-        for choice, value in largest.sort_values(ascending=False, kind="stable").head(TOP).index:
-            here = having(rows, choice=choice, value=value).set_index("design")
-            mean = {design: number(each, decimals, signed=True) for design, each in here["difference"].items()}
-            part = here.loc["product"] if "product" in here.index else None
+        moves, decimals = found[claim], decimals_for(errors.get(claim))
+        largest = sorted(moves, key=lambda move: -max(abs(each["difference"]) for each in moves[move].values()))
+        for choice, value in largest[:TOP]:
+            here = moves[choice, value]
+            mean = {design: number(each["difference"], decimals, signed=True) for design, each in here.items()}
+            part = here.get("product")
             lines.append({
                 "Cell": claim, "Choice": choice_words(f"{choice}={value}"), "Alone": mean.get("one_at_a_time", ""),
                 "Mean over the product": mean.get("product", ""),
@@ -298,8 +306,19 @@ def choices_table(moved: pd.DataFrame, reproduction: pd.DataFrame, varied: pd.Da
     return text_table("choices-that-move", "Which choices move the estimate", lines, file="tables/choices.csv")
 
 
-def _names(cell: pd.DataFrame) -> str:
+def _by_claim(varied: pd.DataFrame) -> dict[str, list[dict]]:
+    found = defaultdict(list)
+    for row in mappings(varied[["claim", "specification", "choices", "n_choices", "estimate", "value_agrees",
+                                "sign_agrees", "significance_agrees", "n_agrees"]]):
+        found[row["claim"]].append(row)
+    return found
+
+
+def _names(rows: Iterable[Mapping]) -> str:
     """Specifications in words, those with the fewest choices first."""
-    keys = [name for name in ("n_choices", "specification") if name in cell]
-    words = [choice_words(text) for text in cell.sort_values(keys, kind="stable")["choices"]]
+    return _called(row["choices"] for row in sorted(rows, key=itemgetter("n_choices", "specification")))
+
+
+def _called(choices: Iterable[str]) -> str:
+    words = [choice_words(text) for text in choices]
     return listed((f"({word})" if "; " in word else word for word in words), at_most=LISTED) if words else "none"
