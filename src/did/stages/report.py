@@ -15,7 +15,7 @@ from did.report.content import evaluation_facts
 from did.report.content.answer import IN_SHORT, Answer, margin_decimals
 from did.report.content.describe import source_line, sources_of
 from did.report.content.evidence_words import evidence_rows
-from did.report.content.facts import only
+from did.report.content.facts import having, only
 from did.report.figures.forest import evidence_figure
 from did.report.figures.style import Frame
 from did.report.pages.report import Report, report_html
@@ -35,7 +35,7 @@ def run(*, evaluation: Evaluation, paths: Paths, without: Collection[str] = ()) 
     DidError for a table that is missing or breaks its contract, and for a figure or a section that is missing."""
     indicators = evaluation_facts.members(evaluation, without)
     frames = evaluation_facts.stage_tables(TABLES, indicators, evaluation, paths)
-    frames["estimates"] = frames["estimates"].loc[frames["estimates"]["estimand"].eq("overall")]
+    frames["estimates"] = having(frames["estimates"], estimand="overall")
     frames["reproduction"] = tables.read("reproduction", paths.reproduction)
     answer = evaluation_facts.run_answer(evaluation, paths, without)
     front = evaluation_facts.front_facts(evaluation, without=without, paths=paths)

@@ -177,7 +177,7 @@ def _of_cell(asked: Asked, panel: pd.DataFrame, specification: Specification, in
              files: Files) -> Iterator[str]:
     """One cell of the panel, and the observations that it is made of."""
     unit = asked.unit or min(panel.loc[panel["cohort"].notna(), "unit"].unique())
-    own = panel.loc[panel["unit"].eq(unit)]
+    own = having(panel, unit=unit)
     if own.empty:
         raise DidError(f"trace {asked.target}: --unit: expected a unit of {files.paths.panel(indicator.id)}; found "
                        f"{unit}{suggest(unit, list(panel['unit'].unique()))}; name one of its column unit")

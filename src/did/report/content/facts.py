@@ -166,9 +166,8 @@ def averaged_by() -> dict[str, str]:
 def having(rows: pd.DataFrame, **where: object) -> pd.DataFrame:
     """Return the rows with these values; of a list with any of them."""
     hit = np.ones(len(rows), dtype=bool)
-    for column, value in where.items():
-        own = rows[column].isin(value) if isinstance(value, list) else rows[column] == value
-        hit &= own.to_numpy(dtype=bool, na_value=False)
+    for column, value in where.items():   # of texts `isin` is faster than `==`
+        hit &= rows[column].isin(value if isinstance(value, list) else [value]).to_numpy()
     return rows.iloc[np.flatnonzero(hit)]
 
 

@@ -22,6 +22,7 @@ from did.report.content.answer import MADE_UP
 from did.report.content.describe import effect_unit
 from did.report.content.evaluation_facts import levels, samples_of, treatments_of
 from did.report.content.facts import METHODS as CALLED
+from did.report.content.facts import having
 from did.report.content.notes import change, records
 from did.report.workbench.model import (
     INFERENCE,
@@ -100,11 +101,11 @@ def _rows(indicators: Mapping[str, Indicator], evaluation: Evaluation, frames: M
               for key, specification in _known(each, evaluation).items()}
     chosen = pd.DataFrame(list(values.values()), pd.MultiIndex.from_tuples(values))
     level = evaluation.clusters[-1]
-    overall = own["estimates"].loc[own["estimates"]["estimand"].eq("overall")]
-    tests = own["diagnostics"].loc[own["diagnostics"]["status"].eq("done")].assign(
+    overall = having(own["estimates"], estimand="overall")
+    tests = having(own["diagnostics"], status="done", diagnostic=[*LEFT_OUT, *OTHER_METHODS]).assign(
         estimate=lambda frame: frame["value"])
-    without = tests.loc[tests["diagnostic"].isin(LEFT_OUT)]
-    methods = tests.loc[tests["diagnostic"].isin(list(OTHER_METHODS)) & tests["cluster"].eq(level)]
+    without = having(tests, diagnostic=list(LEFT_OUT))
+    methods = having(tests, diagnostic=list(OTHER_METHODS), cluster=level)
     changes = records(without)
     found = [
         own["headline"].assign(inference=LEADING, left_out=NOTHING),
