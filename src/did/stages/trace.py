@@ -21,8 +21,9 @@ from did.words import count, listed, number, plural, short_decimals
 
 # What identifies an estimate of an indicator; the first that fits is taken where one is not named.
 CELL = ("specification", "sample", "treatment", "estimator")
-# Cells that are listed before the rest is counted.
+# Cells that are listed before the rest is counted, and what is said of each.
 LISTED = 12
+OBSERVED = ["measure", "period", "area_code", "area_name", "value", "status", "file", "sheet", "row"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Files:
     def observations(self, source: str, codes: frozenset[str]) -> pd.DataFrame:
         """The source's observations of some areas."""
         if (source, codes) not in self._read:
-            self._read[source, codes] = tables.read("observations", self.paths.observations(source), area_code=codes)
+            self._read[source, codes] = tables.read(
+                "observations", self.paths.observations(source), area_code=codes)[OBSERVED]
         return self._read[source, codes]
 
     def manifest(self, source: str) -> Mapping[str, Mapping]:

@@ -65,11 +65,13 @@ def joined(files: Mapping[str, Path], which: str) -> str:
 
 
 def _cells(column: pd.Series) -> Iterable[str]:
-    """The cells of a column, each value written once; floats one by one, as 0.0 and -0.0 are equal."""
-    if is_float_dtype(column):
-        return map(str, column.to_numpy(object, na_value=""))
-    places, values = pd.factorize(column if is_numeric_dtype(column) else column.astype("str"))
-    texts = (_quoted(f"'{text}" if FORMULA.search(text) else text) for text in map(str, values))
+    """The cells of a column, each value written once."""
+    if is_float_dtype(column):   # by their bits, as 0.0 and -0.0 are equal
+        places, bits = pd.factorize(column.to_numpy(float, na_value=np.nan).view(np.int64))
+        texts = ("" if value != value else str(value) for value in bits.view(float).tolist())
+    else:
+        places, values = pd.factorize(column if is_numeric_dtype(column) else column.astype("str"))
+        texts = (_quoted(f"'{text}" if FORMULA.search(text) else text) for text in map(str, values))
     return np.array([*texts, ""], object)[places]   # the place of a missing value is -1
 
 
