@@ -178,7 +178,7 @@ def _of_specification(name: str, specification: Specification) -> Iterator[str]:
 def _of_cell(asked: Asked, panel: pd.DataFrame, specification: Specification, indicator: Indicator,
              files: Files) -> Iterator[str]:
     """One cell of the panel, and the observations that it is made of."""
-    unit = asked.unit or min(panel.loc[panel["cohort"].notna(), "unit"].unique())
+    unit = asked.unit or min(panel.loc[panel["cohort"].notna(), "unit"].unique(), default="")
     own = having(panel, unit=unit)
     if own.empty:
         raise DidError(f"trace {asked.target}: --unit: expected a unit of {files.paths.panel(indicator.id)}; found "
