@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import zipfile
 from pathlib import Path
@@ -15,12 +17,13 @@ from hypothesis import strategies as st
 
 from did.report.content import dictionary
 from did.report.content.dictionary import RESULTS
+from did.report.content.facts import having
 from did.report.content.table import SYNTHETIC, side_by_side
 from did.report.pages import paper
 from did.report.pages.paper import family_table
 from did.report.writers import latex
 from did.report.writers.latex import tex
-from did.store.result_csv import csv_text, read_csv, write_csv
+from did.store.result_csv import csv_text, joined, read_csv, write_csv
 from made_tables import FACTS, FRONT, tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,6 +154,38 @@ def test_csv_reads_back_as_it_was(tmp_path_factory, texts):
     back = read_csv(path, dtype={"text": str}, keep_default_na=False)
     assert back["text"].tolist() == texts
     assert not pd.read_csv(path, dtype=str, keep_default_na=False)["text"].str.match(r"[=@\t\n]").any()
+
+
+@given(st.lists(st.tuples(
+    st.text(alphabet="'a, \"\né0").map("b{}".format) | st.sampled_from(["", None]),
+    st.floats() | st.sampled_from([0.0, -0.0]), st.integers(-2**63, 2**63 - 1), st.booleans(),
+    st.integers(0, 3) | st.none()), max_size=6), st.integers(1, 5))
+def test_csv_is_what_the_csv_module_writes_cell_by_cell(rows, n_columns):
+    columns = {"text": "str", "float": float, "whole": "int64", "yes": bool, "perhaps": "Int64"}
+    frame = pd.DataFrame(rows, columns=list(columns)).astype(columns).iloc[:, :n_columns]
+    into = io.StringIO()
+    writer = csv.writer(into, lineterminator="\n")
+    writer.writerow(frame.columns)
+    writer.writerows(["" if each is None or each != each else each for each in row[:n_columns]] for row in rows)
+    assert csv_text(frame) == into.getvalue()
+
+
+def test_a_carriage_return_in_a_text_does_not_end_a_line():   # as it does by Python 3.11's csv module
+    assert csv_text(pd.DataFrame({"text": ["a\rb"], "n": 1})) == 'text,n\n"a\rb",1\n'
+
+
+def test_files_joined_have_all_columns_and_every_text_as_it_was(tmp_path):
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1.50, np.nan], "said": ["a, b", "two\nlines"]}))
+    (tmp_path / "b.csv").write_text("y,x\n0.10,1e-05\n")
+    whole = joined({"a": tmp_path / "a.csv", "b": tmp_path / "b.csv"}, "figure")
+    assert whole == ('figure,x,said,y\na,1.5,"a, b",\na,,"two\nlines",\nb,1e-05,,0.10\n')
+
+
+def test_rows_having_values_are_those_that_equal_them():
+    rows = pd.DataFrame({"name": pd.Series(["a", "b", None, "a"], dtype="str"), "n": [1.0, np.nan, 2.0, 2.0]})
+    assert list(having(rows, name="a", n=2.0).index) == [3]
+    assert list(having(rows, name=["b", "a"]).index) == [0, 1, 3]
+    assert having(rows, name=None).empty and having(rows, n=np.nan).empty and having(rows, name=[]).empty
 
 
 def test_every_column_written_is_described(tmp_path):

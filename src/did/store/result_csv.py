@@ -29,8 +29,9 @@ def csv_text(frame: pd.DataFrame) -> str:
     are left as they are.
     """
     # `DataFrame.to_csv` takes more than twice as long: it writes every cell, and most say what many others do.
-    rows = zip(*(_cells(frame[name]) for name in frame), strict=True)
-    return "\n".join([",".join(map(_quoted, frame)), *map(",".join, rows), ""])
+    rows = map(",".join, zip(*(_cells(frame[name]) for name in frame), strict=True))
+    # A line without anything would be read as none.
+    return "\n".join([",".join(map(_quoted, frame)), *(row or '""' for row in rows), ""])
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:

@@ -164,10 +164,11 @@ def averaged_by() -> dict[str, str]:
 
 
 def having(rows: pd.DataFrame, **where: object) -> pd.DataFrame:
-    """Return the rows with these values; of a list with any of them."""
+    """Return the rows with these values; of a list with any of them. No row has a value that is missing."""
     hit = np.ones(len(rows), dtype=bool)
-    for column, value in where.items():   # of texts `isin` is faster than `==`
-        hit &= rows[column].isin(value if isinstance(value, list) else [value]).to_numpy()
+    for column, value in where.items():   # of texts `isin` is faster than `==`; it finds what is missing, too
+        known = [each for each in (value if isinstance(value, list) else [value]) if pd.notna(each)]
+        hit &= rows[column].isin(known).to_numpy()
     return rows.iloc[np.flatnonzero(hit)]
 
 
