@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 
 import matplotlib
 import pytest
@@ -35,6 +37,14 @@ def saved_figures() -> Iterator[list[Figure]]:
         patch.setattr(style, "Pane", Axes)
         patch.setattr(Figure, "savefig", lambda self, *a, **k: (found.append(self), savefig(self, *a, **k)))
         yield found
+
+
+def marks(svg: Path) -> list[str]:
+    """What an SVG file draws: every line, mark and text by itself, whatever they are grouped by."""
+    text = svg.read_text(encoding="utf-8")
+    lines = [f"{part.strip()} {look}" for path, look in re.findall(r'<path d="([^"]*)"([^>]*)>', text)
+             for part in path.split("M")[1:]]
+    return sorted([*lines, *re.findall(r"<use [^>]*>|<text [^>]*>[^<]*", text)])
 
 
 def assert_legible(figure: Figure) -> None:

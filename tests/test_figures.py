@@ -30,7 +30,7 @@ from did.words import (
     period_name,
     plural,
 )
-from framed import assert_legible, draw_framed, saved_figures
+from framed import assert_legible, draw_framed, marks, saved_figures
 
 OUTCOMES = {"out_a": "All causes", "out_b": "A rather long name of an outcome", "out_c": "Both"}
 WORDS = {"title": "Effect of the policy on the outcome, by part",
@@ -144,7 +144,7 @@ def test_one_tick_draws_what_a_tick_of_matplotlibs_at_each_place_does(kind, tmp_
     one, *_ = draw(kind, tmp_path / "one" / kind, estimates)
     with saved_figures():
         each, *_ = draw(kind, tmp_path / "each" / kind, estimates)
-    assert one.read_bytes() == each.read_bytes()
+    assert len(marks(one)) > 50 and marks(one) == marks(each)
 
 
 @pytest.mark.parametrize("kind", KINDS)

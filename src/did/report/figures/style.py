@@ -45,6 +45,11 @@ SETTINGS: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDe
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial", "Helvetica"],
     "font.size": TEXT_SIZE,
     **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.spines.left", "ytick.left"), False),
+    "ytick.major.size": 0,  # part of how far a label is from the axis
+    "axes.facecolor": "none",
+    "axes.axisbelow": True,
+    "grid.color": GRID,
     "svg.fonttype": "none",
     "svg.hashsalt": "did",
     "text.parse_math": False,  # a $ in a title is a $
@@ -97,6 +102,7 @@ class Frame:
 drawing = matplotlib.rc_context(SETTINGS)
 
 
+@functools.cache
 def font(size: float = TEXT_SIZE, *, bold: bool = False) -> FontProperties:
     """Return the figures' font at ``size`` points."""
     return FontProperties(family="sans-serif", size=size, weight="bold" if bold else "normal")
@@ -192,11 +198,7 @@ def page(plot_height: float, frame: Frame, *, footnote: str = "") -> tuple[Figur
 def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
     """Return new axes of the house style, placed in inches from the figure's lower left corner."""
     across, up = figure.get_size_inches()
-    axes = figure.add_axes((left / across, bottom / up, width / across, height / up), axes_class=Pane)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.set_facecolor("none")
-    return axes
+    return figure.add_axes((left / across, bottom / up, width / across, height / up), axes_class=Pane)
 
 
 def value_axis(axes: Axes, most: int, which: str = "y") -> None:
@@ -204,8 +206,7 @@ def value_axis(axes: Axes, most: int, which: str = "y") -> None:
     axis = getattr(axes, f"{which}axis")
     axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(lambda value, _: number(value, short_decimals(value)))
-    axes.grid(axis=which, color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
+    axes.grid(axis=which)
 
 
 def limits(values: np.ndarray, room: float) -> tuple[float, float]:
