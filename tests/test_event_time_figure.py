@@ -75,7 +75,7 @@ def test_two_way_effects_stand_under_their_one_coefficient(estimates, tmp_path):
     words, svg = (tmp_path / "side.txt").read_text(), (tmp_path / "side.svg").read_text()
     assert f"Two-way fixed effects by event time: one coefficient {overall(estimates, 'did'):.2f} (" in words
     assert f">One coefficient {overall(estimates, 'did'):.2f} (" in svg and ">Two-way fixed effects<" not in svg
-    assert _average(estimates, estimates.iloc[:0]) == "No average"
+    assert _average(estimates, None) == "No average"
 
 
 def test_a_printed_number_is_a_named_line_in_every_panel(estimates, tmp_path):

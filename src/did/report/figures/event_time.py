@@ -23,8 +23,9 @@ NUMBERS = ["indicator", "specification", "sample", "treatment", "estimator", "es
            "estimate", "std_error", "ci_low", "ci_high", "band_low", "band_high", "p_value", "n_obs", "n_units",
            "n_treated", "n_clusters", "n_treated_clusters", "state", "few_treated", "note"]
 # Columns that marks and words are made of.
-DRAWN = ["specification", "estimator", "event_time", "cluster", "estimate", "std_error", "ci_low", "ci_high",
+DRAWN = ["pane", "specification", "estimator", "event_time", "cluster", "estimate", "std_error", "ci_low", "ci_high",
          "band_low", "band_high", "n_treated_clusters", "state", "few_treated", "is_synthetic"]
+AVERAGE = ["pane", "estimator", "estimate", "std_error", "ci_low", "ci_high"]
 MANY = 40  # event times from which on a line with bands is drawn, not points with whiskers
 PANE, ALONE, FOOT = 1.9, 3.4, 1.15  # inches: a pane, and one that is alone; under the last row
 COLOUR = style.PALETTE[0]
@@ -58,44 +59,42 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
     if not panes:
         raise DidError("estimates table: no effect over event time; run the fit stage with staggered_estimators, or "
                        "leave the figure out")
-    paths = {name: rows[rows["event_time"].notna()].assign(
-        event_time=lambda known: known["event_time"].astype(int)).sort_values("event_time")
-        for name, rows in panes.items()}
-    overall = {name: rows[rows["estimand"].eq("overall")] for name, rows in panes.items()}
-    shown = {name: path[DRAWN] if place == 0 else path[DRAWN].assign(band_low=np.nan, band_high=np.nan)
-             for place, (name, path) in enumerate(paths.items())}
-    drawn = pd.concat(list(shown.values()))
+    # The panes' rows together, since to choose among rows takes as long for a few as for many.
+    rows = pd.concat([each.assign(pane=place) for place, each in enumerate(panes.values())])
+    paths = rows[rows["event_time"].notna()].astype({"event_time": int}).sort_values(["pane", "event_time"])
+    overall = rows[rows["estimand"].eq("overall")]
+    banded = paths["pane"].eq(0)
+    drawn = paths[DRAWN].assign(
+        band_low=paths["band_low"].where(banded), band_high=paths["band_high"].where(banded),
+        is_reference=paths["estimate"].eq(0) & (paths["state"].eq(REFERENCE) | paths["std_error"].isna()))
+    shown = [part for _, part in drawn.groupby("pane")]
+    averages = dict(overall[AVERAGE].drop_duplicates("pane").set_index("pane").iterrows())
+    averaged = [_average(path, averages.get(place)) for place, path in enumerate(shown)]
     frame, footnote = frame.marked(drawn), few_treated_note(drawn["few_treated"], frame.units)
-    as_line = drawn["event_time"].nunique() > MANY
+    times = drawn["event_time"]
+    as_line = times.nunique() > MANY
     low, top = style.limits(np.append(drawn[["estimate", "ci_low", "ci_high", "band_low", "band_high"]].to_numpy(float),
                                       published.value if published else 0.0), 0.08)
-    figure, found = grid(
-        frame, [(name, _average(path, overall[name])) for name, path in shown.items()],
-        _key(drawn, frame.units, as_line, published), high=PANE if len(paths) > 1 else ALONE, foot=FOOT,
-        footnote=footnote)
-    for place, (axes, path) in enumerate(zip(found, shown.values(), strict=True)):
-        is_lowest = place + 2 >= len(paths)
-        _draw_path(axes, path, as_line=as_line)
-        _axis(axes, drawn["event_time"], per_year, label if is_lowest else "")
+    figure, found = grid(frame, list(zip(panes, averaged, strict=True)), _key(drawn, frame.units, as_line, published),
+                         high=PANE if len(panes) > 1 else ALONE, foot=FOOT, footnote=footnote)
+    for place, (axes, path) in enumerate(zip(found, shown, strict=True)):
+        is_lowest = place + 2 >= len(panes)
+        _axis(axes, int(times.min()), int(times.max()), per_year, label if is_lowest else "")
         axes.set_ylim(low, top)
         axes.tick_params(labelbottom=is_lowest)
-        if path["event_time"].min() >= 0 > drawn["event_time"].min():
-            axes.text((drawn["event_time"].min() - 0.5) / 2, low + 0.72 * (top - low), NO_LEADS, ha="center",
-                      va="center", fontproperties=style.font(), bbox=style.CLEAR)
+        _draw_path(axes, path, as_line=as_line)
+        if path["event_time"].min() >= 0 > times.min():
+            axes.text((times.min() - 0.5) / 2, low + 0.72 * (top - low), NO_LEADS, ha="center", va="center",
+                      fontproperties=style.font(), bbox=style.CLEAR)
         if published:
             axes.plot([-0.5, axes.get_xlim()[1]], [published.value] * 2, **key.PUBLISHED, zorder=4.5)
     _counts_under(axes, drawn[drawn["specification"].eq(path["specification"].iloc[0])], frame.units)
-    alt_text = (f"Chart of effects by event time, {plural(len(paths), 'pane')}. {frame.title}. {frame.subtitle} "
-                f"{label}. {f'{published.words}. ' if published else ''}"
-                + " ".join(_in_words(path, name, overall[name], frame) for name, path in shown.items()))
-    numbers = pd.concat([*paths.values(), *overall.values()])[NUMBERS]
-    return style.save(figure, frame, f"{alt_text} {footnote}", numbers.assign(
+    said = [_in_words(path, f"{name}: {average[:1].lower()}{average[1:]}.", frame)
+            for name, average, path in zip(panes, averaged, shown, strict=True)]
+    alt_text = (f"Chart of effects by event time, {plural(len(panes), 'pane')}. {frame.title}. {frame.subtitle} "
+                f"{label}. {f'{published.words}. ' if published else ''}{' '.join(said)}")
+    return style.save(figure, frame, f"{alt_text} {footnote}", pd.concat([paths, overall])[NUMBERS].assign(
         published_value=published.value if published else np.nan))
-
-
-def _is_reference(rows: pd.DataFrame) -> pd.Series:
-    """Which rows are the reference: zero by its state, or without an error."""
-    return rows["estimate"].eq(0) & (rows["state"].eq(REFERENCE) | rows["std_error"].isna())
 
 
 def treated_words(rows: pd.DataFrame, units: str) -> str:
@@ -110,27 +109,28 @@ def _draw_path(axes: Axes, rows: pd.DataFrame, *, as_line: bool) -> None:
     """Draw zero, the onset, the estimates with intervals and what there is of bands, and the reference."""
     axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
     axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-    reference = _is_reference(rows)
-    known = rows[rows["estimate"].notna() & (as_line | ~reference)]
-    at = known["event_time"]
+    times, estimates, reference = (rows[name].to_numpy() for name in ("event_time", "estimate", "is_reference"))
+    known = ~np.isnan(estimates) & (as_line | ~reference)
+    at = times[known]
     for name, alpha in SHADES.items():
-        low, high = known[f"{name}_low"], known[f"{name}_high"]
-        if as_line and low.notna().any():
+        low, high = (rows[f"{name}_{end}"].to_numpy()[known] for end in ("low", "high"))
+        if np.isnan(low).all():
+            continue
+        if as_line:
             # Both shrink to nothing at the reference.
-            axes.fill_between(at, *(end.where(~reference[known.index], 0.0) for end in (low, high)), color=COLOUR,
+            axes.fill_between(at, *(np.where(reference[known], 0.0, end) for end in (low, high)), color=COLOUR,
                               alpha=alpha, linewidth=0, zorder=2)
-        elif low.notna().any():
-            axes.vlines(at, low, high, color=COLOUR, zorder=2, **({"linewidth": 7, "alpha": SHADES["ci"]}
-                                                                  if name == "band" else {"linewidth": 2}))
-    axes.plot(at, known["estimate"], color=COLOUR, zorder=4, **(
+        else:
+            style.lines(axes, at, low, high, "y", color=COLOUR, **({"linewidth": 7, "alpha": SHADES["ci"]}
+                                                                   if name == "band" else {"linewidth": 2}))
+    axes.plot(at, estimates[known], color=COLOUR, zorder=4, **(
         {"linewidth": 2} if as_line else {"marker": "o", "markersize": 7, "linestyle": "none"}))
-    axes.plot(rows.loc[reference, "event_time"], rows.loc[reference, "estimate"], marker="o", markersize=8, zorder=5,
-              markerfacecolor="white", markeredgecolor=COLOUR, markeredgewidth=2, linestyle="none")
+    axes.plot(times[reference], estimates[reference], marker="o", markersize=8, zorder=5, markerfacecolor="white",
+              markeredgecolor=COLOUR, markeredgewidth=2, linestyle="none")
 
 
-def _axis(axes: Axes, times: pd.Series, per_year: int, label: str) -> None:
+def _axis(axes: Axes, first: int, last: int, per_year: int, label: str) -> None:
     """Set the limits, ticks and grid of a pane over these event times."""
-    first, last = int(times.min()), int(times.max())
     room = axes.get_position().width * style.WIDTH / 0.55
     every = next(step * per_year for step in (1, 2, 5, 10, 20, 50, 100, 10**6)
                  if (last - first) / (step * per_year) <= room)
@@ -138,8 +138,7 @@ def _axis(axes: Axes, times: pd.Series, per_year: int, label: str) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: number(value, 0))
     axes.set_xlim(first - 0.02 * (last - first) - 0.5, last + 0.02 * (last - first) + 0.5)
     axes.set_xlabel(label, fontproperties=style.font())
-    axes.annotate("onset", (-0.5, 1), xycoords=("data", "axes fraction"), xytext=(5, -2), va="top",
-                  textcoords="offset points", fontproperties=style.font(), bbox=style.CLEAR)
+    style.write_near(axes, -0.5, 1, "onset", (5, -2), bbox=style.CLEAR)
     style.value_axis(axes, 7)
 
 
@@ -154,33 +153,33 @@ def _key(rows: pd.DataFrame, units: str, as_line: bool, published: Published | N
     return [*entries, *([published.entry] if published else [])]
 
 
-def _average(path: pd.DataFrame, overall: pd.DataFrame) -> str:
+def _average(path: pd.DataFrame, overall: pd.Series | None) -> str:
     """``Average 14.5 (-29.1 to 58.1)``; where the average is that of another estimator, which has one coefficient and
     no plain average, ``One coefficient 14.5 (...)``."""
-    if overall.empty:
+    if overall is None:
         return "No average"
-    row = overall.iloc[0]
-    decimals = decimals_for(row["std_error"])
-    what = "Average" if row["estimator"] == path["estimator"].iloc[0] else "One coefficient"
-    return f"{what} {number(row['estimate'], decimals)} ({interval(row['ci_low'], row['ci_high'], decimals)})"
+    decimals = decimals_for(overall["std_error"])
+    what = "Average" if overall["estimator"] == path["estimator"].iloc[0] else "One coefficient"
+    return (f"{what} {number(overall['estimate'], decimals)} "
+            f"({interval(overall['ci_low'], overall['ci_high'], decimals)})")
 
 
-def _in_words(path: pd.DataFrame, name: str, overall: pd.DataFrame, frame: Frame) -> str:
+def _in_words(path: pd.DataFrame, begun: str, frame: Frame) -> str:
     """``Stacked: average 14.5 (...). Before onset from -20.1 to 3.4 days (mean 1.2), 1 of 5 intervals ...``"""
-    average = _average(path, overall)
-    said = [f"{name}: {average[:1].lower()}{average[1:]}."]
-    known = path[path["estimate"].notna() & ~_is_reference(path)]
-    for words, part in (("Before", known[known["event_time"] < 0]), ("From", known[known["event_time"] >= 0])):
-        if part.empty:
+    said = [begun]
+    times, estimates, reference, out = (each.to_numpy() for each in (
+        path["event_time"], path["estimate"], path["is_reference"], leaves_out_zero(path)))
+    known = ~np.isnan(estimates) & ~reference
+    for words, here in (("Before", known & (times < 0)), ("From", known & (times >= 0))):
+        part = estimates[here]
+        if not len(part):
             said.append(f"{words} onset nothing is estimated.")
             continue
-        decimals = decimals_for(part["std_error"].median())
-        low, middle, high = (number(value, decimals) for value in (
-            part["estimate"].min(), part["estimate"].mean(), part["estimate"].max()))
-        outside = int(leaves_out_zero(part).sum())
-        said.append(f"{words} onset from {low} to {high} {frame.unit} (mean {middle}); {outside} of {len(part)} "
-                    f"intervals clustered by {key.clustered(part, frame.units)} leave out zero.")
-    lost = path.loc[path["estimate"].isna(), "event_time"]
+        decimals = decimals_for(path["std_error"].where(here).median())
+        low, middle, high = (number(value, decimals) for value in (part.min(), part.mean(), part.max()))
+        said.append(f"{words} onset from {low} to {high} {frame.unit} (mean {middle}); {out[here].sum()} of "
+                    f"{len(part)} intervals clustered by {key.clustered(path, frame.units)} leave out zero.")
+    lost = times[np.isnan(estimates)]
     return " ".join([*said, *([f"Not estimated at event times {listed(number(time, 0) for time in lost)}."]
                               if len(lost) else [])])
 
@@ -189,10 +188,8 @@ def _counts_under(axes: Axes, rows: pd.DataFrame, units: str) -> None:
     """Under the axis of a pane: how many treated clusters each ticked event time rests on."""
     counts = rows.groupby("event_time")["n_treated_clusters"].max()
     few = set(rows.loc[rows["few_treated"], "event_time"])
-    words = {"textcoords": "offset points", "va": "top", "fontproperties": style.font()}
     for tick in axes.get_xticks():
         if int(tick) in counts.index:
-            axes.annotate(f"{counts[int(tick)]:,}{DAGGER if tick in few else ''}", (tick, 0), ha="center",
-                          xycoords=("data", "axes fraction"), xytext=(0, -62), **words)
-    axes.annotate(f"Treated {key.clustered(rows, units)}s at each tick", (0, 0), xycoords="axes fraction",
-                  xytext=(0, -44), **words)
+            style.write_near(axes, tick, 0, f"{counts[int(tick)]:,}{DAGGER if tick in few else ''}", (0, -62),
+                             ha="center")
+    style.write_near(axes, axes.get_xlim()[0], 0, f"Treated {key.clustered(rows, units)}s at each tick", (0, -44))

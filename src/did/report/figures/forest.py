@@ -136,7 +136,7 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     printed, ranges = rows[rows["kind"] == PRINTED], rows[rows["kind"] == RANGE]
     axes.plot(printed["estimate"], printed["at"], marker="D", markersize=9, color=style.PALETTE[2], linestyle="none",
               zorder=3)
-    _lines(axes, ranges["at"], ranges["smallest"], ranges["largest"], color=OTHER, linewidth=5)
+    style.lines(axes, ranges["at"], ranges["smallest"], ranges["largest"], color=OTHER, linewidth=5)
     others = rows.drop(printed.index.union(ranges.index))
     out = leaves_out_zero(others)
     # An end that an interval lacks is as far as the axis goes.
@@ -147,17 +147,11 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
              (OTHER, 2, 7): ~others["kind"].isin([OURS, AS_PUBLISHED])}
     for (colour, width, size), here in looks.items():
         lines = others[here & is_known]
-        _lines(axes, lines["at"], ends.loc[lines.index, "ci_low"], ends.loc[lines.index, "ci_high"], color=colour,
-               linewidth=width)
+        style.lines(axes, lines["at"], ends.loc[lines.index, "ci_low"], ends.loc[lines.index, "ci_high"], color=colour,
+                    linewidth=width)
         for points, fill in ((others[here & out], colour), (others[here & ~out], "white")):
             axes.plot(points["estimate"], points["at"], marker="o", markersize=size, linestyle="none", zorder=3,
                       markerfacecolor=fill, markeredgecolor=colour, markeredgewidth=2)
-
-
-def _lines(axes: Axes, heights: pd.Series, left: pd.Series, right: pd.Series, **look) -> None:
-    """Draw horizontal lines as one path with gaps, which is a third of the bytes of one path each."""
-    gap = np.full(len(heights), np.nan)
-    axes.plot(np.column_stack([left, right, gap]).ravel(), np.repeat(heights.to_numpy(), 3), zorder=2, **look)
 
 
 def _digits(row, decimals: int) -> str:

@@ -153,6 +153,8 @@ def _draw(axes: Axes, pane: Pane, times: Mapping[str, pd.Period]) -> None:
     ends = list(times.values())
     first, last = ends[0].ordinal, ends[-1].ordinal
     onset = pd.Period(pane.onset).ordinal if pane.onset else first
+    edge = 0.02 * (last - first) + 0.5
+    axes.set_xlim(first - edge, last + edge)
     for name, line in reversed(pane.lines.items()):
         at = np.array([times[period].ordinal for period in line["period"]], dtype=float)
         values, years = line["mean"].to_numpy(float), line["period"].str[:4].to_numpy()
@@ -166,11 +168,8 @@ def _draw(axes: Axes, pane: Pane, times: Mapping[str, pd.Period]) -> None:
     if first < onset <= last:
         axes.axvline(onset - 0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
         rightward = onset - first < 0.6 * (last - first)
-        axes.annotate(f"from {period_name(pane.onset)}", (onset - 0.5, axes.get_ylim()[1]),
-                      xytext=(5 if rightward else -5, -2), textcoords="offset points", va="top",
-                      ha="left" if rightward else "right", fontproperties=style.font(), bbox=style.CLEAR)
-    edge = 0.02 * (last - first) + 0.5
-    axes.set_xlim(first - edge, last + edge)
+        style.write_near(axes, onset - 0.5, 1, f"from {period_name(pane.onset)}", (5 if rightward else -5, -2),
+                         ha="left" if rightward else "right", bbox=style.CLEAR)
     _time_axis(axes, ends)
     style.value_axis(axes, 5)
 

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import offset_copy
 
 from did.report.figures import svg
 from did.report.figures.pane import Pane
@@ -231,6 +232,20 @@ def write_beside(axes: Axes, x: float, y: float, text: str, *, right: bool = Fal
     width = axes.get_position().width * axes.figure.get_size_inches()[0]
     axes.text(x / width, y, text, transform=axes.get_yaxis_transform(), ha="right" if right else "left", va="center",
               fontproperties=font(bold=bold), **settings)
+
+
+def write_near(axes: Axes, x: float, y: float, text: str, offset: tuple[float, float], **settings: Any) -> None:
+    """Write lines of text whose top is so many points across and up from the data value ``x`` and the share ``y`` of
+    the height of the axes."""
+    axes.text(x, y, text, transform=offset_copy(axes.get_xaxis_transform(), axes.figure, *offset, units="points"),
+              va="top", fontproperties=font(), **settings)
+
+
+def lines(axes: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, which: str = "x", **look: Any) -> None:
+    """Draw a line along the axis ``which`` at each place, as one path with gaps, which is a third of the bytes of one
+    path each."""
+    ends, places = np.column_stack([low, high, np.full(len(at), np.nan)]).ravel(), np.repeat(at, 3)
+    axes.plot(*((ends, places) if which == "x" else (places, ends)), zorder=2, **look)
 
 
 def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> list[Path]:
