@@ -74,11 +74,13 @@ def _own(table: Table, place: str, facts: Facts) -> Table:
 
 def diagnostics_by_topic(diagnostics: pd.DataFrame, names: Names) -> list[tuple[str, list[Table]]]:
     """Return every diagnostic that is done by topic, and those that were skipped with how many share a reason."""
-    topic = diagnostics["diagnostic"].map(_topic)
     done = diagnostics["status"].eq("done")
     whole = result_tables.diagnostics_table(diagnostics.loc[done], names)
-    found = [(heading, [replace(whole.where(here), caption=heading)]) for heading in [*TOPICS, OTHERS]
-             if (here := topic[done].eq(heading)).any()]
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(diagnostics.loc[done, "diagnostic"]):
+        places.setdefault(_topic(name), []).append(place)
+    found = [(heading, [replace(whole.only(places[heading]), caption=heading)]) for heading in [*TOPICS, OTHERS]
+             if heading in places]
     skipped = diagnostics.loc[~done]
     lines = [{"Diagnostic": name.replace("_", " ").capitalize(), "How many": len(rows), "Why": reason}
              for (name, reason), rows in skipped.groupby(["diagnostic", "reason"], sort=False)]

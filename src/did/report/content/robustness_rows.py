@@ -30,6 +30,11 @@ GROUPS = {
 }
 # Columns of the diagnostics table that tell changes of one kind apart.
 KEY = ["variant", "left_out", "part", "part_of", "period"]
+# Columns of each table that alternatives are made from: the fewer there are, the sooner rows are chosen.
+CELL = ["treatment", "specification", "sample", *COLUMNS[2:]]
+NEEDED = {"estimates": [*CELL, "estimand", "n_treated"], "specifications": [*CELL, "design"],
+          "diagnostics": [*(name for name in CELL if name != "estimate"), "value", "status", "diagnostic", "n_treated",
+                          *KEY]}
 
 
 def alternatives(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -45,19 +50,19 @@ def alternatives(facts: Facts, tables: Mapping[str, pd.DataFrame]) -> pd.DataFra
     """
     treatment, (sample, *others) = next(iter(facts.treatments)), facts.samples
     estimators = list(dict.fromkeys([facts.estimator, facts.other_estimator]))
-    overall, tested, fitted = (tables[name].loc[lambda rows: rows["treatment"].eq(treatment)]
-                               for name in ("estimates", "diagnostics", "specifications"))
-    overall = overall[overall["estimand"].eq("overall")]
+    overall = having(tables["estimates"][NEEDED["estimates"]], treatment=treatment, estimand="overall")
     static = having(overall, specification=facts.specification, estimator=estimators)
     default = static[static["sample"].eq(sample)]
     if not default["estimator"].eq(estimators[0]).any():
         raise DidError(f"estimates table: expected a {estimators[0]} estimate of {facts.total} ({treatment}, "
                        f"{sample}) under specification '{facts.specification}'; found none; run the fit stage for it")
-    tested = having(tested, specification=facts.specification, sample=sample, status="done")
+    tested = having(tables["diagnostics"][NEEDED["diagnostics"]], treatment=treatment,
+                    specification=facts.specification, sample=sample, status="done")
     dated = overall[overall["specification"].ne(facts.specification) & overall["sample"].eq(sample)
                     & overall["estimator"].isin([*own_dates_names().keys() - averaged_by().keys()])]
-    fitted = fitted[fitted["sample"].eq(sample) & fitted["specification"].ne(facts.specification)
-                    & fitted["estimator"].isin(estimators)]
+    fitted = having(tables["specifications"][NEEDED["specifications"]], treatment=treatment, sample=sample,
+                    estimator=estimators)
+    fitted = fitted[fitted["specification"].ne(facts.specification)]
     # A system left out was treated if fewer treated units are left than before.
     is_treated = tested["n_treated"].astype("Float64").lt(float(default["n_treated"].max())).fillna(True)
     rows = pd.concat([part[COLUMNS] for part in (

@@ -143,10 +143,9 @@ class Table:
         note = [f"{'; '.join(said)}."] if said else []
         return replace(self, columns=columns or self.columns, notes=[*note, *self.notes])
 
-    def where(self, kept: pd.Series) -> Table:
+    def only(self, places: Sequence[int]) -> Table:
         """Return the table with these of its rows alone."""
-        return replace(self, rows=self.rows[kept], decimals=[
-            places for places, keep in zip(self.decimals, kept, strict=True) if keep])
+        return replace(self, rows=self.rows.iloc[places], decimals=[self.decimals[place] for place in places])
 
     def footnoted(self, heading: str) -> Table:
         """Return the table with a mark in place of each text of a column, and the texts as notes."""
