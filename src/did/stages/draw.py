@@ -148,18 +148,19 @@ def _event_study(outcome: Outcome) -> None:
                             if name in own_dates_names()}
     frame, panes = outcome.frame(result_files.EVENT_STUDY, "effects by time since onset"), {}
     for specification, estimators in named.items():
-        own = rows.loc[rows["specification"].eq(specification)]
-        paths = own.loc[own["estimand"].eq("event_time") & own["estimator"].isin(list(estimators))]
-        overall = own.loc[own["estimand"].eq("overall") & own["estimate"].notna()]
+        own = having(rows, specification=specification)
+        timed = own["estimand"].eq("event_time")
+        overall = own["estimand"].eq("overall") & own["estimate"].notna()
         for name, heading in estimators.items():
-            averaged = overall["estimator"].eq(averaged_by().get(name, name))
-            panes[heading] = pd.concat([paths.loc[paths["estimator"].eq(name)], overall.loc[averaged]])
+            path = timed & own["estimator"].eq(name)
+            if path.any():
+                panes[heading] = own.loc[path | overall & own["estimator"].eq(averaged_by().get(name, name))]
+        paths = own.loc[timed & own["estimator"].isin(list(estimators))]
         if len(paths):
             which = "Each wave from its own date: " if specification == staggered else "One date for all: "
             frame = frame.saying(f"{which if staggered else ''}{treated_words(paths, evaluation.units)}")
     published, frame = outcome.published(frame)
-    effects_by_event_time({name: each for name, each in panes.items() if each["event_time"].notna().any()}, frame,
-                          label=f"{PERIODS[frequency].capitalize()}s since onset",
+    effects_by_event_time(panes, frame, label=f"{PERIODS[frequency].capitalize()}s since onset",
                           per_year=PERIODS_PER_YEAR[frequency], published=published)
 
 

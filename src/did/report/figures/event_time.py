@@ -60,7 +60,7 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
         raise DidError("estimates table: no effect over event time; run the fit stage with staggered_estimators, or "
                        "leave the figure out")
     # The panes' rows together, since to choose among rows takes as long for a few as for many.
-    rows = pd.concat([each.assign(pane=place) for place, each in enumerate(panes.values())])
+    rows = pd.concat(list(panes.values())).assign(pane=np.repeat(range(len(panes)), [*map(len, panes.values())]))
     paths = rows[rows["event_time"].notna()].astype({"event_time": int}).sort_values(["pane", "event_time"])
     overall = rows[rows["estimand"].eq("overall")]
     banded = paths["pane"].eq(0)

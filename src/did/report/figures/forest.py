@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -132,26 +133,28 @@ def _key(rows: pd.DataFrame) -> list[key.Entry]:
 
 def _draw(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw every row at its height ``at``, all that look alike at once."""
-    rows = rows[["kind", "at", "estimate", "ci_low", "ci_high", "smallest", "largest"]]
-    printed, ranges = rows[rows["kind"] == PRINTED], rows[rows["kind"] == RANGE]
-    axes.plot(printed["estimate"], printed["at"], marker="D", markersize=9, color=style.PALETTE[2], linestyle="none",
-              zorder=3)
-    style.lines(axes, ranges["at"], ranges["smallest"], ranges["largest"], color=OTHER, linewidth=5)
-    others = rows.drop(printed.index.union(ranges.index))
-    out = leaves_out_zero(others)
+    kind, out = rows["kind"].to_numpy(object), leaves_out_zero(rows).to_numpy(bool)
+    at, estimates, low, high, least, most = (rows[name].to_numpy(float) for name in (
+        "at", "estimate", "ci_low", "ci_high", "smallest", "largest"))
+    printed, ranges = kind == PRINTED, kind == RANGE
+    _points(axes, estimates[printed], at[printed], marker="D", markersize=9, color=style.PALETTE[2])
+    style.lines(axes, at[ranges], least[ranges], most[ranges], color=OTHER, linewidth=5)
+    is_known = ~(np.isnan(low) & np.isnan(high))
     # An end that an interval lacks is as far as the axis goes.
-    left, right = axes.get_xlim()
-    ends = others[["ci_low", "ci_high"]].fillna({"ci_low": left, "ci_high": right})
-    is_known = others[["ci_low", "ci_high"]].notna().any(axis=1)
-    looks = {(OWN, 2.6, 9): others["kind"].eq(OURS), (OWN, 2, 7): others["kind"].eq(AS_PUBLISHED),
-             (OTHER, 2, 7): ~others["kind"].isin([OURS, AS_PUBLISHED])}
-    for (colour, width, size), here in looks.items():
-        lines = others[here & is_known]
-        style.lines(axes, lines["at"], ends.loc[lines.index, "ci_low"], ends.loc[lines.index, "ci_high"], color=colour,
-                    linewidth=width)
-        for points, fill in ((others[here & out], colour), (others[here & ~out], "white")):
-            axes.plot(points["estimate"], points["at"], marker="o", markersize=size, linestyle="none", zorder=3,
-                      markerfacecolor=fill, markeredgecolor=colour, markeredgewidth=2)
+    low, high = (np.where(np.isnan(ends), edge, ends) for ends, edge in zip((low, high), axes.get_xlim(), strict=True))
+    ours, as_published = kind == OURS, kind == AS_PUBLISHED
+    for colour, width, size, here in ((OWN, 2.6, 9, ours), (OWN, 2, 7, as_published),
+                                      (OTHER, 2, 7, ~(printed | ranges | ours | as_published))):
+        lines = here & is_known
+        style.lines(axes, at[lines], low[lines], high[lines], color=colour, linewidth=width)
+        for points, fill in ((here & out, colour), (here & ~out, "white")):
+            _points(axes, estimates[points], at[points], marker="o", markersize=size, markerfacecolor=fill,
+                    markeredgecolor=colour, markeredgewidth=2)
+
+
+def _points(axes: Axes, values: np.ndarray, at: np.ndarray, **look: Any) -> None:
+    if len(at):
+        axes.plot(values, at, linestyle="none", zorder=3, **look)
 
 
 def _digits(row, decimals: int) -> str:

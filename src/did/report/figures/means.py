@@ -142,8 +142,8 @@ def _in_words(pane: Pane, decimals: int) -> str:
     """``Treated: mean 345.2 before June 2017 and 437.3 from then on.``"""
     said = []
     for name, part in pane.lines.items():
-        late = part["period"].ge(pane.onset) if pane.onset else pd.Series(False, index=part.index)
-        before, after = (number(part.loc[here, "mean"].mean(), decimals) for here in (~late, late))
+        late = part["period"].ge(pane.onset) if pane.onset else part["period"].isna()
+        before, after = (number(part["mean"].where(here).mean(), decimals) for here in (~late, late))
         said.append(f"{name.capitalize()}: mean {before}" + (
             f" before {period_name(pane.onset)} and {after} from then on." if late.any() else "."))
     return " ".join(said)

@@ -244,8 +244,9 @@ def write_near(axes: Axes, x: float, y: float, text: str, offset: tuple[float, f
 def lines(axes: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, which: str = "x", **look: Any) -> None:
     """Draw a line along the axis ``which`` at each place, as one path with gaps, which is a third of the bytes of one
     path each."""
-    ends, places = np.column_stack([low, high, np.full(len(at), np.nan)]).ravel(), np.repeat(at, 3)
-    axes.plot(*((ends, places) if which == "x" else (places, ends)), zorder=2, **look)
+    if len(at):
+        ends, places = np.column_stack([low, high, np.full(len(at), np.nan)]).ravel(), np.repeat(at, 3)
+        axes.plot(*((ends, places) if which == "x" else (places, ends)), zorder=2, **look)
 
 
 def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> list[Path]:
