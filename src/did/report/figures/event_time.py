@@ -87,7 +87,7 @@ def effects_by_event_time(panes: Mapping[str, pd.DataFrame], frame: Frame, *, la
             axes.text((times.min() - 0.5) / 2, low + 0.72 * (top - low), NO_LEADS, ha="center", va="center",
                       fontproperties=style.font(), bbox=style.CLEAR)
         if published:
-            axes.plot([-0.5, axes.get_xlim()[1]], [published.value] * 2, **key.PUBLISHED, zorder=4.5)
+            style.line(axes, [-0.5, axes.get_xlim()[1]], [published.value] * 2, **key.PUBLISHED, zorder=4.5)
     _counts_under(axes, drawn[drawn["specification"].eq(path["specification"].iloc[0])], frame.units)
     said = [_in_words(path, f"{name}: {average[:1].lower()}{average[1:]}.", frame)
             for name, average, path in zip(panes, averaged, shown, strict=True)]
@@ -107,8 +107,8 @@ def treated_words(rows: pd.DataFrame, units: str) -> str:
 
 def _draw_path(axes: Axes, rows: pd.DataFrame, *, as_line: bool) -> None:
     """Draw zero, the onset, the estimates with intervals and what there is of bands, and the reference."""
-    axes.axhline(0, color=style.INK, linewidth=1.2, zorder=1)
-    axes.axvline(-0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+    style.rule(axes, 0, color=style.INK, linewidth=1.2, zorder=1)
+    style.rule(axes, -0.5, "x", color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
     times, estimates, reference = (rows[name].to_numpy() for name in ("event_time", "estimate", "is_reference"))
     known = ~np.isnan(estimates) & (as_line | ~reference)
     at = times[known]
@@ -123,10 +123,10 @@ def _draw_path(axes: Axes, rows: pd.DataFrame, *, as_line: bool) -> None:
         else:
             style.lines(axes, at, low, high, "y", color=COLOUR, **({"linewidth": 7, "alpha": SHADES["ci"]}
                                                                    if name == "band" else {"linewidth": 2}))
-    axes.plot(at, estimates[known], color=COLOUR, zorder=4, **(
+    style.line(axes, at, estimates[known], color=COLOUR, zorder=4, **(
         {"linewidth": 2} if as_line else {"marker": "o", "markersize": 7, "linestyle": "none"}))
-    axes.plot(times[reference], estimates[reference], marker="o", markersize=8, zorder=5, markerfacecolor="white",
-              markeredgecolor=COLOUR, markeredgewidth=2, linestyle="none")
+    style.line(axes, times[reference], estimates[reference], marker="o", markersize=8, zorder=5,
+               markerfacecolor="white", markeredgecolor=COLOUR, markeredgewidth=2, linestyle="none")
 
 
 def _axis(axes: Axes, first: int, last: int, per_year: int, label: str) -> None:

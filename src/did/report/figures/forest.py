@@ -93,11 +93,11 @@ def _pane(axes: Axes, rows: pd.DataFrame, heads: dict[str, float], left: float, 
     ends = rows[["estimate", "ci_low", "ci_high", "smallest", "largest"]].to_numpy(float)
     axes.set(xlim=style.limits(ends, 0.04), ylim=(deep, 0), yticks=[])
     style.value_axis(axes, max(2, min(5, int(width / 0.5))), "x")
-    axes.axvline(0, color=style.INK, linewidth=1.4, zorder=1)
+    style.rule(axes, 0, "x", color=style.INK, linewidth=1.4, zorder=1)
     _draw(axes, rows)
     for group, at in heads.items():
-        axes.plot([start / width, end / width], [at - 0.17] * 2, color=style.GRID, linewidth=0.8,
-                  transform=axes.get_yaxis_transform(), clip_on=False, zorder=0)
+        style.line(axes, [start / width, end / width], [at - 0.17] * 2, color=style.GRID, linewidth=0.8,
+                   transform=axes.get_yaxis_transform(), clip_on=False, zorder=0)
         style.write_beside(axes, start, at, group, bold=True, bbox=style.CLEAR)
     for row in rows.itertuples():
         bold = row.kind == OURS
@@ -154,7 +154,7 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _points(axes: Axes, values: np.ndarray, at: np.ndarray, **look: Any) -> None:
     if len(at):
-        axes.plot(values, at, linestyle="none", zorder=3, **look)
+        style.line(axes, values, at, linestyle="none", zorder=3, **look)
 
 
 def _digits(row, decimals: int) -> str:

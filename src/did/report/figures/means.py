@@ -164,9 +164,9 @@ def _draw(axes: Axes, pane: Pane, times: Mapping[str, pd.Period]) -> None:
                 (at, onset - 0.5), (values, np.nan), (years, years[cut - 1])))
         # A long line has a marker at the first period of each year.
         marked = 1 if len(times) <= FEW else [0, *map(int, np.flatnonzero(years[1:] != years[:-1]) + 1)]
-        axes.plot(at, values, **LOOKS[name], markersize=5, zorder=4 if name == TREATED else 3, markevery=marked)
+        style.line(axes, at, values, **LOOKS[name], markersize=5, zorder=4 if name == TREATED else 3, markevery=marked)
     if first < onset <= last:
-        axes.axvline(onset - 0.5, color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
+        style.rule(axes, onset - 0.5, "x", color=style.INK, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
         rightward = onset - first < 0.6 * (last - first)
         style.write_near(axes, onset - 0.5, 1, f"from {period_name(pane.onset)}", (5 if rightward else -5, -2),
                          ha="left" if rightward else "right", bbox=style.CLEAR)

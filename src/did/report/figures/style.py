@@ -21,6 +21,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import offset_copy
@@ -241,12 +242,25 @@ def write_near(axes: Axes, x: float, y: float, text: str, offset: tuple[float, f
               va="top", fontproperties=font(), **settings)
 
 
+def line(axes: Axes, x: Any, y: Any, **look: Any) -> None:
+    """Draw a line or marks on axes whose limits are set; `Axes.plot` would work out those of what it draws."""
+    axes.add_artist(Line2D(x, y, **look))
+
+
+def rule(axes: Axes, value: float, which: str = "y", **look: Any) -> None:
+    """Draw a line at a value of the axis ``which`` from one end of the other to its other end."""
+    if which == "y":
+        line(axes, [0, 1], [value, value], transform=axes.get_yaxis_transform(), **look)
+    else:
+        line(axes, [value, value], [0, 1], transform=axes.get_xaxis_transform(), **look)
+
+
 def lines(axes: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, which: str = "x", **look: Any) -> None:
     """Draw a line along the axis ``which`` at each place, as one path with gaps, which is a third of the bytes of one
     path each."""
     if len(at):
         ends, places = np.column_stack([low, high, np.full(len(at), np.nan)]).ravel(), np.repeat(at, 3)
-        axes.plot(*((ends, places) if which == "x" else (places, ends)), zorder=2, **look)
+        line(axes, *((ends, places) if which == "x" else (places, ends)), zorder=2, **look)
 
 
 def save(figure: Figure, frame: Frame, alt_text: str, numbers: pd.DataFrame) -> list[Path]:
