@@ -110,9 +110,13 @@ def means_over_time(rows: pd.DataFrame, frame: Frame, *, sample: str = "full") -
         high=PANE, foot=FOOT)
     values = np.concatenate([line["mean"].to_numpy(float) for pane in panes for line in pane.lines.values()])
     low, high = np.nanmin(values), np.nanmax(values)
+    ticks = _ticks(list(times.values()), found[0].get_position().width * frame.width)
     for axes, pane in zip(found, panes, strict=True):
         axes.set_ylim(low - 0.06 * (high - low or 1), high + 0.22 * (high - low or 1))
         _draw(axes, pane, times)
+        axes.xaxis.set_major_locator(FixedLocator(list(ticks)))
+        axes.xaxis.set_major_formatter(lambda value, _: ticks.get(round(value), ""))
+        style.value_axis(axes, 5)
     return style.save(figure, frame, about, rows[COLUMNS])
 
 
@@ -170,19 +174,15 @@ def _draw(axes: Axes, pane: Pane, times: Mapping[str, pd.Period]) -> None:
         rightward = onset - first < 0.6 * (last - first)
         style.write_near(axes, onset - 0.5, 1, f"from {period_name(pane.onset)}", (5 if rightward else -5, -2),
                          ha="left" if rightward else "right", bbox=style.CLEAR)
-    _time_axis(axes, ends)
-    style.value_axis(axes, 5)
 
 
-def _time_axis(axes: Axes, periods: Sequence[pd.Period]) -> None:
-    """Put a tick at the start of each year, or of every second or fifth year where the axis has no room for all.
-    Without two starts of a year in the window, the first and last periods are ticked."""
+def _ticks(periods: Sequence[pd.Period], width: float) -> dict[int, str]:
+    """Return where the ticks of an axis of ``width`` inches are, and their labels: at the start of each year, or of
+    every second or fifth year where there is no room for all. Without two starts of a year in the window, the first and
+    last periods are ticked."""
     firsts = [period for period in periods if period.start_time.month == 1]
-    room = axes.get_position().width * axes.figure.get_size_inches()[0] / 0.55
-    every = next(step for step in (1, 2, 5, 10, 10**4) if len(firsts) / step <= room)
+    every = next(step for step in (1, 2, 5, 10, 10**4) if len(firsts) / step <= width / 0.55)
     kept = [period for period in firsts if (period.year - firsts[0].year) % every == 0]
-    names = {period.ordinal: str(period.year) for period in kept}
     if len(kept) < 2:
-        names = {period.ordinal: str(period) for period in (periods[0], periods[-1])}
-    axes.xaxis.set_major_locator(FixedLocator(list(names)))
-    axes.xaxis.set_major_formatter(lambda value, _: names.get(round(value), ""))
+        return {period.ordinal: str(period) for period in (periods[0], periods[-1])}
+    return {period.ordinal: str(period.year) for period in kept}

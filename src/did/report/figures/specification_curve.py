@@ -106,7 +106,7 @@ def specification_curve(rows: pd.DataFrame, frame: Frame, *, choices: Sequence[s
     for axes in (curve, grid):
         axes.set_xlim(-1.5, len(points) + 0.5)
         for place in marked["place"]:
-            axes.axvline(place, **REPORTED, zorder=1)
+            style.rule(axes, place, "x", **REPORTED, zorder=1)
     return style.save(figure, frame, _alt_text(frame, points, marked, published),
                       rows[["place", *IDENTITY, "cluster", *VALUES, *choices, "same_as", "note"]].assign(
                           published_value=published.value if published else np.nan))
@@ -158,19 +158,19 @@ def _draw_grid(axes: Axes, lines: Sequence[tuple[str, dict]], deep: float) -> No
     follow one another as one bar."""
     axes.set(ylim=(deep, 0), yticks=[], xticks=[])
     axes.spines["bottom"].set_visible(False)
-    y = 0.0
+    y, bars = 0.0, []
     for name, values in lines:
-        axes.axhline(y, color=style.GRID, linewidth=0.8)
+        style.rule(axes, y, color=style.GRID, linewidth=0.8)
         y += BETWEEN
         for row, (value, places) in enumerate(values.items()):
             at = y + (row + 0.5) * ROW
             runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
-            axes.broken_barh([(run[0] - 0.5, run[-1] - run[0] + 1) for run in runs], (at - 0.4 * ROW, 0.8 * ROW),
-                             facecolor=MARK, edgecolor="none", zorder=2)
+            bars += [(at, run[0] - 0.5, run[-1] + 0.5) for run in runs]
             if row == 0:
                 style.write_beside(axes, style.EDGE - NAMES, at, name, bold=True)
             style.write_beside(axes, -0.08, at, value, right=True)
         y += ROW * len(values)
+    style.lines(axes, *np.reshape(bars, (-1, 3)).T, color=MARK, linewidth=72 * 0.8 * ROW)
 
 
 def _counted(rows: pd.DataFrame, points: pd.DataFrame) -> str:
