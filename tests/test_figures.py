@@ -13,7 +13,7 @@ import pytest
 from did.errors import DidError
 from did.inference.joint_test import BLANK
 from did.report.content.facts import DAGGER
-from did.report.figures import style
+from did.report.figures import style, svg
 from did.report.figures.coefficients import coefficients
 from did.report.figures.event_time import effects_by_event_time, treated_words
 from did.report.figures.means import means_over_time, trend_rows, trend_words
@@ -145,6 +145,13 @@ def test_one_tick_draws_what_a_tick_of_matplotlibs_at_each_place_does(kind, tmp_
     with saved_figures():
         each, *_ = draw(kind, tmp_path / "each" / kind, estimates)
     assert len(marks(one)) > 50 and marks(one) == marks(each)
+
+
+def test_letters_are_as_high_as_matplotlib_finds_them(tmp_path, estimates, monkeypatch):
+    ours, *_ = draw("years", tmp_path / "ours" / "figure", estimates)
+    monkeypatch.delattr(svg._Renderer, "_get_font_height_metrics")
+    theirs, *_ = draw("years", tmp_path / "theirs" / "figure", estimates)
+    assert ours.read_bytes() == theirs.read_bytes()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -57,9 +57,10 @@ def run(name: str, *, evaluation: Evaluation, paths: Paths, without: Collection[
     outcome = Outcome(indicator, evaluation, paths, frames, facts)
     for figure in figures:
         DRAWN[figure.removesuffix(f"_{name}")](outcome)
-    weights = frames["weights"]
-    frames["weights"] = weights.assign(label=weights["label"].mask(
-        weights["level"].eq("system"), weights["label"].replace(evaluation_facts.systems_of(indicator, evaluation))))
+    weights, systems = frames["weights"], evaluation_facts.systems_of(indicator, evaluation)
+    frames["weights"] = weights.assign(label=[
+        systems.get(label, label) if level == "system" else label
+        for label, level in zip(weights["label"], weights["level"], strict=True)])
     write_text(paths.section(name), section_html(
         indicator, facts, evaluation, figures=figures, sources=sources,
         tables={**frames, "reproduction": tables.read("comparison", paths.comparison(name))}, paths=paths,
