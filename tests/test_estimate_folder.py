@@ -207,6 +207,7 @@ def test_a_killed_run_is_taken_up_again(tmp_path):
     process.wait()
     kept = shards(tmp_path)
     assert kept["total"] == 0
+    (tmp_path / "logs/folders/parts/.00000.log.1.part").write_text("half")   # of what may be under way
     done = did(tmp_path, "--cores", "2")
     by_jobs, after = (tmp_path / "estimates.csv").read_bytes(), shards(tmp_path)
     assert done.returncode == 0 and len(after) == 13

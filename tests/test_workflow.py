@@ -26,6 +26,7 @@ from did.project.loading import load_evaluation, load_indicator
 from did.project.paths import Paths
 from did.project.specification import Specification
 from did.store import seals
+from did.workflow.launch import alone
 from did.workflow.plan import Plan
 from opened import opened
 from workbooks import write_dtoc
@@ -321,6 +322,17 @@ def test_a_mistake_in_the_config_stops_before_anything_runs(project, old, new, e
 ])
 def test_a_wrong_data_mode_is_one_line(project, data, expected):
     assert expected in failure(project, "--data", data)
+
+
+def test_a_run_waits_a_moment_for_one_that_was_killed_to_let_go(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".snakemake").mkdir()
+    code = ("import fcntl, time\nhandle = open('.snakemake/did_run.hold', 'w')\n"
+            "fcntl.flock(handle, fcntl.LOCK_EX)\nprint('held', flush=True)\ntime.sleep(0.3)")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout.readline() == "held\n"
+        with alone():
+            assert killed.wait() == 0
 
 
 def test_two_runs_in_one_folder(project):

@@ -38,7 +38,8 @@ def read_by_jobs(path: str | Path, columns: Columns, frequency: str, anticipatio
     """
     jobs = Jobs.of(path)
     with alone():
-        remove_unfinished(jobs.work)
+        for folder in (jobs.work, jobs.logs):
+            remove_unfinished(folder)
         files, layout = layout_of(path, columns, frequency, anticipation)
         jobs.write(path, files, layout)
         with workflow(profile=workers.profile, output=workers.output) as start:

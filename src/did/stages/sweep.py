@@ -33,8 +33,8 @@ def run(source: str, settings: Settings, *, name: str | None, indicator: str | N
     Waves(settings.waves, settings.members, treatment=settings.treatment, onset=settings.onset,
           groupings=settings.groupings)
     with alone():
-        remove_unfinished(folders.work)
-        remove_unfinished(folders.results)
+        for folder in (folders.work, folders.results, folders.logs):
+            remove_unfinished(folder)
         if indicator is None:
             entries, numbers = read_list(source, settings), None
         else:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from snakemake.scheduling.job_scheduler import JobScheduler
 
 CORES = 2
+LET_GO = 1.0   # seconds in which a run that was killed has let go of its folder
 LOCAL = "local"
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 # What Snakemake looks for in a profile's folder, the first that is there.
@@ -45,15 +46,21 @@ REMOTE = "DID_REMOTE"  # tells the log that a job's own words are not on this sc
 def alone() -> Iterator[None]:
     """Hold the current folder for as long as the block lasts; the hold ends with the process, however it ends.
 
-    Raises DidError if another run holds the folder.
+    Raises DidError if another run holds the folder, and goes on to: one that was killed takes a moment to let go.
     """
     hold = Path(".snakemake") / "did_run.hold"
     hold.parent.mkdir(exist_ok=True)
+    until = time.monotonic() + LET_GO
     with open(hold, "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DidError(f"{Path.cwd()}: another run is at work in this folder; wait until it ends") from error
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > until:
+                    raise DidError(f"{Path.cwd()}: another run is at work in this folder; wait until it ends"
+                                   ) from error
+                time.sleep(0.05)
         yield
 
 
