@@ -212,6 +212,15 @@ def test_columns_written_at_once_are_those_that_xlsxwriter_writes_cell_by_cell(c
     assert cells_with_formats(made()) == cells_with_formats(content)
 
 
+def test_a_text_is_cut_where_a_cell_of_excel_ends(monkeypatch):
+    texts = ["a" * 20_000, "a" * 40_000, "\U0001F600" * 16_000, "a" + "\U0001F600" * 20_000, "<&>"]
+    table = Table("One", "One", [Column("a", "A")], pd.DataFrame({"a": texts}))
+    ours = workbook.made(workbook.Cover("T", {}, {}), [table])
+    monkeypatch.setattr(sheet, "Sheet", OneByOne)
+    theirs = workbook.made(workbook.Cover("T", {}, {}), [table])
+    assert rows_of(ours, "One") == rows_of(theirs, "One") and len(rows_of(ours, "One")[-4][0]) == 32_767
+
+
 def test_a_number_that_is_not_finite_is_named_with_its_cell():
     table = Table("One", "One", [Column("a", "A", "number")], pd.DataFrame({"a": [1.0, float("inf")]}))
     with pytest.raises(ValueError, match=r"One!A\d: expected a finite number; found inf"):

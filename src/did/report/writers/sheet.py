@@ -9,6 +9,8 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
+LONGEST = 32_767   # units of UTF-16 in a cell of Excel
+
 
 class Sheet(Worksheet):
     """xlsxwriter's sheet, to be given to ``Workbook.add_worksheet`` as ``worksheet_class``. Most of a workbook's time
@@ -29,11 +31,11 @@ class Sheet(Worksheet):
         for row in (top, top + len(values) - 1):
             self._check_dimensions(row, place)
         column, as_text = xl_col_to_name(place), text._get_xf_index()
-        index, longest = self.str_table._get_shared_string_index, self.xls_strmax // 2   # whatever its characters are
+        index = self.str_table._get_shared_string_index
         cells = []
         for row, (value, form) in enumerate(zip(values, numbers, strict=True), start=top + 1):
             if isinstance(value, str):
-                cells.append(f'<c r="{column}{row}" s="{as_text}" t="s"><v>{index(value[:longest])}</v></c>')
+                cells.append(f'<c r="{column}{row}" s="{as_text}" t="s"><v>{index(_fitting(value))}</v></c>')
             elif math.isfinite(value):
                 cells.append(f'<c r="{column}{row}" s="{form._get_xf_index()}"><v>{value:.16G}</v></c>')
             else:
@@ -51,3 +53,10 @@ class Sheet(Worksheet):
                 self._write_cell(row, place, cell)
             self.fh.write("".join(cells))
             self._xml_end_tag("row")
+
+
+def _fitting(text: str) -> str:
+    """As much of a text as a cell takes."""
+    if len(text) <= LONGEST // 2:   # whatever its characters are
+        return text
+    return text.encode("utf-16-le")[:2 * LONGEST].decode("utf-16-le", "ignore")
