@@ -85,8 +85,9 @@ def run(asked: Asked, *, evaluation: Evaluation, paths: Paths) -> str:
     found = verdicts.loc[verdicts["target"].eq(asked.target)]
     known = [*verdicts["target"], *evaluation.indicators]
     if asked.target not in known:
-        raise DidError(f"trace {asked.target}: expected a target of results/tables/verdicts.csv or an indicator; found "
-                       f"neither{suggest(asked.target, known)}; name one of {listed(dict.fromkeys(known), at_most=8)}")
+        raise DidError(f"trace {asked.target}: expected a target of {paths.results / 'tables/verdicts.csv'} or an "
+                       f"indicator; found neither{suggest(asked.target, known)}; name one of "
+                       f"{listed(dict.fromkeys(known), at_most=8)}")
     verdict = found.iloc[0].to_dict() if len(found) else None
     if verdict and verdict["verdict"] == "cannot_run" and pd.isna(verdict["estimate"]):
         return f"{asked.target}: {verdict['as_printed']}\n  cannot run: {verdict['note'] or verdict['reason']}"
