@@ -175,10 +175,10 @@ def test_a_carriage_return_in_a_text_does_not_end_a_line():   # as it does by Py
 
 
 def test_files_joined_have_all_columns_and_every_text_as_it_was(tmp_path):
-    write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1.50, np.nan], "said": ["a, b", "two\nlines"]}))
+    write_csv(tmp_path / "a.csv", pd.DataFrame({"x": [1.50, np.nan], "said": ["a, b\rc", "two\nlines"]}))
     (tmp_path / "b.csv").write_text("y,x\n0.10,1e-05\n")
     whole = joined({"a": tmp_path / "a.csv", "b": tmp_path / "b.csv"}, "figure")
-    assert whole == ('figure,x,said,y\na,1.5,"a, b",\na,,"two\nlines",\nb,1e-05,,0.10\n')
+    assert whole == ('figure,x,said,y\na,1.5,"a, b\rc",\na,,"two\nlines",\nb,1e-05,,0.10\n')
 
 
 def test_rows_having_values_are_those_that_equal_them():

@@ -54,15 +54,13 @@ def read_csv(path: str | Path, **options: object) -> pd.DataFrame:
 def joined(files: Mapping[str, Path], which: str) -> str:
     """Return files of ``write_csv`` one below the other, text for text, with a first column ``which`` that has the name
     of each. A column that a file has not is empty."""
-    into = io.StringIO()
     read = {name: list(csv.reader(io.StringIO(path.read_bytes().decode(), newline=""))) for name, path in files.items()}
     columns = dict.fromkeys(column for header, *_ in read.values() for column in header)
-    writer = csv.writer(into, lineterminator="\n")
-    writer.writerow([which, *columns])
+    lines = [[which, *columns]]
     for name, (header, *rows) in read.items():
         places = [header.index(column) if column in header else -1 for column in columns]
-        writer.writerows([name, *map([*row, ""].__getitem__, places)] for row in rows)
-    return into.getvalue()
+        lines += [[name, *map([*row, ""].__getitem__, places)] for row in rows]
+    return "".join(f"{','.join(map(_quoted, line))}\n" for line in lines)
 
 
 def _cells(column: pd.Series) -> Iterable[str]:
@@ -77,5 +75,6 @@ def _cells(column: pd.Series) -> Iterable[str]:
 
 
 def _quoted(text: str) -> str:
+    """A text as a cell. The csv module of Python 3.11 leaves a carriage return without quotes, which ends the line."""
     doubled = text.replace('"', '""')
     return f'"{doubled}"' if QUOTED.search(text) else text
